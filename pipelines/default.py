@@ -1,0 +1,43 @@
+"""The default pipeline: a voice conversation."""
+
+from reactivex import Observable, merge
+from reactivex.operators import share
+
+from voicepipe import Conversation, Event, Session
+from voicepipe.operators import (
+    by_word,
+    decode,
+    detect_turns,
+    encode,
+    endpoint,
+    fill_gaps,
+    hang_up_after,
+    in_real_time,
+    listen,
+    respond,
+)
+
+
+def pipeline(session: Session) -> Observable[Event]:
+    """decode → VAD/STT → turn detector → LLM → TTS → encode."""
+    pauses = endpoint(
+        session.vad,
+        session.end_of_turn,
+        speech_above=0.5,
+        silence_below=0.35,
+        onset_ms=96,
+        pause_ms=200,
+        silence_ms=800,
+        context_s=8,
+    )
+    mic = session.received.pipe(decode(session.codec), fill_gaps(after_ms=200, at_most_ms=2000))
+    heard = mic.pipe(listen(session.stt, pauses, flush_at=0.6), share())
+    turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
+
+    def reply(conversation: Conversation) -> Observable[Event]:
+        return session.llm(conversation).pipe(by_word(), session.tts, in_real_time(lead_ms=320, frame_ms=80))
+
+    spoken = turns.pipe(
+        respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25), hang_up_after("Bye!")
+    )
+    return merge(heard, turns, spoken).pipe(encode(session.codec))

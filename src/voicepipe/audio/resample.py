@@ -1,0 +1,61 @@
+"""Sample rates: libsoxr, whole clips and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicepipe.events import Audio, Samples
+from voicepipe.rx import Clock, transduce
+from voicepipe.stage import Stage
+
+__all__ = ["resample", "resampled", "resampler"]
+
+
+def resampled(audio: Audio, rate_hz: int) -> Audio:
+    """A whole clip at another rate; the same object when the rate is right already."""
+    if audio.rate_hz == rate_hz:
+        return audio
+    import soxr  # pyright: ignore[reportMissingTypeStubs]
+
+    return Audio(_float32(soxr.resample(audio.samples, audio.rate_hz, rate_hz)), rate_hz)
+
+
+def resampler(from_hz: int, to_hz: int) -> Callable[[Samples], Samples]:
+    """A stream at another rate, piece by piece: about 20 µs for 20 ms, delayed by a few milliseconds (soxr's "MQ")."""
+    if from_hz == to_hz:
+        return lambda samples: samples
+    import soxr  # pyright: ignore[reportMissingTypeStubs]
+
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="MQ")
+    return lambda samples: _float32(stream.resample_chunk(samples))
+
+
+def resample(rate_hz: int) -> Stage[Audio, Audio]:
+    """The same sound at `rate_hz`; the rate of the first piece is that of all.
+
+    .. marbles::
+
+        mic        a-b-c|     Audio at 24 kHz
+        resample   A-B-C|     Audio at rate_hz, a few milliseconds behind
+    """
+
+    def machine(_: Clock) -> Callable[[Audio], list[Audio]]:
+        stream: list[Callable[[Samples], Samples]] = []
+
+        def step(audio: Audio) -> list[Audio]:
+            if not stream:
+                stream.append(resampler(audio.rate_hz, rate_hz))
+            samples = stream[0](audio.samples)
+            return [Audio(samples, rate_hz)] if len(samples) else []
+
+        return step
+
+    return transduce(machine)
+
+
+def _float32(samples: NDArray[Any]) -> Samples:
+    return np.asarray(samples, np.float32)

@@ -1,0 +1,323 @@
+"""The vocabulary: every fact that flows through a pipeline.
+
+Events are small, frozen, past-tense facts. Units stand in the field names. Two clocks exist, and a field is on one
+of them: times of *heard* and *turn* events (`at_s`, `start_s`, `stop_s`, `until_s`) are seconds of the user's audio
+since the session began; times of *reply* events (`Spoken.start_s`, `stop_s`) are seconds of the reply's audio since
+its first sample.
+
+A reply and a turn, in order, as the default pipeline emits them::
+
+    SpeechStarted Word… SpeechStopped Pause Transcribed          what was heard
+    TurnStarted TurnConfirmed TurnEnded                          whose turn it is
+    ReplyStarted (ReplyText | SynthesisStarted | Speech | Spoken)… (ReplyEnded | ReplyInterrupted)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from voicepipe.conversation import Conversation
+
+__all__ = [
+    "Audio",
+    "AudioReceived",
+    "ClientMessage",
+    "Event",
+    "Flush",
+    "HungUp",
+    "InputRejected",
+    "Overflowed",
+    "Pause",
+    "ReplyEnded",
+    "ReplyInterrupted",
+    "ReplyStarted",
+    "ReplyText",
+    "Samples",
+    "SettingsChanged",
+    "Speech",
+    "SpeechEncoded",
+    "SpeechStarted",
+    "SpeechStopped",
+    "Spoken",
+    "StageFailed",
+    "SynthesisEnded",
+    "SynthesisStarted",
+    "Transcribed",
+    "TurnConfirmed",
+    "TurnEnded",
+    "TurnMeasured",
+    "TurnStarted",
+    "Voice",
+    "Warned",
+    "Word",
+]
+
+Samples: TypeAlias = NDArray[np.float32]
+"""Mono sound: float32, shape (n,), in [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """A stretch of sound. Two are equal when rate and every sample are."""
+
+    samples: Samples
+    rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Audio) and self.rate_hz == other.rate_hz and np.array_equal(self.samples, other.samples)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.rate_hz, len(self.samples)))
+
+    def __repr__(self) -> str:
+        return f"Audio({self.duration_s * 1000:g} ms, {self.rate_hz} Hz)"
+
+
+# ---- from the client ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AudioReceived:
+    """A packet of the microphone, still encoded as the session's codec says."""
+
+    data: bytes
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """The client set how the bot behaves. Stages see it from their next turn on.
+
+    `system_prompt` None: the client gave no instructions; the bot goes on with what it had.
+    """
+
+    system_prompt: str | None = None
+    voice: str | None = None
+    allow_recording: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputRejected:
+    """Something the client sent could not be understood. The session goes on without it."""
+
+    code: str
+    message: str
+    param: str | None = None
+    message_id: str | None = None
+
+
+# ---- heard ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How surely a frame that ends at `at_s` is speech (a VAD's output, one per frame)."""
+
+    probability: float
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Sound became speech at `at_s`, which was noticed when the audio had come to `noticed_s`."""
+
+    at_s: float
+    noticed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """Speech fell silent; `at_s` is its last loud moment, noticed when the audio had come to `noticed_s`."""
+
+    at_s: float
+    noticed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How surely the user has finished, as of `at_s`: 0 while they speak, 1 when nobody expects more."""
+
+    probability: float
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word was recognised."""
+
+    text: str
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """Every word said before `until_s` has been emitted."""
+
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """To a recogniser: the user has paused at `at_s`; give the words up to there as soon as you can."""
+
+    at_s: float
+
+
+# ---- turns ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The user took the floor: their voice was heard, words may follow or not (a cough, an echo)."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfirmed:
+    """The first word of the turn was recognised: this is speech."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The user gave the floor back. `text` is empty when no word was recognised; `at_s` is the last loud moment."""
+
+    text: str
+    at_s: float
+
+
+# ---- reply ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """The bot took the floor, answering `conversation`."""
+
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """The LLM said it. A word carries its leading space, so that deltas concatenate to the text."""
+
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisStarted:
+    """The TTS has enough text to begin to speak: `text` is its first (or next) piece."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisEnded:
+    """The piece has been made into `duration_s` of sound."""
+
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The next stretch of the bot's voice."""
+
+    audio: Audio
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A word whose sound has been released (before `in_real_time`: whose sound has been made)."""
+
+    word: str
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyInterrupted:
+    """The user cut the reply short; `heard_text` is what they had heard of it."""
+
+    heard_text: str
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    """The last of the reply has been played; `text` is what was said."""
+
+    text: str
+    conversation: Conversation
+
+
+# ---- the session ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StageFailed:
+    """A stage raised `error`. The turn has ended; the session only when `fatal`."""
+
+    stage: str
+    error: Exception
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overflowed:
+    """A boundary was full and let go of `lost_ms` of audio, by its policy."""
+
+    boundary: str
+    lost_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know, in a sentence they understand; the session goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMeasured:
+    """Voice to voice of one turn: from the user's last loud sample to the first sample released, and where it went.
+
+    `parts_ms` is in the order in which time passed; the parts sum to `total_ms`.
+    """
+
+    total_ms: float
+    parts_ms: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEncoded:
+    """`Speech` as the session's codec writes it."""
+
+    data: bytes
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The bot ended the conversation."""
+
+    reason: str
+
+
+ClientMessage: TypeAlias = AudioReceived | SettingsChanged | InputRejected
+"""What the client may send; the order on the wire is the order here."""
+
+Event: TypeAlias = Any
+"""Any of the above. A pipeline may add its own: stages act on the events they know and pass the others on."""

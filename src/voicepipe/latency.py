@@ -1,0 +1,88 @@
+"""Where the milliseconds between the user's last word and the bot's first sound go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from voicepipe.events import (
+    Event,
+    Pause,
+    ReplyStarted,
+    ReplyText,
+    Speech,
+    SpeechEncoded,
+    SpeechStopped,
+    SynthesisEnded,
+    SynthesisStarted,
+    TurnEnded,
+    TurnMeasured,
+)
+from voicepipe.rx import Clock, transduce
+from voicepipe.stage import Stage
+
+__all__ = ["PARTS", "measure_turns"]
+
+PARTS = ("endpointing", "stt_tail", "first_token", "first_clause", "tts", "pacing")
+"""What `TurnMeasured.parts_ms` is made of, in the order in which time passes: from the last loud sample to the pause
+that ended the turn, to its last word, to the LLM's first text, to the first piece that can be spoken, to its sound, to
+that sound's release."""
+
+
+def measure_turns() -> Stage[Event, Event]:
+    """Everything passes; the first sound of a reply to a turn is followed by `TurnMeasured`.
+
+    The user's last loud sample is placed on the session's clock by the audio that has come since: it is as long ago as
+    `SpeechStopped` says that it was noticed late. Marks that a pipeline does not make count as no time; the parts
+    always sum to the whole.
+
+    .. marbles::
+
+        events          s-p-e-b-t-c-m-a     s: SpeechStopped   p: Pause   …   a: Speech
+        measure_turns   s-p-e-b-t-c-m-(aM)  M: TurnMeasured
+    """
+    return transduce(_Marks)
+
+
+class _Marks:
+    """The moments of the turn that is on, in the order of `PARTS`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loud_at: float | None = None
+        self._paused_at = 0.0
+        self._marks: list[float] | None = None
+
+    def __call__(self, event: Event) -> Iterator[Event]:
+        yield event
+        match event:
+            case SpeechStopped(at_s=at_s, noticed_s=noticed_s):
+                self._loud_at = self._paused_at = self._clock() - (noticed_s - at_s)
+            case Pause():
+                self._paused_at = self._clock()
+            case TurnEnded() if self._loud_at is not None:
+                self._marks = [self._loud_at, self._paused_at, self._clock()]
+                self._loud_at = None
+            case ReplyText():
+                self._mark(3)
+            case SynthesisStarted():
+                self._mark(4)
+            case SynthesisEnded():
+                self._mark(5)
+            case Speech() | SpeechEncoded() if self._marks is not None:
+                yield self._measured()
+            case ReplyStarted() if self._marks is not None and len(self._marks) > 3:
+                self._marks = None  # an answer to nobody: a nudge after a reply without sound
+            case _:
+                pass
+
+    def _mark(self, place: int) -> None:
+        """Note a moment, the first time only; the moments before it that were never made happened now, too."""
+        if self._marks is not None and len(self._marks) <= place:
+            self._marks += [self._clock()] * (place + 1 - len(self._marks))
+
+    def _measured(self) -> TurnMeasured:
+        self._mark(6)
+        marks, self._marks = self._marks or [], None
+        parts = {name: (after - before) * 1000 for name, (before, after) in zip(PARTS, pairwise(marks), strict=True)}
+        return TurnMeasured(sum(parts.values()), parts)

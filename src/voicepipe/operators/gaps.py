@@ -1,0 +1,65 @@
+"""`fill_gaps`: a microphone that falls silent without a word must not leave a turn open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.events import Audio, Event
+from voicepipe.rx import Clock, transduce
+from voicepipe.stage import Stage
+
+__all__ = ["fill_gaps"]
+
+
+def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
+    """Put silence where the client has sent no audio for `after_ms`: `at_most_ms` of it, enough to end any turn.
+
+    A muted or vanished microphone sends nothing at all, and a VAD that sees no frames would wait for ever. One timer
+    per session ticks every `after_ms`; frames start none. Everything passes as it comes.
+
+    .. marbles::
+
+        mic         a-----------b|     after_ms=40, at_most_ms=80
+        fill_gaps   a---s-s-----b|     s: 40 ms of silence
+    """
+    tick_s = after_ms / 1000
+
+    def stage(source: Observable[Event]) -> Observable[Event]:
+        def ticking(mic: Observable[Event]) -> Observable[Event]:
+            over = mic.pipe(rx_ops.ignore_elements(), rx_ops.materialize())
+            ticks = reactivex.interval(tick_s).pipe(rx_ops.map(lambda _: _TICK), rx_ops.take_until(over))
+            return reactivex.merge(mic, ticks)
+
+        return source.pipe(rx_ops.publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
+
+    return stage
+
+
+_TICK = object()
+
+
+class _Gaps:
+    def __init__(self, clock: Clock, after_s: float, at_most_s: float) -> None:
+        self._clock, self._after_s, self._at_most_s = clock, after_s, at_most_s
+        self._rate_hz: int | None = None
+        self._heard_at = clock()
+        self._filled_s = 0.0
+
+    def __call__(self, event: Event) -> Iterator[Event]:
+        if event is _TICK:
+            yield from self._fill()
+            return
+        if isinstance(event, Audio):
+            self._rate_hz, self._heard_at, self._filled_s = event.rate_hz, self._clock(), 0.0
+        yield event
+
+    def _fill(self) -> Iterator[Audio]:
+        silent = self._clock() - self._heard_at >= self._after_s
+        if self._rate_hz is not None and silent and self._filled_s < self._at_most_s:
+            self._filled_s += self._after_s
+            yield Audio(np.zeros(round(self._after_s * self._rate_hz), np.float32), self._rate_hz)

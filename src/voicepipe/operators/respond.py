@@ -1,0 +1,166 @@
+"""`respond`: the bot's side of a conversation, as turns that switch each other away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as rx_ops
+
+from voicepipe.conversation import SILENCE, Conversation
+from voicepipe.events import (
+    Event,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    SettingsChanged,
+    Speech,
+    Spoken,
+    StageFailed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnStarted,
+)
+from voicepipe.rx import Clock, scheduler_of, switch_turn, transduce
+from voicepipe.stage import Stage, StageError
+
+__all__ = ["Reply", "respond"]
+
+Reply: TypeAlias = Callable[[Conversation], Observable[Event]]
+"""What the bot says to a conversation: `ReplyText`, `Speech` and `Spoken` on the playback clock, until it is played."""
+
+
+def respond(
+    reply: Reply, *, nudge_after_s: float, nudges: int, uninterruptible_s: float, grace_s: float
+) -> Stage[Event, Event]:
+    """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
+
+    - The bot opens when the client has given instructions, and answers each `TurnEnded` that has words.
+    - **Barge-in**: `TurnConfirmed` (a word) always interrupts; `TurnStarted` (a voice) does, except in the first
+      `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
+      Before the bot has made a sound any voice stops it: the user was not finished.
+    - A voice that turns out to be no word gives the bot its unanswered turn back.
+    - **Nudge**: when nothing happens for `nudge_after_s` after a reply, the user "says" `...` and the bot answers that,
+      `nudges` times in a row at most.
+    - A failing reply becomes `StageFailed` and ends; the conversation goes on.
+    - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
+      the bot is what was `Spoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
+
+    .. marbles::
+
+        turns     e-------s--c---e          e: TurnEnded   s: TurnStarted   c: TurnConfirmed
+        respond   b-ww-ww-x------b-ww-ww|   b: ReplyStarted   w: Spoken   x: ReplyInterrupted, or ReplyEnded at the end
+    """
+
+    def stage(turns: Observable[Event]) -> Observable[Event]:
+        def begin(scheduler: abc.SchedulerBase) -> Observable[Event]:
+            floor = _Floor(reply, scheduler_of(scheduler).clock, nudge_after_s, nudges, uninterruptible_s)
+            return turns.pipe(
+                transduce(lambda _: floor.decide),
+                switch_turn(on_cut=floor.cut, on_error=floor.fail, grace_s=grace_s),
+                rx_ops.do_action(floor.remember),
+            )
+
+        return reactivex.defer(begin)
+
+    return stage
+
+
+class _Floor:
+    """Who has the floor, and what was said: the state of one conversation."""
+
+    def __init__(self, reply: Reply, clock: Clock, nudge_after_s: float, nudges: int, uninterruptible_s: float) -> None:
+        self._reply, self._clock = reply, clock
+        self._nudge_after_s, self._nudges, self._uninterruptible_s = nudge_after_s, nudges, uninterruptible_s
+        self._conversation = Conversation()
+        self._replying = False
+        self._sound_since: float | None = None
+        self._heard: list[str] = []
+        self._nudged = 0
+        self._opened = False
+
+    # -- what happens next ---------------------------------------------------------------------------------------------
+
+    def decide(self, event: Event) -> Iterator[Observable[Event]]:
+        """The next turn of the bot, if `event` changes what it does."""
+        self._conversation = self._conversation.after(event)
+        match event:
+            case SettingsChanged(system_prompt=str()) if not self._opened:
+                yield self._speak()
+            case TurnStarted() if self._may_interrupt():
+                yield reactivex.empty()
+            case TurnConfirmed():
+                yield reactivex.empty()
+            case TurnEnded(text=text) if text or (self._conversation.awaits_reply and not self._replying):
+                self._nudged = 0
+                yield self._speak()
+            case TurnEnded() if not self._replying:
+                yield self._nudge()
+            case _:
+                pass
+
+    def _may_interrupt(self) -> bool:
+        if self._sound_since is None or not self._replying:
+            return True
+        return self._clock() - self._sound_since >= self._uninterruptible_s
+
+    def _speak(self) -> Observable[Event]:
+        self._opened = True
+        return reactivex.concat(
+            reactivex.defer(lambda _: reactivex.just(ReplyStarted(self._conversation))),
+            reactivex.defer(lambda _: self._reply(self._conversation)).pipe(rx_ops.catch(self._failing)),
+            reactivex.defer(lambda _: reactivex.just(ReplyEnded(self._heard_text, self._conversation))),
+            reactivex.defer(lambda _: self._nudge()),
+        )
+
+    def _nudge(self) -> Observable[Event]:
+        """Wait for the user; then let their silence speak for them."""
+        if not self._opened or self._nudged >= self._nudges:
+            return reactivex.empty()
+        return reactivex.timer(self._nudge_after_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
+
+    def _break_silence(self) -> Observable[Event]:
+        self._nudged += 1
+        self._conversation = self._conversation.user_said(SILENCE)
+        return self._speak()
+
+    # -- what has happened ---------------------------------------------------------------------------------------------
+
+    def remember(self, event: Event) -> None:
+        """Fold what the bot did into the conversation."""
+        self._conversation = self._conversation.after(event)
+        match event:
+            case ReplyStarted():
+                self._replying, self._sound_since, self._heard = True, None, []
+            case Speech() if self._sound_since is None:
+                self._sound_since = self._clock()
+            case Spoken(word=word):
+                self._heard.append(word)
+            case ReplyEnded() | ReplyInterrupted():
+                self._replying = False
+            case _:
+                pass
+
+    def cut(self) -> Iterator[Event]:
+        """The user takes the floor: what goes out before the running turn is stopped."""
+        if self._replying:
+            yield ReplyInterrupted(self._heard_text, self._conversation.cut())
+
+    def fail(self, error: Exception) -> Iterator[Event]:
+        """A turn broke, outside of the reply itself."""
+        yield _failure(error)
+        if self._replying:
+            yield ReplyEnded(self._heard_text, self._conversation)
+
+    def _failing(self, error: Exception, _: Observable[Event]) -> Observable[Event]:
+        return reactivex.just(_failure(error))
+
+    @property
+    def _heard_text(self) -> str:
+        return " ".join(self._heard)
+
+
+def _failure(error: Exception) -> StageFailed:
+    return StageFailed(error.stage, error.cause) if isinstance(error, StageError) else StageFailed("reply", error)

@@ -1,0 +1,78 @@
+"""`detect_turns`: from what is heard to whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from voicepipe.events import Event, Pause, SettingsChanged, Transcribed, TurnConfirmed, TurnEnded, TurnStarted, Word
+from voicepipe.rx import transduce
+from voicepipe.stage import Stage
+
+__all__ = ["detect_turns"]
+
+
+def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Event]:
+    """`TurnStarted` when the user is heard, `TurnConfirmed` at their first word, `TurnEnded(text)` when they have
+    finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
+
+    The user has the floor from a pause surer below `resume_below`, or from a word, whichever is first; between the two
+    thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
+    text. Settings of the client pass through, for `respond`; everything else is left behind.
+
+    .. marbles::
+
+        heard          p-w-w-P-t     p: Pause(0)   w: Word   P: Pause(0.9)   t: Transcribed up to P
+        detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
+    """
+    return transduce(lambda _: _Turn(pause_above, resume_below))
+
+
+class _Turn:
+    """The turn that is on, and how far the sound has been transcribed."""
+
+    def __init__(self, pause_above: float, resume_below: float) -> None:
+        self._pause_above, self._resume_below = pause_above, resume_below
+        self._words: list[str] = []
+        self._talking = False
+        self._paused_at: float | None = None
+        self._transcribed_s = 0.0
+
+    def __call__(self, event: Event) -> Iterator[Event]:
+        match event:
+            case Word():
+                yield from self._hear(event)
+            case Pause():
+                yield from self._weigh(event)
+            case Transcribed(until_s=until_s):
+                self._transcribed_s = max(self._transcribed_s, until_s)
+                yield from self._end_if_done()
+            case SettingsChanged():
+                yield event
+            case _:
+                pass
+
+    def _hear(self, word: Word) -> Iterator[Event]:
+        yield from self._start(word.start_s)
+        if not self._words:
+            yield TurnConfirmed(word.start_s)
+        self._words.append(word.text)
+
+    def _weigh(self, pause: Pause) -> Iterator[Event]:
+        if pause.probability < self._resume_below:
+            self._paused_at = None
+            yield from self._start(pause.at_s)
+        elif pause.probability > self._pause_above and self._talking:
+            self._paused_at = pause.at_s
+            yield from self._end_if_done()
+
+    def _start(self, at_s: float) -> Iterator[Event]:
+        if not self._talking:
+            self._talking = True
+            yield TurnStarted(at_s)
+
+    def _end_if_done(self) -> Iterator[Event]:
+        if self._paused_at is None or self._transcribed_s < self._paused_at:
+            return
+        text, at_s = " ".join(self._words), self._paused_at
+        self._words, self._talking, self._paused_at = [], False, None
+        yield TurnEnded(text, at_s)

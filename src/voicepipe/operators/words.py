@@ -1,0 +1,89 @@
+"""From an LLM's deltas to words, and from words to clauses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from voicepipe.events import ReplyText
+from voicepipe.rx import transduce
+from voicepipe.stage import Stage
+
+__all__ = ["by_clause", "by_word"]
+
+
+def by_word() -> Stage[str, ReplyText]:
+    """Whole words, each with its leading space, as soon as the next one begins; the last at the end.
+
+    Splits at white space only: "don't", "3.5" and "Hello," are one word each. What the deltas say is what the words
+    say, letter for letter, but for runs of white space.
+
+    .. marbles::
+
+        llm       a--b--c|      "Hel", "lo wor", "ld."
+        by_word   ---x---(y|)   "Hello", " world."
+    """
+    return transduce(lambda _: _Words(), finish=_Words.rest)
+
+
+class _Words:
+    def __init__(self) -> None:
+        self._tail = ""
+        self._first = True
+
+    def __call__(self, delta: str) -> Iterator[ReplyText]:
+        *whole, self._tail = re.split(r"\s+", self._tail + delta)
+        for word in whole:
+            yield from self._word(word)
+
+    def rest(self) -> Iterator[ReplyText]:
+        yield from self._word(self._tail)
+
+    def _word(self, word: str) -> Iterator[ReplyText]:
+        if word:
+            yield ReplyText(word if self._first else f" {word}")
+            self._first = False
+
+
+_CLAUSE_END = re.compile(r"[.!?…][\"'”’)\]]*$|[,;:—–][\"'”’)\]]*$")
+_ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "e.g.", "i.e.", "vs.", "etc."})
+
+
+def by_clause(*, first_words: int, min_words: int, max_words: int) -> Stage[ReplyText, str]:
+    """Pieces that a speech synthesiser can say on their own: cut after punctuation, or where they grow too long.
+
+    The first piece ends at the first punctuation, or after `first_words`, so that the voice begins early; the later
+    ones have at least `min_words` (a sentence's end counts always), which sounds better, and at most `max_words`.
+
+    .. marbles::
+
+        words       a-b-c-d|      "Well," " I" " know" " it."
+        by_clause   x-----(y|)    "Well," and "I know it."
+    """
+    return transduce(lambda _: _Clauses(first_words, min_words, max_words), finish=_Clauses.rest)
+
+
+class _Clauses:
+    def __init__(self, first_words: int, min_words: int, max_words: int) -> None:
+        self._words: list[str] = []
+        self._min, self._max = 1, first_words
+        self._later = (min_words, max_words)
+
+    def __call__(self, text: ReplyText) -> Iterator[str]:
+        self._words.append(text.delta)
+        if self._ends():
+            yield from self.rest()
+
+    def rest(self) -> Iterator[str]:
+        clause, self._words = "".join(self._words).strip(), []
+        if clause:
+            self._min, self._max = self._later
+            yield clause
+
+    def _ends(self) -> bool:
+        word = self._words[-1].strip().lower()
+        if len(self._words) >= self._max:
+            return True
+        if not _CLAUSE_END.search(word) or word in _ABBREVIATIONS:
+            return False
+        return len(self._words) >= self._min or word[-1] not in ",;:—–"

@@ -1,0 +1,135 @@
+"""`switch_turn`: at most one turn runs, and the next begins when the last has cleaned up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import structlog
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+
+from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
+from voicepipe.stage import Stage
+
+__all__ = ["switch_turn"]
+
+B = TypeVar("B")
+
+log = structlog.get_logger()
+
+
+def switch_turn(
+    *, on_cut: Callable[[], Iterable[B]], on_error: Callable[[Exception], Iterable[B]], grace_s: float
+) -> Stage[Observable[B], B]:
+    """Run the newest of the observables that the source gives: `switch_latest` for turns that hold resources.
+
+    When a new turn arrives, in this order and in the same callback: what `on_cut()` gives goes out, the running turn is
+    disposed, and, if it has left no task behind, the new one is subscribed. Else the new one waits until these tasks
+    are done, `grace_s` at most; a still newer turn takes the waiting one's place.
+
+    A failing turn is ended by the events of `on_error(error)`; the stream lives on. Completes when the source has
+    completed and the last turn has ended. An error of the source is passed on.
+
+    .. marbles::
+
+        turns         a        b        |      b cuts a off
+        a             -x-x-x-x-x|
+        b                      -y-y|
+        switch_turn   -x-x-x-x-(cy)-y---|      c is on_cut's event
+    """
+
+    def stage(source: Observable[Observable[B]]) -> Observable[B]:
+        def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            turns = _Turns(observer, scheduler_of(scheduler), on_cut, on_error, grace_s)
+            subscription = source.subscribe(turns.switch, observer.on_error, turns.finish, scheduler=scheduler)
+            return CompositeDisposable(subscription, Disposable(turns.dispose))
+
+        return Observable(subscribe)
+
+    return stage
+
+
+class _Turns(Generic[B]):
+    """The running turn, the one that waits for it to clean up, and whether more can come."""
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[B],
+        scheduler: LoopScheduler,
+        on_cut: Callable[[], Iterable[B]],
+        on_error: Callable[[Exception], Iterable[B]],
+        grace_s: float,
+    ) -> None:
+        self._observer, self._scheduler = observer, scheduler
+        self._on_cut, self._on_error, self._grace_s = on_cut, on_error, grace_s
+        self._running = SerialDisposable()
+        self._overdue = SerialDisposable()
+        self._below = scheduler.child()
+        self._busy = False
+        self._waiting: Observable[B] | None = None
+        self._finished = False
+
+    def switch(self, turn: Observable[B]) -> None:
+        self._emit(self._on_cut())
+        self._running.disposable = Disposable()
+        self._busy, replaces = True, self._waiting is not None
+        self._waiting = turn
+        if not replaces:
+            self._clean_up()
+
+    def finish(self) -> None:
+        self._finished = True
+        if not self._busy:
+            self._observer.on_completed()
+
+    def dispose(self) -> None:
+        self._waiting = None
+        self._running.dispose()
+        self._overdue.dispose()
+
+    def _clean_up(self) -> None:
+        """Start the waiting turn as soon as the tasks of the last one are gone."""
+        below, left = self._below, set(self._below.tasks)
+        if not left:
+            return self._start()
+
+        def done(task: asyncio.Task[Any]) -> None:
+            left.discard(task)
+            if not left and self._below is below:
+                self._start()
+
+        for task in left.copy():
+            task.add_done_callback(done)
+        self._overdue.disposable = self._scheduler.call_at(
+            self._scheduler.clock() + self._grace_s, lambda: self._give_up(left)
+        )
+        return None
+
+    def _give_up(self, left: set[asyncio.Task[Any]]) -> None:
+        log.warning("turn.clean_up_overran", grace_s=self._grace_s, tasks=sorted(task.get_name() for task in left))
+        self._start()
+
+    def _start(self) -> None:
+        turn, self._waiting = self._waiting, None
+        if turn is None:
+            return
+        self._overdue.disposable = Disposable()
+        self._below = self._scheduler.child()
+        running = SerialDisposable()
+        self._running.disposable = running
+        running.disposable = turn.subscribe(self._observer.on_next, self._failed, self._ended, scheduler=self._below)
+
+    def _failed(self, error: Exception) -> None:
+        self._emit(self._on_error(error))
+        self._ended()
+
+    def _ended(self) -> None:
+        self._busy = self._waiting is not None
+        if self._finished and not self._busy:
+            self._observer.on_completed()
+
+    def _emit(self, events: Iterable[B]) -> None:
+        for event in events:
+            self._observer.on_next(event)

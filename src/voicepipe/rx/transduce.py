@@ -1,0 +1,69 @@
+"""`transduce`: a small state machine as an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from reactivex import Observable, abc
+
+from voicepipe.rx.scheduler import scheduler_of
+from voicepipe.stage import Stage
+
+__all__ = ["Clock", "Machine", "transduce"]
+
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+A = TypeVar("A")
+B = TypeVar("B")
+
+Clock = Callable[[], float]
+"""Seconds on the session's one clock."""
+
+
+class Machine(Protocol[A_contra, B_co]):
+    """One item in, any number of items out. State lives as long as the subscription."""
+
+    def __call__(self, item: A_contra, /) -> Iterable[B_co]: ...
+
+
+def transduce(
+    machine: Callable[[Clock], Machine[A, B]], *, finish: Callable[[Any], Iterable[B]] | None = None
+) -> Stage[A, B]:
+    """Run every item through a fresh machine, synchronously: `scan` and `flat_map(from_iterable)` in one, without an
+    inner observable per item (which costs 80–150 µs; this costs about 1).
+
+    `machine` is called once per subscription with the session's clock. `finish(machine)` gives what is left when the
+    source completes. An exception of the machine ends the stream as an error; items already out stay out.
+
+    .. marbles::
+
+        source      a   b   c |
+        transduce   xy      z |      a → [x, y], b → [], c → [z]
+    """
+
+    def stage(source: Observable[A]) -> Observable[B]:
+        def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            step = machine(scheduler_of(scheduler).clock)
+
+            def on_next(item: A) -> None:
+                try:
+                    for output in step(item):
+                        observer.on_next(output)
+                except Exception as error:
+                    observer.on_error(error)
+
+            def on_completed() -> None:
+                try:
+                    for output in finish(step) if finish else ():
+                        observer.on_next(output)
+                except Exception as error:
+                    observer.on_error(error)
+                else:
+                    observer.on_completed()
+
+            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
+
+        return Observable(subscribe)
+
+    return stage

@@ -1,0 +1,129 @@
+"""One client's pipeline, run: a session is subscribed once, watched, and ended with a reason.
+
+This module knows the graph and its clean-up; it knows no socket. `voicepipe.server` feeds it what the client sends and
+writes what it emits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import structlog
+from reactivex import Observable
+from reactivex.subject import Subject
+
+from voicepipe.audio import Codec
+from voicepipe.conversation import Conversation
+from voicepipe.events import Audio, ClientMessage, Event, ReplyText, StageFailed, Voice
+from voicepipe.latency import measure_turns
+from voicepipe.operators import EndOfTurn
+from voicepipe.rx import LoopScheduler
+from voicepipe.stage import Stage, StageError
+
+__all__ = ["Llm", "Pipeline", "Running", "Session", "Stages"]
+
+Llm: TypeAlias = Callable[[Conversation], Observable[str]]
+"""What the model says to a conversation, piece by piece; disposing stops it."""
+
+log = structlog.get_logger()
+
+
+class Stages(Protocol):
+    """What a pipeline is made from: one session's own, on models or services that all sessions share."""
+
+    vad: Stage[Audio, Voice]
+    end_of_turn: EndOfTurn
+    stt: Stage[Event, Event]
+    llm: Llm
+    tts: Stage[ReplyText, Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a pipeline is given: what its client sends, and the stages it may use."""
+
+    id: str
+    received: Observable[ClientMessage]
+    codec: Codec
+    vad: Stage[Audio, Voice]
+    end_of_turn: EndOfTurn
+    stt: Stage[Event, Event]
+    llm: Llm
+    tts: Stage[ReplyText, Event]
+
+
+Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
+
+
+class Running:
+    """A pipeline at work for one client.
+
+    `emit` gets every event on the event loop, in order. `ended` completes when the pipeline has: with None, or with the
+    exception that broke it, which `emit` has had before as a fatal `StageFailed`. Must be made on the running loop.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        session_id: str,
+        codec: Codec,
+        stages: Stages,
+        emit: Callable[[Event], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.scheduler = LoopScheduler(loop)
+        self.ended: asyncio.Future[Exception | None] = loop.create_future()
+        self._received: Subject[ClientMessage] = Subject()
+        self._emit = emit
+        session = Session(
+            session_id,
+            self._received,
+            codec,
+            vad=stages.vad,
+            end_of_turn=stages.end_of_turn,
+            stt=stages.stt,
+            llm=stages.llm,
+            tts=stages.tts,
+        )
+        events = pipeline(session).pipe(measure_turns())
+        self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
+
+    def receive(self, message: ClientMessage) -> None:
+        """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
+        if not self.ended.done():
+            self._received.on_next(message)
+
+    async def close(self, grace_s: float) -> None:
+        """End the session: dispose the graph, and wait up to `grace_s` for its tasks to clean up."""
+        self._end(None)
+        self._subscription.dispose()
+        left: set[asyncio.Task[Any]] = self.scheduler.tasks.copy()
+        if left:
+            _, stuck = await asyncio.wait(left, timeout=grace_s)
+            for task in stuck:
+                log.warning("session.task_left_behind", task=task.get_name(), grace_s=grace_s)
+
+    def _out(self, event: Event) -> None:
+        """An exception of the one who writes must not travel into the graph that made the event."""
+        try:
+            self._emit(event)
+        except Exception as error:
+            log.exception("session.emit_failed", event_type=type(event).__name__)
+            self._end(error)
+
+    def _failed(self, error: Exception) -> None:
+        stage, cause = (error.stage, error.cause) if isinstance(error, StageError) else ("pipeline", error)
+        log.error("session.failed", stage=stage, exc_info=cause)
+        self._out(StageFailed(stage, cause, fatal=True))
+        self._end(cause)
+
+    def _completed(self) -> None:
+        self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(error)

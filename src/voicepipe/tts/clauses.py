@@ -1,0 +1,93 @@
+"""A synthesiser of whole clauses as a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.boundary import Overflow, in_worker
+from voicepipe.events import Audio, Event, Overflowed, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted
+from voicepipe.operators.words import by_clause
+from voicepipe.rx import transduce
+from voicepipe.stage import Stage
+from voicepipe.workers import Priority, Ticket, Workers
+
+__all__ = ["Timing", "clause_by_clause"]
+
+Timing: TypeAlias = tuple[str, float, float]
+"""A word, and the seconds of its clause at which it starts and stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    audio: Audio
+    words: list[Timing]
+
+
+def clause_by_clause(
+    synthesise: Callable[[str], tuple[Audio, list[Timing]]],
+    workers: Workers,
+    *,
+    first_words: int,
+    min_words: int,
+    max_words: int,
+    capacity: int,
+) -> Stage[ReplyText, Event]:
+    """The reply's words pass; each clause of them is followed by its sound and the times of its words.
+
+    `synthesise(text)` runs in the pool, one clause of this session at a time; clauses are cut as `by_clause` does. Of
+    each come `SynthesisStarted`, `SynthesisEnded`, `Spoken`… and one `Speech`. At most `capacity` clauses wait; text is
+    never dropped, so one more fails the turn.
+
+    .. marbles::
+
+        words              a-b-c---|     "Well," " I" " know."
+        clause_by_clause   (as)-(b)-(cs)-e-e|    s: SynthesisStarted   e: SynthesisEnded, Spoken…, Speech
+    """
+
+    def make(text: str, _: Ticket) -> _Clause:
+        return _Clause(*synthesise(text))
+
+    def stage(source: Observable[ReplyText]) -> Observable[Event]:
+        def speaking(words: Observable[ReplyText]) -> Observable[Event]:
+            clauses = words.pipe(
+                by_clause(first_words=first_words, min_words=min_words, max_words=max_words), rx_ops.share()
+            )
+            sound = clauses.pipe(
+                in_worker(
+                    make,
+                    workers,
+                    boundary="tts",
+                    capacity=capacity,
+                    overflow=Overflow.FAIL_TURN,
+                    priority=Priority.TURN,
+                ),
+                transduce(lambda _: _Voice()),
+            )
+            return reactivex.merge(words, clauses.pipe(rx_ops.map(SynthesisStarted)), sound)
+
+        return source.pipe(rx_ops.publish(speaking))
+
+    return stage
+
+
+class _Voice:
+    """Clauses in a row: the times of a clause count from its own start, those of the reply from its first sample."""
+
+    def __init__(self) -> None:
+        self._made_s = 0.0
+
+    def __call__(self, clause: _Clause | Overflowed) -> Iterator[Event]:
+        if isinstance(clause, Overflowed):
+            yield clause
+            return
+        yield SynthesisEnded(clause.audio.duration_s)
+        for word, start_s, stop_s in clause.words:
+            yield Spoken(word, self._made_s + start_s, self._made_s + stop_s)
+        yield Speech(clause.audio)
+        self._made_s += clause.audio.duration_s
