@@ -99,12 +99,14 @@ class AudioReceived:
 class SettingsChanged:
     """The client set how the bot behaves. Stages see it from their next turn on.
 
-    `system_prompt` None: the client gave no instructions; the bot goes on with what it had.
+    `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `written` is what the
+    client wrote, in its dialect, for the answer that repeats it; it does not count when two are compared.
     """
 
     system_prompt: str | None = None
     voice: str | None = None
     allow_recording: bool = False
+    written: dict[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """Every word said before `until_s` has been emitted."""
+    """Every word said before `until_s` has been emitted.
+
+    `text` is how all words since the last `Transcribed` read now that the whole was heard: a recogniser may know better
+    than when it let the first of them out. None: as they were emitted.
+    """
 
     until_s: float
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

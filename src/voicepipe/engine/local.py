@@ -25,6 +25,7 @@ from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
+from voicepipe.tts import hibari
 from voicepipe.tts.clauses import Timing, clause_by_clause
 from voicepipe.tts.hibari import Hibari
 from voicepipe.vad import silero, smart_turn
@@ -109,6 +110,8 @@ class LocalEngine:
                     self._pool,
                     margin_ms=200,
                     partial_every_ms=320,
+                    unsure_words=2,
+                    join_up_to_s=4,
                     longest_s=12,
                     capacity=4,
                 ),
@@ -116,9 +119,7 @@ class LocalEngine:
             llm=in_process(self.smollm, self._writers, max_tokens=120, slot=next(self._slots)),
             tts=named(
                 "TTS",
-                clause_by_clause(
-                    self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64
-                ),
+                clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),
             ),
         )
 
@@ -139,7 +140,7 @@ class LocalEngine:
 
     def _synthesise(self, text: str) -> tuple[Audio, list[Timing]]:
         samples = self.hibari.synthesise(text)
-        return Audio(samples, self.hibari.RATE_HZ), self.hibari.word_times(text, samples)
+        return Audio(samples, hibari.RATE_HZ), self.hibari.word_times(text, samples)
 
 
 def _at_16k(sound: Audio) -> Samples:

@@ -17,7 +17,7 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Eve
 
     The user has the floor from a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
-    text. Settings of the client pass through, for `respond`; everything else is left behind.
+    text. The text is made of the words, or of what `Transcribed` says they should read. Settings of the client pass through, for `respond`; everything else is left behind.
 
     .. marbles::
 
@@ -32,6 +32,7 @@ class _Turn:
 
     def __init__(self, pause_above: float, resume_below: float) -> None:
         self._pause_above, self._resume_below = pause_above, resume_below
+        self._settled: list[str] = []
         self._words: list[str] = []
         self._talking = False
         self._paused_at: float | None = None
@@ -43,8 +44,8 @@ class _Turn:
                 yield from self._hear(event)
             case Pause():
                 yield from self._weigh(event)
-            case Transcribed(until_s=until_s):
-                self._transcribed_s = max(self._transcribed_s, until_s)
+            case Transcribed():
+                self._settle(event)
                 yield from self._end_if_done()
             case SettingsChanged():
                 yield event
@@ -53,9 +54,14 @@ class _Turn:
 
     def _hear(self, word: Word) -> Iterator[Event]:
         yield from self._start(word.start_s)
-        if not self._words:
+        if not self._words and not self._settled:
             yield TurnConfirmed(word.start_s)
         self._words.append(word.text)
+
+    def _settle(self, transcribed: Transcribed) -> None:
+        self._transcribed_s = max(self._transcribed_s, transcribed.until_s)
+        self._settled += self._words if transcribed.text is None else [transcribed.text]
+        self._words = []
 
     def _weigh(self, pause: Pause) -> Iterator[Event]:
         if pause.probability < self._resume_below:
@@ -73,6 +79,6 @@ class _Turn:
     def _end_if_done(self) -> Iterator[Event]:
         if self._paused_at is None or self._transcribed_s < self._paused_at:
             return
-        text, at_s = " ".join(self._words), self._paused_at
-        self._words, self._talking, self._paused_at = [], False, None
+        text, at_s = " ".join(filter(None, [*self._settled, *self._words])), self._paused_at
+        self._settled, self._words, self._talking, self._paused_at = [], [], False, None
         yield TurnEnded(text, at_s)

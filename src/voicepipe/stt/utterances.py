@@ -1,7 +1,9 @@
 """A recogniser of whole clips made to stream: words while they are spoken, and the last ones soon after.
 
 The clip grows while the user speaks and is recognised again and again; a word counts once two guesses in a row agree on
-it and on all before it. When speech pauses, the whole clip is recognised once more, and what it says stands.
+it and on all before it. When speech pauses the clip is recognised at once and as a whole, before anybody knows whether
+the user has finished: the words wait for the verdict, not the verdict for the words. If the user goes on, so does the
+clip, as a sentence that is heard whole is understood better than its pieces.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
+from typing import TypeAlias
 
 import numpy as np
 from reactivex import Observable
@@ -19,6 +22,7 @@ from voicepipe.boundary import Overflow, in_worker
 from voicepipe.events import (
     Audio,
     Event,
+    Flush,
     Overflowed,
     Samples,
     SpeechStarted,
@@ -30,20 +34,26 @@ from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 from voicepipe.workers import Ticket, Workers
 
-__all__ = ["Clip", "Guess", "by_utterance"]
+__all__ = ["Clip", "Guess", "Settle", "by_utterance"]
 
 RATE_HZ = 16_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """What was said from `start_s` to `stop_s`; `samples` has a margin of sound around it. Not `final`: it goes on."""
+    """What was said from `start_s` to `stop_s`, with a margin of sound around it. `whole`: speech has paused there."""
 
     samples: Samples
     start_s: float
     stop_s: float
-    final: bool
-    ends_utterance: bool = True
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What the last whole clip says stands; the next clip begins after `until_s`."""
+
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +70,33 @@ def by_utterance(
     *,
     margin_ms: float,
     partial_every_ms: float,
+    unsure_words: int,
+    join_up_to_s: float,
     longest_s: float,
     capacity: int,
 ) -> Stage[Event, Event]:
-    """`Word` as soon as it is sure, `Transcribed` when all up to a pause are, from `Audio` and a VAD's edges.
+    """`Word` as soon as it is sure, `Transcribed` at each `Flush`, from `Audio` and a VAD's edges.
 
     `transcribe(samples, cancelled)` gets float32 at 16 kHz and runs in the pool; it may stop when `cancelled()`. Each
     clip has `margin_ms` of sound before and after the speech (without it the first and last words suffer). A guess is
-    made every `partial_every_ms` of speech, if no other one is under way; a pause cancels it. Speech longer than
-    `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the oldest is dropped (`Overflowed`).
-    Word times are shared out over the clip by length: the recogniser gives none.
+    made every `partial_every_ms` of speech, if no other one is under way; its last `unsure_words` do not count yet.
+    Speech that goes on after a pause without a `Flush` continues its clip if that is shorter than `join_up_to_s`.
+    Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the oldest is dropped
+    (`Overflowed`). Word times are shared out over the clip by length: the recogniser gives none.
 
     .. marbles::
 
-        in             s-a-a-a-a-e       s: SpeechStarted   a: Audio   e: SpeechStopped
-        by_utterance   ------v---(wt)    v, w: Word   t: Transcribed
+        in             s-a-a-a-a-e-f    s: SpeechStarted   a: Audio   e: SpeechStopped   f: Flush
+        by_utterance   ------v-----(wt) v, w: Word   t: Transcribed
     """
-    limits = _Limits(_samples(margin_ms), _samples(partial_every_ms), round(longest_s * RATE_HZ))
+    limits = _Limits(
+        _samples(margin_ms / 1000), _samples(partial_every_ms / 1000), _samples(join_up_to_s), _samples(longest_s)
+    )
 
-    def recognise(clip: Clip, ticket: Ticket) -> Guess:
-        return Guess(tuple(transcribe(clip.samples, lambda: ticket.cancelled).split()), clip)
+    def recognise(item: Clip | Settle, ticket: Ticket) -> Guess | Settle:
+        if isinstance(item, Settle):
+            return item
+        return Guess(tuple(transcribe(item.samples, lambda: ticket.cancelled).split()), item)
 
     def stage(source: Observable[Event]) -> Observable[Event]:
         return source.pipe(
@@ -90,24 +107,32 @@ def by_utterance(
                 boundary="stt",
                 capacity=capacity,
                 overflow=Overflow.DROP_OLDEST,
-                optional=lambda clip: not clip.final,
-                lost_ms=lambda clip: (clip.stop_s - clip.start_s) * 1000,
+                optional=lambda item: isinstance(item, Clip) and not item.whole,
+                lost_ms=_length_ms,
             ),
-            transduce(lambda _: _Agreement()),
+            transduce(lambda _: _Agreement(unsure_words)),
         )
 
     return stage
 
 
-def _samples(ms: float) -> int:
-    return round(ms * RATE_HZ / 1000)
+def _samples(seconds: float) -> int:
+    return round(seconds * RATE_HZ)
+
+
+def _length_ms(item: Clip | Settle) -> float:
+    return (item.stop_s - item.start_s) * 1000 if isinstance(item, Clip) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
     margin: int
     partial: int
+    join: int
     longest: int
+
+
+_Cut: TypeAlias = "Clip | Settle"
 
 
 class _Clips:
@@ -115,88 +140,113 @@ class _Clips:
 
     def __init__(self, limits: _Limits) -> None:
         self._limits = limits
-        self._resample: Callable[[Samples], Samples] | None = None
-        self._held: deque[Samples] = deque()
-        self._held_from = 0
-        self._now = 0
+        self._sound = _Held()
         self._began: int | None = None
+        self._paused: int | None = None
         self._guess_at = 0
 
-    def __call__(self, event: Event) -> Iterator[Clip]:
+    def __call__(self, event: Event) -> Iterator[_Cut]:
         match event:
             case Audio():
-                self._hold(event)
+                keep = self._sound.end if self._began is None else self._began
+                # An onset is noticed late, so a second is kept before it.
+                self._sound.add(event, keep - self._limits.margin - RATE_HZ)
                 yield from self._grow()
             case SpeechStarted(at_s=at_s):
-                self._began = round(at_s * RATE_HZ)
-                self._guess_at = self._now + self._limits.partial
+                yield from self._start(_samples(at_s))
             case SpeechStopped(at_s=at_s) if self._began is not None:
-                yield self._clip(self._began, max(round(at_s * RATE_HZ), self._began), final=True)
-                self._began = None
+                self._paused = max(_samples(at_s), self._began)
+                yield self._clip(self._began, self._paused, whole=True)
+            case Flush(at_s=at_s):
+                self._began = self._paused = None
+                yield Settle(at_s)
             case _:
                 pass
 
-    def _hold(self, audio: Audio) -> None:
+    def _start(self, at: int) -> Iterator[_Cut]:
+        if self._began is not None and self._paused is not None and self._paused - self._began >= self._limits.join:
+            yield Settle(self._paused / RATE_HZ)
+            self._began = None
+        self._began = at if self._began is None else self._began
+        self._paused = None
+        self._guess_at = self._sound.end + self._limits.partial
+
+    def _grow(self) -> Iterator[_Cut]:
+        if self._began is None or self._paused is not None:
+            return
+        if self._sound.end - self._began > self._limits.longest:
+            cut = self._sound.quietest(self._began + self._limits.longest // 2, self._sound.end - RATE_HZ // 2)
+            yield self._clip(self._began, cut, whole=True, margin=0)
+            yield Settle(cut / RATE_HZ)
+            self._began = cut
+        elif self._sound.end >= self._guess_at:
+            self._guess_at = self._sound.end + self._limits.partial
+            yield self._clip(self._began, self._sound.end, whole=False)
+
+    def _clip(self, start: int, stop: int, *, whole: bool, margin: int | None = None) -> Clip:
+        after = self._limits.margin if margin is None else margin
+        sound = self._sound.cut(start - self._limits.margin, stop + after)
+        return Clip(sound, start / RATE_HZ, stop / RATE_HZ, whole)
+
+
+class _Held:
+    """The sound that a clip may still be made of."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self._pieces: deque[Samples] = deque()
+        self._begin = 0
+        self._resample: Callable[[Samples], Samples] | None = None
+
+    def add(self, audio: Audio, needed_from: int) -> None:
         if self._resample is None:
             self._resample = resampler(audio.rate_hz, RATE_HZ)
         samples = self._resample(audio.samples)
-        self._held.append(samples)
-        self._now += len(samples)
-        self._forget()
+        self._pieces.append(samples)
+        self.end += len(samples)
+        while self._begin + len(self._pieces[0]) <= needed_from:
+            self._begin += len(self._pieces.popleft())
 
-    def _forget(self) -> None:
-        """Let go of sound that no clip can need: an onset is noticed late, so a second is kept before it."""
-        needed = (self._now if self._began is None else self._began) - self._limits.margin - RATE_HZ
-        while self._held and self._held_from + len(self._held[0]) <= needed:
-            self._held_from += len(self._held.popleft())
+    def cut(self, start: int, stop: int) -> Samples:
+        sound = np.concatenate(self._pieces)
+        return sound[max(0, start - self._begin) : max(0, stop - self._begin)]
 
-    def _grow(self) -> Iterator[Clip]:
-        if self._began is None:
-            return
-        if self._now - self._began > self._limits.longest:
-            cut = self._quietest(self._began + self._limits.longest // 2, self._now - RATE_HZ // 2)
-            yield self._clip(self._began, cut, final=True, ends_utterance=False)
-            self._began = cut
-        elif self._now >= self._guess_at:
-            self._guess_at = self._now + self._limits.partial
-            yield self._clip(self._began, self._now, final=False)
-
-    def _clip(self, start: int, stop: int, *, final: bool, ends_utterance: bool = True) -> Clip:
-        margin = self._limits.margin if ends_utterance else 0
-        sound = self._cut(start - self._limits.margin, stop + margin)
-        return Clip(sound, start / RATE_HZ, stop / RATE_HZ, final, ends_utterance)
-
-    def _cut(self, start: int, stop: int) -> Samples:
-        held = np.concatenate(self._held) if self._held else np.zeros(0, np.float32)
-        return held[max(0, start - self._held_from) : max(0, stop - self._held_from)]
-
-    def _quietest(self, start: int, stop: int) -> int:
+    def quietest(self, start: int, stop: int) -> int:
         """The middle of the quietest 100 ms between two positions."""
         window = RATE_HZ // 10
-        energy = np.cumsum(np.square(self._cut(start, stop)))
+        energy = np.cumsum(np.square(self.cut(start, stop)))
         return start + window // 2 + int(np.argmin(energy[window:] - energy[:-window]))
 
 
 class _Agreement:
-    """Lets words out when two guesses agree on them, and the rest at the end of the clip."""
+    """Lets words out when two guesses agree on them, and the rest when the clip is settled."""
 
-    def __init__(self) -> None:
-        self._last: tuple[str, ...] = ()
+    def __init__(self, unsure_words: int) -> None:
+        self._unsure = unsure_words
+        self._last: Guess | None = None
         self._out = 0
 
-    def __call__(self, guess: Guess | Overflowed) -> Iterator[Event]:
-        if isinstance(guess, Overflowed):
-            self._last, self._out = (), 0
-            yield guess
-        elif guess.clip.final:
-            yield from self._words(guess, len(guess.words))
-            yield Transcribed(guess.clip.stop_s)
-            self._last, self._out = (), 0
-        else:
-            # The last word of a growing clip is often half a word, whatever two guesses say.
-            agreed = sum(1 for _ in takewhile(_same, zip(self._last, guess.words[:-1], strict=False)))
-            self._last = guess.words
-            yield from self._words(guess, agreed)
+    def __call__(self, item: Guess | Settle | Overflowed) -> Iterator[Event]:
+        match item:
+            case Overflowed():
+                yield item
+            case Settle(until_s=until_s):
+                yield from self._settle(until_s)
+            case Guess(clip=clip):
+                previous, self._last = self._last, item
+                if previous is not None and not clip.whole:
+                    yield from self._words(item, self._agreed(previous, item))
+
+    def _settle(self, until_s: float) -> Iterator[Event]:
+        last, self._last = self._last, None
+        if last is not None:
+            yield from self._words(last, len(last.words))
+        self._out = 0
+        yield Transcribed(until_s, " ".join(last.words) if last is not None else "")
+
+    def _agreed(self, before: Guess, now: Guess) -> int:
+        sure = now.words[: max(0, len(now.words) - self._unsure)]
+        return sum(1 for _ in takewhile(_same, zip(before.words, sure, strict=False)))
 
     def _words(self, guess: Guess, until: int) -> Iterator[Word]:
         times = _shared_out(guess.words, guess.clip.start_s, guess.clip.stop_s)
@@ -217,4 +267,4 @@ def _shared_out(words: tuple[str, ...], start_s: float, stop_s: float) -> list[t
     """Start and stop of each word, if all letters took the same time."""
     ends = np.cumsum([0, *(len(word) + 1 for word in words)])
     times = start_s + (stop_s - start_s) * ends / max(1, ends[-1])
-    return [(float(a), float(b)) for a, b in zip(times, times[1:], strict=False)]
+    return [(float(a), float(b)) for a, b in pairwise(times)]

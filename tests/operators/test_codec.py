@@ -1,0 +1,58 @@
+"""Between what the client's codec writes and sound."""
+
+import numpy as np
+
+from voicepipe.audio import OggOpus, Pcm16
+from voicepipe.events import (
+    Audio,
+    AudioReceived,
+    InputRejected,
+    ReplyText,
+    SettingsChanged,
+    Speech,
+    SpeechEncoded,
+)
+from voicepipe.operators import decode, encode
+from voicepipe.testing import Marbles
+
+
+def test_packets_become_sound_and_settings_stay_behind(marbles: Marbles) -> None:
+    """Little-endian 16-bit samples, 32768 to 1.0."""
+    received = marbles.cold("as|", a=AudioReceived(b"\x00\x40\x00\xc0"), s=SettingsChanged("Hi."))
+    marbles.expect(received.pipe(decode(Pcm16(24_000))), "A-|", A=Audio(np.array([0.5, -0.5], np.float32), 24_000))
+
+
+def test_a_bad_packet_is_named_and_the_next_good_one_heard(marbles: Marbles) -> None:
+    """The session goes on without what could not be decoded."""
+    received = marbles.cold("bA|", b=AudioReceived(b"odd", "event_7"), A=AudioReceived(b"\x00\x40"))
+    why = "PCM16 audio has two bytes a sample, and this packet has 3 bytes"
+    marbles.expect(
+        received.pipe(decode(Pcm16())),
+        "rA|",
+        r=InputRejected("invalid_audio", why, "audio", "event_7"),
+        A=Audio(np.array([0.5], np.float32), 24_000),
+    )
+
+
+def test_an_empty_packet_is_no_sound(marbles: Marbles) -> None:
+    """Nothing comes of nothing."""
+    marbles.expect(marbles.cold("a|", a=AudioReceived(b"")).pipe(decode(Pcm16())), "-|")
+
+
+def test_speech_is_encoded_and_the_rest_passes(marbles: Marbles) -> None:
+    """The packet knows how long it sounds."""
+    text = ReplyText("hi")
+    spoken = marbles.cold("ts|", t=text, s=Speech(Audio(np.array([0.5, -1.0], np.float32), 1000)))
+    marbles.expect(
+        spoken.pipe(encode(Pcm16(1000))), "ts|", t=text, s=SpeechEncoded(b"\xff\x3f\x01\x80", duration_ms=2.0)
+    )
+
+
+def test_each_subscription_has_a_stream_of_its_own(marbles: Marbles) -> None:
+    """Two sessions on one pipeline object do not share a decoder."""
+    writer = OggOpus().encoder()
+    packets = [AudioReceived(writer(Audio(np.zeros(960, np.float32), 24_000))) for _ in range(2)]
+    stage = decode(OggOpus())
+    for _ in range(2):
+        recorded = marbles.record(marbles.cold("ab|", a=packets[0], b=packets[1]).pipe(stage))
+        assert sum(len(one.value.samples) for one in recorded if one.kind == "next") >= 960

@@ -1,0 +1,122 @@
+"""Where speech starts and stops, and whether the user has finished."""
+
+import numpy as np
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.events import Audio, Pause, SpeechStarted, SpeechStopped, Voice
+from voicepipe.operators import EndOfTurn, endpoint
+from voicepipe.rx import transduce
+from voicepipe.testing import Marbles
+
+SOUND = Audio(np.full(20, 0.5, np.float32), 1000)
+SILENCE = Audio(np.zeros(20, np.float32), 1000)
+UNSURE = Audio(np.full(20, 0.4, np.float32), 1000)
+
+
+def loudness(mic: Observable[Audio]) -> Observable[Voice]:
+    """A VAD for tests: a frame's first sample is its probability, at the ends of 20 ms frames."""
+    ends = iter(range(1, 1_000_000))
+    return mic.pipe(rx_ops.map(lambda audio: Voice(float(audio.samples[0]), next(ends) * 0.02)))
+
+
+def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[float, object]]:
+    mic = marbles.cold(diagram, s=SOUND, _=SILENCE, u=UNSURE)
+    stage = endpoint(
+        loudness,
+        end_of_turn,
+        speech_above=0.5,
+        silence_below=0.3,
+        onset_ms=60,
+        pause_ms=80,
+        silence_ms=200,
+        context_s=0.1,
+    )
+    return [(one.t_ms, one.value) for one in marbles.record(mic.pipe(stage)) if one.kind == "next"]
+
+
+def sure(_: Audio) -> Observable[float]:
+    return rx.just(0.9)
+
+
+def never(_: Audio) -> Observable[float]:
+    return rx.empty()
+
+
+def test_speech_starts_after_its_onset_and_stops_after_a_pause(marbles: Marbles) -> None:
+    """The edges name where the voice really began and ended, and when that was noticed."""
+    assert edges(marbles, "__ssssss_____|", sure) == [
+        (80, SpeechStarted(0.04, 0.1)),
+        (80, Pause(0.0, 0.04)),
+        (220, SpeechStopped(0.16, 0.24)),
+        (220, Pause(0.9, 0.16)),
+    ]
+
+
+def test_a_click_is_no_speech(marbles: Marbles) -> None:
+    """What does not last the onset starts nothing, however often it comes."""
+    assert edges(marbles, "ss_ss_ss_______|", sure) == []
+
+
+def test_a_short_gap_does_not_stop_speech(marbles: Marbles) -> None:
+    """Plosives are silent for some tens of milliseconds."""
+    assert [event for _, event in edges(marbles, "ssss__ssss__ssss|", sure)] == [
+        SpeechStarted(0.0, 0.06),
+        Pause(0.0, 0.0),
+    ]
+
+
+def test_between_the_thresholds_speech_goes_on_and_silence_too(marbles: Marbles) -> None:
+    """An unsure frame neither starts nor stops anything."""
+    assert edges(marbles, "uuuuuuuuu|", sure) == []
+    assert len(edges(marbles, "ssssuuuuuuuuuuu|", sure)) == 2
+
+
+def test_without_a_verdict_a_long_silence_ends_the_turn(marbles: Marbles) -> None:
+    """The model may be missing, or hold its tongue."""
+    found = edges(marbles, "ssss____________|", never)
+    assert found[2:] == [(140, SpeechStopped(0.08, 0.16)), (260, Pause(1.0, 0.08))]
+
+
+def test_a_failing_model_is_a_missing_one(marbles: Marbles) -> None:
+    """Its error does not reach the conversation."""
+    found = edges(marbles, "ssss____________|", lambda _: rx.throw(ValueError("broken")))
+    assert found[-1] == (260, Pause(1.0, 0.08))
+
+
+def test_a_verdict_that_comes_after_the_user_went_on_is_dropped(marbles: Marbles) -> None:
+    """A slow model must not end a turn that is on again."""
+    slow = marbles.cold("200ms p|", p=0.9)
+    found = [event for _, event in edges(marbles, "ssss_____ssssssssssssssss|", lambda _: slow)]
+    assert Pause(0.9, 0.08) not in found
+    assert found[-2:] == [SpeechStarted(0.18, 0.24), Pause(0.0, 0.18)]
+
+
+def test_the_model_hears_the_last_seconds_of_sound(marbles: Marbles) -> None:
+    """With a context of 100 ms: the last speech and the pause after it."""
+    asked: list[Audio] = []
+
+    def model(sound: Audio) -> Observable[float]:
+        asked.append(sound)
+        return rx.just(0.9)
+
+    edges(marbles, "ssssssssss____|", model)
+    assert [round(sound.duration_s, 3) for sound in asked] == [0.1]
+    assert asked[0].samples.tolist() == [0.5] * 20 + [0.0] * 80
+
+
+def test_frames_of_another_length_than_the_audio(marbles: Marbles) -> None:
+    """A VAD with frames of its own is followed by their times, not by the packets'."""
+    stage = endpoint(
+        transduce(lambda _: lambda audio: [Voice(1.0, 0.5), Voice(1.0, 1.0)]),
+        never,
+        speech_above=0.5,
+        silence_below=0.3,
+        onset_ms=1000,
+        pause_ms=80,
+        silence_ms=200,
+        context_s=1,
+    )
+    out = marbles.record(marbles.cold("s|", s=SOUND).pipe(stage))
+    assert out[0].value == SpeechStarted(0.0, 1.0)

@@ -1,0 +1,62 @@
+"""The ear: a recogniser beside something that notices pauses."""
+
+import numpy as np
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.events import Audio, Event, Flush, InputRejected, Pause, SpeechStarted, Word
+from voicepipe.operators import listen
+from voicepipe.testing import Marbles
+
+SOUND = Audio(np.ones(20, np.float32), 1000)
+STARTED, BEGIN, PAUSED, LONG = SpeechStarted(0.0, 0.1), Pause(0.0, 0.0), Pause(0.9, 0.1), Pause(1.0, 0.1)
+
+
+def pauses_at(marbles: Marbles, diagram: str):
+    notices = {"s": STARTED, "b": BEGIN, "P": PAUSED, "L": LONG}
+    return lambda mic: rx.merge(mic.pipe(rx_ops.ignore_elements()), marbles.cold(diagram, **notices))
+
+
+def test_the_recogniser_gets_the_sound_and_what_was_noticed(marbles: Marbles) -> None:
+    """Audio, edges, and one flush per pause, in the order in which they happened."""
+    got: list[Event] = []
+
+    def stt(source: Observable[Event]) -> Observable[Event]:
+        return source.pipe(rx_ops.do_action(got.append), rx_ops.ignore_elements())
+
+    mic = marbles.hot("-a---a---|", a=SOUND)
+    stage = listen(stt, pauses_at(marbles, "s-b-P-L|"), flush_at=0.6)
+    marbles.expect(mic.pipe(stage), "s-b-P-L--|", s=STARTED, b=BEGIN, P=PAUSED, L=LONG)
+    assert [e if isinstance(e, Flush) else type(e) for e in got] == [
+        SpeechStarted,
+        Audio,
+        Pause,
+        Pause,
+        Flush(0.1),
+        Audio,
+        Pause,
+    ]
+
+
+def test_words_and_pauses_come_out_as_they_are_noticed(marbles: Marbles) -> None:
+    """`listen` adds no time of its own."""
+    word = Word("hi", 0.0, 0.1)
+    stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("---w|", w=word))
+    mic = marbles.hot("a-----|", a=SOUND)
+    marbles.expect(mic.pipe(listen(stt, pauses_at(marbles, "-s|"), flush_at=0.6)), "-s-w--|", s=STARTED, w=word)
+
+
+def test_what_is_not_sound_passes(marbles: Marbles) -> None:
+    """A packet that could not be decoded is told to the client, and heard by nobody."""
+    rejected = InputRejected("invalid_audio", "garbage")
+    mic = marbles.hot("r-|", r=rejected)
+    stt = lambda source: source.pipe(rx_ops.ignore_elements())
+    marbles.expect(mic.pipe(listen(stt, pauses_at(marbles, "|"), flush_at=0.6)), "r-|", r=rejected)
+
+
+def test_a_failing_recogniser_fails_the_ear(marbles: Marbles) -> None:
+    """And lets go of the microphone."""
+    stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("--#"))
+    mic = marbles.hot("a-----|", a=SOUND)
+    marbles.expect(mic.pipe(listen(stt, pauses_at(marbles, "|"), flush_at=0.6)), "--#")

@@ -1,0 +1,77 @@
+"""From what is heard to whose turn it is."""
+
+from voicepipe.events import (
+    Pause,
+    SettingsChanged,
+    SpeechStarted,
+    Transcribed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnStarted,
+    Word,
+)
+from voicepipe.operators import detect_turns
+from voicepipe.testing import Marbles
+
+HEARD = {
+    "p": Pause(0.0, 1.0),
+    "P": Pause(0.9, 2.0),
+    "q": Pause(0.5, 2.0),
+    "w": Word("so", 1.0, 1.5),
+    "v": Word("it is", 1.5, 2.0),
+    "t": Transcribed(2.0),
+    "o": Transcribed(1.9),
+}
+TURNS = {"s": TurnStarted(1.0), "c": TurnConfirmed(1.0), "e": TurnEnded("so it is", 2.0), "n": TurnEnded("", 2.0)}
+
+
+def expect(marbles: Marbles, heard: str, turns: str) -> None:
+    stage = detect_turns(pause_above=0.6, resume_below=0.4)
+    marbles.expect(marbles.cold(heard, **HEARD).pipe(stage), turns, **TURNS)
+
+
+def test_a_turn_starts_with_the_voice_and_ends_when_its_words_are_there(marbles: Marbles) -> None:
+    """The pause is sure first; the turn ends with the transcript."""
+    expect(marbles, "p-w-v-P-t|", "s-c-----e|")
+
+
+def test_a_transcript_before_the_verdict_ends_the_turn_at_the_verdict(marbles: Marbles) -> None:
+    """The model of the end of turn may be slower than the recogniser."""
+    expect(marbles, "p-w-v-t-P|", "s-c-----e|")
+
+
+def test_a_transcript_that_does_not_reach_the_pause_is_waited_for(marbles: Marbles) -> None:
+    """No word before the pause may be missing."""
+    expect(marbles, "p-w-v-o-P-t|", "s-c-------e|")
+
+
+def test_going_on_takes_the_pause_back(marbles: Marbles) -> None:
+    """Who speaks on before the words are there has not finished."""
+    expect(marbles, "p-w-P-p-v-t-P|", "s-c---------e|")
+
+
+def test_an_unsure_pause_changes_nothing(marbles: Marbles) -> None:
+    """Between the thresholds the floor stays where it is."""
+    expect(marbles, "q-p-w-v-t-q-P|", "--s-c-------e|")
+
+
+def test_a_word_starts_a_turn_without_a_voice(marbles: Marbles) -> None:
+    """A recogniser may be quicker than the VAD."""
+    expect(marbles, "w-v-t-P|", "(sc)-----e|")
+
+
+def test_a_cough_is_a_turn_without_words(marbles: Marbles) -> None:
+    """It ends with an empty text, and the next turn starts clean."""
+    expect(marbles, "p-t-P---p-w-v-t-P|", "s---n---s-c-----e|")
+
+
+def test_silence_after_a_turn_starts_none(marbles: Marbles) -> None:
+    """A second sure pause is no news."""
+    expect(marbles, "p-w-v-t-P-P-P|", "s-c-----e----|")
+
+
+def test_settings_pass_and_other_events_stay_behind(marbles: Marbles) -> None:
+    """Whoever responds needs to know of them; nobody needs the rest."""
+    settings = SettingsChanged("Be brief.")
+    source = marbles.cold("xy|", x=settings, y=SpeechStarted(1.0, 1.1))
+    marbles.expect(source.pipe(detect_turns(pause_above=0.6, resume_below=0.4)), "x-|", x=settings)

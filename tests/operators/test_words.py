@@ -1,0 +1,77 @@
+"""From deltas to words to clauses."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicepipe.events import ReplyText
+from voicepipe.operators import by_clause, by_word
+from voicepipe.testing import Marbles
+
+
+def test_words_come_whole_as_soon_as_the_next_one_begins(marbles: Marbles) -> None:
+    """A delta may end in the middle of a word; the word waits for its end, the last one for the stream's."""
+    llm = marbles.cold("a--b--c|", a="Hel", b="lo wor", c="ld.")
+    marbles.expect(llm.pipe(by_word()), "---x---(y|)", x=ReplyText("Hello"), y=ReplyText(" world."))
+
+
+def test_a_delta_of_several_words_gives_them_all_at_once(marbles: Marbles) -> None:
+    """Nothing is held back but the word that may go on."""
+    llm = marbles.cold("a|", a="one two three")
+    words = {"x": ReplyText("one"), "y": ReplyText(" two"), "z": ReplyText(" three")}
+    marbles.expect(llm.pipe(by_word()), "(xy)(z|)", **words)
+
+
+def test_nothing_but_white_space_says_nothing(marbles: Marbles) -> None:
+    """A model that answers with blanks has not answered."""
+    marbles.expect(marbles.cold("aa|", a=" \n ").pipe(by_word()), "--|")
+
+
+def test_an_error_passes_and_the_begun_word_is_dropped(marbles: Marbles) -> None:
+    """What was not finished was not said."""
+    marbles.expect(marbles.cold("a#", a="half").pipe(by_word()), "-#")
+
+
+@given(st.lists(st.text(alphabet="ab ,.\n", max_size=6), max_size=8))
+def test_no_letter_is_lost_however_the_text_is_cut(deltas: list[str]) -> None:
+    """The words of any cutting of a text are those of the whole text."""
+    with Marbles() as marbles:
+        letters = dict(zip("abcdefgh", deltas, strict=False))
+        source = marbles.cold("".join(letters) + "|", **letters)
+        recorded = marbles.record(source.pipe(by_word()))
+    said = "".join(one.value.delta for one in recorded if one.kind == "next")
+    assert said.split() == "".join(deltas).split()
+    assert not said.startswith(" ")
+
+
+def clauses(marbles: Marbles, text: str) -> list[str]:
+    """What `by_clause` makes of a text whose words come one by one."""
+    source = marbles.cold("a|", a=text)
+    cut = source.pipe(by_word(), by_clause(first_words=6, min_words=3, max_words=8))
+    return [one.value for one in marbles.record(cut) if one.kind == "next"]
+
+
+def test_the_first_clause_ends_at_the_first_punctuation(marbles: Marbles) -> None:
+    """The voice begins early, even with a single word."""
+    assert clauses(marbles, "Well, I know it.") == ["Well,", "I know it."]
+
+
+def test_later_clauses_wait_for_some_words_but_not_beyond_a_sentence(marbles: Marbles) -> None:
+    """A comma after two words does not cut; a full stop does."""
+    text = "Yes. You see, my friend, this is good. No. Really."
+    assert clauses(marbles, text) == ["Yes.", "You see, my friend,", "this is good.", "No.", "Really."]
+
+
+def test_a_clause_without_punctuation_is_cut_where_it_grows_too_long(marbles: Marbles) -> None:
+    """Six words for the first piece, eight for the others."""
+    text = "a b c d e f g h i j k l m n o p"
+    assert clauses(marbles, text) == ["a b c d e f", "g h i j k l m n", "o p"]
+
+
+def test_abbreviations_and_decimals_do_not_end_a_clause(marbles: Marbles) -> None:
+    """A dot is not always an end."""
+    assert clauses(marbles, "Mr. Lorry paid 3.5 pounds.") == ["Mr. Lorry paid 3.5 pounds."]
+
+
+def test_a_closing_quote_belongs_to_the_clause_that_it_ends(marbles: Marbles) -> None:
+    """Punctuation inside quotes ends the clause with them."""
+    assert clauses(marbles, 'He said "go!" and left.') == ['He said "go!"', "and left."]
