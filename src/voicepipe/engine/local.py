@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -106,11 +106,12 @@ class LocalEngine:
             stt=named(
                 "STT",
                 by_utterance(
-                    lambda samples, cancelled: self.moonshine.transcribe(samples, cancelled=cancelled),
+                    self._transcribe,
                     self._pool,
                     margin_ms=200,
                     partial_every_ms=320,
                     unsure_words=2,
+                    shortest_ms=120,
                     join_up_to_s=4,
                     longest_s=12,
                     capacity=4,
@@ -137,6 +138,12 @@ class LocalEngine:
         if model is None:
             return reactivex.empty()
         return ask_worker(lambda _: model.probability(_at_16k(sound)), self._pool)
+
+    def _transcribe(
+        self, samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]
+    ) -> tuple[str, Sequence[int]]:
+        tokens = self.moonshine.tokens(samples, draft=draft, cancelled=cancelled)
+        return self.moonshine.text(tokens), tokens
 
     def _synthesise(self, text: str) -> tuple[Audio, list[Timing]]:
         samples = self.hibari.synthesise(text)

@@ -9,10 +9,10 @@ clip, as a sentence that is heard whole is understood better than its pieces.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from reactivex import Observable
@@ -34,7 +34,7 @@ from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 from voicepipe.workers import Ticket, Workers
 
-__all__ = ["Clip", "Guess", "Settle", "by_utterance"]
+__all__ = ["Clip", "Guess", "Settle", "Transcribe", "by_utterance"]
 
 RATE_HZ = 16_000
 
@@ -64,22 +64,29 @@ class Guess:
     clip: Clip
 
 
+T = TypeVar("T")
+
+Transcribe: TypeAlias = Callable[[Samples, Sequence[T], Callable[[], bool]], tuple[str, Sequence[T]]]
+"""`transcribe(samples, draft, cancelled)` gives the text of float32 at 16 kHz, and its tokens. `draft` is the tokens of
+the last reading of the same clip, when it was shorter: most of them still hold. It may stop once `cancelled()`."""
+
+
 def by_utterance(
-    transcribe: Callable[[Samples, Callable[[], bool]], str],
+    transcribe: Transcribe[T],
     workers: Workers,
     *,
     margin_ms: float,
     partial_every_ms: float,
     unsure_words: int,
+    shortest_ms: float,
     join_up_to_s: float,
     longest_s: float,
     capacity: int,
 ) -> Stage[Event, Event]:
     """`Word` as soon as it is sure, `Transcribed` at each `Flush`, from `Audio` and a VAD's edges.
 
-    `transcribe(samples, cancelled)` gets float32 at 16 kHz and runs in the pool; it may stop when `cancelled()`. Each
-    clip has `margin_ms` of sound before and after the speech (without it the first and last words suffer). A guess is
-    made every `partial_every_ms` of speech, if no other one is under way; its last `unsure_words` do not count yet.
+    `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
+    and last words suffer); one with less than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech, if no other one is under way; its last `unsure_words` do not count yet.
     Speech that goes on after a pause without a `Flush` continues its clip if that is shorter than `join_up_to_s`.
     Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the oldest is dropped
     (`Overflowed`). Word times are shared out over the clip by length: the recogniser gives none.
@@ -93,16 +100,11 @@ def by_utterance(
         _samples(margin_ms / 1000), _samples(partial_every_ms / 1000), _samples(join_up_to_s), _samples(longest_s)
     )
 
-    def recognise(item: Clip | Settle, ticket: Ticket) -> Guess | Settle:
-        if isinstance(item, Settle):
-            return item
-        return Guess(tuple(transcribe(item.samples, lambda: ticket.cancelled).split()), item)
-
     def stage(source: Observable[Event]) -> Observable[Event]:
         return source.pipe(
             transduce(lambda _: _Clips(limits)),
             in_worker(
-                recognise,
+                _Reader(transcribe, shortest_ms / 1000).read,
                 workers,
                 boundary="stt",
                 capacity=capacity,
@@ -114,6 +116,25 @@ def by_utterance(
         )
 
     return stage
+
+
+class _Reader(Generic[T]):
+    """Reads one session's clips, in a thread at a time, each with what was read of it before."""
+
+    def __init__(self, transcribe: Transcribe[T], shortest_s: float) -> None:
+        self._transcribe, self._shortest_s = transcribe, shortest_s
+        self._draft: Sequence[T] = ()
+
+    def read(self, item: Clip | Settle, ticket: Ticket) -> Guess | Settle:
+        if isinstance(item, Settle):
+            self._draft = ()
+            return item
+        if item.stop_s - item.start_s < self._shortest_s:
+            return Guess((), item)
+        text, tokens = self._transcribe(item.samples, self._draft, lambda: ticket.cancelled)
+        if not ticket.cancelled:
+            self._draft = tokens
+        return Guess(tuple(text.split()), item)
 
 
 def _samples(seconds: float) -> int:

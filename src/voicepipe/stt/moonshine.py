@@ -1,0 +1,195 @@
+"""Moonshine tiny: speech to text, English, for one utterance at a time.
+
+The weights lie inside the installed package `moonshine-voice`, of which nothing else is used: it is never imported. The
+network was published in "Moonshine: Speech Recognition for Live Transcription and Voice Commands" (Jeffries et al.,
+2024): an encoder whose work is in proportion to the sound's length, and a decoder that gives a token at a time.
+
+Give it 200 ms of sound before and after the speech (word errors fall by half), and less than 15 s at once.
+
+Measured on one core: 0.5 s to load, 150 MB; 8 ms a second of sound for the encoder and 3…4 ms a token for the decoder,
+so that a clip of 2 s takes 40 ms and one of 8 s 190 ms. When a clip that grows by 320 ms at a time is read again with
+the last reading as `draft`, a reading takes 82 ms instead of 126 ms in the mean, for clips of 1…13 s. Of 119 words of
+read speech 6 are wrong, and 7 with drafts: reading several tokens at once rounds differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicepipe import models
+from voicepipe.events import Samples
+
+__all__ = ["RATE_HZ", "Moonshine", "Tokenizer", "drop_repeats"]
+
+RATE_HZ = 16_000
+
+_SHORTEST = 1600
+"""Samples below which nothing can be said (and 895 are the fewest that the encoder takes): 100 ms."""
+
+_TOKENS_PER_S, _TOKENS_MORE = 8, 5
+"""The most tokens that are believed. The paper's cap is 6.5 a second; a clip of one word needs some more."""
+
+_START, _STOP = 1, 2
+_WORDS_FROM, _WORDS_TO = 3, 32_000
+"""The tokens that are text. Below are the unknown, the start and the stop, above are reserved ones."""
+
+_LAYERS, _HEADS, _WIDTH = 6, 8, 36
+_HEARD = [f"{layer}.encoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
+_SAID = [f"{layer}.decoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
+
+Feed: TypeAlias = dict[str, NDArray[Any]]
+
+
+def never() -> bool:
+    """Not cancelled."""
+    return False
+
+
+class Moonshine:
+    """The network, loaded once. Thread-safe: any number of threads may transcribe at a time.
+
+    `folder` holds `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`; None takes the registry's one
+    and raises ModelMissing where it is absent. `threads` is how many cores one call may use.
+    """
+
+    def __init__(self, folder: Path | None = None, *, threads: int = 1) -> None:
+        folder = folder or models.require("moonshine")
+        self._encoder = models.open_onnx(folder / "encoder_model.ort", threads)
+        self._decoder = models.open_onnx(folder / "decoder_model_merged.ort", threads)
+        self._tokenizer = Tokenizer((folder / "tokenizer.bin").read_bytes())
+
+    def transcribe(self, samples_16k: Samples, *, cancelled: Callable[[], bool] = never) -> str:
+        """What is said in float32 `samples_16k` of shape (n,): punctuated English, empty when nothing is.
+
+        `cancelled` is asked before every token; once it says True, the text so far is returned.
+        """
+        return self.text(self.tokens(samples_16k, cancelled=cancelled))
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens`, without the phrases that a network which has lost its way says again."""
+        return drop_repeats(self._tokenizer.text(tokens))
+
+    def tokens(
+        self, samples_16k: Samples, *, draft: Sequence[int] = (), cancelled: Callable[[], bool] = never
+    ) -> list[int]:
+        """The most likely tokens, one after the other (greedily), at most 8 a second and 5.
+
+        `draft` is a guess, such as the tokens of the same clip when it was shorter: what it has right costs one pass of
+        the decoder in all instead of one per token. What it has wrong costs a pass, but no words.
+        """
+        if len(samples_16k) < _SHORTEST or cancelled():
+            return []
+        most = _TOKENS_MORE + _TOKENS_PER_S * len(samples_16k) // RATE_HZ
+        reading = _Reading(self._decoder, *self._hear(samples_16k))
+        said: list[int] = []
+        guess = list(draft[:most])
+        while len(said) < most and not cancelled():
+            new = reading.following(said[-1] if said else _START, guess)
+            said += new
+            if _STOP in new:
+                return said[: said.index(_STOP)]
+            # A word was replaced, it seems; the rest of the guess may hold. Not so when nothing of it has held.
+            guess = guess[len(new) :] if len(new) > 1 else []
+        return said[:most]
+
+    def _hear(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The encoder's view of the sound, shape (1, frames, 288), and the mask of what of the *sound* counts: all."""
+        everything = np.ones((1, len(samples)), np.int64)
+        (heard,) = self._encoder.run(None, {"input_values": samples[None], "attention_mask": everything})
+        return heard, everything
+
+
+class _Reading:
+    """The decoder on one clip: its attention to the clip, computed once, and to what it has said, which grows.
+
+    The arrays go in and out without being bound to buffers of onnxruntime's: that was tried, and saves nothing, as a
+    token's time goes into reading 30 MB of weights.
+    """
+
+    def __init__(self, decoder: Any, heard: NDArray[np.float32], everything: NDArray[np.int64]) -> None:
+        self._decoder = decoder
+        self._fixed: Feed = {"encoder_hidden_states": heard, "encoder_attention_mask": everything}
+        nothing = np.zeros((1, _HEADS, 0, _WIDTH), np.float32)
+        self._past: Feed = {f"past_key_values.{name}": nothing for name in _HEARD + _SAID}
+        self._begun = False
+
+    def following(self, token: int, guess: Sequence[int]) -> list[int]:
+        """The tokens that follow `token`: those of `guess` that are right, and the one after those."""
+        names = _SAID if self._begun else _SAID + _HEARD
+        feed = {"input_ids": np.array([[token, *guess]]), "use_cache_branch": np.array([self._begun])}
+        wanted = ["logits", *(f"present.{name}" for name in names)]
+        logits, *present = self._decoder.run(wanted, {**self._fixed, **self._past, **feed})
+        best: list[int] = logits[0].argmax(axis=-1).tolist()
+        right = next((at for at, guessed in enumerate(guess) if best[at] != guessed), len(guess))
+        self._past.update(zip((f"past_key_values.{name}" for name in names), present, strict=True))
+        self._forget(len(guess) - right)
+        self._begun = True
+        return best[: right + 1]
+
+    def _forget(self, wrong: int) -> None:
+        """Let go of the last `wrong` tokens."""
+        for name in _SAID if wrong else ():
+            key = f"past_key_values.{name}"
+            self._past[key] = self._past[key][:, :, :-wrong]
+
+
+class Tokenizer:
+    """The tokens' texts, as `tokenizer.bin` lists them: the length of each in bytes, then the bytes.
+
+    A length of 128 or more takes two bytes, the low seven bits first with the top bit set. `▁` stands for a space; the
+    256 single bytes among the tokens spell what has no token of its own. ValueError when the file ends in a token.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._texts = list(_texts(data))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        spelled = b"".join(self._texts[token] for token in tokens if _WORDS_FROM <= token < _WORDS_TO)
+        return spelled.decode("utf-8", errors="replace").replace("▁", " ").strip()
+
+
+def _texts(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        length, at = data[at], at + 1
+        if length >= 128:
+            length, at = length - 128 + 128 * data[at], at + 1
+        if at + length > len(data):
+            raise ValueError(f"the tokenizer's file ends within a token, at byte {at}")
+        yield data[at : at + length]
+        at += length
+
+
+def drop_repeats(text: str) -> str:
+    """`text` with one of each phrase that is said over and over: three words or more said twice, fewer four times.
+
+    People do say "no, no, no"; nobody says a whole clause again at once, which is what a network in a loop does.
+    """
+    words = text.split()
+    bare = [word.strip(".,!?;:").lower() for word in words]
+    at = 0
+    while at < len(words):
+        for length in range(1, (len(words) - at) // 2 + 1):
+            times = _times(bare, at, length)
+            if times >= (2 if length >= 3 else 4):
+                del words[at + length : at + length * times], bare[at + length : at + length * times]
+                break
+        at += 1
+    return " ".join(words)
+
+
+def _times(words: Sequence[str], at: int, length: int) -> int:
+    """How often the phrase of `length` words at `at` is said without a break."""
+    phrase = words[at : at + length]
+    times = 1
+    while words[at + times * length : at + (times + 1) * length] == phrase:
+        times += 1
+    return times

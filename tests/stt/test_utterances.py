@@ -1,0 +1,170 @@
+"""A recogniser of whole clips made to stream, with a recogniser that reads the samples as letters."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from voicepipe.events import Audio, Flush, Samples, SpeechStarted, SpeechStopped, Transcribed, Word
+from voicepipe.stt.utterances import by_utterance
+from voicepipe.testing import Marbles
+from voicepipe.workers import Workers
+
+RATE_HZ = 16_000
+FRAME_S = 0.02
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    pool = Workers(1, "test")
+    yield pool
+    pool.close(timeout_s=5)
+
+
+def frame(level: float) -> Audio:
+    return Audio(np.full(int(FRAME_S * RATE_HZ), level, np.float32), RATE_HZ)
+
+
+class Reader:
+    """Reads a clip: each frame of 0.1 is the word "a", of 0.2 "b" …; silence says nothing. Keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.clips: list[Samples] = []
+        self.drafts: list[Sequence[str]] = []
+
+    def __call__(self, samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
+        self.clips.append(samples)
+        self.drafts.append(draft)
+        levels = [round(float(level) * 10) for level in samples[::320]]
+        letters = ["abcdefgh"[level - 1] for level in levels if level]
+        return " ".join(letters), letters
+
+
+def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Reader, **events: object):
+    """What comes out for a diagram whose digits are frames of that level in tenths, `_` silence."""
+    frames = {str(level): frame(level / 10) for level in range(1, 9)} | {"_": frame(0.0)}
+    stage = by_utterance(
+        reader,
+        workers,
+        margin_ms=40,
+        partial_every_ms=40,
+        unsure_words=1,
+        join_up_to_s=0.2,
+        shortest_ms=20,
+        longest_s=0.4,
+        capacity=4,
+    )
+    out = marbles.record(marbles.cold(diagram, **frames, **events).pipe(stage))
+    return [(one.t_ms, one.value) for one in out if one.kind == "next"]
+
+
+EVENTS = {
+    "s": SpeechStarted(0.04, 0.06),
+    "e": SpeechStopped(0.16, 0.2),
+    "f": Flush(0.16),
+    "S": SpeechStarted(0.24, 0.26),
+    "E": SpeechStopped(0.32, 0.36),
+    "F": Flush(0.32),
+}
+
+
+def texts(out: list[tuple[float, object]]) -> list[str]:
+    return [event.text for _, event in out if isinstance(event, Word)]
+
+
+def test_a_word_is_let_out_when_two_guesses_agree_on_it(marbles: Marbles, workers: Workers) -> None:
+    """The last word of a growing clip does not count yet; the rest comes when the pause is sure."""
+    out = recorded(marbles, workers, "__1(s2)3456___(_e)_f|", Reader(), **EVENTS)
+    assert texts(out) == ["a", "b", "c", "d", "e", "f"]
+    early = [t_ms for t_ms, event in out if isinstance(event, Word) and event.text == "a"]
+    settled = [t_ms for t_ms, event in out if isinstance(event, Transcribed)]
+    assert early[0] < settled[0]
+    assert out[-1][1] == Transcribed(0.16, "a b c d e f")
+
+
+def test_nothing_is_settled_before_the_flush(marbles: Marbles, workers: Workers) -> None:
+    """The clip has been read at the pause; its words wait for the verdict, and then take no time."""
+    out = recorded(marbles, workers, "__1(s2)____(_e)-----f|", Reader(), **EVENTS)
+    assert [t_ms for t_ms, event in out if isinstance(event, Transcribed)] == [280]
+
+
+def test_speech_that_goes_on_continues_its_clip(marbles: Marbles, workers: Workers) -> None:
+    """A sentence with a breath in it is read as a whole."""
+    reader = Reader()
+    out = recorded(marbles, workers, "__1(s2)34__(_e)_5(S6)7___(_E)F|", reader, **EVENTS)
+    assert out[-1][1] == Transcribed(0.32, "a b c d e f g")
+    assert len(reader.clips[-1]) == 17 * 320  # from the margin before the first word to the last frame there is
+
+
+def test_a_clip_that_is_long_enough_is_settled_when_speech_goes_on(marbles: Marbles, workers: Workers) -> None:
+    """Reading the whole of a long turn again at each pause would take ever longer."""
+    long = {"s": SpeechStarted(0.0, 0.06), "e": SpeechStopped(0.22, 0.26)} | {"S": SpeechStarted(0.3, 0.32)}
+    out = recorded(
+        marbles, workers, "11(s1)11111111__(_e)_22(S2)__(_E)F|", Reader(),
+        **long, E=SpeechStopped(0.38, 0.4), F=Flush(0.38),
+    )  # fmt: skip
+    settled = [event for _, event in out if isinstance(event, Transcribed)]
+    assert [event.until_s for event in settled] == [0.22, 0.38]
+
+
+def test_endless_speech_is_cut_at_its_quietest_moment(marbles: Marbles, workers: Workers) -> None:
+    """No clip is longer than the recogniser can take, and no sound is lost between two."""
+    reader = Reader()
+    begin = {"s": SpeechStarted(0.0, 0.02)}
+    recorded(marbles, workers, "1(s1)111111111111111111111111111111111111111111111111111|", reader, **begin)
+    assert max(len(clip) for clip in reader.clips) <= 0.55 * RATE_HZ
+
+
+def test_a_margin_of_sound_surrounds_the_speech(marbles: Marbles, workers: Workers) -> None:
+    """40 ms before and after, taken from the sound that really was there."""
+    reader = Reader()
+    recorded(marbles, workers, "78(s1)11111_(5e)6___f|", reader, **(EVENTS | {"e": SpeechStopped(0.12, 0.2)}))
+    whole = reader.clips[-1]
+    assert whole[0] == np.float32(0.7)
+    assert len(whole) == pytest.approx(0.16 * RATE_HZ, abs=2)
+
+
+def test_silence_settles_to_nothing(marbles: Marbles, workers: Workers) -> None:
+    """A flush without speech says that there were no words."""
+    assert recorded(marbles, workers, "____f|", Reader(), **EVENTS) == [(80, Transcribed(0.16, ""))]
+
+
+def test_word_times_lie_within_the_speech_and_in_order(marbles: Marbles, workers: Workers) -> None:
+    """Shared out by length."""
+    out = recorded(marbles, workers, "__1(s2)34__(_e)_f|", Reader(), **EVENTS)
+    words = [event for _, event in out if isinstance(event, Word)]
+    assert words[0].start_s >= 0.04
+    assert words[-1].stop_s <= 0.161
+    assert all(a.stop_s <= b.start_s + 1e-6 for a, b in zip(words[:-1], words[1:], strict=True) if a.text != "z")
+
+
+def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers) -> None:
+    """The error comes out on the loop."""
+
+    def broken(samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
+        raise ValueError("no model")
+
+    frames = {"_": frame(0.0)}
+    stage = by_utterance(
+        broken, workers, margin_ms=40, partial_every_ms=40, unsure_words=1, shortest_ms=20, join_up_to_s=1,
+        longest_s=2, capacity=4,
+    )
+    source = marbles.cold("__(_s)____(_e)---|", **frames, **EVENTS)
+    marbles.expect(source.pipe(stage), "----#", error=ValueError("no model"))
+
+
+def test_each_guess_begins_with_the_last_one_of_its_clip(marbles: Marbles, workers: Workers) -> None:
+    """A growing clip is read quicker with what was read of it; a new clip starts from nothing."""
+    reader = Reader()
+    recorded(marbles, workers, "__1(s2)34__(_e)_f_1(S1)1111|", reader, **EVENTS)
+    assert reader.drafts[0] == ()
+    assert reader.drafts[1] == ["a", "b", "c"]
+    assert reader.drafts[-1] == () or reader.drafts[-2] == ()
+
+
+def test_a_blip_is_not_read(marbles: Marbles, workers: Workers) -> None:
+    """Recognisers invent words for a click; what is shorter than any word has none."""
+    reader = Reader()
+    blip = {"s": SpeechStarted(0.04, 0.06), "e": SpeechStopped(0.05, 0.1), "f": Flush(0.05)}
+    assert recorded(marbles, workers, "__1(s_)(_e)f|", reader, **blip)[-1][1] == Transcribed(0.05, "")
+    assert reader.clips == []

@@ -1,0 +1,97 @@
+"""Silero on real sounds: quiet when nobody speaks, sure when somebody does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voicepipe import models
+from voicepipe.events import Samples
+from voicepipe.vad.silero import FRAME, RATE_HZ, Silero
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="session")
+def speech() -> Samples:
+    """A long sentence of "A Tale of Two Cities", read aloud: it begins after 0.42 s and has no pause of note."""
+    import soxr
+    import sphn
+
+    pcm, rate_hz = sphn.read(models.require("moonshine").parent / "two_cities.wav")
+    whole = soxr.resample(pcm[0], rate_hz, RATE_HZ).astype(np.float32)
+    return whole[int(28.7 * RATE_HZ) : 37 * RATE_HZ]
+
+
+@pytest.fixture(scope="session", params=["onnx", "ggml"])
+def silero(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Silero:
+    """Each of the two builds."""
+    if request.param == "onnx" and models.find("silero") is None:
+        pytest.skip("run `voicepipe models fetch silero`")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "ggml":
+            patch.setattr(models, "find", lambda name: None)
+        made = Silero()
+    assert made.build == request.param
+    return made
+
+
+def probabilities(silero: Silero, sound: Samples) -> list[float]:
+    stream = silero.stream()
+    return [stream(sound[at : at + FRAME]) for at in range(0, len(sound) - FRAME + 1, FRAME)]
+
+
+def noise(seconds: float, loudness: float) -> Samples:
+    rng = np.random.default_rng(1)
+    return (loudness * rng.standard_normal(int(seconds * RATE_HZ))).astype(np.float32)
+
+
+def test_silence_and_noise_are_not_speech(silero: Silero):
+    """Neither digital silence nor hiss nor a hum reaches 0.5."""
+    hum = (0.2 * np.sin(2 * np.pi * 100 * np.arange(2 * RATE_HZ) / RATE_HZ)).astype(np.float32)
+    for sound in (np.zeros(2 * RATE_HZ, np.float32), noise(2, 0.01), noise(2, 0.1), hum):
+        assert max(probabilities(silero, sound)) < 0.5
+
+
+def test_speech_is_speech(silero: Silero, speech: Samples):
+    """Fluent reading is above 0.5 in six frames of seven, and from within 100 ms of where it begins."""
+    is_speech = np.array(probabilities(silero, speech)) > 0.5
+    begun = int(is_speech.argmax())
+    assert is_speech[begun:].mean() > 6 / 7
+    assert 0.32 < begun * FRAME / RATE_HZ < 0.52
+
+
+def test_streams_do_not_hear_each_other(silero: Silero, speech: Samples):
+    """Two interleaved sessions get what each would get alone."""
+    sounds = (speech[:RATE_HZ], speech[RATE_HZ : 2 * RATE_HZ])
+    streams = (silero.stream(), silero.stream())
+    mixed: list[list[float]] = [[], []]
+    for at in range(0, RATE_HZ - FRAME + 1, FRAME):
+        for stream, sound, heard in zip(streams, sounds, mixed, strict=True):
+            heard.append(stream(sound[at : at + FRAME]))
+    assert mixed == [pytest.approx(probabilities(silero, sound), abs=1e-6) for sound in sounds]
+
+
+def test_reset_forgets(silero: Silero, speech: Samples):
+    """After a reset, a frame gets what it gets in a new stream."""
+    used = silero.stream()
+    for at in range(0, RATE_HZ - FRAME, FRAME):
+        used(speech[at : at + FRAME])
+    used.reset()
+    assert used(speech[:FRAME]) == pytest.approx(silero.stream()(speech[:FRAME]), abs=1e-6)
+
+
+def test_a_frame_of_another_length_is_refused(silero: Silero):
+    """480 samples, 30 ms, are an error and not a guess."""
+    with pytest.raises(ValueError, match="512"):
+        silero.stream()(np.zeros(480, np.float32))
+
+
+def test_a_file_of_ones_own_is_used(tmp_path: Path):
+    """A path that is not a model fails at once rather than in the first session."""
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(Exception, match=r"broken\.onnx"):
+        Silero(broken)
