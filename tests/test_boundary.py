@@ -1,11 +1,13 @@
 """Where a session leaves its synchronous graph: order, capacity, and what is dropped."""
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 import reactivex
 from reactivex import Observable
+from reactivex import operators as rx_ops
 
 from voicepipe.boundary import BoundaryFull, Overflow, ask_worker, from_worker, in_worker
 from voicepipe.events import Overflowed
@@ -167,3 +169,13 @@ def test_a_blocking_producer_gives_its_items_in_order(marbles: Marbles, workers:
 
     marbles.expect(from_worker(produce, workers), "(abc|)")
     marbles.expect(from_worker(broken, workers), "(a#)", error=ValueError("no"))
+
+
+WHO = contextvars.ContextVar[str]("WHO", default="nobody")
+
+
+def test_items_arrive_in_the_context_of_who_subscribed(marbles: Marbles, workers: Workers) -> None:
+    """A log line that an item causes names the right session."""
+    WHO.set("ann")
+    source = from_worker(lambda emit, _: emit("a"), workers).pipe(rx_ops.map(lambda _: WHO.get()))
+    assert [one.value for one in marbles.record(source)][:1] == ["ann"]

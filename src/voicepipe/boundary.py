@@ -7,6 +7,7 @@ how much may wait and what happens to the rest, and what it drops is said by an 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -218,10 +219,11 @@ def from_worker(
 
 
 class _Mailbox(Generic[B]):
-    """Items from a thread to the loop, one wake-up for a burst."""
+    """Items from a thread to the loop, one wake-up for a burst, in the context of who subscribed."""
 
     def __init__(self, observer: abc.ObserverBase[B]) -> None:
         self._observer, self._loop = observer, asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._items: deque[Any] = deque()
         self._ticket: Ticket | None = None
 
@@ -231,7 +233,7 @@ class _Mailbox(Generic[B]):
         def emit(item: B) -> None:
             self._items.append(item)
             if len(self._items) == 1:
-                self._loop.call_soon_threadsafe(self.empty)
+                self._loop.call_soon_threadsafe(self.empty, context=self._context)
 
         return emit
 

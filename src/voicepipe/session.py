@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+import reactivex
 import structlog
 from reactivex import Observable
 from reactivex.subject import Subject
@@ -40,6 +41,10 @@ class Stages(Protocol):
     llm: Llm
     tts: Stage[ReplyText, Event]
 
+    def close(self) -> None:
+        """The session is over: what these stages hold of the shared models is free again."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -62,7 +67,8 @@ class Running:
     """A pipeline at work for one client.
 
     `emit` gets every event on the event loop, in order. `ended` completes when the pipeline has: with None, or with the
-    exception that broke it, which `emit` has had before as a fatal `StageFailed`. Must be made on the running loop.
+    exception that broke it, while it was built or later, which `emit` has had before as a fatal `StageFailed`. Must be
+    made on the running loop.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class Running:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
+        self._stages = stages
         self._received: Subject[ClientMessage] = Subject()
         self._emit = emit
         session = Session(
@@ -89,7 +96,7 @@ class Running:
             llm=stages.llm,
             tts=stages.tts,
         )
-        events = pipeline(session).pipe(measure_turns())
+        events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
 
     def receive(self, message: ClientMessage) -> None:
@@ -101,6 +108,7 @@ class Running:
         """End the session: dispose the graph, and wait up to `grace_s` for its tasks to clean up."""
         self._end(None)
         self._subscription.dispose()
+        self._stages.close()
         left: set[asyncio.Task[Any]] = self.scheduler.tasks.copy()
         if left:
             _, stuck = await asyncio.wait(left, timeout=grace_s)

@@ -57,6 +57,7 @@ class Talk:
             stt=self._recognise,
             llm=llm,
             tts=tts,
+            close=lambda: None,
         )
 
     def run(self, script: list[tuple[float, str]], until_s: float, pipeline: str | None = None) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicepipe.events import ReplyText
-from voicepipe.operators import by_clause, by_word
+from voicepipe.operators import at_most_sentences, by_clause, by_word
 from voicepipe.testing import Marbles
 
 
@@ -75,3 +75,18 @@ def test_abbreviations_and_decimals_do_not_end_a_clause(marbles: Marbles) -> Non
 def test_a_closing_quote_belongs_to_the_clause_that_it_ends(marbles: Marbles) -> None:
     """Punctuation inside quotes ends the clause with them."""
     assert clauses(marbles, 'He said "go!" and left.') == ['He said "go!"', "and left."]
+
+
+def test_a_reply_ends_with_its_nth_sentence_and_the_model_is_stopped(marbles: Marbles) -> None:
+    """An abbreviation ends none."""
+    words = {"m": ReplyText("Mr."), "a": ReplyText(" No."), "b": ReplyText(' "Why?"'), "c": ReplyText(" And")}
+    source = marbles.cold("m-a-b-c-|", **words)
+    marbles.expect(source.pipe(at_most_sentences(2)), "m-a-(b|)", **words)
+    marbles.expect_subscriptions(source, "^---!")
+
+
+def test_each_reply_is_counted_anew(marbles: Marbles) -> None:
+    """The operator may be applied to any number of replies."""
+    short, stage = marbles.cold("aa|", a=ReplyText("No.")), at_most_sentences(1)
+    for _ in range(2):
+        marbles.expect(short.pipe(stage), "(a|)", a=ReplyText("No."))

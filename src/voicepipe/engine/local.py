@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import heapq
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,7 @@ from typing import Any
 import reactivex
 import structlog
 from reactivex import Observable
+from reactivex import operators as rx_ops
 
 from voicepipe import models
 from voicepipe.audio import resampled
@@ -20,7 +21,7 @@ from voicepipe.boundary import ask_worker
 from voicepipe.events import Audio, Event, ReplyText, Samples, Voice
 from voicepipe.llm.in_process import in_process
 from voicepipe.llm.smollm import SmolLM
-from voicepipe.operators import EndOfTurn
+from voicepipe.operators import EndOfTurn, at_most_sentences, by_word
 from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -51,6 +52,8 @@ class LocalStages:
     stt: Stage[Event, Event]
     llm: Llm
     tts: Stage[ReplyText, Event]
+    close: Callable[[], None]
+    """Give the LLM's slot back."""
 
 
 @dataclass(slots=True)
@@ -68,7 +71,8 @@ class LocalEngine:
     hibari: Hibari
     _pool: Workers
     _writers: Workers
-    _slots: itertools.cycle[int]
+    _free_slots: list[int]
+    """Of the LLM; each session keeps its prompt warm in one of its own."""
 
     @classmethod
     def load(cls, *, max_sessions: int | None = None, progress: Callable[[str], None] = lambda _: None) -> LocalEngine:
@@ -95,11 +99,12 @@ class LocalEngine:
             made["hibari"],
             Workers(max(2, cores), "models"),
             Workers(sessions, "llm"),
-            itertools.cycle(range(sessions)),
+            list(range(sessions)),
         )
 
     def stages(self) -> LocalStages:
         """A new session's stages. The capacities are what a listener would still wait for, not what memory holds."""
+        slot = heapq.heappop(self._free_slots)
         return LocalStages(
             vad=named("VAD", by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ)),
             end_of_turn=self._end_of_turn,
@@ -117,11 +122,12 @@ class LocalEngine:
                     capacity=4,
                 ),
             ),
-            llm=in_process(self.smollm, self._writers, max_tokens=120, slot=next(self._slots)),
+            llm=self._llm(slot),
             tts=named(
                 "TTS",
                 clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),
             ),
+            close=lambda: heapq.heappush(self._free_slots, slot),
         )
 
     def health(self) -> dict[str, bool]:
@@ -132,6 +138,13 @@ class LocalEngine:
         """Stop the threads, after what they are doing."""
         self._pool.close(timeout_s=2)
         self._writers.close(timeout_s=2)
+
+    def _llm(self, slot: int) -> Llm:
+        """A model of 135 million parameters answers best where it answers briefly."""
+        answer = in_process(self.smollm, self._writers, max_tokens=120, slot=slot)
+        return lambda conversation: answer(conversation).pipe(
+            by_word(), at_most_sentences(2), rx_ops.map(lambda text: text.delta)
+        )
 
     def _end_of_turn(self, sound: Audio) -> Observable[float]:
         model = self.smart_turn

@@ -8,11 +8,12 @@ from voicepipe.operators.listen import listen
 from voicepipe.operators.pace import in_real_time
 from voicepipe.operators.respond import Reply, respond
 from voicepipe.operators.turns import detect_turns
-from voicepipe.operators.words import by_clause, by_word
+from voicepipe.operators.words import at_most_sentences, by_clause, by_word
 
 __all__ = [
     "EndOfTurn",
     "Reply",
+    "at_most_sentences",
     "by_clause",
     "by_word",
     "decode",

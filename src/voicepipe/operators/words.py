@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
 from voicepipe.events import ReplyText
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 
-__all__ = ["by_clause", "by_word"]
+__all__ = ["at_most_sentences", "by_clause", "by_word"]
 
 
 def by_word() -> Stage[str, ReplyText]:
@@ -45,6 +49,33 @@ class _Words:
             self._first = False
 
 
+def at_most_sentences(count: int) -> Stage[ReplyText, ReplyText]:
+    """The reply up to the end of its sentence number `count`; the model is then told to stop.
+
+    A small model does not know when it has said enough, and a listener does not forgive it.
+
+    .. marbles::
+
+        words               a-b-c-d|      "No." " I" " won't." " And"
+        at_most_sentences   a-b-(c|)      with count 2
+    """
+
+    def stage(words: Observable[ReplyText]) -> Observable[ReplyText]:
+        return reactivex.defer(lambda _: words.pipe(rx_ops.take_while(_Enough(count).goes_on, inclusive=True)))
+
+    return stage
+
+
+class _Enough:
+    def __init__(self, count: int) -> None:
+        self._left = count
+
+    def goes_on(self, text: ReplyText) -> bool:
+        self._left -= bool(_SENTENCE_END.search(text.delta)) and text.delta.strip().lower() not in _ABBREVIATIONS
+        return self._left > 0
+
+
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*$")
 _CLAUSE_END = re.compile(r"[.!?…][\"'”’)\]]*$|[,;:—–][\"'”’)\]]*$")
 _ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "e.g.", "i.e.", "vs.", "etc."})
 

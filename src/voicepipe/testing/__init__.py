@@ -1,0 +1,79 @@
+"""Tests without waiting: virtual time for asyncio, marble diagrams for observables, scripted services.
+
+With pytest, the fixtures `marbles` and `virtual_loop` are there as soon as voicepipe is installed; a test that uses
+them fails on what it leaks. Without pytest::
+
+    with Marbles() as marbles:
+        marbles.expect(marbles.cold("a-b|").pipe(ops.map(str.upper)), "A-B|")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicepipe.testing.deadlock import Deadlock
+    from voicepipe.testing.docstrings import Block, find
+    from voicepipe.testing.harness import Marbles
+    from voicepipe.testing.leaks import Leaked, LeakWatch
+    from voicepipe.testing.marbles import COLUMN_MS, Diagram, DiagramError, Kind, Marble, format_diagram, parse
+    from voicepipe.testing.render import Row, svg
+    from voicepipe.testing.services import Call, ScriptedLlm, ScriptedStt, ScriptedTts
+    from voicepipe.testing.sound import Sound
+    from voicepipe.testing.sources import Cold, Hot, Subscription
+    from voicepipe.testing.timeline import Boom, Recorded, Timeline
+    from voicepipe.testing.virtual_loop import VirtualLoop
+
+__all__ = [
+    "COLUMN_MS",
+    "Block",
+    "Boom",
+    "Call",
+    "Cold",
+    "Deadlock",
+    "Diagram",
+    "DiagramError",
+    "Hot",
+    "Kind",
+    "LeakWatch",
+    "Leaked",
+    "Marble",
+    "Marbles",
+    "Recorded",
+    "Row",
+    "ScriptedLlm",
+    "ScriptedStt",
+    "ScriptedTts",
+    "Sound",
+    "Subscription",
+    "Timeline",
+    "VirtualLoop",
+    "find",
+    "format_diagram",
+    "parse",
+    "svg",
+]
+
+_MODULES = {
+    "deadlock": ["Deadlock"],
+    "docstrings": ["Block", "find"],
+    "harness": ["Marbles"],
+    "leaks": ["LeakWatch", "Leaked"],
+    "marbles": ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "parse"],
+    "render": ["Row", "svg"],
+    "services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
+    "sound": ["Sound"],
+    "sources": ["Cold", "Hot", "Subscription"],
+    "timeline": ["Boom", "Recorded", "Timeline"],
+    "virtual_loop": ["VirtualLoop"],
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports on first use: pytest loads this package in every project of an environment that has voicepipe."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,54 @@
+"""The two parts of an asyncio loop that a virtual one replaces: what waits for sockets, and a timer's place in line."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeAlias
+
+__all__ = ["Poller", "Ready", "Timer"]
+
+Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
+"""Descriptors and what can be done with them: the answer of a selector."""
+
+
+class Poller(selectors.DefaultSelector):
+    """The real selector, with the loop's own idea of waiting."""
+
+    def __init__(self, wait: Callable[[float | None], Ready]) -> None:
+        super().__init__()
+        self._wait = wait
+
+    def select(self, timeout: float | None = None) -> Ready:
+        return self._wait(timeout)
+
+    def poll(self, timeout: float) -> Ready:
+        """What the kernel says, in the order of the descriptors."""
+        return sorted(super().select(timeout), key=lambda ready: ready[0].fd)
+
+    def is_read(self, number: int) -> bool:
+        key = self.get_map().get(number)
+        return key is not None and bool(key.events & selectors.EVENT_READ)
+
+
+class Timer(asyncio.TimerHandle):
+    """asyncio's heap does not keep the order of equal timers; this one does."""
+
+    __slots__ = ("_number",)
+
+    def __init__(
+        self,
+        when: float,
+        number: int,
+        callback: Any,
+        args: Any,
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self._number = number
+
+    def __lt__(self, other: Any) -> bool:
+        return (self.when(), self._number) < (other.when(), other._number)

@@ -1,0 +1,57 @@
+"""The pytest plugin: the fixtures `marbles` and `virtual_loop`. It imports nothing until one of them is used."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from voicepipe.testing.harness import Marbles
+    from voicepipe.testing.leaks import LeakWatch
+    from voicepipe.testing.virtual_loop import VirtualLoop
+
+__all__ = ["marbles", "virtual_loop"]
+
+_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def virtual_loop(_leak_watch: LeakWatch) -> VirtualLoop:
+    """An event loop on which waiting takes no time. The test fails on what it leaves behind on it."""
+    return _leak_watch.loop
+
+
+@pytest.fixture
+def marbles(_leak_watch: LeakWatch) -> Marbles:
+    """Diagrams in virtual time, on the loop of the fixture `virtual_loop`. The test fails on what it leaves behind."""
+    from voicepipe.testing.harness import Marbles
+
+    harness = Marbles(_leak_watch.loop)
+    _leak_watch.sources = harness.sources
+    return harness
+
+
+@pytest.fixture
+def _leak_watch(request: pytest.FixtureRequest) -> Iterator[LeakWatch]:
+    """The last to be torn down: whatever a test's own fixtures clean up on the loop, they have cleaned up by then."""
+    from voicepipe.testing.leaks import LeakWatch
+    from voicepipe.testing.virtual_loop import VirtualLoop
+
+    watch = LeakWatch(VirtualLoop())
+    yield watch
+    try:
+        if request.node.stash.get(_PASSED, False):  # a test that broke off has an excuse for what it left
+            watch.check()
+    finally:
+        watch.loop.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.when == "call":
+        item.stash[_PASSED] = call.excinfo is None
+    return (yield)
