@@ -35,11 +35,20 @@ log = structlog.get_logger()
 class Stages(Protocol):
     """What a pipeline is made from: one session's own, on models or services that all sessions share."""
 
-    vad: Stage[Audio, Voice]
-    end_of_turn: EndOfTurn
-    stt: Stage[Event, Event]
-    llm: Llm
-    tts: Stage[ReplyText, Event]
+    @property
+    def vad(self) -> Stage[Audio, Voice]: ...
+
+    @property
+    def end_of_turn(self) -> EndOfTurn: ...
+
+    @property
+    def stt(self) -> Stage[Event, Event]: ...
+
+    @property
+    def llm(self) -> Llm: ...
+
+    @property
+    def tts(self) -> Stage[ReplyText, Event]: ...
 
     def close(self) -> None:
         """The session is over: what these stages hold of the shared models is free again."""

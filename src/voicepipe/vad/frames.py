@@ -26,6 +26,7 @@ def by_frame(detector: Callable[[], Callable[[Samples], float]], *, frame: int, 
         mic        a-b-c-d|    20 ms each
         by_frame   --v-v-v|    frames of 32 ms
     """
+
     def stage(mic: Observable[Audio]) -> Observable[Voice]:
         return mic.pipe(resample(rate_hz), transduce(lambda _: _Frames(detector(), frame, rate_hz)))
 

@@ -1,0 +1,73 @@
+"""The command line. Importing it imports nothing heavy: each command's own work begins in its `run`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from voicepipe.cli import models, serve, talk
+from voicepipe.cli.errors import CommandError
+
+__all__ = ["CommandError", "main"]
+
+DESCRIPTION = """\
+Real-time voice conversation: decode → VAD/STT → turn detector → LLM → TTS → encode.
+"""
+
+EXAMPLES = """\
+examples:
+  pip install "voicepipe[embedded]"     speech recogniser, language model and voice, all on this machine
+  voicepipe serve                       the default pipeline at http://127.0.0.1:8000
+  voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
+  voicepipe talk question.wav           play a recording to it, see the answer and how fast it came
+  voicepipe models                      which models are here, and which are still to be fetched
+
+`voicepipe COMMAND --help` shows a command's options, with examples.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code. 2: something the user can mend, told in a sentence; 130: Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except CommandError as error:
+        print(f"voicepipe {args.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # who read our output has gone; Python would complain again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+class _Version(argparse.Action):
+    """Like argparse's own, without reading the package's metadata before anybody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"voicepipe {version('voicepipe')}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voicepipe",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for command in (serve, talk, models):
+        command.add_parser(commands)
+    for name, command in (("serve", serve), ("talk", talk), ("models", models)):
+        commands.choices[name].set_defaults(run=command.run)
+    return parser

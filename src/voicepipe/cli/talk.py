@@ -1,0 +1,173 @@
+"""`voicepipe talk`: a conversation with a running server, from a recording or from the microphone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicepipe.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from voicepipe.client import Microphone, RecordedMicrophone, Summary, Talk
+    from voicepipe.client.devices import DeviceMicrophone, DeviceSpeakers
+    from voicepipe.client.talk import Show, Speakers
+
+__all__ = ["add_parser", "run"]
+
+DESCRIPTION = """\
+Talk to a running server. With a recording, that plays as if somebody were speaking into a microphone, in real time:
+the conversation is printed as it happens, with the latency of each answer. Without one, your own microphone and
+speakers are used (wear headphones, or the bot hears itself).
+"""
+
+EXAMPLES = """\
+examples:
+  voicepipe talk question.wav                          what does the bot answer, and how fast?
+  voicepipe talk question.mp3 --save talk.wav          you on the left, the bot on the right
+  voicepipe talk question.wav --instructions "You are a pirate." --voice marius
+  voicepipe talk question.wav --at-once                speak over the bot's opening
+  voicepipe talk                                       your microphone (pip install "voicepipe[mic]")
+  voicepipe talk question.wav --url https://example.com --json | jq 'select(.event == "measured")'
+
+WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus are read. The latency is counted from the last loud sample of the
+recording to the first sound that comes back.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    """The arguments of `voicepipe talk`."""
+    parser = subparsers.add_parser(
+        "talk",
+        help="talk to a server: play a recording to it, or use the microphone",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recording", nargs="?", type=Path, help="a sound file; left out: microphone and speakers")
+    parser.add_argument("--url", default="ws://127.0.0.1:8000", help="the server's address (default: %(default)s)")
+    parser.add_argument(
+        "--instructions",
+        metavar="TEXT",
+        default="smalltalk",
+        help="who the bot is, in your own words, or one of smalltalk, guess_animal, quiz_show, news, "
+        'unmute_explanation; "" leaves it silent until you speak (default: %(default)s)',
+    )
+    parser.add_argument("--voice", metavar="NAME", help="the bot's voice (default: the server's own)")
+    parser.add_argument(
+        "--at-once",
+        "--barge-in",
+        action="store_true",
+        help="play the recording at once, instead of after the bot's opening",
+    )
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        metavar="SECONDS",
+        help="leave so long after the recording's end at the latest "
+        "(default: when the bot has answered, or has made no sound for 15 s)",
+    )
+    parser.add_argument("--save", type=Path, metavar="OUT.wav", help="write a stereo file: you left, the bot right")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per event")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the conversation ended in peace, 1 when the server broke it off; CommandError when it never began."""
+    import asyncio
+
+    from voicepipe.client import CannotConnect
+
+    _check_target(args.save)
+    microphone, speakers = _devices() if args.recording is None else (_recorded(args.recording), None)
+    try:
+        summary = asyncio.run(_talk(args, microphone, speakers))
+    except CannotConnect as error:
+        raise CommandError(str(error), 1 if error.status == 503 else 2) from None
+    finally:
+        if speakers is not None:
+            speakers.close()
+    _print_summary(args, summary)
+    if summary.failed:
+        raise CommandError(summary.ended, 1)
+    return 0
+
+
+async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Speakers | None) -> Summary:
+    import asyncio
+
+    from voicepipe.client import Talk, connect, websocket_url
+
+    async with connect(args.url, instructions=args.instructions, voice=args.voice) as connection:
+        at_once = args.at_once or not args.instructions or args.recording is None
+        show = _display(args.json)
+        talk = Talk(connection, microphone, show, at_once=at_once, wait_s=args.wait, speakers=speakers)
+        try:
+            return await talk.run(websocket_url(args.url))
+        except asyncio.CancelledError:  # Ctrl-C
+            _print_summary(args, talk.summary("you left"))
+            raise
+        finally:
+            _save(args, talk)
+
+
+def _display(as_json: bool) -> Show:
+    from voicepipe.client.transcript import JsonLines, Transcript
+
+    return JsonLines(sys.stdout) if as_json else Transcript(sys.stdout, live=sys.stdout.isatty())
+
+
+def _print_summary(args: argparse.Namespace, summary: Summary) -> None:
+    from voicepipe.client.transcript import summary_line
+
+    if not args.json:
+        print(summary_line(summary))
+
+
+def _check_target(path: Path | None) -> None:
+    """Better before a conversation than after it."""
+    if path is not None and not path.parent.is_dir():
+        raise CommandError(f"cannot write {path}: there is no folder {path.parent}")
+    if path is not None and path.is_dir():
+        raise CommandError(f"cannot write {path}: it is a folder")
+
+
+def _save(args: argparse.Namespace, talk: Talk) -> None:
+    from voicepipe.client import write_stereo
+
+    if args.save is None:
+        return
+    try:
+        write_stereo(args.save, *talk.tracks())
+    except OSError as error:
+        raise CommandError(f"cannot write {args.save}: {error.strerror}") from None
+    if not args.json:
+        print(f"saved {args.save}")
+
+
+def _recorded(path: Path) -> RecordedMicrophone:
+    from voicepipe.client import BadRecording, RecordedMicrophone, read_recording
+
+    try:
+        return RecordedMicrophone(read_recording(path))
+    except BadRecording as error:
+        raise CommandError(str(error)) from None
+
+
+def _devices() -> tuple[DeviceMicrophone, DeviceSpeakers]:
+    from voicepipe.client.devices import NoDevice, open_devices
+
+    try:
+        return open_devices()
+    except NoDevice as error:
+        raise CommandError(f"{error}; or play a recording: voicepipe talk speech.wav") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds

@@ -1,0 +1,32 @@
+"""The other end of the wire: a client that talks to a server as a browser does.
+
+`connect` opens the WebSocket, a microphone (`RecordedMicrophone`, or one of `voicepipe.client.devices`) makes the
+user's voice, and `Talk` brings the two together, tells what happens, and measures it. Tests and benchmarks use it as
+`voicepipe talk` does.
+"""
+
+from voicepipe.client.dialogue import Dialogue, Turn
+from voicepipe.client.facts import Fact
+from voicepipe.client.microphone import Microphone, RecordedMicrophone
+from voicepipe.client.playback import PlaybackQueue
+from voicepipe.client.recording import BadRecording, read_recording, write_stereo
+from voicepipe.client.talk import Summary, Talk
+from voicepipe.client.unmute import CannotConnect, Connection, connect, websocket_url
+
+__all__ = [
+    "BadRecording",
+    "CannotConnect",
+    "Connection",
+    "Dialogue",
+    "Fact",
+    "Microphone",
+    "PlaybackQueue",
+    "RecordedMicrophone",
+    "Summary",
+    "Talk",
+    "Turn",
+    "connect",
+    "read_recording",
+    "websocket_url",
+    "write_stereo",
+]

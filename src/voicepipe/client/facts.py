@@ -1,0 +1,140 @@
+"""What happens in a conversation, as its client sees it: what the display shows and `--json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+__all__ = [
+    "Connected",
+    "Ended",
+    "Fact",
+    "Heard",
+    "Interrupted",
+    "Measured",
+    "Playing",
+    "Problem",
+    "ReplyAudible",
+    "ReplyCreated",
+    "ReplyDone",
+    "Said",
+    "SpeechStarted",
+    "SpeechStopped",
+    "UserDone",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The conversation is open; its clock begins."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The user begins to speak: the recording starts."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserDone:
+    """The recording is over; silence follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The server noticed the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The server noticed that the user paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A word of the user was recognised."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCreated:
+    """The bot has taken the floor, and thinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAudible:
+    """The bot's first sound arrived, `latency_ms` after the user's last loud sample; None where the bot spoke unasked.
+
+    `over_user`: the user was still speaking, so that the bot interrupted them.
+    """
+
+    latency_ms: float | None
+    over_user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The bot spoke a word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The user cut the bot short, `after_ms` after they began to speak; `unheard_ms` of its sound was thrown away."""
+
+    after_ms: float | None
+    unheard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """The bot has finished."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Where the time of a turn went: seen from here (`client_ms`), and the server's own account."""
+
+    client_ms: float | None
+    server_ms: float
+    parts_ms: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The server complains; the conversation is over when `kind` is `fatal`."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The conversation is over."""
+
+    reason: str
+
+
+Fact: TypeAlias = (
+    Connected
+    | Playing
+    | UserDone
+    | SpeechStarted
+    | SpeechStopped
+    | Heard
+    | ReplyCreated
+    | ReplyAudible
+    | Said
+    | Interrupted
+    | ReplyDone
+    | Measured
+    | Problem
+    | Ended
+)

@@ -1,0 +1,110 @@
+"""The user's voice, as a microphone gives it: frame by frame, each at the moment in which it has been spoken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+import numpy as np
+
+from voicepipe.events import Samples
+
+__all__ = ["FRAME_S", "Loudness", "Microphone", "RecordedMicrophone"]
+
+FRAME_S = 0.02
+
+
+class Microphone(Protocol):
+    """Where the user's voice comes from, 24 kHz mono."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the user has nothing more to say: from here on there is only silence."""
+        ...
+
+    def play(self) -> None:
+        """The user may speak now. Until then there is only silence; a real microphone pays no heed."""
+        ...
+
+    def frames(self) -> AsyncGenerator[Samples]:
+        """20 ms each, without end."""
+        ...
+
+
+class RecordedMicrophone:
+    """A recording in the place of a microphone: silence, the recording from `play()` on, then silence.
+
+    Frames keep to the loop's clock: frame n comes n + 1 frames after the beginning, whatever delayed those before it.
+    """
+
+    def __init__(self, recording: Samples, rate_hz: int = 24_000) -> None:
+        self._step = round(FRAME_S * rate_hz)
+        self._recording = recording
+        self._at: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self._at is not None and self._at >= len(self._recording)
+
+    def play(self) -> None:
+        if self._at is None:
+            self._at = 0
+
+    async def frames(self) -> AsyncGenerator[Samples]:
+        loop = asyncio.get_running_loop()
+        due_s = began_s = loop.time()
+        count = 0
+        while True:
+            count += 1
+            due_s = began_s + count * FRAME_S
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            yield self._next()
+
+    def _next(self) -> Samples:
+        frame = np.zeros(self._step, np.float32)
+        if self._at is not None:
+            sound = self._recording[self._at : self._at + self._step]
+            frame[: len(sound)] = sound
+            self._at += self._step
+        return frame
+
+
+class Loudness:
+    """When the user was last loud, and since when: times are positions in their audio, to 10 ms.
+
+    Loud is what is less than 35 dB below the loudest moment so far, and above -50 dBFS.
+    """
+
+    def __init__(self, rate_hz: int = 24_000) -> None:
+        self._rate_hz, self._step = rate_hz, rate_hz // 100
+        self._samples = 0
+        self._loudest = 0.0
+        self.until_s: float | None = None
+        self.since_s: float | None = None
+
+    @property
+    def position_s(self) -> float:
+        """How much audio has been listened to."""
+        return self._samples / self._rate_hz
+
+    def listen(self, frame: Samples) -> None:
+        for start in range(0, len(frame), self._step):
+            self._weigh(frame[start : start + self._step])
+
+    def _weigh(self, piece: Samples) -> None:
+        power = float(np.sqrt(np.mean(np.square(piece))))
+        self._loudest = max(self._loudest, power)
+        begins_s = self.position_s
+        self._samples += len(piece)
+        if power <= max(_QUIETEST, self._loudest * _RANGE):
+            return
+        if self.until_s is None or begins_s - self.until_s > _GAP_S:
+            self.since_s = begins_s
+        self.until_s = self.position_s
+
+
+_QUIETEST = 10 ** (-50 / 20)
+_RANGE = 10 ** (-35 / 20)
+_GAP_S = 0.4
+"""A silence longer than this divides two utterances; stops between and within words are shorter."""

@@ -1,0 +1,69 @@
+"""Sound files: reading what somebody recorded, and writing down a conversation."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sphn
+
+from voicepipe.audio import resampled
+from voicepipe.events import Audio, Samples
+
+__all__ = ["BadRecording", "read_recording", "write_stereo"]
+
+FORMATS = "WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus"
+_HEAD_BYTES = 64
+"""An Ogg file names its codec in its first page: at byte 28, behind a header of 27 bytes and one segment length."""
+
+
+class BadRecording(Exception):
+    """The file is absent, no sound, or of a format that is not read; the message is one sentence for the user."""
+
+
+def read_recording(path: Path, rate_hz: int = 24_000) -> Samples:
+    """The whole file, mixed to one channel and resampled to `rate_hz`.
+
+    Reads WAV (PCM, float, ADPCM, G.711), AIFF, CAF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus; AAC and WebM are not read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise BadRecording(f"cannot read {path}: {error.strerror}") from None
+    try:
+        channels, file_hz = _decode(path, head)
+    except BaseException as error:  # a panic of the Rust decoder is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise BadRecording(_unreadable(path, head)) from None
+    if channels.size == 0:
+        raise BadRecording(f"{path} has no sound in it")
+    mono = np.ascontiguousarray(channels.mean(axis=0), np.float32)
+    return resampled(Audio(mono, file_hz), rate_hz).samples
+
+
+def _decode(path: Path, head: bytes) -> tuple[Samples, int]:
+    """Shape (channels, n), and the file's rate."""
+    reader: Any = sphn
+    return reader.read_opus(str(path)) if b"OpusHead" in head else reader.read(str(path))
+
+
+def _unreadable(path: Path, head: bytes) -> str:
+    if not head:
+        return f"{path} is empty"
+    way_out = f"convert it: ffmpeg -i {path} {path.with_suffix('.wav').name}"
+    return f"{path} is of no format that is read here ({FORMATS}), or damaged; {way_out}"
+
+
+def write_stereo(path: Path, left: Samples, right: Samples, rate_hz: int = 24_000) -> None:
+    """A 16-bit WAV file; the shorter side is filled up with silence. OSError when it cannot be written."""
+    both = np.zeros((max(len(left), len(right)), 2), np.float32)
+    both[: len(left), 0], both[: len(right), 1] = left, right
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(np.rint(np.clip(both, -1, 1) * 32767).astype("<i2").tobytes())

@@ -1,0 +1,185 @@
+"""A WebSocket that speaks Unmute's dialect, from the client's side."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias, cast
+
+import aiohttp
+from yarl import URL
+
+from voicepipe.audio import OggOpus
+from voicepipe.events import Audio, Samples
+
+__all__ = ["CHARACTERS", "CannotConnect", "Connection", "Message", "connect", "settings", "websocket_url"]
+
+Message: TypeAlias = dict[str, Any]
+"""An event of the wire, as it is in JSON; `type` says which."""
+
+CHARACTERS = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation")
+"""Instructions that the server writes itself."""
+
+PATH = "/v1/realtime"
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_CLOSING = {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+_CODEC = OggOpus()
+
+
+class CannotConnect(Exception):
+    """There is no conversation to be had; the message is one sentence for the user. `status` is HTTP's, if any."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Connection:
+    """An open conversation: iterate for what the server says, until either side closes."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._encode = _CODEC.encoder()
+        self._decode = _CODEC.decoder()
+        self.close_reason = ""
+        """What the server said when it closed."""
+
+    async def send(self, message: Message) -> None:
+        """ConnectionResetError when the connection is closed."""
+        await self._socket.send_str(json.dumps(message))
+
+    async def send_audio(self, samples: Samples) -> None:
+        """The user's next sound, 24 kHz. A page goes out with every second frame of 20 ms."""
+        if page := self._encode(Audio(samples, _CODEC.rate_hz)):
+            audio = base64.b64encode(page).decode()
+            await self.send({"type": "input_audio_buffer.append", "audio": audio})
+
+    def sound(self, delta: str) -> Samples:
+        """What a `response.audio.delta` sounds like, 24 kHz; none for the pages that begin a stream.
+
+        ValueError when it is no sound.
+        """
+        return self._decode(base64.b64decode(delta))
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        while True:
+            message = await self._socket.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                yield _parsed(message.data)
+            elif message.type in _CLOSING:
+                self.close_reason = message.extra or ""
+                return
+
+    @property
+    def close_code(self) -> int | None:
+        """Why it is closed: 1000 in peace, 1006 lost, 1013 full; None while it is open."""
+        return self._socket.close_code
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    instructions: str | None = "smalltalk",
+    voice: str | None = None,
+    open_timeout_s: float = 10.0,
+) -> AsyncGenerator[Connection]:
+    """A conversation whose settings have been sent, so that the bot opens; `instructions` as in `settings`.
+
+    Raises CannotConnect when nobody listens, the server is full or refuses, or it speaks something else.
+    """
+    address = websocket_url(url)
+    async with aiohttp.ClientSession() as http:
+        socket = await _open(http, address, open_timeout_s)
+        try:
+            connection = Connection(socket)
+            with suppress(ConnectionResetError):  # closed at once: the reader is told why
+                await connection.send(settings(instructions, voice))
+            yield connection
+        finally:
+            await socket.close()
+
+
+def settings(instructions: str | None, voice: str | None) -> Message:
+    """`session.update`. Instructions: one of `CHARACTERS`, or a text of one's own; None or "" leaves the bot silent."""
+    wanted: Message | None = None
+    if instructions in CHARACTERS:
+        wanted = {"type": instructions, "language": "en"}
+    elif instructions:
+        wanted = {"type": "constant", "text": instructions, "language": "en"}
+    session = {"instructions": wanted, "voice": voice, "allow_recording": False}
+    return {"type": "session.update", "session": session}
+
+
+def websocket_url(url: str) -> str:
+    """`url` with the scheme and the path that a conversation needs.
+
+    >>> websocket_url("http://localhost:8000")
+    'ws://localhost:8000/v1/realtime'
+    >>> websocket_url("example.com/voice/v1/realtime")
+    'ws://example.com/voice/v1/realtime'
+    """
+    try:
+        address = URL(url if "://" in url else f"ws://{url}")
+    except ValueError:
+        address = URL()
+    scheme = _SCHEMES.get(address.scheme)
+    if scheme is None or not address.host:
+        raise CannotConnect(f"{url!r} is no address of a server; one looks like ws://127.0.0.1:8000")
+    path = PATH if address.path in ("", "/") else address.path
+    return str(address.with_scheme(scheme).with_path(path).with_query(address.query))
+
+
+def _parsed(text: str) -> Message:
+    try:
+        message: Any = json.loads(text)
+    except ValueError:
+        message = None
+    if isinstance(message, dict):
+        return cast("Message", message)
+    return {"type": "error", "error": {"type": "warning", "message": f"the server sent no event: {text[:80]!r}"}}
+
+
+async def _open(http: aiohttp.ClientSession, address: str, timeout_s: float) -> aiohttp.ClientWebSocketResponse:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await http.ws_connect(address, protocols=("realtime",), heartbeat=20.0)
+    except aiohttp.WSServerHandshakeError as error:
+        raise CannotConnect(await _refusal(http, address, error), error.status) from None
+    except aiohttp.ClientConnectorError as error:
+        why = error.os_error.strerror or str(error.os_error)
+        raise CannotConnect(f"nobody answers at {address} ({why}); start a server with: voicepipe serve") from None
+    except TimeoutError:
+        raise CannotConnect(f"the server at {address} did not answer within {timeout_s:g} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise CannotConnect(f"no conversation at {address}: {error or type(error).__name__}") from None
+
+
+async def _refusal(http: aiohttp.ClientSession, address: str, error: aiohttp.WSServerHandshakeError) -> str:
+    if error.status == 404:
+        return f"the server at {address} has no conversations at that path; try its bare address"
+    retry_s = (error.headers or {}).get("Retry-After")
+    later = f"; try again in {retry_s} s" if retry_s else ""
+    if reason := await _reason(http, address, error.status):
+        return f"the server at {address} refuses: {reason}"
+    if error.status == 503:
+        return f"the server at {address} has no room for another conversation now{later}"
+    return f"the server at {address} refuses the conversation (HTTP {error.status}){later}"
+
+
+async def _reason(http: aiohttp.ClientSession, address: str, status: int) -> str | None:
+    """A refused upgrade's body does not reach a WebSocket client: half of an upgrade is refused alike, and gets it."""
+    question = URL(address).with_scheme("https" if address.startswith("wss") else "http")
+    with suppress(aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        async with http.get(question, headers=headers, timeout=aiohttp.ClientTimeout(total=2)) as response:
+            body: Any = await response.json()
+            if response.status == status and isinstance(detail := body.get("detail"), str):
+                return detail
+    return None

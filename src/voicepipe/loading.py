@@ -1,0 +1,199 @@
+"""From what stands on the command line to the pipeline that is meant."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from voicepipe.session import Pipeline
+
+__all__ = ["PipelineError", "load_pipeline"]
+
+FUNCTION = "pipeline"
+
+
+class PipelineError(Exception):
+    """A pipeline cannot be had; the message says where to mend it: the file, the line, and what is wrong there."""
+
+
+def load_pipeline(ref: str | None = None) -> Pipeline:
+    """The pipeline of `some/module.py` or `package.module`, either with `:function` behind it; None: the default one.
+
+    The module's own folder (for a dotted name: the current folder) comes first on `sys.path` from here on, as with
+    `python module.py`. Raises PipelineError.
+    """
+    target, name = _parse(str(_built_in() / "default.py") if ref is None else ref)
+    module, file = _from_path(Path(target)) if _is_path(target) else _from_name(target)
+    return _function(module, file, name, target)
+
+
+def _parse(ref: str) -> tuple[str, str]:
+    """The module, and the function in it. A drive's colon is none of ours."""
+    target, colon, name = ref.rpartition(":")
+    return (target, name) if colon and name.isidentifier() and len(target) > 1 else (ref, FUNCTION)
+
+
+def _is_path(target: str) -> bool:
+    return target.endswith(".py") or "/" in target or os.sep in target
+
+
+def _built_in() -> Path:
+    """The folder of our own pipelines: inside of the package when it is installed, beside `src` in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "pipelines"
+    return installed if installed.is_dir() else package.parent.parent / "pipelines"
+
+
+# ---- modules ---------------------------------------------------------------------------------------------------------
+
+
+def _from_path(path: Path) -> tuple[ModuleType, Path]:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise PipelineError(f"{path} {what}{_hint(path.stem, path.parent)}")
+    file = path.resolve()
+    # A name of its own: the file may be called like a module that everybody needs.
+    spec = importlib.util.spec_from_file_location(f"_pipeline_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}", file)
+    if spec is None or spec.loader is None:
+        raise PipelineError(f"{path} is no Python file{_hint(path.stem, path.parent)}")
+    _search_first(file.parent)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
+        raise PipelineError(_where(error, file)) from error
+    return module, file
+
+
+def _from_name(name: str) -> tuple[ModuleType, Path]:
+    _search_first(Path.cwd())
+    if not name:
+        raise PipelineError("the pipeline's name is empty; leave it out for the default one")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise PipelineError(_where(error)) from error
+        raise PipelineError(f"there is no module {error.name!r}{_hint(name.split('.')[-1], Path())}") from None
+    except (Exception, SystemExit) as error:
+        raise PipelineError(_where(error)) from error
+    if module.__file__ is None:
+        raise PipelineError(f"{name} is a folder; name a file in it{_hint(FUNCTION, Path(name))}")
+    return module, Path(module.__file__)
+
+
+def _search_first(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _hint(wanted: str, folder: Path) -> str:
+    """The pipelines that may have been meant: files of nearly that name, in that folder, beside it, and of our own."""
+    places = [folder, folder / "pipelines", _built_in()]
+    files = {file.stem: file for place in reversed(places) for file in place.glob("*.py")}
+    meant = [str(files[stem]) for stem in get_close_matches(wanted, files)]
+    return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
+
+# ---- functions -------------------------------------------------------------------------------------------------------
+
+
+def _function(module: ModuleType, file: Path, name: str, target: str) -> Pipeline:
+    found: Any = getattr(module, name, None)
+    if found is None:
+        raise PipelineError(f"{file} has no function {name!r}{_others(module, target, name)}")
+    place = _place(file, name)
+    if not callable(found):
+        raise PipelineError(f"{place}: {name!r} is of type {type(found).__name__}, and should be a function")
+    if inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found):
+        raise PipelineError(f"{place}: {name}() is async; a pipeline is a plain function that returns an observable")
+    _check_parameters(found, name, place)
+    return cast("Pipeline", found)
+
+
+def _check_parameters(function: Any, name: str, place: str) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # written in C
+        return
+    try:
+        signature.bind(object())
+    except TypeError:
+        wanted = f"should take one argument, the session: def {name}(session)"
+        raise PipelineError(f"{place}: {name}{signature} {wanted}") from None
+
+
+def _others(module: ModuleType, target: str, name: str) -> str:
+    """What the module has instead, the likeliest first."""
+    own = [
+        key
+        for key, thing in vars(module).items()
+        if inspect.isfunction(thing) and thing.__module__ == module.__name__ and not key.startswith("_")
+    ]
+    own.sort(key=lambda key: -SequenceMatcher(None, key, name).ratio())
+    return f"; it has {', '.join(own[:5])} (choose one with {target}:{own[0]})" if own else ", nor any other function"
+
+
+# ---- places ----------------------------------------------------------------------------------------------------------
+
+
+def _place(file: Path, name: str) -> str:
+    """`file:line` of where the module gives itself that name; without the line when it got it by other ways."""
+    line = next((node.lineno for node in _statements(file) if name in _names(node)), None)
+    return str(file) if line is None else f"{file}:{line}"
+
+
+def _statements(file: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+
+
+def _names(node: ast.stmt) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Assign(targets=targets):
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            yield name
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            yield from (alias.asname or alias.name for alias in names)
+        case _:
+            pass
+
+
+def _where(error: BaseException, file: Path | None = None) -> str:
+    """`file:line: what went wrong`: the innermost line of the user's own, not of a library that they called."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_code(frame.filename)]
+    own = [frame for frame in frames if file is not None and Path(frame.filename).parent == file.parent]
+    users = own or [frame for frame in frames if not _is_library(Path(frame.filename))] or frames
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{users[-1].filename}:{users[-1].lineno}: {said}" if users else said
+
+
+def _is_code(filename: str) -> bool:
+    """Not the import system, nor this module, which is at work in every such traceback."""
+    return not filename.startswith("<") and "importlib" not in Path(filename).parts and filename != __file__
+
+
+def _is_library(file: Path) -> bool:
+    """Python's own, an installed package's, or ours."""
+    ours = Path(__file__).parent
+    return "site-packages" in file.parts or any(file.is_relative_to(home) for home in (Path(os.__file__).parent, ours))

@@ -1,0 +1,68 @@
+"""Failures in words for the one who talks: which service, what it means for them; never a stack trace or a path."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from voicepipe.events import InputRejected, Overflowed, StageFailed, Warned
+
+__all__ = ["Failure", "error_body", "sentence"]
+
+Failure: TypeAlias = StageFailed | Warned | Overflowed | InputRejected
+"""What is told to a client as an `error` event."""
+
+_SERVICES = {
+    "vad": "voice detection (VAD)",
+    "stt": "speech recognition (STT)",
+    "llm": "language model (LLM)",
+    "tts": "speech synthesis (TTS)",
+    "pipeline": "conversation pipeline",
+    "reply": "reply",
+}
+
+
+def error_body(event: Failure) -> dict[str, Any]:
+    """The `error` object of an error event: `type`, `code`, `message`, `param`, `event_id`.
+
+    >>> error_body(StageFailed("LLM", TimeoutError()))["message"]
+    'The language model (LLM) did not answer in time. Please try again.'
+    """
+    match event:
+        case InputRejected():
+            return _body("invalid_request_error", event.code, event.message, event.param, event.message_id)
+        case StageFailed():
+            return _body("fatal" if event.fatal else "warning", "stage_failed", sentence(event))
+        case Overflowed():
+            return _body("warning", "overflowed", sentence(event))
+        case Warned():
+            return _body("warning", "warning", sentence(event))
+
+
+def sentence(event: StageFailed | Warned | Overflowed) -> str:
+    """What happened, for a person."""
+    match event:
+        case StageFailed():
+            what_now = "The conversation ends here." if event.fatal else "Please try again."
+            return f"The {_service(event.stage)} {_fate(event.error)}. {what_now}"
+        case Overflowed():
+            return f"{event.lost_ms:.0f} ms of audio were dropped: {event.boundary} could not keep up."
+        case Warned():
+            return event.message
+
+
+def _service(stage: str) -> str:
+    return _SERVICES.get(stage.lower(), f"stage {stage!r}")
+
+
+def _fate(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "did not answer in time"
+        case ConnectionError():
+            return "cannot be reached"
+        case _:
+            return "failed"
+
+
+def _body(kind: str, code: str, message: str, param: str | None = None, event_id: str | None = None) -> dict[str, Any]:
+    return {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}

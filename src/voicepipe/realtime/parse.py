@@ -1,0 +1,150 @@
+"""From text to a checked message, for all dialects: what is wrong, in one sentence, and the path of the field."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from voicepipe.events import InputRejected
+
+__all__ = ["ClientEvent", "Rejected", "audio_bytes", "parse"]
+
+M = TypeVar("M", bound="ClientEvent")
+
+_SHOWN = 80
+"""Characters of the client's own text that an error message repeats."""
+
+
+class ClientEvent(BaseModel):
+    """What every message of a client has. Unknown keys are tolerated, wrong types are not."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    type: str
+    event_id: str | None = None
+
+
+class Rejected(Exception):
+    """A message that cannot be understood; `why` is what the client is told."""
+
+    def __init__(self, why: InputRejected) -> None:
+        super().__init__(why.message)
+        self.why = why
+
+
+def parse(text: str, events: TypeAdapter[M]) -> M:
+    """The checked event. Raises `Rejected`."""
+    value = _json_object(text)
+    try:
+        return events.validate_python(value)
+    except ValidationError as error:
+        raise Rejected(_explain(error, value)) from None
+
+
+def audio_bytes(text: str, param: str, message_id: str | None) -> bytes:
+    """Base64 with padding, no line breaks. Raises `Rejected`."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        what = f"Invalid '{param}': not base64 ({_lower(str(error))})."
+        raise Rejected(InputRejected("invalid_audio", what, param, message_id)) from None
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise Rejected(InputRejected("invalid_json", f"The message must be a JSON object, not {_kind(value)}."))
+    return cast(dict[str, Any], value)
+
+
+def _json(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        what = f"The message is not JSON: {_lower(error.msg)} at character {error.pos}."
+        raise Rejected(InputRejected("invalid_json", what)) from None
+    except (ValueError, RecursionError):
+        what = "The message is not JSON that can be read: a number is too long, or it is nested too deeply."
+        raise Rejected(InputRejected("invalid_json", what)) from None
+    if "\\u" in text and not _is_unicode(value):
+        raise Rejected(InputRejected("invalid_json", "The message holds half of a surrogate pair, which is no text."))
+    return value
+
+
+def _is_unicode(value: Any) -> bool:
+    """JSON can write halves of characters, on which everything that encodes text would stumble later."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
+def _explain(error: ValidationError, value: dict[str, Any]) -> InputRejected:
+    """The first thing that is wrong. The paths of the others would often follow from it."""
+    first = error.errors(include_url=False)[0]
+    kind, context = first["type"], first.get("ctx", {})
+    path = _path(first["loc"], value, ends_in_missing=kind == "missing")
+    event_id: object = value.get("event_id")
+    told = event_id if isinstance(event_id, str) else None
+    match kind:
+        case "missing":
+            return InputRejected("missing_required_parameter", f"Missing required parameter: '{path}'.", path, told)
+        case "union_tag_not_found":
+            param = _join(path, "type")
+            return InputRejected("missing_required_parameter", f"Missing required parameter: '{param}'.", param, told)
+        case "union_tag_invalid":
+            param = _join(path, "type")
+            what = f"Invalid value for '{param}': {_shown(str(context['tag']))}. Supported: {context['expected_tags']}."
+            return InputRejected("invalid_value", what, param, told)
+        case _:
+            code = "invalid_type" if kind.endswith("_type") else "invalid_value"
+            return InputRejected(code, f"Invalid value for '{path}': {_lower(_plain(first['msg']))}.", path, told)
+
+
+def _path(loc: Sequence[str | int], value: Any, *, ends_in_missing: bool) -> str:
+    """``session.instructions.type``: pydantic's location without the tags of unions, which the client never wrote."""
+    keys: list[str] = []
+    for key in loc[:-1] if ends_in_missing else loc:
+        if isinstance(value, dict) and key in value:
+            keys.append(str(key))
+            value = cast(Any, value[key])
+    if ends_in_missing:
+        keys.append(str(loc[-1]))
+    return ".".join(keys)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _plain(message: str) -> str:
+    """Pydantic speaks of dictionaries and instances; a client writes JSON."""
+    return "should be an object" if "dictionary" in message else message.removeprefix("Input ")
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "a number"

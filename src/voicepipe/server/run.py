@@ -1,0 +1,67 @@
+"""Serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import structlog
+from aiohttp import web
+
+from voicepipe.engine import Engine
+from voicepipe.server.app import make_app
+from voicepipe.server.settings import ServerSettings
+from voicepipe.session import Pipeline
+
+__all__ = ["run_server"]
+
+log = structlog.get_logger()
+
+
+async def run_server(
+    pipeline: Pipeline, engine: Engine, settings: ServerSettings, *, ready: Callable[[str], object] = lambda _: None
+) -> None:
+    """Serve `pipeline` until SIGTERM or SIGINT, or until cancelled; `ready(url)` is called when clients may connect.
+
+    On the first signal nobody is let in any more, replies that are being spoken may end, sockets close with 1001 and
+    every session is awaited. A second signal acts as it would without us. Raises OSError when the port is taken.
+    """
+    runner = web.AppRunner(
+        make_app(pipeline, engine, settings),
+        access_log=None,  # a session has its own lines
+        shutdown_timeout=settings.close_timeout_s,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        with _stop_signal() as stop:
+            ready(_url(runner, settings))
+            await stop.wait()
+        log.info("server.stopping")
+    finally:
+        await runner.cleanup()
+    log.info("server.stopped")
+
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses to listen at that nobody can connect to."""
+
+
+@contextmanager
+def _stop_signal() -> Generator[asyncio.Event]:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _url(runner: web.AppRunner, settings: ServerSettings) -> str:
+    port = runner.addresses[0][1]
+    host = _EVERYWHERE.get(settings.host, settings.host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,45 @@
+"""One log line per turn: how fast the answer came, where the time went, what was heard and what was said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from voicepipe.events import Event, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed, TurnEnded, TurnMeasured
+
+__all__ = ["TurnLog"]
+
+log = structlog.get_logger()
+
+
+class TurnLog:
+    """Collects a turn's facts from the session's events and writes them when its reply is over.
+
+    A reply that answers nobody (the bot opens, or breaks a silence) has no `heard` and no `total_ms`.
+    """
+
+    def __init__(self) -> None:
+        self._facts: dict[str, Any] = {}
+
+    def note(self, event: Event) -> None:
+        match event:
+            case TurnEnded(text=text) if text:
+                self._facts["heard"] = text
+            case TurnMeasured(total_ms=total_ms, parts_ms=parts_ms):
+                self._facts["total_ms"] = round(total_ms)
+                self._facts |= {f"{name}_ms": round(ms) for name, ms in parts_ms.items()}
+            case StageFailed(stage=stage):
+                self._facts["failed"] = stage
+            case ReplyStarted():
+                self._facts.pop("failed", None)
+            case ReplyEnded(text=text):
+                self._write(text, interrupted=False)
+            case ReplyInterrupted(heard_text=text):
+                self._write(text, interrupted=True)
+            case _:
+                pass
+
+    def _write(self, answered: str, *, interrupted: bool) -> None:
+        facts, self._facts = self._facts, {}
+        log.info("turn", **facts, answered=answered, interrupted=interrupted)

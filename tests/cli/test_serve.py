@@ -1,0 +1,246 @@
+"""`voicepipe serve`: what is checked before it serves, what it prints, and (with models) that it serves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import sphn
+
+import voicepipe.engine.local
+import voicepipe.server
+from voicepipe import models
+from voicepipe.cli import main, serve
+
+ECHO = Path(__file__).parents[2] / "pipelines" / "echo.py"
+
+
+class Engine:
+    """Loads in no time, and remembers what became of it."""
+
+    max_sessions = 3
+
+    def __init__(self) -> None:
+        self.loaded_with: int | None = None
+        self.closed = False
+
+    def load(self, *, max_sessions: int | None, progress: Callable[[str], None]) -> Engine:
+        self.loaded_with = max_sessions
+        progress("smollm (0.4 s)")
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Served:
+    """Stands for the server: is ready at once, and told to stop as soon."""
+
+    def __init__(self) -> None:
+        self.pipeline: Any = None
+        self.settings: Any = None
+        self.fault: OSError | None = None
+
+    async def run(self, pipeline: Any, engine: Any, settings: Any, *, ready: Callable[[str], object]) -> None:
+        self.pipeline, self.settings = pipeline, settings
+        if self.fault is not None:
+            raise self.fault
+        ready(f"http://{settings.host}:{settings.port or 4321}")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """In the place of the models, all of which are here."""
+    engine = Engine()
+    monkeypatch.setattr(voicepipe.engine.local, "LocalEngine", engine)
+    monkeypatch.setattr(models, "missing", list)
+    monkeypatch.setattr(serve, "find_spec", lambda name: name)
+    monkeypatch.setattr("voicepipe.logs.configure_logs", lambda *args, **options: None)
+    return engine
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
+    served = Served()
+    monkeypatch.setattr(voicepipe.server, "run_server", served.run)
+    return served
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port at which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_it_prints_where_it_listens_and_how_to_talk_to_it(
+    engine: Engine, served: Served, capsys: pytest.CaptureFixture[str]
+):
+    """The address is the first line of stdout; what was loaded is on stderr."""
+    assert main(["serve", str(ECHO), "--port", "0", "--max-sessions", "2"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0] == "Listening on http://127.0.0.1:4321"
+    assert lines[1] == "Talk to it:  voicepipe talk speech.wav --url http://127.0.0.1:4321"
+    assert lines[2].startswith("2 conversations at once")
+    assert said.err == "loaded smollm (0.4 s)\n"
+    assert (served.pipeline.__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)
+    assert engine.loaded_with == 2
+    assert engine.closed
+
+
+def test_an_address_for_all_networks_is_talked_to_at_this_machine(
+    engine: Engine, served: Served, capsys: pytest.CaptureFixture[str]
+):
+    """Nobody can connect to 0.0.0.0 everywhere."""
+    assert main(["serve", "--host", "0.0.0.0", "--port", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Listening on http://0.0.0.0:4321"
+    assert lines[1].endswith("--url http://127.0.0.1:4321")
+
+
+def test_a_taken_port_is_told_before_the_models_are_loaded(
+    engine: Engine, served: Served, taken: int, capsys: pytest.CaptureFixture[str]
+):
+    """With a port that may be free."""
+    assert main(["serve", "--port", str(taken)]) == 2
+    assert f"port {taken} is in use" in capsys.readouterr().err
+    assert engine.loaded_with is None
+    assert not engine.closed
+
+
+def test_a_port_that_was_taken_meanwhile_is_told_and_the_models_are_freed(
+    engine: Engine, served: Served, capsys: pytest.CaptureFixture[str]
+):
+    """Between the check and the server there are the seconds in which the models load."""
+    served.fault = OSError(98, "Address already in use")
+    assert main(["serve", "--port", "0"]) == 2
+    assert "in use" in capsys.readouterr().err
+    assert engine.closed
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no.such.host.invalid"])
+def test_a_foreign_address_is_told(engine: Engine, host: str, capsys: pytest.CaptureFixture[str]):
+    """One that is another machine's, and a name that is none."""
+    assert main(["serve", "--host", host, "--port", "0"]) == 2
+    assert f"{host!r} is no address of this machine" in capsys.readouterr().err
+
+
+def test_a_faulty_pipeline_is_told_before_anything_else(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """File and line, no traceback."""
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\n1 / 0\n")
+    assert main(["serve", str(path)]) == 2
+    assert capsys.readouterr().err == f"voicepipe serve: {path}:2: ZeroDivisionError: division by zero\n"
+    assert engine.loaded_with is None
+
+
+def test_a_missing_extra_says_what_to_install(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """One sentence."""
+    monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    assert main(["serve", "--port", "0"]) == 2
+    assert (
+        capsys.readouterr().err == 'voicepipe serve: the models need more packages: pip install "voicepipe[embedded]"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "fault", [models.ModelMissing("the model 'hibari' is not here"), ImportError("No module named 'hibari'")]
+)
+def test_models_that_cannot_be_loaded_are_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Exception
+):
+    """What the engine says, in a sentence."""
+
+    def load(**_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(engine, "load", load)
+    assert main(["serve", "--port", "0"]) == 2
+    assert f"the models cannot be loaded: {fault}" in capsys.readouterr().err
+
+
+def model(name: str, *, fetched: bool) -> Any:
+    return SimpleNamespace(name=name, purpose="a test", size_mb=12.3, fetched=fetched)
+
+
+def test_missing_models_are_fetched_first(
+    engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Those that can be; what one download has brought along is not asked for again."""
+    here: set[str] = set()
+
+    def fetch(name: str, *_: object) -> None:
+        here.update({name, "smart-turn"})
+
+    absent = [model("silero", fetched=True), model("smart-turn", fetched=True), model("hibari", fetched=False)]
+    monkeypatch.setattr(models, "missing", lambda: absent)
+    monkeypatch.setattr(models, "find", lambda name: name if name in here else None)
+    monkeypatch.setattr(models, "fetch", fetch)
+    assert main(["serve", "--port", "0"]) == 0
+    err = capsys.readouterr().err
+    assert err.splitlines() == ["fetching silero, a test (12 MB)", "loaded smollm (0.4 s)"]
+    assert here == {"silero", "smart-turn"}
+
+
+def test_a_model_that_cannot_be_fetched_is_told_and_left_to_the_engine(
+    engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Without Smart Turn there is a conversation, too."""
+
+    def fetch(name: str, *_: object) -> None:
+        raise models.FetchFailed("no network")
+
+    monkeypatch.setattr(models, "missing", lambda: [model("smart-turn", fetched=True)])
+    monkeypatch.setattr(models, "find", lambda name: None)
+    monkeypatch.setattr(models, "fetch", fetch)
+    assert main(["serve", "--port", "0"]) == 0
+    assert "smart-turn cannot be fetched: no network" in capsys.readouterr().err
+
+
+@pytest.mark.models
+@pytest.mark.e2e
+def test_a_server_process_answers_a_recording(tmp_path: Path):
+    """Serve the echo on any free port, talk to it with a tone, get the tone back, stop the server."""
+    if models.missing() or not all(find_spec(package) for package in serve.EMBEDDED):
+        pytest.skip("the embedded models are not all here")
+    sphn.write_wav(str(tmp_path / "tone.wav"), (0.3 * np.sin(np.arange(24_000) * 0.1)).astype(np.float32), 24_000)
+    python = [sys.executable, "-c", "import sys; from voicepipe.cli import main; sys.exit(main())"]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [*python, "serve", str(ECHO), "--port", "0", "--log-json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    ) as server:  # fmt: skip
+        try:
+            assert server.stdout is not None
+            first = server.stdout.readline()
+            found = re.fullmatch(r"Listening on (http://127\.0\.0\.1:\d+)\n", first)
+            assert found, first
+            talk = [*python, "talk", str(tmp_path / "tone.wav"), "--url", found[1], "--at-once", "--wait", "1"]
+            talked = subprocess.run(
+                [*talk, "--save", str(tmp_path / "out.wav")], capture_output=True, text=True, check=False, timeout=30
+            )
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+        finally:
+            server.kill()
+    assert talked.returncode == 0, talked.stderr
+    tracks, rate_hz = sphn.read(str(tmp_path / "out.wav"))
+    assert rate_hz == 24_000
+    assert tracks.shape[0] == 2
+    assert np.abs(tracks).max(axis=1) == pytest.approx([0.3, 0.3], abs=0.1)

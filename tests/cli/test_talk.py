@@ -1,0 +1,237 @@
+"""`voicepipe talk` as a command, against a real server on the loopback, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import signal
+import socket
+import subprocess
+import sys
+import wave
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sphn
+from aiohttp import WSMsgType, web
+
+from voicepipe.audio import OggOpus
+from voicepipe.cli import main
+from voicepipe.events import Audio
+from voicepipe.testing import VirtualLoop
+
+Socket = web.WebSocketResponse
+Script = Callable[[Socket], Awaitable[None]]
+
+
+class Server:
+    """Runs a script for each client, `settings` being what the client wants."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.script: Script = opening_and_goodbye
+        self.settings: dict[str, Any] = {}
+        self.full = False
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/v1/realtime", self._serve)
+        self.runner = web.AppRunner(app, access_log=None)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if self.full:
+            return web.json_response({"detail": "All taken."}, status=503)
+        client = Socket(protocols=("realtime",))
+        await client.prepare(request)
+        self.settings = json.loads((await client.receive()).data)["session"]
+        script = asyncio.create_task(self._play(client))
+        async for message in client:
+            assert message.type is WSMsgType.TEXT
+        script.cancel()
+        await asyncio.wait([script])
+        return client
+
+    async def _play(self, client: Socket) -> None:
+        await self.script(client)
+
+
+async def opening_and_goodbye(client: Socket) -> None:
+    """Speaks for 0.4 s, gives the user 2 s, and hangs up."""
+    encode, sound = OggOpus().encoder(), np.full(960, 0.2, np.float32)
+    await client.send_json({"type": "response.created"})
+    await client.send_json({"type": "response.text.delta", "delta": "Bye!"})
+    for _ in range(10):
+        page = base64.b64encode(encode(Audio(sound, 24_000))).decode()
+        await client.send_json({"type": "response.audio.delta", "delta": page})
+    await asyncio.sleep(0.4)
+    await client.send_json({"type": "response.audio.done"})
+    await asyncio.sleep(2)
+    await client.close()
+
+
+@pytest.fixture
+def server(virtual_loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """On the loop on which the command runs, too."""
+    server = Server(virtual_loop)
+    virtual_loop.run(server.start())
+    monkeypatch.setattr(asyncio, "run", virtual_loop.run)
+    yield server
+    virtual_loop.run(server.runner.cleanup())
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> str:
+    """Half a second of tone."""
+    path = str(tmp_path / "question.wav")
+    sphn.write_wav(path, (0.3 * np.sin(np.arange(12_000) * 0.1)).astype(np.float32), 24_000)
+    return path
+
+
+def test_the_conversation_is_printed_and_saved(
+    server: Server, question: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Lines as it happens, the summary, exit code 0; the file has both sides at their places."""
+    saved = tmp_path / "talk.wav"
+    assert main(["talk", question, "--url", server.url, "--save", str(saved), "--instructions", "Be rude."]) == 0
+    said = capsys.readouterr()
+    lines = [line[9:] for line in said.out.splitlines()]
+    assert lines[0].startswith("·    connected to ws://127.0.0.1:")
+    assert lines[1:5] == [
+        "bot  Bye!",
+        "·    the recording starts: the bot has opened",
+        "·    the recording is over",
+        "·    the end: the bot hung up",
+    ]
+    assert said.out.splitlines()[5:] == [f"saved {saved}", "no answers in 2.4 s"]
+    assert said.err == ""
+    assert server.settings["instructions"] == {"type": "constant", "text": "Be rude.", "language": "en"}
+    with wave.open(str(saved)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 24_000)
+        tracks = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    assert np.abs(tracks[:19_000, 0]).max() == 0
+    assert np.abs(tracks[:9_000, 1]).max() > 3000
+    assert np.abs(tracks[20_000:31_000, 0]).max() == pytest.approx(0.3 * 32_767, rel=0.01)
+
+
+def test_json_is_one_object_per_event_and_nothing_else(
+    server: Server, question: str, capsys: pytest.CaptureFixture[str]
+):
+    """For programs; the voice is asked for as given."""
+    assert main(["talk", question, "--url", server.url, "--json", "--voice", "marius", "--at-once"]) == 0
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    events = [each["event"] for each in objects]
+    assert events[0] == "connected"
+    assert events[-1] == "ended"
+    assert {"playing", "said", "reply_done", "user_done"} < set(events)
+    assert server.settings["voice"] == "marius"
+
+
+def test_without_instructions_nobody_waits_for_an_opening(
+    server: Server, question: str, capsys: pytest.CaptureFixture[str]
+):
+    """The bot is silent until it is spoken to."""
+    assert main(["talk", question, "--url", server.url, "--instructions", "", "--wait", "0"]) == 0
+    assert server.settings["instructions"] is None
+    assert "the recording starts: at once" in capsys.readouterr().out
+
+
+def test_a_conversation_that_the_server_broke_off_is_exit_code_1(
+    server: Server, question: str, capsys: pytest.CaptureFixture[str]
+):
+    """With the server's reason."""
+
+    async def broken(client: Socket) -> None:
+        await client.send_json({"type": "error", "error": {"type": "fatal", "message": "The TTS failed."}})
+        await client.close(code=1011)
+
+    server.script = broken
+    assert main(["talk", question, "--url", server.url]) == 1
+    said = capsys.readouterr()
+    assert said.err == "voicepipe talk: the server failed: The TTS failed.\n"
+    assert "!    fatal: The TTS failed." in said.out
+
+
+def test_a_full_server_is_exit_code_1(server: Server, question: str, capsys: pytest.CaptureFixture[str]):
+    """It is not for the user to mend."""
+    server.full = True
+    assert main(["talk", question, "--url", server.url]) == 1
+    assert "refuses: All taken." in capsys.readouterr().err
+
+
+def test_nobody_there_is_exit_code_2(question: str, capsys: pytest.CaptureFixture[str]):
+    """With the command that starts a server."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        assert main(["talk", question, "--url", f"ws://127.0.0.1:{unheard.getsockname()[1]}"]) == 2
+    assert "start a server with: voicepipe serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--url", "ftp://x"], "'ftp://x' is no address of a server"),
+        (["--save", "no/such/folder/out.wav"], "there is no folder no/such/folder"),
+        (["--save", "."], "cannot write .: it is a folder"),
+    ],
+)
+def test_mistakes_are_told_before_the_conversation(
+    question: str, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+):
+    """Exit code 2 and a sentence."""
+    assert main(["talk", question, *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_without_a_microphone_a_recording_is_suggested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The extra `mic` is not installed."""
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert main(["talk"]) == 2
+    assert capsys.readouterr().err == (
+        'voicepipe talk: the microphone needs one more package: pip install "voicepipe[mic]"; '
+        "or play a recording: voicepipe talk speech.wav\n"
+    )
+
+
+@pytest.mark.e2e
+def test_ctrl_c_saves_what_was_said_and_is_exit_code_130(question: str, tmp_path: Path):
+    """A process of its own, interrupted once it has connected to somebody who says nothing."""
+    saved = tmp_path / "talk.wav"
+    code = "import sys; from voicepipe.cli import main; sys.exit(main())"
+
+    async def talk_and_interrupt() -> tuple[int | None, bytes]:
+        process: asyncio.subprocess.Process
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            client = Socket()
+            await client.prepare(request)
+            async for message in client:
+                if "append" in message.data:
+                    process.send_signal(signal.SIGINT)
+            return client
+
+        app = web.Application()
+        app.router.add_get("/v1/realtime", serve)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, "talk", question, "--url", url, "--save", str(saved), stderr=subprocess.PIPE
+        )
+        try:
+            _, err = await asyncio.wait_for(process.communicate(), 30)
+        finally:
+            await runner.cleanup()
+        return process.returncode, err
+
+    assert asyncio.run(talk_and_interrupt()) == (130, b"")
+    assert saved.stat().st_size > 44

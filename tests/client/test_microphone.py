@@ -1,0 +1,89 @@
+"""A recording in the place of a microphone, and how loud it is."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from voicepipe.client.microphone import Loudness, RecordedMicrophone
+from voicepipe.events import Samples
+from voicepipe.testing import VirtualLoop
+
+RATE_HZ = 24_000
+
+
+def test_frames_keep_to_the_clock_however_slow_their_reader_is(virtual_loop: VirtualLoop):
+    """A reader that was away for 70 ms gets what it missed at once, and the next frames when they are due."""
+
+    async def main() -> list[float]:
+        times = []
+        async with aclosing(RecordedMicrophone(np.zeros(0, np.float32)).frames()) as frames:
+            async for _ in frames:
+                times.append(asyncio.get_running_loop().time())
+                if len(times) == 2:
+                    await asyncio.sleep(0.07)
+                if len(times) == 8:
+                    break
+        return times
+
+    times = virtual_loop.run(main())
+    assert times == pytest.approx([0.02, 0.04, 0.11, 0.11, 0.11, 0.12, 0.14, 0.16])
+
+
+def test_the_recording_begins_when_it_is_told_to_and_silence_follows(virtual_loop: VirtualLoop):
+    """Two frames of silence, a frame and a half of sound, silence for ever; every frame has 20 ms."""
+    sound = np.ones(720, np.float32)
+    microphone = RecordedMicrophone(sound)
+
+    async def main() -> tuple[Samples, list[bool]]:
+        spoken, finished = [], []
+        async with aclosing(microphone.frames()) as frames:
+            async for frame in frames:
+                spoken.append(frame)
+                finished.append(microphone.finished)
+                if len(spoken) == 2:
+                    microphone.play()
+                if len(spoken) == 6:
+                    break
+        return np.concatenate(spoken), finished
+
+    spoken, finished = virtual_loop.run(main())
+    assert np.array_equal(spoken, np.concatenate([np.zeros(960), sound, np.zeros(1200)]))
+    assert finished == [False, False, False, True, True, True]
+
+
+def tone(seconds: float, loudness: float) -> Samples:
+    return (loudness * np.sin(np.arange(round(seconds * RATE_HZ)) * 0.2)).astype(np.float32)
+
+
+def listen(*pieces: Samples) -> Loudness:
+    loudness, sound = Loudness(RATE_HZ), np.concatenate(pieces)
+    for start in range(0, len(sound), 480):
+        loudness.listen(sound[start : start + 480])
+    return loudness
+
+
+def test_the_last_loud_moment_is_known_to_10_ms():
+    """A tone that ends at 0.55 s, in noise 50 dB below it."""
+    loudness = listen(tone(0.2, 0.001), tone(0.35, 0.3), tone(0.45, 0.001))
+    assert loudness.until_s == pytest.approx(0.55)
+    assert loudness.since_s == pytest.approx(0.2)
+    assert loudness.position_s == pytest.approx(1.0)
+
+
+def test_a_short_gap_does_not_begin_a_new_utterance_and_a_long_one_does():
+    """Between words there are silences, too."""
+    within = listen(tone(0.2, 0.3), tone(0.3, 0), tone(0.2, 0.3))
+    after = listen(tone(0.2, 0.3), tone(0.5, 0), tone(0.2, 0.3))
+    assert within.since_s == 0
+    assert after.since_s == pytest.approx(0.7)
+
+
+def test_silence_is_never_loud():
+    """Neither zeros nor hiss below -50 dBFS."""
+    loudness = listen(tone(0.5, 0), tone(0.5, 0.002))
+    assert loudness.until_s is None
+    assert loudness.since_s is None

@@ -1,0 +1,130 @@
+"""A real server process, a real socket, the embedded models and human speech."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from voicepipe import models
+from voicepipe.audio import resampled
+from voicepipe.client import Fact, RecordedMicrophone, Talk, connect, read_recording
+from voicepipe.client.facts import Heard
+from voicepipe.events import Audio, Samples
+
+pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e")]
+
+RATE_HZ = 24_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a `voicepipe serve` of its own, which must end in peace when it is asked to."""
+    if models.missing():
+        pytest.skip("needs the embedded models: voicepipe models fetch")
+    command = [sys.executable, "-m", "voicepipe", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        printed: list[str] = []
+        try:
+            for line in process.stdout:
+                printed.append(line)
+                if found := re.search(r"Listening on (http://\S+)", line):
+                    yield found[1]
+                    break
+            else:
+                pytest.fail("the server did not start:\n" + "".join(printed))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read()
+        assert process.wait(timeout=20) == 0, rest
+        assert "Traceback" not in rest, rest
+
+
+def clip(recordings: Path, start_s: float, stop_s: float) -> Samples:
+    sound = read_recording(recordings / "two_cities.wav")
+    return sound[int(start_s * RATE_HZ) : int(stop_s * RATE_HZ)]
+
+
+def words(text: str) -> list[str]:
+    return re.sub(r"[^a-z' ]", "", text.lower()).split()
+
+
+def test_speech_is_heard_answered_and_spoken(server: str, recordings: Path) -> None:
+    """The first sentence of a novel goes in; its words come back as text, and an answer as sound that says its text."""
+    said = "it was the best of times it was the worst of times"
+
+    async def main() -> tuple[list[Fact], Talk]:
+        facts: list[Fact] = []
+        microphone = RecordedMicrophone(clip(recordings, 0.0, 4.8))
+        async with connect(server, instructions="Answer in one short sentence.") as connection:
+            talk = Talk(connection, microphone, lambda _, fact: facts.append(fact))
+            async with asyncio.timeout(60):
+                await talk.run()
+        return facts, talk
+
+    facts, talk = asyncio.run(main())
+    heard = words(" ".join(fact.text for fact in facts if isinstance(fact, Heard)))
+    assert heard == words(said)
+    answers = [turn for turn in talk.dialogue.turns if turn.asked_until_s is not None and turn.done]
+    assert answers
+    assert answers[-1].text
+    spoken = transcribed(talk.tracks()[1])
+    recognised = set(words(spoken)) & set(words(" ".join(turn.text for turn in talk.dialogue.turns)))
+    assert len(recognised) >= 3
+    for turn in answers:
+        assert sum(turn.parts_ms.values()) == pytest.approx(turn.server_ms)
+
+
+def transcribed(sound: Samples) -> str:
+    """What the bot's sound says, a stretch at a time."""
+    from voicepipe.stt.moonshine import Moonshine
+
+    recogniser, samples = Moonshine(), resampled(Audio(sound, RATE_HZ), 16_000).samples
+    loud = np.flatnonzero(np.abs(samples) > 0.02)
+    assert len(loud), "the bot made no sound"
+    return recogniser.transcribe(samples[loud[0] : loud[0] + 12 * 16_000])
+
+
+def test_the_server_says_that_it_is_well(server: str) -> None:
+    """All that a conversation needs is up; the page is there."""
+
+    async def main() -> tuple[dict[str, bool], str]:
+        async with aiohttp.ClientSession(server) as http:
+            async with http.get("/v1/health") as answer:
+                health = await answer.json()
+            async with http.get("/") as answer:
+                return health, await answer.text()
+
+    health, page = asyncio.run(main())
+    assert (health["ok"], health["stt_up"], health["tts_up"], health["llm_up"]) == (True, True, True, True)
+    assert "voicepipe" in page
+
+
+def test_talk_tells_the_conversation_and_saves_it(server: str, recordings: Path, tmp_path: Path) -> None:
+    """`voicepipe talk` as a user runs it: lines for a person, a stereo file with the user left and the bot right."""
+    import wave
+
+    short = tmp_path / "short.wav"
+    with wave.open(str(short), "wb") as file:
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes((clip(recordings, 0.0, 4.8) * 32767).astype("<i2").tobytes())
+    saved = tmp_path / "out.wav"
+    command = [sys.executable, "-m", "voicepipe", "talk", str(short), "--url", server, "--save", str(saved)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=os.environ | {"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    assert "best of times" in done.stdout
+    with wave.open(str(saved), "rb") as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, RATE_HZ)
+        both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    assert np.abs(both[:, 0]).max() > 1000
+    assert np.abs(both[:, 1]).max() > 1000
