@@ -1,5 +1,7 @@
 """What was said and heard."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,5 +80,5 @@ def test_the_prompt_always_alternates_and_begins_with_the_user(said: list[tuple[
         conversation = conversation.user_said(text) if by_user else conversation.bot_said(text).cut()
     prompt = conversation.prompt()
     assert [message["role"] for message in prompt[:2]] == ["system", "user"]
-    assert all(a["role"] != b["role"] for a, b in zip(prompt, prompt[1:], strict=False))
+    assert all(a["role"] != b["role"] for a, b in pairwise(prompt))
     assert all(message["content"].strip() for message in prompt)

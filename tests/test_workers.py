@@ -19,7 +19,9 @@ def test_the_most_urgent_job_goes_first(virtual_loop: VirtualLoop) -> None:
         pool, gate, done = Workers(1, "test"), threading.Event(), asyncio.Event()
 
         def job(name: str, priority: Priority) -> None:
-            pool.submit(lambda _: order.append(name), lambda _: done.set() if len(order) == 4 else None, priority=priority)
+            pool.submit(
+                lambda _: order.append(name), lambda _: done.set() if len(order) == 4 else None, priority=priority
+            )
 
         pool.submit(lambda _: gate.wait(5), lambda _: None)
         for name, priority in [("partial", 2), ("ahead", 1), ("turn", 0), ("turn too", 0)]:

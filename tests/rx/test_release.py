@@ -4,11 +4,11 @@ from voicepipe.rx import Due, release_at, transduce
 from voicepipe.testing import Marbles
 
 
-def due_in(clock, **seconds: float):  # noqa: ANN001, ANN201
+def due_in(clock, **seconds: float):
     return lambda item: [Due(clock() + seconds[item], None if item == "n" else item)]
 
 
-def releasing(marbles: Marbles, diagram: str, **seconds: float):  # noqa: ANN201
+def releasing(marbles: Marbles, diagram: str, **seconds: float):
     return marbles.cold(diagram).pipe(transduce(lambda clock: due_in(clock, **seconds)), release_at())
 
 

@@ -1,6 +1,7 @@
 """A recogniser of whole clips made to stream, with a recogniser that reads the samples as letters."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ class Reader:
         self.clips: list[Samples] = []
         self.drafts: list[Sequence[str]] = []
 
-    def __call__(self, samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
+    def __call__(
+        self, samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]
+    ) -> tuple[str, Sequence[str]]:
         self.clips.append(samples)
         self.drafts.append(draft)
         levels = [round(float(level) * 10) for level in samples[::320]]
@@ -135,7 +138,7 @@ def test_word_times_lie_within_the_speech_and_in_order(marbles: Marbles, workers
     words = [event for _, event in out if isinstance(event, Word)]
     assert words[0].start_s >= 0.04
     assert words[-1].stop_s <= 0.161
-    assert all(a.stop_s <= b.start_s + 1e-6 for a, b in zip(words[:-1], words[1:], strict=True) if a.text != "z")
+    assert all(a.stop_s <= b.start_s + 1e-6 for a, b in pairwise(words) if a.text != "z")
 
 
 def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers) -> None:
@@ -146,8 +149,15 @@ def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers
 
     frames = {"_": frame(0.0)}
     stage = by_utterance(
-        broken, workers, margin_ms=40, partial_every_ms=40, unsure_words=1, shortest_ms=20, join_up_to_s=1,
-        longest_s=2, capacity=4,
+        broken,
+        workers,
+        margin_ms=40,
+        partial_every_ms=40,
+        unsure_words=1,
+        shortest_ms=20,
+        join_up_to_s=1,
+        longest_s=2,
+        capacity=4,
     )
     source = marbles.cold("__(_s)____(_e)---|", **frames, **EVENTS)
     marbles.expect(source.pipe(stage), "----#", error=ValueError("no model"))

@@ -42,7 +42,8 @@ def test_each_clause_is_followed_by_its_sound_and_word_times(marbles: Marbles, w
         "(asemA)-b-(ctfnoB)|",
         **WORDS
         | {
-            "s": SynthesisStarted("Well,"), "e": SynthesisEnded(0.1), "m": Spoken("Well,", 0.0, 0.1), "A": Speech(say("x")[0]),
+            "s": SynthesisStarted("Well,"), "e": SynthesisEnded(0.1), "m": Spoken("Well,", 0.0, 0.1),
+            "A": Speech(say("x")[0]),
             "t": SynthesisStarted("I know."), "f": SynthesisEnded(0.2), "n": Spoken("I", 0.1, 0.2),
             "o": Spoken("know.", 0.2, 0.30000000000000004), "B": Speech(say("x y")[0]),
         },

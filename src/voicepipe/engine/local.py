@@ -86,8 +86,8 @@ class LocalEngine:
         cores = os.cpu_count() or 1
         sessions = max_sessions or max(1, cores * SESSIONS_PER_CORE)
         makers: dict[str, Callable[[], Any]] = {
-            # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice needs
-            # a core, too, one thread still writes 80 and two, which wait for each other, 40.
+            # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
+            # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
             "smollm": lambda: SmolLM(slots=sessions, threads=max(1, cores // 2)),
             "hibari": Hibari,
             "moonshine": Moonshine,

@@ -17,7 +17,8 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Eve
 
     The user has the floor from a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
-    text. The text is made of the words, or of what `Transcribed` says they should read. Settings of the client pass through, for `respond`; everything else is left behind.
+    text. The text is made of the words, or of what `Transcribed` says they should read. Settings of the client pass
+    through, for `respond`; everything else is left behind.
 
     .. marbles::
 

@@ -86,7 +86,8 @@ def by_utterance(
     """`Word` as soon as it is sure, `Transcribed` at each `Flush`, from `Audio` and a VAD's edges.
 
     `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
-    and last words suffer); one with less than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech, if no other one is under way; its last `unsure_words` do not count yet.
+    and last words suffer); one with less than `shortest_ms` of speech is a click and has no words. A guess is made
+    every `partial_every_ms` of speech, if no other one is under way; its last `unsure_words` do not count yet.
     Speech that goes on after a pause without a `Flush` continues its clip if that is shorter than `join_up_to_s`.
     Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the oldest is dropped
     (`Overflowed`). Word times are shared out over the clip by length: the recogniser gives none.

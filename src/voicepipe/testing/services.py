@@ -160,7 +160,7 @@ class ScriptedStt(Calls):
 
 
 class ScriptedTts(Calls):
-    """A stage that passes the reply's words; after each `SynthesisStarted`, `SynthesisEnded`, `Spoken` and one `Speech`.
+    """A stage that passes the reply's words; each is followed by `SynthesisStarted` … `Spoken` and one `Speech`.
 
     The sound comes `delay_ms` after its word and lasts `ms_per_word`. Word number `fail_at` (from 0) ends the stream
     with `error` when its sound is due; from word number `stall_at` on there is no sound, and no end. `Call.asked` is
