@@ -58,7 +58,9 @@ class Outbox:
             self._lanes.flush()
         duration_ms = event.duration_ms if isinstance(event, SpeechEncoded) else 0.0
         for message in self._encode(event):
-            self._untold_ms += self._lanes.push(message, duration_ms if _is_sound(message) else None)
+            lost_ms = self._lanes.push(message, duration_ms if _is_sound(message) else None)
+            self.lost_ms += lost_ms
+            self._untold_ms += lost_ms
         self._wake.set()
 
     def close(self) -> None:
@@ -88,7 +90,6 @@ class Outbox:
         while self._lanes:
             if self._untold_ms:
                 lost_ms, self._untold_ms = self._untold_ms, 0.0
-                self.lost_ms += lost_ms
                 yield from self._encode(Overflowed(BOUNDARY, lost_ms))
             yield self._lanes.pop()
 

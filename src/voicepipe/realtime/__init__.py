@@ -1,8 +1,8 @@
 """The wire: how clients write and read, as pure functions. No sockets, no event loop."""
 
 from voicepipe.realtime.dialect import Dialect, Encode, ServerMessage
-from voicepipe.realtime.errors import error_body, sentence
+from voicepipe.realtime.errors import error_body, refused_body, sentence
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.unmute import Unmute
 
-__all__ = ["Dialect", "Encode", "ServerMessage", "Unmute", "error_body", "new_id", "sentence"]
+__all__ = ["Dialect", "Encode", "ServerMessage", "Unmute", "error_body", "new_id", "refused_body", "sentence"]

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from voicepipe.events import InputRejected, Overflowed, StageFailed, Warned
 
-__all__ = ["Failure", "error_body", "sentence"]
+__all__ = ["Failure", "error_body", "refused_body", "sentence"]
 
 Failure: TypeAlias = StageFailed | Warned | Overflowed | InputRejected
 """What is told to a client as an `error` event."""
@@ -36,6 +36,11 @@ def error_body(event: Failure) -> dict[str, Any]:
             return _body("warning", "overflowed", sentence(event))
         case Warned():
             return _body("warning", "warning", sentence(event))
+
+
+def refused_body(reason: str) -> dict[str, Any]:
+    """For a client that is not let in: the `error` object of the one event that it gets."""
+    return _body("fatal", "unavailable", reason)
 
 
 def sentence(event: StageFailed | Warned | Overflowed) -> str:

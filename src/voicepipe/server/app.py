@@ -27,7 +27,7 @@ def make_app(pipeline: Pipeline, engine: Engine, settings: ServerSettings) -> we
     app.router.add_get("/", _page)
 
     async def health(_: web.Request) -> web.Response:
-        return _health(engine, sessions)
+        return _health(await engine.health(), sessions)
 
     async def stop(_: web.Application) -> None:
         await sessions.stop()
@@ -38,10 +38,9 @@ def make_app(pipeline: Pipeline, engine: Engine, settings: ServerSettings) -> we
     return app
 
 
-def _health(engine: Engine, sessions: Sessions) -> web.Response:
+def _health(up: dict[str, bool], sessions: Sessions) -> web.Response:
     """What is up; `ok` when all is that a conversation needs, which voice cloning is not. 503 while shutting down."""
-    up = engine.health()
-    ok = all(up[kind] for kind in ("stt_up", "tts_up", "llm_up")) and not sessions.stopping
+    ok = all(up.get(kind, False) for kind in ("stt_up", "tts_up", "llm_up")) and not sessions.stopping
     return web.json_response({**up, "ok": ok}, status=503 if sessions.stopping else 200)
 
 

@@ -73,7 +73,7 @@ class Connection:
         reader = self._task(self._read(), f"{session_id} reader")
         try:
             self._start(pipeline, engine, session_id)
-            return await self._over
+            return await asyncio.shield(self._over)  # whoever cancels us must not take away the place for the reason
         finally:
             self.finish(End(WSCloseCode.GOING_AWAY, "the server is shutting down"))
             self._idle.stop()
@@ -193,7 +193,7 @@ class Connection:
         try:
             await self._outbox.write(self._socket.send_str, deadline_s=self._settings.write_deadline_s)
         except ClientTooSlow as slow:
-            self._socket.abort()
+            self._socket.abort()  # no close frame would get through
             self._gone(str(slow))
         except ConnectionError:
             self._gone("the client left")

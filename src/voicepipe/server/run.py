@@ -40,6 +40,7 @@ async def run_server(
             ready(_url(runner, settings))
             await stop.wait()
         log.info("server.stopping")
+        await runner.shutdown()  # before the socket is closed: who asks meanwhile is told, not refused
     finally:
         await runner.cleanup()
     log.info("server.stopped")

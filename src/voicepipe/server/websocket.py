@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, hdrs, web
 from structlog.contextvars import bound_contextvars
 
 from voicepipe.engine import Engine
-from voicepipe.realtime import Dialect, Unmute, new_id
+from voicepipe.realtime import Dialect, Unmute, new_id, refused_body
 from voicepipe.server.connection import Connection, End
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.socket import Socket
@@ -94,8 +94,7 @@ class Sessions:
             return web.json_response({"detail": reason}, status=503, headers=headers)
         socket = Socket(self._settings)
         await socket.prepare(request)
-        error = {"type": "fatal", "code": "unavailable", "message": reason, "param": None, "event_id": None}
-        await socket.send_str(json.dumps({"type": "error", "event_id": new_id("event"), "error": error}))
+        await socket.send_str(json.dumps({"type": "error", "event_id": new_id("event"), "error": refused_body(reason)}))
         await socket.hang_up(WSCloseCode.TRY_AGAIN_LATER, reason)
         return socket
 
