@@ -48,7 +48,7 @@ def test_sleeping_takes_no_real_time(virtual_loop):
     began = time.perf_counter()
     virtual_loop.run(asyncio.sleep(3600))
     assert virtual_loop.time() == 3600
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 60  # a fraction of a millisecond, unless it really slept
 
 
 def test_a_minute_of_websocket_conversation(virtual_loop):
@@ -58,7 +58,7 @@ def test_a_minute_of_websocket_conversation(virtual_loop):
     assert len(answers) == 600
     assert answers[:3] == [0.08, 0.18, 0.28]
     assert answers[-1] == 59.98
-    assert time.perf_counter() - began < 3  # 0.08 s on an idle machine; a real minute would be 60
+    assert time.perf_counter() - began < 30  # 0.05 s on an idle machine; a real minute would be 60
 
 
 def test_conversations_are_the_same_in_every_run():
@@ -220,7 +220,7 @@ def test_a_deadlock_is_reported_at_once(virtual_loop):
     began = time.perf_counter()
     with pytest.raises(Deadlock, match="Nothing can happen any more"):
         virtual_loop.run(main())
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 10  # at once, and not after some time-out
     assert not asyncio.all_tasks(virtual_loop)
 
 

@@ -26,7 +26,7 @@ class Model(Protocol):
         cancelled: Callable[[], bool],
         max_tokens: int,
         slot: int | None = None,
-    ) -> None: ...
+    ) -> object: ...
 
 
 def in_process(

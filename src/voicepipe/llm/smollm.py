@@ -24,13 +24,14 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
 from voicepipe import models
 
-__all__ = ["LlmFailed", "Message", "SmolLM", "trim"]
+__all__ = ["LlmFailed", "Message", "PromptRead", "SmolLM", "trim"]
 
 Message: TypeAlias = dict[str, str]
 """`{"role": "system" | "user" | "assistant", "content": …}`."""
@@ -59,6 +60,15 @@ def never() -> bool:
     return False
 
 
+@dataclass(slots=True)
+class PromptRead:
+    """Of a prompt's tokens, how many the slot still knew, and how many have been read in all (those included)."""
+
+    tokens: int = 0
+    known: int = 0
+    read: int = 0
+
+
 class LlmFailed(Exception):
     """The model could not be loaded, or did not answer. The message is llama.cpp's own where it gave one."""
 
@@ -76,7 +86,8 @@ class SmolLM:
 
     Thread-safe. Each slot keeps what it has read last: a conversation that comes back to its slot (0 … slots - 1) has
     only the new messages read. `context` is the tokens of prompt and answer that a slot holds, `threads` the cores that
-    the model uses (by default two, or one where there is no second).
+    the model uses (by default half of them: threads that wait for each other lose more than they win where another
+    needs a core, too).
 
     `path` is a GGUF file; None takes the registry's one and raises ModelMissing where that is absent. LlmFailed for a
     file that llama.cpp cannot load. Prints nothing. `close` frees the memory, as does leaving a `with` block.
@@ -89,7 +100,7 @@ class SmolLM:
         path = path or models.require("smollm2")
         if not path.is_file():
             raise LlmFailed(f"there is no model at {path}")
-        self._server: Any = _load(path, slots, context, threads or min(2, os.cpu_count() or 1))
+        self._server: Any = _load(path, slots, context, threads or max(1, (os.cpu_count() or 1) // 2))
 
     def stream(
         self,
@@ -100,13 +111,14 @@ class SmolLM:
         temperature: float = 0.0,
         max_tokens: int = 256,
         slot: int | None = None,
-    ) -> None:
+    ) -> PromptRead:
         """Answer `messages`: `on_text` gets the text a token at a time, in the calling thread. Blocks until the end.
 
         `cancelled` is asked after each token and each batch of the prompt; once it says True, nothing more is given to
         `on_text` and the call returns within a token. Messages that do not fit are left out as `trim` says. With `slot`
-        None, the slot is the one whose last conversation is most alike. LlmFailed when the model fails, ValueError for
-        a slot that does not exist; what `on_text` raises ends the stream and comes out of here.
+        None, the slot is the one whose last conversation is most alike. Returns how much of the prompt was read: not
+        all where the stream was cancelled before the answer began. LlmFailed when the model fails, ValueError for a
+        slot that is not there; what `on_text` raises ends the stream and comes out of here.
         """
         options = {"temperature": temperature, "max_tokens": max_tokens, "repeat_penalty": 1.1}
         if slot is not None:
@@ -148,14 +160,18 @@ class SmolLM:
         options: dict[str, Any],
         on_text: Callable[[str], None],
         cancelled: Callable[[], bool],
-    ) -> None:
+    ) -> PromptRead:
         if self._server is None:
             raise LlmFailed("the model has been closed")
         raised: list[Exception] = []
+        prompt = PromptRead()
 
         def take(chunk: Chunk) -> bool:
             """True ends the stream. An exception must not fly through llama.cpp."""
             try:
+                if progress := chunk.get("prompt_progress"):
+                    prompt.tokens, prompt.known = progress["total"], progress["cache"]
+                    prompt.read = progress["processed"]
                 if cancelled():
                     return True
                 if text := _text(chunk):
@@ -172,6 +188,7 @@ class SmolLM:
             raise LlmFailed(str(error)) from error
         if raised:
             raise raised[0]
+        return prompt
 
 
 def trim(messages: Sequence[Message], tokens: int) -> list[Message]:
