@@ -1,0 +1,1 @@
+"""What voicepipe costs and how fast it is: `python -m benchmarks --help`."""

@@ -1,0 +1,122 @@
+"""A server in a process of its own: `voicepipe serve`, from its start to its end, and what the process takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+__all__ = ["Server", "ServerFailed", "voicepipe_command"]
+
+READY_WITHIN_S = 120.0
+"""Not a budget: when the benchmark gives up."""
+STOPS_WITHIN_S = 30.0
+_MB = 1024 * 1024
+
+
+class ServerFailed(Exception):
+    """The server did not start, or is gone; the message has the last lines of its log."""
+
+
+def voicepipe_command() -> list[str]:
+    """The command `voicepipe` of this very environment."""
+    script = Path(sys.executable).with_name("voicepipe")
+    if script.exists():
+        return [str(script)]
+    return [sys.executable, "-c", "import sys; from voicepipe.cli import main; sys.exit(main())"]
+
+
+class Server:
+    """`with Server("--max-sessions", "2") as server:` a conversation can be had at `server.url`.
+
+    `started_s` is from the process's start to its first line on stdout, with which it says that it listens. The
+    process is ended when the block is left. Its figures come from /proc, so they are known on Linux only.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self._command = [*voicepipe_command(), "serve", "--port", "0", "--log-json", *arguments]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self.url = ""
+        self.started_s = 0.0
+
+    def __enter__(self) -> Server:
+        self._log = tempfile.TemporaryFile()
+        began = time.perf_counter()
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=self._log)
+        try:
+            self.url = self._address(self._process)
+        except BaseException:
+            self.stop()
+            raise
+        self.started_s = time.perf_counter() - began
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask the process to end, and see to it that it does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOPS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    # -- what the process takes ----------------------------------------------------------------------------------------
+
+    def cpu_s(self) -> float:
+        """CPU seconds since its start, of all threads, to 10 ms."""
+        after_name = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """Resident now, in units of 1,048,576 bytes."""
+        return self._status("VmRSS")
+
+    def peak_memory_mb(self) -> float:
+        """The most that has been resident."""
+        return self._status("VmHWM")
+
+    def _status(self, field: str) -> float:
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+        return int(found[1]) * 1024 / _MB if found else float("nan")
+
+    @property
+    def _pid(self) -> int:
+        if self._process is None or self._process.poll() is not None:
+            raise ServerFailed(f"the server is not running\n{self._log_tail()}")
+        return self._process.pid
+
+    # -- its start -----------------------------------------------------------------------------------------------------
+
+    def _address(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(process.stdout, selectors.EVENT_READ)
+            line = process.stdout.readline().decode() if waiting.select(READY_WITHIN_S) else ""
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            raise ServerFailed(f"the server did not start: {line.strip()}\n{self._log_tail()}")
+        return found[0]
+
+    def _log_tail(self) -> str:
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-10:])
