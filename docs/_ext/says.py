@@ -1,0 +1,195 @@
+"""What voicepipe says of itself: its `--help`, its settings, and which names are public.
+
+    .. help::          every command's help, each with a heading
+    .. settings::      every setting with its variable, its default and what it means
+    .. events::        every event, in the order of the source and below its headings
+    .. invariants::    what holds in every scenario
+
+The role `code-or-link`, which is what single backticks mean in a docstring, links the public names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+PUBLIC = ("voicepipe.testing", "voicepipe.rx", "voicepipe", "voicepipe.events", "voicepipe.operators")
+"""Whose names are links; the later ones win."""
+
+
+# ---- help ------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def said(*arguments: str) -> str:
+    """What `voicepipe …` prints."""
+    env = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "voicepipe", *arguments], env=env, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def commands() -> list[str]:
+    """Those that `voicepipe --help` lists."""
+    listed = said("--help").partition("\ncommands:")[2].partition("\nexamples:")[0]
+    return re.findall(r"^    ([a-z][a-z-]*)\b", listed, re.MULTILINE)
+
+
+class HelpDirective(SphinxDirective):
+    """The help of voicepipe, and of each of its commands below a heading of its own."""
+
+    def run(self) -> list[nodes.Node]:
+        return [_console(said("--help")), *map(self._section, commands())]
+
+    def _section(self, command: str) -> nodes.Node:
+        title = nodes.title("", "", nodes.literal("", f"voicepipe {command}"))
+        section = nodes.section("", title, _console(said(command, "--help")), ids=[f"voicepipe-{command}"])
+        section["names"] = [f"voicepipe {command}"]
+        self.state.document.note_explicit_target(section)
+        return section
+
+
+def _console(text: str) -> nodes.Node:
+    return nodes.literal_block(text.rstrip(), text.rstrip(), language="text", classes=["help"])
+
+
+# ---- settings --------------------------------------------------------------------------------------------------------
+
+
+class SettingsDirective(SphinxDirective):
+    """A definition list of all settings, in the order in which they are written."""
+
+    def run(self) -> list[nodes.Node]:
+        text = StringList(list(self._lines()), source="voicepipe.settings")
+        node = nodes.Element()
+        self.state.nested_parse(text, self.content_offset, node)
+        return node.children
+
+    def _lines(self) -> Iterator[str]:
+        from voicepipe.settings import ALIASES, PREFIX, Settings
+
+        aliases = {field: name for name, field in ALIASES.items()}
+        meanings = _meanings(Settings)
+        yield from (".. list-table::", "   :header-rows: 1", "   :widths: 34 66", "   :class: settings", "")
+        yield from ("   * - setting", "     - meaning")
+        for name, field in Settings.model_fields.items():
+            also = f"\n\n       ``{aliases[name]}``" if name in aliases else ""
+            default = _shown(field.get_default(call_default_factory=True))
+            yield f"   * - ``{name}``"
+            yield ""
+            yield f"       ``{PREFIX}{name.upper()}``"
+            yield from also.splitlines()
+            yield f"     - Default: {default}"
+            yield ""
+            yield f"       {meanings.get(name, '')}"
+
+
+def _meanings(model: type) -> dict[str, str]:
+    """What stands below each field."""
+    meanings: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        if kind.__module__.startswith("voicepipe."):
+            found = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+            meanings |= {name: " ".join(text).strip() for (of, name), text in found.items() if of == kind.__name__}
+    return meanings
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == {}:
+        return "none."
+    if hasattr(value, "get_secret_value"):
+        value = value.get_secret_value()
+    if isinstance(value, tuple):
+        return ", ".join(f"``{one}``" for one in value) + "."
+    return f"``{json.dumps(value) if isinstance(value, bool) else value}``."
+
+
+# ---- events ----------------------------------------------------------------------------------------------------------
+
+
+class EventsDirective(SphinxDirective):
+    """The vocabulary: what stands in `voicepipe.events`, below rubrics that are the source's own headings."""
+
+    def run(self) -> list[nodes.Node]:
+        node = nodes.Element()
+        self.state.nested_parse(StringList(list(self._lines()), source="voicepipe.events"), self.content_offset, node)
+        return node.children
+
+    def _lines(self) -> Iterator[str]:
+        module = importlib.import_module("voicepipe.events")
+        yield ".. currentmodule:: voicepipe.events"
+        for line in inspect.getsource(module).splitlines():
+            if heading := re.fullmatch(r"# -+ (.+?) -+", line):
+                yield from ("", f".. rubric:: {heading[1].capitalize()}", "")
+            elif (found := re.match(r"class (\w+)|(\w+): TypeAlias", line)) and (
+                found[1] or found[2]
+            ) in module.__all__:
+                kind, options = ("autoclass", ["   :members:"]) if found[1] else ("autodata", ["   :no-value:"])
+                yield from ("", f".. {kind}:: {found[1] or found[2]}", *options, "")
+
+
+# ---- invariants ------------------------------------------------------------------------------------------------------
+
+
+class InvariantsDirective(SphinxDirective):
+    """A list of their names, which are sentences."""
+
+    def run(self) -> list[nodes.Node]:
+        from voicepipe.testing.invariants import INVARIANTS
+
+        return [nodes.bullet_list("", *(nodes.list_item("", nodes.paragraph(text=name)) for name in INVARIANTS))]
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def public() -> dict[str, str]:
+    """Where each public name is documented. Small names of the test kit (`find`, `parse`) would be found everywhere."""
+    names: dict[str, str] = {}
+    for module in PUBLIC:
+        for name in importlib.import_module(module).__all__:
+            if name[:1].isupper() or not module.endswith(".testing"):
+                names[name] = f"{module}.{name}"
+    return names
+
+
+class CodeOrLink(SphinxRole):
+    """Code, and where it is the name of something public, a link to it."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        code = nodes.literal(self.rawtext, self.text, classes=["code"])
+        target = public().get(self.text)
+        if target is None:
+            return [code], []
+        code["classes"].append("xref")
+        return [
+            pending_xref(
+                "", code, refdomain="py", reftype="obj", reftarget=target, refdoc=self.env.docname, refexplicit=True
+            )
+        ], []
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("help", HelpDirective)
+    app.add_directive("settings", SettingsDirective)
+    app.add_directive("events", EventsDirective)
+    app.add_directive("invariants", InvariantsDirective)
+    app.add_role("code-or-link", CodeOrLink())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

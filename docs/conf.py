@@ -1,0 +1,87 @@
+"""How the documentation is built: `tox -e docs`, which takes a warning for an error."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pygments.lexer import RegexLexer
+from pygments.token import Comment, Keyword, Number, String, Text
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+project = "voicepipe"
+author = "the voicepipe authors"
+copyright = f"{author}, MIT licence"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "marbles", "pipelines", "says", "signatures"]
+exclude_patterns = ["_build", "_ext", "grafana"]
+nitpicky = True
+# What an annotation names is often somebody else's, or a type variable: only what we write ourselves must be found.
+nitpick_ignore_regex = [("py:(class|data)", ".*"), ("py:obj", r"typing\..*|.*\.[A-Z]")]
+suppress_warnings = ["myst.strikethrough"]
+
+# ---- Markdown and docstrings -----------------------------------------------------------------------------------------
+
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_block"]
+myst_heading_anchors = 3
+smartquotes = False  # "..." is something that a user says
+default_role = "code-or-link"  # single backticks in a docstring: a public name is a link, all else is code
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autodoc_use_type_comments = False
+add_module_names = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 130  # counted with the full names of types
+toc_object_entries_show_parents = "hide"
+
+# ---- the look --------------------------------------------------------------------------------------------------------
+
+html_theme = "furo"
+html_title = "voicepipe"
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
+html_copy_source = False
+html_show_sphinx = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+html_theme_options = {"navigation_with_keys": True}
+
+
+# ---- what other folders have written ---------------------------------------------------------------------------------
+
+RESULTS = HERE.parent / "benchmarks" / "README.md"
+PLACE = "% Here comes benchmarks/README.md"
+
+
+def put_in_results(_: Any, page: str, text: list[str]) -> None:
+    """What stands beside the benchmarks, without its title, and without links to files."""
+    if PLACE in text[0] and RESULTS.is_file():
+        written = re.sub(r"\A# .*\n", "", RESULTS.read_text("utf-8"))
+        written = re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", written)
+        text[0] = text[0].replace(PLACE, f"{written}\n{PLACE}")
+
+
+class ScenarioLexer(RegexLexer):
+    """Enough colour for a `.scenario` file: who, when, and what is said."""
+
+    name = "scenario"
+    tokens: ClassVar[dict[str, Any]] = {
+        "root": [
+            (r"#.*", Comment),
+            (r'"[^"]*"', String),
+            (r"\b\d+(\.\d+)? ?(ms|s|min|%)", Number),
+            (r"(?i)\b(the (user|bot|LLM|TTS|recogniser|client|microphone|network|machine))\b", Keyword),
+            (r".|\n", Text),
+        ]
+    }
+
+
+def setup(app: Any) -> None:
+    app.add_lexer("scenario", ScenarioLexer)
+    app.connect("source-read", put_in_results)

@@ -1,0 +1,80 @@
+"""The code in the documentation runs: Python and scenarios of every page, the README's included."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytest.importorskip("sybil", reason="the documentation's code needs sybil")
+from sybil import Document, Example, Sybil
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
+
+from voicepipe.testing import Marbles, Scenario
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+
+# What the README leaves out, since it stands in the files that it shows.
+BEFORE_README = """
+from reactivex import Observable, merge
+from reactivex.operators import share
+from voicepipe import *
+from voicepipe.events import *
+from voicepipe.operators import *
+"""
+
+FIXTURES: dict[str, Callable[[ExitStack], Any]] = {"marbles": lambda stack: stack.enter_context(Marbles())}
+"""What a test in a page may ask for."""
+
+
+def play(example: Example) -> None:
+    """A block of scenario is one scenario."""
+    Scenario.read(example.parsed).run()
+
+
+SYBIL = Sybil([PythonCodeBlockParser(), CodeBlockParser(language="scenario", evaluator=play)])
+
+
+def pages() -> Iterator[Path]:
+    yield README
+    for page in sorted(DOCS.rglob("*.md")):
+        if "_build" not in page.parts and "```" in page.read_text("utf-8"):
+            yield page
+
+
+def test_functions(document: Document) -> dict[str, Callable[..., None]]:
+    return {name: thing for name, thing in document.namespace.items() if name.startswith("test_")}
+
+
+test_functions.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", list(pages()), ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks in their order, in one namespace; then the tests that they have defined."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(page.parent)
+    monkeypatch.setenv("CI", "1")  # what is drawn by lot is the same each time
+    module = ModuleType(page.stem)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    document = SYBIL.parse(page)
+    document.namespace = vars(module)
+    if page == README:
+        exec(BEFORE_README, document.namespace)
+    for example in document.examples():
+        example.evaluate()
+    for function in test_functions(document).values():
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        with ExitStack() as stack:
+            function(**{name: FIXTURES[name](stack) for name in names})
+
+
+def test_the_readme_is_among_them() -> None:
+    """And its test with it."""
+    document = SYBIL.parse(README)
+    assert sum("def test_" in str(example.parsed) for example in document.examples()) == 1

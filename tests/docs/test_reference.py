@@ -1,0 +1,58 @@
+"""The reference is complete, and what is generated and committed is what would be generated now."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.parametrize(
+    ("module", "page"),
+    [("voicepipe.operators", "operators"), ("voicepipe.testing", "testing"), ("voicepipe", "python")],
+)
+def test_every_public_name_is_in_the_reference(module: str, page: str) -> None:
+    """What can be imported can be looked up."""
+    text = (DOCS / "reference" / f"{page}.md").read_text("utf-8")
+    documented = set(re.findall(r"^\.\. auto\w+:: (\w+)", text, re.MULTILINE))
+    elsewhere = {"Event", "COLUMN_MS"}  # an event is on the page of the events; 20 ms are on every page
+    assert set(importlib.import_module(module).__all__) - documented - elsewhere == set()
+
+
+def test_the_picture_in_the_readme_is_of_the_default_pipeline() -> None:
+    """`tox -e docs` refreshes it, and so does the command that is run here, with `-o docs/pictures/default.svg`."""
+    picture = DOCS / "pictures" / "default.svg"
+    command = [sys.executable, "-m", "voicepipe", "draw", "pipelines/default.py"]
+    drawn = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    out_of_date = f"out of date: python {' '.join(command[1:])} -o {picture.relative_to(ROOT)}"
+    assert picture.read_text("utf-8") == drawn.stdout, out_of_date
+
+
+def test_every_pipeline_is_in_the_gallery() -> None:
+    """With its code and its picture."""
+    text = (DOCS / "gallery.md").read_text("utf-8")
+    for pipeline in (ROOT / "pipelines").glob("*.py"):
+        assert f"```{{pipeline}} pipelines/{pipeline.name}\n" in text
+        assert f"```{{literalinclude}} ../pipelines/{pipeline.name}\n" in text
+
+
+def test_every_page_can_be_reached() -> None:
+    """From the front page's lists, which are the side bar."""
+    text = (DOCS / "index.md").read_text("utf-8")
+    for page in DOCS.rglob("*.md"):
+        name = str(page.relative_to(DOCS).with_suffix(""))
+        assert (
+            name == "index" or {"_build", "grafana"} & set(page.parts) or re.search(rf"^{name}$", text, re.MULTILINE)
+        ), name
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    """Within the source."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8")):
+        assert (ROOT / target).exists(), target
