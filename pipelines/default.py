@@ -1,9 +1,11 @@
 """The default pipeline: a voice conversation."""
 
 from reactivex import Observable, merge
+from reactivex.operators import map as each
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session
+from voicepipe.events import Written
 from voicepipe.operators import (
     by_word,
     decode,
@@ -20,14 +22,16 @@ from voicepipe.operators import (
 
 def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → LLM → TTS → encode."""
-    pauses = endpoint(
+    pauses = session.vad and endpoint(  # a recogniser that notices pauses itself comes without a VAD
         session.vad,
         session.end_of_turn,
         speech_above=0.5,
-        silence_below=0.35,
+        silence_below=0.5,
         onset_ms=96,
-        pause_ms=200,
-        silence_ms=800,
+        pause_ms=160,
+        ask_again_ms=200,
+        sure_above=0.6,
+        silence_ms=720,
         context_s=8,
     )
     mic = session.received.pipe(decode(session.codec), fill_gaps(after_ms=200, at_most_ms=2000))
@@ -35,7 +39,10 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
 
     def reply(conversation: Conversation) -> Observable[Event]:
-        return session.llm(conversation).pipe(by_word(), session.tts, in_real_time(lead_ms=320, frame_ms=80))
+        said = session.llm(conversation)
+        if not conversation.aloud:  # the client wants to read
+            return said.pipe(each(Written))
+        return said.pipe(by_word(), session.tts, in_real_time(lead_ms=320, frame_ms=80))
 
     spoken = turns.pipe(
         respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25), hang_up_after("Bye!")

@@ -7,21 +7,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from voicepipe.async_boundary import async_stage
+    from voicepipe.boundary import Overflow, in_worker
     from voicepipe.conversation import Conversation, Message
     from voicepipe.events import Event
     from voicepipe.session import Llm, Pipeline, Session
-    from voicepipe.stage import Stage
+    from voicepipe.stage import Stage, StageError, stage_factory
 
-__all__ = ["Conversation", "Event", "Llm", "Message", "Pipeline", "Session", "Stage"]
+__all__ = [
+    "Conversation",
+    "Event",
+    "Llm",
+    "Message",
+    "Overflow",
+    "Pipeline",
+    "Session",
+    "Stage",
+    "StageError",
+    "async_stage",
+    "in_worker",
+    "stage_factory",
+]
 
 _HOMES = {
     "Conversation": "voicepipe.conversation",
     "Event": "voicepipe.events",
     "Llm": "voicepipe.session",
     "Message": "voicepipe.conversation",
+    "Overflow": "voicepipe.boundary",
     "Pipeline": "voicepipe.session",
     "Session": "voicepipe.session",
     "Stage": "voicepipe.stage",
+    "StageError": "voicepipe.stage",
+    "async_stage": "voicepipe.async_boundary",
+    "in_worker": "voicepipe.boundary",
+    "stage_factory": "voicepipe.stage",
 }
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from voicepipe.events import Event, ReplyInterrupted, SettingsChanged, Spoken, TurnEnded
+from voicepipe.events import (
+    Event,
+    ItemCreated,
+    ItemDeleted,
+    ItemTruncated,
+    ReplyInterrupted,
+    ReplyStarted,
+    SettingsChanged,
+    Spoken,
+    TurnEnded,
+    Written,
+)
 
-__all__ = ["CUT", "SILENCE", "Conversation", "Message", "Role"]
+__all__ = ["CUT", "SILENCE", "Conversation", "Message", "Role", "heard_until"]
 
-Role: TypeAlias = Literal["user", "assistant"]
+Role: TypeAlias = Literal["user", "assistant", "system"]
 
 CUT = "—"
 """Ends an assistant message that the user cut short. The LLM never sees it."""
@@ -23,10 +35,16 @@ GREETING = "Hello."
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said, as it was heard."""
+    """What one side said, as it was heard.
+
+    `item` is the name by which the client may refer to it, `spoken` when which word was heard; where two messages are
+    compared, neither counts.
+    """
 
     role: Role
     text: str
+    item: str = field(default="", compare=False, repr=False)
+    spoken: tuple[Spoken, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +60,31 @@ class Conversation:
 
     system_prompt: str = ""
     messages: tuple[Message, ...] = ()
+    aloud: bool = True
+    """Whether the next answer shall be spoken, or only be written."""
+    led: bool = False
+    """Whether the client leads: the bot neither opens the conversation, nor ends it."""
+    replying: str = field(default="", compare=False, repr=False)
+    """The item of the reply that is being said."""
 
     def after(self, event: Event) -> Conversation:
         """The conversation once `event` has happened; most events leave it as it is."""
         match event:
-            case TurnEnded(text=text) if text:
-                return self.user_said(text)
+            case TurnEnded(text=text, item=item) if text:
+                return self.user_said(text, item)
+            case ReplyStarted(item=item):
+                return replace(self, replying=item)
             case Spoken(word=word):
-                return self.bot_said(word)
+                return self.bot_said(word, event)
+            case Written(delta=delta):
+                return self._bot_goes_on(delta, "", ())
             case ReplyInterrupted():
                 return self.cut()
-            case SettingsChanged(system_prompt=str(prompt)):
-                return replace(self, system_prompt=prompt)
+            case SettingsChanged(system_prompt=prompt, aloud=aloud, turns=turns):
+                prompt = self.system_prompt if prompt is None else prompt
+                return replace(self, system_prompt=prompt, aloud=aloud, led=turns is not None)
+            case ItemCreated() | ItemDeleted() | ItemTruncated():
+                return replace(self, messages=tuple(_edited(self.messages, event)))
             case _:
                 return self
 
@@ -62,21 +93,19 @@ class Conversation:
         """Whether the user has had the last word."""
         return bool(self.messages) and self.messages[-1].role == "user"
 
-    def user_said(self, text: str) -> Conversation:
-        return self._with(Message("user", text))
+    def user_said(self, text: str, item: str = "") -> Conversation:
+        return self._with(Message("user", text, item))
 
-    def bot_said(self, word: str) -> Conversation:
+    def bot_said(self, word: str, spoken: Spoken | None = None) -> Conversation:
         """`word` was heard: it continues the bot's message, or begins one."""
-        if not self.messages or self.messages[-1].role != "assistant":
-            return self._with(Message("assistant", word))
-        said = self.messages[-1].text
-        return replace(self, messages=(*self.messages[:-1], Message("assistant", f"{said} {word}")))
+        return self._bot_goes_on(word, " ", () if spoken is None else (spoken,))
 
     def cut(self) -> Conversation:
         """The bot was interrupted; its message, if it got that far, ends here."""
-        if not self.messages or self.messages[-1].role != "assistant" or self.messages[-1].text.endswith(CUT):
+        at = self._bots_message()
+        if at is None or self.messages[at].text.endswith(CUT):
             return self
-        return replace(self, messages=(*self.messages[:-1], Message("assistant", self.messages[-1].text + CUT)))
+        return self._changed(at, replace(self.messages[at], text=self.messages[at].text + CUT))
 
     def prompt(self) -> list[dict[str, str]]:
         """The messages as a chat model wants them: the system prompt, then user and assistant strictly in turn.
@@ -84,14 +113,71 @@ class Conversation:
         Neighbours of one role are merged, interruption marks go, a silence that the user broke is forgotten, and
         where the bot would come first a greeting stands before it.
         """
-        turns = _merged([Message(m.role, m.text.rstrip(CUT).strip()) for m in self.messages])
+        turns = _merged([Message(m.role, m.text.rstrip(CUT).strip()) for m in self.messages if m.role != "system"])
         if not turns or turns[0].role == "assistant":
             turns.insert(0, Message("user", GREETING))
         chat = [{"role": turn.role, "content": turn.text} for turn in turns]
-        return [{"role": "system", "content": self.system_prompt}, *chat] if self.system_prompt else chat
+        notes = [message.text for message in self.messages if message.role == "system"]
+        system = "\n\n".join(filter(None, [self.system_prompt, *notes]))
+        return [{"role": "system", "content": system}, *chat] if system else chat
 
     def _with(self, message: Message) -> Conversation:
         return replace(self, messages=(*self.messages, message))
+
+    def _changed(self, at: int, message: Message) -> Conversation:
+        return replace(self, messages=(*self.messages[:at], message, *self.messages[at + 1 :]))
+
+    def _bots_message(self) -> int | None:
+        """Where the message stands that the bot goes on with: its reply's; where replies have no names, the last."""
+        if not self.replying:
+            return len(self.messages) - 1 if self.messages and self.messages[-1].role == "assistant" else None
+        places = (at for at in reversed(range(len(self.messages))) if self.messages[at].item == self.replying)
+        return next(places, None)
+
+    def _bot_goes_on(self, text: str, joint: str, spoken: tuple[Spoken, ...]) -> Conversation:
+        at = self._bots_message()
+        if at is None:
+            return self._with(Message("assistant", text, self.replying, spoken))
+        said = self.messages[at]
+        if self.replying and said.text.endswith(CUT):
+            return self  # the client has heard no more of it
+        return self._changed(at, replace(said, text=f"{said.text}{joint}{text}", spoken=(*said.spoken, *spoken)))
+
+
+def heard_until(spoken: Iterable[Spoken], audio_end_ms: float) -> tuple[Spoken, ...]:
+    """The words whose sound has begun before `audio_end_ms` of the reply's audio."""
+    return tuple(word for word in spoken if word.start_s * 1000 < audio_end_ms)
+
+
+def _edited(messages: tuple[Message, ...], edit: ItemCreated | ItemDeleted | ItemTruncated) -> Iterable[Message]:
+    """The messages after an edit of the client; one that names nothing that is there changes nothing."""
+    match edit:
+        case ItemDeleted(item=item):
+            return [message for message in messages if message.item != item]
+        case ItemTruncated(item=item, audio_end_ms=end_ms):
+            cut = [_cut_to(message, end_ms) if message.item == item else message for message in messages]
+            return [message for message in cut if message.text]
+        case ItemCreated() if any(message.item == edit.item for message in messages):
+            return messages
+        case _:
+            at = _place(messages, edit.after)
+            return [*messages[:at], Message(edit.role, edit.text, edit.item), *messages[at:]]
+
+
+def _cut_to(message: Message, audio_end_ms: float) -> Message:
+    """What was heard of it; a message without sound stays whole."""
+    kept = heard_until(message.spoken, audio_end_ms)
+    if len(kept) == len(message.spoken):
+        return message
+    text = " ".join(word.word for word in kept)
+    return replace(message, text=text and text + CUT, spoken=kept)
+
+
+def _place(messages: tuple[Message, ...], after: str | None) -> int:
+    """Behind the message of that item."""
+    if after == "":
+        return 0
+    return next((at + 1 for at, message in enumerate(messages) if after and message.item == after), len(messages))
 
 
 def _merged(messages: list[Message]) -> list[Message]:

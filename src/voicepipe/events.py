@@ -15,7 +15,7 @@ A reply and a turn, in order, as the default pipeline emits them::
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,23 @@ __all__ = [
     "Event",
     "Flush",
     "HungUp",
+    "InputCleared",
+    "InputCommitted",
     "InputRejected",
+    "ItemCreated",
+    "ItemDeleted",
+    "ItemRequested",
+    "ItemTruncated",
     "Overflowed",
     "Pause",
+    "ReplyCancelled",
     "ReplyEnded",
     "ReplyInterrupted",
+    "ReplyRequested",
     "ReplyStarted",
     "ReplyText",
     "Samples",
+    "SessionOpened",
     "SettingsChanged",
     "Speech",
     "SpeechEncoded",
@@ -52,9 +61,11 @@ __all__ = [
     "TurnEnded",
     "TurnMeasured",
     "TurnStarted",
+    "TurnTaking",
     "Voice",
     "Warned",
     "Word",
+    "Written",
 ]
 
 Samples: TypeAlias = NDArray[np.float32]
@@ -96,17 +107,106 @@ class AudioReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """How a client that leads the conversation wants turns to be taken. What is None is as the pipeline has it.
+
+    `by` "voice" ends turns by silence alone, "meaning" by what the sound of the speech says as well, "client" never:
+    the client commits its sound itself. The bot answers a turn only when `answers`, is cut short by the user's voice
+    only when `interrupts`, and breaks a silence only after `idle_s`. `patience` multiplies the silence that ends turns.
+    """
+
+    by: Literal["voice", "meaning", "client"] = "meaning"
+    speech_above: float | None = None
+    silence_ms: float | None = None
+    patience: float = 1.0
+    answers: bool = True
+    interrupts: bool = True
+    idle_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsChanged:
     """The client set how the bot behaves. Stages see it from their next turn on.
 
-    `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `written` is what the
-    client wrote, in its dialect, for the answer that repeats it; it does not count when two are compared.
+    `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `turns` None: turns are
+    taken as the pipeline has it, the bot opens, breaks silences and hangs up; else the client leads. `aloud` False: the
+    bot answers in writing. `written` is what the client wrote, in its dialect, for the answer that repeats it; it does
+    not count when two are compared.
     """
 
     system_prompt: str | None = None
     voice: str | None = None
     allow_recording: bool = False
     written: dict[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
+    turns: TurnTaking | None = None
+    aloud: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InputCommitted:
+    """The user's turn is over: the client says so.
+
+    `item` is the client's name for what was said since the last turn; without one it is the detector's turn that ends.
+    """
+
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputCleared:
+    """What was said since the last turn shall be forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCreated:
+    """The client wrote a message into the talk, behind the item `after` ("": at its beginning; None: at its end)."""
+
+    item: str
+    role: Literal["user", "assistant", "system"]
+    text: str
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDeleted:
+    """The client took a message out of the conversation."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTruncated:
+    """The user has heard `audio_end_ms` of the sound of a reply, and will hear no more of it."""
+
+    item: str
+    audio_end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRequested:
+    """The client wants to see a message as it is now; no stage need know."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequested:
+    """The client wants the bot to speak now. What is None is as in the conversation.
+
+    `messages` (role and text) are answered instead of what was said. A reply that is not `remembered` leaves no trace
+    in the conversation. `item` will name it in `ReplyStarted`.
+    """
+
+    item: str = ""
+    system_prompt: str | None = None
+    messages: tuple[tuple[str, str], ...] | None = None
+    aloud: bool | None = None
+    remembered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCancelled:
+    """The client wants the bot to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +287,14 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The user took the floor: their voice was heard, words may follow or not (a cough, an echo)."""
+    """The user took the floor: their voice was heard, words may follow or not (a cough, an echo).
+
+    `item` names the turn's message in the conversation, here and in `TurnEnded`, for who wants to refer to it; it does
+    not count when two are compared.
+    """
 
     at_s: float
+    item: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +306,15 @@ class TurnConfirmed:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The user gave the floor back. `text` is empty when no word was recognised; `at_s` is the last loud moment."""
+    """The user gave the floor back. `text` is empty when no word was recognised; `at_s` is the last loud moment.
+
+    `committed`: the client has ended the turn, and will ask for a reply itself if it wants one.
+    """
 
     text: str
     at_s: float
+    item: str = field(default="", compare=False, repr=False)
+    committed: bool = False
 
 
 # ---- reply ----------------------------------------------------------------------------------------------------------
@@ -212,9 +322,10 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted:
-    """The bot took the floor, answering `conversation`."""
+    """The bot took the floor, answering `conversation`. `item` names the message that the reply becomes."""
 
     conversation: Conversation
+    item: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +366,13 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """The next piece of a reply that is not spoken; deltas concatenate to its text."""
+
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyInterrupted:
     """The user cut the reply short; `heard_text` is what they had heard of it."""
 
@@ -271,6 +389,13 @@ class ReplyEnded:
 
 
 # ---- the session ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A client that waits to be greeted is connected."""
+
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +448,19 @@ class HungUp:
     reason: str
 
 
-ClientMessage: TypeAlias = AudioReceived | SettingsChanged | InputRejected
+ClientMessage: TypeAlias = (
+    AudioReceived
+    | SettingsChanged
+    | InputRejected
+    | InputCommitted
+    | InputCleared
+    | ItemCreated
+    | ItemDeleted
+    | ItemTruncated
+    | ItemRequested
+    | ReplyRequested
+    | ReplyCancelled
+)
 """What the client may send; the order on the wire is the order here."""
 
 Event: TypeAlias = Any

@@ -18,7 +18,7 @@ from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, ClientMessage, Event, ReplyText, StageFailed, Voice
+from voicepipe.events import Audio, ClientMessage, Event, ReplyText, SettingsChanged, StageFailed, Voice
 from voicepipe.latency import measure_turns
 from voicepipe.operators import EndOfTurn
 from voicepipe.rx import LoopScheduler
@@ -36,7 +36,9 @@ class Stages(Protocol):
     """What a pipeline is made from: one session's own, on models or services that all sessions share."""
 
     @property
-    def vad(self) -> Stage[Audio, Voice]: ...
+    def vad(self) -> Stage[Audio, Voice] | None:
+        """None: the recogniser notices pauses itself."""
+        ...
 
     @property
     def end_of_turn(self) -> EndOfTurn: ...
@@ -62,7 +64,7 @@ class Session:
     id: str
     received: Observable[ClientMessage]
     codec: Codec
-    vad: Stage[Audio, Voice]
+    vad: Stage[Audio, Voice] | None
     end_of_turn: EndOfTurn
     stt: Stage[Event, Event]
     llm: Llm
@@ -110,8 +112,17 @@ class Running:
 
     def receive(self, message: ClientMessage) -> None:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
-        if not self.ended.done():
-            self._received.on_next(message)
+        if self.ended.done():
+            return
+        if isinstance(message, SettingsChanged) and message.voice:
+            self._choose(message.voice)
+        self._received.on_next(message)
+
+    def _choose(self, voice: str) -> None:
+        """From the next reply on, where the synthesiser has more than one voice."""
+        speak_with: Callable[[str], None] | None = getattr(self._stages, "speak_with", None)
+        if speak_with is not None:
+            speak_with(voice)
 
     async def close(self, grace_s: float) -> None:
         """End the session: dispose the graph, and wait up to `grace_s` for its tasks to clean up."""

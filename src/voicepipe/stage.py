@@ -1,25 +1,53 @@
-"""What a stage is, and how its errors get its name.
+"""What a stage is, how its errors get its name, and how it says what it is.
 
 A stage is a function from an observable to an observable: a speech recogniser, a fake of one, a remote service and a
 stage on another machine all have that one shape, so that any of them can stand in for another.
+
+A stage needs nothing more than that shape. One whose factory is a `stage_factory` also knows its name, its parameters
+and what it gives: that is what `voicepipe draw` draws, and what an error message says.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-__all__ = ["Stage", "StageError", "named", "naming"]
+__all__ = [
+    "TRACER",
+    "Declaration",
+    "Declared",
+    "NotAnObservable",
+    "SessionError",
+    "Stage",
+    "StageError",
+    "Tracer",
+    "called",
+    "checked",
+    "named",
+    "naming",
+    "stage_factory",
+    "stage_name",
+]
 
 A = TypeVar("A")
 B = TypeVar("B")
+X = TypeVar("X")
+P = ParamSpec("P")
+S = TypeVar("S", bound=Callable[..., Any])
 
 Stage: TypeAlias = Callable[[Observable[A]], Observable[B]]
 """`Stage[A, B]` turns an observable of A into one of B."""
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
 
 
 class StageError(Exception):
@@ -28,6 +56,19 @@ class StageError(Exception):
     def __init__(self, stage: str, cause: Exception) -> None:
         super().__init__(f"{stage}: {cause}")
         self.stage, self.cause = stage, cause
+
+
+class SessionError(StageError):
+    """A `StageError` after which the session cannot go on: it is no turn's failure, and nobody may rescue it."""
+
+
+class NotAnObservable(TypeError):
+    """A stage gave back something else than an observable; the message names it, its file and line."""
+
+    def __init__(self, stage: object, given: object) -> None:
+        forgotten = " (is its `return` missing?)" if given is None else ""
+        kind = "None" if given is None else type(given).__name__
+        super().__init__(f"{called(stage)} returned {kind}{forgotten}; a stage returns an Observable")
 
 
 def naming(name: str) -> Stage[A, A]:
@@ -41,10 +82,138 @@ def naming(name: str) -> Stage[A, A]:
     return rx_ops.catch(lambda error, _: reactivex.throw(_named(name, error)))
 
 
-def named(name: str, stage: Stage[A, B]) -> Stage[A, B]:
-    """The same stage, whose errors say where they come from."""
-    return lambda source: source.pipe(stage, naming(name))
-
-
 def _named(name: str, error: Exception) -> Exception:
     return error if isinstance(error, StageError) else StageError(name, error)
+
+
+# ---- what a stage says of itself -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """How a stage came about: its factory, called with these arguments.
+
+    Of the events that come out, `gives` are made here. Where it `passes` what comes in, those of `takes` stay behind.
+    Without `gives` the factory's annotation says it.
+    """
+
+    factory: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    gives: tuple[type, ...]
+    takes: tuple[type, ...]
+    passes: bool
+
+    @property
+    def name(self) -> str:
+        return self.factory.__name__
+
+    def arguments(self) -> dict[str, Any]:
+        """Those that were given, by parameter, in the order of the signature."""
+        return inspect.signature(self.factory).bind(*self.args, **self.kwargs).arguments
+
+
+class Tracer(Protocol):
+    """Stands in for the real thing while a pipeline is drawn: see `voicepipe.drawing`."""
+
+    def __call__(self, stage: Callable[[Any], Any], source: Any) -> Any: ...
+
+
+TRACER: ContextVar[Tracer | None] = ContextVar("TRACER", default=None)
+"""Set while a pipeline is drawn: is called in place of each declared stage."""
+
+
+class Declared(Generic[X, B]):
+    """A stage, or another maker of observables, with its declaration. Raises NotAnObservable when it makes none."""
+
+    __slots__ = ("_make", "declaration")
+
+    def __init__(self, make: Callable[[X], Observable[B]], declaration: Declaration) -> None:
+        self._make, self.declaration = make, declaration
+
+    def __call__(self, source: X) -> Observable[B]:
+        tracer = TRACER.get()
+        return self.apply(source) if tracer is None else tracer(self, source)
+
+    def apply(self, source: X) -> Observable[B]:
+        """What the tracer does without."""
+        return checked(self, self._make(source))
+
+    def __repr__(self) -> str:
+        return f"<stage {called(self)}>"
+
+
+def stage_factory(
+    *, gives: tuple[type, ...] = (), takes: tuple[type, ...] = (), passes: bool = False
+) -> Callable[[Callable[P, S]], Callable[P, S]]:
+    """Decorates a function that returns a stage, so that the stage knows its name, its parameters and what it gives.
+
+    The event types come from the return annotation, `Stage[str, ReplyText]`. Where that only says `Event`, write them:
+    `gives` those made here, `passes=True` when what comes in goes out as well, but for those it `takes`.
+
+    >>> @stage_factory()
+    ... def twice(*, gap: int) -> Stage[str, str]:
+    ...     return lambda source: source
+    >>> twice(gap=3).declaration.name, twice(gap=3).declaration.arguments()
+    ('twice', {'gap': 3})
+    """
+
+    def decorate(factory: Callable[P, S]) -> Callable[P, S]:
+        @functools.wraps(factory)
+        def make(*args: P.args, **kwargs: P.kwargs) -> S:
+            declaration = Declaration(factory, args, kwargs, gives, takes, passes)
+            return cast("S", Declared(factory(*args, **kwargs), declaration))
+
+        return make
+
+    return decorate
+
+
+@stage_factory(passes=True)
+def named(name: str, stage: Stage[A, B]) -> Stage[A, B]:
+    """The same stage, whose errors say where they come from."""
+    return lambda source: checked(stage, stage(source)).pipe(naming(name))
+
+
+_SAYS_NOTHING = frozenset({"<lambda>", "stage", "make", "apply", "answer"})
+"""Inner functions that do what the function around them is called."""
+
+
+# ---- messages --------------------------------------------------------------------------------------------------------
+
+
+def checked(stage: object, given: Observable[B]) -> Observable[B]:
+    """What a stage gave back. Raises NotAnObservable."""
+    if not isinstance(given, Observable):  # pyright: ignore[reportUnnecessaryIsInstance] — said, not sure
+        raise NotAnObservable(stage, given)
+    return given
+
+
+def stage_name(stage: object) -> str:
+    """What a stage is called: as its factory, or as the function that it is.
+
+    >>> stage_name(rx_ops.map(str)), stage_name(naming), stage_name(naming("LLM"))
+    ('map', 'naming', 'catch')
+    """
+    if isinstance(stage, Declared):
+        return cast("Declared[Any, Any]", stage).declaration.name
+    function = _function(stage)
+    parts: list[str] = getattr(function, "__qualname__", type(stage).__qualname__).replace(".<locals>", "").split(".")
+    telling = [part for part in parts if part not in _SAYS_NOTHING] or parts
+    return telling[-1].rstrip("_") or telling[-1]
+
+
+def called(stage: object) -> str:
+    """The name of a stage with the place where it is written: `shout (bots/mine.py:12)`."""
+    code = getattr(_function(stage), "__code__", None)
+    return f"{stage_name(stage)} ({code.co_filename}:{code.co_firstlineno})" if code else stage_name(stage)
+
+
+def _function(stage: object) -> object:
+    """What was written by somebody: not the wrapper that reactivex, or a decorator of ours, has put around it."""
+    if isinstance(stage, Declared):
+        return cast("Declared[Any, Any]", stage).declaration.factory
+    code = getattr(stage, "__code__", None)
+    if code is not None and "fun" in code.co_freevars and stage.__qualname__.startswith("curry_flip"):  # type: ignore[attr-defined]
+        return cast("Any", stage).__closure__[code.co_freevars.index("fun")].cell_contents
+    return inspect.unwrap(stage) if callable(stage) else stage

@@ -1,12 +1,16 @@
 """Between what the client's codec writes and sound."""
 
 import numpy as np
+import pytest
 
 from voicepipe.audio import OggOpus, Pcm16
+from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     AudioReceived,
     InputRejected,
+    ReplyEnded,
+    ReplyInterrupted,
     ReplyText,
     SettingsChanged,
     Speech,
@@ -46,6 +50,22 @@ def test_speech_is_encoded_and_the_rest_passes(marbles: Marbles) -> None:
     marbles.expect(
         spoken.pipe(encode(Pcm16(1000))), "ts|", t=text, s=SpeechEncoded(b"\xff\x3f\x01\x80", duration_ms=2.0)
     )
+
+
+@pytest.mark.parametrize("ending", ["e", "x"], ids=["ended", "interrupted"])
+def test_the_last_milliseconds_do_not_sound_in_the_next_reply(marbles: Marbles, ending: str) -> None:
+    """Opus packs 40 ms: what does not fill a packet comes at the reply's end, or is dropped when it was cut."""
+    loud, quiet = Audio(np.full(1200, 0.5, np.float32), 24_000), Audio(np.zeros(960, np.float32), 24_000)
+    values = {"l": Speech(loud), "q": Speech(quiet), "e": ReplyEnded("", Conversation())}
+    spoken = marbles.cold(f"ql{ending}qq|", **values, x=ReplyInterrupted("", Conversation()))
+    decoder = OggOpus().decoder()
+    out = [one.value for one in marbles.record(spoken.pipe(encode(OggOpus())))[:-1]]
+    at = next(n for n, event in enumerate(out) if isinstance(event, ReplyEnded | ReplyInterrupted))
+    sound = [decoder(event.data) if isinstance(event, SpeechEncoded) else np.zeros(0) for event in out]
+    after = np.concatenate(sound[at:])
+    assert np.abs(after[480:]).max() < 0.02  # the first 20 ms of a packet still ring
+    before = sum(len(samples) for samples in sound[:at])
+    assert before >= (2160 if ending == "e" else 1920) - 960
 
 
 def test_each_subscription_has_a_stream_of_its_own(marbles: Marbles) -> None:

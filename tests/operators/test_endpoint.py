@@ -30,6 +30,8 @@ def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[
         silence_below=0.3,
         onset_ms=60,
         pause_ms=80,
+        ask_again_ms=60,
+        sure_above=0.6,
         silence_ms=200,
         context_s=0.1,
     )
@@ -115,8 +117,29 @@ def test_frames_of_another_length_than_the_audio(marbles: Marbles) -> None:
         silence_below=0.3,
         onset_ms=1000,
         pause_ms=80,
+        ask_again_ms=60,
+        sure_above=0.6,
         silence_ms=200,
         context_s=1,
     )
     out = marbles.record(marbles.cold("s|", s=SOUND).pipe(stage))
     assert out[0].value == SpeechStarted(0.0, 1.0)
+
+
+def test_an_unsure_model_is_asked_again_until_it_is_sure(marbles: Marbles) -> None:
+    """The longer the silence, the surer it is; a sure answer is the last."""
+    answers = iter([0.2, 0.7, 0.9])
+    found = edges(marbles, "ssss____________|", lambda _: rx.just(next(answers)))
+    assert found[3:] == [(140, Pause(0.2, 0.08)), (200, Pause(0.7, 0.08)), (260, Pause(1.0, 0.08))]
+
+
+def test_asking_again_stops_when_the_user_goes_on(marbles: Marbles) -> None:
+    """And begins anew at the next pause."""
+    asked: list[Audio] = []
+
+    def model(sound: Audio) -> Observable[float]:
+        asked.append(sound)
+        return rx.just(0.2)
+
+    edges(marbles, "ssss_____sssssssssss_____|", model)
+    assert len(asked) == 2 + 3  # the user ended the first pause before the third question

@@ -60,3 +60,26 @@ def test_a_failing_recogniser_fails_the_ear(marbles: Marbles) -> None:
     stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("--#"))
     mic = marbles.hot("a-----|", a=SOUND)
     marbles.expect(mic.pipe(listen(stt, pauses_at(marbles, "|"), flush_at=0.6)), "--#")
+
+
+def test_a_recogniser_that_notices_pauses_itself_is_flushed_by_its_own(marbles: Marbles) -> None:
+    """One flush per pause that is surer than the threshold, right behind the pause."""
+    got: list[Event] = []
+
+    def stt(source: Observable[Event]) -> Observable[Event]:
+        notices = marbles.cold("b-P-L-b-P|", b=BEGIN, P=PAUSED, L=LONG)
+        return rx.merge(source.pipe(rx_ops.do_action(got.append), rx_ops.ignore_elements()), notices)
+
+    mic = marbles.hot("-a-------a|", a=SOUND)
+    marbles.expect(mic.pipe(listen(stt, None, flush_at=0.6)), "b-P-L-b-P-|", b=BEGIN, P=PAUSED, L=LONG)
+    assert [event for event in got if isinstance(event, Flush)] == [Flush(0.1)] * 2
+    assert len([event for event in got if isinstance(event, Audio)]) == 2
+    assert not [event for event in got if isinstance(event, Pause)], "it knows its own pauses"
+
+
+def test_what_is_not_sound_passes_a_recogniser_that_notices_pauses(marbles: Marbles) -> None:
+    """It is heard by nobody, and its failure is the ear's."""
+    rejected = InputRejected("invalid_audio", "garbage")
+    mic = marbles.hot("r-----|", r=rejected)
+    stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("--#"))
+    marbles.expect(mic.pipe(listen(stt, None, flush_at=0.6)), "r-#", r=rejected)

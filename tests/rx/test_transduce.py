@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from voicepipe.operators import by_word
 from voicepipe.rx import Clock, transduce
+from voicepipe.stage import Stage, StageError
 from voicepipe.testing import Marbles
 
 
@@ -42,7 +44,7 @@ def test_each_subscription_has_a_machine_of_its_own(marbles: Marbles) -> None:
 def test_a_failing_machine_ends_the_stream(marbles: Marbles) -> None:
     """The error travels down, never up to the producer; the source is let go."""
     source = marbles.cold("ax-c|", x="!")
-    marbles.expect(source.pipe(transduce(Pairs)), "-#", error=ValueError("no"))
+    marbles.expect(source.pipe(transduce(Pairs)), "-#", error=StageError("Pairs", ValueError("no")))
     marbles.expect_subscriptions(source, "^!")
 
 
@@ -52,10 +54,27 @@ def test_a_failing_finish_ends_the_stream_with_its_error(marbles: Marbles) -> No
     def finish(_: Pairs) -> list[str]:
         raise ValueError("late")
 
-    marbles.expect(marbles.cold("a|").pipe(transduce(Pairs, finish=finish)), "-#", error=ValueError("late"))
+    marbles.expect(
+        marbles.cold("a|").pipe(transduce(Pairs, finish=finish)), "-#", error=StageError("Pairs", ValueError("late"))
+    )
 
 
 def test_the_machine_is_given_the_sessions_clock(marbles: Marbles) -> None:
     """Seconds on the loop."""
     times = marbles.cold("a-b|").pipe(transduce(lambda clock: lambda _: [round(clock() - marbles.scene.begin_s, 3)]))
     marbles.expect(times, "x-y|", x=0.0, y=0.04)
+
+
+def test_a_machine_that_gets_what_it_does_not_understand_fails_with_the_name_of_its_stage(marbles: Marbles) -> None:
+    """The name that stands in the pipeline, not that of the machinery below it."""
+
+    def lower() -> Stage[str, str]:
+        return transduce(lambda _: lambda word: [word.lower()])
+
+    (failed,) = marbles.record(marbles.cold("n|", n=3).pipe(lower()))
+    error = failed.value
+    assert isinstance(error, StageError)
+    assert isinstance(error.cause, AttributeError)
+    assert str(error).endswith(": 'int' object has no attribute 'lower'")
+    (named,) = marbles.record(marbles.cold("n|", n=3).pipe(by_word()))
+    assert named.value.stage == "by_word"

@@ -18,7 +18,7 @@ Decoder: TypeAlias = Callable[[bytes], Samples]
 """Packet in, samples out (possibly none yet); raises `BadAudio`, and takes the next good packet after that."""
 
 Encoder: TypeAlias = Callable[[Audio], bytes]
-"""Sound in, packet out (possibly none yet)."""
+"""Sound in, packet out (possibly none yet). An empty sound ends a stretch: what waits comes, filled up with silence."""
 
 
 class Codec(Protocol):

@@ -72,9 +72,15 @@ class _Encoder:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
+        self._page = rate_hz // 25
+        self._waiting = 0
         self._stream = sphn.OpusStreamWriter(rate_hz)
 
     def __call__(self, audio: Audio) -> bytes:
-        samples = resampled(audio, self._rate_hz).samples
+        if not len(audio.samples):
+            samples = np.zeros(-self._waiting % self._page, np.float32)
+        else:
+            samples = resampled(audio, self._rate_hz).samples
+        self._waiting = (self._waiting + len(samples)) % self._page
         page = self._stream.append_pcm(samples)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         return bytes(page)  # pyright: ignore[reportUnknownArgumentType]

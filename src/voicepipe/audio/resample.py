@@ -19,6 +19,8 @@ def resampled(audio: Audio, rate_hz: int) -> Audio:
     """A whole clip at another rate; the same object when the rate is right already."""
     if audio.rate_hz == rate_hz:
         return audio
+    if not len(audio.samples):
+        return Audio(audio.samples, rate_hz)
     import soxr  # pyright: ignore[reportMissingTypeStubs]
 
     return Audio(_float32(soxr.resample(audio.samples, audio.rate_hz, rate_hz)), rate_hz)

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from voicepipe.audio import BadAudio, Codec
-from voicepipe.events import Audio, AudioReceived, ClientMessage, Event, InputRejected, Speech, SpeechEncoded
+from voicepipe.events import (
+    Audio,
+    AudioReceived,
+    ClientMessage,
+    Event,
+    InputCleared,
+    InputCommitted,
+    InputRejected,
+    ReplyEnded,
+    ReplyInterrupted,
+    SettingsChanged,
+    Speech,
+    SpeechEncoded,
+    TurnTaking,
+)
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["decode", "encode"]
 
 
-def decode(codec: Codec) -> Stage[ClientMessage, Audio | InputRejected]:
+@stage_factory(gives=(Audio, InputRejected))
+def decode(codec: Codec) -> Stage[ClientMessage, Event]:
     """The microphone's sound, in the caller's stack: a packet costs tens of microseconds, a thread would cost more.
 
     A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
-    What is not audio is left behind.
+    What a client that leads says of its sound has its place in it: where a turn ends (`InputCommitted`) or is forgotten
+    (`InputCleared`), and how turns are taken from there on (the `TurnTaking` of its settings). All else is left behind.
 
     .. marbles::
 
@@ -30,9 +48,18 @@ class _Decoding:
     def __init__(self, codec: Codec) -> None:
         self._decode, self._rate_hz = codec.decoder(), codec.rate_hz
 
-    def __call__(self, message: ClientMessage) -> Iterator[Audio | InputRejected]:
-        if not isinstance(message, AudioReceived):
-            return
+    def __call__(self, message: ClientMessage) -> Iterator[Event]:
+        match message:
+            case AudioReceived():
+                yield from self._sound(message)
+            case InputCommitted() | InputCleared():
+                yield message
+            case SettingsChanged(turns=TurnTaking() as turns):
+                yield turns
+            case _:
+                pass
+
+    def _sound(self, message: AudioReceived) -> Iterator[Audio | InputRejected]:
         try:
             samples = self._decode(message.data)
         except BadAudio as error:
@@ -42,10 +69,12 @@ class _Decoding:
                 yield Audio(samples, self._rate_hz)
 
 
+@stage_factory(gives=(SpeechEncoded,), takes=(Speech,), passes=True)
 def encode(codec: Codec) -> Stage[Event, Event]:
     """`Speech` as the client's codec writes it; everything else passes.
 
-    A codec that packs sound into packets may keep the last few milliseconds until more comes.
+    A codec that packs sound into packets may keep the last few milliseconds until more comes; at a reply's end they
+    come out before it, and those of a reply that was cut are dropped: they must not sound at the start of the next.
 
     .. marbles::
 
@@ -58,9 +87,21 @@ def encode(codec: Codec) -> Stage[Event, Event]:
 class _Encoding:
     def __init__(self, codec: Codec) -> None:
         self._encode = codec.encoder()
+        self._end = Audio(np.zeros(0, np.float32), codec.rate_hz)
 
     def __call__(self, event: Event) -> Iterator[Event]:
-        if not isinstance(event, Speech):
-            yield event
-        elif data := self._encode(event.audio):
-            yield SpeechEncoded(data, event.audio.duration_s * 1000)
+        match event:
+            case Speech(audio=audio):
+                yield from self._encoded(audio)
+            case ReplyEnded():
+                yield from self._encoded(self._end)
+                yield event
+            case ReplyInterrupted():
+                self._encode(self._end)
+                yield event
+            case _:
+                yield event
+
+    def _encoded(self, audio: Audio) -> Iterator[SpeechEncoded]:
+        if data := self._encode(audio):
+            yield SpeechEncoded(data, audio.duration_s * 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -12,9 +12,9 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Event, Pause, SpeechStarted, SpeechStopped, Voice
+from voicepipe.events import Audio, Event, Pause, SpeechStarted, SpeechStopped, TurnTaking, Voice
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["EndOfTurn", "endpoint"]
 
@@ -22,6 +22,7 @@ EndOfTurn: TypeAlias = Callable[[Audio], Observable[float]]
 """How surely speech is complete, from the sound of its last seconds: 0 (mid-sentence) to 1. One answer, or none."""
 
 
+@stage_factory(gives=(SpeechStarted, SpeechStopped, Pause))
 def endpoint(
     vad: Stage[Audio, Voice],
     end_of_turn: EndOfTurn,
@@ -30,16 +31,22 @@ def endpoint(
     silence_below: float,
     onset_ms: float,
     pause_ms: float,
+    ask_again_ms: float,
+    sure_above: float,
     silence_ms: float,
     context_s: float,
-) -> Stage[Audio, Event]:
+) -> Stage[Event, Event]:
     """`SpeechStarted` and `Pause(0)` when the voice has lasted `onset_ms`; after `pause_ms` without it `SpeechStopped`
     and, when the model has answered, `Pause(its probability)`; after `silence_ms` without it `Pause(1)`.
 
     Turns so end by meaning, and where the model errs or is not there, by silence. Speech is a frame above
     `speech_above`; silence is one below `silence_below` (a lower one, so that the verdict does not flicker). The model
     hears the last `context_s` of sound; its answer is dropped when the user goes on before it comes, or when it fails.
-    All times are counted in audio, not on a clock: a slow machine hears the same speech.
+    It is asked again every `ask_again_ms` of the silence until it is surer than `sure_above`: of 12 sentences read by
+    people it knew the end of 4 after 0.2 s of silence, of 5 after 0.4 s and of 7 after 0.6 s.
+
+    A `TurnTaking` that comes with the sound may set thresholds and times of its own.
+    All times but that are counted in audio, not on a clock: a slow machine hears the same speech.
 
     .. marbles::
 
@@ -47,16 +54,21 @@ def endpoint(
         endpoint   --o------q--------T   o: SpeechStarted, Pause(0)   q: SpeechStopped, Pause(p)   T: Pause(1)
     """
 
-    def stage(mic: Observable[Audio]) -> Observable[Event]:
+    def stage(mic: Observable[Event]) -> Observable[Event]:
+        asking = _Asking(end_of_turn, ask_again_ms / 1000, sure_above, round(silence_ms / ask_again_ms))
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000)
         return mic.pipe(
-            rx_ops.publish(lambda sound: reactivex.merge(sound, sound.pipe(vad))),
+            rx_ops.publish(lambda sound: reactivex.merge(sound, sound.pipe(rx_ops.filter(_is_audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s))),
-            rx_ops.map(lambda edge: _events(edge, end_of_turn)),
+            rx_ops.map(lambda edge: _events(edge, asking)),
             rx_ops.switch_latest(),
         )
 
     return stage
+
+
+def _is_audio(event: Event) -> bool:
+    return isinstance(event, Audio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,21 @@ class _Limits:
     onset_s: float
     pause_s: float
     silence_s: float
+    asks: bool = True
+    """Whether the model is asked, or silence alone ends a turn."""
+
+    def changed(self, turns: TurnTaking) -> _Limits:
+        """As the client wants them: the threshold of silence keeps its distance to that of speech."""
+        above = self.speech_above if turns.speech_above is None else turns.speech_above
+        silence_s = self.silence_s if turns.silence_ms is None else turns.silence_ms / 1000
+        return replace(
+            self,
+            speech_above=above,
+            silence_below=max(0.01, above - (self.speech_above - self.silence_below)),
+            pause_s=min(self.pause_s, silence_s * turns.patience),
+            silence_s=silence_s * turns.patience,
+            asks=turns.by == "meaning",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +101,40 @@ class _Stopped:
 
     at_s: float
     noticed_s: float
-    sound: Audio
+    sound: Callable[[], Audio] | None
+    """The last seconds, whenever it is called. None: the model is not asked."""
 
 
 _Edge: TypeAlias = "SpeechStarted | _Stopped | Pause"
 
 
-def _events(edge: _Edge, end_of_turn: EndOfTurn) -> Observable[Event]:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Asks the model whether the user has finished, until it is sure, `times` at most."""
+
+    end_of_turn: EndOfTurn
+    again_s: float
+    sure_above: float
+    times: int
+
+    def verdicts(self, sound: Callable[[], Audio], at_s: float) -> Observable[Event]:
+        answer = reactivex.defer(lambda _: self.end_of_turn(sound())).pipe(
+            rx_ops.map(lambda probability: Pause(probability, at_s)),
+            rx_ops.catch(reactivex.empty()),
+        )
+        again = reactivex.timer(self.again_s).pipe(rx_ops.flat_map(lambda _: answer))
+        return reactivex.concat(answer, *[again] * (self.times - 1)).pipe(
+            rx_ops.take_while(lambda pause: pause.probability <= self.sure_above, inclusive=True)
+        )
+
+
+def _events(edge: _Edge, asking: _Asking) -> Observable[Event]:
     match edge:
         case SpeechStarted(at_s=at_s):
             return reactivex.of(edge, Pause(0.0, at_s))
         case _Stopped(at_s=at_s, noticed_s=noticed_s, sound=sound):
-            verdict = end_of_turn(sound).pipe(
-                rx_ops.map(lambda probability: Pause(probability, at_s)),
-                rx_ops.catch(reactivex.empty()),
-            )
-            return reactivex.concat(reactivex.just(SpeechStopped(at_s, noticed_s)), verdict)
+            stopped = reactivex.just(SpeechStopped(at_s, noticed_s))
+            return stopped if sound is None else reactivex.concat(stopped, asking.verdicts(sound, at_s))
         case _:
             return reactivex.just(edge)
 
@@ -116,7 +161,7 @@ class _Endpointing:
     """Speech or silence, since when, and what has been said of it."""
 
     def __init__(self, limits: _Limits, recent: _Recent) -> None:
-        self._limits, self._recent = limits, recent
+        self._written, self._limits, self._recent = limits, limits, recent
         self._speaking = False
         self._run_since: float | None = None
         """Where the run of frames began that speaks against the present state."""
@@ -124,9 +169,12 @@ class _Endpointing:
         self._frame_began = 0.0
         self._timed_out = True
 
-    def __call__(self, item: Audio | Voice) -> Iterator[_Edge]:
+    def __call__(self, item: Audio | Voice | TurnTaking) -> Iterator[_Edge]:
         if isinstance(item, Audio):
             self._recent.add(item)
+            return
+        if isinstance(item, TurnTaking):
+            self._limits = self._written.changed(item)
             return
         began, self._frame_began = self._frame_began, item.at_s
         if self._speaking:
@@ -150,7 +198,7 @@ class _Endpointing:
             self._voiced_until = voice.at_s
         elif voice.at_s - self._voiced_until >= self._limits.pause_s - 1e-6:
             self._speaking, self._run_since = False, None
-            yield _Stopped(self._voiced_until, voice.at_s, self._recent.sound())
+            yield _Stopped(self._voiced_until, voice.at_s, self._recent.sound if self._limits.asks else None)
 
     def _lengthen_silence(self, at_s: float) -> Iterator[_Edge]:
         if not self._timed_out and at_s - self._voiced_until >= self._limits.silence_s - 1e-6:

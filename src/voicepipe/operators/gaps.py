@@ -9,18 +9,22 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Event
+from voicepipe.events import Audio, Event, InputCleared, InputCommitted
 from voicepipe.rx import Clock, transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["fill_gaps"]
 
 
+@stage_factory(gives=(Audio,), passes=True)
 def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
     """Put silence where the client has sent no audio for `after_ms`: `at_most_ms` of it, enough to end any turn.
 
     A muted or vanished microphone sends nothing at all, and a VAD that sees no frames would wait for ever. One timer
     per session ticks every `after_ms`; frames start none. Everything passes as it comes.
+
+    Where the client itself ends what was said, the silence (`at_most_ms` of it) comes at once: before `InputCommitted`,
+    and after `InputCleared`.
 
     .. marbles::
 
@@ -47,7 +51,7 @@ class _Gaps:
     def __init__(self, clock: Clock, after_s: float, at_most_s: float) -> None:
         self._clock, self._after_s, self._at_most_s = clock, after_s, at_most_s
         self._rate_hz: int | None = None
-        self._heard_at = clock()
+        self._heard_at = self._ticked_at = clock()
         self._filled_s = 0.0
 
     def __call__(self, event: Event) -> Iterator[Event]:
@@ -56,10 +60,26 @@ class _Gaps:
             return
         if isinstance(event, Audio):
             self._rate_hz, self._heard_at, self._filled_s = event.rate_hz, self._clock(), 0.0
+        if isinstance(event, InputCommitted):
+            yield from self._end()
         yield event
+        if isinstance(event, InputCleared):
+            yield from self._end()
 
     def _fill(self) -> Iterator[Audio]:
-        silent = self._clock() - self._heard_at >= self._after_s
-        if self._rate_hz is not None and silent and self._filled_s < self._at_most_s:
+        now = self._clock()
+        # A tick that is late itself says nothing: the loop was busy, and what was sent meanwhile is yet to be read.
+        late, self._ticked_at = now - self._ticked_at > 1.5 * self._after_s, now
+        silent = not late and now - self._heard_at >= self._after_s
+        if silent and self._filled_s < self._at_most_s:
+            yield from self._silence()
+
+    def _end(self) -> Iterator[Audio]:
+        """What is missing to end any turn."""
+        while self._rate_hz is not None and self._filled_s < self._at_most_s:
+            yield from self._silence()
+
+    def _silence(self) -> Iterator[Audio]:
+        if self._rate_hz is not None:
             self._filled_s += self._after_s
             yield Audio(np.zeros(round(self._after_s * self._rate_hz), np.float32), self._rate_hz)

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from voicepipe.events import Event, HungUp, ReplyEnded
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["hang_up_after"]
 
 
+@stage_factory(gives=(HungUp,), passes=True)
 def hang_up_after(farewell: str) -> Stage[Event, Event]:
     """`HungUp` follows a reply that was played to its end and ends with `farewell`; everything passes.
+
+    A client that leads the conversation ends it, too: there, nothing follows.
 
     .. marbles::
 
@@ -22,7 +25,7 @@ def hang_up_after(farewell: str) -> Stage[Event, Event]:
 
     def step(event: Event) -> Iterator[Event]:
         yield event
-        if isinstance(event, ReplyEnded) and event.text.rstrip().endswith(farewell):
+        if isinstance(event, ReplyEnded) and event.text.rstrip().endswith(farewell) and not event.conversation.led:
             yield HungUp(f"the bot said {farewell!r}")
 
     return transduce(lambda _: step)

@@ -9,11 +9,12 @@ from reactivex import Observable
 
 from voicepipe.events import Audio, Event, Speech, Spoken
 from voicepipe.rx import Clock, Due, release_at, transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["in_real_time"]
 
 
+@stage_factory(passes=True)
 def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Event, Event]:
     """Release `Speech` in frames of `frame_ms`, at most `lead_ms` ahead of the playback clock, and each `Spoken` word
     at the moment in which its sound is heard. Everything else passes at once.

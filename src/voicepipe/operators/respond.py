@@ -12,9 +12,12 @@ from reactivex import operators as rx_ops
 from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
     Event,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
+    ReplyText,
     SettingsChanged,
     Speech,
     Spoken,
@@ -22,16 +25,21 @@ from voicepipe.events import (
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
+    TurnTaking,
+    Written,
 )
+from voicepipe.operators.manual import asked_of
 from voicepipe.rx import Clock, scheduler_of, switch_turn, transduce
-from voicepipe.stage import Stage, StageError
+from voicepipe.stage import SessionError, Stage, StageError, stage_factory
 
 __all__ = ["Reply", "respond"]
 
 Reply: TypeAlias = Callable[[Conversation], Observable[Event]]
-"""What the bot says to a conversation: `ReplyText`, `Speech` and `Spoken` on the playback clock, until it is played."""
+"""What the bot says to a conversation: `ReplyText`, `Speech` and `Spoken` on the playback clock, until it is played; or
+`Written`, where it is not `aloud`."""
 
 
+@stage_factory(gives=(ReplyStarted, ReplyText, Speech, Spoken, ReplyInterrupted, ReplyEnded, StageFailed))
 def respond(
     reply: Reply, *, nudge_after_s: float, nudges: int, uninterruptible_s: float, grace_s: float
 ) -> Stage[Event, Event]:
@@ -41,10 +49,13 @@ def respond(
     - **Barge-in**: `TurnConfirmed` (a word) always interrupts; `TurnStarted` (a voice) does, except in the first
       `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
       Before the bot has made a sound any voice stops it: the user was not finished.
-    - A voice that turns out to be no word gives the bot its unanswered turn back.
+    - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
     - **Nudge**: when nothing happens for `nudge_after_s` after a reply, the user "says" `...` and the bot answers that,
       `nudges` times in a row at most.
-    - A failing reply becomes `StageFailed` and ends; the conversation goes on.
+    - A failing reply becomes `StageFailed` and ends; the conversation goes on, but for a `SessionError`.
+    - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
+      stop when it asks (`ReplyCancelled`). The bot then does not open, nudges after `idle_s` only, and leaves turns
+      unanswered, or voices without effect, where the client wants that; what was said meanwhile is answered next.
     - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
       the bot is what was `Spoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
 
@@ -75,9 +86,17 @@ class _Floor:
         self._reply, self._clock = reply, clock
         self._nudge_after_s, self._nudges, self._uninterruptible_s = nudge_after_s, nudges, uninterruptible_s
         self._conversation = Conversation()
+        self._aside: Conversation | None = None
+        """What a reply that shall not be remembered belongs to."""
+        self._client: TurnTaking | None = None
+        """How the client wants turns to be taken, if it leads."""
         self._replying = False
+        self._replies = 0
+        self._owed = False
+        """Whether the user's turn was left unanswered because a reply was on."""
         self._sound_since: float | None = None
         self._heard: list[str] = []
+        self._written = ""
         self._nudged = 0
         self._opened = False
 
@@ -87,79 +106,133 @@ class _Floor:
         """The next turn of the bot, if `event` changes what it does."""
         self._conversation = self._conversation.after(event)
         match event:
-            case SettingsChanged(system_prompt=str()) if not self._opened:
-                yield self._speak()
+            case SettingsChanged(system_prompt=prompt, turns=turns):
+                self._client = turns
+                if prompt is not None and turns is None and not self._opened:
+                    yield self._speak()
             case TurnStarted() if self._may_interrupt():
                 yield reactivex.empty()
-            case TurnConfirmed():
+            case TurnConfirmed() if self._interrupts:
                 yield reactivex.empty()
-            case TurnEnded(text=text) if text or (self._conversation.awaits_reply and not self._replying):
+            case TurnEnded() if event.committed or not self._answers:
+                pass
+            case TurnEnded(text=text) if text or (self._owes_reply and not self._replying):
                 self._nudged = 0
-                yield self._speak()
+                yield from self._answer()
             case TurnEnded() if not self._replying:
                 yield self._nudge()
+            case ReplyRequested() if not self._replying:
+                self._nudged = 0
+                yield self._speak(event)
+            case ReplyCancelled():
+                yield reactivex.empty()
             case _:
                 pass
 
+    def _answer(self) -> Iterator[Observable[Event]]:
+        """Now, or, if the reply that is on must not be interrupted, after it."""
+        if self._interrupts or not self._replying:
+            yield self._speak()
+        else:
+            self._owed = True
+
+    @property
+    def _answers(self) -> bool:
+        return self._client is None or self._client.answers
+
+    @property
+    def _interrupts(self) -> bool:
+        return self._client is None or self._client.interrupts or not self._replying
+
+    @property
+    def _owes_reply(self) -> bool:
+        """Whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
+        return self._conversation.awaits_reply or (self._opened and not self._conversation.messages)
+
     def _may_interrupt(self) -> bool:
+        if not self._interrupts:
+            return False
         if self._sound_since is None or not self._replying:
             return True
         return self._clock() - self._sound_since >= self._uninterruptible_s
 
-    def _speak(self) -> Observable[Event]:
+    def _speak(self, request: ReplyRequested | None = None) -> Observable[Event]:
         self._opened = True
+        self._replies += 1
+        item = (request and request.item) or f"reply{self._replies}"
         return reactivex.concat(
-            reactivex.defer(lambda _: reactivex.just(ReplyStarted(self._conversation))),
-            reactivex.defer(lambda _: self._reply(self._conversation)).pipe(rx_ops.catch(self._failing)),
-            reactivex.defer(lambda _: reactivex.just(ReplyEnded(self._heard_text, self._conversation))),
-            reactivex.defer(lambda _: self._nudge()),
+            reactivex.defer(lambda _: reactivex.just(self._begin(request, item))),
+            reactivex.defer(lambda _: self._reply(asked_of(self._talk, request))).pipe(rx_ops.catch(self._failing)),
+            reactivex.defer(lambda _: reactivex.just(ReplyEnded(self._heard_text, self._talk))),
+            reactivex.defer(lambda _: self._next()),
         )
+
+    def _begin(self, request: ReplyRequested | None, item: str) -> ReplyStarted:
+        asked = asked_of(self._conversation, request)
+        self._aside = asked if request is not None and not request.remembered else None
+        return ReplyStarted(asked, item)
+
+    def _next(self) -> Observable[Event]:
+        """What follows a reply that was not interrupted."""
+        owed, self._owed = self._owed, False
+        return self._speak() if owed else self._nudge()
 
     def _nudge(self) -> Observable[Event]:
         """Wait for the user; then let their silence speak for them."""
-        if not self._opened or self._nudged >= self._nudges:
+        after_s = self._nudge_after_s if self._client is None else self._client.idle_s
+        if after_s is None or not self._opened or self._nudged >= self._nudges:
             return reactivex.empty()
-        return reactivex.timer(self._nudge_after_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
+        return reactivex.timer(after_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
 
     def _break_silence(self) -> Observable[Event]:
         self._nudged += 1
-        self._conversation = self._conversation.user_said(SILENCE)
+        self._conversation = self._conversation.user_said(SILENCE, f"silence{self._replies}")
         return self._speak()
 
     # -- what has happened ---------------------------------------------------------------------------------------------
 
     def remember(self, event: Event) -> None:
         """Fold what the bot did into the conversation."""
-        self._conversation = self._conversation.after(event)
+        if self._aside is None:
+            self._conversation = self._conversation.after(event)
+        else:
+            self._aside = self._aside.after(event)
         match event:
             case ReplyStarted():
-                self._replying, self._sound_since, self._heard = True, None, []
+                self._replying, self._sound_since, self._heard, self._written = True, None, [], ""
             case Speech() if self._sound_since is None:
                 self._sound_since = self._clock()
             case Spoken(word=word):
                 self._heard.append(word)
+            case Written(delta=delta):
+                self._written += delta
             case ReplyEnded() | ReplyInterrupted():
-                self._replying = False
+                self._replying, self._aside = False, None
             case _:
                 pass
 
     def cut(self) -> Iterator[Event]:
         """The user takes the floor: what goes out before the running turn is stopped."""
         if self._replying:
-            yield ReplyInterrupted(self._heard_text, self._conversation.cut())
+            self._owed = False
+            yield ReplyInterrupted(self._heard_text, self._talk.cut())
 
     def fail(self, error: Exception) -> Iterator[Event]:
         """A turn broke, outside of the reply itself."""
         yield _failure(error)
         if self._replying:
-            yield ReplyEnded(self._heard_text, self._conversation)
+            yield ReplyEnded(self._heard_text, self._talk)
 
     def _failing(self, error: Exception, _: Observable[Event]) -> Observable[Event]:
-        return reactivex.just(_failure(error))
+        return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(_failure(error))
+
+    @property
+    def _talk(self) -> Conversation:
+        return self._conversation if self._aside is None else self._aside
 
     @property
     def _heard_text(self) -> str:
-        return " ".join(self._heard)
+        return " ".join(self._heard) or self._written
 
 
 def _failure(error: Exception) -> StageFailed:

@@ -4,21 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voicepipe.events import Event, Pause, SettingsChanged, Transcribed, TurnConfirmed, TurnEnded, TurnStarted, Word
+from voicepipe.events import (
+    Event,
+    InputCleared,
+    InputCommitted,
+    ItemCreated,
+    ItemDeleted,
+    ItemTruncated,
+    Pause,
+    ReplyCancelled,
+    ReplyRequested,
+    SettingsChanged,
+    Transcribed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnStarted,
+    TurnTaking,
+    Word,
+)
+from voicepipe.operators.manual import Commits
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["detect_turns"]
 
 
+@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnEnded, SettingsChanged))
 def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Event]:
     """`TurnStarted` when the user is heard, `TurnConfirmed` at their first word, `TurnEnded(text)` when they have
     finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
 
     The user has the floor from a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
-    text. The text is made of the words, or of what `Transcribed` says they should read. Settings of the client pass
-    through, for `respond`; everything else is left behind.
+    text. The text is made of the words, or of what `Transcribed` says they should read. What the client wants of the
+    bot passes through, for `respond`; everything else is left behind.
+
+    Where the client leads with turns of its own (`TurnTaking.by`), a turn is what was heard up to an `InputCommitted`,
+    and ends when its words are there; what the client wants after it waits for that. `InputCleared` drops what was
+    heard since the last turn.
 
     .. marbles::
 
@@ -38,6 +61,8 @@ class _Turn:
         self._talking = False
         self._paused_at: float | None = None
         self._transcribed_s = 0.0
+        self._turns = 0
+        self._commits = Commits()
 
     def __call__(self, event: Event) -> Iterator[Event]:
         match event:
@@ -48,14 +73,21 @@ class _Turn:
             case Transcribed():
                 self._settle(event)
                 yield from self._end_if_done()
+            case TurnTaking(by=by):
+                self._commits.by_client = by == "client"
             case SettingsChanged():
                 yield event
+            case InputCommitted() | InputCleared():
+                self._commits.told(event)
+                yield from self._end_if_done()
+            case ItemCreated() | ItemDeleted() | ItemTruncated() | ReplyRequested() | ReplyCancelled():
+                yield from self._commits.behind(event)
             case _:
                 pass
 
     def _hear(self, word: Word) -> Iterator[Event]:
         yield from self._start(word.start_s)
-        if not self._words and not self._settled:
+        if not self._words and not self._settled and not self._commits.by_client:
             yield TurnConfirmed(word.start_s)
         self._words.append(word.text)
 
@@ -75,11 +107,32 @@ class _Turn:
     def _start(self, at_s: float) -> Iterator[Event]:
         if not self._talking:
             self._talking = True
-            yield TurnStarted(at_s)
+            self._turns += 1
+            if not self._commits.by_client:
+                yield TurnStarted(at_s, self._item)
+
+    @property
+    def _item(self) -> str:
+        return f"turn{self._turns}"
+
+    @property
+    def _is_heard(self) -> bool:
+        """Whether every word is there that was said before the pause."""
+        return self._paused_at is not None and self._transcribed_s >= self._paused_at
 
     def _end_if_done(self) -> Iterator[Event]:
-        if self._paused_at is None or self._transcribed_s < self._paused_at:
-            return
+        commits = self._commits
+        if commits.waiting and (self._is_heard or not self._talking):
+            detected = self._item if self._talking and not commits.by_client else None
+            text, at_s = self._taken()
+            yield from commits.ended(text, at_s, detected)
+            yield from self._end_if_done()
+        elif self._is_heard and not commits.by_client:
+            text, at_s = self._taken()
+            yield TurnEnded(text, at_s, self._item)
+
+    def _taken(self) -> tuple[str, float]:
+        """What was said, and until when; the next turn begins empty."""
         text, at_s = " ".join(filter(None, [*self._settled, *self._words])), self._paused_at
         self._settled, self._words, self._talking, self._paused_at = [], [], False, None
-        yield TurnEnded(text, at_s)
+        return text, self._transcribed_s if at_s is None else at_s

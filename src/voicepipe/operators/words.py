@@ -11,11 +11,12 @@ from reactivex import operators as rx_ops
 
 from voicepipe.events import ReplyText
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["at_most_sentences", "by_clause", "by_word"]
 
 
+@stage_factory()
 def by_word() -> Stage[str, ReplyText]:
     """Whole words, each with its leading space, as soon as the next one begins; the last at the end.
 
@@ -49,6 +50,7 @@ class _Words:
             self._first = False
 
 
+@stage_factory()
 def at_most_sentences(count: int) -> Stage[ReplyText, ReplyText]:
     """The reply up to the end of its sentence number `count`; the model is then told to stop.
 
@@ -80,6 +82,7 @@ _CLAUSE_END = re.compile(r"[.!?…][\"'”’)\]]*$|[,;:—–][\"'”’)\]]*$"
 _ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "e.g.", "i.e.", "vs.", "etc."})
 
 
+@stage_factory()
 def by_clause(*, first_words: int, min_words: int, max_words: int) -> Stage[ReplyText, str]:
     """Pieces that a speech synthesiser can say on their own: cut after punctuation, or where they grow too long.
 

@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
-from voicepipe.stage import Stage
+from voicepipe.stage import SessionError, Stage
 
 __all__ = ["switch_turn"]
 
@@ -29,7 +29,8 @@ def switch_turn(
     disposed, and, if it has left no task behind, the new one is subscribed. Else the new one waits until these tasks
     are done, `grace_s` at most; a still newer turn takes the waiting one's place.
 
-    A failing turn is ended by the events of `on_error(error)`; the stream lives on. Completes when the source has
+    A failing turn is ended by the events of `on_error(error)`; the stream lives on, unless the error is a
+    `SessionError`, which is passed on. Completes when the source has
     completed and the last turn has ended. An error of the source is passed on.
 
     .. marbles::
@@ -122,6 +123,9 @@ class _Turns(Generic[B]):
         running.disposable = turn.subscribe(self._observer.on_next, self._failed, self._ended, scheduler=self._below)
 
     def _failed(self, error: Exception) -> None:
+        if isinstance(error, SessionError):
+            self._observer.on_error(error)
+            return
         self._emit(self._on_error(error))
         self._ended()
 

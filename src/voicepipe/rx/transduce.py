@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from reactivex import Observable, abc
 
 from voicepipe.rx.scheduler import scheduler_of
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, StageError, stage_name
 
 __all__ = ["Clock", "Machine", "transduce"]
 
@@ -34,7 +34,8 @@ def transduce(
     inner observable per item (which costs 80–150 µs; this costs about 1).
 
     `machine` is called once per subscription with the session's clock. `finish(machine)` gives what is left when the
-    source completes. An exception of the machine ends the stream as an error; items already out stay out.
+    source completes. An exception of the machine ends the stream with a `StageError`, named after the function that
+    made the stage (`detect_turns`, not `transduce`); items already out stay out.
 
     .. marbles::
 
@@ -51,14 +52,14 @@ def transduce(
                     for output in step(item):
                         observer.on_next(output)
                 except Exception as error:
-                    observer.on_error(error)
+                    observer.on_error(_named(machine, error))
 
             def on_completed() -> None:
                 try:
                     for output in finish(step) if finish else ():
                         observer.on_next(output)
                 except Exception as error:
-                    observer.on_error(error)
+                    observer.on_error(_named(machine, error))
                 else:
                     observer.on_completed()
 
@@ -67,3 +68,7 @@ def transduce(
         return Observable(subscribe)
 
     return stage
+
+
+def _named(machine: object, error: Exception) -> Exception:
+    return error if isinstance(error, StageError) else StageError(stage_name(machine), error)

@@ -1,0 +1,31 @@
+"""Two characters answer in turn: an optimist, and then a pessimist who has heard them."""
+
+from reactivex import Observable, merge
+from reactivex.operators import share
+
+from voicepipe import Conversation, Event, Session
+from voicepipe import operators as ops
+
+ANNA = "You are Anna. You see the good side of everything. One sentence."
+BEN = "You are Ben. You see the bad side of what Anna says. One sentence."
+
+
+def pipeline(session: Session) -> Observable[Event]:
+    """decode → VAD/STT → turn detector → LLM, LLM → TTS → encode."""
+    pauses = session.vad and ops.endpoint(
+        session.vad, session.end_of_turn, speech_above=0.5, silence_below=0.5,
+        onset_ms=96, pause_ms=160, ask_again_ms=200, sure_above=0.6, silence_ms=720, context_s=8,
+    )  # fmt: skip
+    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(after_ms=200, at_most_ms=2000))
+    heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
+    turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
+
+    def reply(conversation: Conversation) -> Observable[Event]:
+        def ben(said: str) -> Observable[str]:
+            return session.llm(Conversation(BEN, conversation.messages).bot_said(said).user_said("And Ben?"))
+
+        anna = session.llm(Conversation(ANNA, conversation.messages))
+        return anna.pipe(ops.then(ben), ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+
+    spoken = turns.pipe(ops.respond(reply, nudge_after_s=7.0, nudges=0, uninterruptible_s=3.0, grace_s=0.25))
+    return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -1,0 +1,91 @@
+"""G.711: µ-law and A-law, a byte a sample at 8 kHz, as telephones write it (ITU-T G.711)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicepipe.audio.codec import Decoder, Encoder
+from voicepipe.audio.resample import resampler
+from voicepipe.events import Audio, Samples
+
+__all__ = ["G711", "Law"]
+
+Law: TypeAlias = Literal["mu", "a"]
+
+_RATE_HZ = 8000
+_BYTES = np.arange(256)
+_LEVELS = np.arange(-32768, 32768)
+_FULL = 32768
+"""What 1.0 is in 16 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class G711:
+    """A companding `law`. Any bytes are sound. The encoder resamples, and so is a few milliseconds behind."""
+
+    law: Law
+
+    @property
+    def rate_hz(self) -> int:
+        return _RATE_HZ
+
+    def decoder(self) -> Decoder:
+        table = (_EXPANDED[self.law] / np.float32(_FULL)).astype(np.float32)
+        return lambda data: table[np.frombuffer(data, np.uint8)]
+
+    def encoder(self) -> Encoder:
+        return _Encoder(_COMPRESSED[self.law])
+
+
+class _Encoder:
+    def __init__(self, table: NDArray[np.uint8]) -> None:
+        self._table = table
+        self._from_hz: int | None = None
+        self._resample: Callable[[Samples], Samples] = lambda samples: samples
+
+    def __call__(self, audio: Audio) -> bytes:
+        if audio.rate_hz != self._from_hz:
+            self._from_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, _RATE_HZ)
+        level = np.clip(np.round(self._resample(audio.samples) * _FULL), -_FULL, _FULL - 1).astype(np.int32)
+        return self._table[level + _FULL].tobytes()
+
+
+# ---- the two laws, on 16-bit levels, of which µ-law keeps 14 bits and A-law 13 -------------------------------------
+
+
+def _mu_expand() -> NDArray[np.int32]:
+    """Segments of 16 steps, each twice as long as the last; the bits are sent inverted, the sign first."""
+    code = ~_BYTES & 0xFF
+    magnitude = ((((code & 0x0F) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int32)
+
+
+def _mu_compress() -> NDArray[np.uint8]:
+    magnitude = np.minimum((np.where(_LEVELS < 0, ~_LEVELS, _LEVELS) >> 2) + 33, 0x1FFF)
+    segment = np.floor(np.log2(magnitude)).astype(np.int64) - 5
+    code = segment << 4 | (magnitude >> (segment + 1) & 0x0F)
+    return (~(code | np.where(_LEVELS < 0, 0x80, 0)) & 0xFF).astype(np.uint8)
+
+
+def _a_expand() -> NDArray[np.int32]:
+    """As µ-law, with the first two segments alike; every other bit is sent inverted, a positive sign is 1."""
+    code = _BYTES ^ 0x55
+    segment, step = code >> 4 & 7, code & 0x0F
+    magnitude = np.where(segment == 0, (step << 4) + 8, ((step << 4) + 0x108) << np.maximum(segment - 1, 0))
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int32)
+
+
+def _a_compress() -> NDArray[np.uint8]:
+    magnitude = np.where(_LEVELS < 0, ~_LEVELS, _LEVELS) >> 4
+    segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 3, 0)
+    code = segment << 4 | (magnitude >> np.maximum(segment - 1, 0) & 0x0F)
+    return ((code | np.where(_LEVELS < 0, 0, 0x80)) ^ 0x55).astype(np.uint8)
+
+
+_EXPANDED: dict[Law, NDArray[np.int32]] = {"mu": _mu_expand(), "a": _a_expand()}
+_COMPRESSED: dict[Law, NDArray[np.uint8]] = {"mu": _mu_compress(), "a": _a_compress()}

@@ -1,0 +1,92 @@
+"""`voicepipe draw`: a pipeline as a picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicepipe.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from voicepipe.drawing import Graph
+    from voicepipe.session import Pipeline
+
+__all__ = ["add_parser", "run"]
+
+DESCRIPTION = """\
+Draw a pipeline: its stages as boxes with their parameters, the types of the events on the arrows, boundaries with
+what they hold, and where shared streams fork. It is drawn from the pipeline itself, by calling it with stand-ins: no
+model is loaded, and nothing runs.
+"""
+
+EXAMPLES = """\
+examples:
+  voicepipe draw -o default.svg                  the default pipeline
+  voicepipe draw my/pipeline.py -o mine.svg      your own; any browser shows the file
+  voicepipe draw my/pipeline.py --mermaid        as text for Markdown pages, which many of them draw
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    """The arguments of `voicepipe draw`."""
+    parser = subparsers.add_parser(
+        "draw",
+        help="draw a pipeline",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "pipeline", nargs="?", metavar="PIPELINE", help="a file, or a module, and :function (default: the default one)"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the file to write (default: standard output)"
+    )
+    parser.add_argument("--mermaid", action="store_true", help="Mermaid text instead of an SVG picture")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when it is drawn; CommandError when the pipeline cannot be had or built, or the file not written."""
+    from voicepipe.drawing import mermaid, svg
+
+    graph = _graph(_pipeline(args.pipeline))
+    picture = mermaid(graph) if args.mermaid else svg(graph, args.pipeline or "the default pipeline")
+    if args.output is None:
+        sys.stdout.write(picture)
+        return 0
+    try:
+        args.output.write_text(picture, "utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {args.output}: {error.strerror}") from error
+    return 0
+
+
+def _pipeline(ref: str | None) -> Pipeline:
+    from voicepipe.loading import PipelineError, load_pipeline
+
+    try:
+        return load_pipeline(ref)
+    except PipelineError as error:
+        raise CommandError(str(error)) from error
+
+
+def _graph(pipeline: Pipeline) -> Graph:
+    from voicepipe.drawing import trace
+    from voicepipe.stage import NotAnObservable
+
+    try:
+        return trace(pipeline)
+    except NotAnObservable as error:  # which tells its place
+        raise CommandError(str(error)) from error
+    except Exception as error:
+        raise CommandError(f"{_place(pipeline, error)}{type(error).__name__}: {error}") from error
+
+
+def _place(pipeline: Pipeline, error: Exception) -> str:
+    """`file:line: ` of the innermost line of the pipeline's own file that was being run."""
+    own = getattr(getattr(pipeline, "__code__", None), "co_filename", None)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
+    return f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""

@@ -1,0 +1,10 @@
+"""A pipeline as a picture, drawn from its declaration and from nothing else."""
+
+from __future__ import annotations
+
+from voicepipe.drawing.graph import Boundary, Graph, Kind, Node, Part
+from voicepipe.drawing.mermaid import mermaid
+from voicepipe.drawing.svg import svg
+from voicepipe.drawing.trace import trace
+
+__all__ = ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"]

@@ -1,0 +1,103 @@
+"""What is drawn: boxes, arrows between them, and boxes inside of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+__all__ = ["Boundary", "Graph", "Kind", "Node", "Part"]
+
+
+class Kind(Enum):
+    """What a box stands for."""
+
+    CLIENT = auto()
+    """Where a session's events come from, and go to."""
+    STAGE = auto()
+    """A stage of voicepipe or reactivex."""
+    OWN = auto()
+    """A stage that the pipeline's own module has written."""
+    MODEL = auto()
+    """A model or service that the session brings: its engine knows what it is."""
+    JOIN = auto()
+    """Several streams become one: `merge`, `concat`, `zip`…"""
+    INPUT = auto()
+    """Inside of a box: what flows into it. It is not drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Where events leave the synchronous graph: how many may wait, and what happens to one more."""
+
+    capacity: str
+    overflow: str
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A box. `parameters` is its small print, `gives` the names of the event types that come out, if they are known.
+
+    `inputs` are the boxes whose arrows lead here, the main one first. `shared`: its stream is made once, for all who
+    listen (`share()`). `depth` counts the boxes around it.
+    """
+
+    name: str
+    kind: Kind
+    inputs: list[Node] = field(default_factory=list["Node"])
+    parameters: dict[str, str] = field(default_factory=dict[str, str])
+    gives: tuple[str, ...] = ()
+    boundary: Boundary | None = None
+    parts: list[Part] = field(default_factory=list["Part"])
+    shared: bool = False
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a box is made of: a parameter of its own that is a stage, or a function that gives an observable."""
+
+    name: str
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Everything that flows into `output`."""
+
+    output: Node
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Each box after those that lead to it, in the order in which the pipeline names them."""
+        found: dict[Node, None] = {}
+        _visit(self.output, found)
+        return list(found)
+
+    @property
+    def edges(self) -> Iterator[tuple[Node, Node]]:
+        """Each arrow, from and to."""
+        for node in self.nodes:
+            for source in node.inputs:
+                yield source, node
+
+    def find(self, name: str) -> Node:
+        """The first box of that name, also inside of others. Raises KeyError."""
+        for node in self.everything():
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def everything(self) -> Iterator[Node]:
+        """The boxes, each followed by those inside of it."""
+        for node in self.nodes:
+            yield node
+            for part in node.parts:
+                yield from part.graph.everything()
+
+
+def _visit(node: Node, found: dict[Node, None]) -> None:
+    for source in node.inputs:
+        if source not in found:
+            _visit(source, found)
+    found.setdefault(node)

@@ -1,0 +1,41 @@
+"""`then`: somebody else goes on where the first has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.stage import Stage, stage_factory
+
+__all__ = ["then"]
+
+
+@stage_factory()
+def then(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
+    """What the source says, then a space and what `go_on(all that the source has said)` says.
+
+    `go_on` is called once, when the source completes. An error of either is passed on; disposing stops the one that is
+    speaking.
+
+    .. marbles::
+
+        first    a-b|
+        second      --c|     go_on("ab")
+        then     a-b(_)-c|   _: a space
+    """
+
+    def stage(first: Observable[str]) -> Observable[str]:
+        return first.pipe(rx_ops.publish(lambda said: reactivex.merge(said, said.pipe(_joined(), _going_on(go_on)))))
+
+    return stage
+
+
+def _joined() -> Stage[str, str]:
+    return rx_ops.reduce(lambda text, piece: text + piece, "")
+
+
+def _going_on(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
+    return rx_ops.flat_map(lambda text: go_on(text).pipe(rx_ops.start_with(" ")))

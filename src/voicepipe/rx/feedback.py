@@ -1,0 +1,93 @@
+"""`feedback`: a stage that hears what is made of its own output."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from voicepipe.rx.scheduler import scheduler_of
+from voicepipe.rx.transduce import Clock, Machine
+from voicepipe.stage import Stage
+
+__all__ = ["feedback"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stage[A, B]:
+    """`stage`, whose input is the source and what a fresh machine of `back` makes of the stage's own output.
+
+    An item goes out before what it causes goes in, and the stage is given one item at a time: what is fed back while it
+    works on another waits until it has done with that one. Completes and fails as the stage does, which is told of the
+    source's end; what the machine raises is an error.
+
+    .. marbles::
+
+        source     a-----b|
+        stage      A---f-B|    f: what the stage makes of the x that it is fed
+        back       x           made of A
+        feedback   A---f-B|
+    """
+
+    def looped(source: Observable[A]) -> Observable[B]:
+        def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            loop = _Loop(observer, back(scheduler_of(scheduler).clock))
+            running = stage(Observable(loop.attach)).subscribe(
+                loop.out, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+            feeding = source.subscribe(loop.put, loop.fail, loop.finish, scheduler=scheduler)
+            return CompositeDisposable(running, feeding)
+
+        return Observable(subscribe)
+
+    return looped
+
+
+class _Loop(Generic[A, B]):
+    """What goes into the stage, in order."""
+
+    def __init__(self, observer: abc.ObserverBase[B], machine: Machine[B, A]) -> None:
+        self._observer, self._machine = observer, machine
+        self._inlets: list[abc.ObserverBase[A]] = []
+        self._queue: deque[Callable[[abc.ObserverBase[A]], None]] = deque()
+        self._busy = False
+
+    def attach(self, inlet: abc.ObserverBase[A], scheduler: Any = None) -> abc.DisposableBase:
+        """The stage listens to its input."""
+        self._inlets.append(inlet)
+        return Disposable(lambda: self._inlets.remove(inlet))
+
+    def put(self, item: A) -> None:
+        self._deliver(lambda inlet: inlet.on_next(item))
+
+    def fail(self, error: Exception) -> None:
+        self._deliver(lambda inlet: inlet.on_error(error))
+
+    def finish(self) -> None:
+        self._deliver(lambda inlet: inlet.on_completed())
+
+    def out(self, item: B) -> None:
+        self._observer.on_next(item)
+        try:
+            for fed in self._machine(item):
+                self.put(fed)
+        except Exception as error:
+            self._observer.on_error(error)
+
+    def _deliver(self, tell: Callable[[abc.ObserverBase[A]], None]) -> None:
+        self._queue.append(tell)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._queue:
+                tell = self._queue.popleft()
+                for inlet in list(self._inlets):
+                    tell(inlet)
+        finally:
+            self._busy = False

@@ -1,0 +1,120 @@
+"""`Memory`: what a source has sent, for a stage that begins to listen later."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SerialDisposable
+
+__all__ = ["Memory"]
+
+A = TypeVar("A")
+
+
+class Memory(Generic[A]):
+    """One subscription to `source`, from the first listener on, which any number of listeners share.
+
+    Each listener of `items` gets what the source has sent so far, then the rest as it comes, then its end. At most
+    `capacity` items are kept: with one more all are let go, and nobody new can hear everything any more. `forget` lets
+    go of them because nobody new will.
+    """
+
+    def __init__(self, source: Observable[A], capacity: int) -> None:
+        self.items: Observable[A] = Observable(self._listen)
+        self._source, self._capacity = source, capacity
+        self._kept: list[A] = []
+        self._keeping = True
+        self._overrun = False
+        self._listeners: list[_Listener[A]] = []
+        self._connected = False
+        self._ended = False
+        self._error: Exception | None = None
+        self._subscription = SerialDisposable()
+
+    def possible(self) -> bool:
+        """Whether a new listener would hear everything, and no failure of the source itself."""
+        return not self._overrun and self._error is None
+
+    def forget(self) -> None:
+        """Keep nothing from now on."""
+        self._keeping = False
+        self._kept = []
+
+    def dispose(self) -> None:
+        """Let the source go."""
+        self.forget()
+        self._subscription.dispose()
+
+    def _listen(self, observer: abc.ObserverBase[A], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        listener = _Listener(observer, self._kept)
+        self._listeners.append(listener)
+        if self._ended:
+            listener.end(self._error)
+        listener.drain()
+        if not self._connected:
+            self._connected = True
+            self._subscription.disposable = self._source.subscribe(
+                self._next, self._end, lambda: self._end(None), scheduler=scheduler
+            )
+
+        def leave() -> None:
+            listener.left = True
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return Disposable(leave)
+
+    def _next(self, item: A) -> None:
+        if self._keeping:
+            self._keep(item)
+        # A copy: who begins to listen because of this item has it from what was kept.
+        for listener in self._listeners.copy():
+            listener.waiting.append(item)
+            listener.drain()
+
+    def _keep(self, item: A) -> None:
+        if len(self._kept) < self._capacity:
+            self._kept.append(item)
+        else:
+            self._overrun = True
+            self.forget()
+
+    def _end(self, error: Exception | None) -> None:
+        self._ended, self._error = True, error
+        for listener in self._listeners.copy():
+            listener.end(error)
+            listener.drain()
+
+
+class _Listener(Generic[A]):
+    """Who listens, and what they have still to hear: in order, also when one item causes the next."""
+
+    def __init__(self, observer: abc.ObserverBase[A], kept: list[A]) -> None:
+        self.waiting = deque(kept)
+        self.left = False
+        self._observer = observer
+        self._draining = False
+        self._ended = False
+        self._error: Exception | None = None
+
+    def end(self, error: Exception | None) -> None:
+        self._ended, self._error = True, error
+
+    def drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        while self.waiting and not self.left:
+            self._observer.on_next(self.waiting.popleft())
+        self._draining = False
+        if self._ended and not self.left:
+            self._close()
+
+    def _close(self) -> None:
+        self.left = True
+        if self._error is None:
+            self._observer.on_completed()
+        else:
+            self._observer.on_error(self._error)
