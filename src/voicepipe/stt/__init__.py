@@ -1,0 +1,13 @@
+"""Speech recognisers, and the stages that run them."""
+
+from typing import TYPE_CHECKING
+
+from voicepipe.lazy import lazy
+from voicepipe.stt.utterances import by_utterance
+
+if TYPE_CHECKING:
+    from voicepipe.stt.moonshine import Moonshine
+
+__all__ = ["Moonshine", "by_utterance"]
+
+__getattr__ = lazy(__name__, {"Moonshine": "moonshine"})

@@ -14,6 +14,7 @@ read speech 6 are wrong, and 7 with drafts: reading several tokens at once round
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -41,6 +42,9 @@ _WORDS_FROM, _WORDS_TO = 3, 32_000
 _LAYERS, _HEADS, _WIDTH = 6, 8, 36
 _HEARD = [f"{layer}.encoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
 _SAID = [f"{layer}.decoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
+
+_DOUBLED = re.compile(r"([,;:?!])\1+")
+"""Punctuation that the network says twice; three dots are meant."""
 
 Feed: TypeAlias = dict[str, NDArray[Any]]
 
@@ -72,7 +76,7 @@ class Moonshine:
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of `tokens`, without the phrases that a network which has lost its way says again."""
-        return drop_repeats(self._tokenizer.text(tokens))
+        return drop_repeats(_DOUBLED.sub(r"\1", self._tokenizer.text(tokens)))
 
     def tokens(
         self, samples_16k: Samples, *, draft: Sequence[int] = (), cancelled: Callable[[], bool] = never

@@ -1,10 +1,12 @@
-"""Tests without waiting: virtual time for asyncio, marble diagrams for observables, scripted services.
+"""Tests without waiting: virtual time for asyncio, marble diagrams for observables, scripted services, conversations.
 
-With pytest, the fixtures `marbles` and `virtual_loop` are there as soon as voicepipe is installed; a test that uses
-them fails on what it leaks. Without pytest::
+With pytest, the fixtures `marbles`, `scenario` and `virtual_loop` are there as soon as voicepipe is installed, and so
+are `*.scenario` files as tests; a test that uses the first or the last fails on what it leaks. Without pytest::
 
     with Marbles() as marbles:
         marbles.expect(marbles.cold("a-b|").pipe(ops.map(str.upper)), "A-B|")
+
+    Scenario.load("barge_in.scenario").run("pipelines/default.py")
 """
 
 from __future__ import annotations
@@ -15,9 +17,14 @@ if TYPE_CHECKING:
     from voicepipe.testing.deadlock import Deadlock
     from voicepipe.testing.docstrings import Block, find
     from voicepipe.testing.harness import Marbles
+    from voicepipe.testing.interleavings import conversations, explore
+    from voicepipe.testing.invariants import INVARIANTS, Broken, broken
     from voicepipe.testing.leaks import Leaked, LeakWatch
     from voicepipe.testing.marbles import COLUMN_MS, Diagram, DiagramError, Kind, Marble, format_diagram, parse
+    from voicepipe.testing.played import At, Played
     from voicepipe.testing.render import Row, svg
+    from voicepipe.testing.scenario import Scenario, ScenarioFailed
+    from voicepipe.testing.sentences import ScenarioError
     from voicepipe.testing.services import Call, ScriptedLlm, ScriptedStt, ScriptedTts
     from voicepipe.testing.sound import Sound
     from voicepipe.testing.sources import Cold, Hot, Subscription
@@ -26,8 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMN_MS",
+    "INVARIANTS",
+    "At",
     "Block",
     "Boom",
+    "Broken",
     "Call",
     "Cold",
     "Deadlock",
@@ -39,8 +49,12 @@ __all__ = [
     "Leaked",
     "Marble",
     "Marbles",
+    "Played",
     "Recorded",
     "Row",
+    "Scenario",
+    "ScenarioError",
+    "ScenarioFailed",
     "ScriptedLlm",
     "ScriptedStt",
     "ScriptedTts",
@@ -48,6 +62,9 @@ __all__ = [
     "Subscription",
     "Timeline",
     "VirtualLoop",
+    "broken",
+    "conversations",
+    "explore",
     "find",
     "format_diagram",
     "parse",
@@ -58,9 +75,14 @@ _MODULES = {
     "deadlock": ["Deadlock"],
     "docstrings": ["Block", "find"],
     "harness": ["Marbles"],
+    "interleavings": ["conversations", "explore"],
+    "invariants": ["INVARIANTS", "Broken", "broken"],
     "leaks": ["LeakWatch", "Leaked"],
     "marbles": ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "parse"],
+    "played": ["At", "Played"],
     "render": ["Row", "svg"],
+    "scenario": ["Scenario", "ScenarioFailed"],
+    "sentences": ["ScenarioError"],
     "services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
     "sound": ["Sound"],
     "sources": ["Cold", "Hot", "Subscription"],

@@ -34,9 +34,9 @@ class Poller(selectors.DefaultSelector):
 
 
 class Timer(asyncio.TimerHandle):
-    """asyncio's heap does not keep the order of equal timers; this one does."""
+    """asyncio's heap does not keep the order of equal timers; this one does, where their `rank` is the same."""
 
-    __slots__ = ("_number",)
+    __slots__ = ("_order",)
 
     def __init__(
         self,
@@ -46,9 +46,10 @@ class Timer(asyncio.TimerHandle):
         args: Any,
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
+        rank: float = 0.0,
     ) -> None:
         super().__init__(when, callback, args, loop, context)
-        self._number = number
+        self._order = (when, rank, number)
 
     def __lt__(self, other: Any) -> bool:
-        return (self.when(), self._number) < (other.when(), other._number)
+        return self._order < other._order

@@ -186,6 +186,14 @@ class ScriptedTts(Calls):
     def __call__(self, source: Observable[ReplyText]) -> Observable[Any]:
         return self.logged(lambda call: self._speaking(source, call.asked), asked=list[str])
 
+    def fails(self, number: int, word: str) -> bool:
+        """Whether this word of a reply is where it fails."""
+        return number == self.fail_at
+
+    def stalls(self, number: int, word: str) -> bool:
+        """Whether nothing comes from this word of a reply on."""
+        return self.stall_at is not None and number >= self.stall_at
+
     def _speaking(self, source: Observable[ReplyText], words: list[str]) -> Observable[Any]:
         def subscribe(
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
@@ -206,7 +214,7 @@ class _Voice:
         self._words = words
         self._timers: list[asyncio.TimerHandle] = []
         self._pending = 0
-        self._read_all = False
+        self._read_all = self._stalled = False
 
     def read(self, item: Any) -> None:
         from voicepipe.events import ReplyText, SynthesisStarted
@@ -217,7 +225,8 @@ class _Voice:
         number = len(self._words)
         self._words.append(word)
         self._pending += 1
-        if self._script.stall_at is None or number < self._script.stall_at:
+        self._stalled = self._stalled or self._script.stalls(number, word)
+        if not self._stalled:
             self._observer.on_next(SynthesisStarted(word))
             loop = self._script.scene.loop
             due_s = loop.time() + self._script.delay_ms / 1000
@@ -235,7 +244,7 @@ class _Voice:
         from voicepipe.events import Speech, Spoken, SynthesisEnded
         from voicepipe.testing.sound import speech
 
-        if number == self._script.fail_at:
+        if self._script.fails(number, word):
             self._observer.on_error(self._script.error)
             return
         length_ms = self._script.ms_per_word

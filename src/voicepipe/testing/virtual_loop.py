@@ -31,6 +31,7 @@ from typing import Any, TypeVar, cast
 from voicepipe.testing.deadlock import Deadlock
 from voicepipe.testing.loopback import Loopback
 from voicepipe.testing.parts import Poller, Ready, Timer
+from voicepipe.testing.shuffle import Shuffle
 
 __all__ = ["VirtualLoop"]
 
@@ -50,10 +51,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time, beginning at 0.0 and exact to the microsecond.
 
     `patience_s` bounds the real time that a piece of work in a thread may take, `horizon_s` the virtual time that one
-    run may take; both end in `Deadlock`. `swallowed` holds what reached the loop's exception handler.
+    run may take; both end in `Deadlock`. `swallowed` holds what reached the loop's exception handler. `shuffle` draws
+    the order of the timers of one instant, which otherwise is that in which they were set.
     """
 
-    def __init__(self, *, patience_s: float = 10.0, horizon_s: float = 3600.0) -> None:
+    def __init__(self, *, patience_s: float = 10.0, horizon_s: float = 3600.0, shuffle: Shuffle | None = None) -> None:
+        self._shuffle = shuffle
         self.patience_s = patience_s
         self.horizon_s = horizon_s
         self.swallowed: list[dict[str, Any]] = []
@@ -133,7 +136,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _disconnect(self) -> None:
         for transport in list(self._transports.values()):  # pyright: ignore
-            transport.abort()  # pyright: ignore
+            if transport._loop is not None:  # pyright: ignore — a closed one stays listed while its data is unread
+                transport.abort()  # pyright: ignore
         for listener in self._loopback.listeners:
             self.remove_reader(listener.fileno())
             listener.close()
@@ -164,10 +168,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As in asyncio, and more: `when` is exact to the microsecond, and timers of one instant keep their order."""
-        timer = Timer(round(when, 6), next(self._numbers), callback, args, self, context)
+        when = round(when, 6)
+        rank = 0.0 if self._shuffle is None else self._shuffle.rank(when, callback, args)
+        timer = Timer(when, next(self._numbers), callback, args, self, context, rank)
         heapq.heappush(self._scheduled, timer)  # pyright: ignore
         timer._scheduled = True  # so that asyncio counts its cancellation  # pyright: ignore
         return timer
+
+    def stall(self, seconds: float) -> None:
+        """What a blocking call of that length does to the loop: time passes, and nothing runs meanwhile."""
+        self._now_us += round(seconds * 1e6)
 
     def timers(self) -> list[asyncio.TimerHandle]:
         """Those that are still to run, the next one first."""

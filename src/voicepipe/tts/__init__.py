@@ -1,0 +1,13 @@
+"""Speech synthesisers, and the stage that gives them clauses."""
+
+from typing import TYPE_CHECKING
+
+from voicepipe.lazy import lazy
+from voicepipe.tts.clauses import Timing, clause_by_clause
+
+if TYPE_CHECKING:
+    from voicepipe.tts.hibari import Hibari
+
+__all__ = ["Hibari", "Timing", "clause_by_clause"]
+
+__getattr__ = lazy(__name__, {"Hibari": "hibari"})

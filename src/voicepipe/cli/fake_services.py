@@ -1,0 +1,108 @@
+"""`voicepipe fake-services`: the services of a voice conversation on ports of this machine, without any model."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from voicepipe.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from voicepipe.testing.servers import FakeServer, LlmServer, SttServer, TtsServer
+
+__all__ = ["add_parser", "run"]
+
+DESCRIPTION = """\
+Stand-ins for the services that voicepipe talks to, which speak their real protocols: a speech recogniser that hears a
+word of --hears for each third of a second of sound, a language model that says what --answers, a voice that hums.
+For trying out a deployment, and what it does when a service fails.
+"""
+
+EXAMPLES = """\
+examples:
+  voicepipe fake-services                       all three; prints what to export
+  voicepipe fake-services --tts-fails full      a voice that is at capacity
+  voicepipe fake-services --stt-delay 2.5       the delay of the large recogniser
+  curl -X POST "localhost:8090/fails?mode=dies&times=1"     while they run: the next connection is cut
+  curl -X POST "localhost:8089/fails?mode=down&for_s=5"     this one is away for five seconds
+  curl -X POST "localhost:8091/fails"                       this one has recovered
+"""
+
+HEARS = "what time is it in the town where you live"
+ANSWERS = "It is a quarter past nine, and the sun is shining."
+FAILURES = (
+    *("down", "full", "forbidden", "missing", "limited", "broken", "silent"),
+    *("mute", "dies", "early", "garbage", "slow", "endless"),
+)
+"""The values of `voicepipe.testing.servers.Fails`, which is not imported to show a help text."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    """The arguments of `voicepipe fake-services`."""
+    parser = subparsers.add_parser(
+        "fake-services",
+        help="stand-ins for the network services, for tests",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
+    parser.add_argument("--hears", default=HEARS, metavar="TEXT", help="what the recogniser hears, round and round")
+    parser.add_argument("--answers", default=ANSWERS, metavar="TEXT", help="what the model says; '' repeats the user")
+    parser.add_argument("--stt-delay", type=float, default=0.5, metavar="S", help="seconds (default: %(default)s)")
+    parser.add_argument("--tts-delay", type=float, default=0.2, metavar="S", help="to the first sound (%(default)s)")
+    parser.add_argument("--llm-delay", type=float, default=0.1, metavar="S", help="to the first word (%(default)s)")
+    for name, port in (("stt", 8090), ("tts", 8089), ("llm", 8091)):
+        parser.add_argument(f"--{name}-port", type=int, default=port, help="0 for any free one (default: %(default)s)")
+        parser.add_argument(f"--{name}-fails", choices=FAILURES, metavar="HOW", help=f"fail: {', '.join(FAILURES)}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when it was told to stop; CommandError when a port cannot be had."""
+    import asyncio
+
+    asyncio.run(_serve(args))
+    return 0
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    import asyncio
+
+    from voicepipe.testing.servers import Fails
+
+    stt, tts, llm = _servers(args)
+    async with AsyncExitStack() as stack:
+        for name, server in (("stt", stt), ("tts", tts), ("llm", llm)):
+            await _start(stack, server, name)
+            how = getattr(args, f"{name}_fails")
+            await server.fail(Fails(how) if how else None)
+        _tell(stt, tts, llm)
+        await asyncio.get_running_loop().create_future()  # until Ctrl-C
+
+
+def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]:
+    from voicepipe.testing.servers import ByVoice, LlmServer, SttServer, TtsServer
+
+    host, answer = args.host, args.answers
+    stt = SttServer(ByVoice(args.hears), delay_s=args.stt_delay, host=host, port=args.stt_port)
+    tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
+    llm = LlmServer((lambda _: answer) if answer else None, first_token_s=args.llm_delay, host=host, port=args.llm_port)
+    return stt, tts, llm
+
+
+async def _start(stack: AsyncExitStack, server: FakeServer, name: str) -> None:
+    try:
+        await stack.enter_async_context(server)
+    except OSError as error:
+        raise CommandError(
+            f"port {server.port} cannot be had ({error.strerror}); take another: --{name}-port 0"
+        ) from error
+
+
+def _tell(stt: SttServer, tts: TtsServer, llm: LlmServer) -> None:
+    """Lines that a shell understands."""
+    print(f"export KYUTAI_STT_URL=ws://{stt.host}:{stt.port}")
+    print(f"export KYUTAI_TTS_URL=ws://{tts.host}:{tts.port}")
+    print(f"export KYUTAI_LLM_URL=http://{llm.host}:{llm.port}")
+    print("# Ctrl-C stops them.", flush=True)

@@ -1,0 +1,22 @@
+"""Messages as Kyutai's servers write them: a MessagePack map with a "type"."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import ormsgpack
+
+from voicepipe.services.errors import TalksNonsense
+
+__all__ = ["unpacked"]
+
+
+def unpacked(data: bytes, service: str) -> dict[str, Any]:
+    """The map that a service has sent. Raises TalksNonsense for anything else."""
+    try:
+        message = ormsgpack.unpackb(data)
+    except ormsgpack.MsgpackDecodeError as error:
+        raise TalksNonsense(service, f"no MessagePack: {error}") from error
+    if not isinstance(message, dict):
+        raise TalksNonsense(service, f"a {type(message).__name__} in place of a message")
+    return cast("dict[str, Any]", message)

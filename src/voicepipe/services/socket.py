@@ -1,0 +1,156 @@
+"""One WebSocket to one instance of a service: whole binary messages, and an end that is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import WSMsgType
+
+from voicepipe.services.address import Address, Instance
+from voicepipe.services.errors import Full, Lost
+
+__all__ = ["Closed", "Door", "HandshakeRefused", "ServiceSocket"]
+
+FULL_STATUSES = (429, 503)
+"""What a proxy in front of many instances says when none is free."""
+_GOODBYE_S = 0.1
+"""For the other side's close frame. A turn that is cut waits for this, so it is short; a live server needs 1 ms."""
+_MAX_MESSAGE = 1 << 20
+"""Bytes of a message; 80 ms of sound are 9.6 kB."""
+
+_MOST_HELD = 16
+"""Messages that nobody has asked for."""
+
+
+class HandshakeRefused(ConnectionError):
+    """The instance answered with an HTTP status instead of a WebSocket."""
+
+    __match_args__ = ("status",)
+
+    def __init__(self, service: str, status: int) -> None:
+        super().__init__(f"the {service} refused the WebSocket with HTTP status {status}")
+        self.status = status
+
+
+class Closed(Exception):
+    """The other side said goodbye, in order (close code 1000)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What to ask for at an instance: path, query and headers of the WebSocket."""
+
+    service: str
+    address: Address
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+
+    async def open(self, instance: Instance) -> ServiceSocket:
+        """A WebSocket to this instance. Unbounded in time: who calls it has a deadline.
+
+        Raises Full (429, 503), HandshakeRefused for any other status, and OSError.
+        """
+        # A pool of its own for each socket: none is ever used twice, and its end is its socket's end.
+        http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        )
+        try:
+            return ServiceSocket(self.service, http, await self._handshake(http, instance))
+        except BaseException:
+            await http.close()
+            raise
+
+    async def _handshake(self, http: aiohttp.ClientSession, instance: Instance) -> aiohttp.ClientWebSocketResponse:
+        try:
+            return await http.ws_connect(
+                self.address.websocket(self.path, self.query, at=instance),
+                headers={"Host": self.address.authority, **self.headers},
+                server_hostname=self.address.host if self.address.secure else None,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_S),  # pyright: ignore[reportCallIssue] — attrs
+                max_msg_size=_MAX_MESSAGE,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status in FULL_STATUSES:
+                raise Full(self.service) from error
+            raise HandshakeRefused(self.service, error.status) from error
+        except aiohttp.ClientOSError:
+            raise
+        except aiohttp.ClientError as error:  # an answer that is no HTTP, or none at all
+            raise Lost(self.service, str(error) or type(error).__name__) from error
+
+
+class ServiceSocket:
+    """An open WebSocket. One task may send while another receives."""
+
+    def __init__(
+        self, service: str, http: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse[bool]
+    ) -> None:
+        self.service, self._http, self._socket = service, http, socket
+        self._held: deque[bytes] = deque()
+
+    async def send(self, message: bytes) -> None:
+        """Raises Lost."""
+        try:
+            await self._socket.send_bytes(message)
+        except (ConnectionError, aiohttp.ClientError) as error:
+            raise Lost(self.service, str(error) or type(error).__name__) from error
+
+    async def receive(self) -> bytes:
+        """The next message; text is given as its bytes. Raises Closed at an orderly end, else Lost."""
+        return self._held.popleft() if self._held else await self._receive()
+
+    async def watch(self) -> None:
+        """Return when the connection has ended; what it brings until then is kept for `receive`, in bounds.
+
+        For a connection in store: nobody else would notice that its server has gone.
+        """
+        with suppress(Closed, Lost):
+            while len(self._held) < _MOST_HELD:
+                self._held.append(await self._receive())
+
+    async def _receive(self) -> bytes:
+        message = await self._socket.receive()
+        match message.type:
+            case WSMsgType.BINARY:
+                return message.data
+            case WSMsgType.TEXT:
+                return message.data if isinstance(message.data, bytes) else message.data.encode()
+            case WSMsgType.ERROR:
+                raise Lost(self.service, str(message.data))
+            case _:
+                raise self._end()
+
+    @property
+    def usable(self) -> bool:
+        return not self._socket.closed
+
+    def abort(self) -> None:
+        """Cut the line at once: whoever receives gets `Lost`."""
+        sock: sockets.socket | None = self._socket.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(sockets.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """Say goodbye and end it, within a tenth of a second. Safe to call twice."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._socket.close()
+        finally:
+            self.abort()
+            await self._http.close()
+
+    def _end(self) -> Exception:
+        code = self._socket.close_code
+        if code == aiohttp.WSCloseCode.OK:
+            return Closed()
+        return Lost(self.service, f"close code {code}")

@@ -1,0 +1,78 @@
+"""How the services of a scenario behave, as the sentences about them leave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from voicepipe.testing.sentences import Sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Answer", "Cast", "Service"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the LLM says, the time to its first word and between words, and after how many words it breaks off."""
+
+    text: str
+    after_s: float = 0.1
+    word_s: float = 0.0
+    fails_after: int | None = None
+    stalls_after: int | None = None
+
+
+@dataclass
+class Cast:
+    """How the services behave. These are the defaults: quick, sound, and polite."""
+
+    answers: dict[str, Answer] = field(
+        default_factory=lambda: {"": Answer("Hi!"), "...": Answer("Are you still there?")}
+    )
+    anything: Answer | None = field(default_factory=lambda: Answer("I see."))
+    hang_up_s: float = 0.0
+    tts_delay_s: float = 0.06
+    tts_word_s: float = 0.3
+    tts_fails_after: int | None = None
+    tts_stalls_after: int | None = None
+    tts_fails_at: str | None = None
+    tts_stalls_at: str | None = None
+    user_word_s: float = 0.3
+    recogniser_delay_s: float = 0.5
+    flush_s: float = 0.0
+    deaf: bool = False
+    misheard: dict[str, str] = field(default_factory=dict[str, str])
+    finished: float | None = 0.9
+    finished_after: dict[str, float] = field(default_factory=dict[str, float])
+    verdict_s: float = 0.06
+    prompt: str | None = "Be brief."
+    pipeline: str | None = None
+    length_s: float | None = None
+    in_process: bool = False
+    order: int = 0
+    silence_s: float | None = None
+    unchecked: set[str] = field(default_factory=set[str])
+
+    @classmethod
+    def of(cls, services: Iterable[Service]) -> Cast:
+        """The defaults, changed by each sentence in turn."""
+        cast = cls()
+        for service in services:
+            service.arrange(cast)
+        return cast
+
+    def answer(self, asked: str) -> Answer | None:
+        return self.answers.get(asked, self.anything)
+
+    def change_answer(self, asked: str, *, fails_after: int | None = None, stalls_after: int | None = None) -> None:
+        answer = self.answer(asked) or Answer("")
+        self.answers[asked] = replace(answer, fails_after=fails_after, stalls_after=stalls_after)
+
+
+class Service(Sentence):
+    """A sentence about how somebody behaves throughout."""
+
+    def arrange(self, cast: Cast) -> None:
+        raise NotImplementedError

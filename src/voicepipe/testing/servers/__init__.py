@@ -1,0 +1,27 @@
+"""The services of a voice conversation for tests: real protocols on real sockets, in real or virtual time.
+
+They can be told, at run time, to fail in each of the ways in which services fail (`Fails`).
+"""
+
+from voicepipe.testing.servers.base import FakeServer, Visit
+from voicepipe.testing.servers.ears import ByTime, ByTone, ByVoice, Ear, Said
+from voicepipe.testing.servers.failing import Fails
+from voicepipe.testing.servers.llm_server import LlmServer
+from voicepipe.testing.servers.stt_server import SttServer
+from voicepipe.testing.servers.tones import Tones
+from voicepipe.testing.servers.tts_server import TtsServer
+
+__all__ = [
+    "ByTime",
+    "ByTone",
+    "ByVoice",
+    "Ear",
+    "Fails",
+    "FakeServer",
+    "LlmServer",
+    "Said",
+    "SttServer",
+    "Tones",
+    "TtsServer",
+    "Visit",
+]

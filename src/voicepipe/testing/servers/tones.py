@@ -1,0 +1,66 @@
+"""Words as sound: each word of a vocabulary is a tone, so that what a recogniser has heard can be checked to the word.
+
+A tone is what survives a codec, a resampler and a frame that is cut anywhere: nothing is recognised that was not there,
+and what is cut out of the sound is missing in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voicepipe.events import Audio, Samples
+
+__all__ = ["HOP_S", "RATE_HZ", "Tones"]
+
+RATE_HZ = 24_000
+HOP_S = 0.02
+"""How finely the sound is looked at: the tones are multiples of 1 / HOP_S, and so told apart for certain."""
+_LOWEST_HZ, _STEP_HZ, _MOST = 400, 100, 60
+_LEVEL = 0.3
+
+
+@dataclass(frozen=True)
+class Tones:
+    """A vocabulary of up to 60 words, and how long each is said, with how much silence behind it."""
+
+    words: Sequence[str]
+    word_s: float = 0.24
+    gap_s: float = 0.08
+
+    def __post_init__(self) -> None:
+        if len(self.words) > _MOST:
+            raise ValueError(f"{len(self.words)} words; {_MOST} tones can be told apart")
+
+    def say(self, text: str) -> Audio:
+        """The sound of some of the words, at 24 kHz. A word that is not in the vocabulary is a KeyError."""
+        places = {word: place for place, word in enumerate(self.words)}
+        return joined(piece for word in text.split() for piece in (self._tone(places[word]), silence(self.gap_s)))
+
+    def length_s(self, text: str) -> float:
+        return len(text.split()) * (self.word_s + self.gap_s)
+
+    def heard(self, hop: Samples) -> str | None:
+        """The word whose tone these 20 ms are; None for anything else."""
+        spectrum = np.abs(np.fft.rfft(hop))
+        peak = int(spectrum.argmax())
+        place, rest = divmod(peak / HOP_S - _LOWEST_HZ, _STEP_HZ)
+        loud = spectrum[peak] / len(hop) * 2 > _LEVEL / 4
+        return self.words[int(place)] if loud and not rest and 0 <= place < len(self.words) else None
+
+    def _tone(self, place: int) -> Audio:
+        at_s = np.arange(round(self.word_s * RATE_HZ)) / RATE_HZ
+        wave = _LEVEL * np.sin(2 * np.pi * (_LOWEST_HZ + place * _STEP_HZ) * at_s)
+        return Audio(wave.astype(np.float32), RATE_HZ)
+
+
+def silence(seconds: float) -> Audio:
+    """At 24 kHz."""
+    return Audio(np.zeros(round(seconds * RATE_HZ), np.float32), RATE_HZ)
+
+
+def joined(pieces: Iterable[Audio]) -> Audio:
+    """One after the other; nothing is an empty sound."""
+    return Audio(np.concatenate([np.zeros(0, np.float32), *(piece.samples for piece in pieces)]), RATE_HZ)

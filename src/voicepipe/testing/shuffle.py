@@ -1,0 +1,32 @@
+"""The order of what happens at one instant, drawn instead of given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+__all__ = ["Shuffle"]
+
+
+class Shuffle:
+    """Gives each timer its rank among those of the same instant. The same number gives the same ranks again.
+
+    Timers of one owner keep the order in which they were set: whoever sets them counts on it. Between owners (a
+    service, the microphone, a time-out) asyncio promises nothing, and a real clock would tell them apart by chance.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._random = Random(number)
+        self._ranks: dict[tuple[float, int], tuple[float, Any]] = {}
+
+    def rank(self, when_s: float, callback: Callable[..., object], args: tuple[Any, ...]) -> float:
+        """Lower goes first."""
+        owner = _owner(callback, args)
+        rank, _ = self._ranks.setdefault((when_s, id(owner)), (self._random.random(), owner))  # holds the owner's id
+        return rank
+
+
+def _owner(callback: Callable[..., object], args: tuple[Any, ...]) -> object:
+    """A method's object; of a plain function (that of `asyncio.sleep`) what it is about."""
+    return getattr(callback, "__self__", args[0] if args else callback)

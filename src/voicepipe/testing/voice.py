@@ -1,0 +1,92 @@
+"""A scripted voice: an LLM that holds a real request open, and a TTS that may fail or stall at a word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation
+from voicepipe.rx import from_async
+from voicepipe.stage import naming
+from voicepipe.testing.cast import Answer, Cast
+from voicepipe.testing.services import Calls, ScriptedTts
+from voicepipe.testing.sources import Scene
+from voicepipe.testing.timeline import Boom
+
+__all__ = ["Mind", "Voice", "last_said"]
+
+
+def last_said(conversation: Conversation) -> str:
+    """The user's last message; nothing where the bot opens."""
+    return next((message.text for message in reversed(conversation.messages) if message.role == "user"), "")
+
+
+class Mind(Calls):
+    """An LLM that answers by what the user said last, as a service does: in a task of its own, closed when nobody
+    listens any more. `Call.asked` is what the user said."""
+
+    def __init__(self, scene: Scene, cast: Cast) -> None:
+        super().__init__(scene)
+        self._cast = cast
+
+    def __call__(self, conversation: Conversation) -> Observable[str]:
+        said = last_said(conversation)
+        return self.logged(lambda _: self._answer(said), asked=lambda: said).pipe(naming("LLM"))
+
+    def _answer(self, said: str) -> Observable[str]:
+        return from_async(lambda: self._talk(said), f"LLM: {said!r}")
+
+    async def _talk(self, said: str) -> AsyncGenerator[str]:
+        answer = self._cast.answer(said)
+        if answer is None:
+            raise LookupError(f"no answer to {said!r} is scripted, only to {', '.join(map(repr, self._cast.answers))}")
+        finished = False
+        try:
+            await asyncio.sleep(answer.after_s)
+            async for delta in _deltas(answer):
+                yield delta
+            finished = True
+        finally:
+            if not finished and self._cast.hang_up_s:
+                await asyncio.sleep(self._cast.hang_up_s)
+
+
+async def _deltas(answer: Answer) -> AsyncGenerator[str]:
+    words = answer.text.split()
+    for number, word in enumerate(words):
+        await _break_off(answer, number)
+        if number and answer.word_s:
+            await asyncio.sleep(answer.word_s)
+        yield word if number + 1 == len(words) else f"{word} "
+    await _break_off(answer, len(words))
+
+
+async def _break_off(answer: Answer, number: int) -> None:
+    if number == answer.fails_after:
+        raise Boom("the scripted LLM was told to fail")
+    if number == answer.stalls_after:
+        await asyncio.get_running_loop().create_future()
+
+
+class Voice(ScriptedTts):
+    """A TTS that may fail or stall after so many words of a reply, or at a certain word."""
+
+    def __init__(self, scene: Scene, cast: Cast) -> None:
+        super().__init__(
+            scene,
+            delay_ms=cast.tts_delay_s * 1000,
+            ms_per_word=cast.tts_word_s * 1000,
+            rate_hz=24_000,
+            fail_at=cast.tts_fails_after,
+            stall_at=cast.tts_stalls_after,
+            error=None,
+        )
+        self._cast = cast
+
+    def fails(self, number: int, word: str) -> bool:
+        return super().fails(number, word) or word == self._cast.tts_fails_at
+
+    def stalls(self, number: int, word: str) -> bool:
+        return super().stalls(number, word) or word == self._cast.tts_stalls_at

@@ -1,0 +1,28 @@
+"""A conversation with figures that do not change: what the tests of the harness measure is the harness."""
+
+from reactivex import Observable, merge
+from reactivex.operators import share
+
+from voicepipe import Event, Session
+from voicepipe.operators import by_word, decode, detect_turns, encode, endpoint, in_real_time, listen, respond
+
+
+def pipeline(session: Session) -> Observable[Event]:
+    """No gap is filled, no answer has a deadline, and nobody hangs up."""
+    pauses = endpoint(
+        session.vad,
+        session.end_of_turn,
+        speech_above=0.5,
+        silence_below=0.5,
+        onset_ms=96,
+        pause_ms=200,
+        ask_again_ms=2000,
+        sure_above=0.6,
+        silence_ms=800,
+        context_s=8,
+    )
+    heard = session.received.pipe(decode(session.codec), listen(session.stt, pauses, flush_at=0.6), share())
+    turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
+    reply = lambda talk: session.llm(talk).pipe(by_word(), session.tts, in_real_time(lead_ms=320, frame_ms=80))
+    spoken = turns.pipe(respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25))
+    return merge(heard, turns, spoken).pipe(encode(session.codec))
