@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import sphn
 
-import voicepipe.engine.local
+import voicepipe.engine.build
 import voicepipe.server
 from voicepipe import models
 from voicepipe.cli import main, serve
@@ -32,13 +32,21 @@ class Engine:
     max_sessions = 3
 
     def __init__(self) -> None:
-        self.loaded_with: int | None = None
-        self.closed = False
+        self.settings: Any = None
+        self.sessions: int | None = None
+        self.built = self.disconnected = self.closed = False
 
-    def load(self, *, max_sessions: int | None, progress: Callable[[str], None]) -> Engine:
-        self.loaded_with = max_sessions
-        progress("smollm (0.4 s)")
+    def build(
+        self, settings: Any, *, max_sessions: int | None, progress: Callable[[str], None], **shared: Any
+    ) -> Engine:
+        self.shared = shared
+        self.built, self.settings, self.sessions = True, settings, max_sessions
+        progress("smollm2 (0.4 s)")
         return self
+
+    async def disconnect(self) -> None:
+        assert not self.closed
+        self.disconnected = True
 
     def close(self) -> None:
         self.closed = True
@@ -52,8 +60,10 @@ class Served:
         self.settings: Any = None
         self.fault: OSError | None = None
 
-    async def run(self, pipeline: Any, engine: Any, settings: Any, *, ready: Callable[[str], object]) -> None:
-        self.pipeline, self.settings = pipeline, settings
+    async def run(
+        self, pipeline: Any, engine: Any, settings: Any, *, ready: Callable[[str], object], **shared: Any
+    ) -> None:
+        self.pipeline, self.settings, self.shared = pipeline, settings, shared
         if self.fault is not None:
             raise self.fault
         ready(f"http://{settings.host}:{settings.port or 4321}")
@@ -63,7 +73,7 @@ class Served:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """In the place of the models, all of which are here."""
     engine = Engine()
-    monkeypatch.setattr(voicepipe.engine.local, "LocalEngine", engine)
+    monkeypatch.setattr(voicepipe.engine.build, "build_engine", engine.build)
     monkeypatch.setattr(models, "missing", list)
     monkeypatch.setattr(serve, "find_spec", lambda name: name)
     monkeypatch.setattr("voicepipe.logs.configure_logs", lambda *args, **options: None)
@@ -94,9 +104,12 @@ def test_it_prints_where_it_listens_and_how_to_talk_to_it(
     assert lines[0] == "Listening on http://127.0.0.1:4321"
     assert lines[1] == "Talk to it:  voicepipe talk speech.wav --url http://127.0.0.1:4321"
     assert lines[2].startswith("2 conversations at once")
-    assert said.err == "loaded smollm (0.4 s)\n"
+    assert said.err == "loaded smollm2 (0.4 s)\n"
     assert (served.pipeline.__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)
-    assert engine.loaded_with == 2
+    assert engine.sessions == 2
+    assert engine.disconnected
+    assert engine.shared["voices"] is served.shared["voices"]
+    assert engine.shared["observe"] == served.shared["metrics"].observer
     assert engine.closed
 
 
@@ -116,7 +129,7 @@ def test_a_taken_port_is_told_before_the_models_are_loaded(
     """With a port that may be free."""
     assert main(["serve", "--port", str(taken)]) == 2
     assert f"port {taken} is in use" in capsys.readouterr().err
-    assert engine.loaded_with is None
+    assert not engine.built
     assert not engine.closed
 
 
@@ -145,18 +158,19 @@ def test_a_faulty_pipeline_is_told_before_anything_else(
     path.write_text("x = 1\n1 / 0\n")
     assert main(["serve", str(path)]) == 2
     assert capsys.readouterr().err == f"voicepipe serve: {path}:2: ZeroDivisionError: division by zero\n"
-    assert engine.loaded_with is None
+    assert not engine.built
 
 
 def test_a_missing_extra_says_what_to_install(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """One sentence."""
-    monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    """Or which services would do instead: those of the models that cannot run."""
+    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "xllamacpp" else name)
     assert main(["serve", "--port", "0"]) == 2
-    assert (
-        capsys.readouterr().err == 'voicepipe serve: the models need more packages: pip install "voicepipe[embedded]"\n'
-    )
+    err = capsys.readouterr().err
+    assert 'the models need more packages: pip install "voicepipe[embedded]"' in err
+    assert err.endswith("or name services instead: --llm URL\n")
+    assert not engine.built
 
 
 @pytest.mark.parametrize(
@@ -167,12 +181,43 @@ def test_models_that_cannot_be_loaded_are_told(
 ):
     """What the engine says, in a sentence."""
 
-    def load(**_: Any) -> None:
+    def load(*_: Any, **__: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(engine, "load", load)
+    monkeypatch.setattr(voicepipe.engine.build, "build_engine", load)
     assert main(["serve", "--port", "0"]) == 2
     assert f"the models cannot be loaded: {fault}" in capsys.readouterr().err
+
+
+def test_services_need_neither_packages_nor_models(
+    engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Nothing is looked for, and nothing fetched."""
+    monkeypatch.setattr(serve, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
+    monkeypatch.setattr(models, "missing", lambda: pytest.fail("models were looked for"))
+    urls = ["--stt", "ws://there:1", "--tts", "http://there:2", "--llm", "http://there:3", "--llm-model", "tiny"]
+    assert main(["serve", "--port", "0", *urls]) == 0
+    assert engine.settings.llm_model == "tiny"
+    assert (engine.settings.stt_url, engine.settings.tts_url) == ("ws://there:1", "http://there:2")
+
+
+def test_settings_come_from_the_environment_and_a_file(
+    engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """And the command line is nearer than both."""
+    config = tmp_path / "mine.toml"
+    config.write_text('host = "127.0.0.2"\nidle_timeout_s = 7\n')
+    monkeypatch.setenv("KYUTAI_LLM_URL", "http://there")
+    monkeypatch.setenv("VOICEPIPE_PORT", "1")
+    assert main(["serve", "--config", str(config), "--port", "0"]) == 0
+    assert (served.settings.host, served.settings.port, served.settings.idle_timeout_s) == ("127.0.0.2", 0, 7)
+    assert engine.settings.llm_url == "http://there"
+
+
+def test_a_wrong_setting_is_told_before_anything_else(engine: Engine, capsys: pytest.CaptureFixture[str]):
+    """By the name under which it was written."""
+    assert main(["serve", "--llm", "there"]) == 2
+    assert capsys.readouterr().err.startswith("voicepipe serve: --llm = there: 'there' is no address of a service")
 
 
 def model(name: str, *, fetched: bool) -> Any:
@@ -182,19 +227,20 @@ def model(name: str, *, fetched: bool) -> Any:
 def test_missing_models_are_fetched_first(
     engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """Those that can be; what one download has brought along is not asked for again."""
+    """Those that can be and are needed; what one download has brought along is not asked for again."""
     here: set[str] = set()
 
     def fetch(name: str, *_: object) -> None:
         here.update({name, "smart-turn"})
 
     absent = [model("silero", fetched=True), model("smart-turn", fetched=True), model("hibari", fetched=False)]
+    absent.append(model("elsewhere", fetched=True))
     monkeypatch.setattr(models, "missing", lambda: absent)
     monkeypatch.setattr(models, "find", lambda name: name if name in here else None)
     monkeypatch.setattr(models, "fetch", fetch)
     assert main(["serve", "--port", "0"]) == 0
     err = capsys.readouterr().err
-    assert err.splitlines() == ["fetching silero, a test (12 MB)", "loaded smollm (0.4 s)"]
+    assert err.splitlines() == ["fetching silero, a test (12 MB)", "loaded smollm2 (0.4 s)"]
     assert here == {"silero", "smart-turn"}
 
 
@@ -217,7 +263,7 @@ def test_a_model_that_cannot_be_fetched_is_told_and_left_to_the_engine(
 @pytest.mark.e2e
 def test_a_server_process_answers_a_recording(tmp_path: Path):
     """Serve the echo on any free port, talk to it with a tone, get the tone back, stop the server."""
-    if models.missing() or not all(find_spec(package) for package in serve.EMBEDDED):
+    if models.missing() or not all(map(find_spec, ("onnxruntime", "xllamacpp"))):
         pytest.skip("the embedded models are not all here")
     sphn.write_wav(str(tmp_path / "tone.wav"), (0.3 * np.sin(np.arange(24_000) * 0.1)).astype(np.float32), 24_000)
     python = [sys.executable, "-c", "import sys; from voicepipe.cli import main; sys.exit(main())"]

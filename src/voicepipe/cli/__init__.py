@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from voicepipe.cli import models, serve, talk
+from voicepipe.cli import check, draw, fake_services, models, serve, talk
 from voicepipe.cli.errors import CommandError
 
 __all__ = ["CommandError", "main"]
@@ -23,6 +23,8 @@ examples:
   voicepipe serve                       the default pipeline at http://127.0.0.1:8000
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
   voicepipe talk question.wav           play a recording to it, see the answer and how fast it came
+  voicepipe check                       whether every model and service is there
+  voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe models                      which models are here, and which are still to be fetched
 
 `voicepipe COMMAND --help` shows a command's options, with examples.
@@ -66,8 +68,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for command in (serve, talk, models):
+    for command in (serve, talk, check, draw, models, fake_services):
         command.add_parser(commands)
-    for name, command in (("serve", serve), ("talk", talk), ("models", models)):
+    named = (
+        ("serve", serve),
+        ("talk", talk),
+        ("check", check),
+        ("draw", draw),
+        ("models", models),
+        ("fake-services", fake_services),
+    )
+    for name, command in named:
         commands.choices[name].set_defaults(run=command.run)
     return parser

@@ -1,21 +1,25 @@
-"""`voicepipe serve`: a pipeline on this machine's models, for clients to talk to."""
+"""`voicepipe serve`: a pipeline on embedded models or on services, for clients to talk to."""
 
 from __future__ import annotations
 
 import argparse
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
+from voicepipe.cli.options import add_service_options, settings_of
 
 if TYPE_CHECKING:
     from voicepipe.engine import Engine
-    from voicepipe.server import ServerSettings
+    from voicepipe.engine.checks import Kind
+    from voicepipe.metrics import Metrics
     from voicepipe.session import Pipeline
+    from voicepipe.settings import Settings
+    from voicepipe.voices import VoiceStore
 
 __all__ = ["add_parser", "run"]
 
@@ -32,13 +36,15 @@ examples:
   voicepipe serve my_bot.pipelines:support     the function `support` of a module that can be imported
   voicepipe serve --host 0.0.0.0 --port 80     for the whole network
   voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; logs for machines
+  voicepipe serve --llm http://localhost:8091  hear and speak with the embedded models, think elsewhere
+  voicepipe serve --stt ws://localhost:8090 --tts ws://localhost:8089 --llm http://localhost:8091
+                                               nothing embedded: Kyutai's servers, and any OpenAI-compatible one
 
-The models run in this process: pip install "voicepipe[embedded]". Then, in a second terminal:
+What has no URL runs in this process: pip install "voicepipe[embedded]". Every option is also a variable
+(VOICEPIPE_LLM_URL, or KYUTAI_LLM_URL as Unmute has it) and a line of voicepipe.toml (llm_url = "…"). `voicepipe check`
+says whether everything is there. Then, in a second terminal:
   voicepipe talk question.wav
 """
-
-EMBEDDED = ("onnxruntime", "xllamacpp")
-"""What the models run on: without these the extra is not installed."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -53,48 +59,70 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "pipeline", nargs="?", metavar="PIPELINE", help="a file, or a module, and :function (default: the default one)"
     )
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8000, help="0 for any free one (default: %(default)s)")
+    parser.add_argument("--host", help="the address to listen at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="0 for any free one (default: 8000)")
     parser.add_argument(
         "--max-sessions",
         type=_count,
         metavar="N",
         help="conversations at once; others are told that the server is full (default: what this machine carries)",
     )
-    parser.add_argument("--log-json", action="store_true", help="log lines as JSON objects")
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: %(default)s"
-    )
+    add_service_options(parser)
+    parser.add_argument("--log-json", action="store_const", const=True, help="log lines as JSON objects")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="default: info")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when the server was told to stop; CommandError when it cannot start."""
+    settings = settings_of(args, "host", "port", "max_sessions", "log_json", "log_level")
     from voicepipe.logs import configure_logs
 
-    configure_logs(args.log_level, as_json=args.log_json)
+    configure_logs(settings.log_level, as_json=settings.log_json)
     pipeline = _pipeline(args.pipeline)
-    _check_address(args.host, args.port)
-    engine = _engine(args.max_sessions)
+    _check_address(settings.host, settings.port)
+    from voicepipe.metrics import Metrics
+
+    metrics, voices = Metrics(), _voices(settings)
+    engine = _engine(settings, metrics, voices)
     try:
-        return _serve(args, pipeline, engine)
+        return _serve(settings, pipeline, engine, metrics, voices)
     finally:
         engine.close()
 
 
-def _serve(args: argparse.Namespace, pipeline: Pipeline, engine: Engine) -> int:
+def _serve(settings: Settings, pipeline: Pipeline, engine: Engine, metrics: Metrics, voices: VoiceStore) -> int:
     import asyncio
 
-    from voicepipe.server import ServerSettings, run_server
+    from voicepipe.server import run_server
+    from voicepipe.yaml_file import YamlError
 
-    settings = ServerSettings(host=args.host, port=args.port, max_sessions=args.max_sessions)
+    async def serve() -> None:
+        tell: Callable[[str], None] = lambda url: _tell(url, engine, settings)
+        try:
+            await run_server(pipeline, engine, settings, metrics=metrics, voices=voices, ready=tell)
+        finally:
+            await engine.disconnect()
+            await voices.close()
+
     try:
-        asyncio.run(run_server(pipeline, engine, settings, ready=lambda url: _tell(url, engine, settings)))
+        asyncio.run(serve())
     except OSError as error:
-        raise _no_address(args.host, args.port, error) from error
+        raise _no_address(settings.host, settings.port, error) from error
+    except YamlError as error:
+        raise CommandError(str(error)) from error
     return 0
 
 
-def _tell(url: str, engine: Engine, settings: ServerSettings) -> None:
+def _voices(settings: Settings) -> VoiceStore:
+    from voicepipe.server.app import voice_store
+
+    try:
+        return voice_store(settings)
+    except ImportError as error:
+        raise CommandError(f'redis_url needs one more package: pip install "voicepipe[redis]" ({error})') from error
+
+
+def _tell(url: str, engine: Engine, settings: Settings) -> None:
     """Programs that start a server wait for the first line."""
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     where = "" if reachable.endswith("127.0.0.1:8000") else f" --url {reachable}"
@@ -145,28 +173,47 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 # ---- the models ------------------------------------------------------------------------------------------------------
 
 
-def _engine(max_sessions: int | None) -> Engine:
-    """The models of this process, those that are absent fetched first."""
-    if not all(find_spec(package) for package in EMBEDDED):
-        raise CommandError('the models need more packages: pip install "voicepipe[embedded]"')
-    _fetch_missing()
-    from voicepipe.engine.local import LocalEngine
+def _engine(settings: Settings, metrics: Metrics, voices: VoiceStore) -> Engine:
+    """What the settings name; of the embedded models those that are needed, and absent ones of these fetched first."""
+    from voicepipe.engine.build import build_engine, embedded_kinds
     from voicepipe.models import ModelError
 
+    if kinds := embedded_kinds(settings):
+        _check_packages(kinds)
+        _fetch_missing(kinds)
     try:
-        with _loading() as progress:
-            return LocalEngine.load(max_sessions=max_sessions, progress=progress)
+        with _loading(bool(kinds)) as progress:
+            return build_engine(
+                settings,
+                max_sessions=settings.max_sessions,
+                progress=progress,
+                observe=metrics.observer,
+                voices=voices,
+            )
     except (ModelError, ImportError) as error:
         raise CommandError(f"the models cannot be loaded: {error}") from error
 
 
-def _fetch_missing() -> None:
+def _check_packages(kinds: Sequence[Kind]) -> None:
+    from voicepipe.engine.local import PACKAGES
+
+    absent = [kind for kind in kinds if not all(find_spec(package) for package in PACKAGES[kind])]
+    if absent:
+        instead = " ".join(f"--{kind} URL" for kind in absent)
+        raise CommandError(
+            f'the models need more packages: pip install "voicepipe[embedded]"; or name services instead: {instead}'
+        )
+
+
+def _fetch_missing(kinds: Sequence[Kind]) -> None:
     """What cannot be fetched is told; whether the server can do without it is known to the engine."""
     from voicepipe import models
+    from voicepipe.engine.local import MODELS
 
+    needed = {name for kind in kinds for name in MODELS[kind]}
     for model in models.missing():
-        if not model.fetched or models.find(model.name):  # one download may bring more than one
-            continue
+        if model.name not in needed or not model.fetched or models.find(model.name):
+            continue  # one download may bring more than one
         print(f"fetching {model.name}, {model.purpose} ({model.size_mb:.0f} MB)", file=sys.stderr, flush=True)
         try:
             if sys.stderr.isatty():
@@ -179,9 +226,9 @@ def _fetch_missing() -> None:
 
 
 @contextmanager
-def _loading() -> Generator[Callable[[str], None]]:
+def _loading(anything: bool) -> Generator[Callable[[str], None]]:
     """Takes what has been loaded, from any thread: a line for each, and in a terminal a bar below them."""
-    if not sys.stderr.isatty():
+    if not anything or not sys.stderr.isatty():
         yield lambda what: print(f"loaded {what}", file=sys.stderr, flush=True)
         return
     from rich.console import Console

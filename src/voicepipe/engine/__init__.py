@@ -1,4 +1,7 @@
-"""Where a stage runs: in this process (`voicepipe.engine.local`), or elsewhere."""
+"""Where a stage runs: on an embedded model in this process, or on a service of the network.
+
+`voicepipe.engine.build` puts an engine together by its settings; the two can be mixed freely.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,18 @@ class Engine(Protocol):
         ...
 
     def stages(self) -> Stages:
-        """A new session's own stages."""
+        """A new session's own stages. Called on the event loop."""
         ...
 
-    def health(self) -> dict[str, bool]:
-        """Whether each kind of stage can work now: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
+    async def health(self) -> dict[str, bool]:
+        """Whether each kind of stage can work now: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`.
+
+        Services are asked side by side, each for a bounded time.
+        """
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connections to services, on the loop that used them. Its owner's last call on that loop."""
         ...
 
     def close(self) -> None:

@@ -1,12 +1,13 @@
-"""The embedded models in this process: loaded once, shared by all sessions."""
+"""The embedded models in this process: loaded once, shared by all sessions, and only those that are needed."""
 
 from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
@@ -18,10 +19,13 @@ from reactivex import operators as rx_ops
 from voicepipe import models
 from voicepipe.audio import resampled
 from voicepipe.boundary import ask_worker
-from voicepipe.events import Audio, Event, ReplyText, Samples, Voice
+from voicepipe.engine.checks import Kind, Probe
+from voicepipe.engine.parts import Ear, Opened
+from voicepipe.events import Audio, Event, ReplyText, Samples
 from voicepipe.llm.in_process import in_process
+from voicepipe.llm.read_ahead import ReadAhead
 from voicepipe.llm.smollm import SmolLM
-from voicepipe.operators import EndOfTurn, at_most_sentences, by_word
+from voicepipe.operators import at_most_sentences, by_word
 from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -35,133 +39,127 @@ from voicepipe.vad.silero import Silero
 from voicepipe.vad.smart_turn import SmartTurn
 from voicepipe.workers import Workers
 
-__all__ = ["LocalEngine", "LocalStages"]
+__all__ = [
+    "MODELS",
+    "PACKAGES",
+    "SESSIONS_PER_CORE",
+    "LocalEar",
+    "LocalLlm",
+    "LocalParts",
+    "LocalVoice",
+    "load_local",
+    "local_probe",
+]
 
 log = structlog.get_logger()
 
 SESSIONS_PER_CORE = 1
 """Conversations that one core carries, by `benchmarks/capacity.py`: with more, replies come late."""
 
+MODELS: dict[Kind, tuple[str, ...]] = {
+    "stt": ("silero", "smart-turn", "moonshine"),
+    "llm": ("smollm2",),
+    "tts": ("hibari",),
+}
+"""By their names in the registry. Without Smart Turn turns end by silence alone."""
+
+PACKAGES: dict[Kind, tuple[str, ...]] = {"stt": ("onnxruntime",), "llm": ("xllamacpp",), "tts": ("onnxruntime",)}
+"""What they run on: without these the extra `embedded` is not installed."""
+
+_OPTIONAL = ("smart-turn",)
+_NAMES = {"stt": "Moonshine, Silero, Smart Turn", "llm": "SmolLM2", "tts": "hibari"}
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
-class LocalStages:
-    """One session's stages on this process's models."""
+class LocalEar:
+    """Silero notices speech, Smart Turn whether it is complete, Moonshine writes it down."""
 
-    vad: Stage[Audio, Voice]
-    end_of_turn: EndOfTurn
-    stt: Stage[Event, Event]
-    llm: Llm
-    tts: Stage[ReplyText, Event]
-    release: Callable[[], None]
-
-    def close(self) -> None:
-        """Give the LLM's slot back."""
-        self.release()
-
-
-@dataclass(slots=True)
-class LocalEngine:
-    """Silero, Smart Turn, Moonshine, SmolLM2 and hibari, a pool of threads for the ear and the voice, one for the LLM.
-
-    What each boundary holds is written in `stages`. Without Smart Turn's file turns end by silence alone.
-    """
-
-    max_sessions: int
     silero: Silero
     smart_turn: SmartTurn | None
     moonshine: Moonshine
-    smollm: SmolLM
-    hibari: Hibari
-    _pool: Workers
-    _writers: Workers
-    _free_slots: list[int]
-    """Of the LLM; each session keeps its prompt warm in one of its own."""
+    pool: Workers
 
-    @classmethod
-    def load(cls, *, max_sessions: int | None = None, progress: Callable[[str], None] = lambda _: None) -> LocalEngine:
-        """Load all models, side by side; `progress` is told, from any thread, what has been loaded.
-
-        Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
-        """
-        cores = os.cpu_count() or 1
-        sessions = max_sessions or max(1, cores * SESSIONS_PER_CORE)
-        makers: dict[str, Callable[[], Any]] = {
-            # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
-            # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
-            "smollm": lambda: SmolLM(slots=sessions, threads=max(1, cores // 2)),
-            "hibari": Hibari,
-            "moonshine": Moonshine,
-            "smart-turn": _smart_turn,
-            "silero": Silero,
-        }
-        made = _load_together(makers, progress)
-        return cls(
-            sessions,
-            made["silero"],
-            made["smart-turn"],
-            made["moonshine"],
-            made["smollm"],
-            made["hibari"],
-            Workers(max(2, cores), "models"),
-            Workers(sessions, "llm"),
-            list(range(sessions)),
+    def open(self) -> Opened[Ear]:
+        """The capacities are what a listener would still wait for, not what memory holds."""
+        stt = by_utterance(
+            self._transcribe,
+            self.pool,
+            margin_ms=200,
+            partial_every_ms=320,
+            unsure_words=2,
+            shortest_ms=120,
+            join_up_to_s=4,
+            longest_s=12,
+            capacity=4,
         )
+        vad = by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ)
+        return Opened(Ear(named("VAD", vad), self._end_of_turn, named("STT", stt)))
 
-    def stages(self) -> LocalStages:
-        """A new session's stages. The capacities are what a listener would still wait for, not what memory holds."""
-        slot = heapq.heappop(self._free_slots)
-        return LocalStages(
-            vad=named("VAD", by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ)),
-            end_of_turn=self._end_of_turn,
-            stt=named(
-                "STT",
-                by_utterance(
-                    self._transcribe,
-                    self._pool,
-                    margin_ms=200,
-                    partial_every_ms=320,
-                    unsure_words=2,
-                    shortest_ms=120,
-                    join_up_to_s=4,
-                    longest_s=12,
-                    capacity=4,
-                ),
-            ),
-            llm=self._llm(slot),
-            tts=named(
-                "TTS",
-                clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),
-            ),
-            release=lambda: heapq.heappush(self._free_slots, slot),
-        )
-
-    def health(self) -> dict[str, bool]:
-        """All that is loaded is up; there is no voice cloning among the embedded models."""
-        return {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}
-
-    def close(self) -> None:
-        """Stop the threads, after what they are doing."""
-        self._pool.close(timeout_s=2)
-        self._writers.close(timeout_s=2)
-
-    def _llm(self, slot: int) -> Llm:
-        """A model of 135 million parameters answers best where it answers briefly."""
-        answer = in_process(self.smollm, self._writers, max_tokens=120, slot=slot)
-        return lambda conversation: answer(conversation).pipe(
-            by_word(), at_most_sentences(2), rx_ops.map(lambda text: text.delta)
-        )
+    def probe(self) -> Probe:
+        return _loaded("stt")
 
     def _end_of_turn(self, sound: Audio) -> Observable[float]:
         model = self.smart_turn
         if model is None:
             return reactivex.empty()
-        return ask_worker(lambda _: model.probability(_at_16k(sound)), self._pool)
+        return ask_worker(lambda _: model.probability(_at_16k(sound)), self.pool)
 
     def _transcribe(
         self, samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]
     ) -> tuple[str, Sequence[int]]:
         tokens = self.moonshine.tokens(samples, draft=draft, cancelled=cancelled)
         return self.moonshine.text(tokens), tokens
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLlm:
+    """SmolLM2; each session has a slot of its own, which it gives back. There it reads what the user says while they
+    say it; what a slot has read it need not read again.
+    """
+
+    smollm: SmolLM
+    writers: Workers
+    free_slots: list[int]
+
+    def open(self) -> Opened[Llm]:
+        slot = heapq.heappop(self.free_slots)
+        ahead = ReadAhead(
+            lambda messages, cancelled: self.smollm.warm(messages, slot, cancelled=cancelled), self.writers
+        )
+
+        def close() -> None:
+            ahead.close()
+            heapq.heappush(self.free_slots, slot)
+
+        return Opened(ahead.before(self._answers(slot)), close, ahead.stage())
+
+    def probe(self) -> Probe:
+        return _loaded("llm")
+
+    def _answers(self, slot: int) -> Llm:
+        """A model of 135 million parameters answers best where it answers briefly."""
+        answer = in_process(self.smollm, self.writers, max_tokens=120, slot=slot)
+        return lambda conversation: answer(conversation).pipe(
+            by_word(), at_most_sentences(2), rx_ops.map(lambda text: text.delta)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalVoice:
+    """hibari, clause by clause."""
+
+    hibari: Hibari
+    pool: Workers
+
+    def open(self) -> Opened[Stage[ReplyText, Event]]:
+        tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
+        return Opened(named("TTS", tts))
+
+    def probe(self) -> Probe:
+        return _loaded("tts")
 
     def _synthesise(self, text: str) -> tuple[Audio, list[Timing]]:
         samples = self.hibari.synthesise(text)
@@ -170,6 +168,55 @@ class LocalEngine:
 
 def _at_16k(sound: Audio) -> Samples:
     return resampled(sound, smart_turn.RATE_HZ).samples
+
+
+# ---- loading ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class LocalParts:
+    """Those that were wanted, and the threads in which they work."""
+
+    ear: LocalEar | None = None
+    llm: LocalLlm | None = None
+    voice: LocalVoice | None = None
+    threads: list[Workers] = field(default_factory=list[Workers])
+
+    def close(self) -> None:
+        """Stop the threads, after what they are doing."""
+        for workers in self.threads:
+            workers.close(timeout_s=2)
+
+
+def load_local(wanted: Collection[Kind], *, sessions: int, progress: Callable[[str], None]) -> LocalParts:
+    """Load the models of the kinds `wanted`, side by side; `progress` is told, from any thread, what has been loaded.
+
+    Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
+    """
+    cores = os.cpu_count() or 1
+    makers: dict[str, Callable[[], Any]] = {
+        # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
+        # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
+        "smollm2": lambda: SmolLM(slots=sessions, threads=max(1, cores // 2)),
+        "hibari": Hibari,
+        "moonshine": Moonshine,
+        "smart-turn": _smart_turn,
+        "silero": Silero,
+    }
+    names = {name for kind in wanted for name in MODELS[kind]}
+    made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
+    parts = LocalParts()
+    if "stt" in wanted or "tts" in wanted:
+        pool = Workers(max(2, cores), "models")
+        parts.threads.append(pool)
+        if "stt" in wanted:
+            parts.ear = LocalEar(made["silero"], made["smart-turn"], made["moonshine"], pool)
+        if "tts" in wanted:
+            parts.voice = LocalVoice(made["hibari"], pool)
+    if "llm" in wanted:
+        parts.llm = LocalLlm(made["smollm2"], Workers(sessions, "llm"), list(range(sessions)))
+        parts.threads.append(parts.llm.writers)
+    return parts
 
 
 def _smart_turn() -> SmartTurn | None:
@@ -189,6 +236,30 @@ def _load_together(makers: dict[str, Callable[[], Any]], progress: Callable[[str
         progress(f"{name} ({perf_counter() - began:.1f} s)")
         return made
 
-    with ThreadPoolExecutor(len(makers)) as pool:
+    with ThreadPoolExecutor(max(1, len(makers))) as pool:
         running = {name: pool.submit(make, name) for name in makers}
         return {name: future.result() for name, future in running.items()}
+
+
+# ---- probes ----------------------------------------------------------------------------------------------------------
+
+
+def local_probe(kind: Kind) -> Probe:
+    """Whether the models of this kind could be loaded: nothing is."""
+
+    async def ask() -> str:
+        if absent := [package for package in PACKAGES[kind] if find_spec(package) is None]:
+            raise models.ModelMissing(f"not installed: {', '.join(absent)}")
+        for name in MODELS[kind]:
+            if name not in _OPTIONAL:
+                models.require(name)
+        return "its models are here"
+
+    return Probe(kind, _NAMES[kind], "embedded", 'pip install "voicepipe[embedded]" and voicepipe models fetch', ask)
+
+
+def _loaded(kind: Kind) -> Probe:
+    async def ask() -> str:
+        return "loaded"
+
+    return Probe(kind, _NAMES[kind], "embedded", "", ask)

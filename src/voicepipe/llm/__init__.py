@@ -1,0 +1,40 @@
+"""Language models, and the functions that ask them."""
+
+from typing import TYPE_CHECKING
+
+from voicepipe.lazy import lazy
+from voicepipe.llm.in_process import in_process
+
+if TYPE_CHECKING:
+    from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
+    from voicepipe.llm.history import History, recent, summarised, whole
+    from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
+    from voicepipe.llm.smollm import SmolLM
+
+__all__ = [
+    "Deadlines",
+    "History",
+    "LlmError",
+    "LlmGarbled",
+    "LlmRefused",
+    "LlmTimeout",
+    "LlmUnavailable",
+    "OpenAi",
+    "OpenAiLlm",
+    "Retries",
+    "SmolLM",
+    "in_process",
+    "recent",
+    "summarised",
+    "whole",
+]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        **dict.fromkeys(("LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable"), "errors"),
+        **dict.fromkeys(("History", "recent", "summarised", "whole"), "history"),
+        **dict.fromkeys(("Deadlines", "OpenAi", "OpenAiLlm", "Retries"), "openai"),
+        "SmolLM": "smollm",
+    },
+)

@@ -1,0 +1,70 @@
+"""Is everything there? Each service is asked, all side by side, each for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["Check", "Checks", "Kind", "Probe"]
+
+Kind: TypeAlias = Literal["stt", "llm", "tts", "voice_cloning"]
+"""What a service, or an embedded model, is for."""
+
+_KINDS: tuple[Kind, ...] = ("stt", "tts", "llm", "voice_cloning")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How one of them is asked. `ask` gives what it says of itself, or raises what is wrong with it."""
+
+    kind: Kind
+    what: str
+    where: str
+    advice: str
+    """What to do when it is down."""
+    ask: Callable[[], Awaitable[str]]
+
+    @property
+    def needed(self) -> bool:
+        """Without it there is no conversation."""
+        return self.kind != "voice_cloning"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one of them is: `said` is what it says of itself, or what is wrong with it, after `took_s`."""
+
+    probe: Probe
+    up: bool
+    said: str
+    took_s: float
+
+
+class Checks:
+    """Asks all `probes`, side by side. Each has `within_s`. Who asks often had better keep the answer for a moment."""
+
+    def __init__(self, probes: Sequence[Probe], *, within_s: float) -> None:
+        self._probes, self._within_s = probes, within_s
+
+    async def all(self) -> list[Check]:
+        """How each is. Never raises: what goes wrong is in the answer."""
+        return list(await asyncio.gather(*map(self._check, self._probes)))
+
+    async def health(self) -> dict[str, bool]:
+        """`stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
+        up = {check.probe.kind: check.up for check in await self.all()}
+        return {f"{kind}_up": up.get(kind, False) for kind in _KINDS}
+
+    async def _check(self, probe: Probe) -> Check:
+        clock = asyncio.get_running_loop().time
+        began_s, up = clock(), True
+        try:
+            async with asyncio.timeout(self._within_s):
+                said = await probe.ask()
+        except TimeoutError as error:
+            up, said = False, str(error) or f"no answer within {self._within_s:g} s"
+        except Exception as error:
+            up, said = False, str(error) or type(error).__name__
+        return Check(probe, up, said, clock() - began_s)

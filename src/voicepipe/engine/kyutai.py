@@ -1,0 +1,170 @@
+"""Kyutai's moshi-server, for hearing and for speaking, as parts of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import aiohttp
+import reactivex
+
+from voicepipe.engine.checks import Probe
+from voicepipe.engine.network import kyutai_probe
+from voicepipe.engine.parts import Ear, Opened
+from voicepipe.engine.settings import EngineSettings
+from voicepipe.events import Event, ReplyText, Warned
+from voicepipe.services import (
+    Address,
+    Emit,
+    Finder,
+    Pauses,
+    Resolver,
+    ServiceObserver,
+    ServiceSocket,
+    resolve_with_dns,
+)
+from voicepipe.stage import Stage, named
+from voicepipe.stt.kyutai import Hearing, Reconnecting
+from voicepipe.stt.kyutai import kyutai as kyutai_stt
+from voicepipe.tts.kyutai import Options, Searching, Speaker, Speaking, VoiceChoice
+from voicepipe.tts.kyutai import kyutai as kyutai_tts
+from voicepipe.voices import CUSTOM, VoiceStore, VoiceStoreDown
+
+__all__ = ["KyutaiEar", "KyutaiVoice"]
+
+Session = Callable[[], aiohttp.ClientSession]
+
+_FACTOR, _LONGEST_PAUSE_S = 1.5, 1.0
+"""Of the pauses between two searches, as Unmute has them."""
+
+
+class KyutaiEar:
+    """Speech to text, which notices pauses itself: no VAD and no end-of-turn model beside it."""
+
+    def __init__(self, url: str, settings: EngineSettings, http: Session, observer: ServiceObserver) -> None:
+        self._url, self._settings, self._http = url, settings, http
+        self._finder = _finder("speech recognition (STT)", url, settings, observer)
+        self._hearing = Hearing(
+            delay_s=settings.stt_delay_s,
+            notices_pauses=True,
+            speech_below=settings.stt_speech_below,
+            silence_above=settings.stt_silence_above,
+            buffer_s=settings.stt_buffer_s,
+            in_flight_s=settings.stt_in_flight_s,
+            silent_s=settings.stt_silent_s,
+            renew_after_s=settings.stt_renew_after_s,
+        )
+        self._reconnecting = Reconnecting(
+            pauses=_pauses(settings),
+            give_up_after_s=settings.stt_give_up_after_s,
+            settled_after_s=settings.stt_settled_after_s,
+        )
+
+    def open(self) -> Opened[Ear]:
+        key = self._settings.kyutai_api_key.get_secret_value()
+        stt = kyutai_stt(self._finder, api_key=key, hearing=self._hearing, reconnecting=self._reconnecting)
+        return Opened(Ear(None, lambda _: reactivex.empty(), named("STT", stt)))
+
+    def probe(self) -> Probe:
+        return kyutai_probe("stt", self._url, self._http, "Moonshine")
+
+
+class KyutaiVoice:
+    """Text to speech. A reply's connection is opened when the user begins to speak. Cloned voices are in `voices`."""
+
+    def __init__(
+        self,
+        url: str,
+        settings: EngineSettings,
+        http: Session,
+        observer: ServiceObserver,
+        voices: VoiceStore | None,
+    ) -> None:
+        self._url, self._settings, self._http, self._voices = url, settings, http, voices
+        self._finder = _finder("speech synthesis (TTS)", url, settings, observer)
+        self._speaking = Speaking(
+            capacity=settings.tts_capacity, silent_s=settings.tts_silent_s, retries=settings.tts_retries
+        )
+
+    def open(self) -> Opened[Stage[ReplyText, Event]]:
+        choice = _Choice(self._settings.tts_voice, self._voices)
+        speaker = self._speaker(choice)
+        stage = named("TTS", kyutai_tts(speaker, speaking=self._speaking))
+        return Opened(stage, ahead=speaker.prepare(), speak_with=choice.choose)
+
+    def probe(self) -> Probe:
+        return kyutai_probe("tts", self._url, self._http, "hibari")
+
+    def _speaker(self, choice: _Choice) -> Speaker:
+        settings = self._settings
+        return _SessionsSpeaker(
+            choice,
+            self._finder,
+            options=Options(cfg_alpha=settings.tts_cfg_alpha),
+            api_key=settings.kyutai_api_key.get_secret_value(),
+            searching=Searching(searches=settings.tts_searches, pauses=_pauses(settings)),
+            ahead_s=settings.tts_ahead_s,
+        )
+
+
+class _Choice:
+    """The voice of one session: a name that the synthesiser knows, or what was cloned, once it has been looked up."""
+
+    def __init__(self, default: str | None, voices: VoiceStore | None) -> None:
+        self._voices = voices
+        self._voice: VoiceChoice = default
+        self._wanted: str | None = None
+
+    def choose(self, name: str) -> None:
+        if name.startswith(CUSTOM):
+            self._wanted = name
+        else:
+            self._voice, self._wanted = name, None
+
+    def __call__(self) -> VoiceChoice:
+        return self._voice
+
+    async def look_up(self) -> str | None:
+        """Before a connection is opened: what the user should know, if the voice cannot be had."""
+        name, self._wanted = self._wanted, None
+        if name is None or self._voices is None:
+            return None
+        try:
+            found = await self._voices.get(name)
+        except VoiceStoreDown:
+            self._wanted = name  # it may be back for the next reply
+            return "The cloned voice cannot be had at the moment."
+        if found is None:
+            return "The cloned voice is not kept any more."
+        self._voice = found
+        return None
+
+
+class _SessionsSpeaker(Speaker):
+    """Speaks with the voice of the choice, which is looked up where it was cloned."""
+
+    def __init__(self, choice: _Choice, finder: Finder, **options: Any) -> None:
+        super().__init__(finder, voice=choice, **options)
+        self._choice = choice
+
+    async def connect(self, emit: Emit[Event]) -> ServiceSocket:
+        if warning := await self._choice.look_up():
+            emit(Warned(warning))
+        return await super().connect(emit)
+
+
+def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceObserver) -> Finder:
+    return Finder(
+        service,
+        Address.parse(url),
+        resolve=Resolver(resolve_with_dns, cache_s=settings.find_resolve_every_s),
+        tries=settings.find_tries,
+        try_s=settings.find_try_s,
+        random=Random(),
+        observer=observer,
+    )
+
+
+def _pauses(settings: EngineSettings) -> Pauses:
+    return Pauses(settings.find_first_pause_s, _FACTOR, _LONGEST_PAUSE_S)

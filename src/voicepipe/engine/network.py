@@ -1,0 +1,88 @@
+"""Services on the network as parts of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+from voicepipe.engine.checks import Kind, Probe
+from voicepipe.engine.parts import Opened
+from voicepipe.engine.settings import EngineSettings
+from voicepipe.llm.errors import LlmError
+from voicepipe.llm.history import recent
+from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries, reason
+from voicepipe.services.address import Address
+from voicepipe.session import Llm
+
+__all__ = ["NetworkLlm", "kyutai_probe"]
+
+Session = Callable[[], aiohttp.ClientSession]
+"""The process's one HTTP client session."""
+
+_TURNS_AT_ONCE = 4
+"""Turns of the history that are forgotten together: a service that keeps prompts by their beginning reads anew once in
+four turns, not at each."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLlm:
+    """An OpenAI-compatible service, which all sessions share."""
+
+    llm: OpenAiLlm
+    where: str
+
+    @classmethod
+    def make(cls, url: str, settings: EngineSettings, http: Session) -> NetworkLlm:
+        key = settings.llm_api_key
+        options = OpenAi(
+            url=url,
+            model=settings.llm_model,
+            api_key=key.get_secret_value() if key is not None else None,
+            max_tokens=settings.llm_max_tokens,
+            opening_temperature=settings.llm_opening_temperature,
+            temperature=settings.llm_temperature,
+            history=recent(max_tokens=settings.llm_history_tokens, at_once=_TURNS_AT_ONCE),
+            deadlines=Deadlines(settings.llm_connect_s, settings.llm_first_text_s, settings.llm_next_text_s),
+            retries=Retries(settings.llm_retries, settings.llm_longest_wait_s),
+            extra=settings.llm_extra,
+        )
+        return cls(OpenAiLlm(options, http), Address.parse(url).http(""))
+
+    def open(self) -> Opened[Llm]:
+        return Opened(self.llm)
+
+    def probe(self) -> Probe:
+        return Probe("llm", "OpenAI-compatible", self.where, _advice("llm_url", "SmolLM2"), self._ask)
+
+    async def _ask(self) -> str:
+        try:
+            return f"model {await self.llm.check()}"
+        except LlmError as error:  # where it is stands beside it
+            raise ConnectionError(f"{error.fate}: {error.detail}") from error
+
+
+def kyutai_probe(kind: Kind, url: str, http: Session, instead: str) -> Probe:
+    """A server of Kyutai's, by its `/api/build_info`: this takes no place from a conversation, as a WebSocket would.
+
+    A proxy may let nothing but the WebSocket through: then somebody answers, and that has to do.
+    """
+    where = Address.parse(url).http("/api/build_info")
+
+    async def ask() -> str:
+        try:
+            async with http().get(where) as response:
+                said = f"answers with {response.status} at /api/build_info"
+                if response.status >= 500:
+                    raise ConnectionError(said)
+                return "ready" if response.status == 200 else said
+        except aiohttp.ClientConnectorError as error:
+            raise ConnectionError(f"cannot be reached: {reason(error)}") from error
+
+    return Probe(kind, "Kyutai", Address.parse(url).http(""), _advice(f"{kind}_url", instead), ask)
+
+
+def _advice(setting: str, instead: str) -> str:
+    alternative = f", or unset it to use {instead}, which is embedded" if instead else ", or unset it"
+    return f"start the service, or correct {setting}{alternative}"

@@ -1,0 +1,59 @@
+"""What an engine is put together from: one part for each kind of stage, embedded or a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from voicepipe.engine.checks import Probe
+from voicepipe.events import Audio, Event, Voice
+from voicepipe.operators import EndOfTurn
+from voicepipe.stage import Stage
+
+__all__ = ["Ear", "Opened", "Part", "nothing"]
+
+S = TypeVar("S")
+
+
+def nothing() -> None:
+    """There is nothing to give back."""
+
+
+def _only_one(voice: str) -> None:
+    """There is no other voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[S]):
+    """One session's own stage; `close` gives back what it holds of the part.
+
+    `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
+    `speak_with` is told which voice the client wants.
+    """
+
+    stage: S
+    close: Callable[[], None] = nothing
+    ahead: Stage[Event, Event] | None = None
+    speak_with: Callable[[str], None] = _only_one
+
+
+class Part(Protocol[S]):
+    """Makes one kind of stage for each session."""
+
+    def open(self) -> Opened[S]:
+        """A new session's own."""
+        ...
+
+    def probe(self) -> Probe:
+        """How to see whether it works."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """What hears: a recogniser, and what notices pauses, unless it does so itself."""
+
+    vad: Stage[Audio, Voice] | None
+    end_of_turn: EndOfTurn
+    stt: Stage[Event, Event]

@@ -1,0 +1,114 @@
+"""What an engine is told: which services there are, how long they may take, and how much they are asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from voicepipe.services.address import Address
+
+__all__ = ["EngineSettings", "ServiceUrl"]
+
+
+def _service_url(text: str) -> str:
+    Address.parse(text)
+    return text
+
+
+def _model_delay(seconds: float) -> float:
+    if seconds not in (0.5, 2.5):
+        raise ValueError("0.5 (stt-1b-en_fr) or 2.5 (stt-2.6b-en): how far the model is behind")
+    return seconds
+
+
+ServiceUrl: TypeAlias = Annotated[str, AfterValidator(_service_url)]
+"""Of a service. http and ws mean the same: who connects takes the one it needs. The port may be left out."""
+
+
+class EngineSettings(BaseModel):
+    """A service that has no URL runs on the embedded model; they can be mixed freely. Units stand in the names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # ---- speech to text: Kyutai's moshi-server -----------------------------------------------------------------------
+    stt_url: ServiceUrl | None = None
+    stt_delay_s: Annotated[float, AfterValidator(_model_delay)] = 0.5
+    """How far its model is behind: 0.5 s for the one of a billion parameters, 2.5 s for the larger."""
+    stt_speech_below: float = Field(default=0.4, gt=0, lt=1)
+    """The pause score below which the user speaks, and `stt_silence_above` which they do not: Unmute's thresholds."""
+    stt_silence_above: float = Field(default=0.6, gt=0, lt=1)
+    stt_buffer_s: float = Field(default=20, gt=0)
+    """Sound that is kept until it is understood; then the oldest goes. Twice as long as a recogniser is looked for."""
+    stt_in_flight_s: float = Field(default=4, gt=0)
+    """Of it, what may be on its way: more than the larger model's delay."""
+    stt_silent_s: float = Field(default=3, gt=0)
+    """A recogniser that owes a step, and says nothing for so long, is lost."""
+    stt_renew_after_s: float = Field(default=600, gt=0)
+    """Its state drifts on long calls: after so long a fresh connection takes over in a pause."""
+    stt_give_up_after_s: float = Field(default=10, gt=0)
+    """How long one that was lost in a conversation is looked for."""
+    stt_settled_after_s: float = Field(default=5, gt=0)
+    """A new connection that holds for so long ends the search; one that breaks sooner goes on with it."""
+
+    # ---- text to speech: Kyutai's moshi-server -----------------------------------------------------------------------
+    tts_url: ServiceUrl | None = None
+    tts_voice: str | None = None
+    """For a client that names none; None: the server's own."""
+    tts_cfg_alpha: float = Field(default=1.5, gt=0)
+    """How closely it follows the voice."""
+    tts_searches: int = Field(default=5, ge=1)
+    """How often one with room is looked for before the turn fails."""
+    tts_capacity: int = Field(default=1_000, ge=1)
+    """Words that may wait to be sent; one more fails the turn. The longest answer has 600."""
+    tts_silent_s: float = Field(default=3, gt=0)
+    """A synthesiser that has something to say, and says nothing for so long, is lost."""
+    tts_retries: int = Field(default=1, ge=0)
+    """Other connections for a reply of which nothing has been heard."""
+    tts_ahead_s: float = Field(default=30, gt=0)
+    """How long a connection that was opened at the user's first word waits for the reply: it takes up a place there."""
+
+    # ---- both, and voice cloning -------------------------------------------------------------------------------------
+    kyutai_api_key: SecretStr = SecretStr("public_token")
+    """What moshi-server takes unless it was told otherwise."""
+    voice_cloning_url: ServiceUrl | None = None
+    find_tries: int = Field(default=3, ge=1)
+    """Instances of a service, behind one name, that are asked in a search."""
+    find_try_s: float = Field(default=0.5, gt=0)
+    """How long each may take to take us."""
+    find_resolve_every_s: float = Field(default=0.5, ge=0)
+    """How long the addresses behind a name are believed."""
+    find_first_pause_s: float = Field(default=0.05, gt=0)
+    """Between two searches; each pause is half as long again as the one before, a second at most."""
+
+    # ---- the language model: any OpenAI-compatible service -----------------------------------------------------------
+    llm_url: ServiceUrl | None = None
+    llm_model: str | None = None
+    """None: the only one that the service has."""
+    llm_api_key: SecretStr | None = None
+    llm_opening_temperature: float = Field(default=0.7, ge=0, le=2)
+    """For the bot's first words: no two conversations should begin alike."""
+    llm_temperature: float = Field(default=0.3, ge=0, le=2)
+    llm_max_tokens: int = Field(default=600, ge=1)
+    """Of one answer: four minutes of speech."""
+    llm_history_tokens: int = Field(default=6_000, ge=100)
+    """Of system prompt and history (estimated): with the answer it fits into 8192; half an hour of talk."""
+    llm_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Further fields of each request, as JSON: `{"chat_template_kwargs": {"enable_thinking": false}}`."""
+    llm_connect_s: float = Field(default=2, gt=0)
+    llm_first_text_s: float = Field(default=10, gt=0)
+    """From the question to the first text, retries included. The user hears nothing meanwhile."""
+    llm_next_text_s: float = Field(default=5, gt=0)
+    """From each text to the next."""
+    llm_retries: int = Field(default=1, ge=0)
+    """How often an answer that has not begun is asked for again when the service cannot be reached or is busy."""
+    llm_longest_wait_s: float = Field(default=2, ge=0)
+    """How long a service that says `Retry-After` is waited for; one that says longer has failed."""
+
+    # ---- all of them -------------------------------------------------------------------------------------------------
+    keep_alive_s: float = Field(default=300, gt=0)
+    """How long an idle connection is kept for the next reply."""
+    health_timeout_s: float = Field(default=2, gt=0)
+    """How long a service may take to say that it is well."""
+    network_sessions: int = Field(default=64, ge=1)
+    """Conversations at once when no model is embedded: what one moshi-server with the usual batch carries."""

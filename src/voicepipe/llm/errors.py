@@ -1,0 +1,48 @@
+"""What goes wrong with a language model that is a service: four kinds, by what one can do about them."""
+
+from __future__ import annotations
+
+from voicepipe.services.errors import Miss, ServiceError
+
+__all__ = ["LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable"]
+
+
+class LlmError(ServiceError):
+    """The language model did not give its whole answer.
+
+    `fate` is for the one who talks; the message, which adds where the service is and what it said (`detail`), for the
+    one who runs it. Neither holds a key. `why` is what a metric calls it.
+    """
+
+    def __init__(self, where: str, fate: str, detail: str = "", *, why: Miss = Miss.BROKEN) -> None:
+        super().__init__("language model (LLM)", fate)
+        self.where, self.detail, self.why = where, detail, why
+
+    def __str__(self) -> str:
+        return f"The {self.service} at {self.where} {self.fate}{self.detail and f': {self.detail}'}"
+
+
+class LlmUnavailable(LlmError):
+    """It cannot be reached, is out of order, or has too much to do: another attempt may succeed.
+
+    `retry_after_s`: when it asks to be asked again; 0: at once; None: it does not say, and now would be too soon.
+    """
+
+    def __init__(
+        self, where: str, fate: str, detail: str = "", *, why: Miss = Miss.BROKEN, retry_after_s: float | None = 0.0
+    ) -> None:
+        super().__init__(where, fate, detail, why=why)
+        self.retry_after_s = retry_after_s
+
+
+class LlmTimeout(LlmError, TimeoutError):
+    """It was silent for longer than a listener waits."""
+
+
+class LlmRefused(LlmError):
+    """It does not do what it is asked: a wrong key, model or request. Asking again does not help; the message says what
+    to change."""
+
+
+class LlmGarbled(LlmError):
+    """What it sent is no answer of a chat model."""

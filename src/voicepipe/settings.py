@@ -1,0 +1,188 @@
+"""All that can be set, in one model, and where it may be set: command line, environment, a TOML file.
+
+What a server and an engine want to know stands with them; here the two are one, with one name for each thing: the field
+`llm_url` is `llm_url` in `voicepipe.toml`, `VOICEPIPE_LLM_URL` in the environment, and in a message about it what the
+user wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import ValidationError
+
+from voicepipe.engine.settings import EngineSettings
+from voicepipe.server.settings import ServerSettings
+
+__all__ = ["ALIASES", "FILE", "FLAGS", "PREFIX", "Settings", "SettingsError", "load_settings"]
+
+PREFIX = "VOICEPIPE_"
+
+FILE = "voicepipe.toml"
+"""Read when it lies in the current folder."""
+
+ALIASES = {
+    "KYUTAI_STT_URL": "stt_url",
+    "KYUTAI_TTS_URL": "tts_url",
+    "KYUTAI_LLM_URL": "llm_url",
+    "KYUTAI_LLM_MODEL": "llm_model",
+    "KYUTAI_LLM_API_KEY": "llm_api_key",
+    "KYUTAI_VOICE_CLONING_URL": "voice_cloning_url",
+    "KYUTAI_REDIS_URL": "redis_url",
+    "KYUTAI_RECORDINGS_DIR": "recordings_dir",
+    "NEWSAPI_API_KEY": "newsapi_api_key",
+}
+"""What an existing deployment of Unmute sets."""
+
+FLAGS = {"--stt": "stt_url", "--tts": "tts_url", "--llm": "llm_url", "--voice-cloning": "voice_cloning_url"}
+"""Flags that are shorter than their field; the others are called like it."""
+
+_ALMOST = 0.75
+"""How alike an unknown name and a known one are (`difflib`) to be a slip of the pen."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong: the message says which one, as the user wrote it, what it is and what is allowed. Secrets do
+    not appear in it."""
+
+
+class Settings(EngineSettings, ServerSettings):
+    """The server's, the engine's, and the log's."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = False
+    recordings_dir: Path | None = None
+    """Where conversations are recorded whose users allow it; None: none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value, and what it is called where it was written."""
+
+    name: str
+    value: Any
+
+
+def load_settings(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    file: Path | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """What holds, the first that says it: flags, `VOICEPIPE_…`, the aliases of Unmute, the file, our defaults.
+
+    `flags` are those of the command line by their text, None where one was not given. `file` must exist; without one
+    it is `voicepipe.toml` in `folder` (the current one), if there is any. An empty variable counts as none. Raises
+    SettingsError.
+    """
+    path = file or (folder or Path()) / FILE
+    given: dict[str, _Given] = {}
+    if file is not None or path.is_file():
+        given |= _of_file(path)
+    given |= _of_aliases(environment)
+    given |= _of_environment(environment)
+    given |= _of_flags(flags or {})
+    try:
+        return Settings.model_validate({field: one.value for field, one in given.items()})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_wrong(error, given))) from None
+
+
+# ---- where values come from ------------------------------------------------------------------------------------------
+
+
+def _of_file(path: Path) -> dict[str, _Given]:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    if unknown := [key for key in table if key not in Settings.model_fields]:
+        raise SettingsError(f"{path}: there is no setting {unknown[0]!r}{_meant(unknown[0])}")
+    return {key: _Given(f"{path}: {key}", value) for key, value in table.items()}
+
+
+def _of_aliases(environment: Mapping[str, str]) -> dict[str, _Given]:
+    return {
+        field: _from_text(name, field, environment[name]) for name, field in ALIASES.items() if environment.get(name)
+    }
+
+
+def _of_environment(environment: Mapping[str, str]) -> dict[str, _Given]:
+    given: dict[str, _Given] = {}
+    for name, text in environment.items():
+        field = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX) or not text or _is_kubernetes(name, text):
+            continue
+        if field in Settings.model_fields:
+            given[field] = _from_text(name, field, text)
+        elif meant := _meant(field, _variable):
+            raise SettingsError(f"{name}: there is no such setting{meant}")
+    return given
+
+
+def _of_flags(flags: Mapping[str, object]) -> dict[str, _Given]:
+    written = {flag: value for flag, value in flags.items() if value is not None}
+    return {_field(flag): _Given(flag, value) for flag, value in written.items()}
+
+
+def _field(flag: str) -> str:
+    return FLAGS.get(flag, flag.removeprefix("--").replace("-", "_"))
+
+
+def _is_kubernetes(name: str, text: str) -> bool:
+    """Kubernetes tells every container of a service called "voicepipe" where that is, in VOICEPIPE_PORT."""
+    return name == f"{PREFIX}PORT" and text.startswith(("tcp://", "udp://"))
+
+
+def _from_text(name: str, field: str, text: str) -> _Given:
+    """Lists are separated by commas, tables are JSON."""
+    default = Settings.model_fields[field].get_default(call_default_factory=True)
+    if isinstance(default, tuple):
+        return _Given(name, [part.strip() for part in text.split(",") if part.strip()])
+    if isinstance(default, dict):
+        try:
+            return _Given(name, json.loads(text))
+        except ValueError:
+            raise SettingsError(f"{name}={text}: this is no JSON") from None
+    return _Given(name, text)
+
+
+# ---- what is wrong ---------------------------------------------------------------------------------------------------
+
+
+def _wrong(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[str]:
+    """A clause for each value that does not do."""
+    for fault in error.errors():
+        field = str(fault["loc"][0])
+        one = given[field]
+        shown = _shown(field, one.value)
+        what = str(fault["msg"]).removeprefix("Value error, ").replace(str(one.value), shown)
+        yield f"{one.name} = {shown}: {what[:1].lower()}{what[1:]}"
+
+
+def _shown(field: str, value: Any) -> str:
+    """A secret, and a password within an address, stay so."""
+    if "SecretStr" in str(Settings.model_fields[field].annotation):
+        return "***"
+    text = ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
+    before, at, host = text.rpartition("@")
+    return f"{before.partition('//')[0]}//***@{host}" if at and "//" in before else text
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _meant(name: str, shown: Callable[[str], str] = str) -> str:
+    near = get_close_matches(name, Settings.model_fields, n=1, cutoff=_ALMOST)
+    return f"; did you mean {shown(near[0])}?" if near else ""

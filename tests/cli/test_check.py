@@ -1,0 +1,96 @@
+"""`voicepipe check`: a table, JSON, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from voicepipe.cli import main
+from voicepipe.testing.servers import ByTime, LlmServer, SttServer, TtsServer
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("STT_URL", "TTS_URL", "LLM_URL", "LLM_MODEL", "VOICE_CLONING_URL"):
+        monkeypatch.delenv(f"VOICEPIPE_{name}", raising=False)
+        monkeypatch.delenv(f"KYUTAI_{name}", raising=False)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[list[str]]:
+    """All three, on the loop of another thread: the options that name them."""
+    up, over = Event(), Event()
+    options: list[str] = []
+
+    async def serve() -> None:
+        async with SttServer(ByTime([])) as stt, TtsServer() as tts, LlmServer() as llm:
+            options.extend(["--stt", stt.url, "--tts", tts.url, "--llm", llm.url])
+            up.set()
+            await asyncio.get_running_loop().run_in_executor(None, over.wait)
+
+    thread = Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert up.wait(10)
+    yield options
+    over.set()
+    thread.join(10)
+
+
+def test_all_is_there(services: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, and a line for each service with its address and what it says."""
+    assert main(["check", *services]) == 0
+    said = capsys.readouterr().out
+    for url in services[1::2]:
+        assert url in said
+    assert "model fake" in said
+    assert "Everything that a conversation needs is there" in said
+
+
+def test_something_is_down(services: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1, and what to do about it."""
+    assert main(["check", *services, "--llm", "http://127.0.0.1:9"]) == 1
+    said = capsys.readouterr().out
+    assert "cannot be reached: Connection refused" in said
+    assert "llm: start the service, or correct llm_url, or unset it" in said
+    assert "Everything" not in said
+
+
+def test_voice_cloning_is_not_needed(
+    services: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told that it is down, and that is all."""
+    monkeypatch.setenv("KYUTAI_VOICE_CLONING_URL", "http://127.0.0.1:9")
+    assert main(["check", *services]) == 0
+    assert "voice_cloning: start the service" in capsys.readouterr().out
+
+
+def test_json_for_machines(services: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One object: whether all is well, and everything that the table says."""
+    assert main(["check", "--json", *services, "--llm-model", "gone"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    by_kind = {check.pop("kind"): check for check in answer["checks"]}
+    assert [by_kind[kind]["up"] for kind in ("stt", "tts", "llm")] == [True, True, False]
+    took_ms = by_kind["llm"].pop("took_ms")
+    assert 0 < took_ms < 2000
+    assert by_kind["llm"] == {
+        "what": "OpenAI-compatible",
+        "where": services[-1],
+        "needed": True,
+        "up": False,
+        "said": "is not set up: it has no 'gone': set llm_model to fake",
+        "advice": "start the service, or correct llm_url, or unset it to use SmolLM2, which is embedded",
+    }
+
+
+def test_a_wrong_setting_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2."""
+    assert main(["check", "--config", "none.toml"]) == 2
+    assert capsys.readouterr().err == "voicepipe check: none.toml does not exist\n"

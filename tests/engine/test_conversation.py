@@ -1,0 +1,142 @@
+"""A conversation on engines of every mixture, in virtual time: services on real sockets, the default pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voicepipe.audio import Pcm16
+from voicepipe.engine.build import build_engine
+from voicepipe.engine.settings import EngineSettings
+from voicepipe.events import (
+    AudioReceived,
+    Event,
+    ReplyEnded,
+    SettingsChanged,
+    SpeechEncoded,
+    StageFailed,
+    TurnEnded,
+    TurnMeasured,
+)
+from voicepipe.loading import load_pipeline
+from voicepipe.session import Running
+from voicepipe.testing import VirtualLoop
+from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
+
+FRAME_S = 0.08
+SAID = [("what", 4.0, 4.3), ("time", 4.3, 4.6), ("is", 4.6, 4.8), ("it", 4.8, 5.0)]
+ANSWERS = {"Hello.": "Good morning.", "what time is it": "It is nine."}
+
+
+class Services:
+    """All three, and the settings that name them."""
+
+    def __init__(self, stt: SttServer, tts: TtsServer, llm: LlmServer) -> None:
+        self.stt, self.tts, self.llm = stt, tts, llm
+        self.settings = EngineSettings(stt_url=stt.url, tts_url=tts.url, llm_url=llm.url)
+
+
+@asynccontextmanager
+async def services(**llm: Any) -> AsyncIterator[Services]:
+    async with AsyncExitStack() as stack:
+        stt = await stack.enter_async_context(SttServer(ByTime(SAID)))
+        tts = await stack.enter_async_context(TtsServer(api_key="public_token"))
+        yield Services(stt, tts, await stack.enter_async_context(LlmServer(ANSWERS, **llm)))
+
+
+async def talk(settings: EngineSettings, until_s: float = 10.0, voice: str | None = None) -> list[Event]:
+    """What a client of the default pipeline gets: it sends its microphone in real time."""
+    engine, events = build_engine(settings, max_sessions=None), list[Event]()
+    pipeline = load_pipeline(None)
+    running = Running(pipeline, session_id="s", codec=Pcm16(), stages=engine.stages(), emit=events.append)
+    running.receive(SettingsChanged("Be brief.", voice=voice))
+    for frame in microphone(until_s):
+        running.receive(AudioReceived(frame))
+        await asyncio.sleep(FRAME_S)
+        if running.ended.done():
+            break
+    await running.close(grace_s=1)
+    await engine.disconnect()
+    engine.close()
+    return events
+
+
+def microphone(until_s: float) -> Iterator[bytes]:
+    samples = np.zeros(int(until_s * 24_000), "<i2")
+    for _, start_s, stop_s in SAID:
+        samples[int(start_s * 24_000) : int(stop_s * 24_000)] = 8_000
+    size = int(FRAME_S * 24_000)
+    return (samples[start : start + size].tobytes() for start in range(0, len(samples), size))
+
+
+def of(events: list[Event], kind: type) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_a_conversation_needs_nothing_embedded(virtual_loop: VirtualLoop) -> None:
+    """The bot opens, hears a question and answers it, with sound; afterwards no connection is open."""
+
+    async def main() -> tuple[list[Event], list[dict[str, Any]]]:
+        async with services() as here:
+            events = await talk(here.settings)
+            await asyncio.sleep(0.1)
+            assert here.stt.open == here.tts.open == here.llm.open == []
+            return events, here.llm.requests
+
+    events, asked = virtual_loop.run(main())
+    assert not of(events, StageFailed)
+    assert [turn.text for turn in of(events, TurnEnded) if turn.text] == ["what time is it"]
+    assert [reply.text for reply in of(events, ReplyEnded)] == ["Good morning.", "It is nine."]
+    assert of(events, SpeechEncoded)
+    assert [(request["model"], request["temperature"]) for request in asked] == [("fake", 0.7), ("fake", 0.3)]
+    (measured,) = of(events, TurnMeasured)
+    assert measured.total_ms < 1_200
+    assert measured.parts_ms["first_token"] == pytest.approx(120, abs=1)  # of the second word: the first is whole then
+
+
+def test_the_bot_speaks_with_the_voice_that_the_client_wants(virtual_loop: VirtualLoop) -> None:
+    """From its first word."""
+
+    async def main() -> list[str | None]:
+        async with services() as here:
+            await talk(here.settings, until_s=2, voice="there.wav")
+            return [visit.query.get("voice") for visit in here.tts.visits]
+
+    assert virtual_loop.run(main()) == ["there.wav"]
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Fails if mode is not Fails.ENDLESS])
+def test_whatever_the_language_model_does_the_conversation_goes_on(virtual_loop: VirtualLoop, mode: Fails) -> None:
+    """The opening fails, in time and with a reason; the next turn is answered."""
+
+    async def main() -> list[Event]:
+        async with services(dies_after=0) as here:
+            settings = here.settings.model_copy(update={"llm_first_text_s": 2.0, "llm_next_text_s": 1.0})
+            await here.llm.fail(mode, for_s=3.5)
+            return await talk(settings)
+
+    events = virtual_loop.run(main())
+    (failed,) = of(events, StageFailed)
+    assert (failed.stage, failed.fatal) == ("LLM", False)
+    assert str(failed.error).startswith("The language model (LLM) at http://127.0.0.1:")
+    assert [reply.text for reply in of(events, ReplyEnded)][-1] == "It is nine."
+
+
+def test_a_language_model_that_never_stops_is_stopped(virtual_loop: VirtualLoop) -> None:
+    """After as many pieces as an answer may have; what it said is spoken."""
+
+    async def main() -> tuple[list[Event], list[Any]]:
+        async with services(token_s=0.01) as here:
+            await here.llm.fail(Fails.ENDLESS)
+            settings = here.settings.model_copy(update={"llm_max_tokens": 5})
+            events = await talk(settings, until_s=3.9)
+            return events, here.llm.visits[-1].notes
+
+    events, notes = virtual_loop.run(main())
+    assert [reply.text for reply in of(events, ReplyEnded)] == ["Good morning. Good morning. Good"]
+    assert notes[-1] == "cancelled"

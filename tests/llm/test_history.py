@@ -1,0 +1,167 @@
+"""What of a conversation the language model is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation, Message
+from voicepipe.events import Event, ReplyEnded, ReplyInterrupted, Spoken
+from voicepipe.llm.history import estimated_tokens, recent, summarised, whole
+from voicepipe.operators import tee
+from voicepipe.testing import Boom, Marbles
+
+
+def talk(turns: int) -> Conversation:
+    """A question and an answer a turn, of 11 to 12 tokens each, and the last question unanswered."""
+    conversation = Conversation("Be brief.")
+    for number in range(turns):
+        conversation = conversation.user_said(f"question {number}").bot_said(f"answer {number}")
+    return conversation.user_said("And now?")
+
+
+def told(conversation: Conversation) -> list[str]:
+    return [message.text for message in conversation.messages]
+
+
+def tokens(conversation: Conversation) -> int:
+    return sum(map(estimated_tokens, (conversation.system_prompt, *told(conversation))))
+
+
+said = st.lists(st.tuples(st.sampled_from(["user", "bot"]), st.text("ab é", max_size=40)), max_size=25)
+
+
+def conversation_of(script: list[tuple[str, str]]) -> Conversation:
+    conversation = Conversation("Be brief.")
+    for who, text in script:
+        conversation = conversation.user_said(text) if who == "user" else conversation.bot_said(text).cut()
+    return conversation
+
+
+def test_all_is_told_while_it_fits() -> None:
+    """And always by `whole`."""
+    assert recent(max_tokens=1000, at_once=1)(talk(5)) == talk(5)
+    assert whole(talk(500)) == talk(500)
+
+
+def test_the_oldest_turns_go_first_and_whole() -> None:
+    """A question never goes without its answer."""
+    left = told(recent(max_tokens=80, at_once=1)(talk(10)))
+    assert left == ["question 8", "answer 8", "question 9", "answer 9", "And now?"]
+
+
+def test_several_turns_go_at_once() -> None:
+    """So that the beginning of what is told stays the same for some turns, and a server can keep it warm."""
+    beginnings = [told(recent(max_tokens=120, at_once=3)(talk(turns)))[0] for turns in range(4, 13)]
+    assert [beginnings.count(one) for one in dict.fromkeys(beginnings)][1:-1] == [3, 3]
+
+
+def test_the_last_question_stays_however_long_it_is() -> None:
+    """Better an error of the service than an answer to nothing."""
+    long = talk(3).bot_said("Go on.").user_said("word " * 500)
+    assert told(recent(max_tokens=50, at_once=2)(long)) == ["word " * 500]
+
+
+def test_notes_stay() -> None:
+    """What the client has told the model, in between, is no part of a turn."""
+    noted = replace(talk(10), messages=(*talk(2).messages, Message("system", "It rains."), *talk(9).messages))
+    left = recent(max_tokens=80, at_once=1)(noted)
+    assert told(left) == ["It rains.", "question 7", "answer 7", "question 8", "answer 8", "And now?"]
+    assert left.prompt()[0]["content"] == "Be brief.\n\nIt rains."
+
+
+@given(said, st.integers(0, 200), st.integers(1, 4))
+def test_whatever_was_said(script: list[tuple[str, str]], max_tokens: int, at_once: int) -> None:
+    """The system prompt stays, what is left is the end of the talk, it begins a turn, and it fits if it can."""
+    conversation = conversation_of(script)
+    left = recent(max_tokens=max_tokens, at_once=at_once)(conversation)
+    assert left.system_prompt == conversation.system_prompt
+    count = len(left.messages)
+    assert left.messages == conversation.messages[len(conversation.messages) - count :]
+    if conversation.awaits_reply:
+        assert left.messages[-1] == conversation.messages[-1]
+    if count < len(conversation.messages):
+        assert left.messages[0].role == "user"
+    turns = sum(
+        a.role == "assistant" and b.role == "user" for a, b in zip(left.messages, left.messages[1:], strict=False)
+    )
+    assert tokens(left) <= max_tokens or turns == 0
+
+
+# ---- summaries -------------------------------------------------------------------------------------------------------
+
+
+def events(marbles: Marbles, diagram: str, **ends: Conversation) -> Observable[Event]:
+    return marbles.cold(diagram, w=Spoken("well", 0, 0.1), **{key: ReplyEnded("", talk) for key, talk in ends.items()})
+
+
+Memory = Callable[..., tuple[object, list[Conversation]]]
+
+
+@pytest.mark.parametrize("end", [ReplyEnded, ReplyInterrupted])
+def test_what_is_dropped_lives_on_in_a_summary(marbles: Marbles, end: type) -> None:
+    """Written after a reply, beside what goes on; told below the system prompt from then on."""
+    llm = marbles.llm({}, default="100ms a-b|", a="They asked ", b="a lot. ")
+    memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=2)
+    before, after = talk(6), talk(7)
+    assert told(memory(before)) == told(recent(max_tokens=100, at_once=1)(before))
+    marbles.expect(
+        marbles.cold("we-w-w 1s |", w="w", e=end("", before)).pipe(tee(memory.update)), "we-w-w 1s |", e=end("", before)
+    )
+    (asked,) = llm.conversations
+    assert asked.system_prompt == "Sum up."
+    assert asked.messages[0].text.splitlines()[:2] == ["User: question 0", "You: answer 0"]
+    assert "question 5" not in asked.messages[0].text
+    assert memory(after).system_prompt == "Be brief.\n\nWhat was said before: They asked a lot."
+    assert told(memory(after))[0] == "question 5"
+
+
+def test_the_next_summary_begins_with_the_last(marbles: Marbles) -> None:
+    """One is written at a time; what fits is not summed up."""
+    llm = marbles.llm({}, default="100ms a|", a="More.")
+    memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1)
+    marbles.record(events(marbles, "a-b 1s c 1s d|", a=talk(6), b=talk(7), c=talk(7), d=talk(12)).pipe(memory.update))
+    first, second = llm.conversations
+    assert first.messages[0].text.startswith("User: question 0")
+    assert second.messages[0].text.startswith("Before: More.\nUser: question 6")
+
+
+def test_a_short_talk_is_not_summed_up(marbles: Marbles) -> None:
+    """Nothing is asked of the model."""
+    llm = marbles.llm({})
+    marbles.record(
+        events(marbles, "a|", a=talk(2)).pipe(
+            summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1).update
+        )
+    )
+    assert llm.calls == []
+
+
+@pytest.mark.parametrize("answer", ["#", "|"])
+def test_without_a_summary_the_oldest_is_forgotten(marbles: Marbles, answer: str) -> None:
+    """A model that fails, or has nothing to say, costs a memory and no more; it is asked again later."""
+    llm = marbles.llm({}, default=answer, error=Boom("no")) if answer == "|" else marbles.llm({}, default="#")
+    memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1)
+    marbles.expect(events(marbles, "a-a|", a=talk(6)).pipe(memory.update, _ignore()), "---|")
+    assert len(llm.calls) == 2
+    assert memory(talk(6)) == recent(max_tokens=100, at_once=1)(talk(6))
+
+
+def test_a_summary_of_another_talk_is_not_used(marbles: Marbles) -> None:
+    """It belongs to what it sums up."""
+    memory = summarised(marbles.llm({}, default="a|"), instructions="Sum up.", max_tokens=100, keep_turns=1)
+    marbles.record(events(marbles, "e 1s |", e=talk(6)).pipe(memory.update))
+    other = Conversation("Be kind.").user_said("Hello?")
+    assert memory(other) == other
+    assert memory(talk(6)) != recent(max_tokens=100, at_once=1)(talk(6))
+
+
+def _ignore():
+    from reactivex import operators as rx_ops
+
+    return rx_ops.ignore_elements()
