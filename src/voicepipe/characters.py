@@ -1,16 +1,20 @@
-"""Who the bot is: from the client's choice of a character to a system prompt.
-
-The prompts are short on purpose: the embedded LLM has 135 million parameters, reads every one of these words before its
-first answer, and forgets the middle of long instructions.
-"""
+"""Who the bot is: from the client's choice of a character to a system prompt, as `characters.yaml` has them."""
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias, get_args
 
-__all__ = ["DEFAULT", "Character", "Choose", "Language", "system_prompt"]
+from pydantic import BaseModel, ConfigDict, Field
+
+from voicepipe.yaml_file import YamlError, read_yaml
+
+__all__ = ["DEFAULT", "HEADLINES", "Character", "Characters", "Choose", "Language", "WritePrompt", "system_prompt"]
 
 Character: TypeAlias = Literal["constant", "smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation"]
 Language: TypeAlias = Literal["en", "fr", "en/fr", "fr/en"]
@@ -18,84 +22,141 @@ Language: TypeAlias = Literal["en", "fr", "en/fr", "fr/en"]
 Choose: TypeAlias = Callable[[Sequence[str]], str]
 """Picks one: the animal, the questions."""
 
+WritePrompt: TypeAlias = Callable[..., str]
+"""`system_prompt`, or another one of its kind: takes a character, `text` and `language`."""
+
 DEFAULT: Character = "smalltalk"
 """Who speaks when the client leaves it to us."""
 
-_MANNER = (
-    "You are in a spoken conversation: answer in one or two short sentences, in plain words, without lists, emoji or "
-    'markdown. When the user says only "...", they are silent: ask them something, or change the subject. '
-    'When the user says goodbye, end your answer with "Bye!"'
-)
+HEADLINES = "{headlines}"
+"""Stays in a prompt until `voicepipe.news` puts the news in its place."""
 
-_LANGUAGES: dict[Language, str] = {
-    "en": "Speak English.",
-    "fr": "Speak French.",
-    "en/fr": "Speak English, or French when the user does.",
-    "fr/en": "Speak French, or English when the user does.",
-}
+_NAME = re.compile(r"\{(\w+)\}")
+_GIVEN = frozenset({"text", "headlines"})
 
-_ANIMALS = ("an elephant", "a penguin", "a hedgehog", "a dolphin", "a giraffe", "an owl", "a kangaroo", "a snail")
+_Text = Annotated[str, Field(min_length=1)]
 
-_QUESTIONS = (
-    "Which planet is closest to the sun? (Mercury)",
-    "How many strings has a violin? (four)",
-    "What is the capital of Portugal? (Lisbon)",
-    "Which metal is liquid at room temperature? (mercury)",
-    "Who painted the Mona Lisa? (Leonardo da Vinci)",
-    "How many legs has a spider? (eight)",
-    "What is the longest river of France? (the Loire)",
-    "Which gas do plants take in? (carbon dioxide)",
-)
-_ROUNDS = 3
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Prompts(_Part):
+    short: _Text
+    long: _Text | None = None
+
+    def of(self, *, long: bool) -> str:
+        return (self.long or self.short) if long else self.short
+
+
+class _Who(_Prompts):
+    draws: dict[str, Annotated[int, Field(ge=1)]] = {}
+
+
+class _News(_Part):
+    known: _Text
+    unknown: _Text
+
+
+class _File(_Part):
+    manner: _Prompts
+    languages: dict[Language, _Text]
+    characters: dict[Character, _Who]
+    news: _News
+    lists: dict[str, Annotated[list[_Text], Field(min_length=1)]]
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """The characters of one file. `long`: for a model that follows a page of instructions."""
+
+    file: _File
+    long: bool = False
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, long: bool = False) -> Characters:
+        """From `path`, or our own. YamlError names the file, the key, and what is wrong with it."""
+        path = path or Path(__file__).with_name("characters.yaml")
+        file = read_yaml(path, _File)
+        for key, wrong in _wrong(file):
+            raise YamlError(path, key, wrong)
+        return cls(file, long)
+
+    def system_prompt(
+        self,
+        character: Character,
+        *,
+        text: str = "",
+        language: Language | None = None,
+        choose: Choose = random.choice,
+    ) -> str:
+        """Who the bot is, how it talks, and in which language, in this order.
+
+        `text` is what a "constant" character is; the others have their own. `choose` decides what is drawn by lot.
+        `HEADLINES` stays as it is, in a client's own text as well.
+        """
+        spoken = self.file.languages[language] if language else ""
+        parts = [self._who(character, text.strip(), choose), self.file.manner.of(long=self.long), spoken]
+        return " ".join(part for part in parts if part)
+
+    def news(self, headlines: Sequence[str], *, choose: Choose = random.choice) -> str:
+        """What a prompt says in place of `HEADLINES`; without headlines, what the bot talks about instead."""
+        if not headlines:
+            return self._draw(self.file.news.unknown, {}, choose)
+        return self.file.news.known.replace("{list}", "; ".join(headlines))
+
+    def _who(self, character: Character, text: str, choose: Choose) -> str:
+        who = self.file.characters[character]
+        return self._draw(who.of(long=self.long), who.draws, choose).replace("{text}", text)
+
+    def _draw(self, prompt: str, draws: Mapping[str, int], choose: Choose) -> str:
+        def drawn(found: re.Match[str]) -> str:
+            name = found[1]
+            return found[0] if name in _GIVEN else " ".join(_lot(self.file.lists[name], draws.get(name, 1), choose))
+
+        return _NAME.sub(drawn, prompt)
 
 
 def system_prompt(
     character: Character, *, text: str = "", language: Language | None = None, choose: Choose = random.choice
 ) -> str:
-    """Who the bot is, how it talks, and in which language, in this order.
-
-    `text` is what a "constant" character is; the others have their own. `choose` decides what is drawn by lot.
+    """That of our own short characters.
 
     >>> system_prompt("constant", text="You are a pirate.", language="en").split(" You are in ")[0]
     'You are a pirate.'
     """
-    parts = [_who(character, text, choose), _MANNER, _LANGUAGES[language] if language else ""]
-    return " ".join(part for part in parts if part)
+    return _own().system_prompt(character, text=text, language=language, choose=choose)
 
 
-def _who(character: Character, text: str, choose: Choose) -> str:
-    match character:
-        case "constant":
-            return text.strip()
-        case "smalltalk":
-            return "You are a warm and curious companion. Chat about the user's day, and ask one question at a time."
-        case "guess_animal":
-            return (
-                f"You play a guessing game. You secretly think of {choose(_ANIMALS)}. The user asks questions; answer "
-                "yes or no, with a small hint. Name the animal only when the user has guessed it or gives up."
-            )
-        case "quiz_show":
-            return (
-                f"You host a quiz show with a dry wit. Ask these {_ROUNDS} questions one after the other, say after "
-                f"each answer whether it was right, and give the score at the end: {_draw(_QUESTIONS, choose)}"
-            )
-        case "news":
-            return (
-                "You are a radio host who talks about the news. You cannot look up what happened today: say so, ask "
-                "the user what they have heard, and talk about the background."
-            )
-        case "unmute_explanation":
-            return (
-                "You explain the system that you are part of. A recogniser turns the user's voice into text, a turn "
-                "detector notices when they have finished, a language model writes the answer, and a synthesiser "
-                "speaks it while it is being written. The user may interrupt at any time."
-            )
+@functools.cache
+def _own() -> Characters:
+    return Characters.load()
 
 
-def _draw(pool: Sequence[str], choose: Choose) -> str:
+def _lot(pool: Sequence[str], count: int, choose: Choose) -> Iterator[str]:
     left = list(pool)
-    drawn: list[str] = []
-    for _ in range(_ROUNDS):
-        drawn.append(choose(left))
-        left.remove(drawn[-1])
-    return " ".join(drawn)
+    for _ in range(count):
+        one = choose(left)
+        left.remove(one)
+        yield one
+
+
+def _wrong(file: _File) -> Iterator[tuple[str, str]]:
+    """What the types do not say: keys that are missing, and placeholders for which there is no list."""
+    for key, names, known in (
+        ("characters", get_args(Character), file.characters),
+        ("languages", get_args(Language), file.languages),
+    ):
+        yield from ((f"{key}.{name}", "is missing") for name in names if name not in known)
+    for character, who in file.characters.items():
+        for variant, prompt in (("short", who.short), ("long", who.long or "")):
+            yield from _unknown(f"characters.{character}.{variant}", prompt, {*file.lists, *_GIVEN})
+        for name, count in who.draws.items():
+            if len(file.lists.get(name, ())) < count:
+                yield f"characters.{character}.draws.{name}", f"there are not {count} in lists.{name}"
+    yield from _unknown("news.known", file.news.known, {"list"})
+    yield from _unknown("news.unknown", file.news.unknown, set(file.lists))
+
+
+def _unknown(key: str, prompt: str, known: set[str]) -> Iterator[tuple[str, str]]:
+    yield from ((key, f"there is no list for {{{name}}}") for name in _NAME.findall(prompt) if name not in known)

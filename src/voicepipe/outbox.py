@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from voicepipe.events import Event, Overflowed, ReplyInterrupted, SpeechEncoded
 from voicepipe.realtime import Encode, ServerMessage
 
-__all__ = ["ClientTooSlow", "Outbox"]
+__all__ = ["BOUNDARY", "ClientTooSlow", "Outbox"]
 
 BOUNDARY = "the connection to you"
 """Named in `Overflowed`, which the client reads."""

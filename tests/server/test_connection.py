@@ -124,7 +124,7 @@ async def test_a_session_has_a_line_at_its_beginning_and_at_its_end(serve, logs)
         ("[1]", "invalid_json", None),
         ('{"type": "unmute.sing"}', "invalid_value", "type"),
         ('{"type": "input_audio_buffer.append"}', "missing_required_parameter", "audio"),
-        ('{"type": "session.update", "session": {}}', "missing_required_parameter", "session.allow_recording"),
+        ('{"type": "session.update"}', "missing_required_parameter", "session"),
         ('{"type": "input_audio_buffer.append", "audio": "?"}', "invalid_audio", "audio"),
         ('{"type": "input_audio_buffer.append", "audio": ""}', "invalid_audio", "audio"),
         ('{"type": "input_audio_buffer.append", "audio": "T2dn"}', "invalid_audio", "audio"),
@@ -204,6 +204,8 @@ async def test_sound_far_ahead_of_real_time_ends_the_session(serve, pages, logs)
 async def test_sound_in_real_time_may_go_on_for_ever(serve, pages):
     """With a backlog once in a while, as after an outage of a second."""
     async with serve(ECHO, ingress_limit_ms=3000) as served, served.connect() as client:
+        await client.send(UPDATE)
+        await client.event("session.updated")
         stream = iter(pages(200))
         for _ in range(10):
             await asyncio.sleep(20 * 0.08)
@@ -337,7 +339,8 @@ async def handshake(served, *, receive_buffer: int | None = None):
     reader, writer = await asyncio.open_connection(sock=sock, limit=1_024)
     writer.write(
         b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+        b"Sec-WebSocket-Protocol: realtime\r\n\r\n"
     )
     assert b"101" in await reader.readuntil(b"\r\n\r\n")
     return reader, writer

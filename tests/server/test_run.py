@@ -61,7 +61,7 @@ async def test_a_stopping_server_is_not_ready_and_says_so():
     async with (
         running(lambda _: reply) as (_, url),
         aiohttp.ClientSession() as http,
-        http.ws_connect(f"{url}/v1/realtime") as ws,
+        http.ws_connect(f"{url}/v1/realtime", protocols=("realtime",)) as ws,
     ):
         await Client(ws).event("response.created")
         os.kill(os.getpid(), signal.SIGTERM)

@@ -50,7 +50,7 @@ async def test_a_full_server_tells_a_page_where_it_can_read_it(serve):
     """An error event and close 1013, for scripts see no HTTP status."""
     page = {"Origin": "https://talk.example"}
     async with (
-        serve(silent, Engine(max_sessions=1)) as served,
+        serve(silent, Engine(max_sessions=1), cors_origins=["https://talk.example"]) as served,
         served.connect(),
         served.connect(headers=page) as refused,
     ):

@@ -113,7 +113,9 @@ def settings(instructions: str | None, voice: str | None) -> Message:
         wanted = {"type": instructions, "language": "en"}
     elif instructions:
         wanted = {"type": "constant", "text": instructions, "language": "en"}
-    session = {"instructions": wanted, "voice": voice, "allow_recording": False}
+    session: Message = {"voice": voice, "allow_recording": False}
+    if wanted is not None:  # null would mean: the default character
+        session["instructions"] = wanted
     return {"type": "session.update", "session": session}
 
 

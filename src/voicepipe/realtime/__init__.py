@@ -4,5 +4,18 @@ from voicepipe.realtime.dialect import Dialect, Encode, ServerMessage
 from voicepipe.realtime.errors import error_body, refused_body, sentence
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.unmute import Unmute
+from voicepipe.realtime.wire import Received, Wire, dialect_of
 
-__all__ = ["Dialect", "Encode", "ServerMessage", "Unmute", "error_body", "new_id", "refused_body", "sentence"]
+__all__ = [
+    "Dialect",
+    "Encode",
+    "Received",
+    "ServerMessage",
+    "Unmute",
+    "Wire",
+    "dialect_of",
+    "error_body",
+    "new_id",
+    "refused_body",
+    "sentence",
+]

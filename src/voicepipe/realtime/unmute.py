@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicepipe.audio import Codec, OggOpus
-from voicepipe.characters import DEFAULT, system_prompt
+from voicepipe.characters import DEFAULT, WritePrompt, system_prompt
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     AudioReceived,
@@ -51,13 +51,15 @@ class Unmute:
     codec: Codec = field(default_factory=OggOpus)
     event_id: Callable[[], str] = _event_id
     """Names each server event."""
+    write: WritePrompt = system_prompt
+    """Makes a prompt of a character."""
 
     def decode(self, text: str) -> ClientMessage:
         try:
             event = parse(text, UNMUTE_EVENTS)
             if isinstance(event, AudioAppend):
                 return AudioReceived(audio_bytes(event.audio, "audio", event.event_id), event.event_id)
-            return _settings(event.session)
+            return _settings(event.session, self.write)
         except Rejected as rejected:
             return rejected.why
 
@@ -65,21 +67,21 @@ class Unmute:
         return _Encoder(self.event_id)
 
 
-def _settings(session: SessionConfig) -> SettingsChanged:
+def _settings(session: SessionConfig, write: WritePrompt) -> SettingsChanged:
     written = session.model_dump(exclude_unset=True)
-    return SettingsChanged(_prompt(session), session.voice, session.allow_recording, written)
+    return SettingsChanged(_prompt(session, write), session.voice, session.allow_recording, written)
 
 
-def _prompt(session: SessionConfig) -> str | None:
+def _prompt(session: SessionConfig, write: WritePrompt) -> str | None:
     match session.instructions:
         case None if "instructions" not in session.model_fields_set:
             return None
         case None:
-            return system_prompt(DEFAULT)
+            return write(DEFAULT)
         case Constant(text=text, language=language):
-            return system_prompt("constant", text=text, language=language)
+            return write("constant", text=text, language=language)
         case persona:
-            return system_prompt(persona.type, language=persona.language)
+            return write(persona.type, language=persona.language)
 
 
 class _Encoder:

@@ -1,47 +1,182 @@
-"""The aiohttp application: the conversation, the health of what carries it, and a page that says what this is."""
+"""The aiohttp application: the conversation, what it needs around it, and a page that says what this is."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from dataclasses import dataclass
 from importlib import resources
 
 from aiohttp import web
 
+from voicepipe.characters import Characters
+from voicepipe.cloning import Cloning
+from voicepipe.donation import Consents
 from voicepipe.engine import Engine
+from voicepipe.engine.http import Http
+from voicepipe.health import Health
+from voicepipe.metrics import Metrics
+from voicepipe.news import Newsroom, Source
+from voicepipe.server.donation import Donations
+from voicepipe.server.health import HealthRoutes, count_health
 from voicepipe.server.http import cors, errors_as_json, preflight
 from voicepipe.server.settings import ServerSettings
+from voicepipe.server.voices import Voices
 from voicepipe.server.websocket import Sessions
+from voicepipe.services.address import Address
 from voicepipe.session import Pipeline
+from voicepipe.voices import MemoryVoices, VoiceStore, offered_voices
 
-__all__ = ["make_app"]
+__all__ = ["make_app", "voice_store"]
+
+_KEEP_ALIVE_S = 30
+_RESOLVE_EVERY_S = 10
 
 
-def make_app(pipeline: Pipeline, engine: Engine, settings: ServerSettings) -> web.Application:
-    """Serve `pipeline` on `engine`: `/v1/realtime`, `/v1/health` and `/`.
+def make_app(
+    pipeline: Pipeline,
+    engine: Engine,
+    settings: ServerSettings,
+    *,
+    metrics: Metrics | None = None,
+    voices: VoiceStore | None = None,
+) -> web.Application:
+    """Serve `pipeline` on `engine`: `/v1/realtime`, what is around it, and `/`.
 
-    When the application shuts down, sessions are told (1001) and awaited. The engine stays open: it is the caller's.
+    `metrics` and `voices` are given where the engine uses them, too: it counts what its services do, and its
+    synthesiser looks cloned voices up. When the application shuts down, sessions are told (1001) and awaited. The
+    engine stays open, and so do `voices` that were given: they are the caller's. Raises YamlError for a broken file.
     """
-    sessions = Sessions(pipeline, engine, settings)
+    store = voice_store(settings) if voices is None else voices
+    around = _Around.make(engine, settings, metrics or Metrics(), store)
+    sessions = Sessions(
+        pipeline,
+        engine,
+        settings,
+        health=around.health,
+        metrics=around.metrics,
+        characters=around.characters,
+        newsroom=around.newsroom,
+    )
     app = web.Application(middlewares=[preflight, errors_as_json])
     app.on_response_prepare.append(cors(settings.cors_origins))
-    app.router.add_get("/v1/realtime", sessions.serve)
-    app.router.add_get("/", _page)
-
-    async def health(_: web.Request) -> web.Response:
-        return _health(await engine.health(), sessions)
+    _route(app, sessions, around, settings)
 
     async def stop(_: web.Application) -> None:
         await sessions.stop()
 
-    app.router.add_get("/v1/health", health)
+    async def close(_: web.Application) -> None:
+        await around.close()
+        if voices is None:
+            await around.voices.close()
 
     app.on_shutdown.append(stop)
+    app.on_cleanup.append(close)
     return app
 
 
-def _health(up: dict[str, bool], sessions: Sessions) -> web.Response:
-    """What is up; `ok` when all is that a conversation needs, which voice cloning is not. 503 while shutting down."""
-    ok = all(up.get(kind, False) for kind in ("stt_up", "tts_up", "llm_up")) and not sessions.stopping
-    return web.json_response({**up, "ok": ok}, status=503 if sessions.stopping else 200)
+def voice_store(settings: ServerSettings) -> VoiceStore:
+    """Where cloned voices are kept: in Redis where there is one, else in this process. Must be closed."""
+    if settings.redis_url is None:
+        return MemoryVoices(kept_s=settings.voice_kept_s, most=settings.voices_kept, clock=_clock)
+    from voicepipe.redis_voices import RedisVoices
+
+    return RedisVoices(settings.redis_url, kept_s=settings.voice_kept_s, timeout_s=settings.redis_timeout_s)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What all sessions of a server share beside the engine."""
+
+    metrics: Metrics
+    health: Health
+    characters: Characters
+    newsroom: Newsroom
+    voices: VoiceStore
+    http: Http
+
+    @classmethod
+    def make(cls, engine: Engine, settings: ServerSettings, metrics: Metrics, voices: VoiceStore) -> _Around:
+        health = Health(
+            engine.health,
+            timeout_s=settings.health_limit_s,
+            fresh_s=settings.health_every_s,
+            clock=_clock,
+            on_answer=lambda up: count_health(metrics, up),
+        )
+        http = Http(keep_alive_s=_KEEP_ALIVE_S, resolve_every_s=_RESOLVE_EVERY_S)
+        long = settings.llm_url is not None if settings.long_prompts is None else settings.long_prompts
+        characters = Characters.load(settings.characters_file, long=long)
+        newsroom = Newsroom(
+            _news_source(settings),
+            characters,
+            http.session,
+            wait_s=settings.news_wait_s,
+            kept_s=settings.news_kept_s,
+            retry_s=settings.news_retry_s,
+            clock=_clock,
+        )
+        return cls(metrics, health, characters, newsroom, voices, http)
+
+    async def close(self) -> None:
+        await self.health.close()
+        await self.newsroom.close()
+        await self.http.close()
+
+
+def _news_source(settings: ServerSettings) -> Source | None:
+    if settings.newsapi_api_key is None:
+        return None
+    return Source(
+        url=settings.news_url,
+        key=settings.newsapi_api_key.get_secret_value(),
+        query=settings.news_query,
+        most=settings.news_headlines,
+        timeout_s=settings.news_timeout_s,
+    )
+
+
+def _cloning(settings: ServerSettings) -> Cloning | None:
+    if settings.voice_cloning_url is None:
+        return None
+    return Cloning(
+        address=Address.parse(settings.voice_cloning_url),
+        timeout_s=settings.voice_cloning_s,
+        max_bytes=settings.voice_embedding_max_bytes,
+    )
+
+
+def _route(app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings) -> None:
+    health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
+    voices = Voices(
+        offered_voices(settings.voices_file, "embedded" if settings.tts_url is None else "kyutai"),
+        cloning=_cloning(settings),
+        store=around.voices,
+        http=around.http.session,
+        max_bytes=settings.voice_max_bytes,
+        metrics=around.metrics,
+    )
+    donations = Donations(
+        settings.donations_dir,
+        Consents(valid_s=settings.consent_s, most=settings.consents_open, now=time.time),
+        min_bytes=settings.donation_min_bytes,
+        max_bytes=settings.donation_max_bytes,
+        metrics=around.metrics,
+    )
+    app.router.add_get("/", _page)
+    app.router.add_get("/v1/realtime", sessions.serve)
+    app.router.add_get("/v1/health", health.health)
+    app.router.add_get("/v1/health/live", health.live)
+    app.router.add_get("/v1/health/ready", health.ready)
+    app.router.add_get("/metrics", health.metrics)
+    app.router.add_get("/v1/voices", voices.list)
+    app.router.add_post("/v1/voices", voices.clone)
+    app.router.add_get("/v1/voice-donation", donations.ask)
+    app.router.add_post("/v1/voice-donation", donations.give)
 
 
 async def _page(_: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from aiohttp import WSCloseCode, WSMsgType
@@ -13,51 +13,73 @@ from aiohttp import WSCloseCode, WSMsgType
 from voicepipe.engine import Engine
 from voicepipe.events import (
     AudioReceived,
+    ClientMessage,
     Event,
     HungUp,
     InputRejected,
+    ItemRequested,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
-    SettingsChanged,
+    SessionOpened,
     StageFailed,
+    Warned,
 )
 from voicepipe.ingress import Ingress
-from voicepipe.outbox import ClientTooSlow, Outbox
-from voicepipe.realtime import Dialect, sentence
+from voicepipe.metering import MeteredStages
+from voicepipe.metrics import Metrics
+from voicepipe.news import Newsroom
+from voicepipe.outbox import BOUNDARY, ClientTooSlow, Outbox
+from voicepipe.realtime import Received, Wire, sentence
+from voicepipe.server.briefing import Briefing
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.socket import Socket
 from voicepipe.server.turn_log import TurnLog
 from voicepipe.session import Pipeline, Running
+from voicepipe.turn_metrics import TurnMetrics
 
 __all__ = ["Connection", "End"]
 
 log = structlog.get_logger()
 
+_ANSWERED = tuple(set(get_args(ClientMessage)) - {InputRejected})
+"""What the client has sent was answered when it came in; pipelines pass it on to their stages, and to their end."""
+
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Why a session is over, as the client is told. `gone`: there is no client any more to be told anything."""
+    """Why a session is over, as the client is told. `gone`: there is no client any more to be told anything.
+
+    `forced`: it was cut off for what it did, or failed to do.
+    """
 
     code: int
     reason: str
     gone: bool = False
+    forced: bool = False
 
 
 class Connection:
     """A session at work on one WebSocket. The first reason to end it wins."""
 
-    def __init__(self, socket: Socket, dialect: Dialect, settings: ServerSettings) -> None:
+    def __init__(
+        self, socket: Socket, wire: Wire, settings: ServerSettings, *, metrics: Metrics, newsroom: Newsroom
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self._socket, self._dialect, self._settings = socket, dialect, settings
+        self._socket, self._wire, self._settings = socket, wire, settings
         self._over: asyncio.Future[End] = loop.create_future()
-        self._outbox = Outbox(dialect.encoder(), audio_capacity_ms=settings.audio_capacity_ms)
+        self._outbox = Outbox(wire.encode, audio_capacity_ms=settings.audio_capacity_ms)
         self._ingress = Ingress(loop.time, message_ms=settings.ingress_message_ms)
         self._idle = _Idle(settings.idle_timeout_s, self._idled)
         self._turns = TurnLog()
+        self._metrics, self._meter = metrics, TurnMetrics(metrics, loop.time)
+        self._briefing = Briefing(newsroom, self._receive)
         self._replying = False
         self._leaving: End | None = None
         self._running: Running | None = None
+        self._timers = [loop.call_later(settings.greeting_after_s, lambda: self._take(wire.waited()))]
+        if settings.session_limit_s is not None:
+            self._timers.append(loop.call_later(settings.session_limit_s, self._expire, settings.session_limit_s))
 
     @property
     def lost_ms(self) -> float:
@@ -77,6 +99,8 @@ class Connection:
         finally:
             self.finish(End(WSCloseCode.GOING_AWAY, "the server is shutting down"))
             self._idle.stop()
+            for timer in self._timers:
+                timer.cancel()
             await self._clean_up(reader, writer)
 
     def _task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -110,10 +134,11 @@ class Connection:
         except Exception as error:
             log.exception("session.no_stages")
             return self._emit(StageFailed("pipeline", error, fatal=True))
-        codec = self._ingress.metered(self._dialect.codec)
-        self._running = Running(pipeline, session_id=session_id, codec=codec, stages=stages, emit=self._emit)
+        codec = self._ingress.metered(self._wire.codec)
+        metered = MeteredStages(stages, self._metrics)
+        self._running = Running(pipeline, session_id=session_id, codec=codec, stages=metered, emit=self._emit)
         self._running.ended.add_done_callback(self._pipeline_ended)
-        return None
+        return self._take(self._wire.opening())
 
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
         error = ended.result()
@@ -127,10 +152,12 @@ class Connection:
 
     def _emit(self, event: Event) -> None:
         """One event of the pipeline, on its way to the log and to the client."""
-        if isinstance(event, SettingsChanged):
-            return  # answered when it came in; pipelines pass it on to their stages
+        if isinstance(event, _ANSWERED):
+            return
         self._turns.note(event)
+        self._meter.note(event)
         self._outbox.put(event)
+        self._meter.note_lost(BOUNDARY, self._outbox.lost_ms)
         match event:
             case StageFailed(fatal=True):
                 self._fail(event)
@@ -157,11 +184,12 @@ class Connection:
                 case WSMsgType.TEXT:
                     self._hear(message.data)
                 case WSMsgType.BINARY:
-                    what = f"Binary frames are not understood: this dialect ({self._dialect.name}) speaks JSON text."
+                    what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
                     self._hear(InputRejected("unexpected_binary_frame", what))
                 case WSMsgType.ERROR:
                     code = getattr(message.data, "code", WSCloseCode.ABNORMAL_CLOSURE)
-                    return self.finish(End(code, f"the connection broke: {message.data}", gone=True))
+                    forced = code != WSCloseCode.ABNORMAL_CLOSURE  # aiohttp has closed it: those were no frames
+                    return self.finish(End(code, f"the connection broke: {message.data}", gone=True, forced=forced))
                 case _:
                     return self._gone("the client left")
         return None
@@ -169,44 +197,63 @@ class Connection:
     def _hear(self, sent: str | InputRejected) -> None:
         self._idle.reset()
         self._ingress.count_message()
-        message = self._dialect.decode(sent) if isinstance(sent, str) else sent
-        if isinstance(message, SettingsChanged | InputRejected):
-            self._outbox.put(message)
-        if self._running is not None and not isinstance(message, InputRejected):
-            self._receive(self._running, message)
+        self._take(self._wire.decode(sent) if isinstance(sent, str) else [sent])
         if self._ingress.ahead_ms > self._settings.ingress_limit_ms:
             limit_s = self._settings.ingress_limit_ms / 1000
-            self.finish(End(WSCloseCode.POLICY_VIOLATION, f"more than {limit_s:g} s of messages ahead of real time"))
+            self._force(f"more than {limit_s:g} s of messages ahead of real time")
 
-    def _receive(self, running: Running, message: SettingsChanged | AudioReceived) -> None:
+    def _take(self, received: list[Received]) -> None:
+        """Answer what the client wants, then let it happen: consequences come after the answer."""
+        for message in received:
+            if not isinstance(message, AudioReceived):
+                self._outbox.put(message)
+            match message:
+                case InputRejected(code=code):
+                    self._metrics.session.rejected.labels(self._metrics.session.code_label(code)).inc()
+                case SessionOpened() | ItemRequested():
+                    pass
+                case _:
+                    self._briefing.put(message)
+
+    def _receive(self, message: ClientMessage) -> None:
+        if self._running is None:
+            return
         try:
-            running.receive(message)
+            self._running.receive(message)
         except Exception as error:
             log.exception("session.receive_failed")
             self._emit(StageFailed("pipeline", error, fatal=True))
 
     def _idled(self) -> None:
         idle_s = self._settings.idle_timeout_s
-        self.finish(End(WSCloseCode.POLICY_VIOLATION, f"the client has sent nothing for {idle_s:g} s"))
+        self._force(f"the client has sent nothing for {idle_s:g} s")
+
+    def _expire(self, limit_s: float) -> None:
+        reason = f"a session lasts {limit_s / 60:g} minutes at most"
+        self._outbox.put(Warned(f"The conversation ends here: {reason}."))
+        self.leave(End(WSCloseCode.POLICY_VIOLATION, reason, forced=True))
+
+    def _force(self, reason: str) -> None:
+        self.finish(End(WSCloseCode.POLICY_VIOLATION, reason, forced=True))
 
     async def _write(self) -> None:
         try:
             await self._outbox.write(self._socket.send_str, deadline_s=self._settings.write_deadline_s)
         except ClientTooSlow as slow:
             self._socket.abort()  # no close frame would get through
-            self._gone(str(slow))
+            self._gone(str(slow), forced=True)
         except ConnectionError:
             self._gone("the client left")
 
-    def _gone(self, reason: str) -> None:
-        self.finish(End(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE, reason, gone=True))
+    def _gone(self, reason: str, *, forced: bool = False) -> None:
+        self.finish(End(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE, reason, gone=True, forced=forced))
 
     # ---- the end ----------------------------------------------------------------------------------------------------
 
     async def _clean_up(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
         """Stop listening, let the graph clean up, and meanwhile tell the client what waits and why it ends."""
         reader.cancel()
-        ending = [self._hang_up(self._over.result(), reader, writer)]
+        ending = [self._hang_up(self._over.result(), reader, writer), self._briefing.close()]
         if self._running is not None:
             ending.append(self._running.close(self._settings.cleanup_grace_s))
         for failed in await asyncio.gather(*ending, return_exceptions=True):

@@ -11,9 +11,12 @@ import structlog
 from aiohttp import web
 
 from voicepipe.engine import Engine
+from voicepipe.metrics import Metrics
 from voicepipe.server.app import make_app
+from voicepipe.server.door import warn_if_open
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
+from voicepipe.voices import VoiceStore
 
 __all__ = ["run_server"]
 
@@ -21,15 +24,24 @@ log = structlog.get_logger()
 
 
 async def run_server(
-    pipeline: Pipeline, engine: Engine, settings: ServerSettings, *, ready: Callable[[str], object] = lambda _: None
+    pipeline: Pipeline,
+    engine: Engine,
+    settings: ServerSettings,
+    *,
+    metrics: Metrics | None = None,
+    voices: VoiceStore | None = None,
+    ready: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Serve `pipeline` until SIGTERM or SIGINT, or until cancelled; `ready(url)` is called when clients may connect.
+
+    `metrics` and `voices` as in `make_app`.
 
     On the first signal nobody is let in any more, replies that are being spoken may end, sockets close with 1001 and
     every session is awaited. A second signal acts as it would without us. Raises OSError when the port is taken.
     """
+    warn_if_open(settings)
     runner = web.AppRunner(
-        make_app(pipeline, engine, settings),
+        make_app(pipeline, engine, settings, metrics=metrics, voices=voices),
         access_log=None,  # a session has its own lines
         shutdown_timeout=settings.close_timeout_s,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 __all__ = ["ServerSettings"]
 
@@ -16,7 +18,15 @@ class ServerSettings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65_535)
     """0: any free one."""
     cors_origins: tuple[str, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
-    """Whose pages may read our answers."""
+    """Whose pages may read our answers, and talk; those that we serve ourselves always may."""
+    api_keys: tuple[SecretStr, ...] = ()
+    """Who may talk: one of these is asked for. None: everybody who can reach us."""
+    max_sessions_per_key: int | None = Field(default=None, ge=1)
+    """None: as many as there is room for."""
+    session_limit_s: float | None = Field(default=None, gt=0)
+    """How long a session may last: it ends after the reply that is then being spoken. None: as long as it likes."""
+    greeting_after_s: float = Field(default=0.25, gt=0)
+    """A client that may be Unmute's frontend, which speaks first, is greeted as another one after so long a silence."""
 
     max_sessions: int | None = Field(default=None, ge=1)
     """Fewer than the engine could carry; None: as many as it says."""
@@ -47,3 +57,65 @@ class ServerSettings(BaseModel):
     """How long a session's tasks may take to end."""
     shutdown_grace_s: float = Field(default=10, ge=0)
     """How long replies that are being spoken may go on when the server stops."""
+
+    # ---- health ------------------------------------------------------------------------------------------------------
+    health_limit_s: float = Field(default=3, gt=0)
+    """How long the engine may take to say how it is: longer than each of its services may."""
+    health_every_s: float = Field(default=0.5, ge=0)
+    """Who asks more often gets the answer of a moment ago."""
+    admission_wait_s: float = Field(default=0.5, ge=0)
+    """How long a client waits at the door for the engine to say how it is. Then what it last said counts; where it has
+    never said anything, the client is let in."""
+
+    # ---- characters --------------------------------------------------------------------------------------------------
+    characters_file: Path | None = None
+    """Another `characters.yaml`; None: our own."""
+    long_prompts: bool | None = None
+    """A page of instructions; None: where the language model is a service, which is larger than the embedded one."""
+    llm_url: str | None = None
+
+    # ---- voices ------------------------------------------------------------------------------------------------------
+    tts_url: str | None = None
+    """None: the embedded voice is the only one there is."""
+    voices_file: Path | None = None
+    """A YAML list of voices, as Unmute has one; None: our own."""
+    voice_cloning_url: str | None = None
+    voice_cloning_s: float = Field(default=20, gt=0)
+    """How long the cloning of one voice may take."""
+    voice_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
+    """Of a recording to clone."""
+    voice_embedding_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
+    """Of what the cloning service makes of it."""
+    voice_kept_s: int = Field(default=3_600, ge=1)
+    """How long a cloned voice can be used."""
+    voices_kept: int = Field(default=100, ge=1)
+    """In memory: of more, the oldest goes. Redis has limits of its own."""
+    redis_url: str | None = None
+    """Where cloned voices are kept when several servers share them; None: in memory."""
+    redis_timeout_s: float = Field(default=2, gt=0)
+
+    # ---- voice donation ----------------------------------------------------------------------------------------------
+    donations_dir: Path | None = None
+    """None: nobody is asked for a voice."""
+    donation_min_bytes: int = Field(default=100_000, ge=0)
+    """A shorter recording cannot hold the sentences: two seconds of 24 kHz."""
+    donation_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
+    consent_s: float = Field(default=300, gt=0)
+    """How long one may take to read the sentences out and send the recording."""
+    consents_open: int = Field(default=1_000, ge=1)
+    """Of more, the oldest is void."""
+
+    # ---- news --------------------------------------------------------------------------------------------------------
+    newsapi_api_key: SecretStr | None = None
+    """None: the newsreader has no news, and says so."""
+    news_url: str = "https://newsapi.org/v2/top-headlines"
+    news_query: dict[str, str] = Field(default={"country": "us"})
+    news_headlines: int = Field(default=8, ge=1, le=100)
+    """In one prompt: a small model forgets the middle of a longer list."""
+    news_timeout_s: float = Field(default=5, gt=0)
+    """How long the source may take; others may use what came too late for the one who asked."""
+    news_wait_s: float = Field(default=1.5, ge=0)
+    """How long the bot's first words may wait for the news."""
+    news_kept_s: float = Field(default=3_600, gt=0)
+    news_retry_s: float = Field(default=60, gt=0)
+    """After a failure."""

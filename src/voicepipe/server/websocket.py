@@ -11,9 +11,14 @@ import structlog
 from aiohttp import WSCloseCode, hdrs, web
 from structlog.contextvars import bound_contextvars
 
+from voicepipe.characters import Characters
 from voicepipe.engine import Engine
-from voicepipe.realtime import Dialect, Unmute, new_id, refused_body
+from voicepipe.health import Health, Obstacle, obstacles
+from voicepipe.metrics import Metrics
+from voicepipe.news import Newsroom
+from voicepipe.realtime import Wire, dialect_of, new_id, refused_body
 from voicepipe.server.connection import Connection, End
+from voicepipe.server.door import Door, Refusal, offered_protocols
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.socket import Socket
 from voicepipe.session import Pipeline
@@ -22,14 +27,29 @@ __all__ = ["Sessions"]
 
 log = structlog.get_logger()
 
+_MODEL_CHARS = 100
+"""Of the name of a model, which is repeated to the client."""
+
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
 
 
 class Sessions:
-    """The conversations that are on: at most `capacity` of them."""
+    """The conversations that are on: at most `capacity` of them, and none while something stands in their way."""
 
-    def __init__(self, pipeline: Pipeline, engine: Engine, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        engine: Engine,
+        settings: ServerSettings,
+        *,
+        health: Health,
+        metrics: Metrics,
+        characters: Characters,
+        newsroom: Newsroom,
+    ) -> None:
         self._pipeline, self._engine, self._settings = pipeline, engine, settings
+        self._health, self._metrics, self._newsroom = health, metrics, newsroom
+        self._characters, self._door = characters, Door(settings)
         self._slots_taken = 0
         self._live: set[Connection] = set()
         self._free = asyncio.Event()
@@ -44,14 +64,18 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(reason="This address speaks WebSocket", headers={hdrs.UPGRADE: "websocket"})
-        if refusal := self._refusal():
-            log.info("session.refused", reason=refusal, sessions=self._slots_taken)
-            return await self._refuse(request, refusal)
-        with self._slot():
-            socket = Socket(self._settings)
-            await socket.prepare(request)
-            await self._talk(socket, _dialect(request), request.remote)
-        return socket
+        if refusal := self._door.refusal(request):
+            return await self._turn_away(request, refusal)
+        if found := self._obstacles(None):
+            return await self._refuse(request, found[0])
+        with self._slot(), self._door.holding(request):
+            found = self._obstacles(await self._health.known(self._settings.admission_wait_s), own_slot=True)
+            if not found:
+                socket = Socket(self._settings)
+                await socket.prepare(request)
+                await self._talk(socket, request)
+                return socket
+        return await self._refuse(request, found[0])
 
     async def stop(self) -> None:
         """Let nobody in any more; end each session after the reply that it speaks, and all of them after the grace."""
@@ -68,12 +92,18 @@ class Sessions:
 
     # ---- admission --------------------------------------------------------------------------------------------------
 
-    def _refusal(self) -> str | None:
-        if self.stopping:
-            return "The server is shutting down. Please try again in a moment."
-        if self._slots_taken >= self.capacity:
-            return f"All {self.capacity} conversations of this server are taken. Please try again in a moment."
-        return None
+    async def obstacles(self) -> list[Obstacle]:
+        """Why a client that came now would not be let in."""
+        return self._obstacles(await self._health.up())
+
+    def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Obstacle]:
+        return obstacles(
+            up,
+            loading=bool(getattr(self._engine, "loading", False)),
+            stopping=self.stopping,
+            taken=self._slots_taken - own_slot,
+            capacity=self.capacity,
+        )
 
     @contextmanager
     def _slot(self) -> Generator[None]:
@@ -87,8 +117,11 @@ class Sessions:
             if not self._slots_taken:
                 self._free.set()
 
-    async def _refuse(self, request: web.Request, reason: str) -> web.StreamResponse:
+    async def _refuse(self, request: web.Request, obstacle: Obstacle) -> web.StreamResponse:
         """A program reads a status; a page's script cannot, so it gets an upgrade, an event and a close code."""
+        reason = obstacle.told
+        log.info("session.refused", reason=reason, sessions=self._slots_taken)
+        self._metrics.session.refused.labels(obstacle.why.value).inc()
         if hdrs.ORIGIN not in request.headers:
             headers = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
             return web.json_response({"detail": reason}, status=503, headers=headers)
@@ -98,24 +131,52 @@ class Sessions:
         await socket.hang_up(WSCloseCode.TRY_AGAIN_LATER, reason)
         return socket
 
+    async def _turn_away(self, request: web.Request, refusal: Refusal) -> web.StreamResponse:
+        """One who may not come in, told as in `_refuse`, unless it is a page that is none of ours."""
+        log.info("session.turned_away", code=refusal.code, remote=request.remote)
+        self._metrics.session.refused.labels(refusal.code).inc()
+        if hdrs.ORIGIN in request.headers and refusal.tells_pages:
+            socket = Socket(self._settings)
+            await socket.prepare(request)
+            error = refusal.body()["error"]
+            await socket.send_str(json.dumps({"type": "error", "event_id": new_id("event"), "error": error}))
+            await socket.hang_up(refusal.close_code, refusal.reason)
+            return socket
+        headers = {} if refusal.retry_after_s is None else {hdrs.RETRY_AFTER: str(refusal.retry_after_s)}
+        if refusal.status == web.HTTPUnauthorized.status_code:
+            headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return web.json_response(refusal.body(), status=refusal.status, headers=headers)
+
     # ---- a session --------------------------------------------------------------------------------------------------
 
-    async def _talk(self, socket: Socket, dialect: Dialect, remote: str | None) -> None:
+    async def _talk(self, socket: Socket, request: web.Request) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock, session_id = asyncio.get_running_loop().time, new_id("sess")
+        wire = self._wire(request, session_id)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
-            log.info("session.started", remote=remote, dialect=dialect.name, sessions=self._slots_taken)
-            connection = Connection(socket, dialect, self._settings)
+            log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
+            connection = Connection(socket, wire, self._settings, metrics=self._metrics, newsroom=self._newsroom)
             self._live.add(connection)
+            self._metrics.session.count.inc()
+            self._metrics.session.active.inc()
             try:
                 end = await connection.run(self._pipeline, self._engine, session_id)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
+                self._count(end, clock() - began)
 
+    def _count(self, end: End, duration_s: float) -> None:
+        series = self._metrics.session
+        series.active.dec()
+        series.duration.observe(duration_s)
+        series.ended.labels("client" if end.gone and not end.forced else str(int(end.code))).inc()
+        series.forced.inc(end.forced)
+        series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
 
-def _dialect(_: web.Request) -> Dialect:
-    """How the client speaks; so far everybody is taken for Unmute's frontend."""
-    return Unmute()
+    def _wire(self, request: web.Request, session_id: str) -> Wire:
+        """How the client speaks. Whatever model it asks for, it gets ours; other parameters are not ours to know."""
+        kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
+        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=self._characters.system_prompt)

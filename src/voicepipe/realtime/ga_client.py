@@ -1,0 +1,163 @@
+"""What a client of the GA form may send, as types. Unknown keys are tolerated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from voicepipe.realtime.parse import ClientEvent
+from voicepipe.realtime.session_config import SessionPart
+
+# Each `type` is narrower than that of all events, and frozen:
+# pyright: reportIncompatibleVariableOverride=false
+
+__all__ = [
+    "GA_EVENTS",
+    "BufferAppend",
+    "BufferClear",
+    "BufferCommit",
+    "Content",
+    "GaEvent",
+    "ItemCreate",
+    "ItemDelete",
+    "ItemReference",
+    "ItemRetrieve",
+    "ItemTruncate",
+    "MessageItem",
+    "OutputClear",
+    "ResponseCancel",
+    "ResponseCreate",
+    "ResponsePart",
+    "SessionUpdate",
+    "ToolItem",
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class Content(_Part):
+    """A part of a message: `text`, or the `transcript` of its sound."""
+
+    type: Literal["input_text", "input_audio", "output_text", "output_audio", "text", "audio", "input_image"]
+    text: str | None = None
+    transcript: str | None = None
+    audio: str | None = None
+
+
+class MessageItem(_Part):
+    type: Literal["message"]
+    role: Literal["user", "assistant", "system"]
+    content: list[Content]
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
+
+
+class ToolItem(_Part):
+    """Of the tools, which are not there yet."""
+
+    type: Literal["function_call", "function_call_output", "mcp_approval_response"]
+    id: str | None = None
+
+
+class ItemReference(_Part):
+    type: Literal["item_reference"]
+    id: str
+
+
+Item: TypeAlias = Annotated[MessageItem | ToolItem, Field(discriminator="type")]
+Input: TypeAlias = Annotated[MessageItem | ToolItem | ItemReference, Field(discriminator="type")]
+
+
+class ResponsePart(_Part):
+    """What shall be otherwise in one reply. `conversation` "none": it is not remembered."""
+
+    instructions: str | None = None
+    output_modalities: list[Literal["audio", "text"]] | None = None
+    conversation: str | None = None
+    input: list[Input] | None = None
+    metadata: dict[str, Any] | None = None
+    max_output_tokens: int | Literal["inf"] | None = None
+    audio: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+
+
+class SessionUpdate(ClientEvent):
+    type: Literal["session.update"]
+    session: SessionPart
+
+
+class BufferAppend(ClientEvent):
+    """The next sound of the microphone, in base64."""
+
+    type: Literal["input_audio_buffer.append"]
+    audio: str
+
+
+class BufferCommit(ClientEvent):
+    type: Literal["input_audio_buffer.commit"]
+
+
+class BufferClear(ClientEvent):
+    type: Literal["input_audio_buffer.clear"]
+
+
+class ItemCreate(ClientEvent):
+    """`previous_item_id` "root": at the beginning; none: at the end."""
+
+    type: Literal["conversation.item.create"]
+    item: Item
+    previous_item_id: str | None = None
+
+
+class ItemRetrieve(ClientEvent):
+    type: Literal["conversation.item.retrieve"]
+    item_id: str
+
+
+class ItemDelete(ClientEvent):
+    type: Literal["conversation.item.delete"]
+    item_id: str
+
+
+class ItemTruncate(ClientEvent):
+    type: Literal["conversation.item.truncate"]
+    item_id: str
+    content_index: Annotated[int, Field(ge=0)] = 0
+    audio_end_ms: Annotated[float, Field(ge=0)]
+
+
+class ResponseCreate(ClientEvent):
+    type: Literal["response.create"]
+    response: ResponsePart | None = None
+
+
+class ResponseCancel(ClientEvent):
+    type: Literal["response.cancel"]
+    response_id: str | None = None
+
+
+class OutputClear(ClientEvent):
+    """For WebRTC, where the server plays; over a WebSocket the client does."""
+
+    type: Literal["output_audio_buffer.clear"]
+
+
+GaEvent: TypeAlias = (
+    SessionUpdate
+    | BufferAppend
+    | BufferCommit
+    | BufferClear
+    | ItemCreate
+    | ItemRetrieve
+    | ItemDelete
+    | ItemTruncate
+    | ResponseCreate
+    | ResponseCancel
+    | OutputClear
+)
+
+GA_EVENTS: TypeAdapter[GaEvent] = TypeAdapter(Annotated[GaEvent, Field(discriminator="type")])

@@ -1,0 +1,228 @@
+"""The series by name, unit and buckets. Each name begins with `voicepipe_` and ends with its unit; labels take few
+values, none of which a client chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from voicepipe.services.errors import Miss, ServiceUnavailable
+from voicepipe.services.observer import ServiceObserver
+
+__all__ = [
+    "FRAME_S",
+    "Label",
+    "LlmSeries",
+    "Make",
+    "ServerSeries",
+    "Service",
+    "ServiceSeries",
+    "SessionSeries",
+    "TalkSeries",
+]
+
+Service: TypeAlias = Literal["stt", "tts", "llm"]
+
+FRAME_S = 0.08
+"""A frame of sound, wherever frames are counted."""
+
+_VOICE_TO_VOICE_S = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""Fine around its budgets: half of all turns within 0.9 s, 95 of 100 within 1.5 s."""
+_PART_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 3.0, 5.0)
+_BARGE_IN_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
+"""Its budget is 0.25 s."""
+_TTFT_S = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_PING_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+_SOUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 300.0, 900.0)
+_SESSION_S = (5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
+_WORDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
+
+_MOST_LABELS: Final = 24
+"""Different values that one label may take; what comes after them is "other"."""
+
+
+class Label:
+    """The values of one label that somebody else names: a pipeline's stages, its boundaries. Bounded.
+
+    >>> stages = Label(most=1)
+    >>> stages("STT"), stages("TTS"), stages("STT")
+    ('STT', 'other', 'STT')
+    """
+
+    def __init__(self, most: int = _MOST_LABELS) -> None:
+        self._known: set[str] = set()
+        self._most = most
+
+    def __call__(self, value: str) -> str:
+        if value not in self._known and len(self._known) >= self._most:
+            return "other"
+        self._known.add(value)
+        return value
+
+
+class Make:
+    """Series on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, namespace="voicepipe", registry=self._registry)
+
+    def gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(name, what, labels, namespace="voicepipe", registry=self._registry)
+
+    def histogram(self, name: str, what: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(name, what, labels, namespace="voicepipe", registry=self._registry, buckets=buckets)
+
+
+class ServiceSeries(ServiceObserver):
+    """One kind of service, embedded or on the network. What goes out and comes in is counted in frames or in words."""
+
+    def __init__(self, make: Make, service: Service, sent: str, received: str) -> None:
+        self.service = service
+        kind = service.upper()
+        self._sessions = make.counter(f"{service}_sessions", f"Uses of the {kind}: connections, or runs of a model.")
+        self._active = make.gauge(f"{service}_active_sessions", f"Uses of the {kind} under way.")
+        self._duration = make.histogram(
+            f"{service}_session_duration_seconds", f"How long one use of the {kind} lasted.", _SESSION_S
+        )
+        self._misses = make.counter(f"{service}_misses", f"Instances of the {kind} that were full: no fault.")
+        self._hard_misses = make.counter(
+            f"{service}_hard_misses", f"Instances of the {kind} that timed out, refused or were broken."
+        )
+        self._find = make.histogram(
+            f"{service}_find_seconds", f"Until an instance of the {kind} was found, tries in vain included.", _PING_S
+        )
+        self._ping = make.histogram(f"{service}_ping_seconds", f"Until the {kind} that took us had answered.", _PING_S)
+        self._sent = make.counter(f"{service}_sent_{sent}", f"{sent.capitalize()} that went to the {kind}.")
+        self._received = make.counter(f"{service}_received_{received}", f"{received.capitalize()} from the {kind}.")
+        self._ttft = make.histogram(f"{service}_ttft_seconds", _FIRST[service], _TTFT_S)
+        self._interrupts = make.counter(f"{service}_interrupts", f"Uses of the {kind} stopped before their end.")
+        self._hard_errors = make.counter(f"{service}_hard_errors", f"Uses of the {kind} that broke.")
+        self._audio = None if service == "llm" else make.histogram(
+            f"{service}_audio_duration_seconds", f"Sound in one use of the {kind}.", _SOUND_S
+        )  # fmt: skip
+        self._generation = None if service == "stt" else make.histogram(
+            f"{service}_generation_duration_seconds", f"From what the {kind} was asked to the last it made.", _SOUND_S
+        )  # fmt: skip
+
+    def session_opened(self) -> None:
+        self._sessions.inc()
+        self._active.inc()
+
+    def session_closed(self, after_s: float) -> None:
+        self._active.dec()
+        self._duration.observe(after_s)
+
+    def missed(self, why: Miss) -> None:
+        (self._hard_misses if why.is_fault else self._misses).inc()
+
+    def found(self, after_s: float) -> None:
+        self._find.observe(after_s)
+
+    def pinged(self, after_s: float) -> None:
+        self._ping.observe(after_s)
+
+    def sent(self, count: int) -> None:
+        self._sent.inc(count)
+
+    def received(self, count: int) -> None:
+        self._received.inc(count)
+
+    def first_item(self, after_s: float) -> None:
+        self._ttft.observe(max(0.0, after_s))
+
+    def generated(self, sound_s: float, after_s: float) -> None:
+        if self._audio is not None:
+            self._audio.observe(sound_s)
+        if self._generation is not None:
+            self._generation.observe(after_s)
+
+    def interrupted(self) -> None:
+        self._interrupts.inc()
+
+    def failed(self, error: Exception) -> None:
+        """A service that was not had at all has been counted by its misses."""
+        if not isinstance(error, ServiceUnavailable):
+            self._hard_errors.inc()
+
+
+_FIRST: dict[Service, str] = {
+    "stt": "Time to first token: from the first sound of speech (embedded) or of a connection, to the first word.",
+    "tts": "Time to first token: from the first word to speak, to the first sound.",
+    "llm": "Time to first token: from the question to the first text.",
+}
+
+
+class LlmSeries(ServiceSeries):
+    """A language model, with the length of what it reads and writes."""
+
+    def __init__(self, make: Make) -> None:
+        super().__init__(make, "llm", "words", "words")
+        self._request = make.histogram("llm_request_length_words", "Words of one conversation to the LLM.", _WORDS)
+        self._reply = make.histogram("llm_reply_length_words", "Words of one answer of the LLM.", _WORDS)
+
+    def asked(self, words: int) -> None:
+        self._request.observe(words)
+
+    def answered(self, words: int) -> None:
+        self._reply.observe(words)
+
+
+class SessionSeries:
+    """Who comes, stays and goes."""
+
+    def __init__(self, make: Make) -> None:
+        self.count = make.counter("sessions", "Conversations that were let in.")
+        self.active = make.gauge("active_sessions", "Conversations under way.")
+        self.duration = make.histogram("session_duration_seconds", "From the upgrade to the last clean-up.", _SESSION_S)
+        self.refused = make.counter("sessions_refused", "Conversations that were not let in.", "reason")
+        self.ended = make.counter(
+            "sessions_ended", 'By our close code; "client" where the client left by itself.', "code"
+        )
+        self.forced = make.counter(
+            "forced_disconnects", "Clients cut off: idle, too slow, too fast, or not speaking WebSocket."
+        )
+        self.hard_errors = make.counter("hard_errors", "Conversations that ended by a fault of ours (1011).")
+        self.fatal_misses = make.counter(
+            "fatal_service_misses", "Turns and conversations that ended since no instance was to be had.", "service"
+        )
+        self.rejected = make.counter("rejected_messages", "Messages of clients that were not understood.", "code")
+        self.code_label = Label()
+
+
+class TalkSeries:
+    """What users feel: how fast they are answered and heeded, and what fails or is lost."""
+
+    def __init__(self, make: Make) -> None:
+        self.turns = make.counter("turns", "Turns of users, with words.")
+        self.replies = make.counter("replies", "Replies that were begun.")
+        self.interruptions = make.counter("interruptions", "Replies that the user cut short.")
+        self.voice_to_voice = make.histogram(
+            "voice_to_voice_seconds", "From the user's last sound to the bot's first.", _VOICE_TO_VOICE_S
+        )
+        self.part = make.histogram(
+            "voice_to_voice_part_seconds", "Where voice to voice goes; the parts sum to it.", _PART_S, "part"
+        )
+        self.barge_in = make.histogram(
+            "barge_in_seconds", "From the user's first sound into a reply to the bot's silence.", _BARGE_IN_S
+        )
+        self.spoken_words = make.counter("tts_received_words", "Words whose sound the TTS made and that were released.")
+        self.overflows = make.counter("overflows", "Times that a full boundary let go of something.", "boundary")
+        self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries let go of.", "boundary")
+        self.failures = make.counter("stage_failures", "Turns and conversations that a stage failed.", "stage")
+        self.stage_label, self.boundary_label = Label(), Label()
+
+
+class ServerSeries:
+    """The server itself, and what it does beside conversations."""
+
+    def __init__(self, make: Make) -> None:
+        self.health_ok = make.gauge("health_ok", "1: all that a conversation needs is up.")
+        self.service_up = make.gauge("service_up", "1: it is up.", "service")
+        self.donations = make.counter("voice_donations", "Voices that were donated.")
+        self.clonings = make.counter("voice_clonings", "Voices that were to be cloned, by what came of it.", "outcome")

@@ -1,0 +1,50 @@
+"""`/v1/health` and `/metrics`: how this server is, for people, for whoever sends it clients, and for Prometheus."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from voicepipe.health import NEEDED, Health, is_ok
+from voicepipe.metrics import Metrics
+from voicepipe.server.websocket import Sessions
+
+__all__ = ["HealthRoutes", "count_health"]
+
+
+def count_health(metrics: Metrics, up: dict[str, bool]) -> None:
+    """An engine's answer, as Prometheus sees it. Kinds of service that nobody knows are not counted."""
+    metrics.server.health_ok.set(is_ok(up))
+    for key in (*NEEDED, "voice_cloning_up"):
+        metrics.server.service_up.labels(key.removesuffix("_up")).set(up.get(key, False))
+
+
+class HealthRoutes:
+    """Answers within the limit of `health`, whatever the services do."""
+
+    def __init__(self, health: Health, sessions: Sessions, metrics: Metrics, *, retry_after_s: int) -> None:
+        self._health, self._sessions, self._metrics = health, sessions, metrics
+        self._retry_after_s = retry_after_s
+
+    async def health(self, _: web.Request) -> web.Response:
+        """What is up; `ok` when all is that a conversation needs, which voice cloning is not. 503 while shutting
+        down."""
+        up, stopping = await self._health.up(), self._sessions.stopping
+        return web.json_response({**up, "ok": is_ok(up) and not stopping}, status=503 if stopping else 200)
+
+    async def live(self, _: web.Request) -> web.Response:
+        """200 as long as this process answers at all: nothing else is looked at."""
+        return web.json_response({"live": True})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """200 when a client that came now would be let in, else 503 with every reason."""
+        reasons = [obstacle.told for obstacle in await self._sessions.obstacles()]
+        if not reasons:
+            return web.json_response({"ready": True, "reasons": []})
+        body = {"ready": False, "reasons": reasons, "detail": " ".join(reasons)}
+        return web.json_response(body, status=503, headers={hdrs.RETRY_AFTER: str(self._retry_after_s)})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Every series, in the format that the scraper prefers."""
+        await self._health.up()
+        body, content_type = self._metrics.render(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})

@@ -1,0 +1,107 @@
+"""A scripted server in a process of its own, and the official clients, installed once and as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """`async def test_…` runs in real time, for half a minute at most."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=30))
+    return True
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[str]:
+    """The address of a server, which must end in peace when it is asked to, with no error in its log."""
+    command = [sys.executable, str(HERE / "scripted_server.py"), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            found = re.search(r"http://\S+", first)
+            assert found, first + process.stdout.read()
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read()
+        assert process.wait(timeout=20) == 0, rest
+        assert "Traceback" not in rest, rest
+        assert "error" not in rest.lower().replace("[error_", ""), rest
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Open to everybody, on this machine."""
+    with _running() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def locked_server() -> Iterator[str]:
+    """For those who have the key `sk-right`."""
+    with _running("--api-key", "sk-right") as url:
+        yield url
+
+
+Node = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """`node("agents.mjs", url, "scene")`: what the script prints as JSON in its last line, with the packages of our
+    `package-lock.json`. They are installed once per lock file, into the user's cache folder."""
+    modules = _installed()
+
+    def run(script: str, *arguments: str) -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp("node")
+        (folder / "node_modules").symlink_to(modules / "node_modules")
+        shutil.copy(HERE / "common.mjs", folder)
+        shutil.copy(HERE / script, folder)
+        done = subprocess.run(
+            ["node", script, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    return run
+
+
+def _installed() -> Path:
+    """The folder whose `node_modules` are those of the lock file."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("needs Node.js 20 and npm")
+    lock = (HERE / "package-lock.json").read_bytes()
+    folder = Path(platformdirs.user_cache_dir("voicepipe")) / "tests" / hashlib.sha256(lock).hexdigest()[:16]
+    if not (folder / "installed").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, folder)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"npm ci failed: {done.stderr[-500:]}")
+        (folder / "installed").touch()
+    return folder

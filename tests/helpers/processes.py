@@ -1,0 +1,54 @@
+"""Real servers of others, as processes of our own, for end-to-end tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+__all__ = ["free_port", "installed", "running", "wait_for_port"]
+
+_START_S = 30
+
+
+def installed(program: str) -> str:
+    """Its path; without it the test is skipped, which in CI counts as a failure."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/bin")
+    if found is None:
+        pytest.skip(f"needs {program}: apt-get install {program}")
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block; what it says is in `log`."""
+    with log.open("ab") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until somebody listens there; fails with what the process has said."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{process.args!r} does not listen at port {port}:\n{log.read_text()}")

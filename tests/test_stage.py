@@ -1,0 +1,110 @@
+"""What a stage says of itself, and what is said of one that is wrong."""
+
+import doctest
+
+import pytest
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe import stage as module
+from voicepipe.events import ReplyText, Word
+from voicepipe.operators import by_word, detect_turns, listen
+from voicepipe.stage import Declared, NotAnObservable, Stage, StageError, called, named, stage_factory, stage_name
+from voicepipe.testing import Boom, Marbles
+
+
+@stage_factory(gives=(Word,))
+def pinched(*, hard: float, why: str = "because") -> Stage[str, Word]:
+    """Ouch."""
+    return rx_ops.map(lambda text: Word(text * int(hard), 0, 1))
+
+
+def test_a_declared_stage_is_a_stage(marbles: Marbles) -> None:
+    """It does what the function that its factory returned does."""
+    marbles.expect(marbles.cold("a|").pipe(pinched(hard=2)), "w|", w=Word("aa", 0, 1))
+
+
+def test_it_knows_what_it_was_made_with() -> None:
+    """The arguments that were given, by parameter; its factory keeps its own name and docstring."""
+    stage = pinched(hard=2)
+    assert isinstance(stage, Declared)
+    assert (stage.declaration.name, stage.declaration.arguments()) == ("pinched", {"hard": 2})
+    assert stage.declaration.gives == (Word,)
+    assert (pinched.__name__, pinched.__doc__) == ("pinched", "Ouch.")
+    assert repr(stage).startswith("<stage pinched (")
+
+
+def forgetful(source: Observable[str]) -> Observable[str]:
+    source.pipe(rx_ops.map(str.upper))
+    return None  # pyright: ignore[reportReturnType]
+
+
+@pytest.mark.parametrize("stage", [named("mine", forgetful), stage_factory()(lambda: forgetful)()])
+def test_a_stage_that_returns_no_observable_is_named_with_its_place(stage: Stage[str, str]) -> None:
+    """Where the pipeline is built, not where the next stage stumbles."""
+    with pytest.raises(NotAnObservable, match=r"test_stage\.py:\d+\) returned None \(is its `return` missing\?\)"):
+        reactivex.just("a").pipe(stage)
+
+
+class Shout:
+    def __call__(self, source: Observable[str]) -> Observable[str]:
+        return source
+
+
+def local() -> Stage[str, str]:
+    def stage(source: Observable[str]) -> Observable[str]:
+        return source
+
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        (by_word(), "by_word"),
+        (forgetful, "forgetful"),
+        (local(), "local"),
+        (rx_ops.map(str), "map"),
+        (Shout(), "Shout"),
+        (detect_turns(pause_above=0.6, resume_below=0.4), "detect_turns"),
+    ],
+)
+def test_a_stage_is_called_as_what_one_has_written(stage: object, name: str) -> None:
+    """The factory, the function, the class, or reactivex's operator; not the wrappers around it."""
+    assert stage_name(stage) == name
+
+
+def test_its_place_is_that_of_the_function() -> None:
+    """As an editor understands it."""
+    assert called(forgetful).startswith("forgetful (")
+    assert called(forgetful).endswith(f"test_stage.py:{forgetful.__code__.co_firstlineno})")
+    assert called(Shout()) == "Shout"
+
+
+def test_a_named_stage_names_its_errors_and_no_others(marbles: Marbles) -> None:
+    """An error that has a name keeps it."""
+    marbles.expect(
+        marbles.cold("#", error=Boom("x")).pipe(named("mine", Shout())), "#", error=StageError("mine", Boom("x"))
+    )
+    deeper = StageError("deeper", Boom("x"))
+    marbles.expect(marbles.cold("#", error=deeper).pipe(named("mine", Shout())), "#", error=deeper)
+
+
+def test_a_stage_that_is_fed_what_it_does_not_understand_fails_in_its_name(marbles: Marbles) -> None:
+    """`by_word` wants text, and gets a word."""
+    (failed,) = marbles.record(marbles.cold("w|", w=ReplyText("hi")).pipe(by_word()))
+    assert isinstance(failed.value, StageError)
+    assert failed.value.stage == "by_word"
+    assert isinstance(failed.value.cause, TypeError)
+
+
+def test_parameters_without_a_default_are_asked_for() -> None:
+    """By name."""
+    with pytest.raises(TypeError, match=r"listen\(\) missing 1 required keyword-only argument: 'flush_at'"):
+        listen(Shout(), Shout())  # pyright: ignore[reportCallIssue]
+
+
+def test_examples_are_true() -> None:
+    """What the docstrings show is what happens."""
+    assert doctest.testmod(module).failed == 0
