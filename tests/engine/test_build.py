@@ -110,7 +110,7 @@ heavy = ["onnxruntime", "xllamacpp", "hibari", "voicepipe.engine.local", "voicep
 print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["64", "[]"]
+    assert done.stdout.splitlines() == ["24", "[]"]
 
 
 def test_how_many_sessions(local: FakeLocal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -133,3 +134,15 @@ def test_closing_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader: R
     marbles.loop.settle()
     assert reader.read
     assert reader.stopped == ["what"]
+
+
+def test_what_the_model_forgets_it_forgets_while_the_user_speaks(marbles: Marbles, reader: Reader) -> None:
+    """The history is cut before the reading, as it is before the asking."""
+    workers = Workers(1, "llm")
+    ahead = ReadAhead(reader, workers, lambda talk: replace(talk, messages=talk.messages[-1:]))
+    llm = marbles.llm({}, default="a|", a="Good day.")
+    marbles.record(ahead.before(llm)(OPENED.bot_said("Hello.").user_said("And?")))
+    assert [message.text for message in llm.conversations[0].messages] == ["And?"]
+    hear(marbles, ahead, "a|")
+    assert reader.read == ["Be brief. | what"]
+    workers.close(1)

@@ -22,6 +22,7 @@ from voicepipe.boundary import ask_worker
 from voicepipe.engine.checks import Kind, Probe
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.events import Audio, Event, ReplyText, Samples
+from voicepipe.llm.history import recent
 from voicepipe.llm.in_process import in_process
 from voicepipe.llm.read_ahead import ReadAhead
 from voicepipe.llm.smollm import SmolLM
@@ -126,8 +127,11 @@ class LocalLlm:
 
     def open(self) -> Opened[Llm]:
         slot = heapq.heappop(self.free_slots)
+        # So small a model repeats itself in a long talk, and each token of it costs: 16 ms at first, 30 after 14 turns.
         ahead = ReadAhead(
-            lambda messages, cancelled: self.smollm.warm(messages, slot, cancelled=cancelled), self.writers
+            lambda messages, cancelled: self.smollm.warm(messages, slot, cancelled=cancelled),
+            self.writers,
+            recent(max_tokens=500, at_once=2),
         )
 
         def close() -> None:

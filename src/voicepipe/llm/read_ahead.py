@@ -15,6 +15,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Event, Word
+from voicepipe.llm.history import History, whole
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 from voicepipe.workers import Outcome, Priority, Ticket, Workers
@@ -31,11 +32,12 @@ class ReadAhead:
     """One session's. `read` is called in a thread of `workers`, one call at a time, never while an answer is written.
 
     What is read is what the model will be asked if the bot was heard to its end and the words are right so far; where
-    they are not, it reads from the first difference on, as it would have anyway.
+    they are not, it reads from the first difference on, as it would have anyway. `history` is what the model is told of
+    a conversation, here as when it is asked: what it forgets, it forgets while the user speaks.
     """
 
-    def __init__(self, read: Read, workers: Workers) -> None:
-        self._read, self._workers = read, workers
+    def __init__(self, read: Read, workers: Workers, history: History = whole) -> None:
+        self._read, self._workers, self._history = read, workers, history
         self._asked: Conversation | None = None
         self._answer = ""
         self._words: list[str] = []
@@ -49,7 +51,7 @@ class ReadAhead:
             def begin(_: object) -> Observable[str]:
                 self.close()
                 self._asked, self._answer, self._words, self._read_words = conversation, "", [], 0
-                return llm(conversation).pipe(rx_ops.do_action(self._note))
+                return llm(self._history(conversation)).pipe(rx_ops.do_action(self._note))
 
             return reactivex.defer(begin)
 
@@ -85,7 +87,7 @@ class ReadAhead:
             return
         self._read_words = len(self._words)
         talk = self._asked.bot_said(self._answer.strip()) if self._answer.strip() else self._asked
-        messages = talk.user_said(" ".join(self._words)).prompt()
+        messages = self._history(talk.user_said(" ".join(self._words))).prompt()
         self._reading = self._workers.submit(
             lambda ticket: self._read(messages, lambda: ticket.cancelled), self._done, priority=Priority.PARTIAL
         )
