@@ -5,7 +5,7 @@ from reactivex.operators import map as each
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session
-from voicepipe.events import Written
+from voicepipe.events import Speech, Written
 from voicepipe.operators import (
     by_word,
     decode,
@@ -17,6 +17,7 @@ from voicepipe.operators import (
     in_real_time,
     listen,
     respond,
+    with_deadline,
 )
 
 
@@ -38,11 +39,14 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(listen(session.stt, pauses, flush_at=0.6), share())
     turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
 
+    llm = with_deadline(session.llm, "LLM", first_s=4, between_s=4)
+    tts = with_deadline(session.tts, "TTS", first_s=4, between_s=4, answer=Speech)
+
     def reply(conversation: Conversation) -> Observable[Event]:
-        said = session.llm(conversation)
+        said = llm(conversation)
         if not conversation.aloud:  # the client wants to read
             return said.pipe(each(Written))
-        return said.pipe(by_word(), session.tts, in_real_time(lead_ms=320, frame_ms=80))
+        return said.pipe(by_word(), tts, in_real_time(lead_ms=320, frame_ms=80))
 
     spoken = turns.pipe(
         respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25), hang_up_after("Bye!")

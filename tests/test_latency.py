@@ -7,6 +7,8 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     Pause,
+    ReplyEnded,
+    ReplyInterrupted,
     ReplyStarted,
     ReplyText,
     Speech,
@@ -23,6 +25,9 @@ EVENTS = {
     "s": SpeechStopped(1.0, 1.2),
     "p": Pause(0.9, 1.0),
     "e": TurnEnded("hello", 1.0),
+    "n": TurnEnded("", 1.0),
+    "x": ReplyInterrupted("", Conversation()),
+    "f": ReplyEnded("", Conversation()),
     "b": ReplyStarted(Conversation()),
     "t": ReplyText("hi"),
     "c": SynthesisStarted("hi"),
@@ -64,7 +69,7 @@ def test_a_reply_to_nobody_is_not_measured(marbles: Marbles) -> None:
 
 def test_a_turn_that_was_cut_before_its_sound_is_forgotten(marbles: Marbles) -> None:
     """The next one is measured from its own end."""
-    (turn,) = measured(marbles, "s-p-(eb)-t 1s s-p-(eb)-t-c-m-a|")
+    (turn,) = measured(marbles, "s-p-(eb)-tx 1s s-p-(eb)-t-c-m-a|")
     assert turn.total_ms < 600
 
 
@@ -72,3 +77,18 @@ def test_later_verdicts_do_not_lengthen_the_endpointing(marbles: Marbles) -> Non
     """The pause that counts is the last one before the turn ended."""
     (turn,) = measured(marbles, "s-p-(eb)p-t-c-m-a|")
     assert turn.parts_ms["endpointing"] == pytest.approx(240)
+
+
+def test_a_turn_without_words_is_not_measured(marbles: Marbles) -> None:
+    """What answers a cough answers nobody: seven seconds of nudge are no latency."""
+    assert measured(marbles, "s-p-(nb)-t-c-m-a|") == []
+
+
+def test_a_reply_that_failed_is_not_measured_by_the_next_one(marbles: Marbles) -> None:
+    """The nudge seven seconds after it answers nobody."""
+    assert measured(marbles, "s-p-(eb)-f 7s b-t-c-m-a|") == []
+
+
+def test_the_end_of_the_reply_before_does_not_count(marbles: Marbles) -> None:
+    """A turn that cuts a reply is measured by its own reply."""
+    assert len(measured(marbles, "s-p-(exb)-t-c-m-a|")) == 1

@@ -23,7 +23,10 @@ FACES = {
     "voicepipe.drawing": ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
     "voicepipe.stt": ["Moonshine", "by_utterance"],
-    "voicepipe.llm": ["SmolLM", "in_process"],
+    "voicepipe.llm": [
+        "Deadlines", "History", "LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable", "OpenAi",
+        "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "summarised", "whole",
+    ],
     "voicepipe.tts": ["Hibari", "Timing", "clause_by_clause"],
 }  # fmt: skip
 

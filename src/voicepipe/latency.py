@@ -8,6 +8,8 @@ from itertools import pairwise
 from voicepipe.events import (
     Event,
     Pause,
+    ReplyEnded,
+    ReplyInterrupted,
     ReplyStarted,
     ReplyText,
     Speech,
@@ -52,6 +54,7 @@ class _Marks:
         self._loud_at: float | None = None
         self._paused_at = 0.0
         self._marks: list[float] | None = None
+        self._answering = False
 
     def __call__(self, event: Event) -> Iterator[Event]:
         yield event
@@ -60,8 +63,8 @@ class _Marks:
                 self._loud_at = self._paused_at = self._clock() - (noticed_s - at_s)
             case Pause():
                 self._paused_at = self._clock()
-            case TurnEnded() if self._loud_at is not None:
-                self._marks = [self._loud_at, self._paused_at, self._clock()]
+            case TurnEnded(text=text) if self._loud_at is not None:
+                self._marks = [self._loud_at, self._paused_at, self._clock()] if text else None
                 self._loud_at = None
             case ReplyText():
                 self._mark(3)
@@ -71,8 +74,10 @@ class _Marks:
                 self._mark(5)
             case Speech() | SpeechEncoded() if self._marks is not None:
                 yield self._measured()
-            case ReplyStarted() if self._marks is not None and len(self._marks) > 3:
-                self._marks = None  # an answer to nobody: a nudge after a reply without sound
+            case ReplyStarted():
+                self._answering = self._marks is not None
+            case ReplyEnded() | ReplyInterrupted() if self._answering:
+                self._marks = None  # it ended without a sound: what comes next answers somebody else, or nobody
             case _:
                 pass
 

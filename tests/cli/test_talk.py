@@ -205,7 +205,9 @@ def test_without_a_microphone_a_recording_is_suggested(
 def test_ctrl_c_saves_what_was_said_and_is_exit_code_130(question: str, tmp_path: Path):
     """A process of its own, interrupted once it has connected to somebody who says nothing."""
     saved = tmp_path / "talk.wav"
-    code = "import sys; from voicepipe.cli import main; sys.exit(main())"
+    # A shell's job in the background ignores Ctrl-C, and so would what it starts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heeding}; import sys; from voicepipe.cli import main; sys.exit(main())"
 
     async def talk_and_interrupt() -> tuple[int | None, bytes]:
         process: asyncio.subprocess.Process

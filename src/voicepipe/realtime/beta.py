@@ -99,7 +99,7 @@ class Beta:
 def _as_ga(event: BetaEvent) -> ga.GaEvent:
     match event:
         case BetaSessionUpdate():
-            session = SessionPart.model_validate(ga_session(event.session.model_dump(exclude_unset=True)))
+            session = SessionPart.model_validate(ga_session(_known(event.session)))
             return ga.SessionUpdate(type="session.update", event_id=event.event_id, session=session)
         case BetaResponseCreate(response=BetaResponse() as response):
             written = response.model_dump(exclude_unset=True)
@@ -110,6 +110,12 @@ def _as_ga(event: BetaEvent) -> ga.GaEvent:
             return ga.ResponseCreate(type="response.create", event_id=event.event_id)
         case _:
             return event
+
+
+def _known(session: BetaSession) -> dict[str, Any]:
+    """What the client has set, without what is a setting in the GA form only."""
+    foreign = SessionPart.model_fields.keys() - BetaSession.model_fields.keys()
+    return {key: value for key, value in session.model_dump(exclude_unset=True).items() if key not in foreign}
 
 
 def ga_session(flat: dict[str, Any]) -> dict[str, Any]:

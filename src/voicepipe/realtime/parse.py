@@ -111,7 +111,7 @@ def _path(loc: Sequence[str | int], value: Any, *, ends_in_missing: bool) -> str
     """``session.instructions.type``: pydantic's location without the tags of unions, which the client never wrote."""
     keys: list[str] = []
     for key in loc[:-1] if ends_in_missing else loc:
-        if isinstance(value, dict) and key in value:
+        if (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int)):
             keys.append(str(key))
             value = cast(Any, value[key])
     if ends_in_missing:

@@ -39,6 +39,8 @@ class Response:
         self._conversation_id = conversation_id if wishes.remembered else None
         self._wishes = wishes
         self.is_open = False
+        self.aloud = wishes.aloud
+        """Whether it is spoken: as wished, and then as it is."""
         self._failure: dict[str, Any] | None = None
 
     @property
@@ -48,14 +50,14 @@ class Response:
     def created(self) -> Iterator[Message]:
         yield "response.created", {"response": self._written("in_progress")}
 
-    def opened(self, previous_item_id: str | None) -> Iterator[Message]:
+    def opened(self, previous_item_id: str | None, *, aloud: bool) -> Iterator[Message]:
         """Before its first content."""
-        self.is_open = True
+        self.is_open, self.aloud = True, aloud
         yield "response.output_item.added", {**self._of(), "output_index": 0, "item": self.item.written()}
         if self.is_remembered:
             item = self.item.written()
             yield "conversation.item.added", {"previous_item_id": previous_item_id, "item": item}
-        kind, said = ("output_audio", "transcript") if self._wishes.aloud else ("output_text", "text")
+        kind, said = ("output_audio", "transcript") if aloud else ("output_text", "text")
         self.item.content = [{"type": kind, said: ""}]
         yield "response.content_part.added", {**self._where(), "part": self._part()}
 
@@ -96,7 +98,7 @@ class Response:
 
     def _closed(self, previous_item_id: str | None) -> Iterator[Message]:
         part, item = self._part(), self.item.written()
-        if self._wishes.aloud:
+        if self.aloud:
             yield "response.output_audio.done", self._where()
             yield "response.output_audio_transcript.done", {**self._where(), "transcript": part["transcript"]}
         else:
@@ -126,7 +128,7 @@ class Response:
             "status_details": details,
             "output": [self.item.written()] if done and self.is_open else [],
             "conversation_id": self._conversation_id,
-            "output_modalities": ["audio" if self._wishes.aloud else "text"],
+            "output_modalities": ["audio" if self.aloud else "text"],
             "max_output_tokens": self._wishes.max_output_tokens,
             "audio": {"output": self._wishes.output},
             "metadata": self._wishes.metadata,

@@ -192,13 +192,15 @@ class Translator:
     def _content(self, event: SpeechEncoded | Spoken | Written) -> Iterator[Message]:
         if self.response is None:  # of a pipeline that knows no replies
             yield from self._begin("", not isinstance(event, Written))
-        response = self.response
+        response, aloud = self.response, not isinstance(event, Written)
         assert response is not None
         if not response.is_open:
             previous = self.items.last
             if response.is_remembered:
                 self.items.add(response.item)
-            yield from response.opened(previous)
+            yield from response.opened(previous, aloud=aloud)
+        if response.aloud is not aloud:
+            return  # a response has one part, which is sound or text
         match event:
             case SpeechEncoded(data=data):
                 yield from response.sound(data)

@@ -32,7 +32,7 @@ UTTERANCES = ("stop", "hello there", "what time is it", "well I wanted to ask yo
 STORY = "Let me see, that is a long story, and it begins at sea."
 ANSWERS = ("Hi!", STORY, f"{STORY} Do you want to hear it?", "Take care. Bye!")
 STEP_MS = 20
-SILENCE_S = 6.0
+SILENCE_S = 9.0
 """More than the slowest of the services needs."""
 
 

@@ -1,0 +1,127 @@
+"""Which dialect a client speaks: by its handshake, or by what it says first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from voicepipe.audio import Formats, OggOpus, Pcm16
+from voicepipe.events import (
+    AudioReceived,
+    InputRejected,
+    ReplyRequested,
+    SessionOpened,
+    SettingsChanged,
+    TurnTaking,
+    Warned,
+)
+from voicepipe.realtime import Wire, dialect_of
+
+UNMUTE = {"type": "session.update", "session": {"instructions": {"type": "news"}, "allow_recording": False}}
+GA = {"type": "session.update", "session": {"type": "realtime", "instructions": "Be brief."}}
+APPEND = {"type": "input_audio_buffer.append", "audio": "T2dnUw=="}
+
+
+def formats(wire: Wire) -> tuple[Any, Any]:
+    assert isinstance(wire.codec, Formats)
+    return wire.codec.given, wire.codec.wanted
+
+
+def types(received: list[Any]) -> list[type]:
+    return [type(message) for message in received]
+
+
+@pytest.mark.parametrize(
+    ("headers", "protocols", "kind"),
+    [
+        ({}, [], "ga"),
+        ({"Authorization": "Bearer k"}, [], "ga"),
+        ({"Authorization": "Bearer k"}, ["realtime"], "ga"),
+        ({}, ["realtime", "openai-insecure-api-key.k"], "ga"),
+        ({}, ["realtime"], "unmute?"),
+        ({"OpenAI-Beta": "realtime=v1"}, [], "beta"),
+        ({"OpenAI-Beta": "assistants=v2, realtime=v1"}, ["realtime"], "beta"),
+        ({"OpenAI-Beta": "realtime=v2"}, [], "ga"),
+        ({}, ["realtime", "openai-insecure-api-key.k", "openai-beta.realtime-v1"], "beta"),
+    ],
+)
+def test_by_the_handshake(headers: dict[str, str], protocols: list[str], kind: str):
+    """Headers of programs, subprotocols of browsers."""
+    assert dialect_of(headers, protocols) == kind
+
+
+@pytest.mark.parametrize(("kind", "event"), [("ga", "conversation.item.done"), ("beta", "conversation.item.created")])
+def test_a_client_of_openai_is_greeted_at_once(kind: Any, event: str):
+    """With settings for the pipeline; not twice."""
+    wire = Wire(kind, "sess_x")
+    opened = wire.opening()
+    assert types(opened) == [SessionOpened, SettingsChanged]
+    assert opened[1].turns == TurnTaking("meaning")  # pyright: ignore[reportAttributeAccessIssue]
+    assert [message["type"] for message in wire.encode(opened[0])] == ["session.created"]
+    assert wire.waited() == []
+    assert wire.name == kind
+    item = {"type": "message", "role": "user", "content": []}
+    (created,) = wire.decode(json.dumps({"type": "conversation.item.create", "item": item}))
+    assert wire.encode(created)[-1]["type"] == event
+
+
+def test_unmute_speaks_first():
+    """Nothing before its settings, Ogg-Opus both ways, and no greeting later."""
+    wire = Wire("unmute?", "sess_x")
+    assert wire.opening() == []
+    (settings,) = wire.decode(json.dumps(UNMUTE))
+    assert isinstance(settings, SettingsChanged)
+    assert (settings.turns, settings.aloud) == (None, True)
+    assert [message["type"] for message in wire.encode(settings)] == ["session.updated"]
+    assert formats(wire) == (OggOpus(), OggOpus())
+    assert wire.waited() == []
+    assert wire.name == "unmute"
+    assert types(wire.decode(json.dumps(GA))) == [InputRejected]
+
+
+def test_who_looked_like_unmute_may_be_ga():
+    """By the first settings, or by a request that Unmute does not have: then it is greeted, and heard."""
+    wire = Wire("unmute?", "sess_x")
+    assert types(wire.decode(json.dumps(GA))) == [SessionOpened, SettingsChanged, SettingsChanged]
+    assert formats(wire) == (Pcm16(), Pcm16())
+    wire = Wire("unmute?", "sess_x")
+    assert types(wire.decode('{"type": "response.create"}')) == [SessionOpened, SettingsChanged, ReplyRequested]
+
+
+def test_who_waits_is_greeted():
+    """A GA client that says nothing before it is; once."""
+    wire = Wire("unmute?", "sess_x")
+    assert types(wire.waited()) == [SessionOpened, SettingsChanged]
+    assert wire.waited() == []
+    assert types(wire.decode(json.dumps(GA))) == [SettingsChanged]
+    assert formats(wire) == (Pcm16(), Pcm16())
+
+
+def test_who_was_greeted_may_still_be_unmute():
+    """On a slow line; what the pipeline was told of turns is taken back."""
+    for kind in ("ga", "beta", "unmute?"):
+        wire = Wire(kind, "sess_x")
+        wire.opening() or wire.waited()
+        (settings,) = wire.decode(json.dumps(UNMUTE))
+        assert isinstance(settings, SettingsChanged)
+        assert settings.turns is None
+        assert formats(wire) == (OggOpus(), OggOpus())
+
+
+def test_sound_before_any_settings_is_that_of_unmute():
+    """From one that may be Unmute; it is not greeted any more once it was told something."""
+    wire = Wire("unmute?", "sess_x")
+    assert types(wire.decode(json.dumps(APPEND))) == [AudioReceived]
+    assert wire.encode(Warned("Mind."))
+    assert wire.waited() == []
+
+
+@pytest.mark.parametrize("text", ["", "no", "[]", "null", '{"type": "session.update"}', '{"type": "sing"}', "[" * 9999])
+def test_nonsense_decides_nothing(text: str):
+    """It is answered, and what comes after it is understood."""
+    wire = Wire("unmute?", "sess_x")
+    assert types(wire.decode(text)) == [InputRejected]
+    assert wire.name == "unmute?"
+    assert types(wire.decode(json.dumps(UNMUTE))) == [SettingsChanged]
