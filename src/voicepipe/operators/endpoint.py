@@ -13,7 +13,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Audio, Event, Pause, SpeechStarted, SpeechStopped, TurnTaking, Voice
-from voicepipe.rx import transduce
+from voicepipe.rx import merged, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["EndOfTurn", "endpoint"]
@@ -58,7 +58,7 @@ def endpoint(
         asking = _Asking(end_of_turn, ask_again_ms / 1000, sure_above, round(silence_ms / ask_again_ms))
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000)
         return mic.pipe(
-            rx_ops.publish(lambda sound: reactivex.merge(sound, sound.pipe(rx_ops.filter(_is_audio), vad))),
+            rx_ops.publish(lambda sound: merged(sound, sound.pipe(rx_ops.filter(_is_audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s))),
             rx_ops.map(lambda edge: _events(edge, asking)),
             rx_ops.switch_latest(),

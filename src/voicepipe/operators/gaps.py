@@ -10,7 +10,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Audio, Event, InputCleared, InputCommitted
-from voicepipe.rx import Clock, transduce
+from voicepipe.rx import Clock, merged, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["fill_gaps"]
@@ -37,7 +37,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
         def ticking(mic: Observable[Event]) -> Observable[Event]:
             over = mic.pipe(rx_ops.ignore_elements(), rx_ops.materialize())
             ticks = reactivex.interval(tick_s).pipe(rx_ops.map(lambda _: _TICK), rx_ops.take_until(over))
-            return reactivex.merge(mic, ticks)
+            return merged(mic, ticks)
 
         return source.pipe(rx_ops.publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
-import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.rx import transduce
+from voicepipe.rx import merged, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["gate"]
@@ -55,7 +54,7 @@ class _Turned:
 
 def _beside(turned: Observable[_Turned], main: Observable[Any]) -> Observable[Any]:
     over = main.pipe(rx_ops.ignore_elements(), rx_ops.materialize())
-    return reactivex.merge(turned.pipe(rx_ops.take_until(over)), main)
+    return merged(turned.pipe(rx_ops.take_until(over)), main)
 
 
 def _same(_: object) -> bool | None:

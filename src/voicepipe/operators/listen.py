@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Audio, Event, Flush, Pause, SpeechStarted, SpeechStopped, Transcribed, TurnTaking, Word
-from voicepipe.rx import feedback, transduce
+from voicepipe.rx import feedback, merged, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["listen"]
@@ -38,7 +37,7 @@ def listen(
         def hear(mic: Observable[Event]) -> Observable[Event]:
             ear = _noticing(stt, flush_at) if pauses is None else _told(stt, _with_turns(mic, pauses), flush_at)
             heard = mic.pipe(rx_ops.filter(_is_audio), ear)
-            return reactivex.merge(heard, mic.pipe(rx_ops.filter(_is_not_audio)))
+            return merged(heard, mic.pipe(rx_ops.filter(_is_not_audio)))
 
         return source.pipe(rx_ops.publish(hear))
 
@@ -56,7 +55,7 @@ def _told(stt: Stage[Event, Event], pauses: Stage[Audio, Event], flush_at: float
     def stage(sound: Observable[Event]) -> Observable[Event]:
         noticed = sound.pipe(pauses, rx_ops.share())
         flushes = noticed.pipe(transduce(lambda _: _Flushing(flush_at)))
-        return reactivex.merge(noticed, reactivex.merge(sound, noticed, flushes).pipe(stt))
+        return merged(noticed, merged(sound, noticed, flushes).pipe(stt))
 
     return stage
 
@@ -64,7 +63,7 @@ def _told(stt: Stage[Event, Event], pauses: Stage[Audio, Event], flush_at: float
 def _with_turns(mic: Observable[Event], pauses: Stage[Audio, Event]) -> Stage[Audio, Event]:
     """`pauses`, who hears beside the sound how the client wants turns to be taken."""
     turns = mic.pipe(rx_ops.filter(lambda event: isinstance(event, TurnTaking)))
-    return lambda sound: reactivex.merge(turns, sound).pipe(pauses)
+    return lambda sound: merged(turns, sound).pipe(pauses)
 
 
 def _is_audio(event: Event) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
+from voicepipe.rx import merged
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["then"]
@@ -28,7 +28,7 @@ def then(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
     """
 
     def stage(first: Observable[str]) -> Observable[str]:
-        return first.pipe(rx_ops.publish(lambda said: reactivex.merge(said, said.pipe(_joined(), _going_on(go_on)))))
+        return first.pipe(rx_ops.publish(lambda said: merged(said, said.pipe(_joined(), _going_on(go_on)))))
 
     return stage
 

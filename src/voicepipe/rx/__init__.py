@@ -4,6 +4,7 @@ from voicepipe.rx.attempts import Attempt, Plan, Recall, first_answer
 from voicepipe.rx.deadline import Bounds, Watch, watched
 from voicepipe.rx.feedback import feedback
 from voicepipe.rx.memory import Memory
+from voicepipe.rx.merged import merged
 from voicepipe.rx.release import Due, release_at
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.rx.side import beside
@@ -26,6 +27,7 @@ __all__ = [
     "feedback",
     "first_answer",
     "from_async",
+    "merged",
     "release_at",
     "scheduler_of",
     "switch_turn",

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.boundary import Overflow, in_worker
 from voicepipe.events import Audio, Event, Overflowed, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted
 from voicepipe.operators.words import by_clause
-from voicepipe.rx import transduce
+from voicepipe.rx import merged, transduce
 from voicepipe.stage import Stage
 from voicepipe.workers import Priority, Ticket, Workers
 
@@ -69,7 +68,7 @@ def clause_by_clause(
                 ),
                 transduce(lambda _: _Voice()),
             )
-            return reactivex.merge(words, clauses.pipe(rx_ops.map(SynthesisStarted)), sound)
+            return merged(words, clauses.pipe(rx_ops.map(SynthesisStarted)), sound)
 
         return source.pipe(rx_ops.publish(speaking))
 
