@@ -40,8 +40,8 @@ def measure_turns() -> Stage[Event, Event]:
 
     .. marbles::
 
-        events          s-p-e-b-t-c-m-a     s: SpeechStopped   p: Pause   …   a: Speech
-        measure_turns   s-p-e-b-t-c-m-(aM)  M: TurnMeasured
+        events          s-p-e-b-t-c-m-a        s: SpeechStopped   p: Pause   e: TurnEnded   b: ReplyStarted
+        measure_turns   s-p-e-b-t-c-m-(aM)     t: ReplyText   c, m: Synthesis…   a: Speech   M: TurnMeasured
     """
     return transduce(_Marks)
 

@@ -10,8 +10,9 @@ from typing import Any
 from voicepipe.audio import Formats
 from voicepipe.events import Event, InputRejected
 from voicepipe.realtime.beta import Beta
+from voicepipe.realtime.beta_server_events import BETA_SERVER_EVENTS
 from voicepipe.realtime.ga import Ga
-from voicepipe.realtime.server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
+from voicepipe.realtime.server_events import GA_SERVER_EVENTS
 
 
 def names() -> Callable[[str], str]:

@@ -114,6 +114,8 @@ def test_sound_before_any_settings_is_that_of_unmute():
     """From one that may be Unmute; it is not greeted any more once it was told something."""
     wire = Wire("unmute?", "sess_x")
     assert types(wire.decode(json.dumps(APPEND))) == [AudioReceived]
+    assert wire.waited() == []
+    wire = Wire("unmute?", "sess_x")
     assert wire.encode(Warned("Mind."))
     assert wire.waited() == []
 

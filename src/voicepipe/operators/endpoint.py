@@ -51,7 +51,7 @@ def endpoint(
     .. marbles::
 
         vad        ssssss____________    s: speech, one frame of 20 ms a column   _: silence
-        endpoint   --o------q--------T   o: SpeechStarted, Pause(0)   q: SpeechStopped, Pause(p)   T: Pause(1)
+        endpoint   --o------q-----T      o: SpeechStarted, Pause(0)   q: SpeechStopped, Pause(p)   T: Pause(1)
     """
 
     def stage(mic: Observable[Event]) -> Observable[Event]:

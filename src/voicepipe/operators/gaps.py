@@ -29,7 +29,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
     .. marbles::
 
         mic         a-----------b|     after_ms=40, at_most_ms=80
-        fill_gaps   a---s-s-----b|     s: 40 ms of silence
+        fill_gaps   a-s-s-------b|     s: 40 ms of silence
     """
     tick_s = after_ms / 1000
 

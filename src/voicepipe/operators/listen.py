@@ -27,10 +27,10 @@ def listen(
 
     .. marbles::
 
-        mic      a-a-a-a        a: Audio
-        pauses   ----P--        P: Pause(0.9)
-        stt      ------w        a word, hurried by the flush that the pause caused
-        listen   ----P-w
+        mic      a-a-a-a-a      a: Audio
+        pauses   --p---P--      p: Pause(0)   P: Pause(0.9)
+        stt      --------w      a word, hurried by the flush that P caused
+        listen   --p---P-w
     """
 
     def stage(source: Observable[Event]) -> Observable[Event]:

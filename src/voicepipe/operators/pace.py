@@ -25,8 +25,8 @@ def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Event, Event]:
 
     .. marbles::
 
-        tts            (abcd)|           four frames of 20 ms
-        in_real_time   (ab)-c-d----|     with a lead of 40 ms: every second column is a frame's time
+        tts            (abcd)|       four frames of 20 ms
+        in_real_time   (abc)d--|     with a lead of 40 ms; d has been played at 80 ms
     """
 
     def stage(source: Observable[Event]) -> Observable[Event]:

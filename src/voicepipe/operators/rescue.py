@@ -50,10 +50,10 @@ def fallback(first: Maker[B], *others: Maker[B], remembers: int | None = None, a
 
     .. marbles::
 
-        asked      a-b----|
+        asked      a-b-c|
         first      --#           fails before it has answered
-        second       (xy)-z|     hears a and b at once
-        fallback   --(xy)-z|
+        second     --(AB)-C|     hears a and b at once
+        fallback   --(AB)-C|
     """
     return _first_answer("fallback", (first, *others), _plan(answer), remembers)
 
@@ -80,8 +80,8 @@ def hedge(
 
     .. marbles::
 
-        first    -------x|         disposed at 80 ms
-        second      --y-z|         begins after 40 ms
+        first    ^---!           has not answered, and is disposed
+        second   --^-y-z|        begins after 40 ms
         hedge    ----y-z|
     """
     return _first_answer("hedge", (first, *others), _plan(answer, hedge_s=after_ms / 1000), remembers)
@@ -127,7 +127,7 @@ def retrying(
     .. marbles::
 
         first      --#             fails before it has answered
-        second         --x-y|      the same stage, 40 ms later
+        second     ----^-x-y|      the same stage, 40 ms later
         retrying   ------x-y|
     """
     pauses = [0.0, *(min(pause_ms * 2**number, longest_pause_ms) / 1000 for number in range(times))]

@@ -61,8 +61,10 @@ def respond(
 
     .. marbles::
 
-        turns     e-------s--c---e          e: TurnEnded   s: TurnStarted   c: TurnConfirmed
-        respond   b-ww-ww-x------b-ww-ww|   b: ReplyStarted   w: Spoken   x: ReplyInterrupted, or ReplyEnded at the end
+        turns     e----s--c---e|              e: TurnEnded   s: TurnStarted   c: TurnConfirmed
+        reply     ^-ww-!                      w: Spoken; cut by the voice
+        again     ------------^-ww-ww|        the next one, heard to its end
+        respond   b-ww-x------b-ww-ww(z|)     b: ReplyStarted   x: ReplyInterrupted   z: ReplyEnded
     """
 
     def stage(turns: Observable[Event]) -> Observable[Event]:

@@ -23,8 +23,8 @@ def then(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
     .. marbles::
 
         first    a-b|
-        second      --c|     go_on("ab")
-        then     a-b(_)-c|   _: a space
+        second   ---^-c|     go_on("ab")
+        then     a-b_-c|     _: a space
     """
 
     def stage(first: Observable[str]) -> Observable[str]:

@@ -92,7 +92,7 @@ def by_clause(*, first_words: int, min_words: int, max_words: int) -> Stage[Repl
     .. marbles::
 
         words       a-b-c-d|      "Well," " I" " know" " it."
-        by_clause   x-----(y|)    "Well," and "I know it."
+        by_clause   x-----y|      "Well," and "I know it."
     """
     return transduce(lambda _: _Clauses(first_words, min_words, max_words), finish=_Clauses.rest)
 

@@ -14,9 +14,10 @@ from typing import Any, Literal, TypeAlias
 from pydantic import TypeAdapter
 
 from voicepipe.realtime.beta import BETA_EVENTS
+from voicepipe.realtime.beta_server_events import BETA_SERVER_EVENTS
 from voicepipe.realtime.client_events import UNMUTE_EVENTS
 from voicepipe.realtime.ga_client import GA_EVENTS
-from voicepipe.realtime.server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
+from voicepipe.realtime.server_events import GA_SERVER_EVENTS
 from voicepipe.realtime.unmute_server_events import UNMUTE_SERVER_EVENTS
 
 __all__ = ["asyncapi", "json_schema", "main"]

@@ -1,4 +1,4 @@
-"""What a server of the realtime protocol says, as types: the GA form, and where the beta form differs.
+"""What a server of the GA form says, as types.
 
 The encoders write dictionaries; these are for documents, and for tests that hold the dictionaries against them.
 """
@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-__all__ = ["BETA_SERVER_EVENTS", "GA_SERVER_EVENTS", "BetaServerEvent", "GaServerEvent"]
+__all__ = [
+    "GA_SERVER_EVENTS",
+    "CommonEvent",
+    "GaServerEvent",
+    "Item",
+    "Part",
+    "ResponseBase",
+    "ServerContent",
+    "ServerDelta",
+    "ServerEvent",
+]
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -17,11 +27,11 @@ __all__ = ["BETA_SERVER_EVENTS", "GA_SERVER_EVENTS", "BetaServerEvent", "GaServe
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Event(_Part):
+class ServerEvent(Part):
     type: str
     event_id: str
 
@@ -29,12 +39,12 @@ class _Event(_Part):
 # ---- what events are made of ----------------------------------------------------------------------------------------
 
 
-class Text(_Part):
+class Text(Part):
     type: Literal["input_text", "output_text", "text"]
     text: str
 
 
-class Sound(_Part):
+class Sound(Part):
     """The transcript of sound; null until there is one."""
 
     type: Literal["input_audio", "output_audio", "audio"]
@@ -44,7 +54,7 @@ class Sound(_Part):
 Content: TypeAlias = Annotated[Text | Sound, Field(discriminator="type")]
 
 
-class Item(_Part):
+class Item(Part):
     id: str
     object: Literal["realtime.item"]
     type: Literal["message"]
@@ -53,7 +63,7 @@ class Item(_Part):
     content: list[Content]
 
 
-class Usage(_Part):
+class Usage(Part):
     """Tokens are not counted here."""
 
     total_tokens: int
@@ -61,24 +71,24 @@ class Usage(_Part):
     output_tokens: int
 
 
-class Duration(_Part):
+class Duration(Part):
     type: Literal["duration"]
     seconds: float
 
 
-class Failure(_Part):
+class Failure(Part):
     type: str
     code: str
     message: str
 
 
-class StatusDetails(_Part):
+class StatusDetails(Part):
     type: Literal["cancelled", "failed"]
     reason: Literal["turn_detected", "client_cancelled"] | None = None
     error: Failure | None = None
 
 
-class _Response(_Part):
+class ResponseBase(Part):
     object: Literal["realtime.response"]
     id: str
     status: Literal["in_progress", "completed", "cancelled", "failed"]
@@ -90,18 +100,12 @@ class _Response(_Part):
     usage: Usage | None
 
 
-class Response(_Response):
+class Response(ResponseBase):
     output_modalities: list[Literal["audio", "text"]]
     audio: dict[str, Any]
 
 
-class BetaResponse(_Response):
-    modalities: list[Literal["audio", "text"]]
-    voice: str | None
-    output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
-
-
-class Error(_Part):
+class Error(Part):
     type: Literal["invalid_request_error", "server_error"]
     code: str
     message: str
@@ -123,77 +127,61 @@ class Session(BaseModel):
     audio: dict[str, Any]
 
 
-class BetaSession(BaseModel):
-    """As `Session`, flat."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-    object: Literal["realtime.session"]
-    id: str
-    model: str
-    instructions: str
-    modalities: list[Literal["audio", "text"]]
-    voice: str | None
-    input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
-    output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
-    turn_detection: dict[str, Any] | None
+# ---- events that the beta form has, too -----------------------------------------------------------------------------
 
 
-# ---- events of both forms -------------------------------------------------------------------------------------------
-
-
-class ErrorEvent(_Event):
+class ErrorEvent(ServerEvent):
     type: Literal["error"]
     error: Error
 
 
-class SpeechStarted(_Event):
+class SpeechStarted(ServerEvent):
     type: Literal["input_audio_buffer.speech_started"]
     audio_start_ms: int
     item_id: str
 
 
-class SpeechStopped(_Event):
+class SpeechStopped(ServerEvent):
     type: Literal["input_audio_buffer.speech_stopped"]
     audio_end_ms: int
     item_id: str
 
 
-class Committed(_Event):
+class Committed(ServerEvent):
     type: Literal["input_audio_buffer.committed"]
     previous_item_id: str | None
     item_id: str
 
 
-class Cleared(_Event):
+class Cleared(ServerEvent):
     type: Literal["input_audio_buffer.cleared"]
 
 
-class ItemRetrieved(_Event):
+class ItemRetrieved(ServerEvent):
     type: Literal["conversation.item.retrieved"]
     item: Item
 
 
-class ItemDeleted(_Event):
+class ItemDeleted(ServerEvent):
     type: Literal["conversation.item.deleted"]
     item_id: str
 
 
-class ItemTruncated(_Event):
+class ItemTruncated(ServerEvent):
     type: Literal["conversation.item.truncated"]
     item_id: str
     content_index: int
     audio_end_ms: int
 
 
-class TranscriptionDelta(_Event):
+class TranscriptionDelta(ServerEvent):
     type: Literal["conversation.item.input_audio_transcription.delta"]
     item_id: str
     content_index: int
     delta: str
 
 
-class TranscriptionCompleted(_Event):
+class TranscriptionCompleted(ServerEvent):
     type: Literal["conversation.item.input_audio_transcription.completed"]
     item_id: str
     content_index: int
@@ -201,7 +189,7 @@ class TranscriptionCompleted(_Event):
     usage: Duration
 
 
-class _Output(_Event):
+class _Output(ServerEvent):
     """Of the one item of a response."""
 
     response_id: str
@@ -218,157 +206,98 @@ class OutputItemDone(_Output):
     item: Item
 
 
-class _Content(_Output):
+class ServerContent(_Output):
     item_id: str
     content_index: int
 
 
-class ContentPartAdded(_Content):
+class ContentPartAdded(ServerContent):
     type: Literal["response.content_part.added"]
     part: Content
 
 
-class ContentPartDone(_Content):
+class ContentPartDone(ServerContent):
     type: Literal["response.content_part.done"]
     part: Content
 
 
-class _Delta(_Content):
+class ServerDelta(ServerContent):
     delta: str
 
 
 # ---- GA -------------------------------------------------------------------------------------------------------------
 
 
-class SessionCreated(_Event):
+class SessionCreated(ServerEvent):
     type: Literal["session.created"]
     session: Session
 
 
-class SessionUpdated(_Event):
+class SessionUpdated(ServerEvent):
     type: Literal["session.updated"]
     session: Session
 
 
-class TimeoutTriggered(_Event):
+class TimeoutTriggered(ServerEvent):
     type: Literal["input_audio_buffer.timeout_triggered"]
     item_id: str
     audio_start_ms: int
     audio_end_ms: int
 
 
-class ItemAdded(_Event):
+class ItemAdded(ServerEvent):
     type: Literal["conversation.item.added"]
     previous_item_id: str | None
     item: Item
 
 
-class ItemDone(_Event):
+class ItemDone(ServerEvent):
     type: Literal["conversation.item.done"]
     previous_item_id: str | None
     item: Item
 
 
-class ResponseCreated(_Event):
+class ResponseCreated(ServerEvent):
     type: Literal["response.created"]
     response: Response
 
 
-class ResponseDone(_Event):
+class ResponseDone(ServerEvent):
     type: Literal["response.done"]
     response: Response
 
 
-class AudioDelta(_Delta):
+class AudioDelta(ServerDelta):
     """Sound in base64, in the format of the session."""
 
     type: Literal["response.output_audio.delta"]
 
 
-class AudioDone(_Content):
+class AudioDone(ServerContent):
     type: Literal["response.output_audio.done"]
 
 
-class TranscriptDelta(_Delta):
+class TranscriptDelta(ServerDelta):
     """The next word, as it is spoken."""
 
     type: Literal["response.output_audio_transcript.delta"]
 
 
-class TranscriptDone(_Content):
+class TranscriptDone(ServerContent):
     type: Literal["response.output_audio_transcript.done"]
     transcript: str
 
 
-class TextDelta(_Delta):
+class TextDelta(ServerDelta):
     type: Literal["response.output_text.delta"]
 
 
-class TextDone(_Content):
+class TextDone(ServerContent):
     type: Literal["response.output_text.done"]
     text: str
 
 
-# ---- beta -----------------------------------------------------------------------------------------------------------
-
-
-class BetaSessionCreated(_Event):
-    type: Literal["session.created"]
-    session: BetaSession
-
-
-class BetaSessionUpdated(_Event):
-    type: Literal["session.updated"]
-    session: BetaSession
-
-
-class ItemCreated(_Event):
-    type: Literal["conversation.item.created"]
-    previous_item_id: str | None
-    item: Item
-
-
-class BetaResponseCreated(_Event):
-    type: Literal["response.created"]
-    response: BetaResponse
-
-
-class BetaResponseDone(_Event):
-    type: Literal["response.done"]
-    response: BetaResponse
-
-
-class BetaAudioDelta(_Delta):
-    """Sound in base64, in the format of the session."""
-
-    type: Literal["response.audio.delta"]
-
-
-class BetaAudioDone(_Content):
-    type: Literal["response.audio.done"]
-
-
-class BetaTranscriptDelta(_Delta):
-    """The next word, as it is spoken."""
-
-    type: Literal["response.audio_transcript.delta"]
-
-
-class BetaTranscriptDone(_Content):
-    type: Literal["response.audio_transcript.done"]
-    transcript: str
-
-
-class BetaTextDelta(_Delta):
-    type: Literal["response.text.delta"]
-
-
-class BetaTextDone(_Content):
-    type: Literal["response.text.done"]
-    text: str
-
-
-_Common: TypeAlias = (
+CommonEvent: TypeAlias = (
     ErrorEvent
     | SpeechStarted
     | SpeechStopped
@@ -386,7 +315,7 @@ _Common: TypeAlias = (
 )
 
 GaServerEvent: TypeAlias = (
-    _Common
+    CommonEvent
     | SessionCreated
     | SessionUpdated
     | TimeoutTriggered
@@ -402,20 +331,4 @@ GaServerEvent: TypeAlias = (
     | TextDone
 )
 
-BetaServerEvent: TypeAlias = (
-    _Common
-    | BetaSessionCreated
-    | BetaSessionUpdated
-    | ItemCreated
-    | BetaResponseCreated
-    | BetaResponseDone
-    | BetaAudioDelta
-    | BetaAudioDone
-    | BetaTranscriptDelta
-    | BetaTranscriptDone
-    | BetaTextDelta
-    | BetaTextDone
-)
-
 GA_SERVER_EVENTS: TypeAdapter[GaServerEvent] = TypeAdapter(Annotated[GaServerEvent, Field(discriminator="type")])
-BETA_SERVER_EVENTS: TypeAdapter[BetaServerEvent] = TypeAdapter(Annotated[BetaServerEvent, Field(discriminator="type")])

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from voicepipe.audio import Codec, Formats
 from voicepipe.characters import WritePrompt, system_prompt
-from voicepipe.events import ClientMessage, Event, SessionOpened, SettingsChanged
+from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
 from voicepipe.realtime.beta import Beta
 from voicepipe.realtime.dialect import Encode, ServerMessage
 from voicepipe.realtime.ga import Ga
@@ -60,7 +60,7 @@ class Wire:
     greeted, and taken for it, until
 
     - a `session.update` without `allow_recording`, or an event that Unmute does not have: then it is GA,
-    - `waited()` says that it has sent nothing for a while, and has been told nothing: then it is greeted as GA.
+    - `waited()` says that it has sent no sound for a while, and has been told nothing: then it is greeted as GA.
 
     And a first `session.update` with `allow_recording` makes Unmute of any client.
     """
@@ -82,12 +82,13 @@ class Wire:
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
-        self._is_settled = self._is_opened = False
+        self._is_settled = self._is_opened = self._has_spoken = False
 
     @property
     def name(self) -> str:
         """Of the dialect, as far as it is known."""
-        return self._speaks.name if self._is_opened or self._is_settled else f"{self._speaks.name}?"
+        doubted = self._speaks is self._unmute and not self._is_settled
+        return f"{self._speaks.name}?" if doubted else self._speaks.name
 
     @property
     def codec(self) -> Codec:
@@ -99,15 +100,17 @@ class Wire:
         return [] if self._speaks is self._unmute else self._opened()
 
     def waited(self) -> list[Received]:
-        """The client has sent nothing for as long as one that speaks first would need."""
-        return [] if self._is_settled or self._unmute.told else self._opened()
+        """As much time has passed as one needs that speaks first."""
+        return [] if self._is_settled or self._has_spoken or self._unmute.told else self._opened()
 
     def decode(self, text: str) -> list[Received]:
         """What comes of one text frame. Never raises."""
         before: list[Received] = []
         if not self._is_settled and not (self._is_opened and "session.update" not in text):
             before = self._settle(text)
-        return [*before, self._speaks.decode(text)]
+        message = self._speaks.decode(text)
+        self._has_spoken = self._has_spoken or isinstance(message, AudioReceived)
+        return [*before, message]
 
     def encode(self, event: Event) -> list[ServerMessage]:
         return self._speaks.encode(event)

@@ -66,7 +66,7 @@ def first_answer(attempts: Sequence[Attempt[B]], plan: Plan[B], recall: Recall) 
     .. marbles::
 
         first          --#
-        second           --x-y|
+        second         --^-x-y|
         first_answer   ----x-y|
     """
 

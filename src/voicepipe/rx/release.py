@@ -34,8 +34,8 @@ def release_at() -> Stage[Due[T], T]:
 
     .. marbles::
 
-        source       (abc)           |       a due now, b at 40 ms, c at 80 ms
-        release_at   a-b-c|
+        source       (abc|)        a due now, b at 40 ms, c at 80 ms
+        release_at   a-b-(c|)
     """
 
     def stage(source: Observable[Due[T]]) -> Observable[T]:

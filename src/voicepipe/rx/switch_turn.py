@@ -35,10 +35,10 @@ def switch_turn(
 
     .. marbles::
 
-        turns         a        b        |      b cuts a off
-        a             -x-x-x-x-x|
-        b                      -y-y|
-        switch_turn   -x-x-x-x-(cy)-y---|      c is on_cut's event
+        turns         a--------b------|
+        a             ^x-x-x-x-!               cut off by b
+        b             ---------^y-y|
+        switch_turn   cx-x-x-x-cy-y---|        c: what on_cut() gives
     """
 
     def stage(source: Observable[Observable[B]]) -> Observable[B]:

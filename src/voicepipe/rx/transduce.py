@@ -39,8 +39,8 @@ def transduce(
 
     .. marbles::
 
-        source      a   b   c |
-        transduce   xy      z |      a → [x, y], b → [], c → [z]
+        source      a-b-c|
+        transduce   x---(yz)|      a → [x], b → [], c → [y, z]
     """
 
     def stage(source: Observable[A]) -> Observable[B]:

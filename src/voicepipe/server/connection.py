@@ -129,6 +129,8 @@ class Connection:
     # ---- the pipeline -----------------------------------------------------------------------------------------------
 
     def _start(self, pipeline: Pipeline, engine: Engine, session_id: str) -> None:
+        opening = self._wire.opening()
+        self._take(opening[:1])  # the greeting comes before whatever the pipeline has to say
         try:
             stages = engine.stages()
         except Exception as error:
@@ -138,7 +140,7 @@ class Connection:
         metered = MeteredStages(stages, self._metrics)
         self._running = Running(pipeline, session_id=session_id, codec=codec, stages=metered, emit=self._emit)
         self._running.ended.add_done_callback(self._pipeline_ended)
-        return self._take(self._wire.opening())
+        return self._take(opening[1:])
 
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
         error = ended.result()

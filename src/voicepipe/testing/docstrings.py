@@ -4,8 +4,8 @@ A block looks like this; each row is a name, a diagram, and, if one likes, a com
 
     .. marbles::
 
-        source     a-b-c-|
-        debounce   ---b--(c|)     with 20 ms
+        source     ab---c|
+        debounce   ---b--(c|)     with 40 ms
 
 Two spaces or more end the name, and the diagram. Only a row without any ``-`` may be drawn rather than written: in
 ``a   b   c |`` every space is an empty column, up to the end sign.

@@ -6,7 +6,8 @@
 ``(ab|)``    all of it at one instant; takes one column, whatever is in it
 ``|``        completion
 ``#``        an error
-``^``  ``!`` subscription and disposal
+``^``        subscription
+``!``        disposal
 ``230ms``    that much time passes; so does ``1.5s``. Stands apart from letters and digits: ``a1s`` are three values
 ``±20ms``    the next item may come that much earlier or later; written after a time, ``100ms±20ms a``, or alone
 space        nothing at all, for the eye

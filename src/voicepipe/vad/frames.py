@@ -24,7 +24,7 @@ def by_frame(detector: Callable[[], Callable[[Samples], float]], *, frame: int, 
     .. marbles::
 
         mic        a-b-c-d|    20 ms each
-        by_frame   --v-v-v|    frames of 32 ms
+        by_frame   --v---v|    frames of 32 ms
     """
 
     def stage(mic: Observable[Audio]) -> Observable[Voice]:

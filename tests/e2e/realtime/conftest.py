@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import inspect
 import json
+import os
 import re
 import shutil
 import signal
@@ -37,7 +38,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _running(*arguments: str) -> Iterator[str]:
     """The address of a server, which must end in peace when it is asked to, with no error in its log."""
     command = [sys.executable, str(HERE / "scripted_server.py"), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1] / "helpers")}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         try:
             first = process.stdout.readline()

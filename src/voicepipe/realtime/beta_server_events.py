@@ -1,0 +1,117 @@
+"""What a server of the beta form says, as types: where it differs from the GA form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from voicepipe.realtime.server_events import (
+    CommonEvent,
+    Item,
+    ResponseBase,
+    ServerContent,
+    ServerDelta,
+    ServerEvent,
+)
+
+__all__ = ["BETA_SERVER_EVENTS", "BetaServerEvent"]
+
+# Each `type` is narrower than that of all events, and frozen:
+# pyright: reportIncompatibleVariableOverride=false
+
+
+class BetaResponse(ResponseBase):
+    modalities: list[Literal["audio", "text"]]
+    voice: str | None
+    output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
+
+
+class BetaSession(BaseModel):
+    """As `Session`, flat."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    object: Literal["realtime.session"]
+    id: str
+    model: str
+    instructions: str
+    modalities: list[Literal["audio", "text"]]
+    voice: str | None
+    input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
+    output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
+    turn_detection: dict[str, Any] | None
+
+
+class BetaSessionCreated(ServerEvent):
+    type: Literal["session.created"]
+    session: BetaSession
+
+
+class BetaSessionUpdated(ServerEvent):
+    type: Literal["session.updated"]
+    session: BetaSession
+
+
+class ItemCreated(ServerEvent):
+    type: Literal["conversation.item.created"]
+    previous_item_id: str | None
+    item: Item
+
+
+class BetaResponseCreated(ServerEvent):
+    type: Literal["response.created"]
+    response: BetaResponse
+
+
+class BetaResponseDone(ServerEvent):
+    type: Literal["response.done"]
+    response: BetaResponse
+
+
+class BetaAudioDelta(ServerDelta):
+    """Sound in base64, in the format of the session."""
+
+    type: Literal["response.audio.delta"]
+
+
+class BetaAudioDone(ServerContent):
+    type: Literal["response.audio.done"]
+
+
+class BetaTranscriptDelta(ServerDelta):
+    """The next word, as it is spoken."""
+
+    type: Literal["response.audio_transcript.delta"]
+
+
+class BetaTranscriptDone(ServerContent):
+    type: Literal["response.audio_transcript.done"]
+    transcript: str
+
+
+class BetaTextDelta(ServerDelta):
+    type: Literal["response.text.delta"]
+
+
+class BetaTextDone(ServerContent):
+    type: Literal["response.text.done"]
+    text: str
+
+
+BetaServerEvent: TypeAlias = (
+    CommonEvent
+    | BetaSessionCreated
+    | BetaSessionUpdated
+    | ItemCreated
+    | BetaResponseCreated
+    | BetaResponseDone
+    | BetaAudioDelta
+    | BetaAudioDone
+    | BetaTranscriptDelta
+    | BetaTranscriptDone
+    | BetaTextDelta
+    | BetaTextDone
+)
+
+BETA_SERVER_EVENTS: TypeAdapter[BetaServerEvent] = TypeAdapter(Annotated[BetaServerEvent, Field(discriminator="type")])

@@ -1,0 +1,83 @@
+"""Stages whose ear, mind and voice are scripted, without a clock of their own: in virtual time, and in real time.
+
+Loud sound is speech, and whoever speaks says `HEARD`. A word of the bot takes `WORD_S`, and is a tone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import reactivex
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import (
+    Audio,
+    Event,
+    Flush,
+    ReplyText,
+    Speech,
+    SpeechStarted,
+    Spoken,
+    SynthesisEnded,
+    SynthesisStarted,
+    Transcribed,
+    Voice,
+    Word,
+)
+from voicepipe.rx import transduce
+
+HEARD = "Hello there."
+RATE_HZ = 24_000
+WORD_S = 0.2
+_FRAME = RATE_HZ // 50
+
+
+def scripted_stages(answer: Callable[[Conversation], str], close: Callable[[], None] = lambda: None) -> Any:
+    """One session's; `answer` is what the model says to a conversation."""
+    return SimpleNamespace(
+        vad=transduce(lambda _: _Loudness()),
+        end_of_turn=lambda _: reactivex.just(0.9),
+        stt=transduce(lambda _: _recognise),
+        llm=lambda conversation: reactivex.just(answer(conversation)),
+        tts=transduce(lambda _: _Synthesis()),
+        close=close,
+    )
+
+
+class _Loudness:
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def __call__(self, audio: Audio) -> Iterator[Voice]:
+        for start in range(0, len(audio.samples), _FRAME):
+            frame = audio.samples[start : start + _FRAME]
+            self._at_s += len(frame) / RATE_HZ
+            yield Voice(float(np.abs(frame).max() > 0.1), self._at_s)
+
+
+def _recognise(event: Event) -> Iterator[Event]:
+    match event:
+        case SpeechStarted(at_s=at_s):
+            for number, word in enumerate(HEARD.split()):
+                yield Word(word, at_s + number * WORD_S, at_s + (number + 1) * WORD_S)
+        case Flush(at_s=at_s):
+            yield Transcribed(at_s)
+        case _:
+            pass
+
+
+class _Synthesis:
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def __call__(self, text: ReplyText) -> Iterator[Event]:
+        tone = np.sin(np.arange(int(WORD_S * RATE_HZ)) * 0.05).astype(np.float32) * np.float32(0.3)
+        start_s, self._at_s = self._at_s, self._at_s + WORD_S
+        yield text
+        yield SynthesisStarted(text.delta)
+        yield SynthesisEnded(WORD_S)
+        yield Speech(Audio(tone, RATE_HZ))
+        yield Spoken(text.delta.strip(), start_s, self._at_s)

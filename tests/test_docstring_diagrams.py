@@ -1,0 +1,719 @@
+"""The diagrams in the docstrings show what really happens: each is read where it stands, and played.
+
+An example plays rows of the block as sources (`Drawing.hot`, `Drawing.cold`), or has others compared with what passes
+(`Drawing.watch`, `Drawing.note`); what it gives must be as the last row says. No row may be left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+import reactivex
+import structlog
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+import voicepipe
+from voicepipe.async_boundary import async_stage
+from voicepipe.audio import Pcm16, resample
+from voicepipe.boundary import Overflow, in_worker
+from voicepipe.conversation import Conversation
+from voicepipe.events import (
+    Audio,
+    AudioReceived,
+    Event,
+    Flush,
+    HungUp,
+    InputRejected,
+    Pause,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    ReplyText,
+    Samples,
+    Speech,
+    SpeechEncoded,
+    SpeechStarted,
+    SpeechStopped,
+    Spoken,
+    SynthesisEnded,
+    SynthesisStarted,
+    Transcribed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnMeasured,
+    TurnStarted,
+    Voice,
+    Word,
+)
+from voicepipe.latency import measure_turns
+from voicepipe.llm.read_ahead import ReadAhead
+from voicepipe.operators import (
+    at_most_sentences,
+    by_clause,
+    by_word,
+    decode,
+    detect_turns,
+    encode,
+    endpoint,
+    fallback,
+    fill_gaps,
+    gate,
+    hang_up_after,
+    hedge,
+    in_real_time,
+    listen,
+    respond,
+    retrying,
+    tee,
+    then,
+    with_deadline,
+)
+from voicepipe.operators.deadline import DeadlineMissed
+from voicepipe.rx import (
+    Attempt,
+    Bounds,
+    Clock,
+    Due,
+    Plan,
+    Watch,
+    beside,
+    feedback,
+    first_answer,
+    release_at,
+    switch_turn,
+    transduce,
+    watched,
+)
+from voicepipe.services import NOBODY, through_socket
+from voicepipe.stage import Stage, StageError, naming
+from voicepipe.stt import by_utterance
+from voicepipe.testing import Block, Boom, Cold, Hot, Kind, Marble, Marbles, Recorded, Row, Timeline, find
+from voicepipe.testing.compare import compare
+from voicepipe.testing.marbles import parse
+from voicepipe.tts import Timing, clause_by_clause
+from voicepipe.tts.kyutai_ahead import Ahead
+from voicepipe.vad import by_frame
+from voicepipe.workers import Outcome, Priority, Ticket, Workers
+
+T = TypeVar("T")
+
+BLOCKS = {block.where: block for block in find(Path(voicepipe.__file__).parent)}
+
+
+# ---- how a diagram is run --------------------------------------------------------------------------------------------
+
+
+class Like:
+    """Stands for whatever event there is of a kind, if its fields are as given."""
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, kind: type, **fields: object) -> None:
+        self.kind, self.fields = kind, fields
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, self.kind) and all(
+            getattr(other, name) == value for name, value in self.fields.items()
+        )
+
+    def __repr__(self) -> str:
+        return f"some {self.kind.__name__}({', '.join(f'{name}={value!r}' for name, value in self.fields.items())})"
+
+
+class Several(tuple[Any, ...]):
+    """Events of one instant for which a diagram has one letter."""
+
+    __slots__ = ()
+
+
+class Drawing:
+    """The rows of a block at work. `exits` is left when all has been played."""
+
+    def __init__(self, marbles: Marbles, rows: Sequence[Row], values: Mapping[str, Any]) -> None:
+        self.marbles, self.exits = marbles, ExitStack()
+        self._rows, self._values = {row.name: row for row in rows}, values
+        self._unused = list(self._rows)
+        self._cold: dict[str, Cold] = {}
+        self._watched: dict[str, list[Recorded]] = {}
+
+    def hot(self, name: str) -> Hot:
+        """The row as a source that plays by itself."""
+        return self.marbles.hot(self.row(name))
+
+    def cold(self, name: str) -> Cold:
+        """The row as a source that plays when it is subscribed, which must be at its ``^``, if it has one."""
+        self._cold[name] = self.marbles.cold(self.row(name))
+        return self._cold[name]
+
+    def watch(self, name: str) -> Stage[Any, Any]:
+        """Everything passes, and must do so as the row says."""
+        self._watched.setdefault(name, [])
+        return rx_ops.do_action(
+            lambda item: self.note(name, item),
+            lambda error: self.note(name, error, Kind.ERROR),
+            lambda: self.note(name, None, Kind.COMPLETED),
+        )
+
+    def note(self, name: str, value: object, kind: Kind = Kind.NEXT) -> None:
+        """Something has happened that must be in the row."""
+        self._watched.setdefault(name, []).append(Recorded(self.marbles.now_ms(), kind, value))
+
+    def row(self, name: str, error: Exception | type[Exception] | None = None) -> Timeline:
+        """The row, with the values of its letters."""
+        self._unused = [other for other in self._unused if other != name]
+        marbles, values = list[Marble](), dict[str, Any]()
+        for marble in self._rows[name].diagram.marbles:
+            value = self._values.get(marble.symbol, marble.symbol)
+            one_by_one = value if isinstance(value, Several) else [value]
+            for number, part in enumerate(one_by_one):
+                symbol = marble.symbol if len(one_by_one) == 1 else f"{marble.symbol}{number}"
+                marbles.append(replace(marble, symbol=symbol))
+                values[symbol] = part
+        return Timeline(replace(self._rows[name].diagram, marbles=tuple(marbles)), values, error)
+
+    def expect(self, result: Observable[Any], error: Exception | type[Exception] | None) -> None:
+        """That `result` is the last row, that the watched rows are as they are drawn, and that all rows were used."""
+        last = list(self._rows)[-1]
+        with self.exits:
+            self.marbles.expect(result, self.row(last, error))
+        for name, recorded in self._watched.items():
+            report = compare(self.row(name), recorded)
+            assert report is None, f"the row {name!r}: {report}"
+        for name, source in self._cold.items():
+            self._expect_subscription(name, source)
+        assert not self._unused, f"rows that nobody plays: {self._unused}"
+
+    def _expect_subscription(self, name: str, source: Cold) -> None:
+        diagram, first = self._rows[name].diagram, source.subscriptions[0]
+        begins, ends = diagram.at(Kind.SUBSCRIBED), diagram.at(Kind.DISPOSED)
+        assert begins in (None, first.subscribed_ms), f"{name} was subscribed at {first.subscribed_ms} ms"
+        assert ends in (None, first.disposed_ms), f"{name} was disposed at {first.disposed_ms} ms"
+
+
+Example = Callable[[Drawing], Observable[Any]]
+Values = dict[str, Any]
+EXAMPLES: dict[str, tuple[Example, Exception | type[Exception] | None, Values]] = {}
+
+
+def example(
+    where: str, *, error: Exception | type[Exception] | None = None, **values: Any
+) -> Callable[[Example], Example]:
+    """How the diagram of `where` is played: `values` are what its letters stand for, `error` the result's ``#``."""
+
+    def register(play: Example) -> Example:
+        EXAMPLES[f"voicepipe.{where}"] = (play, error, values)
+        return play
+
+    return register
+
+
+@pytest.mark.parametrize("where", BLOCKS)
+def test_it_happens_as_it_is_drawn(marbles: Marbles, where: str) -> None:
+    """Source rows are played, and everything else comes out as the other rows say."""
+    play, error, values = EXAMPLES[where]
+    drawing = Drawing(marbles, BLOCKS[where].rows, values)
+    drawing.expect(play(drawing), error)
+
+
+def test_every_diagram_is_run() -> None:
+    """A new diagram needs an example, and an example its diagram."""
+    assert set(BLOCKS) == set(EXAMPLES)
+
+
+def test_no_docstring_has_two_diagrams() -> None:
+    """Examples are found by the name of what they document."""
+    found: list[Block] = list(find(Path(voicepipe.__file__).parent))
+    assert len(found) == len(BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ({"source": "a-b|", "upper": "A-C|"}, "the first difference is at 40 ms"),
+        ({"source": "a-b|", "seen": "a--b|", "upper": "A-B|"}, "the row 'seen': the first difference is at 40 ms"),
+        ({"source": "a-b|", "other": "c|", "upper": "A-B|"}, "rows that nobody plays: \\['other'\\]"),
+        ({"source": "-^a-b|", "upper": "-A-B|"}, "source was subscribed at 0 ms"),
+        ({"source": "^a-b!", "upper": "-A-B"}, "source was disposed at None ms"),
+    ],
+)
+def test_a_wrong_diagram_is_found(marbles: Marbles, rows: dict[str, str], complaint: str) -> None:
+    """In any of its rows."""
+    drawing = Drawing(marbles, [Row(name, parse(text)) for name, text in rows.items()], {})
+    seen: Stage[Any, Any] = drawing.watch("seen") if "seen" in rows else lambda source: source
+    result = drawing.cold("source").pipe(seen, rx_ops.map(str.upper))
+    with pytest.raises(AssertionError, match=complaint):
+        drawing.expect(result, None)
+
+
+# ---- what the letters stand for --------------------------------------------------------------------------------------
+
+
+def sound(ms: int, level: float = 0.5) -> Audio:
+    return Audio(np.full(ms, level, np.float32), 1000)
+
+
+def words(**texts: str) -> dict[str, ReplyText]:
+    return {letter: ReplyText(text) for letter, text in texts.items()}
+
+
+def upper(item: str) -> Iterator[str]:
+    yield item.upper()
+
+
+def silent(source: Observable[Any]) -> Observable[Any]:
+    """Takes everything, and says nothing."""
+    return source.pipe(rx_ops.ignore_elements())
+
+
+def failing_at(letter: str) -> Stage[str, str]:
+    """Silent, until it fails at an item."""
+
+    def step(item: str) -> Iterator[str]:
+        if item == letter:
+            raise Boom(item)
+        yield from ()
+
+    return transduce(lambda _: step)
+
+
+class SlowWorkers(Workers):
+    """Takes some virtual time for each job, and no thread."""
+
+    def __init__(self, work_s: float = 0.0) -> None:
+        super().__init__(0, "none")
+        self._work_s = work_s
+
+    def submit(
+        self,
+        work: Callable[[Ticket], T],
+        done: Callable[[Outcome[T]], object],
+        *,
+        priority: Priority = Priority.TURN,
+    ) -> Ticket:
+        ticket = Ticket()
+
+        def finish() -> None:
+            if not ticket.cancelled:
+                done(Outcome(work(ticket)))
+
+        asyncio.get_running_loop().call_later(self._work_s, finish)
+        return ticket
+
+
+# ---- rx --------------------------------------------------------------------------------------------------------------
+
+
+@example("rx.transduce.transduce")
+def _(drawing: Drawing) -> Observable[Any]:
+    gives = {"a": "x", "b": "", "c": "yz"}
+    return drawing.hot("source").pipe(transduce(lambda _: gives.__getitem__))
+
+
+@example("rx.release.release_at")
+def _(drawing: Drawing) -> Observable[Any]:
+    due_s = {"a": 0.0, "b": 0.04, "c": 0.08}
+
+    def due(clock: Clock) -> Callable[[str], Iterable[Due[str]]]:
+        return lambda item: [Due(clock() + due_s[item], item)]
+
+    return drawing.hot("source").pipe(transduce(due), release_at())
+
+
+class Constant:
+    """What can be asked again."""
+
+    def possible(self) -> bool:
+        return True
+
+    def forget(self) -> None: ...
+
+    def dispose(self) -> None: ...
+
+
+@example("rx.attempts.first_answer")
+def _(drawing: Drawing) -> Observable[Any]:
+    first, second = drawing.cold("first"), drawing.cold("second")
+    attempts = [Attempt("first", lambda: first, 0.0), Attempt("second", lambda: second, 0.0)]
+    return first_answer(attempts, Plan(lambda _: True), Constant())
+
+
+@example("rx.deadline.watched")
+def _(drawing: Drawing) -> Observable[Any]:
+    source = drawing.cold("source")
+
+    def make(watch: Watch) -> Observable[Any]:
+        watch.asked()
+        return source
+
+    return watched(make, Bounds(1.0, 0.1, lambda bound_s, first: Boom("late")), lambda _: True)
+
+
+@example("rx.side.beside")
+def _(drawing: Drawing) -> Observable[Any]:
+    stage = lambda source: source.pipe(failing_at("b"), drawing.watch("stage"))
+    return drawing.hot("source").pipe(beside(stage, lambda error: None))
+
+
+@example("rx.feedback.feedback")
+def _(drawing: Drawing) -> Observable[Any]:
+    def later(item: str) -> Observable[str]:
+        return reactivex.timer(0.08).pipe(rx_ops.map(lambda _: "f")) if item == "x" else reactivex.of(item.upper())
+
+    def back(_: Clock) -> Callable[[str], Iterator[str]]:
+        def step(item: str) -> Iterator[str]:
+            if item == "A":
+                drawing.note("back", "x")
+                yield "x"
+
+        return step
+
+    stage = lambda source: source.pipe(rx_ops.flat_map(later), drawing.watch("stage"))
+    return drawing.hot("source").pipe(feedback(stage, back))
+
+
+@example("rx.switch_turn.switch_turn")
+def _(drawing: Drawing) -> Observable[Any]:
+    turns = {"a": drawing.cold("a"), "b": drawing.cold("b")}
+    cut = switch_turn(on_cut=lambda: ["c"], on_error=lambda error: [], grace_s=0.1)
+    return drawing.hot("turns").pipe(rx_ops.map(turns.__getitem__), cut)
+
+
+@example("stage.naming", error=StageError("mine", Boom("#")))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("source").pipe(naming("mine"))
+
+
+# ---- boundaries ------------------------------------------------------------------------------------------------------
+
+
+@example("boundary.in_worker")
+def _(drawing: Drawing) -> Observable[Any]:
+    work: Callable[[str, Ticket], str] = lambda item, _: item.upper()
+    stage = in_worker(work, SlowWorkers(0.04), boundary="work", capacity=4, overflow=Overflow.FAIL_TURN)
+    return drawing.hot("source").pipe(stage)
+
+
+@example("async_boundary.async_stage")
+def _(drawing: Drawing) -> Observable[Any]:
+    async def work(items: Any) -> Any:
+        async for item in items:
+            await asyncio.sleep(0.03)
+            yield item.upper()
+
+    return drawing.hot("source").pipe(async_stage(work, boundary="work", capacity=4, overflow=Overflow.FAIL_TURN))
+
+
+class Echo:
+    """A connection whose service says the same in capitals, 40 ms later; and the exchange on it."""
+
+    usable = stale = False
+    overdue_at = None
+
+    def __init__(self) -> None:
+        self.waiting, self.unanswered, self.finished = list[str](), 0, False
+        self.answers = asyncio.Queue[bytes]()
+
+    async def send(self, message: bytes) -> None:
+        asyncio.get_running_loop().call_later(0.04, self.answers.put_nowait, message.upper())
+
+    async def receive(self) -> bytes:
+        return await self.answers.get()
+
+    async def watch(self) -> None:
+        await self.answers.get()
+
+    def abort(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def put(self, item: str) -> Sequence[str]:
+        self.waiting.append(item)
+        self.unanswered += 1
+        return ()
+
+    def finish(self) -> None:
+        self.finished = True
+
+    def opened(self) -> None: ...
+
+    def outgoing(self) -> bytes | None:
+        return self.waiting.pop(0).encode() if self.waiting else None
+
+    def received(self, message: bytes) -> Sequence[str]:
+        self.unanswered -= 1
+        return [message.decode()]
+
+    def closed(self) -> Sequence[str]:
+        return ()
+
+    def lost(self, error: Exception) -> Sequence[str]:
+        return ()
+
+    def cut(self) -> None: ...
+
+    @property
+    def done(self) -> bool:
+        return self.finished and not self.unanswered
+
+
+@example("services.socket_stage.through_socket")
+def _(drawing: Drawing) -> Observable[Any]:
+    echo = Echo()
+
+    async def connect(emit: object) -> Any:
+        return echo
+
+    return drawing.hot("source").pipe(through_socket(lambda _: echo, connect, observer=NOBODY, name="echo"))
+
+
+@example("tts.kyutai_ahead.Ahead.prepare", w=Word("so", 0.0, 0.1))
+def _(drawing: Drawing) -> Observable[Any]:
+    opened_ms = list[float]()
+
+    async def connect(key: str) -> Any:
+        opened_ms.append(drawing.marbles.now_ms())
+        return Echo()
+
+    def check() -> None:
+        assert opened_ms == [20]
+
+    drawing.exits.callback(check)
+    ahead = Ahead(connect, key=lambda: "voice", max_age_s=10)
+    return drawing.hot("heard").pipe(ahead.prepare(lambda event: isinstance(event, Word)))
+
+
+# ---- sound -----------------------------------------------------------------------------------------------------------
+
+GARBAGE = AudioReceived(b"odd")
+
+
+@example(
+    "operators.codec.decode",
+    a=AudioReceived(b"\x00\x40"), b=GARBAGE, c=AudioReceived(b"\x00\xc0"),
+    A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("received").pipe(decode(Pcm16(1000)))
+
+
+@example(
+    "operators.codec.encode",
+    a=Speech(sound(2)), b=ReplyText("hi"), c=Speech(sound(4)),
+    A=Like(SpeechEncoded, duration_ms=2), C=Like(SpeechEncoded, duration_ms=4),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("spoken").pipe(encode(Pcm16(1000)))
+
+
+@example("audio.resample.resample", **dict.fromkeys("abc", Audio(np.zeros(480, np.float32), 24_000)),
+         **dict.fromkeys("ABC", Like(Audio, rate_hz=16_000)))  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("mic").pipe(resample(16_000))
+
+
+@example("vad.frames.by_frame", **dict.fromkeys("abcd", sound(20)), v=Like(Voice))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("mic").pipe(by_frame(lambda: lambda samples: 0.5, frame=32, rate_hz=1000))
+
+
+@example("operators.gaps.fill_gaps", a=sound(20), b=sound(20), s=sound(40, 0.0))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("mic").pipe(fill_gaps(after_ms=40, at_most_ms=80))
+
+
+@example("operators.pace.in_real_time", **{letter: Speech(sound(20, level)) for level, letter in enumerate("abcd")})
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("tts").pipe(in_real_time(lead_ms=40, frame_ms=20))
+
+
+# ---- what is heard ---------------------------------------------------------------------------------------------------
+
+
+@example(
+    "operators.endpoint.endpoint",
+    s=sound(20, 1.0), _=sound(20, 0.0), o=Several([Like(SpeechStarted), Like(Pause, probability=0.0)]),
+    q=Several([Like(SpeechStopped), Like(Pause, probability=0.7)]), T=Like(Pause, probability=1.0),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    stage = endpoint(
+        by_frame(lambda: lambda samples: float(samples[0]), frame=20, rate_hz=1000),
+        lambda _: reactivex.of(0.7),
+        speech_above=0.5,
+        silence_below=0.3,
+        onset_ms=60,
+        pause_ms=80,
+        ask_again_ms=60,
+        sure_above=0.6,
+        silence_ms=200,
+        context_s=0.1,
+    )
+    return drawing.hot("vad").pipe(stage)
+
+
+@example("operators.listen.listen", a=sound(20), p=Pause(0.0, 0.0), P=Pause(0.9, 0.1), w=Word("so", 0.0, 0.1))
+def _(drawing: Drawing) -> Observable[Any]:
+    def stt(source: Observable[Event]) -> Observable[Event]:
+        return source.pipe(
+            rx_ops.filter(lambda event: isinstance(event, Flush)),
+            rx_ops.map(lambda flush: Word("so", 0.0, flush.at_s)),
+            rx_ops.delay(0.04),
+            drawing.watch("stt"),
+        )
+
+    noticed = drawing.cold("pauses")
+    return drawing.hot("mic").pipe(listen(stt, lambda mic: reactivex.merge(silent(mic), noticed), flush_at=0.6))
+
+
+@example(
+    "stt.utterances.by_utterance",
+    s=SpeechStarted(0.0, 0.02), a=sound(20), e=SpeechStopped(0.08, 0.08), f=Flush(0.08),
+    v=Like(Word, text="well"), w=Like(Word, text="no."), t=Transcribed(0.08, "well no."),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    def transcribe(samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
+        return ("well no." if len(samples) >= 0.06 * 16_000 else "well"), ()
+
+    stage = by_utterance(
+        transcribe,
+        SlowWorkers(),
+        margin_ms=0,
+        partial_every_ms=20,
+        unsure_words=1,
+        shortest_ms=10,
+        join_up_to_s=1,
+        longest_s=10,
+        capacity=4,
+    )
+    return drawing.hot("in").pipe(stage)
+
+
+@example("llm.read_ahead.ReadAhead.stage", w=Word("so", 0.0, 0.1))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("heard").pipe(ReadAhead(lambda messages, cancelled: None, SlowWorkers()).stage())
+
+
+@example(
+    "operators.turns.detect_turns",
+    p=Pause(0.0, 0.0), w=Word("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
+    s=TurnStarted(0.0), c=TurnConfirmed(0.0), e=TurnEnded("w w", 0.2),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("heard").pipe(detect_turns(pause_above=0.6, resume_below=0.4))
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------
+
+
+@example("operators.words.by_word", a="Hel", b="lo wor", c="ld.", **words(x="Hello", y=" world."))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("llm").pipe(by_word())
+
+
+@example("operators.words.at_most_sentences", **words(a="No.", b=" I", c=" won't.", d=" And"))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("words").pipe(at_most_sentences(2))
+
+
+@example("operators.words.by_clause", **words(a="Well,", b=" I", c=" know", d=" it."), x="Well,", y="I know it.")
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("words").pipe(by_clause(first_words=6, min_words=3, max_words=8))
+
+
+@example("operators.then.then", _=" ")
+def _(drawing: Drawing) -> Observable[Any]:
+    second = {"ab": drawing.cold("second")}
+    return drawing.hot("first").pipe(then(second.__getitem__))
+
+
+@example(
+    "tts.clauses.clause_by_clause", **words(a="Well,", b=" I", c=" know."), s=Like(SynthesisStarted),
+    e=Several([Like(SynthesisEnded), Like(Spoken), Like(Speech)]),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    def synthesise(text: str) -> tuple[Audio, list[Timing]]:
+        return sound(100), [(text, 0.0, 0.1)]
+
+    stage = clause_by_clause(synthesise, SlowWorkers(0.06), first_words=4, min_words=2, max_words=8, capacity=4)
+    return drawing.hot("words").pipe(stage)
+
+
+@example(
+    "operators.respond.respond",
+    e=TurnEnded("hello", 1.0), s=TurnStarted(1.0), c=TurnConfirmed(1.0), w=Spoken("so", 0.0, 0.1),
+    b=Like(ReplyStarted), x=Like(ReplyInterrupted, heard_text="so so"), z=Like(ReplyEnded, text="so so so so"),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    replies = iter([drawing.cold("reply"), drawing.cold("again")])
+    stage = respond(lambda _: next(replies), nudge_after_s=1, nudges=0, uninterruptible_s=0.1, grace_s=0.1)
+    return drawing.hot("turns").pipe(stage)
+
+
+TALK = Conversation()
+
+
+@example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(HungUp))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("replies").pipe(hang_up_after("Bye!"))
+
+
+@example(
+    "latency.measure_turns",
+    s=SpeechStopped(1.0, 1.2), p=Pause(0.9, 1.0), e=TurnEnded("hello", 1.0), b=ReplyStarted(TALK), t=ReplyText("hi"),
+    c=SynthesisStarted("hi"), m=SynthesisEnded(0.1), a=Speech(sound(20)), M=Like(TurnMeasured),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("events").pipe(measure_turns())
+
+
+# ---- around stages ---------------------------------------------------------------------------------------------------
+
+
+@example("operators.rescue.fallback")
+def _(drawing: Drawing) -> Observable[Any]:
+    first = drawing.cold("first")
+    second = lambda source: source.pipe(transduce(lambda _: upper), drawing.watch("second"))
+    return drawing.hot("asked").pipe(fallback(lambda source: first, second, remembers=4))
+
+
+@example("operators.rescue.hedge")
+def _(drawing: Drawing) -> Observable[Any]:
+    first, second = drawing.cold("first"), drawing.cold("second")
+    return hedge(lambda _: first, lambda _: second, after_ms=40)(TALK)
+
+
+@example("operators.rescue.retrying")
+def _(drawing: Drawing) -> Observable[Any]:
+    attempts = iter([drawing.cold("first"), drawing.cold("second")])
+    return retrying(lambda _: next(attempts), times=1, pause_ms=40, longest_pause_ms=40)(TALK)
+
+
+@example("operators.deadline.with_deadline", error=StageError("voice", DeadlineMissed("voice", 0.1, False)))
+def _(drawing: Drawing) -> Observable[Any]:
+    answer = drawing.cold("stage")
+    stage = lambda source: reactivex.merge(silent(source), answer)
+    return drawing.hot("asked").pipe(with_deadline(stage, "voice", first_s=1, between_s=0.1))
+
+
+@example("operators.gate.gate", t=True, f=False)
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("source").pipe(gate(drawing.hot("opens"), is_open=False))
+
+
+@example("operators.tee.tee")
+def _(drawing: Drawing) -> Observable[Any]:
+    drawing.exits.enter_context(structlog.testing.capture_logs())
+    stage = lambda source: source.pipe(failing_at("b"), drawing.watch("stage"))
+    return drawing.hot("source").pipe(tee(stage))
+
+
+@example("testing.docstrings")
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("source").pipe(rx_ops.debounce(0.04))
