@@ -30,11 +30,11 @@ to 40 ms of it are the client's, whose Opus encoder packs two frames of 20 ms on
 
 **Barge-in**, per interruption: from when the STT sends the step (a score below 0.4), or in the first 3 s the word, with
 which the user takes the floor, to when the client receives the last packet of the reply's sound; and to when it is told
-to drop what it has not played. A packet is sent every 80 ms, so the last one is mostly there before the step: then the
+to drop what it has not played. A packet is sent every 80 ms, so the last one has mostly come before the step: then the
 first figure is less than nothing.
 
     python -m benchmarks.services            24 turns of each of 4 clients, about two minutes
-    python -m benchmarks.services --quick    3 of each, half a minute
+    python -m benchmarks.services --quick    4 of each, half a minute
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count, cycle, islice
 from multiprocessing.connection import Connection
@@ -73,18 +73,21 @@ from benchmarks.common import (
     percentile,
     summary,
 )
+from voicepipe.client.microphone import FRAME_S as MICROPHONE_S
 from voicepipe.stt.kyutai_protocol import FRAME_S, encode_audio
 from voicepipe.stt.kyutai_tape import SILENCE
 from voicepipe.testing.servers import ByTone, LlmServer, SttServer, Tones, TtsServer, Visit
 
 CLIENTS = 4
-TURNS, QUICK_TURNS = 24, 3
+TURNS, QUICK_TURNS = 24, 4
 P50_MS, P95_MS, BARGE_IN_MS = 15.0, 40.0, 60.0
 
 DELAY_S = 0.5
 FLUSH_STEPS = 7
 """The first whole number of steps that is more than the delay."""
 LOOKAHEAD = 2
+FIRST_SOUND_S = (0.2, 0.28)
+"""Of the TTS, by chance: else its packets would always lie alike between two steps of the STT."""
 SPEECH_BELOW, SILENCE_ABOVE = 0.4, 0.6
 
 Interrupts: TypeAlias = Literal["", "voice", "word"]
@@ -243,8 +246,10 @@ class _Stt(SttServer):
 
 class _Tts(TtsServer):
     notes: list[Speaking]
+    chance = random.Random(0)
 
     async def _serve(self, socket: Any, visit: Visit) -> None:
+        self.first_audio_s = self.chance.uniform(*FIRST_SOUND_S)
         self.notes.append(Speaking())
         await super()._serve(_Overheard(socket, self.notes[-1]), visit)  # type: ignore[arg-type]
 
@@ -265,10 +270,8 @@ class _Llm(LlmServer):
 
 def _serve(pipe: Connection, answers: Mapping[str, str]) -> None:
     """The services' process: their addresses go out at its beginning, their notes when they are asked for."""
-    try:
+    with suppress(EOFError, KeyboardInterrupt):  # whoever started us is gone
         asyncio.run(_serve_until_asked(pipe, answers))
-    except (EOFError, KeyboardInterrupt):
-        pass  # whoever started us is gone
 
 
 async def _serve_until_asked(pipe: Connection, answers: Mapping[str, str]) -> None:
@@ -359,8 +362,8 @@ async def _converse(url: str, client: int, turns: int, tell: Callable[[], None])
     async with call(url) as caller:
         began_s = loop.time() - caller.now_s
         await caller.hear_out()
-        said_s = caller.say(Utterance("nothing", TONES.say("").samples, 0.0, 0.0)).begins_s
-        microphone_s = began_s + said_s - 0.02 * len(caller.late_ms)
+        nothing = caller.say(Utterance("nothing", TONES.say("").samples, 0.0, 0.0))  # says when the next frame begins
+        microphone_s = began_s + nothing.begins_s - MICROPHONE_S * len(caller.late_ms)
         cut: Reply | None = None
         cut_by: Interrupts = ""
         for line in lines(client, turns):
@@ -605,6 +608,7 @@ def _rows(good: Sequence[Took]) -> list[list[Cell]]:
         *([name, *summary([getattr(one, part) for one in good])] for name, part in _THEIRS),
         ["step → first sound", *summary([one.total for one in good])],
         ["(the way in)", *summary([one.way_in for one in good])],
+        ["(added latency and the way in)", *summary([one.added + one.way_in for one in good])],
     ]
 
 

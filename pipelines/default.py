@@ -28,7 +28,7 @@ def pipeline(session: Session) -> Observable[Event]:
         session.end_of_turn,
         speech_above=0.5,
         silence_below=0.5,
-        onset_ms=96,
+        onset_ms=64,
         pause_ms=160,
         ask_again_ms=200,
         sure_above=0.6,

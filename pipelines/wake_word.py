@@ -12,7 +12,7 @@ def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → gate → LLM → TTS → encode."""
     pauses = session.vad and ops.endpoint(
         session.vad, session.end_of_turn, speech_above=0.5, silence_below=0.5,
-        onset_ms=96, pause_ms=160, ask_again_ms=200, sure_above=0.6, silence_ms=720, context_s=8,
+        onset_ms=64, pause_ms=160, ask_again_ms=200, sure_above=0.6, silence_ms=720, context_s=8,
     )  # fmt: skip
     mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(after_ms=200, at_most_ms=2000))
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())

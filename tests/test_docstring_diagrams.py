@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 import reactivex
 import structlog
+from kyutai import HEARING, RECONNECTING, TTS, finder
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
 import voicepipe
+import voicepipe.stt.kyutai as stt
+import voicepipe.tts.kyutai as tts
 from voicepipe.async_boundary import async_stage
 from voicepipe.audio import Pcm16, resample
 from voicepipe.boundary import Overflow, in_worker
@@ -87,23 +90,27 @@ from voicepipe.rx import (
     beside,
     feedback,
     first_answer,
+    merged,
     release_at,
     switch_turn,
     transduce,
     watched,
 )
-from voicepipe.services import NOBODY, through_socket
+from voicepipe.services import NOBODY, Lost, Pauses, through_socket
 from voicepipe.stage import Stage, StageError, naming
 from voicepipe.stt import by_utterance
 from voicepipe.testing import Block, Boom, Cold, Hot, Kind, Marble, Marbles, Recorded, Row, Timeline, find
 from voicepipe.testing.compare import compare
 from voicepipe.testing.marbles import parse
+from voicepipe.testing.servers import ByTime, SttServer, TtsServer
+from voicepipe.testing.servers.base import FakeServer
 from voicepipe.tts import Timing, clause_by_clause
 from voicepipe.tts.kyutai_ahead import Ahead
 from voicepipe.vad import by_frame
 from voicepipe.workers import Outcome, Priority, Ticket, Workers
 
 T = TypeVar("T")
+Server = TypeVar("Server", bound=FakeServer)
 
 BLOCKS = {block.where: block for block in find(Path(voicepipe.__file__).parent)}
 
@@ -256,8 +263,8 @@ def test_a_wrong_diagram_is_found(marbles: Marbles, rows: dict[str, str], compla
 # ---- what the letters stand for --------------------------------------------------------------------------------------
 
 
-def sound(ms: int, level: float = 0.5) -> Audio:
-    return Audio(np.full(ms, level, np.float32), 1000)
+def sound(ms: int, level: float = 0.5, *, rate_hz: int = 1000) -> Audio:
+    return Audio(np.full(ms * rate_hz // 1000, level, np.float32), rate_hz)
 
 
 def words(**texts: str) -> dict[str, ReplyText]:
@@ -336,6 +343,11 @@ class Constant:
     def forget(self) -> None: ...
 
     def dispose(self) -> None: ...
+
+
+@example("rx.merged.merged")
+def _(drawing: Drawing) -> Observable[Any]:
+    return merged(drawing.hot("a"), drawing.hot("b"))
 
 
 @example("rx.attempts.first_answer")
@@ -419,18 +431,21 @@ class Echo:
 
     def __init__(self) -> None:
         self.waiting, self.unanswered, self.finished = list[str](), 0, False
-        self.answers = asyncio.Queue[bytes]()
+        self.answers = asyncio.Queue[bytes | None]()
 
     async def send(self, message: bytes) -> None:
         asyncio.get_running_loop().call_later(0.04, self.answers.put_nowait, message.upper())
 
     async def receive(self) -> bytes:
-        return await self.answers.get()
+        if (answer := await self.answers.get()) is None:
+            raise Lost("echo", "aborted")
+        return answer
 
     async def watch(self) -> None:
         await self.answers.get()
 
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        self.answers.put_nowait(None)
 
     async def close(self) -> None: ...
 
@@ -513,8 +528,10 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("spoken").pipe(encode(Pcm16(1000)))
 
 
-@example("audio.resample.resample", **dict.fromkeys("abc", Audio(np.zeros(480, np.float32), 24_000)),
-         **dict.fromkeys("ABC", Like(Audio, rate_hz=16_000)))  # fmt: skip
+@example(
+    "audio.resample.resample",
+    **dict.fromkeys("abc", sound(80, rate_hz=24_000)), **dict.fromkeys("ABC", Like(Audio, rate_hz=16_000)),
+)  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(resample(16_000))
 
@@ -574,7 +591,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 @example(
     "stt.utterances.by_utterance",
-    s=SpeechStarted(0.0, 0.02), a=sound(20), e=SpeechStopped(0.08, 0.08), f=Flush(0.08),
+    s=SpeechStarted(0.0, 0.02), a=sound(20, rate_hz=16_000), e=SpeechStopped(0.08, 0.08), f=Flush(0.08),
     v=Like(Word, text="well"), w=Like(Word, text="no."), t=Transcribed(0.08, "well no."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
@@ -680,7 +697,9 @@ def _(drawing: Drawing) -> Observable[Any]:
 def _(drawing: Drawing) -> Observable[Any]:
     first = drawing.cold("first")
     second = lambda source: source.pipe(transduce(lambda _: upper), drawing.watch("second"))
-    return drawing.hot("asked").pipe(fallback(lambda source: first, second, remembers=4))
+    return drawing.hot("asked").pipe(
+        fallback(lambda source: reactivex.merge(silent(source), first), second, remembers=4)
+    )
 
 
 @example("operators.rescue.hedge")
@@ -704,7 +723,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 @example("operators.gate.gate", t=True, f=False)
 def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("source").pipe(gate(drawing.hot("opens"), is_open=False))
+    return drawing.cold("source").pipe(gate(drawing.cold("opens"), is_open=False))
 
 
 @example("operators.tee.tee")
@@ -717,3 +736,49 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example("testing.docstrings")
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(rx_ops.debounce(0.04))
+
+
+# ---- services --------------------------------------------------------------------------------------------------------
+
+
+def serving(drawing: Drawing, server: Server) -> Server:
+    """The server, on the marbles' loop, until all has been played."""
+    drawing.marbles.run(server.__aenter__())
+    drawing.exits.callback(lambda: drawing.marbles.run(server.__aexit__(None, None, None)))
+    return server
+
+
+@example(
+    "tts.kyutai.kyutai", **words(a="Well,", b=" no."), s=SynthesisStarted("Well,"),
+    w=Several([Like(Spoken), Like(Speech)]), e=Like(SynthesisEnded),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    server = serving(drawing, TtsServer(first_audio_s=0.04, word_s=0.08, pace=2, lookahead=0))
+    speaker = tts.Speaker(
+        finder(server, service=TTS),
+        voice=lambda: "voice.wav",
+        options=tts.Options(),
+        api_key=None,
+        searching=tts.Searching(searches=1, pauses=Pauses(0.1, 1.5, 1.0)),
+        ahead_s=1,
+    )
+    speaking = tts.Speaking(capacity=10, silent_s=1, retries=0)
+    return drawing.hot("words").pipe(tts.kyutai(speaker, speaking=speaking))
+
+
+@example(
+    "stt.kyutai.kyutai",
+    a=sound(80, rate_hz=24_000), F=Flush(0.8), p=Several([Like(SpeechStarted), Like(Pause, probability=0)]),
+    P=Several([Like(SpeechStopped), Like(Pause)]), w=Like(Word, text="so"), v=Like(Word, text="it"),
+    T=Like(Transcribed),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    delay_s = 0.32
+    server = serving(drawing, SttServer(ByTime([("so", 0.08, 0.16), ("it", 0.72, 0.8)]), delay_s=delay_s))
+    stage = stt.kyutai(
+        finder(server),
+        api_key="public_token",
+        hearing=replace(HEARING, delay_s=delay_s),
+        reconnecting=RECONNECTING,
+    )
+    return drawing.hot("in").pipe(stage)

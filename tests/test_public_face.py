@@ -18,7 +18,8 @@ FACES = {
     ],
     "voicepipe.rx": [
         "Attempt", "Bounds", "Clock", "Due", "LoopScheduler", "Machine", "Memory", "Plan", "Recall", "Watch", "beside",
-        "feedback", "first_answer", "from_async", "release_at", "scheduler_of", "switch_turn", "transduce", "watched",
+        "feedback", "first_answer", "from_async", "merged", "release_at", "scheduler_of", "switch_turn", "transduce",
+        "watched",
     ],
     "voicepipe.drawing": ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],

@@ -54,8 +54,9 @@ def test_a_reply_is_drawn_inside_of_respond() -> None:
     """By asking it, with a conversation that says nothing in particular."""
     (reply,) = trace(load_pipeline()).find("respond").parts
     assert reply.name == "reply"
-    assert names(reply.graph) == ["LLM", "by_word", "TTS", "in_real_time"]
-    assert [node.kind for node in reply.graph.nodes] == [Kind.MODEL, Kind.STAGE, Kind.MODEL, Kind.STAGE]
+    assert names(reply.graph) == ["with_deadline", "by_word", "with_deadline", "in_real_time"]
+    models = [part.graph.nodes[-1] for node in reply.graph.nodes for part in node.parts]
+    assert [(model.name, model.kind) for model in models] == [("LLM", Kind.MODEL), ("TTS", Kind.MODEL)]
 
 
 def test_stages_that_are_parameters_are_drawn_inside_of_their_stage() -> None:

@@ -41,8 +41,8 @@ def resample(rate_hz: int) -> Stage[Audio, Audio]:
 
     .. marbles::
 
-        mic        a-b-c|     Audio at 24 kHz
-        resample   A-B-C|     Audio at rate_hz, a few milliseconds behind
+        mic        a---b---c|     80 ms of Audio each, at 24 kHz
+        resample   A---B---C|     Audio at rate_hz, tens of milliseconds behind
     """
 
     def machine(_: Clock) -> Callable[[Audio], list[Audio]]:

@@ -64,8 +64,8 @@ def kyutai(finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reco
 
     .. marbles::
 
-        in       a-a-a-a-F-----     a: Audio   F: Flush, at a pause
-        kyutai   ----p-w-P---vT     p: Pause(0)   w, v: Word   P: Pause(0.9)   T: Transcribed
+        in       aaaaaaaaaaaaa-F--------     a: Audio, 80 ms each   F: Flush, at the pause
+        kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: Word   P: SpeechStopped, Pause(0.9)
     """
     door = Door(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
 

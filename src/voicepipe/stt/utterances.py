@@ -94,8 +94,8 @@ def by_utterance(
 
     .. marbles::
 
-        in             s-a-a-a-a-e-f    s: SpeechStarted   a: Audio   e: SpeechStopped   f: Flush
-        by_utterance   ------v-----(wt) v, w: Word   t: Transcribed
+        in             s-a-a-a-a-e-f        s: SpeechStarted   a: Audio   e: SpeechStopped   f: Flush
+        by_utterance   ------v-----(wt)     v, w: Word   t: Transcribed
     """
     limits = _Limits(
         _samples(margin_ms / 1000), _samples(partial_every_ms / 1000), _samples(join_up_to_s), _samples(longest_s)

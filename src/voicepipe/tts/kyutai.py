@@ -104,8 +104,8 @@ def kyutai(speaker: Speaker, *, speaking: Speaking) -> Stage[ReplyText, Event]:
 
     .. marbles::
 
-        words    a--b--|          "Well," " no."
-        kyutai   (as)-b-w-S-w-S-e|    s: SynthesisStarted   w: Spoken   S: Speech   e: SynthesisEnded
+        words    a--b--|           "Well," " no."
+        kyutai   (as)-wbw-(e|)     s: SynthesisStarted   w: Spoken, Speech   e: SynthesisEnded
     """
     finder = speaker.finder
 
