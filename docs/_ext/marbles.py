@@ -2,8 +2,8 @@
 
     .. marbles::
 
-        source     a-b-c-|
-        debounce   ---b--(c|)     with 20 ms
+        source     ab---c|
+        debounce   ---b--(c|)     with 40 ms
 
 The pictures stand in the page itself, not in files of their own, so that they follow its light and dark. What is said
 about a row comes below the picture, where long sentences have room.

@@ -45,7 +45,7 @@ class _Decoder:
         codec = self._formats.given
         if codec != self._codec:
             self._codec, self._decode = codec, codec.decoder()
-            self._resample = resampler(codec.rate_hz, self._formats.rate_hz)
+            self._resample = resampler(codec.rate_hz, self._formats.rate_hz, "LQ")
         return self._resample(self._decode(data))
 
 

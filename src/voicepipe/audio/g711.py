@@ -50,7 +50,7 @@ class _Encoder:
 
     def __call__(self, audio: Audio) -> bytes:
         if audio.rate_hz != self._from_hz:
-            self._from_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, _RATE_HZ)
+            self._from_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, _RATE_HZ, "LQ")
         level = np.clip(np.round(self._resample(audio.samples) * _FULL), -_FULL, _FULL - 1).astype(np.int32)
         return self._table[level + _FULL].tobytes()
 

@@ -64,8 +64,8 @@ def kyutai(finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reco
 
     .. marbles::
 
-        in       aaaaaaaaaaaaa-F--------     a: Audio, 80 ms each   F: Flush, at the pause
-        kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: Word   P: SpeechStopped, Pause(0.9)
+        in       aaaaaaaaaaaaa-F             a: 80 ms of Audio, sent fast   F: Flush, at the pause   T: Transcribed
+        kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: Word   P: SpeechStopped, Pause(0.95)
     """
     door = Door(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
 

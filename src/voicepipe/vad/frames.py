@@ -28,7 +28,7 @@ def by_frame(detector: Callable[[], Callable[[Samples], float]], *, frame: int, 
     """
 
     def stage(mic: Observable[Audio]) -> Observable[Voice]:
-        return mic.pipe(resample(rate_hz), transduce(lambda _: _Frames(detector(), frame, rate_hz)))
+        return mic.pipe(resample(rate_hz, "QQ"), transduce(lambda _: _Frames(detector(), frame, rate_hz)))
 
     return stage
 
