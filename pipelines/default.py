@@ -39,8 +39,8 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(listen(session.stt, pauses, flush_at=0.6), share())
     turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
 
-    llm = with_deadline(session.llm, "LLM", first_s=4, between_s=4)
-    tts = with_deadline(session.tts, "TTS", first_s=4, between_s=4, answer=Speech)
+    llm = with_deadline(session.llm, "LLM", first_s=3, between_s=3)
+    tts = with_deadline(session.tts, "TTS", first_s=3, between_s=3, answer=Speech)
 
     def reply(conversation: Conversation) -> Observable[Event]:
         said = llm(conversation)

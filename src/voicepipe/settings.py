@@ -58,8 +58,6 @@ class Settings(EngineSettings, ServerSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
-    recordings_dir: Path | None = None
-    """Where conversations are recorded whose users allow it; None: none is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from voicepipe.events import (
     ReplyInterrupted,
     ReplyStarted,
     SessionOpened,
+    SettingsChanged,
     StageFailed,
     Warned,
 )
@@ -32,6 +33,7 @@ from voicepipe.news import Newsroom
 from voicepipe.outbox import BOUNDARY, ClientTooSlow, Outbox
 from voicepipe.realtime import Received, Wire, sentence
 from voicepipe.server.briefing import Briefing
+from voicepipe.server.recorder import Recorder, Side
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.socket import Socket
 from voicepipe.server.turn_log import TurnLog
@@ -76,6 +78,9 @@ class Connection:
         self._briefing = Briefing(newsroom, self._receive)
         self._replying = False
         self._leaving: End | None = None
+        self._recorder: Recorder | None = None
+        self._recording = False
+        self._session_id = ""
         self._running: Running | None = None
         self._timers = [loop.call_later(settings.greeting_after_s, lambda: self._take(wire.waited()))]
         if settings.session_limit_s is not None:
@@ -91,6 +96,7 @@ class Connection:
 
         Cancelling ends the session as well, at once.
         """
+        self._session_id = session_id
         writer = self._task(self._write(), f"{session_id} writer")
         reader = self._task(self._read(), f"{session_id} reader")
         try:
@@ -199,10 +205,27 @@ class Connection:
     def _hear(self, sent: str | InputRejected) -> None:
         self._idle.reset()
         self._ingress.count_message()
-        self._take(self._wire.decode(sent) if isinstance(sent, str) else [sent])
+        received: list[Received] = self._wire.decode(sent) if isinstance(sent, str) else [sent]
+        self._heed_consent(received)
+        if isinstance(sent, str):
+            self._record("client", sent)
+        self._take(received)
         if self._ingress.ahead_ms > self._settings.ingress_limit_ms:
             limit_s = self._settings.ingress_limit_ms / 1000
             self._force(f"more than {limit_s:g} s of messages ahead of real time")
+
+    def _heed_consent(self, received: list[Received]) -> None:
+        """Record from the settings on that allow it, until settings that do not."""
+        folder, capacity = self._settings.recordings_dir, self._settings.recording_waits_chars
+        for message in received:
+            if folder is not None and isinstance(message, SettingsChanged):
+                self._recording = message.allow_recording
+                if self._recording and self._recorder is None:
+                    self._recorder = Recorder(folder, self._session_id, capacity_chars=capacity)
+
+    def _record(self, sender: Side, message: str) -> None:
+        if self._recording and self._recorder is not None:
+            self._recorder.note(sender, message)
 
     def _take(self, received: list[Received]) -> None:
         """Answer what the client wants, then let it happen: consequences come after the answer."""
@@ -240,12 +263,16 @@ class Connection:
 
     async def _write(self) -> None:
         try:
-            await self._outbox.write(self._socket.send_str, deadline_s=self._settings.write_deadline_s)
+            await self._outbox.write(self._send, deadline_s=self._settings.write_deadline_s)
         except ClientTooSlow as slow:
             self._socket.abort()  # no close frame would get through
             self._gone(str(slow), forced=True)
         except ConnectionError:
             self._gone("the client left")
+
+    async def _send(self, message: str) -> None:
+        self._record("server", message)
+        await self._socket.send_str(message)
 
     def _gone(self, reason: str, *, forced: bool = False) -> None:
         self.finish(End(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE, reason, gone=True, forced=forced))
@@ -261,6 +288,8 @@ class Connection:
         for failed in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(failed, Exception):
                 log.error("session.clean_up_failed", exc_info=failed)
+        if self._recorder is not None:
+            await self._recorder.close()
 
     async def _hang_up(self, end: End, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
         self._outbox.close()

@@ -94,6 +94,12 @@ class ServerSettings(BaseModel):
     """Where cloned voices are kept when several servers share them; None: in memory."""
     redis_timeout_s: float = Field(default=2, gt=0)
 
+    # ---- recordings --------------------------------------------------------------------------------------------------
+    recordings_dir: Path | None = None
+    """Where conversations are recorded whose users allow it (`allow_recording`); None: none is."""
+    recording_waits_chars: int = Field(default=8_000_000, gt=0)
+    """What may wait for a slow disk before a recording is given up."""
+
     # ---- voice donation ----------------------------------------------------------------------------------------------
     donations_dir: Path | None = None
     """None: nobody is asked for a voice."""

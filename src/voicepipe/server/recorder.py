@@ -1,0 +1,88 @@
+"""What was said in a session, for those who allow it: every message of both sides, as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import time
+from typing import Literal
+
+import structlog
+
+__all__ = ["Recorder", "Side"]
+
+log = structlog.get_logger()
+
+FLUSH_CHARS = 64_000
+"""Lines that are worth a write: about ten seconds of sound both ways."""
+
+Side = Literal["client", "server"]
+
+
+class Recorder:
+    """One session's file, `<session>.jsonl` in `folder`: a `{"timestamp", "event_sender", "data"}` a line, in order.
+
+    `note` never waits: lines are written by a thread, a batch at a time. A disk that fails, or that has not taken
+    `capacity_chars`, ends the recording, which is logged once; the conversation goes on. `timestamp` is Unix time.
+    """
+
+    def __init__(
+        self, folder: Path, session_id: str, *, capacity_chars: int, clock: Callable[[], float] = time
+    ) -> None:
+        self._path = folder / f"{session_id}.jsonl"
+        self._capacity_chars, self._clock = capacity_chars, clock
+        self._lines: list[str] = []
+        self._chars = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._over = False
+
+    def note(self, sender: Side, message: str) -> None:
+        """A message as it went over the wire."""
+        if self._over:
+            return
+        line = json.dumps({"timestamp": self._clock(), "event_sender": sender, "data": _parsed(message)})
+        self._lines.append(f"{line}\n")
+        self._chars += len(line)
+        if self._chars > self._capacity_chars:
+            self._give_up(f"the disk is too slow: {self._chars} characters wait")
+        elif self._chars >= FLUSH_CHARS and self._writing is None:
+            self._write()
+
+    async def close(self) -> None:
+        """Write what waits."""
+        while self._writing is not None or self._lines:
+            if self._writing is None:
+                self._write()
+            elif not self._writing.done():
+                await asyncio.wait([self._writing])
+            await asyncio.sleep(0)  # for the callback that looks at what came of it
+
+    def _write(self) -> None:
+        text, self._lines, self._chars = "".join(self._lines), [], 0
+        self._writing = asyncio.get_running_loop().run_in_executor(None, _append, self._path, text)
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, writing: asyncio.Future[None]) -> None:
+        self._writing = None
+        if not writing.cancelled() and (error := writing.exception()) is not None:
+            self._give_up(str(error))
+
+    def _give_up(self, why: str) -> None:
+        self._over, self._lines, self._chars = True, [], 0
+        log.warning("recording.ended", file=str(self._path), why=why)
+
+
+def _parsed(message: str) -> object:
+    """The message itself where it is JSON; else the text that it was."""
+    try:
+        return json.loads(message)
+    except ValueError:
+        return message
+
+
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
