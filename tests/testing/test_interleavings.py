@@ -16,11 +16,13 @@ from voicepipe.testing.shuffle import Shuffle
 CASES = 160
 
 
+@pytest.mark.explored
 def test_the_default_pipeline_keeps_its_invariants():
     """Whatever is said, whatever fails, and whoever is first."""
     explore(cases=CASES, stalls=False)
 
 
+@pytest.mark.explored
 def test_nothing_else_breaks_when_a_service_stalls():
     """Its deadlines end the silence, and all else holds, too."""
     explore(cases=CASES // 4)
