@@ -14,9 +14,9 @@ import ormsgpack
 from aiohttp import WSMsgType, web
 
 from voicepipe.events import Samples
-from voicepipe.testing.servers.base import FakeServer, Visit, hang
+from voicepipe.testing.servers.base import Visit, hang
 from voicepipe.testing.servers.ears import Ear, Listening
-from voicepipe.testing.servers.failing import Fails
+from voicepipe.testing.servers.moshi import MoshiServer
 
 __all__ = ["SttServer"]
 
@@ -24,7 +24,7 @@ PATH = "/api/asr-streaming"
 FRAME, FRAME_S = 1920, 0.08
 
 
-class SttServer(FakeServer):
+class SttServer(MoshiServer):
     """Hears what `ear` says, `delay_s` late, a step for each 80 ms of sound.
 
     Steps come in batches: one of each connection every `step_s`, 4 times as fast as real time. The pause score
@@ -32,6 +32,9 @@ class SttServer(FakeServer):
     does not bring it in the header `kyutai-api-key` gets 401; beyond `capacity` connections it is full. `Visit.notes`
     has the words sent.
     """
+
+    path = PATH
+    max_message_bytes = 1 << 20
 
     def __init__(
         self,
@@ -52,28 +55,7 @@ class SttServer(FakeServer):
         self.frames = 0
         """Frames heard, on all connections."""
 
-    def add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get(PATH, self._connect)
-
-    async def _connect(self, request: web.Request) -> web.StreamResponse:
-        visit = self.visit(request)
-        if self.api_key is not None and request.headers.get("kyutai-api-key") != self.api_key:
-            return self.refusal(401)
-        await asyncio.sleep(self.handshake_s)
-        socket = web.WebSocketResponse(max_msg_size=1 << 20)
-        await socket.prepare(request)
-        if visit.fails is Fails.FULL or len(self.open) > self.capacity:
-            await socket.send_bytes(ormsgpack.packb({"type": "Error", "message": "no free channels"}))
-            await socket.close()
-            return socket
-        if visit.fails in (Fails.SILENT, Fails.GARBAGE):
-            await self.misbehave(visit.fails, visit, socket)
-            await hang()
-        await socket.send_bytes(ormsgpack.packb({"type": "Ready"}))
-        await self._serve(socket, visit)
-        return socket
-
-    async def _serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
+    async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
         stream = _Stream(self.ear.listen(), self.delay_s, self.pause_after_s, visit.notes)
         steps = asyncio.get_running_loop().create_task(self._step(socket, visit, stream), name="STT server: steps")
         try:

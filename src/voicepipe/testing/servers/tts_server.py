@@ -10,8 +10,8 @@ from typing import Any
 import ormsgpack
 from aiohttp import WSMsgType, web
 
-from voicepipe.testing.servers.base import FakeServer, Visit, hang
-from voicepipe.testing.servers.failing import Fails
+from voicepipe.testing.servers.base import Visit, hang
+from voicepipe.testing.servers.moshi import MoshiServer
 from voicepipe.testing.sound import speech
 
 __all__ = ["TtsServer"]
@@ -20,7 +20,7 @@ PATH = "/api/tts_streaming"
 RATE_HZ, FRAME_MS = 24_000, 80
 
 
-class TtsServer(FakeServer):
+class TtsServer(MoshiServer):
     """Says each word for `word_s`, in something like a voice, `pace` times as fast as it is heard.
 
     The first sound comes `first_audio_s` after the first text. A word is said when `lookahead` more are known, or at
@@ -28,6 +28,9 @@ class TtsServer(FakeServer):
     before `Ready`. With an `api_key`, who does not bring it gets 401; beyond `capacity` connections it is full.
     `Visit.notes` has the client's messages.
     """
+
+    path = PATH
+    max_message_bytes = 1 << 22
 
     def __init__(
         self,
@@ -50,30 +53,10 @@ class TtsServer(FakeServer):
         self.dies_after = dies_after
         """Frames after which a connection fails that is to fail in the middle."""
 
-    def add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get(PATH, self._connect)
+    def strays_before_ready(self) -> list[bytes]:
+        return [_audio(0)] * self.strays
 
-    async def _connect(self, request: web.Request) -> web.StreamResponse:
-        visit = self.visit(request)
-        if self.api_key is not None and request.headers.get("kyutai-api-key") != self.api_key:
-            return self.refusal(401)
-        await asyncio.sleep(self.handshake_s)
-        socket = web.WebSocketResponse(max_msg_size=1 << 22)
-        await socket.prepare(request)
-        if visit.fails is Fails.FULL or len(self.open) > self.capacity:
-            await socket.send_bytes(ormsgpack.packb({"type": "Error", "message": "no free channels"}))
-            await socket.close()
-            return socket
-        if visit.fails in (Fails.SILENT, Fails.GARBAGE):
-            await self.misbehave(visit.fails, visit, socket)
-            await hang()
-        for _ in range(self.strays):
-            await socket.send_bytes(_audio(0))
-        await socket.send_bytes(ormsgpack.packb({"type": "Ready"}))
-        await self._serve(socket, visit)
-        return socket
-
-    async def _serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
+    async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
         script = _Script(self.lookahead)
         saying = asyncio.get_running_loop().create_task(self._say(socket, visit, script), name="TTS server: voice")
         try:
