@@ -1,11 +1,10 @@
 """The default pipeline: a voice conversation."""
 
 from reactivex import Observable, merge
-from reactivex.operators import map as each
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session
-from voicepipe.events import Speech, Written
+from voicepipe.events import Speech
 from voicepipe.operators import (
     by_word,
     decode,
@@ -15,7 +14,9 @@ from voicepipe.operators import (
     fill_gaps,
     hang_up_after,
     in_real_time,
+    in_writing,
     listen,
+    only_text,
     respond,
     with_deadline,
 )
@@ -40,12 +41,12 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
 
     llm = with_deadline(session.llm, "LLM", first_s=3, between_s=3)
-    tts = with_deadline(session.tts, "TTS", first_s=3, between_s=3, answer=Speech)
+    tts = only_text(with_deadline(session.tts, "TTS", first_s=3, between_s=3, answer=Speech))
 
     def reply(conversation: Conversation) -> Observable[Event]:
         said = llm(conversation)
         if not conversation.aloud:  # the client wants to read
-            return said.pipe(each(Written))
+            return said.pipe(in_writing())
         return said.pipe(by_word(), tts, in_real_time(lead_ms=320, frame_ms=80))
 
     spoken = turns.pipe(

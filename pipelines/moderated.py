@@ -27,7 +27,7 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = merge(heard, session.received).pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), rx_ops.share())
 
     def reply(conversation: Conversation) -> Observable[Event]:
-        words = session.llm(conversation).pipe(ops.by_word(), moderate)
+        words = session.llm(conversation).pipe(ops.by_word(), ops.only_text(moderate))
         return words.pipe(session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
 
     spoken = turns.pipe(ops.respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25))

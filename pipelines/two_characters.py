@@ -21,7 +21,7 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
     def reply(conversation: Conversation) -> Observable[Event]:
-        def ben(said: str) -> Observable[str]:
+        def ben(said: str) -> Observable[str | Event]:
             return session.llm(Conversation(BEN, conversation.messages).bot_said(said).user_said("And Ben?"))
 
         anna = session.llm(Conversation(ANNA, conversation.messages))

@@ -33,11 +33,15 @@ from voicepipe.events import (
     AudioReceived,
     Event,
     Flush,
+    FunctionCall,
+    FunctionCalled,
+    FunctionReturned,
     HungUp,
     InputRejected,
     Pause,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     ReplyText,
     Samples,
@@ -55,6 +59,7 @@ from voicepipe.events import (
     TurnStarted,
     Voice,
     Word,
+    Written,
 )
 from voicepipe.latency import measure_turns
 from voicepipe.llm.read_ahead import ReadAhead
@@ -72,13 +77,17 @@ from voicepipe.operators import (
     hang_up_after,
     hedge,
     in_real_time,
+    in_writing,
     listen,
+    only_text,
     respond,
     retrying,
     tee,
     then,
     with_deadline,
+    with_tools,
 )
+from voicepipe.operators.asides import asides
 from voicepipe.operators.deadline import DeadlineMissed
 from voicepipe.rx import (
     Attempt,
@@ -90,6 +99,7 @@ from voicepipe.rx import (
     beside,
     feedback,
     first_answer,
+    in_runs,
     merged,
     release_at,
     switch_turn,
@@ -342,6 +352,13 @@ class Constant:
 @example("rx.merged.merged")
 def _(drawing: Drawing) -> Observable[Any]:
     return merged(drawing.hot("a"), drawing.hot("b"))
+
+
+@example("rx.runs.in_runs", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))
+def _(drawing: Drawing) -> Observable[Any]:
+    source = drawing.hot("source").pipe(rx_ops.map(lambda item: (0, "x") if item == "x" else item))
+    runs = in_runs(rx_ops.delay(0.02), lambda item: item in ("a", "b", "c"))
+    return source.pipe(runs, rx_ops.map(lambda out: "x" if out == (0, (0, "x")) else out))
 
 
 @example("rx.attempts.first_answer")
@@ -628,6 +645,43 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("llm").pipe(by_word())
 
 
+@example(
+    "operators.texts.only_text", **words(a="well", b=" yes", c=" no", A="WELL", B=" YES", C=" NO"),
+    x=FunctionCalled(FunctionCall("call", "look")),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    loud = rx_ops.map(lambda word: ReplyText(word.delta.upper()))
+    return drawing.hot("words").pipe(only_text(lambda run: run.pipe(loud, rx_ops.delay(0.02))))
+
+
+@example("operators.texts.in_writing", A=Written("a"), x=FunctionCalled(FunctionCall("call", "look")), B=Written("b"))
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("llm").pipe(in_writing())
+
+
+@example(
+    "operators.tools.with_tools", a="Hm,", b="it is", c=FunctionCalled(FunctionCall("call", "look")),
+    r=FunctionReturned("call", "a cat"),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    async def look() -> str:
+        await asyncio.sleep(0.04)
+        return "a cat"
+
+    first, second = drawing.cold("first"), drawing.cold("second")
+
+    def llm(conversation: Conversation) -> Observable[Any]:
+        return second if conversation.messages else first
+
+    asked = with_tools(llm, look, deadline_s=1, filler="", filler_after_s=1, rounds=2)
+    local = {FunctionCalled(FunctionCall("call", "look"), here=True): FunctionCalled(FunctionCall("call", "look"))}
+    return asked(Conversation()).pipe(rx_ops.map(lambda said: local.get(said, said)), rx_ops.map(_unspaced))
+
+
+def _unspaced(said: object) -> object:
+    return said.strip() if isinstance(said, str) else said
+
+
 @example("operators.words.at_most_sentences", **words(a="No.", b=" I", c=" won't.", d=" And"))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("words").pipe(at_most_sentences(2))
@@ -668,6 +722,16 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 
 TALK = Conversation()
+
+
+@example(
+    "operators.asides.asides", **{name: ReplyRequested(name, aloud=False, remembered=False) for name in "rq"},
+    b=Like(ReplyStarted, item="r"), c=Like(ReplyStarted, item="q"), w=Written("w"), z=Like(ReplyEnded, text="w"),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    reply = drawing.marbles.cold("----w---|", w=Written("w"))
+    beside = asides(lambda _: reply, Conversation)
+    return drawing.hot("turns").pipe(beside, rx_ops.map(lambda told: told.event))
 
 
 @example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(HungUp))
@@ -782,6 +846,7 @@ def _(drawing: Drawing) -> Observable[Any]:
         silence_above=0.6,
         buffer_s=12,
         in_flight_s=4,
+        behind_s=0.24,
         silent_s=1,
         renew_after_s=600,
     )

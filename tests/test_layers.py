@@ -27,10 +27,12 @@ LAYERS = [
     {"cloning", "series"},
     {"services"},
     {"async_boundary", "boundary", "characters", "donation", "operators", "redis_voices", "voices", "workers"},
-    {"audio", "recent", "yaml_file"},
+    {"audio", "backlog", "recent", "toolbox", "yaml_file"},
     {"rx"},
     {"conversation", "stage"},
+    {"messages"},
     {"events"},
+    {"functions"},
 ]
 """From the top to the bottom; those of one set do not import each other, but for what `SIDEWAYS` allows."""
 

@@ -13,13 +13,13 @@ FACES = {
     ],
     "voicepipe.operators": [
         "DeadlineMissed", "EndOfTurn", "Reply", "at_most_sentences", "by_clause", "by_word", "decode", "detect_turns",
-        "encode", "endpoint", "fallback", "fill_gaps", "gate", "hang_up_after", "hedge", "in_real_time", "listen",
-        "respond", "retrying", "tee", "then", "with_deadline",
+        "encode", "endpoint", "fallback", "fill_gaps", "gate", "hang_up_after", "hedge", "in_real_time", "in_writing",
+        "listen", "only_text", "respond", "retrying", "tee", "then", "with_deadline", "with_tools",
     ],
     "voicepipe.rx": [
         "Attempt", "Bounds", "Clock", "Due", "LoopScheduler", "Machine", "Memory", "Plan", "Recall", "Watch", "beside",
-        "feedback", "first_answer", "from_async", "merged", "release_at", "scheduler_of", "switch_turn", "transduce",
-        "watched",
+        "feedback", "first_answer", "from_async", "in_runs", "merged", "release_at", "scheduler_of", "switch_turn",
+        "transduce", "watched",
     ],
     "voicepipe.drawing": ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],

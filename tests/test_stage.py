@@ -8,8 +8,8 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe import stage as module
-from voicepipe.events import ReplyText, Word
-from voicepipe.operators import by_word, detect_turns, listen
+from voicepipe.events import Word
+from voicepipe.operators import by_clause, by_word, detect_turns, listen
 from voicepipe.stage import Declared, NotAnObservable, Stage, StageError, called, named, stage_factory, stage_name
 from voicepipe.testing import Boom, Marbles
 
@@ -92,11 +92,12 @@ def test_a_named_stage_names_its_errors_and_no_others(marbles: Marbles) -> None:
 
 
 def test_a_stage_that_is_fed_what_it_does_not_understand_fails_in_its_name(marbles: Marbles) -> None:
-    """`by_word` wants text, and gets a word."""
-    (failed,) = marbles.record(marbles.cold("w|", w=ReplyText("hi")).pipe(by_word()))
+    """`by_clause` wants words, and gets text."""
+    clauses = by_clause(first_words=8, min_words=4, max_words=24)
+    (failed,) = marbles.record(marbles.cold("w|", w="hi").pipe(clauses))
     assert isinstance(failed.value, StageError)
-    assert failed.value.stage == "by_word"
-    assert isinstance(failed.value.cause, TypeError)
+    assert failed.value.stage == "by_clause"
+    assert isinstance(failed.value.cause, AttributeError)
 
 
 def test_parameters_without_a_default_are_asked_for() -> None:

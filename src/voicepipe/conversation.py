@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any
 
 from voicepipe.events import (
     Event,
+    FunctionCall,
+    FunctionCalled,
+    FunctionReturned,
+    Generation,
     ItemCreated,
     ItemDeleted,
     ItemTruncated,
@@ -18,33 +23,9 @@ from voicepipe.events import (
     TurnEnded,
     Written,
 )
+from voicepipe.messages import CUT, GREETING, SILENCE, Message, Role, prompt
 
-__all__ = ["CUT", "SILENCE", "Conversation", "Message", "Role", "heard_until"]
-
-Role: TypeAlias = Literal["user", "assistant", "system"]
-
-CUT = "—"
-"""Ends an assistant message that the user cut short. The LLM never sees it."""
-
-SILENCE = "..."
-"""What the user "says" by saying nothing for a while."""
-
-GREETING = "Hello."
-"""Stands for the user where the bot opens: chat templates want a user message first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What one side said, as it was heard.
-
-    `item` is the name by which the client may refer to it, `spoken` when which word was heard; where two messages are
-    compared, neither counts.
-    """
-
-    role: Role
-    text: str
-    item: str = field(default="", compare=False, repr=False)
-    spoken: tuple[Spoken, ...] = field(default=(), compare=False, repr=False)
+__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +45,12 @@ class Conversation:
     """Whether the next answer shall be spoken, or only be written."""
     led: bool = False
     """Whether the client leads: the bot neither opens the conversation, nor ends it."""
+    generation: Generation = field(default_factory=Generation)
+    """How the model shall answer, and what it may call."""
     replying: str = field(default="", compare=False, repr=False)
     """The item of the reply that is being said."""
+    gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """Items that the client has deleted: what is still said of them is not remembered."""
 
     def after(self, event: Event) -> Conversation:
         """The conversation once `event` has happened; most events leave it as it is."""
@@ -78,27 +63,56 @@ class Conversation:
                 return self.bot_said(word, event)
             case Written(delta=delta):
                 return self._bot_goes_on(delta, "", ())
+            case FunctionCalled(call=call, here=here):
+                return self.bot_called(call, here=here)
+            case FunctionReturned(id=call_id, output=output):
+                return self.returned(call_id, output)
             case ReplyInterrupted():
                 return self.cut()
-            case SettingsChanged(system_prompt=prompt, aloud=aloud, turns=turns):
-                prompt = self.system_prompt if prompt is None else prompt
-                return replace(self, system_prompt=prompt, aloud=aloud, led=turns is not None)
+            case SettingsChanged(system_prompt=None):
+                return self.after(replace(event, system_prompt=self.system_prompt))
+            case SettingsChanged(system_prompt=str(told), turns=turns):
+                changed = replace(self, system_prompt=told, led=turns is not None)
+                return replace(changed, aloud=event.aloud, generation=event.generation)
             case ItemCreated() | ItemDeleted() | ItemTruncated():
-                return replace(self, messages=tuple(_edited(self.messages, event)))
+                messages = tuple(_edited(self.messages, event))
+                gone = self.gone | {event.item} if isinstance(event, ItemDeleted) else self.gone - {event.item}
+                return replace(self, messages=messages, gone=gone)
             case _:
                 return self
 
     @property
+    def said(self) -> tuple[Message, ...]:
+        """The messages, but for the pipeline's own calls, which nobody has heard, and what they gave."""
+        return tuple(message for message in self.messages if message.call is None or message.item)
+
+    @property
     def awaits_reply(self) -> bool:
-        """Whether the user has had the last word."""
-        return bool(self.messages) and self.messages[-1].role == "user"
+        """Whether the user has had the last word: a function that the pipeline runs meanwhile is no answer."""
+        return bool(self.said) and self.said[-1].role == "user"
 
     def user_said(self, text: str, item: str = "") -> Conversation:
-        return self._with(Message("user", text, item))
+        return self if item in self.gone else self._with(Message("user", text, item))
 
     def bot_said(self, word: str, spoken: Spoken | None = None) -> Conversation:
         """`word` was heard: it continues the bot's message, or begins one."""
         return self._bot_goes_on(word, " ", () if spoken is None else (spoken,))
+
+    def bot_called(self, call: FunctionCall, *, here: bool = False) -> Conversation:
+        """The bot wants a function to be run: `here`, and then it goes on speaking; or by the client."""
+        if not here:
+            return self._with(Message("assistant", "", f"{self.replying}.{call.id}", call=call))
+        at = self._bots_message() if self.replying else None
+        return self._inserted(len(self.messages) if at is None else at, Message("assistant", "", call=call))
+
+    def returned(self, call_id: str, output: str) -> Conversation:
+        """What the call, the last of that id, gave; it stands behind it and the calls beside it. Of a call that nobody
+        knows, nothing is kept."""
+        for at, message in reversed(list(enumerate(self.messages, 1))):
+            if message.role == "assistant" and message.call is not None and message.call.id == call_id:
+                beside = itertools.takewhile(lambda other: other.call is not None, self.messages[at:])
+                return self._inserted(at + len(list(beside)), Message("tool", output, call=message.call))
+        return self
 
     def cut(self) -> Conversation:
         """The bot was interrupted; its message, if it got that far, ends here."""
@@ -107,22 +121,20 @@ class Conversation:
             return self
         return self._changed(at, replace(self.messages[at], text=self.messages[at].text + CUT))
 
-    def prompt(self) -> list[dict[str, str]]:
+    def prompt(self, *, calls: bool = False) -> list[dict[str, Any]]:
         """The messages as a chat model wants them: the system prompt, then user and assistant strictly in turn.
 
         Neighbours of one role are merged, interruption marks go, a silence that the user broke is forgotten, and
-        where the bot would come first a greeting stands before it.
+        where the bot would come first a greeting stands before it. Function calls and their results are in it only with
+        `calls`, in OpenAI's form, each result behind its call: where somebody spoke in between, both where it came.
         """
-        turns = _merged([Message(m.role, m.text.rstrip(CUT).strip()) for m in self.messages if m.role != "system"])
-        if not turns or turns[0].role == "assistant":
-            turns.insert(0, Message("user", GREETING))
-        chat = [{"role": turn.role, "content": turn.text} for turn in turns]
-        notes = [message.text for message in self.messages if message.role == "system"]
-        system = "\n\n".join(filter(None, [self.system_prompt, *notes]))
-        return [{"role": "system", "content": system}, *chat] if system else chat
+        return prompt(self.system_prompt, self.messages, calls=calls)
 
     def _with(self, message: Message) -> Conversation:
         return replace(self, messages=(*self.messages, message))
+
+    def _inserted(self, at: int, message: Message) -> Conversation:
+        return replace(self, messages=(*self.messages[:at], message, *self.messages[at:]))
 
     def _changed(self, at: int, message: Message) -> Conversation:
         return replace(self, messages=(*self.messages[:at], message, *self.messages[at + 1 :]))
@@ -130,14 +142,25 @@ class Conversation:
     def _bots_message(self) -> int | None:
         """Where the message stands that the bot goes on with: its reply's; where replies have no names, the last."""
         if not self.replying:
-            return len(self.messages) - 1 if self.messages and self.messages[-1].role == "assistant" else None
+            last = self.messages[-1] if self.messages else None
+            return len(self.messages) - 1 if last and last.role == "assistant" and last.call is None else None
         places = (at for at in reversed(range(len(self.messages))) if self.messages[at].item == self.replying)
         return next(places, None)
 
+    def _first_call(self) -> int:
+        """Where the reply's words go: before the calls that it leaves to the client, which come with less delay."""
+        ours = (at for at, message in enumerate(self.messages) if message.call and self._is_of_reply(message))
+        return next(ours, len(self.messages))
+
+    def _is_of_reply(self, message: Message) -> bool:
+        return bool(self.replying) and message.item.startswith(f"{self.replying}.")
+
     def _bot_goes_on(self, text: str, joint: str, spoken: tuple[Spoken, ...]) -> Conversation:
         at = self._bots_message()
+        if at is None and self.replying in self.gone:
+            return self
         if at is None:
-            return self._with(Message("assistant", text, self.replying, spoken))
+            return self._inserted(self._first_call(), Message("assistant", text, self.replying, spoken))
         said = self.messages[at]
         if self.replying and said.text.endswith(CUT):
             return self  # the client has heard no more of it
@@ -156,12 +179,12 @@ def _edited(messages: tuple[Message, ...], edit: ItemCreated | ItemDeleted | Ite
             return [message for message in messages if message.item != item]
         case ItemTruncated(item=item, audio_end_ms=end_ms):
             cut = [_cut_to(message, end_ms) if message.item == item else message for message in messages]
-            return [message for message in cut if message.text]
+            return [message for message in cut if message.text or message.call is not None]
         case ItemCreated() if any(message.item == edit.item for message in messages):
             return messages
         case _:
             at = _place(messages, edit.after)
-            return [*messages[:at], Message(edit.role, edit.text, edit.item), *messages[at:]]
+            return [*messages[:at], Message(edit.role, edit.text, edit.item, call=edit.call), *messages[at:]]
 
 
 def _cut_to(message: Message, audio_end_ms: float) -> Message:
@@ -178,20 +201,3 @@ def _place(messages: tuple[Message, ...], after: str | None) -> int:
     if after == "":
         return 0
     return next((at + 1 for at, message in enumerate(messages) if after and message.item == after), len(messages))
-
-
-def _merged(messages: list[Message]) -> list[Message]:
-    turns: list[Message] = []
-    for message in messages:
-        if not message.text:
-            continue
-        if turns and turns[-1].role == message.role:
-            turns[-1] = Message(message.role, _unbroken(f"{turns[-1].text} {message.text}"))
-        else:
-            turns.append(message)
-    return turns
-
-
-def _unbroken(text: str) -> str:
-    """Without the silence that the user broke by going on."""
-    return text.removeprefix(SILENCE).strip() or SILENCE

@@ -10,6 +10,8 @@ A reply and a turn, in order, as the default pipeline emits them::
     SpeechStarted Word… SpeechStopped Pause Transcribed          what was heard
     TurnStarted TurnConfirmed TurnEnded                          whose turn it is
     ReplyStarted (ReplyText | SynthesisStarted | Speech | Spoken)… (ReplyEnded | ReplyInterrupted)
+
+What a reply emits where the model calls functions is in `voicepipe.functions`.
 """
 
 from __future__ import annotations
@@ -20,15 +22,33 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from voicepipe.functions import (
+    FunctionCall,
+    FunctionCalled,
+    FunctionCallWritten,
+    FunctionDelayed,
+    FunctionReturned,
+    Generation,
+)
+
 if TYPE_CHECKING:
     from voicepipe.conversation import Conversation
 
 __all__ = [
+    "AnswerLimited",
+    "Aside",
     "Audio",
+    "AudioHeld",
     "AudioReceived",
     "ClientMessage",
     "Event",
     "Flush",
+    "FunctionCall",
+    "FunctionCallWritten",
+    "FunctionCalled",
+    "FunctionDelayed",
+    "FunctionReturned",
+    "Generation",
     "HungUp",
     "InputCleared",
     "InputCommitted",
@@ -107,17 +127,28 @@ class AudioReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioHeld:
+    """More of the microphone's sound is here, but far ahead of real time: it waits until what came before is heard.
+
+    Until the next `AudioReceived` the client is not silent, though nothing comes.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class TurnTaking:
     """How a client that leads the conversation wants turns to be taken. What is None is as the pipeline has it.
 
     `by` "voice" ends turns by silence alone, "meaning" by what the sound of the speech says as well, "client" never:
     the client commits its sound itself. The bot answers a turn only when `answers`, is cut short by the user's voice
     only when `interrupts`, and breaks a silence only after `idle_s`. `patience` multiplies the silence that ends turns.
+    `prefix_ms` of the sound before a voice belong to its turn: to what the recogniser hears, and to what it is said to
+    begin with.
     """
 
     by: Literal["voice", "meaning", "client"] = "meaning"
     speech_above: float | None = None
     silence_ms: float | None = None
+    prefix_ms: float | None = None
     patience: float = 1.0
     answers: bool = True
     interrupts: bool = True
@@ -130,8 +161,9 @@ class SettingsChanged:
 
     `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `turns` None: turns are
     taken as the pipeline has it, the bot opens, breaks silences and hangs up; else the client leads. `aloud` False: the
-    bot answers in writing. `written` is what the client wrote, in its dialect, for the answer that repeats it; it does
-    not count when two are compared.
+    bot answers in writing. `generation` is how the model shall answer, with the client's functions that it may call.
+    `written` is what the client wrote, in its dialect, for the answer that repeats it; it does not count when two are
+    compared.
     """
 
     system_prompt: str | None = None
@@ -140,6 +172,7 @@ class SettingsChanged:
     written: dict[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
     turns: TurnTaking | None = None
     aloud: bool = True
+    generation: Generation = field(default_factory=Generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,24 +180,32 @@ class InputCommitted:
     """The user's turn is over: the client says so.
 
     `item` is the client's name for what was said since the last turn; without one it is the detector's turn that ends.
+    `at_s` is its place in the user's audio, where `listen` has noted it; it does not count when two are compared.
     """
 
     item: str = ""
+    at_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class InputCleared:
-    """What was said since the last turn shall be forgotten."""
+    """What was said since the last turn shall be forgotten. `at_s` as in `InputCommitted`."""
+
+    at_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemCreated:
-    """The client wrote a message into the talk, behind the item `after` ("": at its beginning; None: at its end)."""
+    """The client wrote a message into the talk, behind the item `after` ("": at its beginning; None: at its end).
+
+    With `call`, it is a call of the assistant's, without a text, or, from a "tool", what that call gave.
+    """
 
     item: str
-    role: Literal["user", "assistant", "system"]
+    role: Literal["user", "assistant", "system", "tool"]
     text: str
     after: str | None = None
+    call: FunctionCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,20 +234,24 @@ class ItemRequested:
 class ReplyRequested:
     """The client wants the bot to speak now. What is None is as in the conversation.
 
-    `messages` (role and text) are answered instead of what was said. A reply that is not `remembered` leaves no trace
-    in the conversation. `item` will name it in `ReplyStarted`.
+    `messages` are answered instead of what was said. A reply that is not `remembered` leaves no trace in the
+    conversation. `voice` speaks it, where the synthesiser has more than one. `item` will name it in `ReplyStarted`.
     """
 
     item: str = ""
     system_prompt: str | None = None
-    messages: tuple[tuple[str, str], ...] | None = None
+    messages: tuple[ItemCreated, ...] | None = None
     aloud: bool | None = None
     remembered: bool = True
+    generation: Generation | None = None
+    voice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyCancelled:
-    """The client wants the bot to stop."""
+    """The client wants the bot to stop; or that the reply `item` beside the conversation ends."""
+
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +418,11 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerLimited:
+    """The model has stopped because it may say no more (`Generation.max_tokens`), not because it was done."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyInterrupted:
     """The user cut the reply short; `heard_text` is what they had heard of it."""
 
@@ -386,6 +436,14 @@ class ReplyEnded:
 
     text: str
     conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something happened in the reply `item`, which is written beside the conversation and takes nobody's floor."""
+
+    item: str
+    event: Event
 
 
 # ---- the session ----------------------------------------------------------------------------------------------------
@@ -450,6 +508,7 @@ class HungUp:
 
 ClientMessage: TypeAlias = (
     AudioReceived
+    | AudioHeld
     | SettingsChanged
     | InputRejected
     | InputCommitted
@@ -461,7 +520,7 @@ ClientMessage: TypeAlias = (
     | ReplyRequested
     | ReplyCancelled
 )
-"""What the client may send; the order on the wire is the order here."""
+"""What the client may send, and that its sound is held; the order on the wire is the order here."""
 
 Event: TypeAlias = Any
 """Any of the above. A pipeline may add its own: stages act on the events they know and pass the others on."""

@@ -93,8 +93,8 @@ def metered_tts(stage: Stage[ReplyText, Event], observer: ServiceObserver) -> St
 def metered_llm(llm: Llm, observer: ServiceObserver, lengths: LlmSeries) -> Llm:
     """A conversation in, words out; the time runs from the question. `lengths` is told how long both are."""
 
-    def ask(conversation: Conversation) -> Observable[str]:
-        def answer(use: _Use) -> Observable[str]:
+    def ask(conversation: Conversation) -> Observable[str | Event]:
+        def answer(use: _Use) -> Observable[str | Event]:
             words = len(conversation.system_prompt.split()) + sum(len(m.text.split()) for m in conversation.messages)
             lengths.asked(words)
             use.asks(words)
@@ -163,8 +163,11 @@ class _Use:
         if isinstance(event, Speech):
             self._got(self._add(event.audio))
 
-    def writes(self, text: str) -> None:
-        """Pieces may be parts of words: a word counts when it begins."""
+    def writes(self, text: str | Event) -> None:
+        """Pieces may be parts of words: a word counts when it begins. A call is an answer, and no word."""
+        if not isinstance(text, str):
+            self._got(0)
+            return
         goes_on = self._in_word and not text[:1].isspace()
         self._in_word = not text[-1:].isspace()
         words = max(0, len(text.split()) - goes_on)

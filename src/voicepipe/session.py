@@ -17,17 +17,33 @@ from reactivex import Observable
 from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
+from voicepipe.backlog import Backlog
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, ClientMessage, Event, ReplyText, SettingsChanged, StageFailed, Voice
+from voicepipe.events import (
+    Audio,
+    ClientMessage,
+    Event,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyRequested,
+    ReplyText,
+    SettingsChanged,
+    StageFailed,
+    Voice,
+)
 from voicepipe.latency import measure_turns
-from voicepipe.operators import EndOfTurn
+from voicepipe.operators import EndOfTurn, only_text
 from voicepipe.rx import LoopScheduler
 from voicepipe.stage import Stage, StageError
 
 __all__ = ["Llm", "Pipeline", "Running", "Session", "Stages"]
 
-Llm: TypeAlias = Callable[[Conversation], Observable[str]]
-"""What the model says to a conversation, piece by piece; disposing stops it."""
+Llm: TypeAlias = Callable[[Conversation], Observable[str | Event]]
+"""What the model says to a conversation, a piece of text at a time; disposing stops it.
+
+Where it may call functions (`Conversation.generation`), `FunctionCallWritten` and `FunctionCalled` come between, and at
+the end `AnswerLimited`, if it was cut short. A model that knows no functions is one, too.
+"""
 
 log = structlog.get_logger()
 
@@ -68,7 +84,8 @@ class Session:
     end_of_turn: EndOfTurn
     stt: Stage[Event, Event]
     llm: Llm
-    tts: Stage[ReplyText, Event]
+    tts: Stage[Event, Event]
+    """Speaks `ReplyText`; everything else passes."""
 
 
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
@@ -93,10 +110,13 @@ class Running:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
+        self.backlog: Backlog = getattr(stages, "backlog", None) or Backlog()
+        """What the stages that hear have not done with, where they tell."""
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
         self._stages = stages
         self._received: Subject[ClientMessage] = Subject()
         self._emit = emit
+        self._voice = self._chosen = ""
         session = Session(
             session_id,
             self._received,
@@ -105,7 +125,7 @@ class Running:
             end_of_turn=stages.end_of_turn,
             stt=stages.stt,
             llm=stages.llm,
-            tts=stages.tts,
+            tts=only_text(stages.tts),
         )
         events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
@@ -114,14 +134,21 @@ class Running:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
         if self.ended.done():
             return
-        if isinstance(message, SettingsChanged) and message.voice:
-            self._choose(message.voice)
+        match message:
+            case SettingsChanged(voice=str(voice)) if voice:
+                self._voice = voice
+                self._choose(voice)
+            case ReplyRequested(voice=str(voice)) if voice != self._voice:
+                self._choose(voice)
+            case _:
+                pass
         self._received.on_next(message)
 
     def _choose(self, voice: str) -> None:
         """From the next reply on, where the synthesiser has more than one voice."""
         speak_with: Callable[[str], None] | None = getattr(self._stages, "speak_with", None)
-        if speak_with is not None:
+        if speak_with is not None and voice != self._chosen:
+            self._chosen = voice
             speak_with(voice)
 
     async def close(self, grace_s: float) -> None:
@@ -137,6 +164,8 @@ class Running:
 
     def _out(self, event: Event) -> None:
         """An exception of the one who writes must not travel into the graph that made the event."""
+        if isinstance(event, ReplyEnded | ReplyInterrupted) and self._voice:
+            self._choose(self._voice)  # what was wanted for one reply was for that one
         try:
             self._emit(event)
         except Exception as error:

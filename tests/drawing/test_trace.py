@@ -54,8 +54,10 @@ def test_a_reply_is_drawn_inside_of_respond() -> None:
     """By asking it, with a conversation that says nothing in particular."""
     (reply,) = trace(load_pipeline()).find("respond").parts
     assert reply.name == "reply"
-    assert names(reply.graph) == ["with_deadline", "by_word", "with_deadline", "in_real_time"]
-    models = [part.graph.nodes[-1] for node in reply.graph.nodes for part in node.parts]
+    assert names(reply.graph) == ["with_deadline", "by_word", "only_text", "in_real_time"]
+    inside = [part for node in reply.graph.nodes for part in node.parts]
+    deadlines = [inside[0], *inside[1].graph.output.parts]
+    models = [part.graph.nodes[-1] for part in deadlines]
     assert [(model.name, model.kind) for model in models] == [("LLM", Kind.MODEL), ("TTS", Kind.MODEL)]
 
 
@@ -83,6 +85,15 @@ def test_ones_own_stage_is_told_from_ours() -> None:
     assert (moderate.kind, moderate.gives) == (Kind.OWN, ("ReplyText",))
     each = trace(load_pipeline(str(PIPELINES / "echo.py"))).find("map")
     assert (each.kind, list(each.parameters.values())) == (Kind.OWN, ["as_speech"])
+
+
+def test_functions_of_the_model_are_named() -> None:
+    """In the box of `with_tools`; what they are called and give flows past the voice."""
+    (reply,) = trace(load_pipeline(str(PIPELINES / "concierge.py"))).find("respond").parts
+    tools, _, voice, _ = reply.graph.nodes
+    assert tools.parameters["functions"] == "today, free_tables, book_table"
+    assert [part.name for part in tools.parts] == ["llm"]
+    assert {"FunctionCalled", "FunctionReturned"} <= set(voice.gives)
 
 
 # ---- types -----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,9 @@ json_values = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(["choices", "delta", "content", "error", "usage", "code", "finish_reason"]),
+            st.sampled_from(
+                ["choices", "delta", "content", "tool_calls", "function", "error", "usage", "code", "finish_reason"]
+            ),
             inner,
             max_size=3,
         ),

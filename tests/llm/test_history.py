@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation, Message
-from voicepipe.events import Event, ReplyEnded, ReplyInterrupted, Spoken
+from voicepipe.events import Event, FunctionCall, ReplyEnded, ReplyInterrupted, Spoken
 from voicepipe.llm.history import estimated_tokens, recent, summarised, whole
 from voicepipe.operators import tee
 from voicepipe.testing import Boom, Marbles
+from voicepipe.testing.servers.chat_rules import check
 
 
 def talk(turns: int) -> Conversation:
@@ -91,6 +92,81 @@ def test_whatever_was_said(script: list[tuple[str, str]], max_tokens: int, at_on
         a.role == "assistant" and b.role == "user" for a, b in zip(left.messages, left.messages[1:], strict=False)
     )
     assert tokens(left) <= max_tokens or turns == 0
+
+
+# ---- function calls --------------------------------------------------------------------------------------------------
+
+
+def call(call_id: str, arguments: str = "{}") -> Message:
+    return Message("assistant", "", call=FunctionCall(call_id, "look", arguments))
+
+
+def result(call_id: str, text: str = "Nobody.") -> Message:
+    return Message("tool", text, call=FunctionCall(call_id, "look"))
+
+
+def with_calls(*messages: Message) -> Conversation:
+    return Conversation("Be brief.", messages)
+
+
+def outline(conversation: Conversation) -> list[str]:
+    """Texts, and the ids of calls and results."""
+    return [f"{'>' if m.role == 'tool' else ''}{m.call.id}" if m.call else m.text for m in conversation.messages]
+
+
+def test_a_call_goes_with_its_turn_and_so_does_its_result() -> None:
+    """Neither is told without the other, nor without the question."""
+    said = [Message("user", "Who is there?"), call("1"), result("1"), Message("assistant", "Nobody.")]
+    again = with_calls(*said, Message("user", "Again!"), call("2"), call("3"), result("2"), result("3"))
+    assert outline(recent(max_tokens=1000, at_once=1)(again)) == outline(again)
+    assert outline(recent(max_tokens=70, at_once=1)(again)) == ["Again!", "2", "3", ">2", ">3"]
+
+
+def test_a_result_that_comes_late_keeps_its_call() -> None:
+    """The user has gone on meanwhile: what the model is to answer now is what the function gave."""
+    waited = [Message("user", "Who is there?"), call("1"), Message("user", "Hello?"), Message("assistant", "Wait.")]
+    before = [Message("user", "word " * 50), Message("assistant", "Well.")]
+    shortened = recent(max_tokens=20, at_once=1)(with_calls(*before, *waited, result("1")))
+    assert outline(shortened) == ["Who is there?", "1", "Hello?", "Wait.", ">1"]
+    never = recent(max_tokens=20, at_once=1)(with_calls(*before, *waited))
+    assert outline(never) == ["Hello?", "Wait."]
+
+
+def test_calls_of_one_id_do_not_hold_turns_together() -> None:
+    """Some services count anew in each answer: else nothing would ever be forgotten."""
+    turn = [Message("user", "Who is there?"), call("look:0"), result("look:0"), Message("assistant", "Nobody.")]
+    cut = [Message("user", "Who is there?"), call("look:0")]
+    assert len(recent(max_tokens=20, at_once=1)(with_calls(*turn * 5)).messages) == 4
+    assert len(recent(max_tokens=20, at_once=1)(with_calls(*cut * 3, *turn)).messages) == 4
+
+
+def test_arguments_and_results_count() -> None:
+    """They are read by the model as well."""
+    long = [Message("user", "Who?"), call("1", '{"at": "the door"}' * 20), result("1"), Message("user", "And now?")]
+    assert outline(recent(max_tokens=80, at_once=1)(with_calls(*long))) == ["And now?"]
+    long = [Message("user", "Who?"), call("1"), result("1", "somebody " * 40), Message("user", "And now?")]
+    assert outline(recent(max_tokens=80, at_once=1)(with_calls(*long))) == ["And now?"]
+
+
+anything = st.one_of(
+    st.builds(Message, st.sampled_from(["user", "assistant"]), st.sampled_from(["a", "b" * 40])),
+    st.builds(call, st.sampled_from("123")),
+    st.builds(result, st.sampled_from("123")),
+)
+
+
+@given(st.lists(anything, max_size=14), st.integers(0, 120), st.integers(1, 3))
+def test_what_is_told_of_calls_is_told_whole(said: list[Message], max_tokens: int, at_once: int) -> None:
+    """Each call that is left has the result that it had; what is left is the end of the talk."""
+    talk = with_calls(*said)
+    left = recent(max_tokens=max_tokens, at_once=at_once)(talk)
+    assert left.messages == talk.messages[len(talk.messages) - len(left.messages) :]
+    assert results(left) == results(talk)[len(results(talk)) - len(results(left)) :]
+    check({"messages": left.prompt(calls=True)})
+
+
+def results(conversation: Conversation) -> list[str]:
+    return [message["content"] for message in conversation.prompt(calls=True) if message["role"] == "tool"]
 
 
 # ---- summaries -------------------------------------------------------------------------------------------------------

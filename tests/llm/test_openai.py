@@ -13,6 +13,7 @@ from aiohttp import web
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
+from voicepipe.events import AnswerLimited
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import recent, whole
 from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
@@ -123,7 +124,8 @@ class Bench:
         return self.marbles.record(self.llm(**options)(conversation))
 
     def text(self, conversation: Conversation = HI, **options: Any) -> str:
-        return "".join(one.value for one in self.ask(conversation, **options) if one.kind == "next")
+        """What it says; `AnswerLimited` is no text."""
+        return "".join(one.value for one in self.ask(conversation, **options) if isinstance(one.value, str))
 
     def error(self, conversation: Conversation = HI, **options: Any) -> LlmError:
         """What the answer fails with; it does not hold the key."""
@@ -221,7 +223,8 @@ def test_a_connection_that_the_server_closed_meanwhile_is_no_fault(bench: Bench)
 def test_an_answer_that_never_stops_is_stopped(bench: Bench) -> None:
     """After `max_tokens` pieces the connection is closed: the service hears it."""
     bench.service.script = [step for _ in range(1000) for step in ("la ", 0.01)]
-    assert bench.text(max_tokens=20) == "la " * 20
+    *text, limited = [one.value for one in bench.ask(max_tokens=20) if one.kind == "next"]
+    assert ("".join(text), limited) == ("la " * 20, AnswerLimited())
     assert len(bench.service.left) == 1
 
 

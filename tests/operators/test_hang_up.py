@@ -17,6 +17,13 @@ def test_a_farewell_played_to_its_end_hangs_up(marbles: Marbles) -> None:
     )  # fmt: skip
 
 
+def test_a_farewell_may_be_part_of_a_word(marbles: Marbles) -> None:
+    """And its letters are of either case: models say it as they like."""
+    goodbye = ReplyEnded("It was nice. Goodbye!", Conversation())
+    hung_up = HungUp("the bot said 'Bye!'")
+    marbles.expect(marbles.cold("a|", a=goodbye).pipe(hang_up_after("Bye!")), "(ah)|", a=goodbye, h=hung_up)
+
+
 def test_an_interrupted_farewell_does_not(marbles: Marbles) -> None:
     """Who still talks is not hung up on."""
     cut = ReplyInterrupted("Bye!", Conversation())

@@ -9,8 +9,14 @@ from voicepipe.conversation import Conversation, Message
 from voicepipe.events import (
     Audio,
     Event,
+    FunctionCall,
+    FunctionCalled,
+    FunctionReturned,
+    ItemCreated,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     SettingsChanged,
     Speech,
@@ -19,6 +25,7 @@ from voicepipe.events import (
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
+    TurnTaking,
 )
 from voicepipe.operators import Reply, respond
 from voicepipe.stage import StageError
@@ -55,6 +62,12 @@ def outline(marbles: Marbles, turns: str, reply: str, **overrides: float | int) 
 def test_the_bot_opens_once_it_has_instructions(marbles: Marbles) -> None:
     """Before that it stays silent; new instructions later do not make it speak."""
     assert outline(marbles, "--o--o|", "-w-v-|", nudges=0) == "begin@40 good day end@140"
+
+
+def test_nobody_is_opened_upon_who_speaks(marbles: Marbles) -> None:
+    """Instructions that come meanwhile let the bot open when the user has finished, or answer them."""
+    assert outline(marbles, "-s-o-n|", "-w-v-|", nudges=0) == "begin@100 good day end@200"
+    assert outline(marbles, "-scoe|", "-w-v-|", nudges=0) == "begin@80 good day end@180"
 
 
 def test_a_turn_with_words_is_answered(marbles: Marbles) -> None:
@@ -154,3 +167,101 @@ def test_disposing_the_session_disposes_the_reply(marbles: Marbles) -> None:
     answer = marbles.cold("10s |")
     marbles.record(marbles.hot("e 1s |", **TURNS).pipe(responding(lambda _: answer)), "^--!")
     marbles.expect_subscriptions(answer, "^--!")
+
+
+# ---- function calls --------------------------------------------------------------------------------------------------
+
+LOOK = FunctionCall("1", "look")
+CALLS = {"F": FunctionCalled(LOOK), "H": FunctionCalled(LOOK, here=True), "R": FunctionReturned("1", "Nobody.")}
+LED = {
+    **TURNS,
+    "p": TURNS["o"],
+    "o": SettingsChanged("Be brief.", turns=TurnTaking()),
+    "l": SettingsChanged("Be brief.", turns=TurnTaking(interrupts=False)),
+    "r": ReplyRequested("=r"),
+    "q": ReplyRequested("=q"),
+    "k": ReplyCancelled(),
+    "i": ItemCreated("=i", "tool", "Nobody.", None, LOOK),
+}
+
+
+class Bot:
+    """Says one diagram after the other, and remembers what it was asked."""
+
+    def __init__(self, marbles: Marbles, *replies: str) -> None:
+        self.asked: list[Conversation] = []
+        self._marbles, self._replies = marbles, replies
+
+    def __call__(self, conversation: Conversation) -> Observable[Event]:
+        self.asked.append(conversation)
+        return self._marbles.cold(self._replies[len(self.asked) - 1], **SAYS, **CALLS)
+
+    def hear(self, said: str, **overrides: float | int) -> str:
+        """When replies began, by their names, and when they ended."""
+        out = self._marbles.record(self._marbles.hot(said, **LED).pipe(responding(self, **{"nudges": 0, **overrides})))
+        shown: list[str] = []
+        for t_ms, _, value in out:
+            match value:
+                case ReplyStarted(item=item):
+                    shown.append(f"{item}@{t_ms:g}")
+                case ReplyEnded() | ReplyInterrupted() | StageFailed():
+                    names = {ReplyEnded: "end", ReplyInterrupted: "cut", StageFailed: "fail"}
+                    shown.append(f"{names[type(value)]}@{t_ms:g}")
+                case _:
+                    pass
+        return " ".join(shown)
+
+
+def test_what_is_asked_while_a_reply_sounds_that_has_called_follows_it(marbles: Marbles) -> None:
+    """The client has the result sooner than the words before the call are said; the next reply knows it."""
+    bot = Bot(marbles, "wF-----v|", "w|")
+    assert bot.hear("oe--ir|") == "reply1@20 end@180 =r@180 end@200"
+    assert [(message.role, message.text) for message in bot.asked[1].messages] == [
+        ("user", "hello"),
+        ("assistant", "good day"),
+        ("assistant", ""),
+        ("tool", "Nobody."),
+    ]
+
+
+def test_of_several_wishes_the_last_one_follows_once(marbles: Marbles) -> None:
+    """As of several turns."""
+    assert Bot(marbles, "wF-----v|", "w|").hear("oe--rq|") == "reply1@20 end@180 =q@180 end@200"
+
+
+def test_a_call_may_follow_a_call(marbles: Marbles) -> None:
+    """Each reply that calls may be followed; one that does not, not."""
+    bot = Bot(marbles, "wF---|", "wF---|", "w----|")
+    assert bot.hear("oe--r----q----r|") == "reply1@20 end@120 =r@120 end@220 =q@220 end@320"
+
+
+def test_without_a_call_of_the_clients_a_wish_is_not_granted_while_a_reply_is_on(marbles: Marbles) -> None:
+    """Nor where the pipeline runs the function itself, and goes on by itself."""
+    assert Bot(marbles, "w------v|").hear("oe--r|") == "reply1@20 end@180"
+    assert Bot(marbles, "wHR----v|").hear("oe--r|") == "reply1@20 end@180"
+
+
+def test_who_interrupts_wants_nothing_of_it_any_more(marbles: Marbles) -> None:
+    """The user's word, and the client's own wish to stop; it may ask again."""
+    assert Bot(marbles, "wF-----v|", "w|").hear("oe--rc----|") == "reply1@20 cut@100"
+    assert Bot(marbles, "wF-----v|", "w|").hear("oe--rk----|") == "reply1@20 cut@100"
+    assert Bot(marbles, "wF-----v|", "w|").hear("oe--rk--q-|") == "reply1@20 cut@100 =q@160 end@180"
+
+
+def test_a_reply_that_fails_behind_its_call_is_followed_all_the_same(marbles: Marbles) -> None:
+    """The client has run its function, and waits."""
+    assert Bot(marbles, "wF---#", "w|").hear("oe--r|") == "reply1@20 fail@120 end@120 =r@120 end@140"
+
+
+def test_a_turn_and_a_wish_that_came_meanwhile_are_one_reply(marbles: Marbles) -> None:
+    """Where a voice does not interrupt."""
+    bot = Bot(marbles, "wF-----v|", "w|")
+    assert bot.hear("le--er|") == "reply1@20 end@180 =r@180 end@200"
+    assert [message.text for message in bot.asked[1].messages if message.role == "user"] == ["hello", "hello"]
+
+
+def test_a_cough_while_the_pipeline_runs_a_function_gives_the_turn_back(marbles: Marbles) -> None:
+    """Or the opening: nobody has heard anything yet. A function of the client's is another matter: it will ask."""
+    assert Bot(marbles, "HR--------w|", "w|").hear("-e--s--n|") == "reply1@20 cut@80 reply2@140 end@160"
+    assert Bot(marbles, "HR--------w|", "w|").hear("p---s--n|") == "reply1@0 cut@80 reply2@140 end@160"
+    assert Bot(marbles, "F---------w|", "w|").hear("-e--s--n|") == "reply1@20 cut@80"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from voicepipe.operators import by_word
+from voicepipe.operators import by_clause
 from voicepipe.rx import Clock, transduce
 from voicepipe.stage import Stage, StageError
 from voicepipe.testing import Marbles
@@ -76,5 +76,5 @@ def test_a_machine_that_gets_what_it_does_not_understand_fails_with_the_name_of_
     assert isinstance(error, StageError)
     assert isinstance(error.cause, AttributeError)
     assert str(error).endswith(": 'int' object has no attribute 'lower'")
-    (named,) = marbles.record(marbles.cold("n|", n=3).pipe(by_word()))
-    assert named.value.stage == "by_word"
+    (named,) = marbles.record(marbles.cold("n|", n=3).pipe(by_clause(first_words=8, min_words=4, max_words=24)))
+    assert named.value.stage == "by_clause"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Iterator
 from enum import Enum
@@ -67,6 +68,9 @@ def printed(value: object) -> str:
             return str(value.__name__)
         case types.FunctionType() | types.MethodType() | types.BuiltinFunctionType():
             return "" if value.__name__.startswith(("<", "_")) else stage_name(value)
+        case tuple():
+            texts = [printed(one) for one in cast("tuple[object, ...]", value) if inspect.isroutine(one)]
+            return ", ".join(filter(None, texts))
         case _:
             return ""
 

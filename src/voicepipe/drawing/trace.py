@@ -60,7 +60,7 @@ def _session(tracer: _Tracer) -> Session:
         end_of_turn=_Model("end of turn", ("float",)),
         stt=_Model("STT", ("Word", "Transcribed")),
         llm=_Model("LLM", ("str",)),
-        tts=_Model("TTS", ("ReplyText", "Speech", "Spoken")),
+        tts=_Model("TTS", ("ReplyText", "Speech", "Spoken"), passes=True),
     )
 
 
@@ -84,8 +84,12 @@ class Traced(Observable[Any]):
 class _Model:
     """What the session brings: a stage, or a function that is asked."""
 
-    def __init__(self, name: str, gives: tuple[str, ...]) -> None:
-        self.name, self.gives = name, gives
+    def __init__(self, name: str, gives: tuple[str, ...], *, passes: bool = False) -> None:
+        self.name, self._gives, self._passes = name, gives, passes
+
+    def given_by(self, flowing: tuple[str, ...]) -> tuple[str, ...]:
+        """What comes out when this goes in."""
+        return tuple(dict.fromkeys([*self._gives, *(flowing if self._passes else ())]))
 
     def __call__(self, asked: Any) -> Observable[Any]:
         tracer = TRACER.get()
@@ -132,7 +136,7 @@ class _Tracer:
     def _node(self, stage: Any, inputs: list[Node], asked: Any) -> Node:
         flowing = inputs[0].gives if inputs else ()
         if isinstance(stage, _Model):
-            return self._made(stage.name, Kind.MODEL, inputs, stage.gives)
+            return self._made(stage.name, Kind.MODEL, inputs, stage.given_by(flowing))
         given = arguments(stage)
         if _is_named(stage):
             node = self._node(given["stage"], inputs, asked)

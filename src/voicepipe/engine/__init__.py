@@ -20,6 +20,11 @@ class Engine(Protocol):
         """How many conversations this machine carries at once."""
         ...
 
+    @property
+    def calls_functions(self) -> bool:
+        """Whether the language model can call functions."""
+        ...
+
     def stages(self) -> Stages:
         """A new session's own stages. Called on the event loop."""
         ...

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from voicepipe.backlog import Backlog
 from voicepipe.engine.checks import Check, Checks, Kind, Probe
 from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiEar, KyutaiVoice
@@ -45,6 +46,8 @@ class SessionStages:
     tts: Stage[ReplyText, Event]
     closing: tuple[Callable[[], None], ...]
     chosen: Callable[[str], None]
+    backlog: Backlog
+    """What the ear has not done with: a recording waits for it."""
 
     def speak_with(self, voice: str) -> None:
         """The client has chosen: from the next reply on."""
@@ -71,6 +74,7 @@ class Assembled:
         local: LocalParts | None,
     ) -> None:
         self.max_sessions, self.checks = max_sessions, checks
+        self.calls_functions = local is None or local.llm is None
         self._ear, self._llm, self._voice = ear, llm, voice
         self._http, self._local = http, local
 
@@ -80,7 +84,8 @@ class Assembled:
         heard = ear.stage
         stt = _behind(heard.stt, [ahead for ahead in (llm.ahead, voice.ahead) if ahead is not None])
         closing = (ear.close, llm.close, voice.close)
-        return SessionStages(heard.vad, heard.end_of_turn, stt, llm.stage, voice.stage, closing, voice.speak_with)
+        hearing = (heard.vad, heard.end_of_turn, stt)
+        return SessionStages(*hearing, llm.stage, voice.stage, closing, voice.speak_with, heard.backlog)
 
     async def health(self) -> dict[str, bool]:
         return await self.checks.health()

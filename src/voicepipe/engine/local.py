@@ -18,6 +18,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe import models
 from voicepipe.audio import resampled
+from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
 from voicepipe.engine.checks import Kind, Probe
 from voicepipe.engine.parts import Ear, Opened
@@ -85,6 +86,7 @@ class LocalEar:
 
     def open(self) -> Opened[Ear]:
         """The capacities are what a listener would still wait for, not what memory holds."""
+        backlog = Backlog()
         stt = by_utterance(
             self._transcribe,
             self.pool,
@@ -95,9 +97,14 @@ class LocalEar:
             join_up_to_s=4,
             longest_s=12,
             capacity=4,
+            backlog=backlog,
         )
         vad = by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ)
-        return Opened(Ear(named("VAD", vad), self._end_of_turn, named("STT", stt)))
+
+        def end_of_turn(sound: Audio) -> Observable[float]:
+            return reactivex.using(backlog.busy, lambda _: self._end_of_turn(sound))
+
+        return Opened(Ear(named("VAD", vad), end_of_turn, named("STT", stt), backlog))
 
     def probe(self) -> Probe:
         return _loaded("stt")
@@ -147,7 +154,9 @@ class LocalLlm:
         """A model of 135 million parameters answers best where it answers briefly."""
         answer = in_process(self.smollm, self.writers, max_tokens=120, slot=slot)
         return lambda conversation: answer(conversation).pipe(
-            by_word(), at_most_sentences(2), rx_ops.map(lambda text: text.delta)
+            by_word(),
+            at_most_sentences(2),
+            rx_ops.map(lambda said: said.delta if isinstance(said, ReplyText) else said),
         )
 
 

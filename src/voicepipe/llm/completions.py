@@ -1,7 +1,7 @@
 """OpenAI's chat completions as pure functions: what is asked, what an answer's stream says, what a refusal means.
 
 The facts are those of `POST /v1/chat/completions` with `stream` and of `GET /v1/models`, as OpenAI, vLLM, llama.cpp,
-Ollama and Mistral speak them.
+Ollama, Mistral and Gemini speak them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, cast
 
+from voicepipe.events import AnswerLimited
+from voicepipe.llm.calls import Calls, NotACall, Said
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmUnavailable
 from voicepipe.llm.sse import EventTooLong, SseParser
 from voicepipe.services.errors import Miss
@@ -36,16 +38,20 @@ class Usage:
 class Answer:
     """One answer, read from its stream. `where` is what errors say of the service.
 
-    `complete`: there will be no more text. `usage`, which comes after the text, is None where it is not told.
+    `complete`: there will be no more of it. `usage`, which comes after the text, is None where it is not told.
     """
 
     def __init__(self, where: str, *, max_event_bytes: int) -> None:
         self.complete = False
         self.usage: Usage | None = None
         self._where, self._events = where, SseParser(max_event_bytes=max_event_bytes)
+        self._calls = Calls()
 
-    def feed(self, chunk: bytes) -> Iterator[str]:
+    def feed(self, chunk: bytes) -> Iterator[Said]:
         """The text in these bytes, a piece per event. Keep-alives, which have no choices or no content, give nothing.
+
+        Function calls come as `FunctionCallWritten`, piece by piece, and `FunctionCalled`, each as soon as it is
+        complete; `AnswerLimited` comes last where the answer was cut at its length.
 
         LlmGarbled for what is no chat completion; LlmUnavailable or LlmRefused for an error that the server tells in
         the middle of its answer. Text after the end is ignored.
@@ -56,16 +62,16 @@ class Answer:
         except EventTooLong as error:
             raise LlmGarbled(self._where, "sent what nobody understands", str(error), why=Miss.NONSENSE) from None
 
-    def finish(self) -> Iterator[str]:
+    def finish(self) -> Iterator[Said]:
         """The connection was closed in order. LlmUnavailable when the answer was not at its end."""
         for data in self._events.finish():
             yield from self._event(data)
         if not self.complete:
             raise LlmUnavailable(self._where, "broke off in the middle of its answer")
 
-    def _event(self, data: str) -> Iterator[str]:
+    def _event(self, data: str) -> Iterator[Said]:
         if data.strip() == _DONE:
-            self.complete = True
+            yield from self._complete()
             return
         chunk = self._chunk(data)
         if (fault := chunk.get("error")) is not None:
@@ -79,21 +85,37 @@ class Answer:
             case _:
                 raise self._garbled(data)
 
-    def _choice(self, choice: Any, data: str) -> Iterator[str]:
+    def _choice(self, choice: Any, data: str) -> Iterator[Said]:
         match choice:
-            case {"delta": {"content": str(text)}}:
-                if text and not self.complete:
-                    yield text
-            case {"delta": {"content": None}} | {"delta": None}:
-                pass
-            case {"delta": {"content": _}}:
-                raise self._garbled(data)
-            case {"delta": {}} | {"finish_reason": _}:
+            case {"delta": {} as delta}:
+                yield from self._delta(cast("dict[str, Any]", delta), data)
+            case {"delta": None} | {"finish_reason": _}:
                 pass
             case _:
                 raise self._garbled(data)
-        if choice.get("finish_reason"):
+        if reason := choice.get("finish_reason"):
+            yield from self._complete(limited=reason == "length")
+
+    def _delta(self, delta: dict[str, Any], data: str) -> Iterator[Said]:
+        text, calls = delta.get("content"), delta.get("tool_calls")
+        if not isinstance(text, str | None) or not isinstance(calls, list | None):
+            raise self._garbled(data)
+        if self.complete:
+            return
+        if text:
+            yield text
+        try:
+            for call in cast("list[Any]", calls or []):
+                yield from self._calls.take(call)
+        except NotACall:
+            raise self._garbled(data) from None
+
+    def _complete(self, *, limited: bool = False) -> Iterator[Said]:
+        if not self.complete:
             self.complete = True
+            yield from self._calls.finish(cut=limited)
+            if limited:
+                yield AnswerLimited()
 
     def _chunk(self, data: str) -> dict[str, Any]:
         try:

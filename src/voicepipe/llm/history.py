@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TypeAlias
 
 import reactivex
@@ -72,7 +72,7 @@ def recent(*, max_tokens: int, at_once: int) -> History:
 
 
 def summarised(
-    llm: Callable[[Conversation], Observable[str]], *, instructions: str, max_tokens: int, keep_turns: int
+    llm: Callable[[Conversation], Observable[str | Event]], *, instructions: str, max_tokens: int, keep_turns: int
 ) -> Summaries:
     """As `recent`, but what is dropped lives on in a summary, which `llm` writes by the `instructions`.
 
@@ -100,7 +100,7 @@ class Summaries:
 
     def __init__(
         self,
-        llm: Callable[[Conversation], Observable[str]],
+        llm: Callable[[Conversation], Observable[str | Event]],
         instructions: str,
         max_tokens: int,
         keep_turns: int,
@@ -149,14 +149,17 @@ class Summaries:
             log.warning("history.no_summary", exc_info=error)
             return reactivex.empty()
 
-        joined: Stage[str, str] = rx_ops.reduce(lambda text, delta: text + delta, "")
+        def join(text: str, said: str | Event) -> str:
+            return text + said if isinstance(said, str) else text
+
+        joined: Stage[str | Event, str] = rx_ops.reduce(join, "")
         return self._llm(asked).pipe(joined, rx_ops.do_action(keep), rx_ops.catch(failed))
 
 
 def _minutes(summary: str, messages: Sequence[Message]) -> str:
     """The talk as a text, since a chat model would rather go on with it than sum it up."""
     names = {"user": "User", "assistant": "You"}
-    said = [f"{names[message.role]}: {message.text}" for message in messages if message.role in names]
+    said = [f"{names[message.role]}: {message.text}" for message in messages if message.role in names and message.text]
     return "\n".join([f"Before: {summary}"] * bool(summary) + said)
 
 
@@ -164,15 +167,28 @@ def _minutes(summary: str, messages: Sequence[Message]) -> str:
 
 
 def _turns(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
-    """What the user said, in one or more messages, and what the bot answered. The bot's opening is a turn, too."""
+    """What the user said, in one or more messages, and what the bot answered. The bot's opening is a turn, too.
+
+    Where somebody spoke between a call and what it gave, that is of the same turn: neither says much without the other.
+    """
     turn: list[Message] = []
-    for message in messages:
-        if message.role == "user" and any(one.role == "assistant" for one in turn):
+    for at, message in enumerate(messages):
+        answered = message.role == "user" and any(one.role == "assistant" for one in turn)
+        if answered and not any(_returns(one, messages[at:]) for one in turn):
             yield tuple(turn)
             turn = []
         turn.append(message)
     if turn:
         yield tuple(turn)
+
+
+def _returns(message: Message, later: Sequence[Message]) -> bool:
+    """Whether it is a call that returns later: before another one of the same id."""
+    if message.role != "assistant" or message.call is None:
+        return False
+    call_id = message.call.id
+    same = (one for one in later if one.call is not None and one.call.id == call_id)
+    return any(one.role == "tool" for one in islice(same, 1))
 
 
 def _messages(turns: Sequence[tuple[Message, ...]]) -> tuple[Message, ...]:
@@ -184,4 +200,10 @@ def _notes(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def _tokens(turns: Sequence[tuple[Message, ...]]) -> int:
-    return sum(estimated_tokens(message.text) for turn in turns for message in turn)
+    return sum(estimated_tokens(message.text + _call(message)) for turn in turns for message in turn)
+
+
+def _call(message: Message) -> str:
+    """What a call of the assistant's adds to a prompt."""
+    call = message.call if message.role == "assistant" else None
+    return "" if call is None else call.id + call.name + call.arguments

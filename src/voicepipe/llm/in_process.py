@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import reactivex
 from reactivex import Observable
 
 from voicepipe.boundary import from_worker
 from voicepipe.conversation import Conversation
+from voicepipe.events import AnswerLimited, Event, Generation, Warned
 from voicepipe.stage import naming
 from voicepipe.workers import Ticket, Workers
 
@@ -31,17 +33,52 @@ class Model(Protocol):
 
 def in_process(
     model: Model, workers: Workers, *, max_tokens: int, slot: int | None
-) -> Callable[[Conversation], Observable[str]]:
+) -> Callable[[Conversation], Observable[str | Event]]:
     """The model's answer to a conversation, in pieces, from a thread of the pool; disposing stops it within a token.
 
-    `slot` keeps one session's prompt prefix warm between turns. An answer ends after `max_tokens` at the latest.
+    `slot` keeps one session's prompt prefix warm between turns. An answer ends after `max_tokens` at the latest, or
+    after what the conversation's `generation` allows, and then with `AnswerLimited`. A model in this process calls no
+    functions: where the conversation offers some, the first answer of all begins with `Warned`, which says so.
     """
+    warn = _Warning()
 
-    def answer(conversation: Conversation) -> Observable[str]:
-        def produce(emit: Callable[[str], None], ticket: Ticket) -> None:
+    def answer(conversation: Conversation) -> Observable[str | Event]:
+        generation = conversation.generation
+        limit = min(max_tokens, generation.max_tokens or max_tokens)
+
+        def produce(emit: Callable[[str | Event], None], ticket: Ticket) -> None:
+            counted = _Counted(emit)
             cancelled = lambda: ticket.cancelled
-            model.stream(conversation.prompt(), emit, cancelled=cancelled, max_tokens=max_tokens, slot=slot)
+            model.stream(conversation.prompt(), counted, cancelled=cancelled, max_tokens=limit, slot=slot)
+            if counted.pieces >= limit:
+                emit(AnswerLimited())
 
-        return from_worker(produce, workers).pipe(naming("LLM"))
+        said = from_worker(produce, workers).pipe(naming("LLM"))
+        return reactivex.concat(reactivex.of(*warn.about(generation)), said) if generation.functions else said
 
     return answer
+
+
+class _Counted:
+    """Counts the pieces of text on their way: a token each."""
+
+    def __init__(self, emit: Callable[[str | Event], None]) -> None:
+        self._emit, self.pieces = emit, 0
+
+    def __call__(self, text: str) -> None:
+        self.pieces += 1
+        self._emit(text)
+
+
+class _Warning:
+    """Told once, not at each answer."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def about(self, generation: Generation) -> Iterator[Event]:
+        if not self._told:
+            self._told = True
+            names = ", ".join(function.name for function in generation.functions)
+            what = "The embedded language model cannot call functions"
+            yield Warned(f"{what} ({names}): it answers without them. A service can, set with llm_url.")

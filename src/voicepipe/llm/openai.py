@@ -17,6 +17,8 @@ import structlog
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
+from voicepipe.events import AnswerLimited, FunctionCallWritten
+from voicepipe.llm.calls import Said, offered
 from voicepipe.llm.completions import Answer, model_names, refusal
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import History
@@ -83,6 +85,9 @@ class OpenAi:
 class OpenAiLlm:
     """The LLM of every session: called with a conversation, it gives the answer's text, piece by piece.
 
+    The functions of the conversation's `generation` are offered to the model. What it calls comes as
+    `FunctionCallWritten` and `FunctionCalled`, behind the text; `AnswerLimited` where it had to stop.
+
     `http()` is the process's one client session, on the running loop: its connections stay open between answers.
     Disposing an answer closes its connection, which tells the service to stop. Errors are `LlmError`s.
     """
@@ -93,7 +98,7 @@ class OpenAiLlm:
         self._where = self._base = address.http("").removesuffix("/v1")
         self._model = options.model
 
-    def __call__(self, conversation: Conversation) -> Observable[str]:
+    def __call__(self, conversation: Conversation) -> Observable[Said]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
 
     async def models(self) -> list[str]:
@@ -126,7 +131,7 @@ class OpenAiLlm:
 
     # ---- an answer --------------------------------------------------------------------------------------------------
 
-    async def _answer(self, conversation: Conversation) -> AsyncGenerator[str, None]:
+    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said, None]:
         due_s = asyncio.get_running_loop().time() + self._options.deadlines.first_text_s
         begun = False
         for left in reversed(range(self._options.retries.times + 1)):
@@ -151,7 +156,7 @@ class OpenAiLlm:
             return None
         return pause_s
 
-    async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[str, None]:
+    async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
         late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
         response = await self._within(due_s, late, self._ask(conversation))
         answer = Answer(self._where, max_event_bytes=_MAX_EVENT_BYTES)
@@ -168,8 +173,8 @@ class OpenAiLlm:
 
     async def _texts(
         self, response: aiohttp.ClientResponse, answer: Answer, due_s: float, late: tuple[str, str]
-    ) -> AsyncGenerator[str, None]:
-        """The pieces of text, `max_tokens` at most, each in time."""
+    ) -> AsyncGenerator[Said, None]:
+        """The pieces of text and of calls, `max_tokens` at most, each in time; `AnswerLimited` in place of the next."""
         clock, next_s, left = (
             asyncio.get_running_loop().time,
             self._options.deadlines.next_text_s,
@@ -178,11 +183,12 @@ class OpenAiLlm:
         while not answer.complete:
             chunk = await self._within(due_s, late, response.content.readany())
             for text in answer.feed(chunk) if chunk else answer.finish():
+                left -= isinstance(text, str | FunctionCallWritten)
+                if left < 0:
+                    yield AnswerLimited()
+                    return
                 yield text
                 due_s, late = clock() + next_s, ("fell silent in the middle of its answer", f"for {next_s:g} s")
-                left -= 1
-                if not left:
-                    return
 
     async def _ask(self, conversation: Conversation) -> aiohttp.ClientResponse:
         """The answer's beginning: its stream is open."""
@@ -212,13 +218,14 @@ class OpenAiLlm:
             raise LlmGarbled(self._where, "sent what nobody understands", what, why=Miss.NONSENSE)
 
     def _request(self, conversation: Conversation, model: str) -> dict[str, Any]:
-        options = self._options
+        options, wishes = self._options, offered(conversation.generation)
+        wishes["max_tokens"] = min(options.max_tokens, wishes.get("max_tokens", options.max_tokens))
         return {
             "model": model,
-            "messages": options.history(conversation).prompt(),
+            "messages": options.history(conversation).prompt(calls=True),
             "stream": True,
             "temperature": options.temperature if conversation.messages else options.opening_temperature,
-            "max_tokens": options.max_tokens,
+            **wishes,
             **options.extra,
         }
 

@@ -22,7 +22,7 @@ from voicepipe.workers import Outcome, Priority, Ticket, Workers
 
 __all__ = ["ReadAhead"]
 
-Llm = Callable[[Conversation], Observable[str]]
+Llm = Callable[[Conversation], Observable[str | Event]]
 
 Read = Callable[[list[dict[str, str]], Callable[[], bool]], None]
 """Blocks until the messages have been read; stops soon after the second argument says that it is cancelled."""
@@ -47,8 +47,8 @@ class ReadAhead:
     def before(self, llm: Llm) -> Llm:
         """The same model; being asked ends the reading."""
 
-        def ask(conversation: Conversation) -> Observable[str]:
-            def begin(_: object) -> Observable[str]:
+        def ask(conversation: Conversation) -> Observable[str | Event]:
+            def begin(_: object) -> Observable[str | Event]:
                 self.close()
                 self._asked, self._answer, self._words, self._read_words = conversation, "", [], 0
                 return llm(self._history(conversation)).pipe(rx_ops.do_action(self._note))
@@ -73,8 +73,9 @@ class ReadAhead:
             self._reading.cancel()
             self._reading = None
 
-    def _note(self, text: str) -> None:
-        self._answer += text
+    def _note(self, said: str | Event) -> None:
+        if isinstance(said, str):
+            self._answer += said
 
     def _hear(self, event: Event) -> Iterator[Event]:
         yield event

@@ -11,7 +11,9 @@ from voicepipe.operators.pace import in_real_time
 from voicepipe.operators.rescue import fallback, hedge, retrying
 from voicepipe.operators.respond import Reply, respond
 from voicepipe.operators.tee import tee
+from voicepipe.operators.texts import in_writing, only_text
 from voicepipe.operators.then import then
+from voicepipe.operators.tools import with_tools
 from voicepipe.operators.turns import detect_turns
 from voicepipe.operators.words import at_most_sentences, by_clause, by_word
 
@@ -32,10 +34,13 @@ __all__ = [
     "hang_up_after",
     "hedge",
     "in_real_time",
+    "in_writing",
     "listen",
+    "only_text",
     "respond",
     "retrying",
     "tee",
     "then",
     "with_deadline",
+    "with_tools",
 ]

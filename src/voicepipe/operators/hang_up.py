@@ -13,7 +13,8 @@ __all__ = ["hang_up_after"]
 
 @stage_factory(gives=(HungUp,), passes=True)
 def hang_up_after(farewell: str) -> Stage[Event, Event]:
-    """`HungUp` follows a reply that was played to its end and ends with `farewell`; everything passes.
+    """`HungUp` follows a reply that was played to its end and ends with `farewell`, in letters of either case;
+    everything passes.
 
     A client that leads the conversation ends it, too: there, nothing follows.
 
@@ -23,9 +24,15 @@ def hang_up_after(farewell: str) -> Stage[Event, Event]:
         hang_up_after   a-(bh)|   h: HungUp
     """
 
+    goodbye = farewell.lower()
+
     def step(event: Event) -> Iterator[Event]:
         yield event
-        if isinstance(event, ReplyEnded) and event.text.rstrip().endswith(farewell) and not event.conversation.led:
+        if (
+            isinstance(event, ReplyEnded)
+            and event.text.rstrip().lower().endswith(goodbye)
+            and not event.conversation.led
+        ):
             yield HungUp(f"the bot said {farewell!r}")
 
     return transduce(lambda _: step)

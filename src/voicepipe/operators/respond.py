@@ -12,6 +12,8 @@ from reactivex import operators as rx_ops
 from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
     Event,
+    FunctionCalled,
+    ItemCreated,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
@@ -28,9 +30,10 @@ from voicepipe.events import (
     TurnTaking,
     Written,
 )
+from voicepipe.operators.asides import asides, failure, is_aside
 from voicepipe.operators.manual import asked_of
-from voicepipe.rx import Clock, scheduler_of, switch_turn, transduce
-from voicepipe.stage import SessionError, Stage, StageError, stage_factory
+from voicepipe.rx import Clock, merged, scheduler_of, switch_turn, transduce
+from voicepipe.stage import SessionError, Stage, stage_factory
 
 __all__ = ["Reply", "respond"]
 
@@ -45,7 +48,8 @@ def respond(
 ) -> Stage[Event, Event]:
     """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
 
-    - The bot opens when the client has given instructions, and answers each `TurnEnded` that has words.
+    - The bot opens when the client has given instructions, unless the user speaks, and answers each `TurnEnded` that
+      has words.
     - **Barge-in**: `TurnConfirmed` (a word) always interrupts; `TurnStarted` (a voice) does, except in the first
       `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
       Before the bot has made a sound any voice stops it: the user was not finished.
@@ -56,6 +60,9 @@ def respond(
     - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
       stop when it asks (`ReplyCancelled`). The bot then does not open, nudges after `idle_s` only, and leaves turns
       unanswered, or voices without effect, where the client wants that; what was said meanwhile is answered next.
+      Where the reply that is on has called a function of the client's, or has been overtaken by what one gave, what is
+      asked meanwhile follows it.
+      What it wants in writing and not remembered is answered beside all that, at once (`Aside`).
     - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
       the bot is what was `Spoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
 
@@ -70,11 +77,16 @@ def respond(
     def stage(turns: Observable[Event]) -> Observable[Event]:
         def begin(scheduler: abc.SchedulerBase) -> Observable[Event]:
             floor = _Floor(reply, scheduler_of(scheduler).clock, nudge_after_s, nudges, uninterruptible_s)
-            return turns.pipe(
-                transduce(lambda _: floor.decide),
-                switch_turn(on_cut=floor.cut, on_error=floor.fail, grace_s=grace_s),
-                rx_ops.do_action(floor.remember),
-            )
+
+            def both(events: Observable[Event]) -> Observable[Event]:
+                talk = events.pipe(
+                    transduce(lambda _: floor.decide),
+                    switch_turn(on_cut=floor.cut, on_error=floor.fail, grace_s=grace_s),
+                    rx_ops.do_action(floor.remember),
+                )
+                return merged(talk, events.pipe(asides(reply, lambda: floor.conversation)))
+
+            return turns.pipe(rx_ops.publish(both))
 
         return reactivex.defer(begin)
 
@@ -87,7 +99,7 @@ class _Floor:
     def __init__(self, reply: Reply, clock: Clock, nudge_after_s: float, nudges: int, uninterruptible_s: float) -> None:
         self._reply, self._clock = reply, clock
         self._nudge_after_s, self._nudges, self._uninterruptible_s = nudge_after_s, nudges, uninterruptible_s
-        self._conversation = Conversation()
+        self.conversation = Conversation()
         self._aside: Conversation | None = None
         """What a reply that shall not be remembered belongs to."""
         self._client: TurnTaking | None = None
@@ -96,22 +108,28 @@ class _Floor:
         self._replies = 0
         self._owed = False
         """Whether the user's turn was left unanswered because a reply was on."""
+        self._called = False
+        """Whether the reply has called a function of the client's, or what one gave has come meanwhile."""
+        self._asked: ReplyRequested | None = None
+        """What the client has asked for meanwhile."""
         self._sound_since: float | None = None
         self._heard: list[str] = []
         self._written = ""
         self._nudged = 0
-        self._opened = False
+        self._opened = self._talks = False
 
     # -- what happens next ---------------------------------------------------------------------------------------------
 
     def decide(self, event: Event) -> Iterator[Observable[Event]]:
         """The next turn of the bot, if `event` changes what it does."""
-        self._conversation = self._conversation.after(event)
+        self.conversation = self.conversation.after(event)
+        if isinstance(event, TurnStarted | TurnConfirmed | TurnEnded):
+            self._talks = not isinstance(event, TurnEnded)
         match event:
             case SettingsChanged(system_prompt=prompt, turns=turns):
                 self._client = turns
                 if prompt is not None and turns is None and not self._opened:
-                    yield self._speak()
+                    yield from self._open()
             case TurnStarted() if self._may_interrupt():
                 yield reactivex.empty()
             case TurnConfirmed() if self._interrupts:
@@ -123,13 +141,26 @@ class _Floor:
                 yield from self._answer()
             case TurnEnded() if not self._replying:
                 yield self._nudge()
+            case ItemCreated(role="tool"):
+                self._called = True
+            case ReplyRequested() if is_aside(event, self.conversation):
+                pass
             case ReplyRequested() if not self._replying:
                 self._nudged = 0
                 yield self._speak(event)
-            case ReplyCancelled():
+            case ReplyRequested() if self._called:
+                self._nudged, self._asked = 0, event
+            case ReplyCancelled(item=""):
                 yield reactivex.empty()
             case _:
                 pass
+
+    def _open(self) -> Iterator[Observable[Event]]:
+        """Now, or, while the user speaks, when they have finished."""
+        if self._talks:
+            self._opened = True
+        else:
+            yield self._speak()
 
     def _answer(self) -> Iterator[Observable[Event]]:
         """Now, or, if the reply that is on must not be interrupted, after it."""
@@ -149,7 +180,7 @@ class _Floor:
     @property
     def _owes_reply(self) -> bool:
         """Whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
-        return self._conversation.awaits_reply or (self._opened and not self._conversation.messages)
+        return self.conversation.awaits_reply or (self._opened and not self.conversation.said)
 
     def _may_interrupt(self) -> bool:
         if not self._interrupts:
@@ -170,14 +201,15 @@ class _Floor:
         )
 
     def _begin(self, request: ReplyRequested | None, item: str) -> ReplyStarted:
-        asked = asked_of(self._conversation, request)
+        asked = asked_of(self.conversation, request)
         self._aside = asked if request is not None and not request.remembered else None
         return ReplyStarted(asked, item)
 
     def _next(self) -> Observable[Event]:
         """What follows a reply that was not interrupted."""
-        owed, self._owed = self._owed, False
-        return self._speak() if owed else self._nudge()
+        owed, asked = self._owed, self._asked
+        self._owed, self._asked = False, None
+        return self._speak(asked) if owed or asked is not None else self._nudge()
 
     def _nudge(self) -> Observable[Event]:
         """Wait for the user; then let their silence speak for them."""
@@ -188,7 +220,7 @@ class _Floor:
 
     def _break_silence(self) -> Observable[Event]:
         self._nudged += 1
-        self._conversation = self._conversation.user_said(SILENCE, f"silence{self._replies}")
+        self.conversation = self.conversation.user_said(SILENCE, f"silence{self._replies}")
         return self._speak()
 
     # -- what has happened ---------------------------------------------------------------------------------------------
@@ -196,12 +228,14 @@ class _Floor:
     def remember(self, event: Event) -> None:
         """Fold what the bot did into the conversation."""
         if self._aside is None:
-            self._conversation = self._conversation.after(event)
+            self.conversation = self.conversation.after(event)
         else:
             self._aside = self._aside.after(event)
         match event:
             case ReplyStarted():
-                self._replying, self._sound_since, self._heard, self._written = True, None, [], ""
+                self._replying, self._called, self._sound_since, self._heard, self._written = True, False, None, [], ""
+            case FunctionCalled(here=False):
+                self._called = True
             case Speech() if self._sound_since is None:
                 self._sound_since = self._clock()
             case Spoken(word=word):
@@ -216,26 +250,23 @@ class _Floor:
     def cut(self) -> Iterator[Event]:
         """The user takes the floor: what goes out before the running turn is stopped."""
         if self._replying:
-            self._owed = False
+            self._owed, self._asked = False, None
             yield ReplyInterrupted(self._heard_text, self._talk.cut())
 
     def fail(self, error: Exception) -> Iterator[Event]:
         """A turn broke, outside of the reply itself."""
-        yield _failure(error)
+        self._owed, self._asked = False, None
+        yield failure(error)
         if self._replying:
             yield ReplyEnded(self._heard_text, self._talk)
 
     def _failing(self, error: Exception, _: Observable[Event]) -> Observable[Event]:
-        return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(_failure(error))
+        return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(failure(error))
 
     @property
     def _talk(self) -> Conversation:
-        return self._conversation if self._aside is None else self._aside
+        return self.conversation if self._aside is None else self._aside
 
     @property
     def _heard_text(self) -> str:
         return " ".join(self._heard) or self._written
-
-
-def _failure(error: Exception) -> StageFailed:
-    return StageFailed(error.stage, error.cause) if isinstance(error, StageError) else StageFailed("reply", error)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
+from voicepipe.events import Event
 from voicepipe.rx import merged
 from voicepipe.stage import Stage, stage_factory
 
@@ -14,11 +15,11 @@ __all__ = ["then"]
 
 
 @stage_factory()
-def then(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
+def then(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | Event, str | Event]:
     """What the source says, then a space and what `go_on(all that the source has said)` says.
 
     `go_on` is called once, when the source completes. An error of either is passed on; disposing stops the one that is
-    speaking.
+    speaking. What is no text passes, and does not count.
 
     .. marbles::
 
@@ -27,15 +28,18 @@ def then(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
         then     a-b_-c|     _: a space
     """
 
-    def stage(first: Observable[str]) -> Observable[str]:
+    def stage(first: Observable[str | Event]) -> Observable[str | Event]:
         return first.pipe(rx_ops.publish(lambda said: merged(said, said.pipe(_joined(), _going_on(go_on)))))
 
     return stage
 
 
-def _joined() -> Stage[str, str]:
-    return rx_ops.reduce(lambda text, piece: text + piece, "")
+def _joined() -> Stage[str | Event, str]:
+    def join(text: str, piece: str | Event) -> str:
+        return text + piece if isinstance(piece, str) else text
+
+    return rx_ops.reduce(join, "")
 
 
-def _going_on(go_on: Callable[[str], Observable[str]]) -> Stage[str, str]:
+def _going_on(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str, str | Event]:
     return rx_ops.flat_map(lambda text: go_on(text).pipe(rx_ops.start_with(" ")))

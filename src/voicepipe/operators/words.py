@@ -9,19 +9,19 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import ReplyText
+from voicepipe.events import Event, ReplyText
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["at_most_sentences", "by_clause", "by_word"]
 
 
-@stage_factory()
-def by_word() -> Stage[str, ReplyText]:
+@stage_factory(gives=(ReplyText,), takes=(str,), passes=True)
+def by_word() -> Stage[str | Event, ReplyText | Event]:
     """Whole words, each with its leading space, as soon as the next one begins; the last at the end.
 
     Splits at white space only: "don't", "3.5" and "Hello," are one word each. What the deltas say is what the words
-    say, letter for letter, but for runs of white space.
+    say, letter for letter, but for runs of white space. What is no text (a function call) passes, and ends a word.
 
     .. marbles::
 
@@ -36,13 +36,18 @@ class _Words:
         self._tail = ""
         self._first = True
 
-    def __call__(self, delta: str) -> Iterator[ReplyText]:
+    def __call__(self, delta: Event) -> Iterator[Event]:
+        if not isinstance(delta, str):
+            yield from self.rest()
+            yield delta
+            return
         *whole, self._tail = re.split(r"\s+", self._tail + delta)
         for word in whole:
             yield from self._word(word)
 
     def rest(self) -> Iterator[ReplyText]:
-        yield from self._word(self._tail)
+        word, self._tail = self._tail, ""
+        yield from self._word(word)
 
     def _word(self, word: str) -> Iterator[ReplyText]:
         if word:
@@ -50,11 +55,11 @@ class _Words:
             self._first = False
 
 
-@stage_factory()
-def at_most_sentences(count: int) -> Stage[ReplyText, ReplyText]:
+@stage_factory(passes=True)
+def at_most_sentences(count: int) -> Stage[ReplyText | Event, ReplyText | Event]:
     """The reply up to the end of its sentence number `count`; the model is then told to stop.
 
-    A small model does not know when it has said enough, and a listener does not forgive it.
+    A small model does not know when it has said enough, and a listener does not forgive it. What is no text passes.
 
     .. marbles::
 
@@ -62,7 +67,7 @@ def at_most_sentences(count: int) -> Stage[ReplyText, ReplyText]:
         at_most_sentences   a-b-(c|)      with count 2
     """
 
-    def stage(words: Observable[ReplyText]) -> Observable[ReplyText]:
+    def stage(words: Observable[Event]) -> Observable[Event]:
         return reactivex.defer(lambda _: words.pipe(rx_ops.take_while(_Enough(count).goes_on, inclusive=True)))
 
     return stage
@@ -72,7 +77,9 @@ class _Enough:
     def __init__(self, count: int) -> None:
         self._left = count
 
-    def goes_on(self, text: ReplyText) -> bool:
+    def goes_on(self, text: Event) -> bool:
+        if not isinstance(text, ReplyText):
+            return True
         self._left -= bool(_SENTENCE_END.search(text.delta)) and text.delta.strip().lower() not in _ABBREVIATIONS
         return self._left > 0
 

@@ -6,6 +6,7 @@ from voicepipe.rx.feedback import feedback
 from voicepipe.rx.memory import Memory
 from voicepipe.rx.merged import merged
 from voicepipe.rx.release import Due, release_at
+from voicepipe.rx.runs import in_runs
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.rx.side import beside
 from voicepipe.rx.sources import from_async
@@ -27,6 +28,7 @@ __all__ = [
     "feedback",
     "first_answer",
     "from_async",
+    "in_runs",
     "merged",
     "release_at",
     "scheduler_of",

@@ -1,0 +1,182 @@
+"""`with_tools`: a model that may call functions of the pipeline's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import reactivex
+import structlog
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation, Message
+from voicepipe.events import (
+    Event,
+    FunctionCall,
+    FunctionCalled,
+    FunctionCallWritten,
+    FunctionDelayed,
+    FunctionReturned,
+)
+from voicepipe.rx import from_async, transduce
+from voicepipe.stage import stage_factory
+from voicepipe.toolbox import Toolbox
+
+__all__ = ["with_tools"]
+
+log = structlog.get_logger()
+
+
+@stage_factory(gives=(str, FunctionCalled, FunctionDelayed, FunctionReturned))
+def with_tools(
+    llm: Callable[[Conversation], Observable[str | Event]],
+    *functions: Callable[..., Any],
+    deadline_s: float,
+    filler: str,
+    filler_after_s: float,
+    rounds: int,
+) -> Callable[[Conversation], Observable[str | Event]]:
+    """The model, which may call `functions`: they are run here, and it answers once more, knowing what they gave.
+
+    The model reads a function's name, signature and docstring; see `voicepipe.toolbox` for what a function may be.
+    Calls of one answer run side by side. Each has `deadline_s`; what is late, raises, is called wrongly, or is not
+    there gives the model an error to read. When they take longer than `filler_after_s`, the bot says `filler` ("" for
+    nothing), once a reply. After `rounds` answers with calls the model has to do without: what it calls then is not
+    run.
+
+    Text passes as it comes. Of a call come `FunctionCalled(here=True)` and `FunctionReturned`, which a conversation
+    remembers, and `FunctionDelayed` behind the filler. What the client has functions for passes as it is; if there is
+    such a call in an answer, the client asks for the next one. Of two functions of one name the pipeline's counts.
+
+    Disposing (a barge-in) cancels async functions and waits for their clean-up; one in a thread runs to its end, and
+    nobody hears of it. The model is told that there was no result. An error of the model is passed on.
+
+    .. marbles::
+
+        first        a-c|            a: text   c: FunctionCalled, for a function of ours that takes 40 ms
+        second       -----^-b|       the model, which now knows the result
+        with_tools   a-c--r-b|       r: FunctionReturned
+    """
+    toolbox = Toolbox(functions)
+    settings = _Settings(toolbox, deadline_s, filler, filler_after_s)
+
+    def make(conversation: Conversation) -> Observable[str | Event]:
+        return reactivex.defer(lambda _: _Reply(llm, settings).answer(conversation, rounds))
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    toolbox: Toolbox
+    deadline_s: float
+    filler: str
+    filler_after_s: float
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One answer of the model: its text, and its calls of our functions, those that are not there among them."""
+
+    theirs: frozenset[str]
+    """The functions of the client's."""
+    may_call: bool
+    """Whether our functions are run."""
+    joint: str = ""
+    """What stands between this answer and the text before it."""
+    text: str = ""
+    calls: list[FunctionCall] = field(default_factory=list[FunctionCall])
+    asks_client: bool = False
+
+    def __call__(self, said: str | Event) -> Iterator[str | Event]:
+        match said:
+            case str():
+                yield from self._say(said)
+            case FunctionCallWritten(name=name) if name not in self.theirs:
+                pass
+            case FunctionCalled(call=call, here=False) if call.name not in self.theirs:
+                yield from self._call(call)
+            case FunctionCalled(here=False):
+                self.asks_client = True
+                yield said
+            case _:
+                yield said
+
+    def _call(self, call: FunctionCall) -> Iterator[Event]:
+        if self.may_call:
+            self.calls.append(call)
+            yield FunctionCalled(call, here=True)
+        else:
+            log.warning("function.not_called", function=call.name, reason="no rounds are left")
+
+    def _say(self, text: str) -> Iterator[str]:
+        if text:
+            yield text if self.text or text[0].isspace() else self.joint + text
+            self.text += text
+
+
+class _Reply:
+    """The answers that make up one reply."""
+
+    def __init__(self, llm: Callable[[Conversation], Observable[str | Event]], settings: _Settings) -> None:
+        self._llm, self._settings = llm, settings
+        self._has_spoken = self._has_filled = False
+
+    def answer(self, conversation: Conversation, rounds: int) -> Observable[str | Event]:
+        """What the model says, and then what follows from its calls."""
+        ours, generation = self._settings.toolbox, conversation.generation
+        theirs = [function for function in generation.functions if function.name not in ours]
+        offered = replace(generation, functions=(*ours.functions, *theirs))
+        if not rounds:
+            offered = replace(offered, choice="none", must_call="")
+        names = frozenset(function.name for function in theirs)
+        answer = _Answer(names, may_call=bool(rounds), joint=" " if self._has_spoken else "")
+        said = self._llm(replace(conversation, generation=offered)).pipe(transduce(lambda _: answer))
+        return reactivex.concat(said, reactivex.defer(lambda _: self._follow(conversation, answer, rounds)))
+
+    def _follow(self, conversation: Conversation, answer: _Answer, rounds: int) -> Observable[str | Event]:
+        self._has_spoken = self._has_spoken or bool(answer.text)
+        if not answer.calls:
+            return reactivex.empty()
+        results: list[FunctionReturned] = []
+        running = from_async(lambda: self._run(answer.calls, results, conversation.aloud), "functions")
+        if answer.asks_client:
+            return running
+        again = reactivex.defer(lambda _: self.answer(_knowing(conversation, answer, results), rounds - 1))
+        return reactivex.concat(running, again)
+
+    async def _run(
+        self, calls: list[FunctionCall], results: list[FunctionReturned], aloud: bool
+    ) -> AsyncGenerator[str | Event, None]:
+        settings = self._settings
+        running = [
+            asyncio.create_task(settings.toolbox.run(call, deadline_s=settings.deadline_s), name=call.name)
+            for call in calls
+        ]
+        try:
+            _, late = await asyncio.wait(running, timeout=settings.filler_after_s)
+            if late and aloud and settings.filler and not self._has_filled:
+                yield f" {settings.filler}" if self._has_spoken else settings.filler
+                self._has_filled = self._has_spoken = True
+            if late:
+                yield FunctionDelayed(settings.filler_after_s)
+            for call, task in zip(calls, running, strict=True):
+                results.append(FunctionReturned(call.id, await task))
+                yield results[-1]
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+
+def _knowing(conversation: Conversation, answer: _Answer, results: list[FunctionReturned]) -> Conversation:
+    """What was said and called, and what the calls gave. What the model had to call, it has called."""
+    said = [Message("assistant", answer.text)] if answer.text.strip() else []
+    called = [Message("assistant", "", call=call) for call in answer.calls]
+    returned = [Message("tool", result.output, call=call) for call, result in zip(answer.calls, results, strict=True)]
+    generation = conversation.generation
+    if generation.choice != "none":
+        generation = replace(generation, choice="auto", must_call="")
+    return replace(conversation, messages=(*conversation.messages, *said, *called, *returned), generation=generation)

@@ -1,0 +1,227 @@
+"""Python functions that a model may call: what it is told of them, and how its calls are run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, cast, get_type_hints
+
+import docstring_parser
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import to_json
+
+from voicepipe.functions import Function, FunctionCall
+
+__all__ = ["Toolbox"]
+
+log = structlog.get_logger()
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What OpenAI takes for the name of a function."""
+_SHOWN = 5
+"""Of wrong arguments, how many the model is told of at once."""
+
+
+class Toolbox:
+    """The functions by their names, each with the schema that its signature and docstring give.
+
+    Functions and methods: sync ones, each call in a thread of its own, and async ones. Their parameters have names and
+    types that pydantic knows; the docstring's first paragraphs say what the function does, its list of arguments (in
+    the style of Google, NumPy or Sphinx) what they are. ValueError for a name that a model cannot use, or that two
+    have; TypeError, with the name, for anything else that it could not call.
+    """
+
+    def __init__(self, functions: Sequence[Callable[..., Any]]) -> None:
+        self._tools: dict[str, _Tool] = {}
+        for function in functions:
+            tool = _tool(function)
+            if tool.told.name in self._tools:
+                raise ValueError(f"two functions for the model are called {tool.told.name!r}")
+            self._tools[tool.told.name] = tool
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """What the model is told."""
+        return tuple(tool.told for tool in self._tools.values())
+
+    async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
+        """What the function gave, a text as it is, anything else as JSON; or `{"error": …}`, which the model can read.
+
+        An error is: a function that is not there, arguments that do not fit (those are not run), an exception of the
+        function's, `sys.exit` too, and no result within `deadline_s`, when an async function is cancelled, and its
+        clean-up awaited (a sync one goes on in its thread, and nobody hears of it). Cancelling this cancels the
+        function in the same way. Arguments are not logged, exceptions are.
+        """
+        clock = asyncio.get_running_loop().time
+        began_s, outcome = clock(), "was cancelled"
+        try:
+            outcome, told = await self._run(call, deadline_s)
+            return told
+        finally:
+            log.info("function.called", function=call.name, outcome=outcome, took_s=round(clock() - began_s, 3))
+
+    async def _run(self, call: FunctionCall, deadline_s: float) -> tuple[str, str]:
+        """How it went, and what the model is told."""
+        tool, deadline = self._tools.get(call.name), asyncio.timeout(deadline_s)
+        if tool is None:
+            return "is unknown", _error(f"there is no function {call.name!r}, only {', '.join(self._tools)}")
+        try:
+            given = tool.arguments.validate_json(call.arguments.strip() or "{}")
+        except ValidationError as error:
+            return "was called wrongly", _error(_wrong(error))
+        try:
+            async with deadline:
+                return "returned", await tool.call(*given)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return _failed(call, error)  # something that it has waited for was cancelled
+        except (Exception, SystemExit) as error:
+            if deadline.expired():
+                return "was late", _error(f"no result within {deadline_s:g} s")
+            return _failed(call, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tool:
+    """One function. `arguments` makes its positional and its named arguments of what the model has written."""
+
+    told: Function
+    arguments: TypeAdapter[tuple[tuple[Any, ...], dict[str, Any]]]
+    function: Callable[..., Any]
+
+    async def call(self, args: tuple[Any, ...], named: dict[str, Any]) -> str:
+        if inspect.iscoroutinefunction(self.function):
+            return _text(await self.function(*args, **named))
+        context, loop = contextvars.copy_context(), asyncio.get_running_loop()
+        result = await loop.run_in_executor(_OwnThread(), lambda: context.run(self._block, args, named))
+        return result if isinstance(result, str) else _text(await result)
+
+    def _block(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The result as a text, or, of an async function in disguise, something to await."""
+        try:
+            result = self.function(*args, **named)
+        except StopIteration as error:  # a future would not take it, and never be done
+            raise RuntimeError("StopIteration") from error
+        return result if inspect.isawaitable(result) else _text(result)
+
+
+class _OwnThread(Executor):
+    """A new thread for each piece of work: one that hangs keeps no other waiting, nor the process from ending."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = Future[Any]()
+
+        def work() -> None:
+            future.set_running_or_notify_cancel()
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        Thread(target=work, name="function", daemon=True).start()
+        return future
+
+
+# ---- what the model is told ------------------------------------------------------------------------------------------
+
+
+def _tool(function: Callable[..., Any]) -> _Tool:
+    name = getattr(function, "__name__", type(function).__name__)
+    if not _is_function(function):
+        raise TypeError(f"a model cannot call {name}: write a function around it, which returns what it gives")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a model cannot call a function named {name!r}: letters, digits, _ and -, 64 at most")
+    try:
+        arguments = TypeAdapter[Any](cast("Any", _arguments_of(function)))
+        schema = arguments.json_schema(schema_generator=_Untitled)
+    except Exception as error:  # of pydantic's many, and NameError for a type that is not there
+        raise TypeError(f"a model cannot call {name}: {error}") from error
+    if schema.get("type") != "object":
+        raise TypeError(f"a model cannot call {name}: it names its arguments, so none may be positional only")
+    for parameter in schema["properties"].values():
+        parameter.pop("title", None)  # older versions of pydantic write one all the same
+    said = docstring_parser.parse(inspect.getdoc(function) or "")
+    for parameter in said.params:
+        if parameter.description and parameter.arg_name in schema["properties"]:
+            schema["properties"][parameter.arg_name].setdefault("description", " ".join(parameter.description.split()))
+    return _Tool(Function(name, (said.description or "").strip(), schema), arguments, function)
+
+
+def _is_function(function: Callable[..., Any]) -> bool:
+    """Or a method; but no generator, whose call gives no result."""
+    inner = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        return False
+    return inspect.isfunction(inner) or inspect.ismethod(inner)
+
+
+def _arguments_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the same signature that gives its arguments: so they are checked apart from what is done.
+
+    Its annotations are types, not names of types, which not every version of pydantic finds where `function` is.
+    """
+
+    @functools.wraps(function)
+    def arguments(*args: Any, **named: Any) -> Any:
+        return args, named
+
+    arguments.__annotations__ = {name: hint for name, hint in arguments.__annotations__.items() if name != "return"}
+    types = arguments.__annotations__ = get_type_hints(arguments, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    typed = [parameter.replace(annotation=types.get(parameter.name, parameter.annotation)) for parameter in parameters]
+    vars(arguments)["__signature__"] = inspect.Signature(typed)
+    return arguments
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without a title for each parameter, which would say its name again, in tokens; arrays with `items`, which OpenAI
+    wants of a tuple, too."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def tuple_schema(self, schema: Any) -> dict[str, Any]:
+        return {"items": {}, **super().tuple_schema(schema)}
+
+
+def _text(result: Any) -> str:
+    return result if isinstance(result, str) else to_json(result, fallback=str).decode()
+
+
+# ---- what went wrong -------------------------------------------------------------------------------------------------
+
+
+def _error(what: str) -> str:
+    return json.dumps({"error": what}, ensure_ascii=False)
+
+
+def _wrong(error: ValidationError) -> str:
+    """Which arguments do not fit, and why, without what they were."""
+    parts = error.errors(include_url=False, include_context=False, include_input=False)
+    said = [": ".join(filter(None, [".".join(map(str, part["loc"])), part["msg"]])) for part in parts[:_SHOWN]]
+    return "; ".join([*said, f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else said)
+
+
+def _failed(call: FunctionCall, error: BaseException) -> tuple[str, str]:
+    log.warning("function.failed", function=call.name, exc_info=error)
+    return "failed", _error(": ".join(filter(None, [type(error).__name__, str(error)])))
+
+
+def _is_cancelled() -> bool:
+    """Whether it is us who are cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
