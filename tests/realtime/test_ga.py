@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from spoken import Spoken as Client
 from spoken import kinds, one
 
-from voicepipe.audio import G711, OggOpus, Pcm16
+from voicepipe.audio import G711, Formats, OggOpus, Pcm16
 from voicepipe.conversation import SILENCE, Conversation, Message
 from voicepipe.events import (
+    Aside,
     AudioReceived,
+    Generation,
     InputCleared,
     InputCommitted,
     InputRejected,
@@ -42,6 +44,7 @@ from voicepipe.events import (
     Warned,
     Written,
 )
+from voicepipe.realtime.ga import Ga
 
 TALK = Conversation("Be brief.").user_said("Hi!")
 TURN = (TurnStarted(0.4, "turn1"), TurnConfirmed(0.4), TurnEnded("Hi there.", 1.4, "turn1"))
@@ -179,17 +182,34 @@ def test_a_reply_without_a_sound_has_no_item(client: Client):
 def test_a_failed_reply_says_so(client: Client):
     """In an error event, and at its end."""
     told = client.tell(ReplyStarted(TALK, "reply1"), StageFailed("LLM", TimeoutError()), ReplyEnded("", TALK))
-    assert kinds(told) == ["response.created", "error", "response.done"]
+    assert kinds(told) == ["response.created", "response.done"]
     done = told[-1]["response"]
     assert (done["status"], done["status_details"]["error"]["code"]) == ("failed", "stage_failed")
-    assert one(told, "error")["error"]["type"] == "server_error"
+    assert "error" not in kinds(told)
 
 
-def test_warnings_are_errors_of_the_server(client: Client):
-    """OpenAI's protocol has no weaker word."""
-    for event in (Warned("Mind."), Overflowed("STT", 80)):
-        (told,) = client.tell(event)
-        assert told["error"]["type"] == "server_error"
+def test_warnings_are_not_told(client: Client):
+    """OpenAI's protocol has no weaker word than an error, which ends a Node program that does not expect one."""
+    assert client.tell(Warned("Mind."), Overflowed("STT", 80)) == []
+
+
+def test_a_failure_of_no_response_is_an_error(client: Client):
+    """As is one after which there will be none."""
+    for fatal, reply in ((False, []), (True, REPLY)):
+        told = client.tell(*reply, StageFailed("STT", TimeoutError(), fatal=fatal))
+        assert one(told, "error")["error"]["type"] == "server_error"
+
+
+def test_a_model_that_cannot_call_functions_is_offered_none():
+    """And the client is told so, as it is told of all that holds."""
+    ga = Ga(Formats(), functions=False)
+    tools = [{"type": "function", "name": "look"}]
+    session = {"tools": tools, "tool_choice": {"type": "function", "name": "look"}}
+    message = ga.decode(json.dumps({"type": "session.update", "session": session}))
+    assert isinstance(message, SettingsChanged)
+    assert message.generation == Generation()
+    (told,) = ga.encode(message)
+    assert (told["session"]["tools"], told["session"]["tool_choice"]) == ([], "auto")
 
 
 def test_a_written_reply(client: Client):
@@ -249,13 +269,24 @@ def test_a_silence_that_the_bot_breaks(client: Client):
 
 def test_settings_are_merged_and_repeated_whole(client: Client):
     """A part changes its own fields; unknown ones are kept."""
-    client.say("session.update", session={"type": "realtime", "instructions": "A", "audio": {"output": {"speed": 1.2}}})
+    law = {"type": "audio/pcmu"}
+    client.say(
+        "session.update", session={"type": "realtime", "instructions": "A", "audio": {"output": {"format": law}}}
+    )
     (told,) = client.say(
         "session.update", session={"type": "realtime", "tracing": "auto", "audio": {"output": {"voice": "v"}}}
     )
     session = told["session"]
     assert (session["instructions"], session["tracing"]) == ("A", "auto")
-    assert (session["audio"]["output"]["speed"], session["audio"]["output"]["voice"]) == (1.2, "v")
+    assert (session["audio"]["output"]["format"], session["audio"]["output"]["voice"]) == (law, "v")
+
+
+def test_what_cannot_be_had_is_not_repeated(client: Client):
+    """The answer says what holds: the voice has one speed, and the microphone is heard as it is."""
+    wanted = {"input": {"noise_reduction": {"type": "near_field"}}, "output": {"speed": 1.2}}
+    (told,) = client.say("session.update", session={"audio": wanted})
+    audio = told["session"]["audio"]
+    assert (audio["input"]["noise_reduction"], audio["output"]["speed"]) == (None, 1.0)
 
 
 def test_turn_detection_is_repeated_with_its_defaults(client: Client):
@@ -439,7 +470,11 @@ def test_transcripts_of_sound_can_be_written_into_the_history(client: Client):
 @pytest.mark.parametrize(
     ("fields", "code", "param"),
     [
-        ({"item": {"type": "function_call_output", "call_id": "c", "output": ""}}, "unsupported_item", "item.type"),
+        (
+            {"item": {"type": "function_call_output", "call_id": "c", "output": ""}},
+            "invalid_tool_call_id",
+            "item.call_id",
+        ),
         ({"item": text("x"), "previous_item_id": "gone"}, "item_not_found", "previous_item_id"),
         ({"item": text("x", id="here")}, "item_exists", "item.id"),
         ({"item": text("x", kind="output_text")}, "invalid_value", "item.content.0.type"),
@@ -488,15 +523,87 @@ def test_a_response_is_asked_for_with_wishes(client: Client):
             "input": [{"type": "item_reference", "id": "a"}, text("And?")],
         },
     )
-    assert request == ReplyRequested(
-        request.item, "Sing.", (("user", "Before."), ("user", "And?")), aloud=False, remembered=False
-    )
+    asked = (ItemCreated("", "user", "Before."), ItemCreated("", "user", "And?"))
+    wanted = Generation(max_tokens=9)
+    assert request == ReplyRequested(request.item, "Sing.", asked, False, False, wanted, "default")
     talk = Conversation("Sing.", aloud=False)
-    told = client.tell(ReplyStarted(talk, request.item), Written("La."), ReplyEnded("La.", talk))
+    said = (ReplyStarted(talk, request.item), Written("La."), ReplyEnded("La.", talk))
+    told = client.tell(*(Aside(request.item, event) for event in said))
     response = told[0]["response"]
     assert (response["metadata"], response["max_output_tokens"], response["conversation_id"]) == ({"k": "v"}, 9, None)
     assert response["output_modalities"] == ["text"]
     assert not [kind for kind in kinds(told) if kind.startswith("conversation.")]
+
+
+SOUND = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA"}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "fields", "code", "param"),
+    [
+        ([], {"item": {**SOUND, "id": "a"}}, "item_exists", "item.id"),
+        ([], {"item": SOUND, "previous_item_id": "root"}, "unsupported_content", "item.content.0.transcript"),
+        (["AAAA"], {"item": SOUND}, "input_audio_buffer_not_empty", None),
+        (
+            [],
+            {"item": {**SOUND, "content": [{"type": "input_audio", "audio": "?"}]}},
+            "invalid_audio",
+            "item.content.0.audio",
+        ),
+    ],
+)
+def test_sound_that_cannot_be_a_message(
+    client: Client, before: list[str], fields: dict[str, Any], code: str, param: str | None
+):
+    """It would be heard as part of something else; nothing is created."""
+    client.say("session.update", session={"audio": {"input": {"turn_detection": None}}})
+    client.say("conversation.item.create", item=text("One.", id="a"))
+    for audio in before:
+        client.decode("input_audio_buffer.append", audio=audio)
+    assert client.rejected("conversation.item.create", **fields) == (code, param)
+
+
+ASIDE = {"conversation": "none", "output_modalities": ["text"]}
+
+
+def test_responses_beside_the_conversation_are_many(client: Client):
+    """While another is spoken; each has a name, an end and an item of its own."""
+    client.tell(*REPLY)
+    first, second = (client.decode("response.create", response=ASIDE) for _ in range(2))
+    begun = client.tell(*(Aside(one.item, ReplyStarted(TALK, one.item)) for one in (first, second)))
+    assert kinds(begun) == ["response.created"] * 2
+    names = [message["response"]["id"] for message in begun]
+    told = client.tell(Aside(second.item, Written("B")), Aside(first.item, Written("A")))
+    assert [(one["response_id"], one["delta"]) for one in told if "delta" in one] == [(names[1], "B"), (names[0], "A")]
+    cancel = client.decode("response.cancel", response_id=names[0])
+    assert cancel == ReplyCancelled(first.item)
+    client.tell(cancel)
+    done = client.tell(Aside(first.item, ReplyInterrupted("A", TALK)), Aside(second.item, ReplyEnded("B", TALK)))
+    ends = [one["response"] for one in done if one["type"] == "response.done"]
+    assert [(one["id"], one["status"], one["output"][0]["content"][0]["text"]) for one in ends] == [
+        (names[0], "cancelled", "A"),
+        (names[1], "completed", "B"),
+    ]
+
+
+def test_responses_beside_the_conversation_are_not_too_many(client: Client):
+    """Each is a request to the language model; one that is over makes room."""
+    requests = [client.decode("response.create", response=ASIDE) for _ in range(8)]
+    assert client.rejected("response.create", response=ASIDE)[0] == "too_many_active_responses"
+    client.tell(Aside(requests[0].item, ReplyStarted(TALK)), Aside(requests[0].item, ReplyEnded("", TALK)))
+    assert isinstance(client.decode("response.create", response=ASIDE), ReplyRequested)
+
+
+def test_a_failure_beside_the_conversation_is_its_own(client: Client):
+    """The response that it belongs to fails; the one that is spoken does not."""
+    spoken = client.tell(*REPLY)[0]["response"]["id"]
+    request = client.decode("response.create", response=ASIDE)
+    failed = (ReplyStarted(TALK), StageFailed("LLM", TimeoutError()), ReplyEnded("", TALK))
+    told = client.tell(*(Aside(request.item, event) for event in failed))
+    assert kinds(told) == ["response.created", "response.done"]
+    assert told[-1]["response"]["status"] == "failed"
+    done = client.tell(ReplyEnded("Hello you.", TALK))[-1]["response"]
+    assert (done["id"], done["status"]) == (spoken, "completed")
 
 
 def test_one_response_at_a_time(client: Client):

@@ -17,6 +17,10 @@ from voicepipe.events import (
     AudioReceived,
     Event,
     Flush,
+    FunctionCall,
+    FunctionCalled,
+    FunctionDelayed,
+    FunctionReturned,
     HungUp,
     InputRejected,
     Overflowed,
@@ -198,6 +202,32 @@ def test_a_reply_begins_with_what_it_answers(encode: Encode):
         "chat_history": HISTORY[:2],
     }
     assert fields(encode, ReplyStarted(asked)) == [("response.created", {"response": response})]
+
+
+def test_functions_are_not_told_of(encode: Encode):
+    """Nor are their calls in the chat, where a frontend knows what was said, and by whom."""
+    call = FunctionCall("1", "look")
+    for event in (FunctionCalled(call, here=True), FunctionDelayed(0.8), FunctionReturned("1", "Nobody.")):
+        assert fields(encode, event) == []
+    asked = Conversation("Be brief.").user_said("Hi!").bot_called(call, here=True).returned("1", "Nobody.")
+    ((_, begun),) = fields(encode, ReplyStarted(asked))
+    assert begun["response"]["chat_history"] == HISTORY[:2]
+
+
+def test_a_voice_that_nobody_asked_for_has_unmutes_name(encode: Encode):
+    """A null is refused by Unmute's own clients."""
+    ((_, fields_of_it),) = fields(encode, ReplyStarted(TALK))
+    assert fields_of_it["response"]["voice"] == "missing"
+
+
+def test_whoever_was_told_to_talk_is_told_to_have_stopped(encode: Encode):
+    """Also when the recogniser has taken its words back; a turn without a word is told in neither way."""
+    kinds = [
+        kind
+        for event in (TurnConfirmed(1.0), TurnEnded("", 2.0), TurnEnded("", 3.0))
+        for kind, _ in fields(encode, event)
+    ]
+    assert kinds == ["input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped"]
 
 
 def test_a_reply_ends_with_text_sound_and_history(encode: Encode):

@@ -12,10 +12,10 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from voicepipe.events import ClientMessage, Event, SettingsChanged
 from voicepipe.realtime import ga_client as ga
-from voicepipe.realtime.dialect import ServerMessage
+from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import Ga
 from voicepipe.realtime.parse import ClientEvent, Rejected, parse
-from voicepipe.realtime.session_config import BetaSession, SessionPart
+from voicepipe.realtime.session_config import BetaSession, MaxTokens, SessionPart
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -30,7 +30,9 @@ class BetaResponse(ga.ResponsePart):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     modalities: list[Literal["audio", "text"]] | None = None
-    max_output_tokens: int | Literal["inf"] | None = None
+    voice: str | None = None
+    output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
+    max_response_output_tokens: MaxTokens | None = None
 
 
 class BetaResponseCreate(ClientEvent):
@@ -88,7 +90,7 @@ class Beta:
     def encode(self, event: Event) -> list[ServerMessage]:
         return [beta for message in self._ga.encode(event) if (beta := as_beta(message)) is not None]
 
-    def decode(self, text: str) -> ClientMessage:
+    def decode(self, text: str) -> ClientMessage | ItemSpoken:
         """As that of `Ga`; what is wrong is named as the client has written it."""
         try:
             return self._ga.understood(_as_ga(parse(text, BETA_EVENTS)))
@@ -102,9 +104,7 @@ def _as_ga(event: BetaEvent) -> ga.GaEvent:
             session = SessionPart.model_validate(ga_session(_known(event.session)))
             return ga.SessionUpdate(type="session.update", event_id=event.event_id, session=session)
         case BetaResponseCreate(response=BetaResponse() as response):
-            written = response.model_dump(exclude_unset=True)
-            written["output_modalities"] = written.pop("modalities", written.get("output_modalities"))
-            part = ga.ResponsePart.model_validate(written)
+            part = ga.ResponsePart.model_validate(ga_response(response.model_dump(exclude_unset=True)))
             return ga.ResponseCreate(type="response.create", event_id=event.event_id, response=part)
         case BetaResponseCreate():
             return ga.ResponseCreate(type="response.create", event_id=event.event_id)
@@ -137,6 +137,22 @@ def ga_session(flat: dict[str, Any]) -> dict[str, Any]:
         session["max_output_tokens"] = left.pop("max_response_output_tokens")
     audio = {side: part for side, part in (("input", given), ("output", wanted)) if part}
     return {**session, **left, **({"audio": audio} if audio else {})}
+
+
+def ga_response(flat: dict[str, Any]) -> dict[str, Any]:
+    """What shall be otherwise in one reply, nested.
+
+    >>> ga_response({"modalities": ["text"], "output_audio_format": "g711_ulaw"})
+    {'output_modalities': ['text'], 'audio': {'output': {'format': {'type': 'audio/pcmu'}}}}
+    """
+    part = dict(flat)
+    for name, key in (("modalities", "output_modalities"), ("max_response_output_tokens", "max_output_tokens")):
+        if name in part:
+            part[key] = part.pop(name)
+    output: dict[str, Any] = {key: part.pop(key) for key in ("voice",) if key in part}
+    if (name := part.pop("output_audio_format", None)) is not None:
+        output["format"] = _FORMATS[name]
+    return {**part, "audio": {"output": output}} if output else part
 
 
 # ---- to the client --------------------------------------------------------------------------------------------------
@@ -185,6 +201,8 @@ def _response(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:
+    if item["type"] != "message":
+        return item
     content = [{**part, "type": part["type"].removeprefix("output_")} for part in item["content"]]
     return {**item, "content": content}
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from voicepipe.audio import Codec
-from voicepipe.events import ClientMessage, Event
+from voicepipe.events import AudioReceived, ClientMessage, Event, InputCommitted
 
-__all__ = ["Dialect", "Encode", "ServerMessage"]
+__all__ = ["Dialect", "Encode", "ItemSpoken", "ServerMessage"]
 
 ServerMessage: TypeAlias = dict[str, Any]
 """One message to the client: a JSON object with `type` and `event_id`."""
 
 Encode: TypeAlias = Callable[[Event], list[ServerMessage]]
 """What the client is told of an event; often nothing. Holds the state of one connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSpoken:
+    """The client wrote a message that is sound: it is heard like a turn that the client ends, whose item it is."""
+
+    sound: AudioReceived
+    committed: InputCommitted
 
 
 class Dialect(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from voicepipe.events import InputRejected, Overflowed, StageFailed, Warned
 from voicepipe.services import ServiceError
 
-__all__ = ["Failure", "error_body", "refused_body", "sentence", "server_error"]
+__all__ = ["Failure", "error_body", "sentence", "server_error"]
 
 Failure: TypeAlias = StageFailed | Warned | Overflowed | InputRejected
 """What is told to a client as an `error` event."""
@@ -43,11 +43,6 @@ def server_error(event: Failure) -> dict[str, Any]:
     """As `error_body`, with the types that OpenAI has: who is at fault, the client or the server."""
     body = error_body(event)
     return body if isinstance(event, InputRejected) else {**body, "type": "server_error"}
-
-
-def refused_body(reason: str) -> dict[str, Any]:
-    """For a client that is not let in: the `error` object of the one event that it gets."""
-    return _body("fatal", "unavailable", reason)
 
 
 def sentence(event: StageFailed | Warned | Overflowed) -> str:

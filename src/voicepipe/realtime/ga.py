@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from voicepipe.audio import Formats
@@ -11,10 +11,10 @@ from voicepipe.events import (
     AudioReceived,
     ClientMessage,
     Event,
+    Generation,
     InputCleared,
     InputCommitted,
     InputRejected,
-    ItemCreated,
     ItemDeleted,
     ItemRequested,
     ItemTruncated,
@@ -23,18 +23,20 @@ from voicepipe.events import (
     SettingsChanged,
 )
 from voicepipe.realtime import ga_client as client
-from voicepipe.realtime.dialect import ServerMessage
+from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ids import new_id
-from voicepipe.realtime.items import Item
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 from voicepipe.realtime.responses import Wishes
-from voicepipe.realtime.session_config import SessionConfig, codec_of
+from voicepipe.realtime.session_config import SessionConfig, codec_of, voice_name
 from voicepipe.realtime.translator import Translator
+from voicepipe.realtime.writing import Writing, Wrong
 
 __all__ = ["Ga"]
 
 _LEAST_MS = 100
 """What can be committed: less is no speech."""
+_MOST_ASIDES = 8
+"""Responses that one client has written beside the conversation at once: each is a request to the language model."""
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
@@ -42,7 +44,7 @@ class Ga:
     """A connection: `decode` what the client wants, `encode` what happens, in the order of the events.
 
     `formats` follows what the client sets. `name` makes up names of a kind, as `new_id` does; `write` the instructions
-    of a client that gives none.
+    of a client that gives none. Where the model cannot call `functions`, `session.updated` says so: there are no tools.
     """
 
     name = "ga"
@@ -54,10 +56,12 @@ class Ga:
         model: str = "",
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
+        functions: bool = True,
     ) -> None:
         self._formats, self._new_name = formats, name
-        self._config = SessionConfig(model or "voicepipe", write(DEFAULT))
-        self._translator = Translator(self._config, name)
+        self._config = SessionConfig(model or "voicepipe", write(DEFAULT), functions=functions)
+        self._translator = Translator(self._config, name, self._sound_as)
+        self._writing = Writing(self._config, self._translator, name)
 
     def opening(self) -> SettingsChanged:
         """The settings that hold until the client sets others."""
@@ -69,26 +73,28 @@ class Ga:
         told = self._translator.translate(event)
         return [{"type": kind, "event_id": self._new_name("event"), **fields} for kind, fields in told]
 
-    def decode(self, text: str) -> ClientMessage:
+    def decode(self, text: str) -> ClientMessage | ItemSpoken:
         """One text frame of the client. Never raises: what is wrong with it is an `InputRejected` that names it."""
         try:
             return self.understood(parse(text, client.GA_EVENTS))
         except Rejected as rejected:
             return rejected.why
 
-    def understood(self, event: client.GaEvent) -> ClientMessage:
+    def understood(self, event: client.GaEvent) -> ClientMessage | ItemSpoken:
         """What a checked event means at this moment. Raises `Rejected`."""
         try:
             return self._understood(event)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             raise Rejected(InputRejected(wrong.code, wrong.message, wrong.param, event.event_id)) from None
 
-    def _understood(self, event: client.GaEvent) -> ClientMessage:
+    def _understood(self, event: client.GaEvent) -> ClientMessage | ItemSpoken:
         match event:
             case client.BufferAppend():
                 return self._append(event)
             case client.SessionUpdate(session=session):
-                self._config.update(session.model_dump(exclude_unset=True))
+                part = session.model_dump(exclude_unset=True)
+                self._check_choice(part, "session")
+                self._config.update(part)
                 self._set_formats()
                 return self._config.settings(answered=True)
             case client.BufferCommit():
@@ -96,7 +102,7 @@ class Ga:
             case client.BufferClear():
                 return InputCleared()
             case client.ItemCreate():
-                return self._create(event)
+                return self._writing.create(event)
             case client.ItemRetrieve(item_id=item_id):
                 return ItemRequested(self._key(item_id, "retrieve"))
             case client.ItemDelete(item_id=item_id):
@@ -109,7 +115,7 @@ class Ga:
                 return self._cancel(response_id)
             case client.OutputClear():
                 what = "Over a WebSocket the client plays the audio: there is no output buffer here to be cleared."
-                raise _Wrong("unsupported_event", what, "type")
+                raise Wrong("unsupported_event", what, "type")
 
     # ---- sound ------------------------------------------------------------------------------------------------------
 
@@ -132,113 +138,94 @@ class Ga:
             "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer only "
             f"has {buffered_ms if self._config.manual else 0:.2f}ms of audio that is not in an item yet."
         )
-        raise _Wrong("input_audio_buffer_commit_empty", what)
+        raise Wrong("input_audio_buffer_commit_empty", what)
 
     def _set_formats(self) -> None:
         self._formats.given = codec_of(self._config.given["format"])
-        self._formats.wanted = codec_of(self._config.wanted["format"])
+        if self._translator.response is None:  # one that is on goes on as it began
+            self._sound_as(self._config.wanted["format"])
+
+    def _sound_as(self, audio_format: dict[str, Any]) -> None:
+        self._formats.wanted = codec_of(audio_format)
 
     # ---- items ------------------------------------------------------------------------------------------------------
 
-    def _create(self, event: client.ItemCreate) -> ItemCreated:
-        items, after = self._translator.items, event.previous_item_id
-        if not isinstance(event.item, client.MessageItem):
-            what = f"Items of type {event.item.type!r} are not understood here, only messages are."
-            raise _Wrong("unsupported_item", what, "item.type")
-        if after not in (None, "root") and after not in items:
-            raise _Wrong("item_not_found", f"There is no item {after!r} to be behind.", "previous_item_id")
-        item_id = event.item.id or self._new_name("item")
-        if item_id in items:
-            raise _Wrong("item_exists", f"There is an item {item_id!r} already.", "item.id")
-        item = items.add(Item(item_id, event.item.role, list(_content(event.item)), "completed"), after)
-        behind = None if after is None else "" if after == "root" else items.key_of(after)
-        return ItemCreated(items.key_of(item_id), item.role, item.text, behind)
-
     def _truncate(self, event: client.ItemTruncate) -> ItemTruncated:
         key = self._key(event.item_id, "truncate")
-        item = self._translator.items[event.item_id]
-        if not item.has_sound or event.content_index:
+        item = self._translator.items.message(event.item_id)
+        if item is None or not item.has_sound or event.content_index:
             what = f"Only the sound of the assistant can be truncated; content {event.content_index} of item "
-            raise _Wrong("invalid_value", f"{what}{event.item_id!r} is none.", "content_index")
+            raise Wrong("invalid_value", f"{what}{event.item_id!r} is none.", "content_index")
         return ItemTruncated(key, event.audio_end_ms)
 
     def _key(self, item_id: str, verb: str) -> str:
         if item_id not in self._translator.items:
             what = f"Cannot {verb}: there is no item {item_id[:80]!r}."
-            raise _Wrong(f"item_{verb}_invalid_item_id", what, "item_id")
+            raise Wrong(f"item_{verb}_invalid_item_id", what, "item_id")
         return self._translator.items.key_of(item_id)
 
     # ---- responses --------------------------------------------------------------------------------------------------
 
     def _request(self, part: client.ResponsePart) -> ReplyRequested:
-        active, requested = self._translator.response, self._translator.requested
-        if active is not None or requested:
-            which = f": {active.id}" if active is not None else ""
-            what = f"Conversation already has an active response in progress{which}. Wait until it is finished."
-            raise _Wrong("conversation_already_has_active_response", what)
         aloud = None if part.output_modalities is None else "audio" in part.output_modalities
+        messages = None if part.input is None else tuple(self._writing.input(part.input))
+        generation, output = self._generation(part), self._output(part)
         wishes = Wishes(
             self._config.aloud if aloud is None else aloud,
             remembered=part.conversation != "none",
             metadata=part.metadata,
             max_output_tokens=part.max_output_tokens or self._config.written["max_output_tokens"],
-            output=self._translator.output(),
+            output=output,
         )
-        messages = None if part.input is None else tuple(self._input(part))
+        is_aside = not wishes.remembered and not wishes.aloud
+        self._check_room(is_aside)
         key = self._translator.items.key_of(self._new_name("item"))
-        requested[key] = wishes
-        return ReplyRequested(key, part.instructions, messages, aloud, wishes.remembered)
+        (self._translator.requested_asides if is_aside else self._translator.requested)[key] = wishes
+        aloud, remembered = False if is_aside else aloud, wishes.remembered
+        return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])
 
-    def _input(self, part: client.ResponsePart) -> Iterator[tuple[str, str]]:
-        for number, item in enumerate(part.input or ()):
-            match item:
-                case client.MessageItem():
-                    said = Item("", item.role, list(_content(item, f"response.input.{number}")))
-                case client.ItemReference(id=item_id) if item_id in self._translator.items:
-                    said = self._translator.items[item_id]
-                case client.ItemReference(id=item_id):
-                    what = f"There is no item {item_id[:80]!r}."
-                    raise _Wrong("item_not_found", what, f"response.input.{number}.id")
-                case _:
-                    what = f"Items of type {item.type!r} are not understood here, only messages are."
-                    raise _Wrong("unsupported_item", what, f"response.input.{number}.type")
-            yield said.role, said.text
+    def _check_room(self, is_aside: bool) -> None:
+        """One reply has the floor at a time; beside it, so many may be written. Raises `Wrong`."""
+        active, requested = self._translator.response, self._translator.requested
+        if is_aside:
+            if len(self._translator.asides) + len(self._translator.requested_asides) >= _MOST_ASIDES:
+                what = f"{_MOST_ASIDES} responses are being written beside the conversation. Wait for one of them."
+                raise Wrong("too_many_active_responses", what)
+        elif requested or (active is not None and not active.is_followed):
+            which = f": {active.id}" if active is not None else ""
+            what = f"Conversation already has an active response in progress{which}. Wait until it is finished."
+            raise Wrong("conversation_already_has_active_response", what)
+
+    def _generation(self, part: client.ResponsePart) -> Generation:
+        wishes = part.model_dump(include={"tools", "tool_choice", "max_output_tokens", "temperature"})
+        self._check_choice(wishes, "response")
+        return self._config.generation(wishes)
+
+    def _check_choice(self, part: dict[str, Any], where: str) -> None:
+        """A function that must be called must be there. Raises `Wrong`."""
+        choice: Any = part.get("tool_choice")
+        tools: list[dict[str, Any]] = part["tools"] if part.get("tools") else self._config.written["tools"] or []
+        if not self._config.functions or not isinstance(choice, dict):
+            return
+        if choice["name"] not in [tool["name"] for tool in tools]:
+            what = f"There is no function {choice['name'][:80]!r} among the tools."
+            raise Wrong("invalid_value", what, f"{where}.tool_choice.name")
+
+    def _output(self, part: client.ResponsePart) -> dict[str, Any]:
+        """How the response will sound: as all do, but for what the client wants of this one."""
+        wanted = part.audio and part.audio.output
+        wishes = wanted.model_dump(exclude_none=True) if wanted else {}
+        if "voice" in wishes:
+            wishes["voice"] = voice_name(wishes["voice"])
+        return {**self._translator.output(), **wishes}
 
     def _cancel(self, response_id: str | None) -> ReplyCancelled:
+        """The one that has the floor, or any by its name."""
         active = self._translator.response
+        for key, aside in self._translator.asides.items():
+            if aside.id == response_id:
+                return ReplyCancelled(key)
         named = response_id is None or (active is not None and active.id == response_id)
         if not named or (active is None and not self._translator.requested):
-            raise _Wrong("response_cancel_not_active", "Cancellation failed: no active response found.", "response_id")
+            raise Wrong("response_cancel_not_active", "Cancellation failed: no active response found.", "response_id")
         return ReplyCancelled()
-
-
-class _Wrong(Exception):
-    """A request that makes no sense now, in the client's words."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.code, self.message, self.param = code, message, param
-
-
-_OWN_PARTS = {
-    "user": ("input_text", "input_audio"),
-    "assistant": ("output_text", "output_audio"),
-    "system": ("input_text",),
-}
-_BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
-
-
-def _content(item: client.MessageItem, where: str = "item") -> Iterator[dict[str, Any]]:
-    """The parts of a message as we keep them: text, or what sound said. Raises `_Wrong`."""
-    for number, part in enumerate(item.content):
-        kind, param = _BETA_PARTS.get(part.type, part.type), f"{where}.content.{number}"
-        if kind not in _OWN_PARTS[item.role]:
-            supported = ", ".join(_OWN_PARTS[item.role])
-            what = f"A message of the {item.role} cannot hold {part.type!r}. Supported: {supported}."
-            raise _Wrong("invalid_value", what, f"{param}.type")
-        said = "text" if kind.endswith("text") else "transcript"
-        text = part.text if said == "text" else part.transcript
-        if text is None and kind == "input_audio":
-            what = "Sound in a message needs its transcript; to have it recognised, append it to the input buffer."
-            raise _Wrong("unsupported_content", what, f"{param}.transcript")
-        yield {"type": kind, said: text or ""}

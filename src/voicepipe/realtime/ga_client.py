@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from voicepipe.realtime.parse import ClientEvent
-from voicepipe.realtime.session_config import SessionPart
+from voicepipe.realtime.session_config import (
+    AudioFormat,
+    FunctionTool,
+    MaxTokens,
+    SessionPart,
+    Temperature,
+    ToolChoice,
+    VoiceId,
+)
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -17,8 +25,10 @@ __all__ = [
     "BufferAppend",
     "BufferClear",
     "BufferCommit",
+    "CallItem",
     "Content",
     "GaEvent",
+    "Item",
     "ItemCreate",
     "ItemDelete",
     "ItemReference",
@@ -29,9 +39,12 @@ __all__ = [
     "ResponseCancel",
     "ResponseCreate",
     "ResponsePart",
+    "ResultItem",
     "SessionUpdate",
-    "ToolItem",
 ]
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class _Part(BaseModel):
@@ -51,15 +64,34 @@ class MessageItem(_Part):
     type: Literal["message"]
     role: Literal["user", "assistant", "system"]
     content: list[Content]
-    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    id: Name | None = None
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
+
+    @property
+    def sound(self) -> str | None:
+        """In base64, where it is a user's, all that there is, and nobody has written down what it says."""
+        part = self.content[0] if len(self.content) == 1 and self.role == "user" else None
+        return part.audio if part and part.type == "input_audio" and part.transcript is None else None
+
+
+class CallItem(_Part):
+    """A call of the assistant's: what was said elsewhere may have had some."""
+
+    type: Literal["function_call"]
+    name: Name
+    arguments: str
+    call_id: Name | None = None
+    id: Name | None = None
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
 
-class ToolItem(_Part):
-    """Of the tools, which are not there yet."""
+class ResultItem(_Part):
+    """What a call gave, as the model shall read it; often JSON."""
 
-    type: Literal["function_call", "function_call_output", "mcp_approval_response"]
-    id: str | None = None
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str
+    id: Name | None = None
 
 
 class ItemReference(_Part):
@@ -67,8 +99,17 @@ class ItemReference(_Part):
     id: str
 
 
-Item: TypeAlias = Annotated[MessageItem | ToolItem, Field(discriminator="type")]
-Input: TypeAlias = Annotated[MessageItem | ToolItem | ItemReference, Field(discriminator="type")]
+Item: TypeAlias = Annotated[MessageItem | CallItem | ResultItem, Field(discriminator="type")]
+Input: TypeAlias = Annotated[MessageItem | CallItem | ResultItem | ItemReference, Field(discriminator="type")]
+
+
+class ResponseOutput(_Part):
+    format: AudioFormat | None = None
+    voice: str | VoiceId | None = None
+
+
+class ResponseAudio(_Part):
+    output: ResponseOutput | None = None
 
 
 class ResponsePart(_Part):
@@ -79,10 +120,11 @@ class ResponsePart(_Part):
     conversation: str | None = None
     input: list[Input] | None = None
     metadata: dict[str, Any] | None = None
-    max_output_tokens: int | Literal["inf"] | None = None
-    audio: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    max_output_tokens: MaxTokens | None = None
+    audio: ResponseAudio | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: ToolChoice | None = None
+    temperature: Temperature | None = None
 
 
 class SessionUpdate(ClientEvent):

@@ -1,14 +1,15 @@
-"""The items of a conversation, as a client sees them: messages with names, in order, each with a status."""
+"""The items of a conversation, as a client sees them: messages and function calls with names, in order."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation import heard_until
-from voicepipe.events import Spoken
+from voicepipe.events import FunctionCall, Spoken
 
-__all__ = ["Item", "Items", "Role", "Status"]
+__all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status"]
 
 Role: TypeAlias = Literal["user", "assistant", "system"]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -56,13 +57,48 @@ class Item:
                 part["transcript"] = " ".join(word.word for word in self.spoken)
 
 
+@dataclass(slots=True)
+class CallItem:
+    """A call of the assistant's, as far as it is written."""
+
+    id: str
+    call: FunctionCall
+    status: Status = "in_progress"
+
+    def written(self) -> dict[str, Any]:
+        """As the client reads it."""
+        kind = {"id": self.id, "object": "realtime.item", "type": "function_call", "status": self.status}
+        return {**kind, "call_id": self.call.id, "name": self.call.name, "arguments": self.call.arguments}
+
+
+@dataclass(slots=True)
+class ResultItem:
+    """What the client says that a call gave."""
+
+    id: str
+    call_id: str
+    output: str
+    status: Status = "completed"
+
+    def written(self) -> dict[str, Any]:
+        """As the client reads it."""
+        kind = {"id": self.id, "object": "realtime.item", "type": "function_call_output", "status": self.status}
+        return {**kind, "call_id": self.call_id, "output": self.output}
+
+
+AnyItem: TypeAlias = Item | CallItem | ResultItem
+
+
 class Items:
     """All items, by the client's names. The pipeline has names of its own (`turn3`); `salt` makes ours unique."""
 
     def __init__(self, salt: str) -> None:
         self._prefix = f"item_{salt}_"
-        self._items: dict[str, Item] = {}
+        self._items: dict[str, AnyItem] = {}
         self._order: list[str] = []
+        self._removed: set[str] = set()
+        self._unfinished: set[str] = set()
+        """Removed while a response was still saying them, and goes on."""
 
     def id_of(self, key: str) -> str:
         """The client's name of what the pipeline calls `key`."""
@@ -72,16 +108,32 @@ class Items:
         """The pipeline's name of what the client calls `item_id`."""
         return item_id.removeprefix(self._prefix) if item_id.startswith(self._prefix) else _CLIENTS + item_id
 
-    def get(self, item_id: str) -> Item | None:
+    def get(self, item_id: str) -> AnyItem | None:
         return self._items.get(item_id)
 
-    def __getitem__(self, item_id: str) -> Item:
+    def __getitem__(self, item_id: str) -> AnyItem:
         return self._items[item_id]
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._items
 
-    def add(self, item: Item, after: str | None = None) -> Item:
+    def is_taken(self, item_id: str) -> bool:
+        """Whether something has this name, or will: the client knows of a turn before it is an item."""
+        if item_id in self._items or item_id in self._unfinished:
+            return True
+        return item_id.startswith(self._prefix) and item_id not in self._removed
+
+    def message(self, item_id: str) -> Item | None:
+        """The item, if there is one and it is a message."""
+        item = self._items.get(item_id)
+        return item if isinstance(item, Item) else None
+
+    def calls(self) -> Iterator[FunctionCall]:
+        """Of the assistant, in order."""
+        items = (self._items[item_id] for item_id in self._order)
+        return (item.call for item in items if isinstance(item, CallItem))
+
+    def add(self, item: AnyItem, after: str | None = None) -> AnyItem:
         """Behind the item `after`; "root": before all; None: behind all."""
         at = len(self._order)
         if after is not None:
@@ -91,8 +143,10 @@ class Items:
         return item
 
     def remove(self, item_id: str) -> None:
-        if self._items.pop(item_id, None) is not None:
+        item = self._items.pop(item_id, None)
+        if item is not None:
             self._order.remove(item_id)
+            (self._unfinished if item.status == "in_progress" else self._removed).add(item_id)
 
     def before(self, item_id: str) -> str | None:
         """The name of the item that stands before this one."""

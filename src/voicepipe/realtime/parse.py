@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -64,16 +65,33 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _json(text: str) -> object:
     try:
-        value = json.loads(text)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         what = f"The message is not JSON: {_lower(error.msg)} at character {error.pos}."
         raise Rejected(InputRejected("invalid_json", what)) from None
     except (ValueError, RecursionError):
-        what = "The message is not JSON that can be read: a number is too long, or it is nested too deeply."
+        what = "The message is not JSON that can be read: a number is too large, or it is nested too deeply."
         raise Rejected(InputRejected("invalid_json", what)) from None
     if "\\u" in text and not _is_unicode(value):
-        raise Rejected(InputRejected("invalid_json", "The message holds half of a surrogate pair, which is no text."))
+        what = "The message holds half of a surrogate pair, which is no text."
+        raise Rejected(InputRejected("invalid_json", what, message_id=_readable_id(value)))
     return value
+
+
+def _finite(number: str) -> float:
+    """Python reads 1e999 as infinity, and NaN as a number, neither of which could be repeated in JSON."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+
+
+def _readable_id(value: Any) -> str | None:
+    event_id: object = cast("dict[str, Any]", value).get("event_id") if isinstance(value, dict) else None
+    return event_id if isinstance(event_id, str) and _is_unicode(event_id) else None
 
 
 def _is_unicode(value: Any) -> bool:

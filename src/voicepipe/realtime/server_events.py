@@ -54,13 +54,39 @@ class Sound(Part):
 Content: TypeAlias = Annotated[Text | Sound, Field(discriminator="type")]
 
 
-class Item(Part):
+class MessageItem(Part):
     id: str
     object: Literal["realtime.item"]
     type: Literal["message"]
     status: Status
     role: Literal["user", "assistant", "system"]
     content: list[Content]
+
+
+class FunctionCallItem(Part):
+    """The model wants the client to call a function; `arguments` is JSON, as the model wrote it."""
+
+    id: str
+    object: Literal["realtime.item"]
+    type: Literal["function_call"]
+    status: Status
+    call_id: str
+    name: str
+    arguments: str
+
+
+class FunctionCallOutputItem(Part):
+    """What the client has said that a call gave."""
+
+    id: str
+    object: Literal["realtime.item"]
+    type: Literal["function_call_output"]
+    status: Literal["completed"]
+    call_id: str
+    output: str
+
+
+Item: TypeAlias = Annotated[MessageItem | FunctionCallItem | FunctionCallOutputItem, Field(discriminator="type")]
 
 
 class Usage(Part):
@@ -83,15 +109,15 @@ class Failure(Part):
 
 
 class StatusDetails(Part):
-    type: Literal["cancelled", "failed"]
-    reason: Literal["turn_detected", "client_cancelled"] | None = None
+    type: Literal["cancelled", "failed", "incomplete"]
+    reason: Literal["turn_detected", "client_cancelled", "max_output_tokens"] | None = None
     error: Failure | None = None
 
 
 class ResponseBase(Part):
     object: Literal["realtime.response"]
     id: str
-    status: Literal["in_progress", "completed", "cancelled", "failed"]
+    status: Literal["in_progress", "completed", "cancelled", "failed", "incomplete"]
     status_details: StatusDetails | None
     output: list[Item]
     conversation_id: str | None
@@ -190,7 +216,7 @@ class TranscriptionCompleted(ServerEvent):
 
 
 class _Output(ServerEvent):
-    """Of the one item of a response."""
+    """Of an item of a response."""
 
     response_id: str
     output_index: int
@@ -204,6 +230,23 @@ class OutputItemAdded(_Output):
 class OutputItemDone(_Output):
     type: Literal["response.output_item.done"]
     item: Item
+
+
+class ArgumentsDelta(_Output):
+    """The next piece of a call's arguments, which are JSON when they are whole."""
+
+    type: Literal["response.function_call_arguments.delta"]
+    item_id: str
+    call_id: str
+    delta: str
+
+
+class ArgumentsDone(_Output):
+    type: Literal["response.function_call_arguments.done"]
+    item_id: str
+    call_id: str
+    name: str
+    arguments: str
 
 
 class ServerContent(_Output):
@@ -312,6 +355,8 @@ CommonEvent: TypeAlias = (
     | OutputItemDone
     | ContentPartAdded
     | ContentPartDone
+    | ArgumentsDelta
+    | ArgumentsDone
 )
 
 GaServerEvent: TypeAlias = (

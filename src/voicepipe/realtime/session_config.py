@@ -7,9 +7,24 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
-from voicepipe.events import SettingsChanged, TurnTaking
+from voicepipe.events import Generation, SettingsChanged, TurnTaking
+from voicepipe.functions import Function
 
-__all__ = ["AudioFormat", "BetaSession", "ServerVad", "SessionConfig", "SessionPart", "codec_of", "merged"]
+__all__ = [
+    "AudioFormat",
+    "BetaSession",
+    "FunctionTool",
+    "MaxTokens",
+    "ServerVad",
+    "SessionConfig",
+    "SessionPart",
+    "Temperature",
+    "ToolChoice",
+    "VoiceId",
+    "codec_of",
+    "merged",
+    "voice_name",
+]
 
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
 """OpenAI waits 8, 4 and 2 s for a hesitant user; we scale the pipeline's own time alike."""
@@ -52,7 +67,7 @@ class ServerVad(_Part):
 
     type: Literal["server_vad"]
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    prefix_padding_ms: Annotated[float, Field(ge=0)] | None = None
+    prefix_padding_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
     silence_duration_ms: Annotated[float, Field(ge=0, le=60_000)] | None = None
     idle_timeout_ms: Annotated[float, Field(gt=0)] | None = None
     create_response: bool | None = None
@@ -90,6 +105,26 @@ class AudioPart(_Part):
     output: OutputAudio | None = None
 
 
+class FunctionTool(_Part):
+    """A function that the client runs. `parameters` is the JSON Schema of its arguments."""
+
+    type: Literal["function"]
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class NamedFunction(_Part):
+    type: Literal["function"]
+    name: str
+
+
+Choice: TypeAlias = Literal["auto", "none", "required"]
+ToolChoice: TypeAlias = Choice | NamedFunction
+MaxTokens: TypeAlias = Annotated[int, Field(ge=1)] | Literal["inf"]
+Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
+
+
 class SessionPart(_Part):
     """A part of a session's settings. Null instructions leave the character to us."""
 
@@ -98,9 +133,10 @@ class SessionPart(_Part):
     instructions: str | None = None
     output_modalities: list[Literal["audio", "text"]] | None = None
     audio: AudioPart | None = None
-    max_output_tokens: int | Literal["inf"] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    max_output_tokens: MaxTokens | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: ToolChoice | None = None
+    temperature: Temperature | None = None
 
 
 class BetaSession(_Part):
@@ -116,10 +152,10 @@ class BetaSession(_Part):
     input_audio_transcription: dict[str, Any] | None = None
     input_audio_noise_reduction: dict[str, Any] | None = None
     turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = None
-    max_response_output_tokens: int | Literal["inf"] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    temperature: float | None = None
+    max_response_output_tokens: MaxTokens | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: ToolChoice | None = None
+    temperature: Temperature | None = None
 
 
 def _defaults(model: str, instructions: str) -> dict[str, Any]:
@@ -149,15 +185,20 @@ def _defaults(model: str, instructions: str) -> dict[str, Any]:
 
 
 _TURN_DEFAULTS: dict[str, dict[str, Any]] = {
-    "server_vad": {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500, "idle_timeout_ms": None},
+    "server_vad": {"threshold": 0.5, "silence_duration_ms": 500, "idle_timeout_ms": None},
     "semantic_vad": {"eagerness": "auto"},
 }
+"""Without `prefix_padding_ms`: a turn begins with its voice, and the recogniser hears as much before as it needs."""
 
 
 class SessionConfig:
-    """One session's settings: everything is set, by the client or by us, for whom `instructions` speak."""
+    """One session's settings: everything is set, by the client or by us, for whom `instructions` speak.
 
-    def __init__(self, model: str, instructions: str) -> None:
+    Where the model cannot call `functions`, there are none, whatever the client sets.
+    """
+
+    def __init__(self, model: str, instructions: str, *, functions: bool = True) -> None:
+        self.functions = functions
         self._defaults = _defaults(model, instructions)
         self.written = self._defaults
         self._complete()
@@ -175,6 +216,22 @@ class SessionConfig:
             written=self.written if answered else {},
             turns=self._turns(),
             aloud=self.aloud,
+            generation=self.generation({}),
+        )
+
+    def generation(self, wishes: dict[str, Any]) -> Generation:
+        """How the model shall answer: as the session says, but for the `wishes` of one response."""
+        written = {**self.written, **{key: value for key, value in wishes.items() if value is not None}}
+        functions = tuple(_function(tool) for tool in written["tools"] or ()) if self.functions else ()
+        choice: Any = written["tool_choice"] or "auto"
+        named = "" if isinstance(choice, str) else str(choice["name"])
+        limit = written["max_output_tokens"]
+        return Generation(
+            functions,
+            choice=cast("Choice", "auto" if named else choice),
+            must_call=named if any(function.name == named for function in functions) else "",
+            max_tokens=limit if isinstance(limit, int) else None,
+            temperature=written.get("temperature"),
         )
 
     @property
@@ -193,8 +250,7 @@ class SessionConfig:
 
     @property
     def voice(self) -> str | None:
-        voice: str | dict[str, str] | None = self.wanted["voice"]
-        return voice["id"] if isinstance(voice, dict) else voice
+        return voice_name(self.wanted["voice"])
 
     @property
     def manual(self) -> bool:
@@ -203,9 +259,17 @@ class SessionConfig:
 
     @property
     def idle_s(self) -> float | None:
-        detection: dict[str, Any] | None = self.given["turn_detection"]
-        idle_ms: float | None = detection.get("idle_timeout_ms") if detection else None
+        idle_ms = self._detects("idle_timeout_ms")
         return None if idle_ms is None else idle_ms / 1000
+
+    @property
+    def prefix_ms(self) -> float | None:
+        """How much sound before a voice belongs to its turn, if the client has said so."""
+        return self._detects("prefix_padding_ms")
+
+    def _detects(self, setting: str) -> float | None:
+        detection: dict[str, Any] | None = self.given["turn_detection"]
+        return detection.get(setting) if detection else None
 
     def _turns(self) -> TurnTaking:
         detection: dict[str, Any] | None = self.given["turn_detection"]
@@ -216,6 +280,7 @@ class SessionConfig:
             by="meaning" if semantic else "voice",
             speech_above=detection.get("threshold"),
             silence_ms=detection.get("silence_duration_ms"),
+            prefix_ms=self.prefix_ms,
             patience=_PATIENCE[detection["eagerness"]] if semantic else 1.0,
             answers=detection["create_response"],
             interrupts=detection["interrupt_response"],
@@ -225,21 +290,32 @@ class SessionConfig:
     def _complete(self) -> None:
         """What the client has set to null, or not set at all, where it must be something."""
         defaults = self._defaults
-        self.written = dict(self.written)
+        self.written = {**self.written, "type": defaults["type"], "object": defaults["object"]}
         for key in ("model", "output_modalities", "audio"):
             self.written[key] = self.written[key] or defaults[key]
         if self.written["instructions"] is None:
             self.written["instructions"] = defaults["instructions"]
+        if not self.functions:
+            self.written["tools"], self.written["tool_choice"] = [], "auto"
         self.written["audio"] = dict(self.written["audio"])
         for side in ("input", "output"):
             audio = self.written["audio"]
             audio[side] = {**defaults["audio"][side], **(audio.get(side) or {})}
             audio[side]["format"] = audio[side]["format"] or defaults["audio"][side]["format"]
+        self.given["noise_reduction"], self.wanted["speed"] = None, 1.0  # what holds, whatever was asked for
         detection: dict[str, Any] | None = self.given["turn_detection"]
         if detection is not None:
             wanted = {"create_response": True, "interrupt_response": True, **_TURN_DEFAULTS[detection["type"]]}
             set_by_client = {key: value for key, value in detection.items() if value is not None}
             self.given["turn_detection"] = {"type": detection["type"], **wanted, **set_by_client}
+
+
+def voice_name(voice: str | dict[str, str] | None) -> str | None:
+    return voice["id"] if isinstance(voice, dict) else voice
+
+
+def _function(tool: dict[str, Any]) -> Function:
+    return Function(tool["name"], tool.get("description") or "", tool.get("parameters") or {})
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from typing import Any, Literal
 
 from voicepipe.conversation import SILENCE
 from voicepipe.events import (
+    AnswerLimited,
+    Aside,
     Event,
+    FunctionCalled,
+    FunctionCallWritten,
     InputCleared,
     InputCommitted,
     InputRejected,
@@ -18,11 +22,11 @@ from voicepipe.events import (
     ItemDeleted,
     ItemRequested,
     ItemTruncated,
-    Overflowed,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    ReplyText,
     SessionOpened,
     SettingsChanged,
     SpeechEncoded,
@@ -31,12 +35,11 @@ from voicepipe.events import (
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
-    Warned,
     Written,
 )
 from voicepipe.realtime.errors import server_error
-from voicepipe.realtime.items import Item, Items
-from voicepipe.realtime.responses import Message, Response, Wishes
+from voicepipe.realtime.items import AnyItem, Item, Items
+from voicepipe.realtime.responses import Content, Message, Response, Wishes
 from voicepipe.realtime.session_config import SessionConfig
 
 __all__ = ["Translator"]
@@ -48,20 +51,31 @@ class Translator:
     `speech_started` stops the client's playback, so it is told of a voice when that takes the floor: at once while the
     bot is silent, else when it interrupts or turns out to be words. The words of a turn come when the turn has ended,
     behind the item that they belong to.
+
+    What only warns (`Warned`, `Overflowed`) is for the log: this protocol has no other event for it than `error`, and a
+    Node client that nobody has told what to do with an error ends its process.
     """
 
-    def __init__(self, config: SessionConfig, name: Callable[[str], str]) -> None:
+    def __init__(
+        self, config: SessionConfig, name: Callable[[str], str], sound_as: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.config = config
+        self._sound_as = sound_as
         self.items = Items(name("salt").removeprefix("salt_")[:12])
         self.response: Response | None = None
         self.requested: dict[str, Wishes] = {}
         """Responses that the client has asked for and that have not begun, by the pipeline's name of their item."""
+        self.requested_asides: dict[str, Wishes] = {}
+        self.asides: dict[str, Response] = {}
+        """Those that are written beside the conversation, by the same names, before they have begun and since."""
         self.appended_ms = self.buffered_ms = 0.0
         """Sound of the client: all, and what has not become an item yet."""
         self._name = name
         self._session_id = name("sess")
         self._conversation_id = name("conv")
         self._turn = _Turn()
+        self._ended_s = 0.0
+        """Where the last turn did."""
         self._committed_s: dict[str, float] = {}
         self._cancelled: Literal["turn_detected", "client_cancelled"] = "turn_detected"
 
@@ -74,10 +88,15 @@ class Translator:
         match event:
             case SpeechEncoded() | Spoken() | Written():
                 yield from self._content(event)
+            case ReplyText() | FunctionCallWritten() | FunctionCalled() | AnswerLimited():
+                if self.response is not None:
+                    yield from self.response.content(event)
             case TurnStarted() | TurnConfirmed() | TurnEnded():
                 yield from self._turns(event)
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():
                 yield from self._replies(event)
+            case Aside(item=key, event=aside):
+                yield from self._aside(key, aside)
             case SessionOpened(session_id=session_id):
                 self._session_id = session_id
                 yield "session.created", {"session": self._session()}
@@ -85,26 +104,28 @@ class Translator:
                 yield "session.updated", {"session": self._session()}
             case InputCommitted() | InputCleared() | ItemCreated() | ItemDeleted() | ItemTruncated() | ItemRequested():
                 yield from self._wishes(event)
-            case StageFailed() | Warned() | Overflowed() | InputRejected():
-                yield from self._failure(event)
+            case StageFailed() | InputRejected():
+                yield from self._failed(event, self.response)
             case _:
                 pass
 
     def _session(self) -> dict[str, Any]:
         return {**self.config.written, "id": self._session_id}
 
-    def _failure(self, event: StageFailed | Warned | Overflowed | InputRejected) -> Iterator[Message]:
+    def _failed(self, event: StageFailed | InputRejected, response: Response | None) -> Iterator[Message]:
+        """A response that fails says so at its end; what belongs to none is an error of its own."""
         error = server_error(event)
-        if isinstance(event, StageFailed) and self.response is not None:
-            self.response.fail(error["code"], error["message"])
-        yield "error", {"error": error}
+        if isinstance(event, StageFailed) and not event.fatal and response is not None:
+            response.fail(error["code"], error["message"])
+        else:
+            yield "error", {"error": error}
 
     # ---- the user's turn --------------------------------------------------------------------------------------------
 
     def _turns(self, event: TurnStarted | TurnConfirmed | TurnEnded) -> Iterator[Message]:
         match event:
             case TurnStarted(at_s=at_s, item=key):
-                self._turn = _Turn(self.items.id_of(key or self._name("turn")), at_s)
+                self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
                 if self.response is None:
                     self.requested.clear()  # who speaks now is not answered before they have spoken
                     yield from self._speech_started()
@@ -114,6 +135,10 @@ class Translator:
                 yield from self._transcription(self.items.id_of(event.item), event.text)
             case TurnEnded():
                 yield from self._turn_ended(event)
+
+    def _padded(self, at_s: float) -> float:
+        """Where a turn begins whose voice begins there: earlier by as much as the client wants, in no other turn."""
+        return max(at_s - (self.config.prefix_ms or 0.0) / 1000, min(self._ended_s, at_s))
 
     def _speech_started(self) -> Iterator[Message]:
         turn = self._turn
@@ -126,7 +151,7 @@ class Translator:
             if self._turn.item is None:
                 self._turn = _Turn(self.items.id_of(ended.item or self._name("turn")), ended.at_s)
             yield from self._speech_started()
-        turn, self._turn = self._turn, _Turn()
+        turn, self._turn, self._ended_s = self._turn, _Turn(), ended.at_s
         if turn.item is not None and turn.told:
             yield "input_audio_buffer.speech_stopped", {"audio_end_ms": _ms(ended.at_s), "item_id": turn.item}
         if turn.item is not None and ended.text:
@@ -142,14 +167,14 @@ class Translator:
         yield "input_audio_buffer.committed", {"previous_item_id": previous, "item_id": item_id}
         yield from self._added(item)
 
-    def _added(self, item: Item) -> Iterator[Message]:
+    def _added(self, item: AnyItem) -> Iterator[Message]:
         place = {"previous_item_id": self.items.before(item.id)}
         yield "conversation.item.added", {**place, "item": item.written()}
         yield "conversation.item.done", {**place, "item": item.written()}
 
     def _transcription(self, item_id: str, text: str) -> Iterator[Message]:
         seconds = self._committed_s.pop(item_id, 0.0)
-        item = self.items.get(item_id)
+        item = self.items.message(item_id)
         if item is not None:
             item.content[0]["transcript"] = text
         if self.config.given["transcription"] is None:
@@ -174,51 +199,67 @@ class Translator:
                 if self._cancelled == "turn_detected":
                     yield from self._speech_started()
                 yield from self._cut()
+            case ReplyCancelled(item=str(key)) if key:
+                self.requested_asides.pop(key, None)
             case ReplyCancelled():
                 self._cancelled = "turn_detected" if self.response is None else "client_cancelled"
                 self.requested.clear()
 
     def _begin(self, key: str, aloud: bool) -> Iterator[Message]:
         wishes = self.requested.pop(key, None) or Wishes(aloud, output=self.output())
-        item = Item(self.items.id_of(key or self._name("reply")), "assistant")
-        self.response = Response(self._name("resp"), item, self._conversation_id, wishes)
+        key = key or self._name("reply")
+        self.response = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)
+        self._sound_as(self.response.sounds)
         self._cancelled = "turn_detected"
         yield from self.response.created()
+
+    def _aside(self, key: str, event: Event) -> Iterator[Message]:
+        if isinstance(event, ReplyStarted):
+            wishes = self.requested_asides.pop(key, None) or Wishes(False, False, output=self.output())
+            self.asides[key] = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)
+            yield from self.asides[key].created()
+        response = self.asides.get(key)
+        if response is None:
+            return
+        match event:
+            case ReplyEnded():
+                yield from self.asides.pop(key).completed()
+            case ReplyInterrupted():
+                yield from self.asides.pop(key).cancelled("client_cancelled")
+            case StageFailed():
+                yield from self._failed(event, response)
+            case Written() | ReplyText() | FunctionCallWritten() | FunctionCalled() | AnswerLimited():
+                yield from response.content(event)
+            case _:
+                pass
 
     def output(self) -> dict[str, Any]:
         """How a response will sound."""
         return {"format": self.config.wanted["format"], "voice": self.config.voice}
 
-    def _content(self, event: SpeechEncoded | Spoken | Written) -> Iterator[Message]:
+    def _content(self, event: Content) -> Iterator[Message]:
         if self.response is None:  # of a pipeline that knows no replies
             yield from self._begin("", not isinstance(event, Written))
-        response, aloud = self.response, not isinstance(event, Written)
-        assert response is not None
-        if not response.is_open:
-            previous = self.items.last
-            if response.is_remembered:
-                self.items.add(response.item)
-            yield from response.opened(previous, aloud=aloud)
-        if response.aloud is not aloud:
-            return  # a response has one part, which is sound or text
-        match event:
-            case SpeechEncoded(data=data):
-                yield from response.sound(data)
-            case Spoken():
-                yield from response.word(event)
-            case Written(delta=delta):
-                yield from response.text(delta)
+        assert self.response is not None
+        yield from self.response.content(event)
 
     def _end(self) -> Iterator[Message]:
-        response, self.response = self.response, None
+        response = self._over()
         if response is not None:
-            yield from response.completed(self.items.before(response.item.id))
+            yield from response.completed()
             yield from self._speech_started()
 
     def _cut(self) -> Iterator[Message]:
+        self.requested.clear()  # what should have followed does not
+        response = self._over()
+        if response is not None:
+            yield from response.cancelled(self._cancelled)
+
+    def _over(self) -> Response | None:
         response, self.response = self.response, None
         if response is not None:
-            yield from response.cancelled(self._cancelled, self.items.before(response.item.id))
+            self._sound_as(self.config.wanted["format"])
+        return response
 
     def _broken_silence(self, started: ReplyStarted) -> Iterator[Message]:
         """The bot speaks because the user has not, for as long as the client has said."""
@@ -237,7 +278,9 @@ class Translator:
     ) -> Iterator[Message]:
         match event:
             case InputCommitted(item=key):
-                if key:
+                if (spoken := self.items.get(self.items.id_of(key))) is not None:
+                    yield from self._added(spoken)  # a message of its own, which was not in the buffer
+                elif key:
                     yield from self._committed(self.items.id_of(key), self.buffered_ms / 1000)
             case InputCleared():
                 self.buffered_ms = 0.0
@@ -249,7 +292,8 @@ class Translator:
                 yield "conversation.item.deleted", {"item_id": self.items.id_of(key)}
             case ItemTruncated(item=key, audio_end_ms=end_ms):
                 item = self.items[self.items.id_of(key)]
-                item.truncate(end_ms)
+                if isinstance(item, Item):
+                    item.truncate(end_ms)
                 where = {"item_id": item.id, "content_index": 0}
                 yield "conversation.item.truncated", {**where, "audio_end_ms": round(end_ms)}
             case ItemRequested(item=key):

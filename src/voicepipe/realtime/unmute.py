@@ -84,12 +84,17 @@ def _prompt(session: SessionConfig, write: WritePrompt) -> str | None:
             return write(persona.type, language=persona.language)
 
 
+_NO_VOICE = "missing"
+"""What Unmute calls the voice of a client that has asked for none. Its own clients refuse a null."""
+
+
 class _Encoder:
-    """What one client has been told: the voice in use, and how long the last turn took."""
+    """What one client has been told: the voice in use, whether the user talks, and how long the last turn took."""
 
     def __init__(self, event_id: Callable[[], str]) -> None:
         self._event_id = event_id
-        self._voice: str | None = None
+        self._voice = _NO_VOICE
+        self._talks = False
         self._measured: TurnMeasured | None = None
 
     def __call__(self, event: Event) -> list[ServerMessage]:
@@ -108,8 +113,10 @@ class _Encoder:
             case Word(text=text, start_s=start_s):
                 yield "conversation.item.input_audio_transcription.delta", {"delta": text, "start_time": start_s}
             case TurnConfirmed():
+                self._talks = True
                 yield "input_audio_buffer.speech_started", {}
-            case TurnEnded(text=text) if text:
+            case TurnEnded(text=text) if text or self._talks:  # no text: the recogniser has taken its words back
+                self._talks = False
                 yield "input_audio_buffer.speech_stopped", {}
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted():
                 yield from self._reply(event)
@@ -141,6 +148,7 @@ class _Encoder:
 
 
 def _chat_history(conversation: Conversation) -> list[dict[str, str]]:
-    """As it was heard, interruption marks and all; the system prompt first."""
+    """As it was heard, interruption marks and all; the system prompt first. Function calls are none of the client's."""
     system = [{"role": "system", "content": conversation.system_prompt}] if conversation.system_prompt else []
-    return [*system, *({"role": message.role, "content": message.text} for message in conversation.messages)]
+    said = (message for message in conversation.messages if message.call is None)
+    return [*system, *({"role": message.role, "content": message.text} for message in said)]

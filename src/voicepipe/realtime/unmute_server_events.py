@@ -35,9 +35,11 @@ class Error(_Part):
 
 
 class Response(_Part):
+    """`voice` is "missing" where the client has asked for none."""
+
     object: Literal["realtime.response"]
     status: Literal["in_progress"]
-    voice: str | None
+    voice: str
     chat_history: list[Message]
 
 

@@ -10,7 +10,7 @@ from voicepipe.audio import Codec, Formats
 from voicepipe.characters import WritePrompt, system_prompt
 from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
 from voicepipe.realtime.beta import Beta
-from voicepipe.realtime.dialect import Encode, ServerMessage
+from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import Ga
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.unmute import Unmute
@@ -47,7 +47,7 @@ class _Speaker(Protocol):
         """The settings that hold from the beginning."""
         ...
 
-    def decode(self, text: str) -> ClientMessage: ...
+    def decode(self, text: str) -> ClientMessage | ItemSpoken: ...
 
     def encode(self, event: Event) -> list[ServerMessage]: ...
 
@@ -62,7 +62,8 @@ class Wire:
     - a `session.update` without `allow_recording`, or an event that Unmute does not have: then it is GA,
     - `waited()` says that it has sent no sound for a while, and has been told nothing: then it is greeted as GA.
 
-    And a first `session.update` with `allow_recording` makes Unmute of any client.
+    And a first `session.update` with `allow_recording` makes Unmute of any client. `functions`: the model can call
+    some.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class Wire:
         model: str = "",
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
+        functions: bool = True,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
-        ga = Ga(self._formats, model=model, name=name, write=write)
+        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(self._formats, write)
         self._speaks: _Speaker = self._openai
@@ -109,6 +111,8 @@ class Wire:
         if not self._is_settled and not (self._is_opened and "session.update" not in text):
             before = self._settle(text)
         message = self._speaks.decode(text)
+        if isinstance(message, ItemSpoken):
+            return [*before, message.sound, message.committed]
         self._has_spoken = self._has_spoken or isinstance(message, AudioReceived)
         return [*before, message]
 
