@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -60,6 +61,49 @@ def test_a_port_that_is_taken(virtual_loop: VirtualLoop) -> None:
 
     with pytest.raises(CommandError, match=r"port \d+ cannot be had .* --llm-port 0"):
         virtual_loop.run(main())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), fake_services.ANSWERS),
+        (("--answers", "Aha."), "Aha."),
+        (("--answers", ""), "The result is 21 degrees"),
+    ],
+)
+def test_its_model_calls_a_function_before_it_answers(
+    virtual_loop: VirtualLoop, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], says: str
+) -> None:
+    """Where it is offered; what it says then is what it says without."""
+
+    async def main() -> list[Any]:
+        calls = ("--calls", 'weather({"city": "Paris"})')
+        async with serving(arguments(*calls, *options)), aiohttp.ClientSession() as http:
+            (url,) = re.findall(r"LLM_URL=(\S+)", capsys.readouterr().out)
+            messages, answers = [{"role": "user", "content": "Is it warm?"}], list[Any]()
+            for tools in ([{"type": "function", "function": {"name": "weather"}}], None):
+                body = {"model": "fake", "messages": messages, **({"tools": tools} if tools else {})}
+                async with http.post(f"{url}/v1/chat/completions", json=body) as response:
+                    answers.append((await response.json())["choices"][0]["message"])
+                for call in answers[-1].get("tool_calls", []):
+                    messages += [
+                        answers[-1],
+                        {"role": "tool", "tool_call_id": call["id"], "content": "21 degrees"},
+                    ]
+            return answers
+
+    called, said = virtual_loop.run(main())
+    assert [call["function"] for call in called["tool_calls"]] == [
+        {"name": "weather", "arguments": '{"city": "Paris"}'}
+    ]
+    assert said == {"role": "assistant", "content": says}
+
+
+@pytest.mark.parametrize("written", ["", "two words", "weather(", "weather(7)", "weather({)"])
+def test_a_call_that_is_none(virtual_loop: VirtualLoop, written: str) -> None:
+    """Is told with what it should be."""
+    with pytest.raises(CommandError, match="a name and, in parentheses, a JSON object"):
+        virtual_loop.run(fake_services._serve(arguments("--calls", written)))
 
 
 def test_every_way_to_fail_has_a_word() -> None:

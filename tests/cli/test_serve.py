@@ -220,6 +220,37 @@ def test_a_wrong_setting_is_told_before_anything_else(engine: Engine, capsys: py
     assert capsys.readouterr().err.startswith("voicepipe serve: --llm = there: 'there' is no address of a service")
 
 
+@pytest.mark.parametrize(
+    ("host", "keys", "is_told"), [("0.0.0.0", "", True), ("127.0.0.1", "", False), ("0.0.0.0", "sk-first", False)]
+)
+def test_who_listens_to_others_without_keys_is_told(
+    engine: Engine,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    host: str,
+    keys: str,
+    is_told: bool,
+):
+    """On stdout, which no log level silences; not with keys, and not for this machine."""
+    monkeypatch.setenv("VOICEPIPE_API_KEYS", keys)
+    assert main(["serve", "--host", host, "--port", "0", "--log-level", "error"]) == 0
+    told = "Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key."
+    assert (told in capsys.readouterr().out.splitlines()) == is_told
+
+
+@pytest.mark.parametrize("written", [",", '["sk-first", ""]', "sk first", '["sk-first"', "[1]"])
+def test_keys_that_are_none_end_the_program(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], written: str
+):
+    """An open server in the place of a closed one would be found out too late; keys are not repeated."""
+    monkeypatch.setenv("VOICEPIPE_API_KEYS", written)
+    assert main(["serve", "--port", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("voicepipe serve: VOICEPIPE_API_KEYS")
+    assert "first" not in said
+
+
 def model(name: str, *, fetched: bool) -> Any:
     return SimpleNamespace(name=name, purpose="a test", size_mb=12.3, fetched=fetched)
 

@@ -36,6 +36,7 @@ class Server:
         self.script: Script = opening_and_goodbye
         self.settings: dict[str, Any] = {}
         self.full = False
+        self.key: str | None = None
 
     async def start(self) -> None:
         app = web.Application()
@@ -48,6 +49,8 @@ class Server:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if self.full:
             return web.json_response({"detail": "All taken."}, status=503)
+        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return web.json_response({"detail": "A wrong key."}, status=401)
         client = Socket(protocols=("realtime",))
         await client.prepare(request)
         self.settings = json.loads((await client.receive()).data)["session"]
@@ -163,6 +166,25 @@ def test_a_full_server_is_exit_code_1(server: Server, question: str, capsys: pyt
     server.full = True
     assert main(["talk", question, "--url", server.url]) == 1
     assert "refuses: All taken." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("key", "status"), [(None, 2), ("sk-two", 2), (" sk-one\n", 0)])
+def test_a_key_is_taken_from_the_environment(
+    server: Server,
+    question: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    key: str | None,
+    status: int,
+):
+    """Not from the command line, which everybody on the machine can read."""
+    server.key = "sk-one"
+    if key is not None:
+        monkeypatch.setenv("VOICEPIPE_TALK_KEY", key)
+    assert main(["talk", question, "--url", server.url]) == status
+    said = capsys.readouterr().err
+    assert ("refuses: A wrong key. Put it into VOICEPIPE_TALK_KEY." in said) == (status == 2)
+    assert "sk-" not in said
 
 
 def test_nobody_there_is_exit_code_2(question: str, capsys: pytest.CaptureFixture[str]):

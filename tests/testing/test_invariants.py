@@ -88,6 +88,10 @@ BROKEN = {
         ([TurnStarted(0), TurnStarted(1)], "the user's turn began while it was on"),
         ([TurnEnded("", 1)], "the user's turn ended (''), and none was on"),
     ],
+    "a turn with words is confirmed once": [
+        ([TurnStarted(0), TurnEnded("hello", 1)], "the turn 'hello' was confirmed 0 times"),
+        ([TurnStarted(0), TurnConfirmed(0), TurnConfirmed(0), TurnEnded("hello", 1)], "was confirmed 2 times"),
+    ],
     "the bot remembers what was heard of it": [
         ([ReplyStarted(EMPTY.bot_said("a"))], "the bot remembers saying 'a', and was not heard to"),
         ([BEGIN, SOUND, Spoken("a", 0, 1), Spoken("b", 0, 1), ReplyEnded("a b", EMPTY.bot_said("b a"))], "saying 'a'"),

@@ -53,6 +53,19 @@ def test_who_does_not_read_is_not_awaited(pair):
     assert account.awaited(lambda _: False) == set()
 
 
+def test_who_waits_for_room_is_awaited_once_the_other_end_has_read_all(pair):
+    """Not before: as long as that does not read, there need never be room. Nor who does not wait."""
+    account, client, server = pair
+    client.send(b"hello")
+    assert account.acknowledged(everything) == {server.fileno()}, "nothing is on its way from there"
+    server.recv(3)
+    assert account.acknowledged(everything) == {server.fileno()}
+    server.recv(3)
+    assert account.acknowledged(everything) == {client.fileno(), server.fileno()}
+    assert account.acknowledged(lambda number: number == client.fileno()) == {client.fileno()}
+    assert account.acknowledged(lambda _: False) == set()
+
+
 def test_the_end_of_a_stream_is_on_its_way_too(pair):
     """After `close` or `shutdown` the other end is owed an end."""
     account, client, server = pair

@@ -1,6 +1,7 @@
 """The event loop on which waiting takes no time, with real code and real sockets on it."""
 
 import asyncio
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -300,6 +301,32 @@ def test_idle_waits_until_nothing_happens(virtual_loop):
         return seen
 
     assert virtual_loop.run(main()) == [(False, 2), (True, 3)]
+
+
+def test_room_to_write_comes_in_no_time(virtual_loop):
+    """The kernel puts off telling the sender that its bytes have been read; meanwhile the clock stands still."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
+        writer.transport.set_write_buffer_limits(high=0)
+        while await reader.read(1_000):
+            for _ in range(500):
+                writer.write(bytes(250))
+                await writer.drain()
+        writer.close()
+
+    async def main() -> float:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=2**15)
+        for _ in range(30):
+            writer.write(b"?")
+            await reader.readexactly(500 * 250)
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        return virtual_loop.time()
+
+    assert virtual_loop.run(main()) == 0
 
 
 def test_settle_lets_no_time_pass(virtual_loop):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from voicepipe.testing.servers import FakeServer, LlmServer, SttServer, TtsServer
+    from voicepipe.testing.servers import Answers, FakeServer, LlmServer, SttServer, TtsServer
 
 __all__ = ["add_parser", "run"]
 
@@ -24,6 +26,7 @@ examples:
   voicepipe fake-services                       all three; prints what to export
   voicepipe fake-services --tts-fails full      a voice that is at capacity
   voicepipe fake-services --stt-delay 2.5       the delay of the large recogniser
+  voicepipe fake-services --calls 'weather({"city": "Paris"})' --answers ''    a model that calls a function
   curl -X POST "localhost:8090/fails?mode=dies&times=1"     while they run: the next connection is cut
   curl -X POST "localhost:8089/fails?mode=down&for_s=5"     this one is away for five seconds
   curl -X POST "localhost:8091/fails"                       this one has recovered
@@ -49,7 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     parser.add_argument("--hears", default=HEARS, metavar="TEXT", help="what the recogniser hears, round and round")
-    parser.add_argument("--answers", default=ANSWERS, metavar="TEXT", help="what the model says; '' repeats the user")
+    parser.add_argument(
+        "--answers", default=ANSWERS, metavar="TEXT", help="what the model says; '' repeats what it was told"
+    )
+    parser.add_argument("--calls", metavar="NAME(JSON)", help="a function that it calls before, where it is offered")
     parser.add_argument("--stt-delay", type=float, default=0.5, metavar="S", help="seconds (default: %(default)s)")
     parser.add_argument("--tts-delay", type=float, default=0.2, metavar="S", help="to the first sound (%(default)s)")
     parser.add_argument("--llm-delay", type=float, default=0.1, metavar="S", help="to the first word (%(default)s)")
@@ -84,11 +90,34 @@ async def _serve(args: argparse.Namespace) -> None:
 def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]:
     from voicepipe.testing.servers import ByVoice, LlmServer, SttServer, TtsServer
 
-    host, answer = args.host, args.answers
+    host, answers = args.host, _answers(args.answers, args.calls)
     stt = SttServer(ByVoice(args.hears), delay_s=args.stt_delay, host=host, port=args.stt_port)
     tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
-    llm = LlmServer((lambda _: answer) if answer else None, first_token_s=args.llm_delay, host=host, port=args.llm_port)
+    llm = LlmServer(answers, first_token_s=args.llm_delay, host=host, port=args.llm_port)
     return stt, tts, llm
+
+
+def _answers(text: str, calls: str | None) -> Answers:
+    """What the model says, and what it calls before."""
+    from voicepipe.functions import FunctionCall
+    from voicepipe.testing.servers import repeated
+
+    if calls is None:
+        return lambda messages: text or repeated(messages)
+    name, arguments = _call(calls)
+    call = FunctionCall("", name, arguments)  # its id is another one each time
+    return lambda messages: text or repeated(messages) if messages[-1]["role"] == "tool" else call
+
+
+def _call(written: str) -> tuple[str, str]:
+    """`weather({"city": "Paris"})`: name and arguments."""
+    found = re.fullmatch(r"\s*([\w-]{1,64})\s*(?:\((.*)\))?\s*", written, re.DOTALL)
+    try:
+        if found and isinstance(json.loads(arguments := found[2] or "{}"), dict):
+            return found[1], arguments
+    except ValueError:
+        pass
+    raise CommandError(f"--calls takes a name and, in parentheses, a JSON object: not {written!r}")
 
 
 async def _start(stack: AsyncExitStack, server: FakeServer, name: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TypeVar
 
+from voicepipe.functions import FunctionCall
 from voicepipe.testing.cast import Answer, Cast, Service
+from voicepipe.testing.sentences import called
 
 __all__ = ["SERVICES"]
 
@@ -36,6 +39,23 @@ class LlmAnswersAnything(Service):
 
     def arrange(self, cast: Cast) -> None:
         cast.anything = Answer(self.answer, _or(self.after_s, 0.1), _or(self.word_s, 0.0))
+
+
+@dataclass(frozen=True)
+class LlmCalls(Service):
+    template = "The LLM calls {call:call} at {asked:quote}[, saying {text:quote}][ after {after_s:time}]"
+    call: str
+    asked: str
+    text: str | None = None
+    after_s: float | None = None
+
+    def arrange(self, cast: Cast) -> None:
+        name, arguments = called(self.call)
+        before = cast.answers.get(self.asked)
+        first = before if before is not None and before.calls else Answer("")
+        call = FunctionCall("", name, json.dumps(arguments, ensure_ascii=False))
+        text, after_s = self.text or first.text, _or(self.after_s, first.after_s)
+        cast.answers[self.asked] = Answer(text, after_s, calls=(*first.calls, call))
 
 
 @dataclass(frozen=True)
@@ -285,6 +305,7 @@ def _or(value: N | None, default: N) -> N:
 SERVICES: tuple[type[Service], ...] = (
     LlmAnswers,
     LlmAnswersAnything,
+    LlmCalls,
     LlmFails,
     LlmStalls,
     LlmNeverAnswers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from voicepipe.functions import FunctionCall
 from voicepipe.testing.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -15,13 +16,17 @@ __all__ = ["Answer", "Cast", "Service"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What the LLM says, the time to its first word and between words, and after how many words it breaks off."""
+    """What the LLM says, the time to its first word and between words, and after how many words it breaks off.
+
+    `calls` are the functions that it calls behind its text; each time with other ids.
+    """
 
     text: str
     after_s: float = 0.1
     word_s: float = 0.0
     fails_after: int | None = None
     stalls_after: int | None = None
+    calls: tuple[FunctionCall, ...] = ()
 
 
 @dataclass

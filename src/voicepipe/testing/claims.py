@@ -91,6 +91,12 @@ class Claim:
     def user_is_told(self, text: str) -> Scenario:
         return self._that(f.UserTold(text))
 
+    def bot_calls(self, name: str) -> Scenario:
+        return self._that(f.BotCalls(name))
+
+    def function_returns(self, name: str) -> Scenario:
+        return self._that(f.FunctionReturns(name))
+
     def user_is_heard_saying(self, text: str) -> Scenario:
         return self._that(f.UserHeard(text))
 

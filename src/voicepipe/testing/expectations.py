@@ -120,6 +120,6 @@ def _counted(text: str) -> tuple[int | None, str]:
     return (int(match[1].split()[0]) if often is None else often), text[: match.start()]
 
 
-_SUBJECT = re.compile(r"\b(?:the (?:bot|user|conversation|LLM|answer)|a service|no service)\b", re.IGNORECASE)
+_SUBJECT = re.compile(r"\b(?:the (?:bot|user|conversation|LLM|answer|function)|a service|no service)\b", re.IGNORECASE)
 _COUNT = re.compile(r"\s+(once|twice|\d+ times)\.?$", re.IGNORECASE)
 _OFTEN = {1: "once", 2: "twice"}

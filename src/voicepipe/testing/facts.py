@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from voicepipe.events import (
+    FunctionCalled,
+    FunctionReturned,
     HungUp,
     ReplyEnded,
     ReplyInterrupted,
@@ -153,6 +155,34 @@ class ServiceFails(Fact):
 
 
 @dataclass(frozen=True)
+class BotCalls(Fact):
+    template = "the bot (has called|calls|called) {name:quote}"
+    never = "the bot (never calls|has not called|never called) {name:quote}"
+    name: str
+
+    def times(self, played: Played) -> Iterator[float]:
+        for at_s, event in played.events:
+            if isinstance(event, FunctionCalled) and event.call.name == self.name:
+                yield at_s
+
+    def instead(self, played: Played) -> str:
+        return "the bot called " + (", ".join(one.call.name for one in played.of(FunctionCalled)) or "nothing")
+
+
+@dataclass(frozen=True)
+class FunctionReturns(Fact):
+    template = "the function {name:quote} (has returned|returns|returned)"
+    never = "the function {name:quote} (never returns|has not returned|never returned)"
+    name: str
+
+    def times(self, played: Played) -> Iterator[float]:
+        names = {called.call.id: called.call.name for called in played.of(FunctionCalled)}
+        for at_s, event in played.events:
+            if isinstance(event, FunctionReturned) and names.get(event.id) == self.name:
+                yield at_s
+
+
+@dataclass(frozen=True)
 class UserHeard(Fact):
     template = "the user (was|is|has been) heard saying {text:quote}"
     never = "the user (is never|was never|is not|has not been) heard saying {text:quote}"
@@ -204,6 +234,8 @@ FACTS: tuple[type[Fact], ...] = (
     ConversationEnds,
     UserTold,
     ServiceFails,
+    BotCalls,
+    FunctionReturns,
     UserHeard,
     LlmAsked,
     AnswerCancelled,

@@ -92,6 +92,7 @@ INVARIANTS: dict[str, Invariant] = {
     "the parts of a turn sum to its total": turns.parts_sum,
     "only answers are measured": turns.only_answers_measured,
     "turns do not overlap": turns.turns_alternate,
+    "a turn with words is confirmed once": turns.turn_is_confirmed,
     "the bot remembers what was heard of it": replies.bot_remembers_what_was_heard,
     "the bot remembers what the user said": replies.bot_remembers_what_was_said,
     "time goes on": _in_time,

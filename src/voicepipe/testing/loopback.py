@@ -4,7 +4,7 @@ A virtual clock must not jump while bytes are in the kernel: sent by one end, no
 that takes is the kernel's affair (nothing at all, mostly; a few milliseconds on a busy machine), so a fixed grace would
 be both slow and unsafe. Instead every connection is kept account of: what one end has sent and the other has not read
 is owed, and the loop waits, in real time, until the receiver's socket is readable. Then the order of events does not
-depend on the kernel.
+depend on the kernel. The same holds for what has been read: who waits for room to write will have it.
 """
 
 from __future__ import annotations
@@ -59,6 +59,17 @@ class Loopback:
             return set()
         owed = (self._ends[key].number for key in self._owed if key in self._ends)
         return {number for number in (*owed, *self._accepting.values()) if is_read(number)}
+
+    def acknowledged(self, is_written: Callable[[int], bool]) -> set[int]:
+        """The descriptors at which somebody waits to write, though the other end has read all that was sent: there will
+        be room as soon as the kernel has said so, which it may put off for 40 ms.
+        """
+        blocked = (key for key, end in self._ends.items() if is_written(end.number))
+        return {
+            self._ends[key].number
+            for key in blocked
+            if (peer := (key[1], key[0])) in self._ends and peer not in self._owed
+        }
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Nothing came at these after all: somebody else has read it, or the listener is gone."""

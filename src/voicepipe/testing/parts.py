@@ -29,8 +29,14 @@ class Poller(selectors.DefaultSelector):
         return sorted(super().select(timeout), key=lambda ready: ready[0].fd)
 
     def is_read(self, number: int) -> bool:
+        return self._is_watched(number, selectors.EVENT_READ)
+
+    def is_written(self, number: int) -> bool:
+        return self._is_watched(number, selectors.EVENT_WRITE)
+
+    def _is_watched(self, number: int, event: int) -> bool:
         key = self.get_map().get(number)
-        return key is not None and bool(key.events & selectors.EVENT_READ)
+        return key is not None and bool(key.events & event)
 
 
 class Timer(asyncio.TimerHandle):

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Event,
+    FunctionCalled,
+    FunctionReturned,
     HungUp,
     InputRejected,
     Overflowed,
@@ -182,6 +184,10 @@ def _shown(event: Event) -> tuple[int, str] | None:
             return 2, "▸"
         case Spoken(word=word):
             return 2, word
+        case FunctionCalled(call=call):
+            return 2, f"ƒ {call.name} {call.arguments}"
+        case FunctionReturned(output=output):
+            return 2, f"ƒ → {output}"
         case ReplyInterrupted():
             return 2, "✂ interrupted"
         case ReplyEnded():
@@ -206,4 +212,4 @@ def _joined(lines: Sequence[_Line]) -> Iterator[_Line]:
 
 
 def _goes_on(held: _Line, line: _Line) -> bool:
-    return held.lane == line.lane > 0 and held.text[0] != "→" and line.text[0] not in "▸(→"
+    return held.lane == line.lane > 0 and held.text[0] not in "→ƒ" and line.text[0] not in "▸(→ƒ"

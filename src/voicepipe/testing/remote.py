@@ -36,7 +36,7 @@ class Remote:
     def end_of_turn(self, sound: Audio) -> Observable[float]:
         return self._ear.judge(sound)
 
-    def llm(self, conversation: Conversation) -> Observable[str]:
+    def llm(self, conversation: Conversation) -> Observable[str | Event]:
         return self._mind(conversation)
 
     def deafen(self) -> None:

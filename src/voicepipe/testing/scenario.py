@@ -35,6 +35,7 @@ How services behave                                                   Without it
 The LLM answers "…" with "…"[ after 200 ms][, 30 ms a word]           "" (it opens) with "Hi!", "..." (the user has
                                                                       long been silent) with "Are you still there?"
 The LLM answers anything with "…"[ after 200 ms][, 30 ms a word]      "I see." after 100 ms, all words at once
+The LLM calls look(at="the door") at "…"[, saying "…"][ after 1 s]    it calls nothing; often: several at once
 The LLM fails at "…"[ after 2 words]                                  it does not
 The LLM stalls at "…"[ after 2 words]                                 it does not
 The LLM never answers[ "…"]                                           it does
@@ -85,6 +86,8 @@ the user was told "…" (a warning, a failure)                          the user
 the user was heard saying "…" (a whole turn)                          the user is never heard saying "…"
 the LLM was asked "…"                                                 the LLM is never asked "…"
 the answer to "…" was cancelled                                       the answer to "…" is never cancelled
+the bot has called "…" (a function, by its name)                      the bot never calls "…"
+the function "…" has returned (one of the pipeline's own)             the function "…" never returns
 a service fails                                                       no service fails
 ====================================================================  ==================================================
 
@@ -193,6 +196,10 @@ class Scenario:
         if fails_after is not None:
             self.add(b.LlmFails(asked, fails_after))
         return self if stalls_after is None else self.add(b.LlmStalls(asked, stalls_after))
+
+    def llm_calls(self, asked: str, call: str, *, says: str | None = None, after_s: float | None = None) -> Scenario:
+        """A function that the LLM calls, as `look(at="the door")`; what it gave is what the LLM is asked next."""
+        return self.add(b.LlmCalls(call, asked, says, after_s))
 
     def tts(
         self,

@@ -11,6 +11,7 @@ letters, the width of spaces and a full stop at the end do not count.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from difflib import SequenceMatcher
 from functools import cache
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-__all__ = ["ScenarioError", "Sentence", "bare", "nearest", "read", "read_as", "show_time"]
+__all__ = ["ScenarioError", "Sentence", "bare", "called", "nearest", "read", "read_as", "show_time"]
 
 
 class ScenarioError(ValueError):
@@ -107,7 +108,31 @@ class _Quote(_Kind):
         return " ".join(text[1:-1].split())
 
     def shown(self, value: str) -> str:
-        return f'"{value}"'
+        return f"“{value}”" if '"' in value else f'"{value}"'
+
+
+class _Call(_Kind):
+    def value(self, text: str) -> str:
+        text = text.replace("“", '"').replace("”", '"')
+        called(text)
+        return text
+
+
+def called(text: str) -> tuple[str, dict[str, Any]]:
+    """A function and its arguments, by name, as Python writes them. Raises ScenarioError.
+
+    >>> called('book(at="18:30", people=2)')
+    ('book', {'at': '18:30', 'people': 2})
+    """
+    try:
+        match ast.parse(text, mode="eval").body:
+            case ast.Call(func=ast.Name(id=name), args=[], keywords=keywords):
+                return name, {str(one.arg): ast.literal_eval(one.value) for one in keywords}
+            case _:
+                pass
+    except (SyntaxError, ValueError):
+        pass
+    raise ScenarioError(f'a function is called with its arguments by name, as look(at="the door") is: not {text}')
 
 
 class _Number(_Kind):
@@ -134,6 +159,7 @@ class _Percent(_Kind):
 _KINDS: Mapping[str, _Kind] = {
     "time": _Time(rf"\d+(?:\.\d+)?\s*(?:{_UNITS})", "2 s"),
     "quote": _Quote(r"\"[^\"]*\"|“[^”]*”", '"…"'),
+    "call": _Call(r"\w+\((?:[^()\"“”]|\"[^\"]*\"|“[^”]*”)*\)", 'look(at="the door")'),
     "number": _Number(r"\d+", "3"),
     "words": _Words(r"\d+ words?", "3 words"),
     "percent": _Percent(r"\d+(?:\.\d+)?\s*%", "90 %"),

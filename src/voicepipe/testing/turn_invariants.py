@@ -30,6 +30,7 @@ __all__ = [
     "nobody_cut",
     "only_answers_measured",
     "parts_sum",
+    "turn_is_confirmed",
     "turn_is_what_was_recognised",
     "turns_alternate",
     "word_silences",
@@ -170,3 +171,18 @@ def turns_alternate(recording: Recording) -> Found:
             if not talking:
                 yield at_s, f"the user's turn ended ({event.text!r}), and none was on"
             talking = False
+
+
+def turn_is_confirmed(recording: Recording) -> Found:
+    """The first word of a turn is told before the turn ends, once: by it the bot falls silent."""
+    confirmed = 0
+    for at_s, event in recording.events:
+        match event:
+            case TurnStarted():
+                confirmed = 0
+            case TurnConfirmed():
+                confirmed += 1
+            case TurnEnded(text=text, committed=False) if text and confirmed != 1:
+                yield at_s, f"the turn {text!r} was confirmed {confirmed} times"
+            case _:
+                pass

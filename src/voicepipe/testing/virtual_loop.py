@@ -239,9 +239,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """What can be read and written, once all that is on its way has arrived."""
         ready = self._poller.poll(0)
         awaited = self._loopback.awaited(self._poller.is_read)
+        blocked = self._loopback.acknowledged(self._poller.is_written)
         deadline = None
-        while self._connecting or awaited:
-            if awaited <= {key.fd for key, _ in ready} and (ready or not self._connecting):
+        while self._connecting or awaited or (blocked and not ready):
+            if awaited <= {key.fd for key, _ in ready} and (ready or not (self._connecting or blocked)):
                 break
             deadline = deadline or time.monotonic() + ARRIVAL_S
             if (left := deadline - time.monotonic()) <= 0:

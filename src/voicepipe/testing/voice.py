@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
+from voicepipe.events import FunctionCalled, Generation
 from voicepipe.rx import from_async
 from voicepipe.stage import naming
 from voicepipe.testing.cast import Answer, Cast
@@ -19,27 +22,44 @@ __all__ = ["Mind", "Voice", "last_said"]
 
 
 def last_said(conversation: Conversation) -> str:
-    """The user's last message; nothing where the bot opens."""
+    """The user's last message; what functions gave since, with commas; nothing where the bot opens."""
+    results = itertools.takewhile(lambda message: message.role == "tool", reversed(conversation.messages))
+    if given := [message.text for message in results]:
+        return ", ".join(reversed(given))
     return next((message.text for message in reversed(conversation.messages) if message.role == "user"), "")
 
 
 class Mind(Calls):
-    """An LLM that answers by what the user said last, as a service does: in a task of its own, closed when nobody
-    listens any more. `Call.asked` is what the user said."""
+    """An LLM that answers by what was said last, as a service does: in a task of its own, closed when nobody listens.
+
+    `Call.asked` is what was said. It calls what it is offered, and nothing where it must not.
+    """
 
     def __init__(self, scene: Scene, cast: Cast) -> None:
         super().__init__(scene)
         self._cast = cast
+        self._ids = itertools.count(1)
 
-    def __call__(self, conversation: Conversation) -> Observable[str]:
-        said = last_said(conversation)
-        return self.logged(lambda _: self._answer(said), asked=lambda: said).pipe(naming("LLM"))
+    def __call__(self, conversation: Conversation) -> Observable[str | FunctionCalled]:
+        said, wanted = last_said(conversation), conversation.generation
+        return self.logged(lambda _: self._answer(said, wanted), asked=lambda: said).pipe(naming("LLM"))
 
-    def _answer(self, said: str) -> Observable[str]:
-        return from_async(lambda: self._talk(said), f"LLM: {said!r}")
+    def _answer(self, said: str, wanted: Generation) -> Observable[str | FunctionCalled]:
+        return from_async(lambda: self._talk(said, wanted), f"LLM: {said!r}")
 
-    async def _talk(self, said: str) -> AsyncGenerator[str]:
+    def _scripted(self, said: str, wanted: Generation) -> Answer | None:
         answer = self._cast.answer(said)
+        if answer is not None and answer.calls and wanted.choice == "none":
+            return replace(answer, calls=()) if answer.text else self._cast.anything
+        for call in answer.calls if answer is not None else ():
+            if call.name not in (offered := [function.name for function in wanted.functions]):
+                raise LookupError(
+                    f"the LLM is scripted to call {call.name}; it is offered {', '.join(offered) or 'none'}"
+                )
+        return answer
+
+    async def _talk(self, said: str, wanted: Generation) -> AsyncGenerator[str | FunctionCalled]:
+        answer = self._scripted(said, wanted)
         if answer is None:
             raise LookupError(f"no answer to {said!r} is scripted, only to {', '.join(map(repr, self._cast.answers))}")
         finished = False
@@ -47,6 +67,8 @@ class Mind(Calls):
             await asyncio.sleep(answer.after_s)
             async for delta in _deltas(answer):
                 yield delta
+            for call in answer.calls:
+                yield FunctionCalled(replace(call, id=f"call{next(self._ids)}"))
             finished = True
         finally:
             if not finished and self._cast.hang_up_s:

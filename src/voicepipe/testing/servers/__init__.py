@@ -4,6 +4,7 @@ They can be told, at run time, to fail in each of the ways in which services fai
 """
 
 from voicepipe.testing.servers.base import FakeServer, Visit
+from voicepipe.testing.servers.chat_answers import Answer, Answers, repeated
 from voicepipe.testing.servers.ears import ByTime, ByTone, ByVoice, Ear, Said
 from voicepipe.testing.servers.failing import Fails
 from voicepipe.testing.servers.llm_server import LlmServer
@@ -12,6 +13,8 @@ from voicepipe.testing.servers.tones import Tones
 from voicepipe.testing.servers.tts_server import TtsServer
 
 __all__ = [
+    "Answer",
+    "Answers",
     "ByTime",
     "ByTone",
     "ByVoice",
@@ -24,4 +27,5 @@ __all__ = [
     "Tones",
     "TtsServer",
     "Visit",
+    "repeated",
 ]

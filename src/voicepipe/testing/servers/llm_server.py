@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from aiohttp import web
 
+from voicepipe.functions import FunctionCall
 from voicepipe.testing.servers.base import FakeServer, Visit, hang, trickle
+from voicepipe.testing.servers.chat_answers import Answers, Delta, deltas, endless, message, scripted
+from voicepipe.testing.servers.chat_rules import BadRequest, check
 from voicepipe.testing.servers.failing import Fails
 
-__all__ = ["Answers", "LlmServer"]
-
-Answers: TypeAlias = Mapping[str, str] | Callable[[list[dict[str, Any]]], str]
-"""What it answers: by what the user said last, or by all messages."""
+__all__ = ["LlmServer"]
 
 
 class LlmServer(FakeServer):
     """`POST /v1/chat/completions`, as a stream of events or whole, and `GET /v1/models`.
 
     The first delta comes after `first_token_s`, the next ones every `token_s`; a delta is a word with the space before
-    it. Before the first text come chunks that mean nothing: only a role, an empty text, no choices, a comment. Asked
-    for it (`stream_options.include_usage`), the last chunk counts tokens. What is in no `answers` is repeated.
+    it, or a piece of a function call. Before the first text come chunks that mean nothing: only a role, an empty text,
+    no choices, a comment. Asked for it (`stream_options.include_usage`), the last chunk counts tokens.
+
+    `answers` are texts and `FunctionCall`s; one without an id is given a new one each time. What is in no `answers` is
+    repeated, a result, too; a call of what is not offered is left out. After `max_tokens` deltas it stops. A request
+    that OpenAI would refuse, where a call has no result for example, gets 400 with the reason.
+
     `Visit.notes` has each request's body, and "cancelled" when the client went before the end. In mid-answer it fails
     after `dies_after` deltas. With an `api_key`, who does not bring it as a bearer token gets 401.
     """
@@ -47,6 +53,7 @@ class LlmServer(FakeServer):
         self.answers: Answers = answers or {}
         self.models, self.first_token_s, self.token_s, self.keep_alives = models, first_token_s, token_s, keep_alives
         self.api_key, self.dies_after, self.retry_after_s = api_key, dies_after, retry_after_s
+        self._calls = itertools.count(1)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -71,56 +78,69 @@ class LlmServer(FakeServer):
         return web.json_response({"object": "list", "data": data})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        visit, body = self.visit(request), await request.json()
+        visit, body = self.visit(request), _json(await request.text())
         visit.notes.append(body)
         if not self._allowed(request):
             return self.refusal(401)
         if visit.fails is Fails.FULL:
             return self.refusal(503)
-        if body.get("model") not in self.models:
-            return self.refusal(404)
-        if not body.get("stream"):
-            return web.json_response(_whole(body, self._answer(body["messages"])))
         try:
-            return await self._stream(request, visit, body)
-        except (asyncio.CancelledError, ConnectionError):
+            check(body)
+            if body.get("model") not in self.models:
+                return self.refusal(404)
+            answer = _Answer(body, self._scripted(body), never_ends=self.trouble(visit) is Fails.ENDLESS)
+        except BadRequest as wrong:
+            error = {
+                "message": wrong.message,
+                "type": "invalid_request_error",
+                "param": wrong.param,
+                "code": wrong.code,
+            }
+            return web.json_response({"error": error}, status=400)
+        if not body.get("stream"):
+            return web.json_response(answer.whole())
+        return await self._stream(request, visit, answer)
+
+    def _scripted(self, body: dict[str, Any]) -> list[str | FunctionCall]:
+        """The answer, each of its calls with an id."""
+        return [
+            replace(part, id=f"call_{next(self._calls)}") if isinstance(part, FunctionCall) and not part.id else part
+            for part in scripted(self.answers, body)
+        ]
+
+    async def _stream(self, request: web.Request, visit: Visit, answer: _Answer) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        try:
+            if visit.fails is Fails.SILENT:
+                await hang()
+            await response.prepare(request)
+            async for chunk in self._chunks(visit, answer):
+                await response.write(chunk)
+            await response.write_eof()
+        except asyncio.CancelledError:
             visit.notes.append("cancelled")
             raise
-
-    async def _stream(self, request: web.Request, visit: Visit, body: dict[str, Any]) -> web.StreamResponse:
-        if visit.fails is Fails.SILENT:
-            await hang()
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-        await response.prepare(request)
-        async for chunk in self._chunks(visit, body):
-            await response.write(chunk)
-        await response.write_eof()
+        except ConnectionError:  # the same, noticed while writing: no fault of ours
+            visit.notes.append("cancelled")
         return response
 
-    async def _chunks(self, visit: Visit, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 0, "model": body["model"]}
+    async def _chunks(self, visit: Visit, answer: _Answer) -> AsyncIterator[bytes]:
         if self.keep_alives:
             yield b": keep-alive\n\n"
-            for choices in (
-                [_choice({"role": "assistant"})],
-                [],
-                [_choice({"content": None})],
-                [_choice({"content": ""})],
-            ):
-                yield _event({**head, "choices": choices})
+            for delta in ({"role": "assistant"}, None, {"content": None}, {"content": ""}):
+                yield answer.chunk(delta)
         await asyncio.sleep(self.first_token_s)
-        count = 0
-        for count, delta in enumerate(self._deltas(visit, body), 1):
+        for count, delta in enumerate(answer, 1):
             if count > self.dies_after and (wrong := await self._go_wrong(visit)) is not None:
                 yield wrong
                 if self.trouble(visit) is Fails.EARLY:
                     return
-            yield _event({**head, "choices": [_choice({"content": delta})]})
+            yield answer.chunk(delta)
             await asyncio.sleep(self.token_s)
-        yield _event({**head, "choices": [_choice({}, "stop")]})
-        options: dict[str, Any] = body.get("stream_options") or {}
+        yield answer.chunk({}, answer.finish_reason)
+        options: dict[str, Any] = answer.request.get("stream_options") or {}
         if options.get("include_usage"):
-            yield _event({**head, "choices": [], "usage": _usage(body, count)})
+            yield answer.chunk(None, usage=answer.usage)
         yield b"data: [DONE]\n\n"
 
     async def _go_wrong(self, visit: Visit) -> bytes | None:
@@ -141,42 +161,59 @@ class LlmServer(FakeServer):
                 pass
         return None
 
-    def _deltas(self, visit: Visit, body: dict[str, Any]) -> Iterator[str]:
-        words = self._answer(body["messages"]).split()
-        endless = itertools.cycle(words or ["and"])
-        said = endless if self.trouble(visit) is Fails.ENDLESS else iter(words)
-        return (f" {word}" if number else word for number, word in enumerate(said))
-
-    def _answer(self, messages: list[dict[str, Any]]) -> str:
-        if callable(self.answers):
-            return self.answers(messages)
-        said = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
-        return self.answers.get(said, f"You said: {said}")
-
     def _allowed(self, request: web.Request) -> bool:
         return self.api_key is None or request.headers.get("Authorization") == f"Bearer {self.api_key}"
 
 
-def _choice(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "finish_reason": finish}
+class _Answer:
+    """One answer on its way: its deltas, up to where it must stop, and how OpenAI wraps them."""
+
+    def __init__(self, request: dict[str, Any], parts: list[str | FunctionCall], *, never_ends: bool) -> None:
+        self.request = request
+        self._parts, self._never_ends = parts, never_ends
+        self._calls = any(isinstance(part, FunctionCall) for part in parts)
+        self._limit: int | None = request.get("max_tokens") or request.get("max_completion_tokens")
+        self._count, self._limited = 0, False
+
+    def __iter__(self) -> Iterator[Delta]:
+        for delta in endless(self._parts) if self._never_ends else deltas(self._parts):
+            if self._count == self._limit and not self._never_ends:
+                self._limited = True
+                return
+            self._count += 1
+            yield delta
+
+    @property
+    def finish_reason(self) -> str:
+        """A function that had to be called is no reason of the model's own."""
+        if self._limited:
+            return "length"
+        return "tool_calls" if self._calls and not isinstance(self.request.get("tool_choice"), dict) else "stop"
+
+    @property
+    def usage(self) -> dict[str, int]:
+        asked = sum(len(str(said["content"]).split()) for said in self.request["messages"] if said.get("content"))
+        return {"prompt_tokens": asked, "completion_tokens": self._count, "total_tokens": asked + self._count}
+
+    def chunk(self, delta: Delta | None, finish: str | None = None, **more: Any) -> bytes:
+        """An event of the stream; without a delta it has no choices."""
+        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+        event = {**self._head("chat.completion.chunk"), "choices": choices, **more}
+        return b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+
+    def whole(self) -> dict[str, Any]:
+        """In one piece."""
+        told = message(list(self))
+        choice = {"index": 0, "message": told, "finish_reason": self.finish_reason}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage}
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": "chatcmpl-fake", "object": kind, "created": 0, "model": self.request["model"]}
 
 
-def _event(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
-
-
-def _usage(body: dict[str, Any], count: int) -> dict[str, int]:
-    asked = sum(len(str(message["content"]).split()) for message in body["messages"])
-    return {"prompt_tokens": asked, "completion_tokens": count, "total_tokens": asked + count}
-
-
-def _whole(body: dict[str, Any], answer: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer}
-    return {
-        "id": "chatcmpl-fake",
-        "object": "chat.completion",
-        "created": 0,
-        "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": _usage(body, len(answer.split())),
-    }
+def _json(text: str) -> Any:
+    """None for what is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
