@@ -111,7 +111,7 @@ def _meanings(model: type) -> dict[str, str]:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value == {}:
+    if value in (None, {}, ()):
         return "none."
     if hasattr(value, "get_secret_value"):
         value = value.get_secret_value()
@@ -124,24 +124,29 @@ def _shown(value: Any) -> str:
 
 
 class EventsDirective(SphinxDirective):
-    """The vocabulary: what stands in `voicepipe.events`, below rubrics that are the source's own headings."""
+    """The vocabulary: what stands in `voicepipe.events`, below rubrics that are the source's own headings; then that of
+    function calling, which has a module of its own."""
 
     def run(self) -> list[nodes.Node]:
         node = nodes.Element()
-        self.state.nested_parse(StringList(list(self._lines()), source="voicepipe.events"), self.content_offset, node)
+        calling = ("", ".. rubric:: Function calling", "")
+        lines = [*_classes("voicepipe.events"), *calling, *_classes("voicepipe.functions")]
+        self.state.nested_parse(StringList(lines, source="voicepipe.events"), self.content_offset, node)
         return node.children
 
-    def _lines(self) -> Iterator[str]:
-        module = importlib.import_module("voicepipe.events")
-        yield ".. currentmodule:: voicepipe.events"
-        for line in inspect.getsource(module).splitlines():
-            if heading := re.fullmatch(r"# -+ (.+?) -+", line):
-                yield from ("", f".. rubric:: {heading[1].capitalize()}", "")
-            elif (found := re.match(r"class (\w+)|(\w+): TypeAlias", line)) and (
-                found[1] or found[2]
-            ) in module.__all__:
-                kind, options = ("autoclass", ["   :members:"]) if found[1] else ("autodata", ["   :no-value:"])
-                yield from ("", f".. {kind}:: {found[1] or found[2]}", *options, "")
+
+def _classes(name: str) -> Iterator[str]:
+    """Those of a module, in the order of its source; what is an event is documented as one, wherever it is defined."""
+    module, events = importlib.import_module(name), importlib.import_module("voicepipe.events")
+    for line in inspect.getsource(module).splitlines():
+        if heading := re.fullmatch(r"# -+ (.+?) -+", line):
+            yield from ("", f".. rubric:: {heading[1].capitalize()}", "")
+        elif found := re.match(r"class (\w+)|(\w+): TypeAlias", line):
+            thing = found[1] or found[2]
+            kind, options = ("autoclass", ["   :members:"]) if found[1] else ("autodata", ["   :no-value:"])
+            if thing in module.__all__:
+                place = "voicepipe.events" if thing in events.__all__ else name
+                yield from ("", f".. {kind}:: {place}.{thing}", *options, "")
 
 
 # ---- invariants ------------------------------------------------------------------------------------------------------

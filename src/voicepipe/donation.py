@@ -114,7 +114,9 @@ def submission_from(metadata: bytes) -> Submission:
         value = json.loads(metadata)
     except (ValueError, RecursionError):
         raise DonationRefused("metadata", "is no JSON") from None
-    if isinstance(value, dict) and value.get("email") == "":  # pyright: ignore[reportUnknownMemberType]
+    if not isinstance(value, dict):
+        raise DonationRefused("metadata", "should be a JSON object")
+    if value.get("email") == "":  # pyright: ignore[reportUnknownMemberType]
         value["email"] = None  # a form whose field was left empty
     try:
         return Submission.model_validate(value)

@@ -143,15 +143,16 @@ def _is_kubernetes(name: str, text: str) -> bool:
 
 
 def _from_text(name: str, field: str, text: str) -> _Given:
-    """Lists are separated by commas, tables are JSON."""
+    """Lists are separated by commas, or JSON; tables are JSON."""
     default = Settings.model_fields[field].get_default(call_default_factory=True)
-    if isinstance(default, tuple):
-        return _Given(name, [part.strip() for part in text.split(",") if part.strip()])
-    if isinstance(default, dict):
+    if isinstance(default, dict) or (isinstance(default, tuple) and text.lstrip().startswith("[")):
         try:
             return _Given(name, json.loads(text))
         except ValueError:
-            raise SettingsError(f"{name}={text}: this is no JSON") from None
+            raise SettingsError(f"{name}={_shown(field, text)}: this is no JSON") from None
+    if isinstance(default, tuple):
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return _Given(name, parts or [text])  # "," comes of two variables that are not set: that is no empty list
     return _Given(name, text)
 
 

@@ -97,6 +97,17 @@ class Client:
         connection.transport.abort()
 
 
+def refused(status: int, body: Any) -> str:
+    """What a refusal says; its shape is that of all of them."""
+    assert set(body) >= {"detail", "error"}
+    error = body["error"]
+    assert set(error) == {"type", "code", "message", "param"}
+    assert error["type"] == ("invalid_request_error" if status < 500 else "server_error")
+    assert error["message"] == body["detail"]
+    assert error["code"]
+    return body["detail"]
+
+
 class Served:
     """A running server."""
 

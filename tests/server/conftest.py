@@ -18,6 +18,7 @@ from served import Engine, Served
 from structlog.testing import capture_logs
 
 from voicepipe.server import ServerSettings, make_app
+from voicepipe.server.runner import Runner
 from voicepipe.session import Pipeline
 from voicepipe.testing import VirtualLoop
 
@@ -58,7 +59,7 @@ def serve() -> Serve:
     ) -> AsyncIterator[Served]:
         engine = engine or Engine()
         app = make_app(pipeline, engine, ServerSettings(**settings))
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=handler_cancellation)
+        runner = Runner(app, handler_cancellation=handler_cancellation)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()

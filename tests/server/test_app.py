@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 import reactivex
 from aiohttp import web
+from served import refused
 
 from voicepipe.server.http import errors_as_json
 
@@ -51,7 +52,8 @@ async def test_the_page_says_what_this_is(serve):
     [
         ("GET", "/nowhere", 404, "Not Found"),
         ("POST", "/v1/health", 405, "Method Not Allowed"),
-        ("GET", "/v1/realtime", 426, "This address speaks WebSocket"),
+        ("POST", "/v1/voices", 501, "This server clones no voices: it has no voice cloning service."),
+        ("GET", "/v1/realtime", 426, "This address speaks WebSocket."),
     ],
 )
 async def test_errors_are_json_that_pages_may_read(serve, method, path, status, detail):
@@ -60,7 +62,7 @@ async def test_errors_are_json_that_pages_may_read(serve, method, path, status, 
         serve(silent, cors_origins=[ORIGIN]) as served,
         served.http.request(method, f"{served.url}{path}", headers={"Origin": ORIGIN}) as answer,
     ):
-        assert (answer.status, await answer.json()) == (status, {"detail": detail})
+        assert (answer.status, refused(status, await answer.json())) == (status, detail)
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
@@ -68,7 +70,7 @@ async def test_a_bad_handshake_is_explained(serve):
     """The sentence of aiohttp, as JSON."""
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "3"}
     async with serve(silent) as served, served.http.get(f"{served.url}/v1/realtime", headers=headers) as answer:
-        assert (answer.status, await answer.json()) == (400, {"detail": "Unsupported version: 3"})
+        assert (answer.status, refused(400, await answer.json())) == (400, "Unsupported version: 3")
         assert served.engine.made == 0
 
 
@@ -85,7 +87,7 @@ async def test_a_fault_of_ours_is_logged_not_told(logs):
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{runner.addresses[0][1]}/") as answer:
-            assert (answer.status, await answer.json()) == (500, {"detail": "Internal Server Error"})
+            assert (answer.status, refused(500, await answer.json())) == (500, "Internal Server Error")
     finally:
         await runner.cleanup()
     assert [(line["event"], line["path"]) for line in logs] == [("request.failed", "/")]

@@ -7,7 +7,10 @@ import asyncio
 import aiohttp
 import pytest
 import reactivex
-from served import Engine
+from served import Engine, refused
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import ReplyStarted
 
 UP = {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}
 ORIGIN = "https://talk.example"
@@ -75,9 +78,39 @@ async def test_ready_means_that_a_client_would_be_let_in(serve):
         async with served.connect():
             status, body, headers = await get(served, "/v1/health/ready")
             assert (status, body["ready"], headers["Retry-After"]) == (503, False, "7")
-            assert body["reasons"] == [body["detail"]]
+            assert body["reasons"] == [refused(503, body)]
+            assert body["error"]["code"] == "full"
             assert "All 1 conversations" in body["detail"]
             assert headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+async def test_while_the_server_stops_everybody_is_told(serve):
+    """Who asks how it is, and who wants to talk, as a program and as a page; a reply that is on may end meanwhile."""
+    talk = Conversation("x")
+    replying = lambda _: reactivex.concat(reactivex.of(ReplyStarted(talk)), reactivex.never())
+    async with (
+        serve(replying, shutdown_grace_s=10, retry_after_s=7, cors_origins=[ORIGIN]) as served,
+        served.connect() as client,
+    ):
+        await client.event("response.created")
+        stopping = asyncio.create_task(served.runner.shutdown())
+        await asyncio.sleep(1)
+        for path in ("/v1/health", "/v1/health/ready"):
+            status, body, headers = await get(served, path)
+            assert (status, refused(503, body)) == (
+                503,
+                "The server is shutting down. Please try again in a moment.",
+            )
+            assert (body["error"]["code"], headers["Retry-After"]) == ("stopping", "7")
+        assert (await get(served, "/v1/health"))[1]["ok"] is False
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+            async with served.connect():
+                pass
+        async with served.connect(headers={"Origin": ORIGIN}) as page:
+            assert (await page.error())["code"] == "stopping"
+            assert (await page.end())[0] == 1013
+        assert (await client.end())[0] == 1001
+        await stopping
 
 
 async def test_every_reason_is_told(serve):
@@ -122,7 +155,7 @@ async def test_a_session_is_refused_while_a_service_is_down(serve, logs):
             assert (await answer.json())["detail"].startswith("The speech synthesis (TTS) cannot be reached.")
         async with served.connect(headers={"Origin": ORIGIN}) as client:
             error = await client.error()
-            assert (error["type"], error["code"]) == ("fatal", "unavailable")
+            assert (error["type"], error["code"]) == ("fatal", "service_down")
             code, reason = await client.end()
             assert (code, reason.partition(" cannot")[0]) == (1013, "The speech synthesis (TTS)")
         assert served.engine.made == 0

@@ -105,11 +105,12 @@ async def test_who_is_not_let_in_is_counted_by_reason(serve):
 
 async def test_a_client_that_is_cut_off_is_a_forced_disconnect(serve):
     """By what it did, or failed to do; one that leaves is none."""
-    async with serve(silent, idle_timeout_s=10, ingress_limit_ms=1000) as served:
+    flood = {"max_messages_per_s": 100, "message_burst": 100, "message_overrun_s": 1}
+    async with serve(silent, idle_timeout_s=10, **flood) as served:
         async with served.connect() as client:
             assert (await client.end())[0] == 1008
         async with served.connect() as client:
-            await client.send(*["no"] * 300)
+            await client.send(*["no"] * 400)
             assert (await client.end())[0] == 1008
         async with served.connect() as client:
             await client.socket.close(code=4321)
@@ -117,7 +118,8 @@ async def test_a_client_that_is_cut_off_is_a_forced_disconnect(serve):
         scraped = await scrape(served)
     assert scraped["forced_disconnects_total"] == 2
     assert scraped.seen("sessions_ended_total") == {'{code="1008"}': 2, '{code="client"}': 1}
-    assert scraped['rejected_messages_total{code="invalid_json"}'] >= 200
+    assert scraped['rejected_messages_total{code="rate_limit_exceeded"}'] == 1
+    assert scraped['rejected_messages_total{code="invalid_json"}'] == pytest.approx(200, abs=5)
 
 
 async def test_a_client_that_speaks_no_websocket_is_a_forced_disconnect(serve):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import uuid
+import zlib
 from contextlib import asynccontextmanager
 from io import BytesIO
 
@@ -13,10 +15,11 @@ import pytest
 import reactivex
 from aiohttp import web
 from scraped import Scraped
-from served import Engine, Served
+from served import Engine, Served, refused
 
 from voicepipe.metrics import Metrics
 from voicepipe.server import ServerSettings, make_app
+from voicepipe.server.runner import Runner
 from voicepipe.voices import MemoryVoices, VoiceStore, VoiceStoreDown
 
 ORIGIN = "https://talk.example"
@@ -57,7 +60,7 @@ class Down(VoiceStore):
 
 @asynccontextmanager
 async def listening(app):
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+    runner = Runner(app, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -90,7 +93,8 @@ def form(data=RECORDING, name="file"):
 async def post(served, body, **headers):
     async with served.http.post(f"{served.url}/v1/voices", data=body, headers=headers) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
-        return answer.status, await answer.json()
+        body = await answer.json()
+        return answer.status, body if answer.status == 200 else {"detail": refused(answer.status, body)}
 
 
 async def test_the_voices_of_the_synthesiser_that_is_used():
@@ -240,6 +244,24 @@ def raw(text):
             "The form cannot be read: it breaks off, or its parts do not fit.",
         ),
         (
+            raw('--x\nContent-Disposition: form-data; name="file"\nContent-Transfer-Encoding: odd\n\na\n--x--\n'),
+            "multipart/form-data; boundary=x",
+            400,
+            "The form cannot be read: it breaks off, or its parts do not fit.",
+        ),
+        (
+            raw("--x\n" + "X-Header: y\n" * 1_000 + "\na\n--x--\n"),
+            "multipart/form-data; boundary=x",
+            400,
+            "The form cannot be read: it breaks off, or its parts do not fit.",
+        ),
+        (
+            raw(f'--x\nContent-Disposition: form-data; name="file"; x="{"y" * 20_000}"\n\na\n--x--\n')[:16_000],
+            "multipart/form-data; boundary=x",
+            400,
+            "The form cannot be read: it breaks off, or its parts do not fit.",
+        ),
+        (
             raw('--x\nContent-Disposition: form-data; name="file"\n\na\n' * 2 + "--x--\n"),
             "multipart/form-data; boundary=x",
             400,
@@ -253,6 +275,42 @@ async def test_what_is_no_form_with_a_file_is_named(body, kind, status, detail):
         headers = {} if kind is None else {"Content-Type": kind}
         assert await post(served, body, **headers) == (status, {"detail": detail})
         assert (await post(served, form()))[0] == 200
+
+
+async def test_a_form_is_not_unpacked():
+    """415: four megabytes could become four gigabytes."""
+    cloner = Cloner()
+    async with server(cloner) as served:
+        body, kind = (
+            raw('--x\nContent-Disposition: form-data; name="file"\n\na\n--x--\n'),
+            "multipart/form-data; boundary=x",
+        )
+        for coding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+            packed = {"Content-Type": kind, "Content-Encoding": coding}
+            status, told = await post(served, pack(body), **packed)
+            assert (status, "uncompressed" in told["detail"]) == (415, True)
+        assert (await post(served, body, **{"Content-Type": kind, "Content-Encoding": "identity"}))[0] == 200
+    assert cloner.heard == [b"a"]
+
+
+@pytest.mark.parametrize(
+    ("length", "settings", "status"), [(100, {}, 200), (90_000_000, {}, 413), (100, {"api_keys": ["sk-one"]}, 401)]
+)
+async def test_who_asks_first_whether_to_send_is_told_first(length, settings, status):
+    """`Expect: 100-continue`, as curl has it: a refusal comes in the place of "go on", and nothing need be sent."""
+    body = raw(f'--x\nContent-Disposition: form-data; name="file"\n\n{"a" * 39}\n--x--\n')
+    async with server(Cloner(), **settings) as served:
+        reader, writer = await asyncio.open_connection(served.host, served.port)
+        head = f"POST /v1/voices HTTP/1.1\nHost: x\nExpect: 100-continue\nContent-Length: {length}\n"
+        writer.write(raw(head + "Content-Type: multipart/form-data; boundary=x\n\n"))
+        first = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        if status == 200:
+            assert (first, len(body)) == (b"100", length)
+            writer.write(body)
+            first = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        assert int(first) == status
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_an_upload_that_breaks_off_costs_nothing():

@@ -137,12 +137,16 @@ def _voices(settings: Settings) -> VoiceStore:
 
 def _tell(url: str, engine: Engine, settings: Settings) -> None:
     """Programs that start a server wait for the first line."""
+    from voicepipe.server.door import open_to_others
+
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     where = "" if reachable.endswith("127.0.0.1:8000") else f" --url {reachable}"
     sessions = min(engine.max_sessions, settings.max_sessions or engine.max_sessions)
     print(f"Listening on {url}")
     print(f"Talk to it:  voicepipe talk speech.wav{where}")
     print(f"{sessions} {'conversation' if sessions == 1 else 'conversations'} at once; Ctrl-C stops it.", flush=True)
+    if open_to_others(settings):
+        print("Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key.", flush=True)
 
 
 def _pipeline(ref: str | None) -> Pipeline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,11 @@ examples:
 
 WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus are read. The latency is counted from the last loud sample of the
 recording to the first sound that comes back.
+
+A server that asks for an API key gets the one in the variable VOICEPIPE_TALK_KEY.
 """
+
+KEY_VARIABLE = "VOICEPIPE_TALK_KEY"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -83,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         summary = asyncio.run(_talk(args, microphone, speakers))
     except CannotConnect as error:
-        raise CommandError(str(error), 1 if error.status == 503 else 2) from None
+        hint = f" Put it into {KEY_VARIABLE}." if error.status == 401 else ""
+        raise CommandError(f"{error}{hint}", 1 if error.status == 503 else 2) from None
     finally:
         if speakers is not None:
             speakers.close()
@@ -98,7 +104,8 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
 
     from voicepipe.client import Talk, connect, websocket_url
 
-    async with connect(args.url, instructions=args.instructions, voice=args.voice) as connection:
+    key = os.environ.get(KEY_VARIABLE, "").strip() or None
+    async with connect(args.url, instructions=args.instructions, voice=args.voice, api_key=key) as connection:
         at_once = args.at_once or not args.instructions or args.recording is None
         show = _display(args.json)
         talk = Talk(connection, microphone, show, at_once=at_once, wait_s=args.wait, speakers=speakers)

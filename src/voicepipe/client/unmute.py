@@ -88,14 +88,16 @@ async def connect(
     *,
     instructions: str | None = "smalltalk",
     voice: str | None = None,
+    api_key: str | None = None,
     open_timeout_s: float = 10.0,
 ) -> AsyncGenerator[Connection]:
-    """A conversation whose settings have been sent, so that the bot opens; `instructions` as in `settings`.
+    """A conversation whose settings have been sent, so that the bot opens; `instructions` as in `settings`. `api_key`
+    for a server that asks for one.
 
     Raises CannotConnect when nobody listens, the server is full or refuses, or it speaks something else.
     """
     address = websocket_url(url)
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(headers=_authorization(api_key)) as http:
         socket = await _open(http, address, open_timeout_s)
         try:
             connection = Connection(socket)
@@ -136,6 +138,10 @@ def websocket_url(url: str) -> str:
         raise CannotConnect(f"{url!r} is no address of a server; one looks like ws://127.0.0.1:8000")
     path = PATH if address.path in ("", "/") else address.path
     return str(address.with_scheme(scheme).with_path(path).with_query(address.query))
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 
 def _parsed(text: str) -> Message:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 
-from aiohttp import web
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
 from voicepipe.characters import Characters
 from voicepipe.cloning import Cloning
@@ -18,8 +20,9 @@ from voicepipe.health import Health
 from voicepipe.metrics import Metrics
 from voicepipe.news import Newsroom, Source
 from voicepipe.server.donation import Donations
+from voicepipe.server.door import Door
 from voicepipe.server.health import HealthRoutes, count_health
-from voicepipe.server.http import cors, errors_as_json, preflight
+from voicepipe.server.http import anonymous, cors, errors_as_json, expecting, preflight
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.voices import Voices
 from voicepipe.server.websocket import Sessions
@@ -49,6 +52,7 @@ def make_app(
     """
     store = voice_store(settings) if voices is None else voices
     around = _Around.make(engine, settings, metrics or Metrics(), store)
+    door = Door(settings)
     sessions = Sessions(
         pipeline,
         engine,
@@ -57,10 +61,13 @@ def make_app(
         metrics=around.metrics,
         characters=around.characters,
         newsroom=around.newsroom,
+        door=door,
     )
+    for odd in (BadContentDispositionHeader, BadContentDispositionParam):
+        warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
     app = web.Application(middlewares=[preflight, errors_as_json])
-    app.on_response_prepare.append(cors(settings.cors_origins))
-    _route(app, sessions, around, settings)
+    app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
+    _route(app, sessions, around, settings, door)
 
     async def stop(_: web.Application) -> None:
         await sessions.stop()
@@ -150,7 +157,7 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
     )
 
 
-def _route(app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings) -> None:
+def _route(app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: Door) -> None:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     voices = Voices(
         offered_voices(settings.voices_file, "embedded" if settings.tts_url is None else "kyutai"),
@@ -158,6 +165,7 @@ def _route(app: web.Application, sessions: Sessions, around: _Around, settings: 
         store=around.voices,
         http=around.http.session,
         max_bytes=settings.voice_max_bytes,
+        retry_after_s=settings.retry_after_s,
         metrics=around.metrics,
     )
     donations = Donations(
@@ -167,16 +175,20 @@ def _route(app: web.Application, sessions: Sessions, around: _Around, settings: 
         max_bytes=settings.donation_max_bytes,
         metrics=around.metrics,
     )
-    app.router.add_get("/", _page)
-    app.router.add_get("/v1/realtime", sessions.serve)
-    app.router.add_get("/v1/health", health.health)
-    app.router.add_get("/v1/health/live", health.live)
-    app.router.add_get("/v1/health/ready", health.ready)
-    app.router.add_get("/metrics", health.metrics)
-    app.router.add_get("/v1/voices", voices.list)
-    app.router.add_post("/v1/voices", voices.clone)
-    app.router.add_get("/v1/voice-donation", donations.ask)
-    app.router.add_post("/v1/voice-donation", donations.give)
+    get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
+    routes = [
+        get("/", _page),
+        get("/v1/realtime", sessions.serve),
+        get("/v1/health", health.health),
+        get("/v1/health/live", health.live),
+        get("/v1/health/ready", health.ready),
+        get("/metrics", health.metrics),
+        get("/v1/voices", door.guarding(voices.list)),
+        post("/v1/voices", door.guarding(voices.clone)),
+        get("/v1/voice-donation", door.guarding(donations.ask)),
+        post("/v1/voice-donation", door.guarding(donations.give)),
+    ]
+    app.router.add_routes(routes)
 
 
 async def _page(_: web.Request) -> web.Response:

@@ -17,7 +17,7 @@ class Briefing:
     """Gives what a client sends to `deliver`: at once, but for settings that need news, which go when it is there.
 
     What comes after such settings waits for them, except for sound: the user is heard meanwhile. How long that takes is
-    bounded by the newsroom, how much may wait by the ingress, which counts every message.
+    bounded by the newsroom, how much may wait by the limit on messages.
     """
 
     def __init__(self, newsroom: Newsroom, deliver: Callable[[ClientMessage], None]) -> None:

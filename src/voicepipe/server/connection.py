@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import structlog
@@ -12,6 +12,8 @@ from aiohttp import WSCloseCode, WSMsgType
 
 from voicepipe.engine import Engine
 from voicepipe.events import (
+    Aside,
+    AudioHeld,
     AudioReceived,
     ClientMessage,
     Event,
@@ -26,13 +28,15 @@ from voicepipe.events import (
     StageFailed,
     Warned,
 )
-from voicepipe.ingress import Ingress
+from voicepipe.ingress import PIECE_MS, Ingress
 from voicepipe.metering import MeteredStages
 from voicepipe.metrics import Metrics
 from voicepipe.news import Newsroom
 from voicepipe.outbox import BOUNDARY, ClientTooSlow, Outbox
 from voicepipe.realtime import Received, Wire, sentence
 from voicepipe.server.briefing import Briefing
+from voicepipe.server.inlet import Inlet
+from voicepipe.server.rate import MessageRate
 from voicepipe.server.recorder import Recorder, Side
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.socket import Socket
@@ -71,7 +75,20 @@ class Connection:
         self._socket, self._wire, self._settings = socket, wire, settings
         self._over: asyncio.Future[End] = loop.create_future()
         self._outbox = Outbox(wire.encode, audio_capacity_ms=settings.audio_capacity_ms)
-        self._ingress = Ingress(loop.time, message_ms=settings.ingress_message_ms)
+        self._ingress = Ingress(
+            loop.time,
+            lead_ms=settings.ingress_lead_ms,
+            speed=settings.ingress_speed,
+            message_ms=settings.ingress_message_ms,
+        )
+        self._inlet: Inlet[str | InputRejected] = Inlet(
+            self._hear,
+            self._ingress,
+            capacity=settings.ingress_waits_bytes,
+            held=lambda: self._receive(AudioHeld()),
+            spawn=lambda work: self._task(work, f"{self._session_id} inlet"),
+        )
+        self._rate = MessageRate(settings, loop.time, tell=lambda why: self._take([why]), end=self._force)
         self._idle = _Idle(settings.idle_timeout_s, self._idled)
         self._turns = TurnLog()
         self._metrics, self._meter = metrics, TurnMetrics(metrics, loop.time)
@@ -146,6 +163,7 @@ class Connection:
         metered = MeteredStages(stages, self._metrics)
         self._running = Running(pipeline, session_id=session_id, codec=codec, stages=metered, emit=self._emit)
         self._running.ended.add_done_callback(self._pipeline_ended)
+        self._ingress.backlog = self._running.backlog
         return self._take(opening[1:])
 
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
@@ -153,7 +171,10 @@ class Connection:
         if error is None:
             self.finish(End(WSCloseCode.OK, "the pipeline has completed"))
         else:
-            self._fail(StageFailed("pipeline", error, fatal=True))
+            failure = StageFailed("pipeline", error, fatal=True)
+            if not self._over.done():  # that one of its events cannot be written has not been told
+                self._outbox.put(failure)
+            self._fail(failure)
 
     def _fail(self, failure: StageFailed) -> None:
         self.finish(End(WSCloseCode.INTERNAL_ERROR, sentence(failure)))
@@ -169,8 +190,10 @@ class Connection:
         match event:
             case StageFailed(fatal=True):
                 self._fail(event)
-            case StageFailed(stage=stage, error=error):
+            case StageFailed(stage=stage, error=error) | Aside(event=StageFailed(stage=stage, error=error)):
                 log.warning("stage.failed", stage=stage, exc_info=error)
+            case Warned(message=warning):
+                log.info("session.warned", warning=warning)
             case HungUp(reason=reason):
                 self.finish(End(WSCloseCode.OK, reason))
             case ReplyStarted():
@@ -185,34 +208,56 @@ class Connection:
     # ---- the client -------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """What the client sends enters the graph in this very task; no queue is between."""
+        """What the client sends enters the graph in this very task, but for what is far ahead of real time."""
         while not self._over.done():
             message = await self._socket.receive()
+            await self._rate.admit(message)
             match message.type:
                 case WSMsgType.TEXT:
-                    self._hear(message.data)
+                    await self._inlet.put(message.data, len(message.data))
                 case WSMsgType.BINARY:
                     what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
-                    self._hear(InputRejected("unexpected_binary_frame", what))
+                    await self._inlet.put(InputRejected("unexpected_binary_frame", what), 0)
+                case WSMsgType.PING:
+                    await self._socket.pong(message.data)
+                case WSMsgType.PONG:
+                    pass
                 case WSMsgType.ERROR:
-                    code = getattr(message.data, "code", WSCloseCode.ABNORMAL_CLOSURE)
-                    forced = code != WSCloseCode.ABNORMAL_CLOSURE  # aiohttp has closed it: those were no frames
-                    return self.finish(End(code, f"the connection broke: {message.data}", gone=True, forced=forced))
+                    return self._broken(message.data)
                 case _:
                     return self._gone("the client left")
         return None
 
-    def _hear(self, sent: str | InputRejected) -> None:
+    def _broken(self, error: object) -> None:
+        """What comes cannot be read any further: where the client is still there, it is told why."""
+        match self._socket.fault(error):
+            case None:
+                self.finish(End(WSCloseCode.ABNORMAL_CLOSURE, f"the connection broke: {error}", gone=True))
+            case fault:
+                self._take([InputRejected(fault.code, f"The session ends here: {fault.reason}.")])
+                self.finish(End(fault.close_code, fault.reason, forced=True))
+
+    def _hear(self, sent: str | InputRejected) -> Iterator[None]:
+        """One message enters the graph, its sound piece by piece: before each this waits for its turn."""
         self._idle.reset()
-        self._ingress.count_message()
+        self._socket.heard()
         received: list[Received] = self._wire.decode(sent) if isinstance(sent, str) else [sent]
         self._heed_consent(received)
         if isinstance(sent, str):
             self._record("client", sent)
-        self._take(received)
-        if self._ingress.ahead_ms > self._settings.ingress_limit_ms:
-            limit_s = self._settings.ingress_limit_ms / 1000
-            self._force(f"more than {limit_s:g} s of messages ahead of real time")
+        for message in received:
+            if isinstance(message, AudioReceived):
+                yield from self._listen(message)
+            else:
+                self._take([message])
+
+    def _listen(self, sound: AudioReceived) -> Iterator[None]:
+        self._ingress.count_message()
+        for piece in self._wire.codec.pieces(sound.data, PIECE_MS):
+            yield
+            self._idle.reset()
+            self._socket.heard()
+            self._take([replace(sound, data=piece)])
 
     def _heed_consent(self, received: list[Received]) -> None:
         """Record from the settings on that allow it, until settings that do not."""
@@ -251,11 +296,13 @@ class Connection:
 
     def _idled(self) -> None:
         idle_s = self._settings.idle_timeout_s
-        self._force(f"the client has sent nothing for {idle_s:g} s")
+        reason = f"the client has sent nothing for {idle_s:g} s"
+        self._outbox.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
+        self._force(reason)
 
     def _expire(self, limit_s: float) -> None:
         reason = f"a session lasts {limit_s / 60:g} minutes at most"
-        self._outbox.put(Warned(f"The conversation ends here: {reason}."))
+        self._outbox.put(InputRejected("session_expired", f"The conversation ends here: {reason}."))
         self.leave(End(WSCloseCode.POLICY_VIOLATION, reason, forced=True))
 
     def _force(self, reason: str) -> None:
@@ -282,7 +329,7 @@ class Connection:
     async def _clean_up(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
         """Stop listening, let the graph clean up, and meanwhile tell the client what waits and why it ends."""
         reader.cancel()
-        ending = [self._hang_up(self._over.result(), reader, writer), self._briefing.close()]
+        ending = [self._hang_up(self._over.result(), reader, writer), self._inlet.close(), self._briefing.close()]
         if self._running is not None:
             ending.append(self._running.close(self._settings.cleanup_grace_s))
         for failed in await asyncio.gather(*ending, return_exceptions=True):

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from voicepipe.donation import Consent, Consents, DonationRefused, Submission, save_donation, submission_from
 from voicepipe.metrics import Metrics
+from voicepipe.server.refusal import Refusal, Refused
 from voicepipe.server.upload import read_form
 
 __all__ = ["Donations"]
@@ -49,7 +50,7 @@ class Donations:
         try:
             submission, consent = self._check(form["file"], form["metadata"])
         except DonationRefused as error:
-            raise web.HTTPBadRequest(text=str(error)) from error
+            raise Refused(Refusal(400, "invalid_value", str(error), error.field)) from error
         try:
             await asyncio.to_thread(save_donation, folder, consent, submission, form["file"], now_s=time.time())
         except OSError as error:

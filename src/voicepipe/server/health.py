@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import hdrs, web
 
-from voicepipe.health import NEEDED, Health, is_ok
+from voicepipe.health import NEEDED, Health, Obstacle, is_ok
 from voicepipe.metrics import Metrics
+from voicepipe.server.refusal import Refusal
 from voicepipe.server.websocket import Sessions
 
 __all__ = ["HealthRoutes", "count_health"]
@@ -28,8 +31,10 @@ class HealthRoutes:
     async def health(self, _: web.Request) -> web.Response:
         """What is up; `ok` when all is that a conversation needs, which voice cloning is not. 503 while shutting
         down."""
-        up, stopping = await self._health.up(), self._sessions.stopping
-        return web.json_response({**up, "ok": is_ok(up) and not stopping}, status=503 if stopping else 200)
+        up = await self._health.up()
+        if not self._sessions.stopping:
+            return web.json_response({**up, "ok": is_ok(up)})
+        return self._not_ready(await self._sessions.obstacles(), {**up, "ok": False})
 
     async def live(self, _: web.Request) -> web.Response:
         """200 as long as this process answers at all: nothing else is looked at."""
@@ -37,11 +42,15 @@ class HealthRoutes:
 
     async def ready(self, _: web.Request) -> web.Response:
         """200 when a client that came now would be let in, else 503 with every reason."""
-        reasons = [obstacle.told for obstacle in await self._sessions.obstacles()]
-        if not reasons:
-            return web.json_response({"ready": True, "reasons": []})
-        body = {"ready": False, "reasons": reasons, "detail": " ".join(reasons)}
-        return web.json_response(body, status=503, headers={hdrs.RETRY_AFTER: str(self._retry_after_s)})
+        found = await self._sessions.obstacles()
+        state = {"ready": not found, "reasons": [obstacle.told for obstacle in found]}
+        return self._not_ready(found, state) if found else web.json_response(state)
+
+    def _not_ready(self, found: list[Obstacle], state: dict[str, Any]) -> web.Response:
+        """As a client would be told, with the state beside it."""
+        refusal = Refusal(503, found[0].why.value, " ".join(obstacle.told for obstacle in found))
+        later = {hdrs.RETRY_AFTER: str(self._retry_after_s)}
+        return web.json_response({**state, **refusal.body()}, status=503, headers=later)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Every series, in the format that the scraper prefers."""

@@ -7,31 +7,34 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import hdrs, web
 
-__all__ = ["cors", "errors_as_json", "preflight"]
+from voicepipe.server.refusal import Refusal, Refused, refusal_of
+
+__all__ = ["INTERNAL", "Handler", "anonymous", "cors", "errors_as_json", "expecting", "preflight"]
 
 log = structlog.get_logger()
+
+INTERNAL = Refusal(500, "internal_error", "Internal Server Error")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """``{"detail": …}`` for everything that goes wrong; what went wrong inside is in the log only."""
+    """What goes wrong as `Refusal`s write it, in one shape; what went wrong inside is in the log only."""
     try:
         return await handler(request)
+    except Refused as refused:
+        return refused.refusal.response()
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        headers = {name: value for name, value in error.headers.items() if not name.startswith("Content-")}
-        plain = f"{error.status}: {error.reason}"  # what aiohttp writes where nobody has written anything
-        detail = error.reason if error.text in (None, plain) else error.text
-        return web.json_response({"detail": detail}, status=error.status, headers=headers)
+        return refusal_of(error).response()
     except ConnectionError:
         log.info("request.client_left", path=request.path)
         return web.Response(status=499)
     except Exception:
         log.exception("request.failed", method=request.method, path=request.path)
-        return web.json_response({"detail": "Internal Server Error"}, status=500)
+        return INTERNAL.response()
 
 
 @web.middleware
@@ -40,6 +43,15 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
     if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
         return await handler(request)
     return web.Response(status=204)
+
+
+async def anonymous(_: web.Request, response: web.StreamResponse) -> None:
+    """A signal for `on_response_prepare`: whatever we are made of is nobody's business."""
+    response.headers[hdrs.SERVER] = "voicepipe"
+
+
+async def expecting(_: web.Request) -> None:
+    """`Expect: 100-continue` is answered by who reads the body, once it is sure that it will: see `read_form`."""
 
 
 def cors(origins: tuple[str, ...]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
@@ -52,6 +64,7 @@ def cors(origins: tuple[str, ...]) -> Callable[[web.Request, web.StreamResponse]
             return
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = hdrs.RETRY_AFTER
         if request.method == hdrs.METH_OPTIONS:
             asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "*")
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, OPTIONS"

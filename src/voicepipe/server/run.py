@@ -14,6 +14,7 @@ from voicepipe.engine import Engine
 from voicepipe.metrics import Metrics
 from voicepipe.server.app import make_app
 from voicepipe.server.door import warn_if_open
+from voicepipe.server.runner import Runner
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
 from voicepipe.voices import VoiceStore
@@ -40,11 +41,8 @@ async def run_server(
     every session is awaited. A second signal acts as it would without us. Raises OSError when the port is taken.
     """
     warn_if_open(settings)
-    runner = web.AppRunner(
-        make_app(pipeline, engine, settings, metrics=metrics, voices=voices),
-        access_log=None,  # a session has its own lines
-        shutdown_timeout=settings.close_timeout_s,
-    )
+    app = make_app(pipeline, engine, settings, metrics=metrics, voices=voices)
+    runner = Runner(app, shutdown_timeout=settings.close_timeout_s)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()

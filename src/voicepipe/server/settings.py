@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 __all__ = ["ServerSettings"]
+
+
+def _written(key: SecretStr) -> SecretStr:
+    """An empty key would let in who brings none; one with a space or a comma could not be sent. Raises ValueError."""
+    text = key.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or " " in text or "," in text:
+        raise ValueError("an API key is one word of printable ASCII characters, without commas")
+    return key
+
+
+ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
 
 
 class ServerSettings(BaseModel):
@@ -19,13 +31,13 @@ class ServerSettings(BaseModel):
     """0: any free one."""
     cors_origins: tuple[str, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
     """Whose pages may read our answers, and talk; those that we serve ourselves always may."""
-    api_keys: tuple[SecretStr, ...] = ()
-    """Who may talk: one of these is asked for. None: everybody who can reach us."""
+    api_keys: tuple[ApiKey, ...] = ()
+    """Who may talk: one of these is asked for, by all that costs something. None: everybody who can reach us."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
     """None: as many as there is room for."""
     session_limit_s: float | None = Field(default=None, gt=0)
     """How long a session may last: it ends after the reply that is then being spoken. None: as long as it likes."""
-    greeting_after_s: float = Field(default=0.25, gt=0)
+    greeting_after_s: float = Field(default=1, gt=0)
     """A client that may be Unmute's frontend, which speaks first, is greeted as another one after so long a silence."""
 
     max_sessions: int | None = Field(default=None, ge=1)
@@ -35,10 +47,25 @@ class ServerSettings(BaseModel):
 
     max_message_bytes: int = Field(default=1_000_000, ge=1_000)
     """Of one WebSocket message: a minute of Opus; a longer one closes the connection with 1009."""
-    ingress_limit_ms: float = Field(default=15_000, gt=0)
-    """How far a client may be ahead of real time: what an outage of so long leaves behind comes through."""
+    max_messages_per_s: float = Field(default=2_000, gt=0)
+    """Of one client; sound in pieces of 20 ms is 50, and a recording of them at ten times its speed 500. One that sends
+    faster is heard no faster, and told so."""
+    message_burst: int = Field(default=10_000, ge=1)
+    """How many more may come at once."""
+    message_unit_bytes: int = Field(default=4_096, ge=1)
+    """A message counts once, and once more for each so many bytes: reading 4 KiB of JSON takes as long as reading four
+    small messages."""
+    message_overrun_s: float = Field(default=10, ge=0)
+    """How long a client may go on sending too fast; then its session ends with 1008."""
+    ingress_lead_ms: float = Field(default=500, ge=0)
+    """How far a client's sound may be ahead of real time and come in at once: what a bad line has held up."""
+    ingress_speed: float = Field(default=10, ge=1)
+    """How many times faster than real time sound may come in that is further ahead, a recording; it does so as far as
+    the recogniser keeps up."""
+    ingress_waits_bytes: int = Field(default=8_000_000, ge=0)
+    """What may wait meanwhile, of messages: two minutes of PCM16. The rest waits with the client: nobody reads it."""
     ingress_message_ms: float = Field(default=5, ge=0)
-    """What each message counts at least: 200 a second are live."""
+    """What each message with sound counts at least: 200 a second are live."""
     idle_timeout_s: float = Field(default=300, gt=0)
     """A client that sends nothing at all for so long is let go."""
 
@@ -48,6 +75,8 @@ class ServerSettings(BaseModel):
     """How long one message may take to leave; then the client is gone."""
     send_buffer_bytes: int = Field(default=32_768, ge=4_096)
     """What the kernel, and the transport before it, hold for one client: left alone they hold minutes of sound."""
+    receive_buffer_bytes: int = Field(default=65_536, ge=4_096)
+    """What the kernel holds of what a client has sent and we have not read: its pings and its goodbye are behind it."""
     heartbeat_s: float = Field(default=20, gt=0)
     """Between pings; a client that has not answered after half of it is gone."""
     close_timeout_s: float = Field(default=2, gt=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from voicepipe.cloning import Cloning, CloningFailed
 from voicepipe.metrics import Metrics
@@ -30,10 +30,12 @@ class Voices:
         store: VoiceStore,
         http: Callable[[], aiohttp.ClientSession],
         max_bytes: int,
+        retry_after_s: int,
         metrics: Metrics,
     ) -> None:
         self._offered, self._cloning, self._store, self._http = offered, cloning, store, http
         self._max_bytes, self._outcomes = max_bytes, metrics.server.clonings
+        self._later = {hdrs.RETRY_AFTER: str(retry_after_s)}
 
     async def list(self, _: web.Request) -> web.Response:
         """The good ones."""
@@ -54,7 +56,8 @@ class Voices:
         except VoiceStoreDown as error:
             log.warning("voice.not_kept", reason=str(error))
             self._outcomes.labels("not_kept").inc()
-            raise web.HTTPServiceUnavailable(text="The voice cannot be kept: the store of voices is down.") from error
+            what = "The voice cannot be kept: the store of voices is down."
+            raise web.HTTPServiceUnavailable(text=what, headers=self._later) from error
         log.info("voice.cloned", voice=name, bytes=len(recording))
         self._outcomes.labels("cloned").inc()
         return web.json_response({"name": name})

@@ -16,9 +16,10 @@ from voicepipe.engine import Engine
 from voicepipe.health import Health, Obstacle, obstacles
 from voicepipe.metrics import Metrics
 from voicepipe.news import Newsroom
-from voicepipe.realtime import Wire, dialect_of, new_id, refused_body
+from voicepipe.realtime import Wire, dialect_of, new_id
 from voicepipe.server.connection import Connection, End
-from voicepipe.server.door import Door, Refusal, offered_protocols
+from voicepipe.server.door import Door, offered_protocols
+from voicepipe.server.refusal import Refusal, Refused
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.socket import Socket
 from voicepipe.session import Pipeline
@@ -29,6 +30,13 @@ log = structlog.get_logger()
 
 _MODEL_CHARS = 100
 """Of the name of a model, which is repeated to the client."""
+
+NO_UPGRADE = Refusal(
+    426,
+    "upgrade_required",
+    "This address speaks WebSocket.",
+    headers={hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"},
+)
 
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
 
@@ -46,10 +54,11 @@ class Sessions:
         metrics: Metrics,
         characters: Characters,
         newsroom: Newsroom,
+        door: Door,
     ) -> None:
         self._pipeline, self._engine, self._settings = pipeline, engine, settings
         self._health, self._metrics, self._newsroom = health, metrics, newsroom
-        self._characters, self._door = characters, Door(settings)
+        self._characters, self._door = characters, door
         self._slots_taken = 0
         self._live: set[Connection] = set()
         self._free = asyncio.Event()
@@ -63,19 +72,19 @@ class Sessions:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
-            raise web.HTTPUpgradeRequired(reason="This address speaks WebSocket", headers={hdrs.UPGRADE: "websocket"})
-        if refusal := self._door.refusal(request):
-            return await self._turn_away(request, refusal)
+            raise Refused(NO_UPGRADE)
+        if refusal := self._door.refusal(request) or self._door.no_more(request):
+            return await self._refuse(request, refusal)
         if found := self._obstacles(None):
-            return await self._refuse(request, found[0])
+            return await self._refuse(request, self._unavailable(found[0]))
         with self._slot(), self._door.holding(request):
             found = self._obstacles(await self._health.known(self._settings.admission_wait_s), own_slot=True)
             if not found:
                 socket = Socket(self._settings)
                 await socket.prepare(request)
-                await self._talk(socket, request)
+                await self._talk_safely(socket, request)
                 return socket
-        return await self._refuse(request, found[0])
+        return await self._refuse(request, self._unavailable(found[0]))
 
     async def stop(self) -> None:
         """Let nobody in any more; end each session after the reply that it speaks, and all of them after the grace."""
@@ -117,37 +126,34 @@ class Sessions:
             if not self._slots_taken:
                 self._free.set()
 
-    async def _refuse(self, request: web.Request, obstacle: Obstacle) -> web.StreamResponse:
+    def _unavailable(self, obstacle: Obstacle) -> Refusal:
+        later = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
+        close_code = WSCloseCode.TRY_AGAIN_LATER
+        return Refusal(503, obstacle.why.value, obstacle.told, headers=later, close_code=close_code)
+
+    async def _refuse(self, request: web.Request, refusal: Refusal) -> web.StreamResponse:
         """A program reads a status; a page's script cannot, so it gets an upgrade, an event and a close code."""
-        reason = obstacle.told
-        log.info("session.refused", reason=reason, sessions=self._slots_taken)
-        self._metrics.session.refused.labels(obstacle.why.value).inc()
-        if hdrs.ORIGIN not in request.headers:
-            headers = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
-            return web.json_response({"detail": reason}, status=503, headers=headers)
+        taken = self._slots_taken
+        log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
+        self._metrics.session.refused.labels(refusal.code).inc()
+        if hdrs.ORIGIN not in request.headers or not refusal.tells_pages:
+            return refusal.response()
         socket = Socket(self._settings)
         await socket.prepare(request)
-        await socket.send_str(json.dumps({"type": "error", "event_id": new_id("event"), "error": refused_body(reason)}))
-        await socket.hang_up(WSCloseCode.TRY_AGAIN_LATER, reason)
+        is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
+        await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
+        await socket.hang_up(refusal.close_code, refusal.reason)
         return socket
 
-    async def _turn_away(self, request: web.Request, refusal: Refusal) -> web.StreamResponse:
-        """One who may not come in, told as in `_refuse`, unless it is a page that is none of ours."""
-        log.info("session.turned_away", code=refusal.code, remote=request.remote)
-        self._metrics.session.refused.labels(refusal.code).inc()
-        if hdrs.ORIGIN in request.headers and refusal.tells_pages:
-            socket = Socket(self._settings)
-            await socket.prepare(request)
-            error = refusal.body()["error"]
-            await socket.send_str(json.dumps({"type": "error", "event_id": new_id("event"), "error": error}))
-            await socket.hang_up(refusal.close_code, refusal.reason)
-            return socket
-        headers = {} if refusal.retry_after_s is None else {hdrs.RETRY_AFTER: str(refusal.retry_after_s)}
-        if refusal.status == web.HTTPUnauthorized.status_code:
-            headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-        return web.json_response(refusal.body(), status=refusal.status, headers=headers)
-
     # ---- a session --------------------------------------------------------------------------------------------------
+
+    async def _talk_safely(self, socket: Socket, request: web.Request) -> None:
+        """A fault of ours is no HTTP answer any more: the client has a WebSocket now."""
+        try:
+            await self._talk(socket, request)
+        except Exception:
+            log.exception("session.failed", remote=request.remote)
+            await socket.hang_up(WSCloseCode.INTERNAL_ERROR, "internal error")
 
     async def _talk(self, socket: Socket, request: web.Request) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
@@ -179,4 +185,6 @@ class Sessions:
     def _wire(self, request: web.Request, session_id: str) -> Wire:
         """How the client speaks. Whatever model it asks for, it gets ours; other parameters are not ours to know."""
         kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
-        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=self._characters.system_prompt)
+        functions = bool(getattr(self._engine, "calls_functions", True))
+        write = self._characters.system_prompt
+        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=write, functions=functions)

@@ -45,26 +45,31 @@ _FATES = {
 class ServiceError(ConnectionError):
     """A service did not do its work. `service` is its name for people: "speech recognition (STT)".
 
-    `fate` is what became of it, as the end of a sentence that begins with its name.
+    `fate` is what became of it, as the end of a sentence that begins with its name, for the one who talks (`told`).
+    `detail`, which may hold addresses and the service's own words, is for the one who runs it.
     """
 
-    def __init__(self, service: str, fate: str) -> None:
-        super().__init__(f"The {service} {fate}.")
-        self.service, self.fate = service, fate
+    def __init__(self, service: str, fate: str, detail: str = "") -> None:
+        super().__init__(f"The {service} {fate}{detail and f' ({detail})'}.")
+        self.service, self.fate, self.detail = service, fate, detail
+
+    @property
+    def told(self) -> str:
+        return f"The {self.service} {self.fate}."
 
 
 class Full(ServiceError):
     """The instance is at capacity. It works: this is no fault."""
 
     def __init__(self, service: str, said: str = "") -> None:
-        super().__init__(service, f"is full ({said})" if said else "is full")
+        super().__init__(service, "is full", said)
 
 
 class Lost(ServiceError):
     """The connection ended before its time."""
 
     def __init__(self, service: str, how: str) -> None:
-        super().__init__(service, f"broke off the connection ({how})")
+        super().__init__(service, "broke off the connection", how)
 
 
 class Silent(ServiceError):
@@ -78,7 +83,7 @@ class TalksNonsense(ServiceError):
     """What it sent is not what this protocol says."""
 
     def __init__(self, service: str, what: str) -> None:
-        super().__init__(service, f"sent what nobody understands: {what}")
+        super().__init__(service, "sent what nobody understands", what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import reactivex
 from reactivex import Observable
 
+from voicepipe.backlog import Backlog
 from voicepipe.events import Event, Overflowed, Pause, SpeechStarted, SpeechStopped, Transcribed, Warned, Word
 from voicepipe.services import (
     Closed,
@@ -45,7 +46,9 @@ class Reconnecting:
 
 
 @stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, Word, Transcribed, Overflowed, Warned))
-def kyutai(finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reconnecting) -> Stage[Event, Event]:
+def kyutai(
+    finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reconnecting, backlog: Backlog | None = None
+) -> Stage[Event, Event]:
     """Words as they are recognised, and where speech starts, pauses and stops, from `Audio` of any rate and `Flush`.
 
     - `Word` comes as soon as the recogniser is sure of it: its `stop_s` is how far it has heard by then. The service's
@@ -58,6 +61,7 @@ def kyutai(finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reco
       last word is sent again. Of sound that waits longer than the buffer holds the oldest goes: `Overflowed`.
     - A connection that is old is replaced in a pause, by one that was opened before: drift ends there.
     - When the source completes the last words are waited for.
+    - In `backlog` stands that it is flushed, or behind by `behind_s`.
 
     Fails with ServiceUnavailable when there is no recogniser at the beginning, or none has come back in time.
     Disposing closes the connection.
@@ -73,7 +77,7 @@ def kyutai(finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reco
         def listen(_: object) -> Observable[Event]:
             return source.pipe(
                 through_socket(
-                    lambda clock: Ear(clock, hearing, finder.service, finder.observer),
+                    lambda clock: Ear(clock, hearing, finder.service, finder.observer, backlog),
                     _Connecting(finder, lambda instance: _enter(door, instance), reconnecting),
                     observer=finder.observer,
                     name="STT",
@@ -119,7 +123,7 @@ class _Connecting:
                 return await self._finder.find(self._enter)
             except ServiceUnavailable as error:
                 if not told:
-                    emit(Warned(f"{error} Trying again; what you say meanwhile is kept."))
+                    emit(Warned(f"{error.told} Trying again; what you say meanwhile is kept."))
                 told = True
                 await self._pause(*error.missed)
 

@@ -132,7 +132,7 @@ class Mouth:
         if self._made_s or not self._retries:
             raise error
         self._retries -= 1
-        return [Warned(f"{error} Trying another one.")]
+        return [Warned(f"{error.told} Trying another one.")]
 
     def cut(self) -> None:
         if self._words:

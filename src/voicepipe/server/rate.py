@@ -1,0 +1,106 @@
+"""How fast a client's messages are heard. What comes faster waits with the client: nobody reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from aiohttp import WSMessage, WSMsgType
+
+from voicepipe.events import InputRejected
+from voicepipe.server.settings import ServerSettings
+
+__all__ = ["Bucket", "MessageRate"]
+
+Clock = Callable[[], float]
+
+_COUNTED = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
+_NOTHING_S = 1e-9
+"""What sums are off by."""
+_AT_ONCE = 64
+"""Messages of a burst that are heard before other sessions have their turn on the event loop: some 3 ms. Long ones
+count more here, too."""
+
+
+class Bucket:
+    """A token bucket: `per_s` tokens come each second, up to `burst`, and are taken.
+
+    >>> bucket = Bucket(lambda: 0.0, per_s=10, burst=2)
+    >>> [round(bucket.take(1), 3) for _ in range(4)]
+    [0.0, 0.0, 0.1, 0.2]
+    """
+
+    __slots__ = ("_burst_s", "_clock", "_full_at", "_per_s")
+
+    def __init__(self, clock: Clock, *, per_s: float, burst: float) -> None:
+        self._clock, self._per_s, self._burst_s = clock, per_s, burst / per_s
+        self._full_at = clock()
+
+    def take(self, count: float) -> float:
+        """The seconds until there are as many; 0 where they are there already."""
+        now = self._clock()
+        self._full_at = max(self._full_at, now) + count / self._per_s
+        wait_s = self._full_at - now - self._burst_s
+        return wait_s if wait_s > _NOTHING_S else 0.0
+
+    @property
+    def is_full(self) -> bool:
+        return self._full_at <= self._clock()
+
+
+class MessageRate:
+    """The limits of the settings for one client: so many messages a second, more in a burst; long ones count more.
+
+    A client that sends faster is heard at that speed, so that nothing is lost, and `tell` gets one `InputRejected` that
+    says so. It is over when the client has been so quiet that it may send a whole burst again. Where it still sends too
+    fast `message_overrun_s` after it was told, `end` gets the reason.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        clock: Clock,
+        *,
+        tell: Callable[[InputRejected], object],
+        end: Callable[[str], object],
+    ) -> None:
+        self._settings, self._clock, self._tell, self._end = settings, clock, tell, end
+        self._bucket = Bucket(clock, per_s=settings.max_messages_per_s, burst=settings.message_burst)
+        self._told_at: float | None = None
+        self._heard_at_once = 0
+
+    async def admit(self, message: WSMessage) -> None:
+        """Comes back when the message may be heard: at once, but for who sends too fast. Cancelled with the reader."""
+        if message.type not in _COUNTED:
+            return
+        if self._bucket.is_full:
+            self._told_at = None
+        count = 1 + len(message.data) // self._settings.message_unit_bytes
+        wait_s = self._bucket.take(count)
+        self._heard_at_once += count
+        if wait_s:
+            self._overran(message)
+        if wait_s or self._heard_at_once >= _AT_ONCE:
+            self._heard_at_once = 0
+            await asyncio.sleep(wait_s)
+
+    def _overran(self, message: WSMessage) -> None:
+        most, patience_s = self._settings.max_messages_per_s, self._settings.message_overrun_s
+        if self._told_at is None:
+            self._told_at = self._clock()
+            what = f"More than {most:g} messages a second: yours are heard no faster. Send fewer, with more in each; "
+            what += f"if this goes on for {patience_s:g} s, the session ends."
+            self._tell(InputRejected("rate_limit_exceeded", what, message_id=_event_id(message.data)))
+        elif self._clock() - self._told_at > patience_s:
+            self._end(f"more than {most:g} messages a second for longer than {patience_s:g} s")
+
+
+def _event_id(sent: object) -> str | None:
+    try:
+        value: Any = json.loads(sent) if isinstance(sent, str) else None
+    except (ValueError, RecursionError):
+        return None
+    event_id = cast(dict[str, Any], value).get("event_id") if isinstance(value, dict) else None
+    return event_id if isinstance(event_id, str) else None
