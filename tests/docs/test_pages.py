@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from processes import serving
 
 pytest.importorskip("sybil", reason="the documentation's code needs sybil")
 from sybil import Document, Example, Sybil
@@ -28,8 +29,13 @@ from voicepipe.events import *
 from voicepipe.operators import *
 """
 
-FIXTURES: dict[str, Callable[[ExitStack], Any]] = {"marbles": lambda stack: stack.enter_context(Marbles())}
-"""What a test in a page may ask for."""
+SCRIPTED_SERVER = [sys.executable, str(ROOT / "tests/e2e/realtime/scripted_server.py")]
+
+FIXTURES: dict[str, Callable[[ExitStack], Any]] = {
+    "marbles": lambda stack: stack.enter_context(Marbles()),
+    "server": lambda stack: stack.enter_context(serving(SCRIPTED_SERVER, PYTHONPATH=str(ROOT / "tests/helpers"))),
+}
+"""What a test in a page may ask for: a `server` is the address of one whose models are scripted."""
 
 
 def play(example: Example) -> None:
@@ -54,13 +60,18 @@ def test_functions(document: Document) -> dict[str, Callable[..., None]]:
 test_functions.__test__ = False  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("page", list(pages()), ids=lambda page: str(page.relative_to(ROOT)))
+def as_parameter(page: Path) -> Any:
+    marks = [pytest.mark.e2e] if "(server)" in page.read_text("utf-8") else []
+    return pytest.param(page, id=str(page.relative_to(ROOT)), marks=marks)
+
+
+@pytest.mark.parametrize("page", [as_parameter(page) for page in pages()])
 def test_the_code_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks in their order, in one namespace; then the tests that they have defined."""
     monkeypatch.chdir(ROOT)
     monkeypatch.syspath_prepend(page.parent)
     monkeypatch.setenv("CI", "1")  # what is drawn by lot is the same each time
-    module = ModuleType(page.stem)
+    module = ModuleType(f"page_{page.stem}")  # openai.md is not openai
     monkeypatch.setitem(sys.modules, module.__name__, module)
     document = SYBIL.parse(page)
     document.namespace = vars(module)

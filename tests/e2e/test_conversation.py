@@ -21,7 +21,7 @@ from voicepipe.client import Fact, RecordedMicrophone, Talk, connect, read_recor
 from voicepipe.client.facts import Heard
 from voicepipe.events import Audio, Samples
 
-pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e embedded")]
 
 RATE_HZ = 24_000
 

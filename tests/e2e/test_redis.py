@@ -171,7 +171,8 @@ def test_a_server_tells_when_redis_is_gone(tmp_path: Path) -> None:
                 return answer.status, await answer.json()
 
         try:
-            assert await post() == (503, {"detail": "The voice cannot be kept: the store of voices is down."})
+            status, body = await post()
+            assert (status, body["detail"]) == (503, "The voice cannot be kept: the store of voices is down.")
             with redis(port, tmp_path):
                 status, body = await post()
                 assert status == 200

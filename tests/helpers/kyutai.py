@@ -32,6 +32,7 @@ HEARING = Hearing(
     silence_above=0.6,
     buffer_s=12,
     in_flight_s=4,
+    behind_s=0.24,
     silent_s=1.5,
     renew_after_s=600,
 )

@@ -1,8 +1,11 @@
-"""Real servers of others, as processes of our own, for end-to-end tests."""
+"""Real servers, of others and ours, as processes of our own, for end-to-end tests."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["free_port", "installed", "running", "wait_for_port"]
+__all__ = ["free_port", "installed", "running", "serving", "wait_for_port"]
 
 _START_S = 30
 
@@ -52,3 +55,27 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
             return
         time.sleep(0.05)
     pytest.fail(f"{process.args!r} does not listen at port {port}:\n{log.read_text()}")
+
+
+@contextmanager
+def serving(command: list[str], **environment: str) -> Iterator[str]:
+    """The address of a voicepipe server of its own, which must end in peace when it is asked to, without an error."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
+    ) as process:
+        assert process.stdout is not None
+        printed: list[str] = []
+        try:
+            for line in process.stdout:
+                printed.append(line)
+                if found := re.search(r"Listening on (http://\S+)", line):
+                    yield found[1]
+                    break
+            else:
+                pytest.fail("the server did not start:\n" + "".join(printed))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read()
+        assert process.wait(timeout=20) == 0, rest
+        assert "Traceback" not in rest, rest
+        assert "[error" not in rest, rest

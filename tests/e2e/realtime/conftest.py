@@ -25,12 +25,13 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """`async def test_…` runs in real time, for half a minute at most."""
+    """`async def test_…` runs in real time, for half a minute at most, or its module's `LONGEST_S`."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     wanted = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=30))
+    longest_s = getattr(pyfuncitem.module, "LONGEST_S", 30)
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), longest_s))
     return True
 
 
@@ -70,22 +71,36 @@ def locked_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def concierge() -> Iterator[str]:
+    """With the pipeline whose model may book tables."""
+    with _running("--pipeline", str(HERE.parents[2] / "pipelines" / "concierge.py")) as url:
+        yield url
+
+
 Node = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """`node("agents.mjs", url, "scene")`: what the script prints as JSON in its last line, with the packages of our
-    `package-lock.json`. They are installed once per lock file, into the user's cache folder."""
+    `package-lock.json`. They are installed once per lock file, into the user's cache folder. Keywords are variables of
+    the environment."""
     modules = _installed()
 
-    def run(script: str, *arguments: str) -> dict[str, Any]:
+    def run(script: str, *arguments: str, **environment: str) -> dict[str, Any]:
         folder = tmp_path_factory.mktemp("node")
         (folder / "node_modules").symlink_to(modules / "node_modules")
         shutil.copy(HERE / "common.mjs", folder)
         shutil.copy(HERE / script, folder)
         done = subprocess.run(
-            ["node", script, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+            ["node", script, *arguments],
+            cwd=folder,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,24 +1,59 @@
-"""A server process whose models are scripted: what a client sends is what counts here, not what is said.
+"""A server process whose ear and voice are scripted, and whose model is a service in the same process, behind OpenAI's
+API: what a client sends is what counts here, not what is said.
 
-The bot answers `ANSWER` to a voice, and `WRITTEN` to a text; to a "long" one it goes on and on. Prints the address that
-it listens at. Needs `tests/helpers` on its path.
+The bot answers `ANSWER` to a voice, and `WRITTEN` to a text; to a "long" one it goes on and on. To what is in `CALLS`
+it calls functions, where it is offered them, and then says what they gave. Prints the address that it listens at. Needs
+`tests/helpers` on its path.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import json
 from typing import Any
 
 from scripted_stages import HEARD, scripted_stages
 
-from voicepipe.conversation import Conversation
+from voicepipe.engine.http import Http
+from voicepipe.events import FunctionCall
+from voicepipe.llm.history import whole
+from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.loading import load_pipeline
 from voicepipe.server import ServerSettings, run_server
+from voicepipe.session import Llm
+from voicepipe.testing.servers import Answer, LlmServer
 
 ANSWER = "Nice to meet you."
 WRITTEN = "I have read that."
 ENDLESS = " ".join(["on and"] * 200)
+PARIS, ROME = (FunctionCall("", "weather", f'{{"city": "{city}"}}') for city in ("Paris", "Rome"))
+CALLS: dict[str, Answer] = {
+    "Is it warm in Paris?": PARIS,
+    "Look, and tell me meanwhile.": ["One moment please, I am looking at the sky now.", PARIS],
+    "Paris or Rome?": [PARIS, ROME],
+    "Ben, please.": [
+        FunctionCall("", "transfer_to_ben"),
+        FunctionCall("", "transfer_to_Ben"),
+    ],  # in Python, in JavaScript
+    "Is there a table for two?": FunctionCall("", "free_tables", '{"people": 2}'),
+    "Is there a table, and is it warm?": [FunctionCall("", "free_tables", '{"people": 2}'), PARIS],
+}
+
+
+def answer(messages: list[dict[str, Any]]) -> Answer:
+    """What the model says: of what functions gave since the user has spoken, or else to the user."""
+    system, *_ = messages
+    since = list(itertools.takewhile(lambda one: one["role"] != "user", reversed(messages)))
+    if results := [one["content"] for one in reversed(since) if one["role"] == "tool"]:
+        if results[-1].startswith('{"error"'):
+            return f"It did not work: {json.loads(results[-1])['error']}."
+        return "I am Ben." if "You are Ben." in system["content"] else f"The result is {', '.join(results)}"
+    said = messages[-1 - len(since)]["content"]
+    if said == HEARD:
+        return PARIS if "Use your functions." in system["content"] else ANSWER
+    return CALLS.get(said) or (ENDLESS if "long" in said else WRITTEN)
 
 
 class ScriptedEngine:
@@ -26,8 +61,13 @@ class ScriptedEngine:
 
     max_sessions = 8
 
+    def __init__(self, llm: Llm) -> None:
+        self._llm = llm
+
     def stages(self) -> Any:
-        return scripted_stages(_answer)
+        stages = scripted_stages(lambda _: "")
+        stages.llm = self._llm
+        return stages
 
     async def health(self) -> dict[str, bool]:
         return {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}
@@ -36,19 +76,35 @@ class ScriptedEngine:
         """Nothing is held."""
 
 
-def _answer(conversation: Conversation) -> str:
-    said = conversation.prompt()[-1]["content"]
-    if "long" in said:
-        return ENDLESS
-    return ANSWER if said == HEARD else WRITTEN
+def asking(server: LlmServer, http: Http) -> OpenAiLlm:
+    options = OpenAi(
+        url=server.url,
+        model="fake",
+        api_key=None,
+        max_tokens=1000,
+        opening_temperature=0.7,
+        temperature=0.3,
+        history=whole,
+        deadlines=Deadlines(connect_s=1, first_text_s=3, next_text_s=3),
+        retries=Retries(times=0, longest_wait_s=0),
+    )
+    return OpenAiLlm(options, http.session)
+
+
+async def serve(pipeline: str | None, settings: ServerSettings) -> None:
+    ready = lambda url: print(f"Listening on {url}", flush=True)  # noqa: T201
+    http = Http(keep_alive_s=60, resolve_every_s=60)
+    async with LlmServer(answer, first_token_s=0.02, token_s=0.005) as server:
+        await run_server(load_pipeline(pipeline), ScriptedEngine(asking(server, http)), settings, ready=ready)
+        await http.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--api-key", action="append", default=[])
-    settings = ServerSettings(port=0, api_keys=tuple(parser.parse_args().api_key))
-    ready = lambda url: print(f"Listening on {url}", flush=True)  # noqa: T201
-    asyncio.run(run_server(load_pipeline(None), ScriptedEngine(), settings, ready=ready))
+    parser.add_argument("--pipeline")
+    args = parser.parse_args()
+    asyncio.run(serve(args.pipeline, ServerSettings(port=0, api_keys=tuple(args.api_key))))
 
 
 if __name__ == "__main__":

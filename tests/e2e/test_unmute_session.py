@@ -1,0 +1,237 @@
+"""A page of Unmute's talks with a real server, and what went over the wire is checked event by event."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sphn
+from ogg_opus import RATE_HZ, pages
+from processes import serving
+from unmute_check import Line, Message, check, read_recording, replies, told
+from unmute_frontend import Frontend, Session, stale_pages, unmute_frontend
+from unmute_talk import ANSWERS, SAID, SESSION, WORD_S, whole_talk
+
+from voicepipe import models
+from voicepipe.client import read_recording as read_sound
+
+HERE = Path(__file__).parent
+HELPERS = HERE.parent / "helpers"
+HEARD = "conversation.item.input_audio_transcription.delta"
+
+UNREAD = 50
+"""Pages: 2 s of a busy machine."""
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e embedded")]
+
+
+@pytest.fixture(scope="module")
+def recordings_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recorded")
+
+
+@pytest.fixture(scope="module")
+def server(recordings_dir: Path) -> Iterator[str]:
+    """With scripted stages."""
+    with serving([sys.executable, str(HERE / "unmute_server.py"), str(recordings_dir)], PYTHONPATH=str(HELPERS)) as url:
+        yield url
+
+
+def recorded(folder: Path, page: Frontend) -> list[Line]:
+    """The recording of that page's session: both sides, as the page has seen them, from its settings on.
+
+    The server writes its last lines when the client has gone; who reads on, waits for them. Of what the page sends, it
+    does not read what comes while it hangs up.
+    """
+    settings = next(message for message in page.sent if message["type"] == "session.update")
+    sent = page.sent[page.sent.index(settings) :]
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for file in folder.glob("*.jsonl"):
+            lines = read_recording(file)
+            read = [message for sender, message in lines if sender == "client"]
+            if told(lines) == page.told and read == sent[: len(read)] and len(sent) - len(read) < UNREAD:
+                return lines
+        time.sleep(0.05)
+    raise AssertionError("no recording is what the page has sent and was told")
+
+
+@pytest.fixture(scope="module")
+def talk(server: str, recordings_dir: Path) -> tuple[Frontend, list[Line]]:
+    """One whole conversation, and its recording."""
+
+    async def main() -> Frontend:
+        async with unmute_frontend(server, SESSION, stale=stale_pages(1.0)) as page:
+            await whole_talk(page)
+        return page
+
+    page = asyncio.run(main())
+    return page, recorded(recordings_dir, page)
+
+
+def of(events: list[Message], kind: str) -> list[Message]:
+    return [event for event in events if event["type"] == kind]
+
+
+def text(reply: list[Message]) -> str:
+    return " ".join(event["delta"] for event in of(reply, "response.text.delta"))
+
+
+def sound(events: list[Message]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """All that was sent, decoded as one stream; a thousand bytes at a time, as 5 s at once are too much for sphn."""
+    stream = b"".join(base64.b64decode(event["delta"]) for event in of(events, "response.audio.delta"))
+    reader = sphn.OpusStreamReader(RATE_HZ)
+    return np.concatenate([reader.append_bytes(stream[at : at + 1000]) for at in range(0, len(stream), 1000)])
+
+
+def page_count(reply: list[Message]) -> int:
+    """Of sound, without the stream's headers."""
+    return sum(bool(page.frames_ms) for one in of(reply, "response.audio.delta") for page in pages_of(one))
+
+
+def pages_of(event: Message) -> Any:
+    return pages(base64.b64decode(event["delta"]))
+
+
+def test_every_event_is_in_its_place_with_its_fields(talk: tuple[Frontend, list[Line]]) -> None:
+    """By the protocol alone; the bot has hung up, in peace."""
+    page, lines = talk
+    check(lines, word_s=WORD_S)
+    assert page.socket.close_code == 1000
+
+
+def test_the_talk_went_as_it_should(talk: tuple[Frontend, list[Line]]) -> None:
+    """What the user said was heard, and nothing else: no old page. Of the bot, what it was let say."""
+    _, lines = talk
+    events = told(lines)
+    heard = " ".join(event["delta"] for event in of(events, HEARD))
+    assert heard == " ".join(SAID)
+    spoken = [text(reply) for reply in replies(events)]
+    assert [said == answer for said, answer in zip(spoken, ANSWERS.values(), strict=True)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert 17 <= len(spoken[2].split()) < len(ANSWERS["Tell me a story."].split())
+    cut = [bool(of(reply, "unmute.interrupted_by_vad")) for reply in replies(events)]
+    assert cut == [False, False, True, True, False, False]
+    measured = [bool(one["args"]["debug_dict"]) for one in of(events, "unmute.additional_outputs")]
+    assert measured == [False, True, True, True, True, False], "the opening and the nudge answer nobody"
+
+
+def test_a_voice_interrupts_a_long_reply_before_its_first_word(talk: tuple[Frontend, list[Line]]) -> None:
+    """A young reply goes on until there is a word."""
+    events = told(talk[1])
+    kinds = [event["type"] for event in events]
+    first, second = (place for place, kind in enumerate(kinds) if kind == "unmute.interrupted_by_vad")
+    assert kinds[first : first + 5] == [
+        "unmute.interrupted_by_vad",
+        "response.audio.done",
+        "unmute.additional_outputs",
+        HEARD,
+        "input_audio_buffer.speech_started",
+    ]
+    assert kinds[second - 2 : second] == kinds[first + 3 : first + 5]
+
+
+def test_the_sound_is_a_stream_that_can_be_played(talk: tuple[Frontend, list[Line]]) -> None:
+    """Over the cuts, too: sphn makes of it all that was sent, a tone from the beginning to the end."""
+    events = told(talk[1])
+    heard = sound(events)
+    assert len(heard) == page_count(events) * RATE_HZ // 25
+    level = heard[: len(heard) // 4800 * 4800].reshape(-1, 4800).std(axis=1)
+    assert 0.15 < level[1:].min() < level.max() < 0.3, "a fifth of a second at a time"
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["settings first", "old pages first"])
+def test_every_character_opens(server: str, recordings_dir: Path, queued: bool) -> None:
+    """Null instructions are the server's own choice; a page that reconnects may have sent its old pages before."""
+    kinds = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation")
+    characters: list[Any] = [None, *({"type": kind} for kind in kinds), {"type": "smalltalk", "language": "en/fr"}]
+
+    async def opening(session: Session) -> Frontend:
+        async with unmute_frontend(server, session, stale=stale_pages(0.4), queued=queued, within_s=20) as page:
+            await page.until("unmute.additional_outputs")
+        return page
+
+    async def main() -> list[Frontend]:
+        sessions = [{"instructions": one, "voice": None, "allow_recording": True} for one in characters]
+        return await asyncio.gather(*map(opening, sessions))
+
+    for page in asyncio.run(main()):
+        lines = recorded(recordings_dir, page)
+        check(lines, hung_up=False)
+        assert [text(reply) for reply in replies(told(lines))] == [ANSWERS["Hello."]]
+
+
+def test_a_complaint_has_its_shape_and_names_its_message(server: str) -> None:
+    """Whatever is wrong with it; the conversation goes on as if it had not been sent."""
+    wrong: list[Message] = [
+        {"type": "sing", "event_id": "a"},
+        {"type": "input_audio_buffer.append", "audio": "?", "event_id": "b"},
+        {
+            "type": "session.update",
+            "session": {"instructions": {"type": "pirate"}, "allow_recording": 1},
+            "event_id": "c",
+        },
+        {"type": "input_audio_buffer.append", "audio": base64.b64encode(b"no page").decode(), "event_id": "d"},
+    ]
+
+    async def main() -> Frontend:
+        async with unmute_frontend(server, {**SESSION, "allow_recording": False}, within_s=20) as page:
+            await page.until("session.updated")
+            for message in wrong:
+                await page.socket.send_json(message)
+            await page.until("unmute.additional_outputs")
+        return page
+
+    page = asyncio.run(main())
+    asked = [("client", message) for message in [page.sent[0], *({**one, "type": "wrong"} for one in wrong)]]
+    check([*asked, *(("server", event) for event in page.told)], hung_up=False)
+    errors = [event["error"] for event in of(page.told, "error")]
+    assert [(error["type"], error["event_id"]) for error in errors] == [
+        ("invalid_request_error", name) for name in "abcd"
+    ]
+
+
+@pytest.mark.models
+def test_a_turn_with_the_embedded_models(recordings: Path, tmp_path: Path) -> None:
+    """Human speech, recognised, answered and spoken; the sound of a reply says as much as its words do."""
+    if models.missing():
+        pytest.skip("needs the embedded models: voicepipe models fetch")
+    session: Session = {
+        "instructions": {"type": "constant", "text": "Answer in one short sentence.", "language": "en"},
+        "voice": None,
+        "allow_recording": True,
+    }
+    speech = read_sound(recordings / "two_cities.wav")[: int(4.8 * RATE_HZ)]
+
+    async def main(url: str) -> Frontend:
+        async with unmute_frontend(url, session, stale=stale_pages(0.4), within_s=60) as page:
+            over = await page.until("unmute.additional_outputs")
+            await page.say(speech)
+            await page.until("unmute.additional_outputs", since=over)
+        return page
+
+    command = [sys.executable, "-m", "voicepipe", "serve", "--port", "0"]
+    with serving(command, VOICEPIPE_RECORDINGS_DIR=str(tmp_path), VOICEPIPE_GREETING_AFTER_S="10") as url:
+        page = asyncio.run(main(url))
+    lines = recorded(tmp_path, page)
+    check(lines, words_are_final=False, hung_up=False)
+    opening, answer = replies(told(lines))
+    assert "best of times" in " ".join(event["delta"] for event in of(opening, HEARD))
+    for reply in (opening, answer):
+        assert 0.15 < page_count(reply) * 0.04 / len(text(reply).split()) < 1.0, "seconds a word"
+    heard = sound(page.told)
+    assert len(heard) == page_count(page.told) * RATE_HZ // 25
+    assert heard.std() > 0.01

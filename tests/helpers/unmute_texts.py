@@ -1,0 +1,144 @@
+"""The texts that an Unmute client is told, which are one talk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["Texts"]
+
+Message = dict[str, Any]
+SILENCE = "..."
+CUT = "—"
+NO_VOICE = "missing"
+"""What Unmute calls the voice of a client that has asked for none."""
+
+
+class Texts:
+    """Who said what: words as they are told, texts at the end, and the history that the client is shown."""
+
+    def __init__(self, *, words_are_final: bool) -> None:
+        self._words_are_final = words_are_final
+        self._voice, self._is_instructed = NO_VOICE, False
+        self._turns: list[str] = []
+        self._turn: list[str] = []
+        self._last_start_s = 0.0
+        self._history: list[Message] = []
+        self._prompts: list[str] | None = None
+        self._ready: list[str] = []
+        self._spoken: list[str] = []
+        self._cut = self._failed = False
+
+    def __call__(self, event: Message) -> Iterator[str]:
+        match event["type"]:
+            case "session.updated":
+                self._updated(event["session"])
+            case "conversation.item.input_audio_transcription.delta":
+                yield from self._heard(event)
+            case "input_audio_buffer.speech_stopped":
+                self._turns.append(" ".join(self._turn))
+                self._turn = []
+            case "response.created":
+                yield from self._created(event["response"])
+            case "unmute.response.text.delta.ready":
+                yield from self._is_ready(event["delta"])
+            case "response.text.delta":
+                self._spoken.append(event["delta"])
+                yield from self._prefix()
+            case "response.text.done":
+                yield from self._done(event["text"])
+            case "unmute.interrupted_by_vad":
+                self._cut = True
+            case "error":
+                self._failed = True
+            case "unmute.additional_outputs":
+                yield from self._outputs(event["args"])
+            case _:
+                pass
+
+    def _updated(self, session: Message) -> None:
+        """What is not written stays as it was; null instructions are those of the server's choice."""
+        self._voice = session.get("voice") or self._voice
+        self._is_instructed = self._is_instructed or "instructions" in session
+        self._prompts = None
+
+    # -- the user ------------------------------------------------------------------------------------------------------
+
+    def _heard(self, event: Message) -> Iterator[str]:
+        self._turn.append(event["delta"])
+        if event["start_time"] < self._last_start_s:
+            yield f"starts at {event['start_time']} s, and the word before it at {self._last_start_s} s"
+        self._last_start_s = event["start_time"]
+
+    # -- the bot -------------------------------------------------------------------------------------------------------
+
+    def _created(self, response: Message) -> Iterator[str]:
+        history, before = response["chat_history"], _without_prompt(self._history)
+        talk = _without_prompt(history)
+        if talk[: len(before)] != before:
+            yield f"forgets what was said: {before} became {talk}"
+        yield from self._prompted(history)
+        new = talk[len(before) :]
+        if not self._follows(new, before):
+            yield f"answers {new}, and said was {self._turns}"
+        if response["voice"] != self._voice:
+            yield f"speaks with {response['voice']!r}"
+        self._history, self._turns, self._ready, self._spoken = history, [], [], []
+        self._cut = self._failed = False
+
+    def _prompted(self, history: list[Message]) -> Iterator[str]:
+        """One prompt, first, where there are instructions; another one only after other settings."""
+        prompts = [message["content"] for message in history if message["role"] == "system"]
+        if not all(prompts) or len(prompts) != self._is_instructed:
+            yield f"has the system prompts {prompts}"
+        if prompts and history[0]["role"] != "system":
+            yield "does not begin with the system prompt"
+        if self._prompts is not None and prompts != self._prompts:
+            yield f"has the prompt {prompts}, and before it was {self._prompts}"
+        self._prompts = prompts
+
+    def _follows(self, new: list[Message], before: list[Message]) -> bool:
+        """Whether the new messages are what the user has said, or the silence that the bot breaks.
+
+        There are none when the bot opens, or has its turn back which somebody's cough had cut.
+        """
+        said = [message["content"] for message in new]
+        if any(message["role"] != "user" for message in new) or not all(said):
+            return False
+        if not self._words_are_final and self._turns:
+            return len(said) <= len(self._turns)
+        if not new:
+            return not self._turns and (not before or before[-1]["role"] == "user")
+        return said == (self._turns or [SILENCE])
+
+    def _is_ready(self, word: str) -> Iterator[str]:
+        if word.startswith(" ") != bool(self._ready):
+            yield f"{word!r} is word {len(self._ready) + 1} of its reply"
+        self._ready.append(word)
+
+    def _prefix(self) -> Iterator[str]:
+        written = "".join(self._ready).split()
+        if written[: len(self._spoken)] != self._spoken:
+            yield f"{self._spoken[-1]!r} is spoken, and written was {written}"
+
+    def _done(self, text: str) -> Iterator[str]:
+        if text != " ".join(self._spoken):
+            yield f"{text!r} is not what was spoken: {self._spoken}"
+        if text.split() != "".join(self._ready).split() and not self._failed:
+            yield f"{text!r} is not what was written: {self._ready}"
+
+    def _outputs(self, outputs: Message) -> Iterator[str]:
+        said = " ".join(self._spoken) + (CUT if self._cut else "")
+        message = [{"role": "assistant", "content": said}] if self._spoken else []
+        talk, before = _without_prompt(outputs["chat_history"]), _without_prompt(self._history)
+        if talk != [*before, *message]:
+            yield f"the history is {talk} after {before} and {message}"
+        yield from self._prompted(outputs["chat_history"])
+        self._history = outputs["chat_history"]
+        measured = outputs["debug_dict"]
+        if measured and abs(sum(measured["parts_ms"].values()) - measured["total_ms"]) > 1e-3:
+            yield f"the parts of a latency do not sum to it: {measured}"
+
+
+def _without_prompt(history: list[Message]) -> list[Message]:
+    return [message for message in history if message["role"] != "system"]
