@@ -9,6 +9,7 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
+from voicepipe.backlog import Backlog
 from voicepipe.boundary import BoundaryFull, Overflow, ask_worker, from_worker, in_worker
 from voicepipe.events import Overflowed
 from voicepipe.testing import Marbles
@@ -61,6 +62,38 @@ def test_the_last_results_come_before_the_end(marbles: Marbles, workers: Workers
     """The source may complete while work is under way."""
     stage = through(lambda item, _: item, workers, Overflow.FAIL_TURN)
     marbles.expect(marbles.cold("(abc|)").pipe(stage), "(abc|)")
+
+
+def test_what_is_asked_for_stands_in_the_backlog_until_it_is_out(marbles: Marbles, workers: Workers) -> None:
+    """A guess does not."""
+    backlog, seen = Backlog(), list[tuple[str, bool]]()
+    stage = in_worker(
+        lambda item, _: item,
+        workers,
+        boundary="test",
+        capacity=2,
+        overflow=Overflow.DROP_OLDEST,
+        optional=lambda item: item == "x",
+        backlog=backlog,
+    )
+    source = marbles.cold("x-(abc)-x-d|")
+    marbles.record(source.pipe(stage, rx_ops.do_action(lambda item: seen.append((item, backlog.is_clear)))))
+    assert seen == [("x", True), ("a", False), ("b", False), ("c", False), ("x", True), ("d", False)]
+    assert backlog.is_clear
+
+
+def test_a_boundary_that_is_left_leaves_no_backlog(marbles: Marbles, workers: Workers) -> None:
+    """Whether it was disposed or has failed."""
+
+    def fail(item: str, ticket: Ticket) -> str:
+        raise ValueError(item)
+
+    for work, until in ((lambda item, _: item, "1ms d"), (fail, "1s d")):
+        backlog = Backlog()
+        limits = {"boundary": "test", "capacity": 2, "overflow": Overflow.DROP_OLDEST}
+        stage = in_worker(work, workers, **limits, backlog=backlog)
+        marbles.record(marbles.cold("(abc)-|").pipe(stage, rx_ops.take_until(marbles.cold(until))))
+        assert backlog.is_clear
 
 
 LOST = Overflowed("test", 10.0)

@@ -120,6 +120,8 @@ def test_secrets_stay_secret(tmp_path: Path) -> None:
     assert "llm_api_key = ***" in said
     assert "12345" not in said
     assert "hunter2" not in mistake(tmp_path, "port = 1", VOICEPIPE_TTS_URL="ftp://me:hunter2@there")
+    for written in ('["sk-12345"', '["sk-12345", ""]', "sk-12345 sk-12345"):
+        assert "12345" not in mistake(tmp_path, "port = 1", VOICEPIPE_API_KEYS=written)
     assert "12345" not in repr(load_settings(environment={"VOICEPIPE_LLM_API_KEY": "12345"}, folder=tmp_path / "none"))
 
 
@@ -137,10 +139,13 @@ def test_an_empty_variable_is_none(tmp_path: Path) -> None:
 
 
 def test_lists_and_tables_from_a_variable_and_from_the_file(tmp_path: Path) -> None:
-    """Commas, and JSON."""
+    """Commas, and JSON, which a list may be, too."""
     settings = load(tmp_path, VOICEPIPE_CORS_ORIGINS="http://a, http://b", VOICEPIPE_LLM_EXTRA='{"seed": 1}')
     assert settings.cors_origins == ("http://a", "http://b")
     assert settings.llm_extra == {"seed": 1}
+    for written in ("sk-a,sk-b", " sk-a , sk-b ,", '["sk-a", "sk-b"]'):
+        keys = load(tmp_path, VOICEPIPE_API_KEYS=written).api_keys
+        assert [key.get_secret_value() for key in keys] == ["sk-a", "sk-b"]
     settings = load(tmp_path, 'cors_origins = ["http://c"]\n[llm_extra]\nseed = 2\n')
     assert (settings.cors_origins, settings.llm_extra) == (("http://c",), {"seed": 2})
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from voicepipe.backlog import Backlog, Gauge
 from voicepipe.events import Overflowed
 from voicepipe.stage import Stage
 from voicepipe.workers import Outcome, Priority, Ticket, Workers
@@ -68,6 +69,7 @@ def in_worker(
     optional: Callable[[A], bool] = _required,
     lost_ms: Callable[[A], float] = _nothing_lost,
     priority: Priority = Priority.TURN,
+    backlog: Backlog | None = None,
 ) -> Stage[A, B | Overflowed]:
     """Run blocking `work(item, ticket)` in the pool, one item at a time, results in the order of the items.
 
@@ -77,6 +79,7 @@ def in_worker(
     An item that is `optional` is skipped without a word while an earlier one is under way, and is itself told to stop
     (`ticket.cancelled`) when one comes that is not: a guess must never delay an answer. An exception of `work` ends the
     stream. Disposing forgets what waits and cancels what runs; completes when the source has and nothing is left.
+    In `backlog` stands every item, but for optional ones, until its result is out.
 
     .. marbles::
 
@@ -88,7 +91,8 @@ def in_worker(
         def subscribe(
             observer: abc.ObserverBase[B | Overflowed], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            lane = _Lane(observer, work, workers, _Limits(boundary, capacity, overflow), optional, lost_ms, priority)
+            limits, gauge = _Limits(boundary, capacity, overflow), Gauge(backlog)
+            lane = _Lane(observer, work, workers, limits, optional, lost_ms, priority, gauge)
             subscription = source.subscribe(lane.push, observer.on_error, lane.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(lane.dispose))
 
@@ -116,9 +120,10 @@ class _Lane(Generic[A, B]):
         optional: Callable[[A], bool],
         lost_ms: Callable[[A], float],
         priority: Priority,
+        gauge: Gauge,
     ) -> None:
         self._observer, self._work, self._workers, self._limits = observer, work, workers, limits
-        self._optional, self._lost_ms, self._priority = optional, lost_ms, priority
+        self._optional, self._lost_ms, self._priority, self._gauge = optional, lost_ms, priority, gauge
         self._waiting: deque[A] = deque()
         self._running: Ticket | None = None
         self._running_optional = False
@@ -132,6 +137,7 @@ class _Lane(Generic[A, B]):
         if self._running is not None and self._running_optional:
             self._running.cancel()
             self._running = None
+        self._gauge.show(behind=True)
         if self._running is None:
             self._start(item)
         elif self._make_room():
@@ -144,6 +150,7 @@ class _Lane(Generic[A, B]):
 
     def dispose(self) -> None:
         self._waiting.clear()
+        self._gauge.show(behind=False)
         if self._running is not None:
             self._running.cancel()
 
@@ -166,12 +173,13 @@ class _Lane(Generic[A, B]):
     def _done(self, outcome: Outcome[B]) -> None:
         self._running = None
         if outcome.error is not None:
-            self._waiting.clear()
+            self.dispose()
             self._observer.on_error(outcome.error)
             return
         if self._waiting:
             self._start(self._waiting.popleft())
         self._observer.on_next(outcome.value)  # pyright: ignore[reportArgumentType] — a value where there is no error
+        self._gauge.show(behind=self._running is not None and not self._running_optional)
         if self._finished and self._running is None:
             self._observer.on_completed()
 

@@ -46,3 +46,37 @@ def test_the_same_format_again_goes_on():
     formats.given = OggOpus()
     assert heard + len(decode(second)) > 40_000
     assert formats.rate_hz == Pcm16().rate_hz
+
+
+def test_a_stretch_ends_with_its_last_sample():
+    """Whatever is held up where the rate is changed: when the client says so, or changes its format."""
+    for end in ("rest", "change"):
+        formats = Formats()
+        formats.given = G711("mu")
+        decode = formats.decoder()
+        assert len(decode.rest()) == 0
+        length = sum(len(decode(b"\x80" * 160)) for _ in range(50))
+        assert length < 24_000 - 400
+        if end == "rest":
+            length += len(decode.rest())
+        else:
+            formats.given = Pcm16()
+            length += len(decode(bytes(960))) - 480
+        assert length == 24_000
+
+
+@pytest.mark.parametrize(("codec", "per_ms"), [(Pcm16(), 48), (Pcm16(8_000), 16), (G711("a"), 8)])
+def test_a_long_packet_is_cut(codec, per_ms: int):
+    """Into pieces of so many milliseconds; together they are the packet."""
+    formats = Formats()
+    formats.given = codec
+    packet = bytes(range(256)) * 80
+    pieces = list(formats.pieces(packet, 80))
+    assert b"".join(pieces) == packet
+    assert {len(piece) for piece in pieces[:-1]} == {80 * per_ms}
+    assert list(formats.pieces(b"", 80)) == [b""]
+
+
+def test_what_is_not_whole_samples_is_one_piece():
+    """To be rejected as one."""
+    assert list(Pcm16().pieces(bytes(9999), 80)) == [bytes(9999)]

@@ -38,6 +38,13 @@ def test_a_stream_that_begins_in_the_middle_is_skipped_to_its_next_beginning() -
     assert len(heard(decode, pages(0.4))) > 0.3 * RATE_HZ
 
 
+def test_what_an_outage_has_left_behind_comes_in_one_packet() -> None:
+    """15 s of it: sphn's reader alone fails at more than 5 s. What follows is heard, too."""
+    packets, decode = pages(16.0), OggOpus().decoder()
+    assert len(decode(b"".join(packets[:375]))) == 15 * RATE_HZ
+    assert len(heard(decode, packets[375:])) == RATE_HZ
+
+
 def test_a_new_beginning_in_the_middle_starts_a_new_stream() -> None:
     """Without an error."""
     decode = OggOpus().decoder()
@@ -73,3 +80,28 @@ def test_sound_at_another_rate_is_resampled() -> None:
     encode = OggOpus().encoder()
     packet = encode(Audio(np.zeros(16_000, np.float32), 16_000))
     assert len(OggOpus().decoder()(packet)) > 0.9 * RATE_HZ
+
+
+@pytest.mark.parametrize(("ms", "most"), [(80, 0.08), (200, 0.2), (1, 0.04)])
+def test_a_long_packet_is_cut_between_pages(ms: float, most: float) -> None:
+    """Into pieces that say the same as the whole, none longer than was asked for, or than a page."""
+    packet = b"".join(pages(2.0))
+    pieces = OggOpus().pieces(packet, ms)
+    assert b"".join(pieces) == packet
+    decode = OggOpus().decoder()
+    sounds = [decode(piece) for piece in pieces]
+    assert max(map(len, sounds)) <= most * RATE_HZ
+    assert np.array_equal(np.concatenate(sounds), OggOpus().decoder()(packet))
+
+
+def test_a_stream_that_begins_in_a_packet_begins_a_piece() -> None:
+    """So that it is heard, though what is before it is not."""
+    packet = b"".join([*pages(0.2)[2:], *pages(0.4)])
+    decode = OggOpus().decoder()
+    assert len(heard(decode, list(OggOpus().pieces(packet, 80)))) == pytest.approx(0.4 * RATE_HZ, rel=0.05)
+
+
+@pytest.mark.parametrize("packet", [b"", b"abc", b"OggS", b"OggS" + bytes(100), pages(0.2)[0][:-1]])
+def test_what_is_no_row_of_pages_is_one_piece(packet: bytes) -> None:
+    """To be rejected as one."""
+    assert list(OggOpus().pieces(packet, 80)) == [packet]

@@ -41,3 +41,15 @@ def test_the_stage_follows_the_rate_of_its_first_piece(marbles: Marbles) -> None
     total = sum(len(one.value.samples) for one in out[:-1])
     assert total == pytest.approx(4 * 3200, rel=0.1)
     assert {one.value.rate_hz for one in out[:-1]} == {16_000}
+
+
+def test_what_is_held_up_can_be_had() -> None:
+    """Every sample, at the end of a stretch; the next stretch has nothing of it."""
+    step = resampler(8_000, 24_000, "LQ")
+    for _ in range(2):
+        out = [step(np.full(160, 0.5, np.float32)) for _ in range(50)]
+        assert sum(map(len, out)) < 24_000 - 400
+        sound = np.concatenate([*out, step.rest()])
+        assert len(sound) == 24_000
+        assert np.abs(sound[1000:-1000] - 0.5).max() < 0.01
+    assert len(resampler(24_000, 24_000).rest()) == 0

@@ -51,7 +51,7 @@ class FakeLocal:
     def __init__(self) -> None:
         self.wanted: list[list[str]] = []
         self.sessions = 0
-        ear: Any = Ear("vad", "end", "stt")  # type: ignore[arg-type]
+        ear: Any = Ear("vad", "end", "stt", "backlog")  # type: ignore[arg-type]
         parts: list[Any] = [FakePart("stt", ear), FakePart("llm", "llm"), FakePart("tts", "tts")]
         self.parts = LocalParts(*parts)
 

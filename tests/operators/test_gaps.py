@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voicepipe.events import Audio, InputRejected
+from voicepipe.events import Audio, AudioHeld, InputRejected
 from voicepipe.operators import fill_gaps
 from voicepipe.testing import Marbles
 
@@ -36,3 +36,16 @@ def test_what_is_not_sound_passes_and_does_not_count(marbles: Marbles) -> None:
 def test_its_timer_ends_with_the_microphone(marbles: Marbles) -> None:
     """An error ends the ticking as an end does."""
     marbles.expect(marbles.hot("a--#", a=SOUND).pipe(fill_gaps(after_ms=40, at_most_ms=40)), "a-s#", a=SOUND, s=FILL)
+
+
+def test_sound_that_is_held_back_is_no_silence(marbles: Marbles) -> None:
+    """However long it takes; what is missing after it is."""
+    mic = marbles.hot("ah-------------a-----|", a=SOUND, h=AudioHeld())
+    marbles.expect(mic.pipe(fill_gaps(after_ms=40, at_most_ms=40)), "a--------------a--s--|", a=SOUND, s=FILL)
+
+
+def test_long_packets_have_as_much_time(marbles: Marbles) -> None:
+    """A client that sends every 100 ms is not silent in between, and is when the next one is missing."""
+    long = Audio(np.ones(100, np.float32), 1000)
+    mic = marbles.hot("-l----l----l------------|", l=long)
+    marbles.expect(mic.pipe(fill_gaps(after_ms=40, at_most_ms=80)), "-l----l----l------s-s---|", l=long, s=FILL)

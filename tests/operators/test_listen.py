@@ -1,11 +1,23 @@
 """The ear: a recogniser beside something that notices pauses."""
 
 import numpy as np
+import pytest
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Event, Flush, InputRejected, Pause, SpeechStarted, Word
+from voicepipe.events import (
+    Audio,
+    Event,
+    Flush,
+    InputCleared,
+    InputCommitted,
+    InputRejected,
+    Pause,
+    SpeechStarted,
+    TurnTaking,
+    Word,
+)
 from voicepipe.operators import listen
 from voicepipe.testing import Marbles
 
@@ -83,3 +95,33 @@ def test_what_is_not_sound_passes_a_recogniser_that_notices_pauses(marbles: Marb
     mic = marbles.hot("r-----|", r=rejected)
     stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("--#"))
     marbles.expect(mic.pipe(listen(stt, None, flush_at=0.6)), "r-#", r=rejected)
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "with a detector"])
+@pytest.mark.parametrize("end", [InputCommitted("=a"), InputCleared()])
+def test_where_the_client_ends_what_was_said_the_recogniser_is_flushed(
+    marbles: Marbles, end: InputCommitted | InputCleared, alone: bool
+) -> None:
+    """Behind the sound before it; and the event tells where that is."""
+    got: list[Event] = []
+    stt = lambda source: source.pipe(rx_ops.do_action(got.append), rx_ops.ignore_elements())
+    mic = marbles.hot("aaaxa|", a=SOUND, x=end)
+    stage = listen(stt, None if alone else pauses_at(marbles, "|"), flush_at=0.6)
+    (out,) = [one.value for one in marbles.record(mic.pipe(stage)) if one.kind == "next"]
+    assert (out, out.at_s) == (end, pytest.approx(0.06))
+    assert got == [SOUND, SOUND, SOUND, Flush(out.at_s), SOUND]
+
+
+def test_the_recogniser_has_the_sound_before_what_was_noticed_in_it(marbles: Marbles) -> None:
+    """And knows how turns are taken, as the detector does."""
+    got: list[Event] = []
+    noticed: list[Event] = []
+    stt = lambda source: source.pipe(rx_ops.do_action(got.append), rx_ops.ignore_elements())
+    pauses = lambda mic: mic.pipe(
+        rx_ops.do_action(noticed.append), rx_ops.filter(lambda e: isinstance(e, Audio)), rx_ops.map(lambda _: STARTED)
+    )
+    turns = TurnTaking("voice", prefix_ms=500)
+    out = marbles.record(marbles.hot("ta|", t=turns, a=SOUND).pipe(listen(stt, pauses, flush_at=0.6)))
+    assert [one.value for one in out if one.kind == "next"] == [turns, STARTED]
+    assert got == [turns, SOUND, STARTED]
+    assert noticed == [turns, SOUND]

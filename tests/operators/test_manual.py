@@ -104,6 +104,35 @@ def test_a_client_ends_its_turns(marbles: Marbles, heard: str, kinds: list[type]
     assert ended.item == "=a"
 
 
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ("MCw-v-T|", "------a|"),  # before anything of it was heard
+        ("MpwC-vPtT|", "--------a|"),  # a pause before it is not its end
+        ("MpwvPtTC|", "-------a|"),  # all of it was transcribed before
+        ("MCw-x-v-T|", "--------b|"),  # what is cleared later waits for its own place
+    ],
+)
+def test_a_commit_whose_place_is_known_waits_for_all_before_it(marbles: Marbles, heard: str, told: str) -> None:
+    """Though the recogniser lags behind, and nobody knows of any speech yet."""
+    placed = {"C": InputCommitted("=a", at_s=2.5), "x": InputCleared(at_s=2.6), "T": Transcribed(2.5)}
+    stage = detect_turns(pause_above=0.6, resume_below=0.4)
+    text = "so it is"
+    ends = {"a": TurnEnded(text, 2.5, committed=True), "b": TurnEnded(text, 2.5, committed=True)}
+    if "P" in heard:
+        ends["a"] = TurnEnded(text, 2.0, committed=True)
+    marbles.expect(marbles.cold(heard, **(HEARD | placed)).pipe(stage), told, **ends)
+
+
+def test_a_clearing_whose_place_is_known_drops_the_words_that_come_late(marbles: Marbles) -> None:
+    """And no others."""
+    placed = {"x": InputCleared(at_s=1.7), "T": Transcribed(1.7), "C": InputCommitted("=a", at_s=2.5)}
+    placed |= {"U": Transcribed(2.5)}
+    stage = detect_turns(pause_above=0.6, resume_below=0.4)
+    told = next_values(marbles, marbles.cold("MxwTvCU|", **(HEARD | placed)).pipe(stage))
+    assert [(event.text, event.item) for event in told] == [("it is", "=a")]
+
+
 def test_silence_can_be_committed(marbles: Marbles) -> None:
     """Each commit is a turn, though without words."""
     told = next_values(marbles, marbles.cold("MC--D|", **HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4)))
@@ -114,6 +143,15 @@ def test_what_was_cleared_is_no_turn(marbles: Marbles) -> None:
     """Neither the client's, nor, where it was announced, with words."""
     expect(marbles, "MpwvxPt-|", "--------|")
     expect(marbles, "pw-v-x-P-t|", "sc-------n|")
+
+
+def test_a_turn_that_was_announced_ends_though_the_client_takes_the_lead(marbles: Marbles) -> None:
+    """Without words, which are those of its commit, or of none."""
+    expect(marbles, "pwMv-xP-t|", "sc------n|")
+    stage = detect_turns(pause_above=0.6, resume_below=0.4)
+    told = next_values(marbles, marbles.cold("pwMvPC-t|", **HEARD).pipe(stage))
+    assert told[2:] == [TurnEnded("", 2.0), TurnEnded("so it is", 2.0, committed=True)]
+    assert [event.item for event in told[2:]] == ["turn1", "=a"]
 
 
 def test_clearing_nothing_changes_nothing(marbles: Marbles) -> None:
@@ -136,15 +174,23 @@ def test_a_turn_has_one_name(marbles: Marbles) -> None:
 # ---- sound ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_commit_comes_behind_enough_silence(marbles: Marbles) -> None:
-    """And a clearing before it; where there was no sound, none is added."""
+@pytest.mark.parametrize("end", [InputCommitted(), InputCleared()])
+def test_the_detectors_turn_ends_by_silence(marbles: Marbles, end: Event) -> None:
+    """At once, where the client says so; where there was no sound, none is added."""
     sound = AudioReceived(bytes(960))
-    received = marbles.hot("sCx|", s=sound, C=COMMIT, x=InputCleared())
+    received = marbles.hot("sx|", s=sound, x=end)
     out = next_values(marbles, received.pipe(decode(Pcm16()), fill_gaps(after_ms=200, at_most_ms=400)))
     kinds = [event.duration_s if isinstance(event, Audio) else type(event) for event in out]
-    assert kinds == [0.02, 0.2, 0.2, InputCommitted, InputCleared]
-    quiet = marbles.hot("C|", C=COMMIT)
-    assert next_values(marbles, quiet.pipe(fill_gaps(after_ms=200, at_most_ms=400))) == [COMMIT]
+    assert kinds == [0.02, type(end), 0.2, 0.2]
+    quiet = marbles.hot("x|", x=end)
+    assert next_values(marbles, quiet.pipe(fill_gaps(after_ms=200, at_most_ms=400))) == [end]
+
+
+def test_a_turn_of_the_clients_own_needs_no_silence(marbles: Marbles) -> None:
+    """The recogniser is told where it ends."""
+    received = marbles.hot("sC|", s=AudioReceived(bytes(960)), C=COMMIT)
+    out = next_values(marbles, received.pipe(decode(Pcm16()), fill_gaps(after_ms=200, at_most_ms=400)))
+    assert [type(event) for event in out] == [Audio, InputCommitted]
 
 
 def test_how_turns_are_taken_goes_with_the_sound(marbles: Marbles) -> None:
@@ -204,6 +250,7 @@ def test_patience_multiplies_the_silence(marbles: Marbles) -> None:
 # ---- replies --------------------------------------------------------------------------------------------------------
 
 SOUND = Speech(Audio(np.zeros(8, np.float32), 1000))
+ASIDE = ReplyRequested("=q", "Sing.", (ItemCreated("", "user", "Now?"),), aloud=False, remembered=False)
 SAYS = {"w": Spoken("good", 0.0, 0.1), "v": Spoken("day", 0.1, 0.2), "S": SOUND, "x": Written("Good day.")}
 LED = TurnTaking("meaning")
 
@@ -216,7 +263,7 @@ def events(turns: TurnTaking | None = LED, **more: Event) -> dict[str, Event]:
         "s": TurnStarted(1.0),
         "c": TurnConfirmed(1.0),
         "r": ReplyRequested("=r"),
-        "q": ReplyRequested("=q", "Sing.", (("user", "Now?"),), aloud=False, remembered=False),
+        "q": ASIDE,
         "k": ReplyCancelled(),
         "i": ItemCreated("=i", "user", "And?"),
         **more,
@@ -285,15 +332,16 @@ def test_a_voice_has_no_effect_where_it_shall_not_interrupt(marbles: Marbles) ->
     assert [message.text for message in bot.asked[-1].messages] == ["hello", "good day", "hello"]
 
 
-def test_a_reply_beside_the_conversation(marbles: Marbles) -> None:
-    """With instructions and messages of its own, written, and forgotten."""
-    bot = Bot(marbles, "x|")
-    out = bot.hear("oiq---r|", events())
-    assert kinds(out) == "btebte"
-    assert bot.asked[0] == replace(Conversation("Sing.", (Message("user", "Now?"),)), aloud=False, led=True)
+def test_a_reply_that_is_spoken_and_forgotten(marbles: Marbles) -> None:
+    """With instructions and messages of its own; it takes the floor, and leaves no trace."""
+    bot = Bot(marbles, "w|")
+    once = ReplyRequested("=q", "Sing.", (ItemCreated("", "user", "Now?"),), remembered=False)
+    out = bot.hear("oiq---r|", events(q=once))
+    assert kinds(out) == "bwebwe"
+    assert bot.asked[0] == replace(Conversation("Sing.", (Message("user", "Now?"),)), led=True)
     assert bot.asked[1].messages == (Message("user", "And?"),)
-    assert out[2].text == "Good day."
-    assert out[-1].conversation.messages == (Message("user", "And?"), Message("assistant", "Good day."))
+    assert out[2].text == "good"
+    assert out[-1].conversation.messages == (Message("user", "And?"), Message("assistant", "good"))
 
 
 def test_nobody_hangs_up_on_a_client_that_leads(marbles: Marbles) -> None:

@@ -16,6 +16,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     AnswerLimited,
     Event,
+    Function,
     FunctionCall,
     FunctionCalled,
     FunctionCallWritten,
@@ -23,7 +24,6 @@ from voicepipe.events import (
     FunctionReturned,
     Generation,
 )
-from voicepipe.functions import Function
 from voicepipe.messages import NO_RESULT
 from voicepipe.operators import with_tools
 from voicepipe.rx import LoopScheduler

@@ -21,6 +21,7 @@ HEARD = {
     "v": Word("it is", 1.5, 2.0),
     "t": Transcribed(2.0),
     "o": Transcribed(1.9),
+    "x": Transcribed(1.0, ""),
 }
 TURNS = {"s": TurnStarted(1.0), "c": TurnConfirmed(1.0), "e": TurnEnded("so it is", 2.0), "n": TurnEnded("", 2.0)}
 
@@ -63,6 +64,16 @@ def test_a_word_starts_a_turn_without_a_voice(marbles: Marbles) -> None:
 def test_a_cough_is_a_turn_without_words(marbles: Marbles) -> None:
     """It ends with an empty text, and the next turn starts clean."""
     expect(marbles, "p-t-P---p-w-v-t-P|", "s---n---s-c-----e|")
+
+
+def test_a_cough_before_the_words_takes_nothing_from_them(marbles: Marbles) -> None:
+    """The first word confirms the turn, and so interrupts the bot, though the cough is settled already."""
+    expect(marbles, "p-x-w-v-P-t|", "s---c-----e|")
+
+
+def test_a_turn_is_confirmed_once(marbles: Marbles) -> None:
+    """Also when the recogniser takes its first word back, and then hears another."""
+    expect(marbles, "p-w-x-w-v-P-t|", "s-c---------e|")
 
 
 def test_silence_after_a_turn_starts_none(marbles: Marbles) -> None:

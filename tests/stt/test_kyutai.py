@@ -309,7 +309,10 @@ def test_a_recogniser_that_is_away_for_a_while_is_waited_for(virtual_loop: Virtu
     heard = virtual_loop.run(main())
     assert words(heard) == "one two three four five six"
     lost, trying = heard.events(Warned)
-    assert lost.message.startswith("The speech recognition (STT) broke off the connection")
+    assert lost.message == (
+        "The speech recognition (STT) broke off the connection. "
+        "Looking for another one; what you say meanwhile is kept."
+    )
     assert trying.message == (
         "The speech recognition (STT) cannot be reached. Trying again; what you say meanwhile is kept."
     )

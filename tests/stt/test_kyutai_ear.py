@@ -8,6 +8,7 @@ import ormsgpack
 import pytest
 from kyutai import HEARING, TONES
 
+from voicepipe.backlog import Backlog
 from voicepipe.events import Audio, Event, Flush, Pause, SpeechStarted, SpeechStopped, Transcribed, Warned, Word
 from voicepipe.services import NOBODY, Lost
 from voicepipe.stt.kyutai_ear import Ear, Hearing
@@ -21,7 +22,8 @@ class Played:
 
     def __init__(self, hearing: Hearing = HEARING) -> None:
         self.now_s = 0.0
-        self.ear = Ear(lambda: self.now_s, hearing, SERVICE, NOBODY)
+        self.backlog = Backlog()
+        self.ear = Ear(lambda: self.now_s, hearing, SERVICE, NOBODY, self.backlog)
         self.ear.opened()
         self.events: list[Event] = []
 
@@ -107,6 +109,49 @@ def test_a_flush_pushes_the_delays_worth_of_silence(delay_s: float, frames: int,
     assert played.step(1.0, steps - 1) == [], "no pause is told while a flush is under way"
     (transcribed,) = played.step(1.0)
     assert transcribed == Transcribed(pytest.approx(0.96 + 0.40), None)
+
+
+def test_one_flush_may_follow_another_that_is_not_through() -> None:
+    """Each is told of, in its place: two turns that a client has ended are two."""
+    played = primed()
+    played.hear(TONES.say("one"), 0.0)
+    played.ear.put(Flush(1.28))
+    played.sound(TONES.say("two"))
+    played.ear.put(Flush(1.6))
+    frames = len([message for message in played.sent() if message["type"] == "Audio"])
+    assert frames == 8 + 4 + 8
+    events = [event for event in played.step(1.0, frames) if isinstance(event, Transcribed)]
+    assert events == [Transcribed(pytest.approx(1.28)), Transcribed(pytest.approx(1.6))]
+
+
+def test_sound_of_another_rate_is_flushed_to_its_last_sample() -> None:
+    """What a resampler holds up is sent, too."""
+    played = primed()
+    sound = Audio(np.full(16_000, 0.3, np.float32), 16_000)
+    played.ear.put(sound)
+    played.ear.put(Flush(1.96))
+    frames = [message["pcm"] for message in played.sent()]
+    assert sum(abs(sample) > 0.1 for frame in frames for sample in frame) == pytest.approx(24_000, abs=30)
+    assert Transcribed(pytest.approx(1.96)) in played.step(1.0, len(frames))
+
+
+def test_it_is_behind_while_three_frames_are_on_their_way_or_a_flush_is() -> None:
+    """Who plays a recording to it waits so long."""
+    played = primed()
+    behind: list[bool] = []
+    for _ in range(3):
+        played.sound(silence(0.08))
+        behind.append(not played.backlog.is_clear)
+    assert (behind, len(played.sent())) == ([False, False, True], 3)
+    played.step(1.0)
+    assert played.backlog.is_clear
+    played.step(1.0, 2)
+    played.ear.put(Flush(1.2))
+    pushed = len(played.sent())
+    played.step(1.0, 6)
+    assert (pushed, played.backlog.is_clear) == (8, False)
+    played.step(1.0)
+    assert played.backlog.is_clear
 
 
 def _fields(hearing: Hearing) -> dict[str, Any]:

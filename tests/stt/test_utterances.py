@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from voicepipe.events import Audio, Flush, Samples, SpeechStarted, SpeechStopped, Transcribed, Word
+from voicepipe.events import Audio, Flush, Samples, SpeechStarted, SpeechStopped, Transcribed, TurnTaking, Word
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.testing import Marbles
 from voicepipe.workers import Workers
@@ -26,6 +26,11 @@ def frame(level: float) -> Audio:
     return Audio(np.full(int(FRAME_S * RATE_HZ), level, np.float32), RATE_HZ)
 
 
+def read(samples: Samples) -> list[str]:
+    levels = [round(float(level) * 10) for level in samples[::320]]
+    return ["abcdefgh"[level - 1] for level in levels if level]
+
+
 class Reader:
     """Reads a clip: each frame of 0.1 is the word "a", of 0.2 "b" …; silence says nothing. Keeps what it was given."""
 
@@ -38,12 +43,11 @@ class Reader:
     ) -> tuple[str, Sequence[str]]:
         self.clips.append(samples)
         self.drafts.append(draft)
-        levels = [round(float(level) * 10) for level in samples[::320]]
-        letters = ["abcdefgh"[level - 1] for level in levels if level]
+        letters = read(samples)
         return " ".join(letters), letters
 
 
-def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Reader, **events: object):
+def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Callable[..., object], **events: object):
     """What comes out for a diagram whose digits are frames of that level in tenths, `_` silence."""
     frames = {str(level): frame(level / 10) for level in range(1, 9)} | {"_": frame(0.0)}
     stage = by_utterance(
@@ -141,6 +145,19 @@ def test_word_times_lie_within_the_speech_and_in_order(marbles: Marbles, workers
     assert all(a.stop_s <= b.start_s + 1e-6 for a, b in pairwise(words) if a.text != "z")
 
 
+def test_no_word_begins_before_the_one_before_it(marbles: Marbles, workers: Workers) -> None:
+    """Though the clip that grows turns out to have been spoken ever faster."""
+
+    def quick(samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
+        return "one two three" + " four" * (20 if len(samples) > 0.2 * RATE_HZ else 0), []
+
+    out = recorded(marbles, workers, "11(s1)11111111111111(_e)_f|", quick, **(EVENTS | {"e": SpeechStopped(0.3, 0.34)}))
+    words = [event for _, event in out if isinstance(event, Word)]
+    assert len(words) == 23
+    assert all(before.start_s <= after.start_s for before, after in pairwise(words))
+    assert all(word.start_s <= word.stop_s for word in words)
+
+
 def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers) -> None:
     """The error comes out on the loop."""
 
@@ -178,3 +195,62 @@ def test_a_blip_is_not_read(marbles: Marbles, workers: Workers) -> None:
     blip = {"s": SpeechStarted(0.04, 0.06), "e": SpeechStopped(0.05, 0.1), "f": Flush(0.05)}
     assert recorded(marbles, workers, "__1(s_)(_e)f|", reader, **blip)[-1][1] == Transcribed(0.05, "")
     assert reader.clips == []
+
+
+# ---- where a clip begins and ends -----------------------------------------------------------------------------------
+
+
+def clips(
+    marbles: Marbles, workers: Workers, levels: str, noticed: dict[float, object], packet: int = 1
+) -> list[Samples]:
+    """What is read of frames of that loudness, in packets of so many: the sound before what was noticed in it."""
+    reader, symbols = Reader(), dict[str, object]()
+    for at in range(0, len(levels), packet):
+        loudness = np.array([int(level) / 10 for level in levels[at : at + packet]], np.float32)
+        packed: list[object] = [Audio(np.repeat(loudness, 320), RATE_HZ)]
+        ends = [round(FRAME_S * (at + number), 2) for number in range(1, len(loudness) + 1)]
+        packed += [noticed[end] for end in ends if end in noticed]
+        symbols |= {chr(0x4E00 + len(symbols) + number): event for number, event in enumerate(packed)}
+    recorded(marbles, workers, "".join(symbols) + "|", reader, **symbols)
+    return reader.clips
+
+
+@pytest.mark.parametrize("packet", [2, 3, 5, 28])
+def test_what_is_read_does_not_depend_on_the_packets(marbles: Marbles, workers: Workers, packet: int) -> None:
+    """The same clip, to the sample, from packets of 20 ms and from one of 560."""
+    noticed = {0.08: SpeechStarted(0.04, 0.08), 0.22: SpeechStopped(0.16, 0.22), 0.3: SpeechStarted(0.28, 0.3)}
+    noticed |= {0.42: SpeechStopped(0.34, 0.42), 0.5: Flush(0.34)}
+    said = (marbles, workers, "0012345600000012300000000000", noticed)
+    whole = clips(*said)[-1]
+    assert len(whole) == 0.38 * RATE_HZ
+    assert np.array_equal(clips(*said, packet)[-1], whole)
+
+
+def test_a_flush_in_mid_speech_ends_the_clip_there(marbles: Marbles, workers: Workers) -> None:
+    """With all words so far, and silence behind them; what goes on is the next clip."""
+    reader = Reader()
+    again = {"f": Flush(0.16), "e": SpeechStopped(0.22, 0.26), "F": Flush(0.22)}
+    out = recorded(marbles, workers, "__1(s2)3456(_f)-78(_e)_F|", reader, **(EVENTS | again))
+    assert [event.text for _, event in out if isinstance(event, Transcribed)] == ["a b c d e f", "g h"]
+    first = next(clip for clip in reader.clips if "".join(read(clip)) == "abcdef" and not clip[-640:].any())
+    assert len(first) == (0.18 + 0.04) * RATE_HZ
+    assert texts(out) == ["a", "b", "c", "d", "e", "f", "g", "h"]
+
+
+def test_a_flush_in_mid_speech_and_then_silence_has_no_more_words(marbles: Marbles, workers: Workers) -> None:
+    """The detector notices the end of the speech only after it."""
+    again = {"f": Flush(0.14), "F": Flush(0.14), "e": SpeechStopped(0.14, 0.2)}
+    out = recorded(marbles, workers, "__1(s2)3456f___(_e)_F|", Reader(), **(EVENTS | again))
+    assert [event.text for _, event in out if isinstance(event, Transcribed)] == ["a b c d e f", ""]
+
+
+@pytest.mark.parametrize(("prefix_ms", "begins_s"), [(None, 0.16), (0, 0.2), (100, 0.1), (150, 0.08), (10_000, 0.08)])
+def test_the_client_says_how_much_before_a_voice_is_heard(
+    marbles: Marbles, workers: Workers, prefix_ms: float | None, begins_s: float
+) -> None:
+    """As far as it is not of the clip before; without a word from the client it is the margin."""
+    noticed = {0.06: SpeechStarted(0.02, 0.06), 0.12: SpeechStopped(0.08, 0.12), 0.16: Flush(0.08)}
+    noticed |= {0.26: SpeechStarted(0.2, 0.26), 0.34: SpeechStopped(0.3, 0.34), 0.4: Flush(0.3)}
+    noticed |= {0.02: TurnTaking("voice", prefix_ms=prefix_ms)}
+    whole = clips(marbles, workers, "02120000001234560000", noticed)[-1]
+    assert len(whole) / RATE_HZ == pytest.approx(0.34 - begins_s)

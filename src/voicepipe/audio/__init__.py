@@ -5,7 +5,7 @@ from voicepipe.audio.formats import Formats
 from voicepipe.audio.g711 import G711
 from voicepipe.audio.opus import OggOpus
 from voicepipe.audio.pcm import Pcm16
-from voicepipe.audio.resample import resample, resampled, resampler
+from voicepipe.audio.resample import Resampler, resample, resampled, resampler
 
 __all__ = [
     "G711",
@@ -16,6 +16,7 @@ __all__ = [
     "Formats",
     "OggOpus",
     "Pcm16",
+    "Resampler",
     "resample",
     "resampled",
     "resampler",

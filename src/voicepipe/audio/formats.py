@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
+
+import numpy as np
 
 from voicepipe.audio.codec import Codec, Decoder, Encoder
 from voicepipe.audio.pcm import Pcm16
-from voicepipe.audio.resample import resampler
+from voicepipe.audio.resample import Resampler, resampler
 from voicepipe.events import Audio, Samples
 
 __all__ = ["Formats"]
@@ -33,20 +35,33 @@ class Formats:
     def encoder(self) -> Encoder:
         return _Encoder(self)
 
+    def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
+        return self.given.pieces(data, ms)
+
+
+_NOTHING: Samples = np.zeros(0, np.float32)
+
 
 class _Decoder:
     def __init__(self, formats: Formats) -> None:
         self._formats = formats
         self._codec: Codec | None = None
         self._decode: Decoder
-        self._resample: Callable[[Samples], Samples]
+        self._resample: Resampler
 
-    def __call__(self, data: bytes) -> Samples:
-        codec = self._formats.given
+    def __call__(self, data: bytes, /) -> Samples:
+        codec, before = self._formats.given, _NOTHING
         if codec != self._codec:
+            before = self.rest()
             self._codec, self._decode = codec, codec.decoder()
             self._resample = resampler(codec.rate_hz, self._formats.rate_hz, "LQ")
-        return self._resample(self._decode(data))
+        samples = self._resample(self._decode(data))
+        return np.concatenate([before, samples]) if len(before) else samples
+
+    def rest(self) -> Samples:
+        if self._codec is None:
+            return _NOTHING
+        return np.concatenate([self._resample(self._decode.rest()), self._resample.rest()])
 
 
 class _Encoder:

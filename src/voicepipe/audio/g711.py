@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voicepipe.audio.codec import Decoder, Encoder
+from voicepipe.audio.codec import Decoder, Encoder, Stateless, every
 from voicepipe.audio.resample import resampler
 from voicepipe.events import Audio, Samples
 
@@ -36,10 +36,13 @@ class G711:
 
     def decoder(self) -> Decoder:
         table = (_EXPANDED[self.law] / np.float32(_FULL)).astype(np.float32)
-        return lambda data: table[np.frombuffer(data, np.uint8)]
+        return Stateless(lambda data: table[np.frombuffer(data, np.uint8)])
 
     def encoder(self) -> Encoder:
         return _Encoder(_COMPRESSED[self.law])
+
+    def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
+        return every(round(ms * _RATE_HZ / 1000), data)
 
 
 class _Encoder:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import sphn
@@ -16,8 +18,13 @@ __all__ = ["OggOpus"]
 _PAGE = b"OggS"
 _HEADER_BYTES = 27
 _FLAGS_AT = 5
+_GRANULE_AT = 6
+_GRANULES_PER_MS = 48
+"""Opus counts its sound in samples at 48 kHz, whatever it is decoded to."""
 _BEGINS = 0x02
 """The beginning-of-stream bit of an Ogg page's flags."""
+_BITE = 1000
+"""Bytes at a time: sphn's reader fails at more than 5 s of sound. This is 1.2 s of silence, and less of speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,13 @@ class OggOpus:
     def encoder(self) -> Encoder:
         return _Encoder(self.rate_hz)
 
+    def pieces(self, data: bytes, ms: float) -> Sequence[bytes]:
+        """Whole pages, however long one is. What is not whole pages stays one, to be rejected as one."""
+        *pages, end = _page_starts(data)
+        if len(pages) < 2 or end != len(data):
+            return [data]
+        return [data[start:stop] for start, stop in pairwise([*_cuts(data, pages, ms), end])]
+
 
 class _Decoder:
     def __init__(self, rate_hz: int) -> None:
@@ -52,15 +66,51 @@ class _Decoder:
             return np.zeros(0, np.float32)
         return self._append(self._stream, data)
 
+    def rest(self) -> Samples:
+        return np.zeros(0, np.float32)
+
     def _append(self, stream: sphn.OpusStreamReader, data: bytes) -> Samples:
         try:
-            samples = stream.append_bytes(data)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            sounds = [_bytes_appended(stream, data[at : at + _BITE]) for at in range(0, len(data), _BITE)]
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             self._stream = None
             raise BadAudio(f"not Ogg-Opus: {error}; waiting for a page that begins a stream") from None
-        return np.asarray(samples, np.float32)
+        return sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
+
+
+def _bytes_appended(stream: sphn.OpusStreamReader, data: bytes) -> Samples:
+    samples = stream.append_bytes(data)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return np.asarray(samples, np.float32)
+
+
+def _page_starts(data: bytes) -> Iterator[int]:
+    """Where the pages of `data` start, and where the last ends. Behind a page's header are the lengths of its parts."""
+    start = 0
+    while len(data) - start >= _HEADER_BYTES and data.startswith(_PAGE, start):
+        yield start
+        parts = start + _HEADER_BYTES
+        behind = parts + data[parts - 1]
+        start = behind + sum(data[parts:behind])
+    yield start
+
+
+def _cuts(data: bytes, pages: Sequence[int], ms: float) -> Iterator[int]:
+    """Where the pieces start, each of pages for `ms` at most."""
+    first_ms, second_ms = (_at_ms(data, page) for page in pages[:2])
+    began_ms = ended_ms = max(0.0, first_ms - (second_ms - first_ms))  # the first page is as long as the second
+    for page in pages:
+        at_ms = _at_ms(data, page)
+        if page == 0 or at_ms - began_ms > ms or _begins_stream(data[page : page + _HEADER_BYTES]):
+            began_ms = min(at_ms, ended_ms)
+            yield page
+        ended_ms = at_ms
+
+
+def _at_ms(data: bytes, page: int) -> float:
+    """Where the sound of a page ends in its stream."""
+    return int.from_bytes(data[page + _GRANULE_AT : page + _GRANULE_AT + 8], "little", signed=True) / _GRANULES_PER_MS
 
 
 def _begins_stream(data: bytes) -> bool:

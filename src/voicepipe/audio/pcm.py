@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from voicepipe.audio.codec import BadAudio, Decoder, Encoder
+from voicepipe.audio.codec import BadAudio, Decoder, Encoder, Stateless, every
 from voicepipe.audio.resample import resampled
 from voicepipe.events import Samples
 
@@ -20,10 +21,14 @@ class Pcm16:
     rate_hz: int = 24_000
 
     def decoder(self) -> Decoder:
-        return _decode
+        return Stateless(_decode)
 
     def encoder(self) -> Encoder:
         return lambda audio: _encode(resampled(audio, self.rate_hz).samples)
+
+    def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
+        """What is not whole samples stays one, to be rejected as one."""
+        return [data] if len(data) % 2 else every(2 * round(ms * self.rate_hz / 1000), data)
 
 
 def _decode(data: bytes) -> Samples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from voicepipe.events import Audio, Samples
 from voicepipe.rx import Clock, transduce
 from voicepipe.stage import Stage
 
-__all__ = ["Quality", "resample", "resampled", "resampler"]
+__all__ = ["Quality", "Resampler", "resample", "resampled", "resampler"]
 
 Quality: TypeAlias = Literal["QQ", "LQ", "MQ", "HQ"]
 """How soxr interpolates: the better, the later. From 24 to 16 kHz the sound is 0.1, 11, 21 and 22 ms late on average
@@ -30,16 +30,44 @@ def resampled(audio: Audio, rate_hz: int) -> Audio:
     return Audio(_float32(soxr.resample(audio.samples, audio.rate_hz, rate_hz)), rate_hz)
 
 
-def resampler(from_hz: int, to_hz: int, quality: Quality = "MQ") -> Callable[[Samples], Samples]:
+class Resampler(Protocol):
+    """A stream at another rate: the next samples in, those that are ready out."""
+
+    def __call__(self, samples: Samples, /) -> Samples: ...
+
+    def rest(self) -> Samples:
+        """Those that are held up; what comes next is the beginning of another stretch."""
+        ...
+
+
+def resampler(from_hz: int, to_hz: int, quality: Quality = "MQ") -> Resampler:
     """A stream at another rate, about 20 µs for 20 ms, in pieces of its own: in "MQ" up to 40 ms late, to or from 8 kHz
     up to 120 ms; in "LQ" half of that.
     """
-    if from_hz == to_hz:
-        return lambda samples: samples
-    import soxr  # pyright: ignore[reportMissingTypeStubs]
+    return _Unchanged() if from_hz == to_hz else _Stream(from_hz, to_hz, quality)
 
-    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
-    return lambda samples: _float32(stream.resample_chunk(samples))
+
+class _Unchanged:
+    def __call__(self, samples: Samples) -> Samples:
+        return samples
+
+    def rest(self) -> Samples:
+        return _NOTHING
+
+
+class _Stream:
+    def __init__(self, from_hz: int, to_hz: int, quality: Quality) -> None:
+        import soxr  # pyright: ignore[reportMissingTypeStubs]
+
+        self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
+
+    def __call__(self, samples: Samples) -> Samples:
+        return _float32(self._stream.resample_chunk(samples))
+
+    def rest(self) -> Samples:
+        held_up = _float32(self._stream.resample_chunk(_NOTHING, last=True))
+        self._stream.clear()
+        return held_up
 
 
 def resample(rate_hz: int, quality: Quality = "MQ") -> Stage[Audio, Audio]:
@@ -63,6 +91,9 @@ def resample(rate_hz: int, quality: Quality = "MQ") -> Stage[Audio, Audio]:
         return step
 
     return transduce(machine)
+
+
+_NOTHING: Samples = np.zeros(0, np.float32)
 
 
 def _float32(samples: NDArray[Any]) -> Samples:

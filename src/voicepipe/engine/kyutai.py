@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import reactivex
 
+from voicepipe.backlog import Backlog
 from voicepipe.engine.checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import Ear, Opened
@@ -52,6 +53,7 @@ class KyutaiEar:
             silence_above=settings.stt_silence_above,
             buffer_s=settings.stt_buffer_s,
             in_flight_s=settings.stt_in_flight_s,
+            behind_s=settings.stt_behind_s,
             silent_s=settings.stt_silent_s,
             renew_after_s=settings.stt_renew_after_s,
         )
@@ -63,8 +65,11 @@ class KyutaiEar:
 
     def open(self) -> Opened[Ear]:
         key = self._settings.kyutai_api_key.get_secret_value()
-        stt = kyutai_stt(self._finder, api_key=key, hearing=self._hearing, reconnecting=self._reconnecting)
-        return Opened(Ear(None, lambda _: reactivex.empty(), named("STT", stt)))
+        backlog = Backlog()
+        stt = kyutai_stt(
+            self._finder, api_key=key, hearing=self._hearing, reconnecting=self._reconnecting, backlog=backlog
+        )
+        return Opened(Ear(None, lambda _: reactivex.empty(), named("STT", stt), backlog))
 
     def probe(self) -> Probe:
         return kyutai_probe("stt", self._url, self._http, "Moonshine")

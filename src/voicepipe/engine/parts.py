@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from voicepipe.backlog import Backlog
 from voicepipe.engine.checks import Probe
 from voicepipe.events import Audio, Event, Voice
 from voicepipe.operators import EndOfTurn
@@ -52,8 +53,9 @@ class Part(Protocol[S]):
 
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """What hears: a recogniser, and what notices pauses, unless it does so itself."""
+    """What hears: a recogniser, and what notices pauses, unless it does so itself; and what they have not done with."""
 
     vad: Stage[Audio, Voice] | None
     end_of_turn: EndOfTurn
     stt: Stage[Event, Event]
+    backlog: Backlog

@@ -42,6 +42,9 @@ class EngineSettings(BaseModel):
     """Sound that is kept until it is understood; then the oldest goes. Twice as long as a recogniser is looked for."""
     stt_in_flight_s: float = Field(default=4, gt=0)
     """Of it, what may be on its way: more than the larger model's delay."""
+    stt_behind_s: float = Field(default=0.24, gt=0)
+    """A recording waits while so much has been sent and not heard: three steps, so that the recogniser has the next one
+    at hand, and a pause is noticed where it is."""
     stt_silent_s: float = Field(default=3, gt=0)
     """A recogniser that owes a step, and says nothing for so long, is lost."""
     stt_renew_after_s: float = Field(default=600, gt=0)

@@ -9,6 +9,7 @@ import numpy as np
 from voicepipe.audio import BadAudio, Codec
 from voicepipe.events import (
     Audio,
+    AudioHeld,
     AudioReceived,
     ClientMessage,
     Event,
@@ -17,6 +18,7 @@ from voicepipe.events import (
     InputRejected,
     ReplyEnded,
     ReplyInterrupted,
+    Samples,
     SettingsChanged,
     Speech,
     SpeechEncoded,
@@ -34,7 +36,8 @@ def decode(codec: Codec) -> Stage[ClientMessage, Event]:
 
     A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
     What a client that leads says of its sound has its place in it: where a turn ends (`InputCommitted`) or is forgotten
-    (`InputCleared`), and how turns are taken from there on (the `TurnTaking` of its settings). All else is left behind.
+    (`InputCleared`), and how turns are taken from there on (the `TurnTaking` of its settings); also that the next
+    packet is held back (`AudioHeld`). All else is left behind.
 
     .. marbles::
 
@@ -53,6 +56,9 @@ class _Decoding:
             case AudioReceived():
                 yield from self._sound(message)
             case InputCommitted() | InputCleared():
+                yield from self._audio(self._decode.rest())
+                yield message
+            case AudioHeld():
                 yield message
             case SettingsChanged(turns=TurnTaking() as turns):
                 yield turns
@@ -65,8 +71,11 @@ class _Decoding:
         except BadAudio as error:
             yield InputRejected("invalid_audio", str(error), "audio", message.message_id)
         else:
-            if len(samples):
-                yield Audio(samples, self._rate_hz)
+            yield from self._audio(samples)
+
+    def _audio(self, samples: Samples) -> Iterator[Audio]:
+        if len(samples):
+            yield Audio(samples, self._rate_hz)
 
 
 @stage_factory(gives=(SpeechEncoded,), takes=(Speech,), passes=True)

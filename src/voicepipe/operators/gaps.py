@@ -9,7 +9,7 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Event, InputCleared, InputCommitted
+from voicepipe.events import Audio, AudioHeld, Event, InputCleared, InputCommitted, InputRejected
 from voicepipe.rx import Clock, merged, transduce
 from voicepipe.stage import Stage, stage_factory
 
@@ -21,10 +21,12 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
     """Put silence where the client has sent no audio for `after_ms`: `at_most_ms` of it, enough to end any turn.
 
     A muted or vanished microphone sends nothing at all, and a VAD that sees no frames would wait for ever. One timer
-    per session ticks every `after_ms`; frames start none. Everything passes as it comes.
+    per session ticks every `after_ms`; frames start none. Who sends longer packets than that has as much time for the
+    next one, and half of `after_ms`. No silence comes where the next one is held back (`AudioHeld`, which ends here).
+    Everything else passes as it comes.
 
-    Where the client itself ends what was said, the silence (`at_most_ms` of it) comes at once: before `InputCommitted`,
-    and after `InputCleared`.
+    Where the client ends the detector's turn (`InputCommitted` without an item, `InputCleared`), the silence behind
+    that comes at once, `at_most_ms` of it.
 
     .. marbles::
 
@@ -52,25 +54,32 @@ class _Gaps:
         self._clock, self._after_s, self._at_most_s = clock, after_s, at_most_s
         self._rate_hz: int | None = None
         self._heard_at = self._ticked_at = clock()
+        self._due_s = after_s
+        """How long after the last packet the next one is missing."""
+        self._held = False
         self._filled_s = 0.0
 
     def __call__(self, event: Event) -> Iterator[Event]:
         if event is _TICK:
             yield from self._fill()
             return
+        if isinstance(event, AudioHeld):
+            self._held = True
+            return
+        if isinstance(event, Audio | InputRejected):
+            self._held = False
         if isinstance(event, Audio):
             self._rate_hz, self._heard_at, self._filled_s = event.rate_hz, self._clock(), 0.0
-        if isinstance(event, InputCommitted):
-            yield from self._end()
+            self._due_s = max(self._after_s, event.duration_s + self._after_s / 2)
         yield event
-        if isinstance(event, InputCleared):
+        if isinstance(event, InputCleared) or (isinstance(event, InputCommitted) and not event.item):
             yield from self._end()
 
     def _fill(self) -> Iterator[Audio]:
         now = self._clock()
         # A tick that is late itself says nothing: the loop was busy, and what was sent meanwhile is yet to be read.
         late, self._ticked_at = now - self._ticked_at > 1.5 * self._after_s, now
-        silent = not late and now - self._heard_at >= self._after_s
+        silent = not late and not self._held and now - self._heard_at >= self._due_s
         if silent and self._filled_s < self._at_most_s:
             yield from self._silence()
 

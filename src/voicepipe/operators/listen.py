@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Event, Flush, Pause, SpeechStarted, SpeechStopped, Transcribed, TurnTaking, Word
+from voicepipe.events import (
+    Audio,
+    Event,
+    Flush,
+    InputCleared,
+    InputCommitted,
+    Pause,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    TurnTaking,
+    Word,
+)
 from voicepipe.rx import feedback, merged, transduce
 from voicepipe.stage import Stage, stage_factory
 
@@ -21,9 +34,13 @@ def listen(
     """What is heard: words, and where speech starts, pauses and stops.
 
     `pauses` receives the audio, and how the client wants turns to be taken (`TurnTaking`), if that comes with it.
-    `stt` receives the audio and all that `pauses` notices, so that it need not find speech by itself, and a `Flush`
-    when a pause surer than `flush_at` begins: a streaming recogniser then hurries through its delay. Without `pauses`
-    the recogniser notices them itself, and its own `Pause` is what flushes it. What is not audio passes through.
+    `stt` receives that and then all that `pauses` notices in it, so that it need not find speech by itself, and a
+    `Flush` when a pause surer than `flush_at` begins: a streaming recogniser then hurries through its delay. Without
+    `pauses` the recogniser notices them itself, and its own `Pause` is what flushes it.
+
+    What is not audio passes through. Where the client ends what was said (`InputCommitted`, `InputCleared`), the
+    recogniser is flushed, too, and the event tells the place of that in the sound (`at_s`): all before it is there when
+    `Transcribed` has come so far.
 
     .. marbles::
 
@@ -33,13 +50,13 @@ def listen(
         listen   --p---P-w
     """
 
+    ear = _noticing(stt, flush_at) if pauses is None else _told(stt, pauses, flush_at)
+
     def stage(source: Observable[Event]) -> Observable[Event]:
         def hear(mic: Observable[Event]) -> Observable[Event]:
-            ear = _noticing(stt, flush_at) if pauses is None else _told(stt, _with_turns(mic, pauses), flush_at)
-            heard = mic.pipe(rx_ops.filter(_is_audio), ear)
-            return merged(heard, mic.pipe(rx_ops.filter(_is_not_audio)))
+            return merged(mic.pipe(rx_ops.filter(_is_heard), ear), mic.pipe(rx_ops.filter(_passes)))
 
-        return source.pipe(rx_ops.publish(hear))
+        return source.pipe(transduce(lambda _: _Placing()), rx_ops.publish(hear))
 
     return stage
 
@@ -53,25 +70,44 @@ def _told(stt: Stage[Event, Event], pauses: Stage[Audio, Event], flush_at: float
     """A recogniser beside something that notices pauses."""
 
     def stage(sound: Observable[Event]) -> Observable[Event]:
-        noticed = sound.pipe(pauses, rx_ops.share())
-        flushes = noticed.pipe(transduce(lambda _: _Flushing(flush_at)))
-        return merged(noticed, merged(sound, noticed, flushes).pipe(stt))
+        def hear(noticed: Observable[Event]) -> Observable[Event]:
+            flushes = noticed.pipe(transduce(lambda _: _Flushing(flush_at)))
+            return merged(noticed, merged(sound, noticed, flushes).pipe(stt))
+
+        # `publish` connects `pauses` last: the recogniser has the sound before it is told what was noticed in it.
+        return sound.pipe(rx_ops.filter(_is_not_flush), pauses, rx_ops.publish(hear))
 
     return stage
 
 
-def _with_turns(mic: Observable[Event], pauses: Stage[Audio, Event]) -> Stage[Audio, Event]:
-    """`pauses`, who hears beside the sound how the client wants turns to be taken."""
-    turns = mic.pipe(rx_ops.filter(lambda event: isinstance(event, TurnTaking)))
-    return lambda sound: merged(turns, sound).pipe(pauses)
+def _is_heard(event: Event) -> bool:
+    return isinstance(event, Audio | Flush | TurnTaking)
 
 
-def _is_audio(event: Event) -> bool:
-    return isinstance(event, Audio)
+def _passes(event: Event) -> bool:
+    return not isinstance(event, Audio | Flush)
 
 
-def _is_not_audio(event: Event) -> bool:
-    return not isinstance(event, Audio)
+def _is_not_flush(event: Event) -> bool:
+    return not isinstance(event, Flush)
+
+
+class _Placing:
+    """Counts the sound, and flushes the recogniser where the client ends what was said."""
+
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def __call__(self, event: Event) -> Iterator[Event]:
+        match event:
+            case Audio():
+                self._at_s += event.duration_s
+                yield event
+            case InputCommitted() | InputCleared():
+                yield Flush(self._at_s)
+                yield replace(event, at_s=self._at_s)
+            case _:
+                yield event
 
 
 class _Flushing:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
-from voicepipe.conversation import Conversation, Message, Role
+from voicepipe.conversation import Conversation, Message
 from voicepipe.events import Event, InputCleared, InputCommitted, ItemCreated, ReplyCancelled, ReplyRequested, TurnEnded
 
 __all__ = ["Commits", "asked_of"]
@@ -19,18 +18,18 @@ def asked_of(conversation: Conversation, request: ReplyRequested | None) -> Conv
         return conversation
     messages = conversation.messages
     if request.messages is not None:
-        messages = tuple(Message(cast("Role", role), text) for role, text in request.messages)
+        messages = tuple(Message(said.role, said.text, call=said.call) for said in request.messages)
     prompt = conversation.system_prompt if request.system_prompt is None else request.system_prompt
     aloud = conversation.aloud if request.aloud is None else request.aloud
-    return replace(conversation, system_prompt=prompt, messages=messages, aloud=aloud)
+    generation = conversation.generation if request.generation is None else request.generation
+    return replace(conversation, system_prompt=prompt, messages=messages, aloud=aloud, generation=generation)
 
 
 class Commits:
     """The commits of a client that wait for the recogniser, in order, and the wishes that wait behind them.
 
-    A commit comes behind the sound that it is about, a clearing before the silence that ends it. Both may be told twice
-    (within the sound and beside it), and count once. A commit without an item has nothing to do: the silence that came
-    before it has ended the detector's own turn.
+    Both may be told twice (within the sound, where they have a place in it, and beside it), and count once. A commit
+    without an item has nothing to do: the silence that comes with it ends the detector's own turn.
     """
 
     def __init__(self) -> None:
@@ -43,6 +42,11 @@ class Commits:
     @property
     def waiting(self) -> bool:
         return bool(self._waiting)
+
+    @property
+    def at_s(self) -> float | None:
+        """Where in the sound the first that waits is, if that is known."""
+        return self._waiting[0].at_s if self._waiting else None
 
     def told(self, event: InputCommitted | InputCleared) -> None:
         """The client has ended a turn, or wants to forget it."""
@@ -59,10 +63,10 @@ class Commits:
         Of what was cleared no word is left; `detected` is its item when `TurnStarted` has told of it.
         """
         first = self._waiting.popleft()
+        if detected is not None:
+            yield TurnEnded("", at_s, detected)
         if isinstance(first, InputCommitted):
             yield TurnEnded(text, at_s, first.item, committed=True)
-        elif detected is not None:
-            yield TurnEnded("", at_s, detected)
         if not self._waiting:
             behind, self._behind = self._behind, []
             yield from behind
@@ -70,9 +74,13 @@ class Commits:
     def behind(self, event: Event) -> Iterator[Event]:
         """What the client wants goes out at once, or, if it is about what comes after a commit, behind that."""
         if isinstance(event, ReplyCancelled):
-            self._behind = [held for held in self._behind if not isinstance(held, ReplyRequested)]
+            self._behind = [held for held in self._behind if not _cancels(event, held)]
             yield event
         elif self._waiting and isinstance(event, ItemCreated | ReplyRequested):
             self._behind.append(event)
         else:
             yield event
+
+
+def _cancels(cancelled: ReplyCancelled, held: Event) -> bool:
+    return isinstance(held, ReplyRequested) and cancelled.item in ("", held.item)

@@ -40,8 +40,8 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Eve
     bot passes through, for `respond`; everything else is left behind.
 
     Where the client leads with turns of its own (`TurnTaking.by`), a turn is what was heard up to an `InputCommitted`,
-    and ends when its words are there; what the client wants after it waits for that. `InputCleared` drops what was
-    heard since the last turn.
+    and ends when all before its place has been transcribed; what the client wants after it waits for that.
+    `InputCleared` drops what was heard since the last turn.
 
     .. marbles::
 
@@ -58,7 +58,7 @@ class _Turn:
         self._pause_above, self._resume_below = pause_above, resume_below
         self._settled: list[str] = []
         self._words: list[str] = []
-        self._talking = False
+        self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
         self._transcribed_s = 0.0
         self._turns = 0
@@ -87,7 +87,8 @@ class _Turn:
 
     def _hear(self, word: Word) -> Iterator[Event]:
         yield from self._start(word.start_s)
-        if not self._words and not self._settled and not self._commits.by_client:
+        if not self._confirmed and not self._commits.by_client:
+            self._confirmed = True
             yield TurnConfirmed(word.start_s)
         self._words.append(word.text)
 
@@ -109,6 +110,7 @@ class _Turn:
             self._talking = True
             self._turns += 1
             if not self._commits.by_client:
+                self._told = True
                 yield TurnStarted(at_s, self._item)
 
     @property
@@ -120,10 +122,16 @@ class _Turn:
         """Whether every word is there that was said before the pause."""
         return self._paused_at is not None and self._transcribed_s >= self._paused_at
 
+    def _is_all_heard(self, until_s: float | None) -> bool:
+        """Whether every word is there that was said before; where nobody knows its place, before the last pause."""
+        if until_s is None:
+            return self._is_heard or not self._talking
+        return self._transcribed_s >= until_s
+
     def _end_if_done(self) -> Iterator[Event]:
         commits = self._commits
-        if commits.waiting and (self._is_heard or not self._talking):
-            detected = self._item if self._talking and not commits.by_client else None
+        if commits.waiting and self._is_all_heard(commits.at_s):
+            detected = self._item if self._told else None
             text, at_s = self._taken()
             yield from commits.ended(text, at_s, detected)
             yield from self._end_if_done()
@@ -134,5 +142,6 @@ class _Turn:
     def _taken(self) -> tuple[str, float]:
         """What was said, and until when; the next turn begins empty."""
         text, at_s = " ".join(filter(None, [*self._settled, *self._words])), self._paused_at
-        self._settled, self._words, self._talking, self._paused_at = [], [], False, None
+        self._settled, self._words, self._paused_at = [], [], None
+        self._talking = self._told = self._confirmed = False
         return text, self._transcribed_s if at_s is None else at_s

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voicepipe.backlog import Backlog, Gauge
 from voicepipe.events import (
     Audio,
     Event,
@@ -54,8 +55,9 @@ class Hearing:
 
     `delay_s`: what its model is behind by, 0.5 (1B) or 2.5 (2.6B). `notices_pauses`: its own pause score decides where
     speech starts (below `speech_below`) and stops (above `silence_above`); else another stage does. `buffer_s` of sound
-    are kept until they are understood, `in_flight_s` of them may be on the way. A recogniser that owes a step and says
-    nothing for `silent_s` is lost. After `renew_after_s` a connection is replaced by a fresh one in the next pause.
+    are kept until they are understood, `in_flight_s` of them may be on the way; with `behind_s` that wait or are on the
+    way it is behind. A recogniser that owes a step and says nothing for `silent_s` is lost. After `renew_after_s` a
+    connection is replaced by a fresh one in the next pause.
     """
 
     delay_s: float
@@ -64,6 +66,7 @@ class Hearing:
     silence_above: float
     buffer_s: float
     in_flight_s: float
+    behind_s: float
     silent_s: float
     renew_after_s: float
 
@@ -71,8 +74,16 @@ class Hearing:
 class Ear:
     """The exchange with the recogniser: see `voicepipe.services.Exchange`, and `kyutai` for what comes out."""
 
-    def __init__(self, clock: Clock, hearing: Hearing, service: str, observer: ServiceObserver) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        hearing: Hearing,
+        service: str,
+        observer: ServiceObserver,
+        backlog: Backlog | None = None,
+    ) -> None:
         self._clock, self._hearing, self._service, self._observer = clock, hearing, service, observer
+        self._gauge = Gauge(backlog)
         self._framer = Framer()
         self._tape = Tape(capacity=_frames(hearing.buffer_s), in_flight=_frames(hearing.in_flight_s))
         self._score = PauseScore()
@@ -97,13 +108,16 @@ class Ear:
     # ---- the graph's side -------------------------------------------------------------------------------------------
 
     def put(self, item: Event) -> Sequence[Event]:
+        events: Sequence[Event] = ()
         match item:
             case Audio():
-                return self._queue(self._framer.add(item))
+                events = self._queue(self._framer.add(item))
             case Flush(at_s=at_s):
-                return self._hurry(at_s)
+                events = self._hurry(at_s)
             case _:
-                return ()
+                pass
+        self._show_backlog()
+        return events
 
     def finish(self) -> None:
         self._queue(self._framer.rest())
@@ -118,8 +132,11 @@ class Ear:
     def _hurry(self, at_s: float) -> Sequence[Event]:
         """Silence that is not of the user drives the model on to what it has heard before."""
         lost = self._queue(self._framer.rest()) if at_s > self._framer.framed_s else ()
-        self._flush.begin(max(at_s, self._read_s))
+        self._flush.begin(max(at_s, self._read_s), framed_s=self._framer.framed_s)
         return [*lost, *self._queue([self._between(SILENCE)] * self._flush.frames)]
+
+    def _show_backlog(self) -> None:
+        self._gauge.show(behind=self._flush.on or self._tape.behind >= _frames(self._hearing.behind_s))
 
     def _between(self, samples: Samples) -> Piece:
         """What is not the user's, behind the last that is."""
@@ -169,7 +186,7 @@ class Ear:
         raise Lost(self._service, "it said goodbye")
 
     def lost(self, error: ServiceError) -> Sequence[Event]:
-        return [Warned(f"{error} Looking for another one; what you say meanwhile is kept.")]
+        return [Warned(f"{error.told} Looking for another one; what you say meanwhile is kept.")]
 
     def cut(self) -> None:
         """A session is over: nothing was interrupted."""
@@ -186,7 +203,11 @@ class Ear:
     # ---- what was heard ---------------------------------------------------------------------------------------------
 
     def _step(self, pause: float) -> Sequence[Event]:
-        piece = self._tape.step()
+        events = self._stepped(self._tape.step(), pause)
+        self._show_backlog()
+        return events
+
+    def _stepped(self, piece: Piece | None, pause: float) -> Sequence[Event]:
         score = self._score.add(pause)
         if piece is not None:
             self._read_s = max(self._read_s, piece.stop_s)
@@ -200,11 +221,12 @@ class Ear:
 
     def _hurried(self, piece: Piece | None) -> Sequence[Event]:
         """Whether the model's clock has passed the moment of the flush and the delay behind it."""
-        if not self._flush.passed(piece):
+        until_s = self._flush.passed(piece)
+        if until_s is None:
             return ()
         self._in_message = False
-        self._understood_s = max(self._understood_s, self._flush.until_s)
-        return [Transcribed(self._flush.until_s)]
+        self._understood_s = max(self._understood_s, until_s)
+        return [Transcribed(until_s)]
 
     def _weigh(self, score: float) -> Sequence[Event]:
         edge: Sequence[Event] = ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from dataclasses import dataclass
 
 from voicepipe.stt.kyutai_protocol import FRAME_S
 from voicepipe.stt.kyutai_tape import Piece
@@ -48,27 +50,41 @@ class SpokenWords:
 
 
 class FlushCount:
-    """The silence that hurries the model, and when it has done so. `frames` of it are enough."""
+    """The silence that hurries the model, and when it has done so. `frames` of it are enough. One flush may follow
+    another that is not through: each is told of."""
 
     def __init__(self, delay_s: float) -> None:
         self.frames = math.ceil(delay_s / FRAME_S - 1e-9) + 1
-        self.until_s = 0.0
-        self.on = False
         self._steps = math.floor(delay_s / FRAME_S + 1e-9) + 1
-        """After so many more the clock has passed."""
-        self._left = 0
+        """After so many frames behind the moment of a flush the clock has passed."""
+        self._wanted: deque[_Flush] = deque()
 
-    def begin(self, until_s: float) -> None:
-        """What was said before `until_s` is wanted."""
-        self.until_s, self.on, self._left = until_s, True, self._steps
+    @property
+    def on(self) -> bool:
+        return bool(self._wanted)
+
+    def begin(self, until_s: float, *, framed_s: float) -> None:
+        """What was said before `until_s` is wanted. So much is in frames: where its rate is changed, the last of a
+        microphone's sound may be held up."""
+        self._wanted.append(_Flush(until_s, min(until_s, framed_s), self._steps))
 
     def begin_anew(self) -> None:
         """On a new connection, where the same sound is sent again."""
-        self._left = self._steps
+        for flush in self._wanted:
+            flush.left = self._steps
 
-    def passed(self, piece: Piece | None) -> bool:
-        """After the step of `piece`: whether that was the last one needed."""
-        if piece is None or piece.start_s >= self.until_s - 1e-6:
-            self._left -= 1
-        self.on = self._left > 0
-        return not self.on
+    def passed(self, piece: Piece | None) -> float | None:
+        """The moment of a flush that is through after the step of `piece`, of several the last."""
+        for flush in self._wanted:
+            flush.left -= piece is None or piece.start_s >= flush.from_s - 1e-6
+        until_s = None
+        while self._wanted and self._wanted[0].left <= 0:
+            until_s = self._wanted.popleft().until_s
+        return until_s
+
+
+@dataclass(slots=True)
+class _Flush:
+    until_s: float
+    from_s: float
+    left: int

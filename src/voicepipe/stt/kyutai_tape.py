@@ -59,12 +59,7 @@ class Framer:
         if audio.rate_hz != self._rate_hz:
             self._rate_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, RATE_HZ)
         self.heard_s += audio.duration_s
-        self._held = np.concatenate([self._held, self._resample(audio.samples)])
-        pieces: list[Piece] = []
-        while len(self._held) >= FRAME:
-            pieces.append(self._take(self._held[:FRAME], FRAME_S))
-            self._held = self._held[FRAME:]
-        return pieces
+        return self._add(self._resample(audio.samples))
 
     @property
     def framed_s(self) -> float:
@@ -72,12 +67,21 @@ class Framer:
         return self._begin_s
 
     def rest(self) -> list[Piece]:
-        """What is held, filled up with silence to a whole frame, so that it need not wait for more."""
+        """What is held, filled up with silence to whole frames, so that it need not wait for more."""
+        pieces = self._add(self._resample.rest())
         if not len(self._held):
-            return []
+            return pieces
         length_s = len(self._held) / RATE_HZ
         samples, self._held = np.concatenate([self._held, SILENCE[len(self._held) :]]), self._held[:0]
-        return [self._take(samples, length_s)]
+        return [*pieces, self._take(samples, length_s)]
+
+    def _add(self, samples: Samples) -> list[Piece]:
+        self._held = np.concatenate([self._held, samples])
+        pieces: list[Piece] = []
+        while len(self._held) >= FRAME:
+            pieces.append(self._take(self._held[:FRAME], FRAME_S))
+            self._held = self._held[FRAME:]
+        return pieces
 
     def _take(self, samples: Samples, length_s: float) -> Piece:
         start_s, self._begin_s = self._begin_s, self._begin_s + length_s
@@ -146,6 +150,11 @@ class Tape:
     def kept(self) -> int:
         """Pieces that have not been understood."""
         return len(self._pieces)
+
+    @property
+    def behind(self) -> int:
+        """Pieces that wait or are on their way."""
+        return len(self._pieces) - self._sent + len(self._unheard)
 
     @property
     def unheard(self) -> int:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from reactivex import Observable
 
-from voicepipe.audio import resampler
+from voicepipe.audio import Resampler, resampler
+from voicepipe.backlog import Backlog
 from voicepipe.boundary import Overflow, in_worker
 from voicepipe.events import (
     Audio,
@@ -28,6 +29,7 @@ from voicepipe.events import (
     SpeechStarted,
     SpeechStopped,
     Transcribed,
+    TurnTaking,
     Word,
 )
 from voicepipe.rx import transduce
@@ -82,15 +84,18 @@ def by_utterance(
     join_up_to_s: float,
     longest_s: float,
     capacity: int,
+    backlog: Backlog | None = None,
 ) -> Stage[Event, Event]:
     """`Word` as soon as it is sure, `Transcribed` at each `Flush`, from `Audio` and a VAD's edges.
 
     `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
-    and last words suffer); one with less than `shortest_ms` of speech is a click and has no words. A guess is made
-    every `partial_every_ms` of speech, if no other one is under way; its last `unsure_words` do not count yet.
-    Speech that goes on after a pause without a `Flush` continues its clip if that is shorter than `join_up_to_s`.
+    and last words suffer), or before it what a `TurnTaking` says, as far as that is not of another clip; one with less
+    than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech, if no
+    other one is under way; its last `unsure_words` do not count yet. Speech that goes on after a pause without a
+    `Flush` continues its clip if that is shorter than `join_up_to_s`. A `Flush` in mid-speech ends the clip there.
     Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the oldest is dropped
-    (`Overflowed`). Word times are shared out over the clip by length: the recogniser gives none.
+    (`Overflowed`); in `backlog` they stand until they are read. Word times are shared out over the clip by length: the
+    recogniser gives none.
 
     .. marbles::
 
@@ -112,6 +117,7 @@ def by_utterance(
                 overflow=Overflow.DROP_OLDEST,
                 optional=lambda item: isinstance(item, Clip) and not item.whole,
                 lost_ms=_length_ms,
+                backlog=backlog,
             ),
             transduce(lambda _: _Agreement(unsure_words)),
         )
@@ -158,13 +164,21 @@ _Cut: TypeAlias = "Clip | Settle"
 
 
 class _Clips:
-    """Cuts the microphone into clips. Positions are samples at 16 kHz since the subscription."""
+    """Cuts the microphone into clips, the same ones whatever the packets in which it comes. Positions are samples at
+    16 kHz since the subscription.
+    """
 
     def __init__(self, limits: _Limits) -> None:
         self._limits = limits
         self._sound = _Held()
         self._began: int | None = None
         self._paused: int | None = None
+        self._prefix: int | None = None
+        """How much sound before its speech a clip has, if the client has said so."""
+        self._before = limits.margin
+        """How much the clip that is on has."""
+        self._settled = 0
+        """Where the last clip ends whose words stand."""
         self._guess_at = 0
 
     def __call__(self, event: Event) -> Iterator[_Cut]:
@@ -172,43 +186,67 @@ class _Clips:
             case Audio():
                 keep = self._sound.end if self._began is None else self._began
                 # An onset is noticed late, so a second is kept before it.
-                self._sound.add(event, keep - self._limits.margin - RATE_HZ)
+                self._sound.add(event, keep - max(self._limits.margin, self._prefix or 0) - RATE_HZ)
                 yield from self._grow()
-            case SpeechStarted(at_s=at_s):
-                yield from self._start(_samples(at_s))
-            case SpeechStopped(at_s=at_s) if self._began is not None:
+            case SpeechStarted(at_s=at_s, noticed_s=noticed_s):
+                yield from self._start(_samples(at_s), _samples(noticed_s))
+            case SpeechStopped(at_s=at_s, noticed_s=noticed_s) if self._began is not None:
                 self._paused = max(_samples(at_s), self._began)
-                yield self._clip(self._began, self._paused, whole=True)
+                until = min(self._paused + self._limits.margin, _samples(noticed_s))
+                yield self._clip(self._began, self._paused, until, whole=True)
             case Flush(at_s=at_s):
-                self._began = self._paused = None
-                yield Settle(at_s)
+                yield from self._flush(at_s)
+            case TurnTaking(prefix_ms=prefix_ms):
+                self._prefix = None if prefix_ms is None else _samples(prefix_ms / 1000)
             case _:
                 pass
 
-    def _start(self, at: int) -> Iterator[_Cut]:
+    def _start(self, at: int, noticed: int) -> Iterator[_Cut]:
         if self._began is not None and self._paused is not None and self._paused - self._began >= self._limits.join:
-            yield Settle(self._paused / RATE_HZ)
+            yield self._settle(self._paused)
             self._began = None
-        self._began = at if self._began is None else self._began
+        if self._began is None:
+            self._began = at
+            self._before = (
+                self._limits.margin if self._prefix is None else min(self._prefix, max(0, at - self._settled))
+            )
         self._paused = None
-        self._guess_at = self._sound.end + self._limits.partial
+        self._guess_at = noticed + self._limits.partial
+
+    def _flush(self, at_s: float) -> Iterator[_Cut]:
+        if self._began is not None and self._paused is None:  # in mid-speech: what goes on is the next clip
+            self._sound.end_stretch()
+            self._settled = self._sound.end
+            clip = self._clip(self._began, self._settled, self._settled, whole=True)
+            yield replace(clip, samples=np.pad(clip.samples, (0, self._limits.margin)))
+            self._began, self._before = self._settled, 0
+        else:
+            self._settled = self._settled if self._paused is None else self._paused
+            self._began = self._paused = None
+        yield Settle(at_s)
+
+    def _settle(self, at: int) -> Settle:
+        """What was said before `at` stands."""
+        self._settled = at
+        return Settle(at / RATE_HZ)
 
     def _grow(self) -> Iterator[_Cut]:
         if self._began is None or self._paused is not None:
             return
-        if self._sound.end - self._began > self._limits.longest:
-            cut = self._sound.quietest(self._began + self._limits.longest // 2, self._sound.end - RATE_HZ // 2)
-            yield self._clip(self._began, cut, whole=True, margin=0)
-            yield Settle(cut / RATE_HZ)
-            self._began = cut
+        latest = self._began + self._limits.longest
+        if self._sound.end > latest:
+            cut = self._sound.quietest(self._began + self._limits.longest // 2, latest - RATE_HZ // 2)
+            yield self._clip(self._began, cut, cut, whole=True)
+            yield self._settle(cut)
+            self._began, self._before = cut, self._limits.margin
         elif self._sound.end >= self._guess_at:
-            self._guess_at = self._sound.end + self._limits.partial
-            yield self._clip(self._began, self._sound.end, whole=False)
+            at = self._sound.end - (self._sound.end - self._guess_at) % self._limits.partial
+            self._guess_at = at + self._limits.partial
+            yield self._clip(self._began, at, at, whole=False)
 
-    def _clip(self, start: int, stop: int, *, whole: bool, margin: int | None = None) -> Clip:
-        after = self._limits.margin if margin is None else margin
-        sound = self._sound.cut(start - self._limits.margin, stop + after)
-        return Clip(sound, start / RATE_HZ, stop / RATE_HZ, whole)
+    def _clip(self, start: int, stop: int, until: int, *, whole: bool) -> Clip:
+        """Speech from `start` to `stop`, with the sound before it, and after it `until` there."""
+        return Clip(self._sound.cut(start - self._before, until), start / RATE_HZ, stop / RATE_HZ, whole)
 
 
 class _Held:
@@ -218,16 +256,23 @@ class _Held:
         self.end = 0
         self._pieces: deque[Samples] = deque()
         self._begin = 0
-        self._resample: Callable[[Samples], Samples] | None = None
+        self._resample: Resampler | None = None
 
     def add(self, audio: Audio, needed_from: int) -> None:
         if self._resample is None:
             self._resample = resampler(audio.rate_hz, RATE_HZ)
-        samples = self._resample(audio.samples)
-        self._pieces.append(samples)
-        self.end += len(samples)
+        self._append(self._resample(audio.samples))
         while self._begin + len(self._pieces[0]) <= needed_from:
             self._begin += len(self._pieces.popleft())
+
+    def end_stretch(self) -> None:
+        """What is held up, where the rate is changed, is wanted now."""
+        if self._resample is not None:
+            self._append(self._resample.rest())
+
+    def _append(self, samples: Samples) -> None:
+        self._pieces.append(samples)
+        self.end += len(samples)
 
     def cut(self, start: int, stop: int) -> Samples:
         sound = np.concatenate(self._pieces)
@@ -247,6 +292,7 @@ class _Agreement:
         self._unsure = unsure_words
         self._last: Guess | None = None
         self._out = 0
+        self._last_start_s = 0.0
 
     def __call__(self, item: Guess | Settle | Overflowed) -> Iterator[Event]:
         match item:
@@ -273,7 +319,9 @@ class _Agreement:
     def _words(self, guess: Guess, until: int) -> Iterator[Word]:
         times = _shared_out(guess.words, guess.clip.start_s, guess.clip.stop_s)
         for index in range(self._out, until):
-            yield Word(guess.words[index], *times[index])
+            # A longer clip may share its time out so that a word would begin before one that has been let out.
+            self._last_start_s = max(self._last_start_s, times[index][0])
+            yield Word(guess.words[index], self._last_start_s, max(self._last_start_s, times[index][1]))
         self._out = max(self._out, until)
 
 
