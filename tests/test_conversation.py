@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from voicepipe.conversation import CUT, GREETING, Conversation, Message
 from voicepipe.events import (
     Event,
+    Function,
     FunctionCall,
     FunctionCalled,
     FunctionReturned,
@@ -23,7 +24,6 @@ from voicepipe.events import (
     TurnEnded,
     Written,
 )
-from voicepipe.functions import Function
 
 START = Conversation("Be brief.")
 

@@ -32,7 +32,6 @@ LAYERS = [
     {"conversation", "stage"},
     {"messages"},
     {"events"},
-    {"functions"},
 ]
 """From the top to the bottom; those of one set do not import each other, but for what `SIDEWAYS` allows."""
 

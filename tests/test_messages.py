@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.functions import FunctionCall
+from voicepipe.events import FunctionCall
 from voicepipe.messages import CUT, GREETING, NO_RESULT, Message, prompt
 from voicepipe.testing.servers.chat_rules import check
 

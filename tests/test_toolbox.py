@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from structlog.testing import capture_logs
 
-from voicepipe.functions import Function, FunctionCall
+from voicepipe.events import Function, FunctionCall
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers.chat_rules import check
 from voicepipe.toolbox import Toolbox

@@ -124,20 +124,21 @@ def _shown(value: Any) -> str:
 
 
 class EventsDirective(SphinxDirective):
-    """The vocabulary: what stands in `voicepipe.events`, below rubrics that are the source's own headings; then that of
-    function calling, which has a module of its own."""
+    """The vocabulary: what stands in the modules of `voicepipe.events`, each below a rubric that is its docstring's."""
+
+    MODULES = ("sound", "client", "heard", "reply", "functions", "session")
 
     def run(self) -> list[nodes.Node]:
         node = nodes.Element()
-        calling = ("", ".. rubric:: Function calling", "")
-        lines = [*_classes("voicepipe.events"), *calling, *_classes("voicepipe.functions")]
+        lines = [line for name in self.MODULES for line in _classes(f"voicepipe.events.{name}")]
         self.state.nested_parse(StringList(lines, source="voicepipe.events"), self.content_offset, node)
         return node.children
 
 
 def _classes(name: str) -> Iterator[str]:
-    """Those of a module, in the order of its source; what is an event is documented as one, wherever it is defined."""
-    module, events = importlib.import_module(name), importlib.import_module("voicepipe.events")
+    """Those of a module, in the order of its source, documented where people import them from."""
+    module = importlib.import_module(name)
+    yield from ("", f".. rubric:: {re.split('[:.]', module.__doc__ or '')[0]}", "")
     for line in inspect.getsource(module).splitlines():
         if heading := re.fullmatch(r"# -+ (.+?) -+", line):
             yield from ("", f".. rubric:: {heading[1].capitalize()}", "")
@@ -145,8 +146,7 @@ def _classes(name: str) -> Iterator[str]:
             thing = found[1] or found[2]
             kind, options = ("autoclass", ["   :members:"]) if found[1] else ("autodata", ["   :no-value:"])
             if thing in module.__all__:
-                place = "voicepipe.events" if thing in events.__all__ else name
-                yield from ("", f".. {kind}:: {place}.{thing}", *options, "")
+                yield from ("", f".. {kind}:: voicepipe.events.{thing}", *options, "")
 
 
 # ---- invariants ------------------------------------------------------------------------------------------------------

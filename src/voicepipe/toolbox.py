@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_json
 
-from voicepipe.functions import Function, FunctionCall
+from voicepipe.events import Function, FunctionCall
 
 __all__ = ["Toolbox"]
 

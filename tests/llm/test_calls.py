@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicepipe.events import AnswerLimited, FunctionCall, FunctionCalled, FunctionCallWritten, Generation
-from voicepipe.functions import Function
+from voicepipe.events import AnswerLimited, Function, FunctionCall, FunctionCalled, FunctionCallWritten, Generation
 from voicepipe.llm.calls import Calls, NotACall, Said, offered
 from voicepipe.llm.completions import Answer
 from voicepipe.llm.errors import LlmError, LlmGarbled

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import AnswerLimited, FunctionCall, FunctionCalled, FunctionReturned, Generation, Warned
-from voicepipe.functions import Function
+from voicepipe.events import AnswerLimited, Function, FunctionCall, FunctionCalled, FunctionReturned, Generation, Warned
 from voicepipe.llm.in_process import in_process
 from voicepipe.stage import StageError
 from voicepipe.testing import Boom, Marbles

@@ -17,6 +17,7 @@ from voicepipe.engine.http import Http
 from voicepipe.events import (
     AnswerLimited,
     Event,
+    Function,
     FunctionCall,
     FunctionCalled,
     FunctionCallWritten,
@@ -29,7 +30,6 @@ from voicepipe.events import (
     Spoken,
     TurnEnded,
 )
-from voicepipe.functions import Function
 from voicepipe.llm.errors import LlmError, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import recent, whole
 from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries

@@ -13,6 +13,7 @@ from voicepipe.audio import G711, OggOpus, Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     AnswerLimited,
+    Function,
     FunctionCall,
     FunctionCalled,
     FunctionCallWritten,
@@ -33,7 +34,6 @@ from voicepipe.events import (
     TurnStarted,
     Written,
 )
-from voicepipe.functions import Function
 
 TALK = Conversation("Be brief.").user_said("Is it warm?")
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -99,7 +99,7 @@ def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]
 
 def _answers(text: str, calls: str | None) -> Answers:
     """What the model says, and what it calls before."""
-    from voicepipe.functions import FunctionCall
+    from voicepipe.events import FunctionCall
     from voicepipe.testing.servers import repeated
 
     if calls is None:

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
-from voicepipe.events import Generation, SettingsChanged, TurnTaking
-from voicepipe.functions import Function
+from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
 
 __all__ = [
     "AudioFormat",

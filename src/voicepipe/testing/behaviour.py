@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TypeVar
 
-from voicepipe.functions import FunctionCall
+from voicepipe.events import FunctionCall
 from voicepipe.testing.cast import Answer, Cast, Service
 from voicepipe.testing.sentences import called
 

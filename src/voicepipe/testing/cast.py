@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from voicepipe.functions import FunctionCall
+from voicepipe.events import FunctionCall
 from voicepipe.testing.sentences import Sentence
 
 if TYPE_CHECKING:

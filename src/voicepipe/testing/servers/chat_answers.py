@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from voicepipe.functions import FunctionCall
+from voicepipe.events import FunctionCall
 from voicepipe.testing.servers.chat_rules import BadRequest
 
 __all__ = ["Answer", "Answers", "Delta", "deltas", "endless", "message", "repeated", "said_last", "scripted"]

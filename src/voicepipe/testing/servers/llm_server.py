@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from voicepipe.functions import FunctionCall
+from voicepipe.events import FunctionCall
 from voicepipe.testing.servers.base import FakeServer, Visit, hang, trickle
 from voicepipe.testing.servers.chat_answers import Answers, Delta, deltas, endless, message, scripted
 from voicepipe.testing.servers.chat_rules import BadRequest, check

@@ -1,4 +1,4 @@
-"""Function calling: what the model may call, its calls, and what comes back. Part of the vocabulary (see `events`).
+"""Function calling: what the model may call, its calls, and what comes back. Part of the vocabulary.
 
 A call, in order, as a reply emits it: `FunctionCallWritten…` and `FunctionCalled` when the client shall run it, who
 answers with an `ItemCreated`; `FunctionCalled(here=True)`, `FunctionDelayed`, `FunctionReturned` when a function of the
