@@ -1,0 +1,137 @@
+"""How a message has to be answered, by the types that the server publishes and by what its client has been told."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+from witness import Witness
+
+from voicepipe.realtime.beta import BETA_EVENTS
+from voicepipe.realtime.client_events import UNMUTE_EVENTS
+from voicepipe.realtime.ga_client import GA_EVENTS
+
+__all__ = ["EVENTS", "KINDS", "Judged", "judged"]
+
+EVENTS: dict[str, TypeAdapter[Any]] = {"ga": GA_EVENTS, "beta": BETA_EVENTS, "unmute": UNMUTE_EVENTS}
+KINDS = {dialect: set(events.json_schema()["discriminator"]["mapping"]) for dialect, events in EVENTS.items()}
+"""The types of a client's events, by dialect."""
+ANSWERS = {
+    "session.update": "session.updated",
+    "input_audio_buffer.clear": "input_audio_buffer.cleared",
+    "conversation.item.create": "conversation.item.added",
+    "conversation.item.retrieve": "conversation.item.retrieved",
+    "conversation.item.delete": "conversation.item.deleted",
+    "conversation.item.truncate": "conversation.item.truncated",
+}
+"""What follows at once, or else an error."""
+DEEP = ("[" * 100, '{"a":' * 100)
+"""A message with so many levels may be too deep, which depends on who reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`refused`: whether an error has to be the answer; None: it may be. `told`: the event that is, where none is.
+
+    `event_id` is what the error names.
+    """
+
+    refused: bool | None
+    event_id: str | None = None
+    told: str | None = None
+    event: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def judged(text: str, witness: Witness, *, alone: bool) -> Judged:
+    """By the dialect that is spoken now. Not `alone`: what came with it may have changed what its client knows."""
+    try:
+        value: Any = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return Judged(refused=True)
+    event = cast("dict[str, Any]", value)
+    event_id: Any = event.get("event_id")
+    named = event_id if isinstance(event_id, str) and _is_text(event_id) else None
+    if "\\ud" in text.lower() and not _is_text(json.dumps(event, ensure_ascii=False)):
+        return Judged(refused=True, event_id=named)
+    if any(levels in text for levels in DEEP):
+        return Judged(refused=None, event_id=named)
+    try:
+        EVENTS[witness.dialect].validate_python(event)
+    except ValidationError:
+        return Judged(refused=True, event_id=named)
+    refused = _refused(event, witness) if alone else None
+    return Judged(refused, named, _told(event, witness, refused), event)
+
+
+def _told(event: dict[str, Any], witness: Witness, refused: bool | None) -> str | None:
+    match event["type"]:
+        case "input_audio_buffer.commit" if witness.is_manual:
+            return "input_audio_buffer.committed"
+        case "response.cancel" if refused is False:
+            return "response.done"
+        case kind:
+            return ANSWERS.get(kind)
+
+
+def _finite(number: str) -> float:
+    """Python reads more than JSON has."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(number)
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+
+
+def _is_text(text: str) -> bool:
+    """Not, if it holds half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refused(event: dict[str, Any], witness: Witness) -> bool | None:
+    """Of an event that is well formed: None where only the server can know."""
+    items = witness.items
+    match event:
+        case {"type": "input_audio_buffer.append", "audio": audio}:
+            return _bad_sound(audio, witness)
+        case {"type": "session.update"} if witness.dialect == "unmute":
+            return False
+        case {"type": "input_audio_buffer.clear"}:
+            return False
+        case {"type": "output_audio_buffer.clear"}:
+            return True
+        case {"type": "conversation.item.retrieve" | "conversation.item.delete", "item_id": item_id}:
+            return item_id not in items
+        case {"type": "conversation.item.truncate", "item_id": item_id}:
+            return True if items.get(item_id, {}).get("role") != "assistant" else None
+        case {"type": "conversation.item.create", "item": item} if item.get("id") in items:
+            return True
+        case {"type": "conversation.item.create", "previous_item_id": str(after)} if after not in items:
+            return None if after == "root" else True
+        case {"type": "response.cancel"} if event.get("response_id") is None:
+            return None if witness.active is None else False
+        case {"type": "response.cancel", "response_id": response_id}:
+            return response_id not in witness.on
+        case _:
+            return None
+
+
+def _bad_sound(audio: str, witness: Witness) -> bool | None:
+    try:
+        data = base64.b64decode(audio, validate=True)
+    except (binascii.Error, ValueError):
+        return True
+    if witness.dialect == "unmute" or witness.format == "audio/opus":
+        return None
+    return witness.format == "audio/pcm" and len(data) % 2 == 1
