@@ -64,7 +64,7 @@ def packets(audio_format: str, loud_s: float, silent_s: float, frame_s: float) -
 
 
 class Caller:
-    """One connection, in virtual time. `kind` is what its handshake says; `of_others` are the types of a client library.
+    """One connection, in virtual time. `kind` is what its handshake says; `of_others` a client library's types.
 
     Raises AssertionError as soon as the server breaks a rule.
     """

@@ -1,7 +1,7 @@
 """What hypothesis makes a client send: messages of each dialect, drawn from the server's own types, and worse.
 
 The types are asked for their JSON Schema, so that an event or a field that is new is drawn from then on. Names of items
-and responses, and sound, are known only when a message is sent: until then a `Known` or a `Sound` stands in their place.
+and responses, and sound, are known only when a message is sent: until then a `Known` or a `Sound` stands there.
 
 A draw costs 25 µs, and there are to be many messages: what has no parts is one draw from a list of all that it may be.
 """
@@ -300,13 +300,15 @@ ANYTHING: Drawn = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-NO_MESSAGES: Drawn = st.sampled_from(
-    ["", " ", "hello", "{", "}", '{"type"', "[1]", "null", "NaN", "1e999", "nul", "\ufeff{}", "{}", '{"type": null}']
-    + ['{"type": "sing"}', '{"type": "error"}', '{"type": ["session.update"]}', '{"event_id": "e1"}']
-    + ['{"type": "session.update", "session": {"allow_recording": [[[]]]}, "session": 3}', '{"type": "\\ud800"}']
-    + ['{"type": "input_audio_buffer.clear", "event_id": {"e": 1}}', *JUNK, Long(90_000)]
-    + [Verbatim(2_000, '{"a":'), Verbatim(100_000, "[")]
-)
+# fmt: off
+NO_MESSAGES: Drawn = st.sampled_from([
+    "", " ", "hello", "{", "}", '{"type"', "[1]", "null", "NaN", "1e999", "nul", "\ufeff{}", "{}", '{"type": null}',
+    '{"type": "sing"}', '{"type": "error"}', '{"type": ["session.update"]}', '{"event_id": "e1"}',
+    '{"type": "session.update", "session": {"allow_recording": [[[]]]}, "session": 3}', '{"type": "\\ud800"}',
+    '{"type": "input_audio_buffer.clear", "event_id": {"e": 1}}', *JUNK, Long(90_000),
+    Verbatim(2_000, '{"a":'), Verbatim(100_000, "["),
+])
+# fmt: on
 
 
 # ---- sequences ------------------------------------------------------------------------------------------------------

@@ -1,14 +1,13 @@
-"""A hundred thousand messages that hypothesis makes, in sequences, against whole sessions: whatever a client sends, it is
-answered by the rules of the wire, and nothing breaks, hangs or is left behind.
+"""A hundred thousand messages that hypothesis makes, in sequences, against whole sessions: whatever a client sends, it
+is answered by the rules of the wire, and nothing breaks, hangs or is left behind.
 
-A session is the real one, from aiohttp's protocol to the default pipeline; scripted are the ear, the mind and the voice.
+A session is the real one, from aiohttp's protocol to the default pipeline; its ear, mind and voice are scripted.
 In CI the sequences are always the same (hypothesis' own profile for CI); elsewhere they are fewer, and new each time,
 and hypothesis remembers and shortens the one that failed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import itertools
 import logging

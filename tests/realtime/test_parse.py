@@ -93,6 +93,16 @@ def test_json_that_python_cannot_read_is_said_to_be_too_much(text: str):
     assert why(text)[0] == "invalid_json"
 
 
+def test_nesting_has_an_end():
+    """Each level costs a frame of whoever reads, merges or repeats it; the message is named all the same."""
+    text = '{"type": "session.update", "event_id": "e7", "session": {"allow_recording": true, "x": %s}}'
+    parse(text % ("[" * 60 + "]" * 60), UNMUTE_EVENTS)
+    for depth in (70, 600):
+        with pytest.raises(Rejected, match="more than 64 levels") as caught:
+            parse(text % ('{"a": ' * depth + "1" + "}" * depth), UNMUTE_EVENTS)
+        assert (caught.value.why.code, caught.value.why.message_id) == ("invalid_json", "e7")
+
+
 def test_half_a_character_is_no_text():
     """JSON can write one; everything that encodes text would stumble later."""
     with pytest.raises(Rejected, match="surrogate") as caught:

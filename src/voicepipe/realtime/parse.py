@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -19,6 +19,8 @@ M = TypeVar("M", bound="ClientEvent")
 
 _SHOWN = 80
 """Characters of the client's own text that an error message repeats."""
+_LEVELS = 64
+"""Of nested JSON: what merges and repeats it recurses, and how deep a stack is depends on the version of Python."""
 
 
 class ClientEvent(BaseModel):
@@ -72,10 +74,25 @@ def _json(text: str) -> object:
     except (ValueError, RecursionError):
         what = "The message is not JSON that can be read: a number is too large, or it is nested too deeply."
         raise Rejected(InputRejected("invalid_json", what)) from None
+    if text.count("{") + text.count("[") > _LEVELS and _levels(value) > _LEVELS:
+        what = f"The message is nested too deeply: more than {_LEVELS} levels."
+        raise Rejected(InputRejected("invalid_json", what, message_id=_readable_id(value)))
     if "\\u" in text and not _is_unicode(value):
         what = "The message holds half of a surrogate pair, which is no text."
         raise Rejected(InputRejected("invalid_json", what, message_id=_readable_id(value)))
     return value
+
+
+def _levels(value: Any) -> int:
+    """Of nesting; without recursion, which is what shall be bounded."""
+    levels, level = 0, [value]
+    while level := [inside for one in level for inside in _inside(one)]:
+        levels += 1
+    return levels
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()  # pyright: ignore
 
 
 def _finite(number: str) -> float:
