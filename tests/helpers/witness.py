@@ -119,8 +119,10 @@ class Witness:
 
     def turn_to(self, dialect: str) -> None:
         """From here on the client is spoken to in this one, also of what has begun in the other."""
-        if dialect == "unmute" != self.dialect and (self.item_ids or self.response_ids):
+        if dialect == "unmute" != self.dialect and len(self.heard) > 1:
             self._order = None
+            self.on.clear()
+            self.active = None
         self.dialect = dialect
 
     def _check_type(self, event: Event, text: str) -> None:
