@@ -13,6 +13,8 @@ from voicepipe.events import HungUp, SettingsChanged
 from voicepipe.realtime import Unmute
 from voicepipe.testing import Scenario, ScenarioFailed, explore
 
+pytestmark = pytest.mark.explored
+
 SCENARIOS = sorted((Path(__file__).resolve().parents[1] / "scenarios").glob("*.scenario"))
 BEGINNING = SettingsChanged(written={"allow_recording": False})
 
@@ -44,7 +46,6 @@ def test_every_scenario_is_told_in_order(path: Path) -> None:
     keeps_the_order(Scenario.load(path))
 
 
-@pytest.mark.explored
 def test_every_conversation_is_told_in_order() -> None:
     """Whatever is said, whatever fails or stalls, and whoever is first."""
     explore(cases=120, check=keeps_the_order)

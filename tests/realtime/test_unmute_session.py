@@ -25,6 +25,8 @@ from unmute_talk import WORD_S
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.unmute_server_events import UNMUTE_SERVER_EVENTS
 
+pytestmark = pytest.mark.explored
+
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = read_recording(ROOT / "tests" / "data" / "unmute_session.jsonl")
 EVENTS_TOLD = told(RECORDED)
