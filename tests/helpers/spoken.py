@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
+
 from voicepipe.audio import Formats
 from voicepipe.events import Event, InputRejected
 from voicepipe.realtime.beta import Beta
-from voicepipe.realtime.beta_server_events import BETA_SERVER_EVENTS
 from voicepipe.realtime.ga import Ga
-from voicepipe.realtime.server_events import GA_SERVER_EVENTS
 
 
 def names() -> Callable[[str], str]:

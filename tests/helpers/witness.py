@@ -9,11 +9,8 @@ import json
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
+from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS, UNMUTE_SERVER_EVENTS
 from unmute_order import Order
-
-from voicepipe.realtime.beta_server_events import BETA_SERVER_EVENTS
-from voicepipe.realtime.server_events import GA_SERVER_EVENTS
-from voicepipe.realtime.unmute_server_events import UNMUTE_SERVER_EVENTS
 
 __all__ = ["Witness"]
 

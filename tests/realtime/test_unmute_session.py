@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from ogg_opus import pages
 from pydantic import ValidationError
+from server_events import UNMUTE_SERVER_EVENTS
 from unmute_check import Line, Message, check, read_recording, told, violations
 from unmute_fields import EVENTS
 from unmute_order import ORDER, events_of, rows
 from unmute_talk import WORD_S
 
 from voicepipe.realtime.ids import new_id
-from voicepipe.realtime.unmute_server_events import UNMUTE_SERVER_EVENTS
 
 pytestmark = pytest.mark.explored
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from voicepipe.realtime.server_events import (
+from server_events.ga import (
     CommonEvent,
     Item,
     ResponseBase,

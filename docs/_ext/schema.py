@@ -1,6 +1,6 @@
 """The protocol as documents: a JSON Schema of every event of every dialect, and an AsyncAPI document of the channel.
 
-``python -m voicepipe.realtime.schema docs/reference`` writes both there.
+``python docs/_ext/schema.py docs/reference`` writes both there.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"))
+
+from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS, UNMUTE_SERVER_EVENTS
+
 from voicepipe.realtime.beta import BETA_EVENTS
-from voicepipe.realtime.beta_server_events import BETA_SERVER_EVENTS
 from voicepipe.realtime.client_events import UNMUTE_EVENTS
 from voicepipe.realtime.ga_client import GA_EVENTS
-from voicepipe.realtime.server_events import GA_SERVER_EVENTS
-from voicepipe.realtime.unmute_server_events import UNMUTE_SERVER_EVENTS
 
 __all__ = ["asyncapi", "json_schema", "main"]
 
