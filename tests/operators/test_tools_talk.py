@@ -11,13 +11,13 @@ import pytest
 import reactivex
 from reactivex import Observable
 
-from voicepipe.conversation import CUT, GREETING, Conversation
+from voicepipe.conversation import GREETING, Conversation
 from voicepipe.events import Event, FunctionCall, FunctionCalled, FunctionReturned, ReplyEnded, Spoken
 from voicepipe.loading import load_pipeline
 from voicepipe.messages import NO_RESULT
 from voicepipe.operators import with_tools
 from voicepipe.session import Pipeline, Session
-from voicepipe.testing import Played, Scenario
+from voicepipe.testing import Played, Scenario, run
 
 
 class Talk:
@@ -59,8 +59,8 @@ class Talk:
         finally:
             self.steps.append("looked")
 
-    def play(self, script: str) -> Played:
-        return Scenario.read(f"The services are models in this process\n{script}").run(self.pipeline())
+    def play(self, scenario: Scenario) -> Played:
+        return run(scenario.in_process(), self.pipeline())
 
 
 def when(played: Played, is_it: Callable[[Event], bool]) -> float:
@@ -78,24 +78,32 @@ def returned(event: Event) -> bool:
 def test_what_is_said_before_a_call_is_heard_while_the_function_runs() -> None:
     """It ends without punctuation, and a synthesiser of clauses would wait for more of it."""
     talk = Talk("Let me look", takes_s=2)
-    played = talk.play("""
-        at 2 s the user says "who is there"
-        by 4.5 s the bot has said "Let me look"
-        the bot has said "I saw nobody"
-        the bot remembers saying "Let me look I saw nobody."
-        no service fails
-    """)
+    played = talk.play(
+        Scenario()
+        .at(2)
+        .user_says("who is there")
+        .by(4.5)
+        .bot_says("Let me look")
+        .ever()
+        .bot_says("I saw nobody")
+        .remembers("assistant", "Let me look I saw nobody.")
+        .never()
+        .service_fails()
+    )
     assert when(played, heard("look")) < when(played, returned) < when(played, heard("nobody."))
     assert talk.steps == ["looks", "looked"]
 
 
 def test_the_filler_is_heard_before_the_answer() -> None:
     """While the function is still at it; the words of all three come in their order, and are one message."""
-    played = Talk("", takes_s=3, filler="One moment please").play("""
-        at 2 s the user says "who is there"
-        the bot remembers saying "One moment please I saw nobody."
-        no service fails
-    """)
+    played = Talk("", takes_s=3, filler="One moment please").play(
+        Scenario()
+        .at(2)
+        .user_says("who is there")
+        .remembers("assistant", "One moment please I saw nobody.")
+        .never()
+        .service_fails()
+    )
     assert when(played, heard("please")) < when(played, returned) < when(played, heard("nobody."))
     assert played.of(ReplyEnded)[-1].text == "One moment please I saw nobody."
 
@@ -103,11 +111,7 @@ def test_the_filler_is_heard_before_the_answer() -> None:
 def test_the_model_reads_in_the_next_turn_what_was_called_in_the_last() -> None:
     """The call, what it gave, and then all that was heard."""
     talk = Talk("Let me look", takes_s=1)
-    talk.play("""
-        at 2 s the user says "who is there"
-        at 9 s the user says "thanks"
-        the bot has said "Never mind then"
-    """)
+    talk.play(Scenario().at(2).user_says("who is there").at(9).user_says("thanks").ever().bot_says("Never mind then"))
     read = talk.asked[-1].prompt(calls=True)
     assert [message["role"] for message in read[3:]] == ["user", "assistant", "tool", "assistant", "user"]
     assert read[6]["content"] == "Let me look I saw nobody."
@@ -116,14 +120,20 @@ def test_the_model_reads_in_the_next_turn_what_was_called_in_the_last() -> None:
 def test_a_barge_in_in_the_midst_of_a_function_cancels_it() -> None:
     """It cleans up, its result is heard nowhere, and the model knows that there is none."""
     talk = Talk("Let me look", takes_s=8)
-    played = talk.play(f"""
-        at 2 s the user says "who is there"
-        1.5 s after the bot says "look" the user says "stop it"
-        the bot is interrupted once
-        the bot remembers saying "Let me look{CUT}"
-        the bot has said "Never mind then"
-        the bot never says "saw"
-    """)
+    played = talk.play(
+        Scenario()
+        .at(2)
+        .user_says("who is there")
+        .after_bot_says("look", 1.5)
+        .user_says("stop it")
+        .ever(times=1)
+        .bot_is_interrupted()
+        .remembers("assistant", "Let me look—")
+        .ever()
+        .bot_says("Never mind then")
+        .never()
+        .bot_says("saw")
+    )
     assert talk.steps == ["looks", "looked"]
     assert not played.of(FunctionReturned)
     (result,) = [message for message in talk.asked[-1].prompt(calls=True) if message["role"] == "tool"]
@@ -133,11 +143,7 @@ def test_a_barge_in_in_the_midst_of_a_function_cancels_it() -> None:
 def test_a_cough_in_the_midst_of_a_function_does_not_swallow_the_question() -> None:
     """Nothing of the answer was heard yet: it is begun again."""
     talk = Talk("", takes_s=2)
-    talk.play("""
-        at 2 s the user says "who is there"
-        at 4 s the user coughs
-        by 9 s the bot has said "I saw nobody" once
-    """)
+    talk.play(Scenario().at(2).user_says("who is there").at(4).user_coughs().by(9, times=1).bot_says("I saw nobody"))
     assert talk.steps == ["looks", "looked"] * 2
 
 
@@ -145,9 +151,6 @@ def test_a_cough_in_the_midst_of_a_function_does_not_swallow_the_question() -> N
 def test_the_client_leaves_in_the_midst_of_a_function(first: str) -> None:
     """Nothing of it is left."""
     talk = Talk(first, takes_s=8)
-    played: Any = talk.play("""
-        at 2 s the user says "who is there"
-        at 5 s the client leaves
-    """)
+    played: Any = talk.play(Scenario().at(2).user_says("who is there").at(5).client_leaves())
     assert talk.steps == ["looks", "looked"]
     assert played.leaks == []

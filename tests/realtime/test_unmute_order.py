@@ -7,22 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conversations import CONCIERGE, DEFAULT
 from unmute_check import Line, violations
 
 from voicepipe.events import HungUp, SettingsChanged
 from voicepipe.realtime import Unmute
-from voicepipe.testing import Scenario, ScenarioFailed, explore
+from voicepipe.testing import Scenario, ScenarioFailed, explore, play
 
 pytestmark = pytest.mark.explored
 
-SCENARIOS = sorted((Path(__file__).resolve().parents[1] / "scenarios").glob("*.scenario"))
+PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+SCENARIOS = [*((one, None) for one in DEFAULT), *((one, str(PIPELINES / "concierge.py")) for one in CONCIERGE)]
 BEGINNING = SettingsChanged(written={"allow_recording": False})
 
 
-def keeps_the_order(scenario: Scenario) -> None:
+def keeps_the_order(scenario: Scenario, pipeline: str | None = None) -> None:
     """Play it, and check what the wire would carry; the recogniser may take a word back."""
     __tracebackhide__ = True
-    played = scenario.play()
+    played = play(scenario, pipeline)
     events = [BEGINNING, *(event for _, event in played.events)]
     hung_up = any(isinstance(event, HungUp) for event in events)
     wrong = violations(_wire(events), words_are_final=False, hung_up=hung_up, is_opus=False)
@@ -40,10 +42,10 @@ def _wire(events: list[object]) -> Iterator[Line]:
         yield from (("server", message) for message in encode(event))
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
-def test_every_scenario_is_told_in_order(path: Path) -> None:
+@pytest.mark.parametrize(("scenario", "pipeline"), SCENARIOS, ids=[one.title for one, _ in SCENARIOS])
+def test_every_scenario_is_told_in_order(scenario: Scenario, pipeline: str | None) -> None:
     """Coughs, barge-ins, nudges, failures, stalls and farewells."""
-    keeps_the_order(Scenario.load(path))
+    keeps_the_order(scenario, pipeline)
 
 
 def test_every_conversation_is_told_in_order() -> None:
@@ -55,7 +57,7 @@ def test_disorder_is_found() -> None:
     """In the shortest conversation that has it: here, somebody cannot bear to be interrupted."""
 
     def pipeline_that_goes_on(scenario: Scenario) -> None:
-        played = scenario.play()
+        played = play(scenario)
         events = [BEGINNING, *(event for _, event in played.events if type(event).__name__ != "ReplyInterrupted")]
         if found := list(violations(_wire(events), words_are_final=False, hung_up=False, is_opus=False)):
             raise ScenarioFailed(found[0])

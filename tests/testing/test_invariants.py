@@ -24,7 +24,7 @@ from voicepipe.events import (
     TurnStarted,
     Word,
 )
-from voicepipe.testing import At, Played, Scenario, broken
+from voicepipe.testing import At, Played, Scenario, broken, play, run
 from voicepipe.testing.invariants import INVARIANTS
 
 PLAIN = str(Path(__file__).with_name("plain_pipeline.py"))
@@ -168,7 +168,10 @@ def test_some_can_be_skipped_and_silence_be_longer():
 
 def test_a_scenario_checks_them():
     """Without a word about it, and unless it says so."""
-    text = 'The LLM never answers "hi"\nat 1 s the user says "hi"\nThe scenario lasts 30 s'
-    assert [one.invariant for one in broken(Scenario.read(text).play(PLAIN))] == ["silence is bounded"]
-    Scenario.read(f'{text}\nNever mind "silence is bounded"').run(PLAIN)
-    Scenario.read(f"{text}\nA silence of 40 s is too long").run(PLAIN)
+
+    def stalling() -> Scenario:
+        return Scenario().llm_stalls("hi").lasts(30).at(1).user_says("hi")
+
+    assert [one.invariant for one in broken(play(stalling(), PLAIN))] == ["silence is bounded"]
+    run(stalling().unchecked("silence is bounded"), PLAIN)
+    run(stalling().longest_silence(40), PLAIN)

@@ -1,12 +1,12 @@
 """Tests without waiting: virtual time for asyncio, marble diagrams for observables, scripted services, conversations.
 
-With pytest, the fixtures `marbles`, `scenario` and `virtual_loop` are there as soon as voicepipe is installed, and so
-are `*.scenario` files as tests; a test that uses the first or the last fails on what it leaks. Without pytest::
+With pytest, the fixtures `marbles`, `scenario` and `virtual_loop` are there as soon as voicepipe is installed; a test
+that uses the first or the last fails on what it leaks. Without pytest::
 
     with Marbles() as marbles:
         marbles.expect(marbles.cold("a-b|").pipe(ops.map(str.upper)), "A-B|")
 
-    Scenario.load("barge_in.scenario").run("pipelines/default.py")
+    run(Scenario("The bot opens").by(1).bot_says("Hi!"), "pipelines/default.py")
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from voicepipe.testing.leaks import Leaked, LeakWatch
     from voicepipe.testing.marbles import COLUMN_MS, Diagram, DiagramError, Kind, Marble, format_diagram, parse
     from voicepipe.testing.played import At, Played
+    from voicepipe.testing.player import play
     from voicepipe.testing.render import Row, svg
-    from voicepipe.testing.scenario import Scenario, ScenarioFailed
-    from voicepipe.testing.sentences import ScenarioError
+    from voicepipe.testing.scenario import Scenario
+    from voicepipe.testing.scenario_run import ScenarioFailed, run
     from voicepipe.testing.services import Call, ScriptedLlm, ScriptedStt, ScriptedTts
     from voicepipe.testing.sound import Sound
     from voicepipe.testing.sources import Cold, Hot, Subscription
@@ -53,7 +54,6 @@ __all__ = [
     "Recorded",
     "Row",
     "Scenario",
-    "ScenarioError",
     "ScenarioFailed",
     "ScriptedLlm",
     "ScriptedStt",
@@ -68,6 +68,8 @@ __all__ = [
     "find",
     "format_diagram",
     "parse",
+    "play",
+    "run",
     "svg",
 ]
 
@@ -79,10 +81,11 @@ _MODULES = {
     "invariants": ["INVARIANTS", "Broken", "broken"],
     "leaks": ["LeakWatch", "Leaked"],
     "marbles": ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "parse"],
+    "player": ["play"],
     "played": ["At", "Played"],
     "render": ["Row", "svg"],
-    "scenario": ["Scenario", "ScenarioFailed"],
-    "sentences": ["ScenarioError"],
+    "scenario_run": ["ScenarioFailed", "run"],
+    "scenario": ["Scenario"],
     "services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
     "sound": ["Sound"],
     "sources": ["Cold", "Hot", "Subscription"],

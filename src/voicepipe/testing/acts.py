@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicepipe.testing.sentences import Sentence
+from voicepipe.testing.steps import Step, arguments, own_values
 
-__all__ = ["ACTS", "Act", "Director", "Timed"]
+__all__ = ["Act", "Director", "Timed"]
 
 
 class Director(Protocol):
@@ -23,7 +23,7 @@ class Director(Protocol):
     def deafen(self) -> None: ...
 
 
-class Act(Sentence):
+class Act(Step):
     """Something that happens."""
 
     def perform(self, director: Director) -> None:
@@ -36,6 +36,9 @@ class Timed(Act):
 
     at_s: float
 
+    def __str__(self) -> str:
+        return f"at({arguments(self.at_s)}).{self.method}({arguments(*own_values(self, skip=('at_s',)))})"
+
     @property
     def length_s(self) -> float:
         """How long it takes, at least."""
@@ -44,7 +47,7 @@ class Timed(Act):
 
 @dataclass(frozen=True)
 class UserSays(Timed):
-    template = "at {at_s:time} the user says {text:quote}"
+    method = "user_says"
     text: str
 
     def perform(self, director: Director) -> None:
@@ -57,7 +60,7 @@ class UserSays(Timed):
 
 @dataclass(frozen=True)
 class UserCoughs(Timed):
-    template = "at {at_s:time} the user coughs[ for {lasts_s:time}]"
+    method = "user_coughs"
     lasts_s: float | None = None
 
     def perform(self, director: Director) -> None:
@@ -70,7 +73,7 @@ class UserCoughs(Timed):
 
 @dataclass(frozen=True)
 class Mutes(Timed):
-    template = "at {at_s:time} the microphone is muted"
+    method = "microphone_is_muted"
 
     def perform(self, director: Director) -> None:
         director.mute(True)
@@ -78,7 +81,7 @@ class Mutes(Timed):
 
 @dataclass(frozen=True)
 class Unmutes(Timed):
-    template = "at {at_s:time} the microphone (comes back|is back)"
+    method = "microphone_comes_back"
 
     def perform(self, director: Director) -> None:
         director.mute(False)
@@ -86,7 +89,7 @@ class Unmutes(Timed):
 
 @dataclass(frozen=True)
 class NetworkStalls(Timed):
-    template = "at {at_s:time} the network stalls for {lasts_s:time}"
+    method = "network_stalls"
     lasts_s: float
 
     def perform(self, director: Director) -> None:
@@ -99,7 +102,7 @@ class NetworkStalls(Timed):
 
 @dataclass(frozen=True)
 class MachineStalls(Timed):
-    template = "at {at_s:time} the machine stalls for {lasts_s:time}"
+    method = "machine_stalls"
     lasts_s: float
 
     def perform(self, director: Director) -> None:
@@ -108,7 +111,7 @@ class MachineStalls(Timed):
 
 @dataclass(frozen=True)
 class ClientLeaves(Timed):
-    template = "at {at_s:time} the client leaves"
+    method = "client_leaves"
 
     def perform(self, director: Director) -> None:
         director.leave()
@@ -116,7 +119,7 @@ class ClientLeaves(Timed):
 
 @dataclass(frozen=True)
 class ClientTells(Timed):
-    template = "at {at_s:time} the bot is told {prompt:quote}"
+    method = "bot_is_told"
     prompt: str
 
     def perform(self, director: Director) -> None:
@@ -125,7 +128,7 @@ class ClientTells(Timed):
 
 @dataclass(frozen=True)
 class RecogniserFails(Timed):
-    template = "at {at_s:time} the recogniser fails"
+    method = "recogniser_fails"
 
     def perform(self, director: Director) -> None:
         director.deafen()
@@ -138,10 +141,14 @@ class Cued(Act):
     after_s: float
     cue: str
 
+    def __str__(self) -> str:
+        own = arguments(*own_values(self, skip=("after_s", "cue")))
+        return f"after_bot_says({arguments(self.cue, self.after_s)}).{self.method}({own})"
+
 
 @dataclass(frozen=True)
 class SaysOnCue(Cued):
-    template = "{after_s:time} after the bot (says|has said) {cue:quote} the user says {text:quote}"
+    method = "user_says"
     text: str
 
     def perform(self, director: Director) -> None:
@@ -150,7 +157,7 @@ class SaysOnCue(Cued):
 
 @dataclass(frozen=True)
 class CoughsOnCue(Cued):
-    template = "{after_s:time} after the bot (says|has said) {cue:quote} the user coughs"
+    method = "user_coughs"
 
     def perform(self, director: Director) -> None:
         director.cough(0.2)
@@ -158,23 +165,7 @@ class CoughsOnCue(Cued):
 
 @dataclass(frozen=True)
 class LeavesOnCue(Cued):
-    template = "{after_s:time} after the bot (says|has said) {cue:quote} the client leaves"
+    method = "client_leaves"
 
     def perform(self, director: Director) -> None:
         director.leave()
-
-
-ACTS: tuple[type[Act], ...] = (
-    UserSays,
-    UserCoughs,
-    Mutes,
-    Unmutes,
-    NetworkStalls,
-    MachineStalls,
-    ClientLeaves,
-    ClientTells,
-    RecogniserFails,
-    SaysOnCue,
-    CoughsOnCue,
-    LeavesOnCue,
-)

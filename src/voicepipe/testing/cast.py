@@ -1,17 +1,12 @@
-"""How the services of a scenario behave, as the sentences about them leave it."""
+"""How the services of a scenario behave."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from voicepipe.events import FunctionCall
-from voicepipe.testing.sentences import Sentence
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["Answer", "Cast", "Service"]
+__all__ = ["Answer", "Cast"]
 
 
 @dataclass(frozen=True)
@@ -53,20 +48,11 @@ class Cast:
     finished_after: dict[str, float] = field(default_factory=dict[str, float])
     verdict_s: float = 0.06
     prompt: str | None = "Be brief."
-    pipeline: str | None = None
     length_s: float | None = None
     in_process: bool = False
     order: int = 0
     silence_s: float | None = None
     unchecked: set[str] = field(default_factory=set[str])
-
-    @classmethod
-    def of(cls, services: Iterable[Service]) -> Cast:
-        """The defaults, changed by each sentence in turn."""
-        cast = cls()
-        for service in services:
-            service.arrange(cast)
-        return cast
 
     def answer(self, asked: str) -> Answer | None:
         return self.answers.get(asked, self.anything)
@@ -74,10 +60,3 @@ class Cast:
     def change_answer(self, asked: str, *, fails_after: int | None = None, stalls_after: int | None = None) -> None:
         answer = self.answer(asked) or Answer("")
         self.answers[asked] = replace(answer, fails_after=fails_after, stalls_after=stalls_after)
-
-
-class Service(Sentence):
-    """A sentence about how somebody behaves throughout."""
-
-    def arrange(self, cast: Cast) -> None:
-        raise NotImplementedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 from voicepipe.events import (
     FunctionCalled,
@@ -19,16 +19,16 @@ from voicepipe.events import (
     TurnMeasured,
 )
 from voicepipe.testing.played import Played, said_in, told
-from voicepipe.testing.sentences import Sentence, show_time
+from voicepipe.testing.steps import Step, show_time
 
-__all__ = ["FACTS", "STATES", "Expectation", "Fact", "State"]
+__all__ = ["Expectation", "Fact", "State"]
 
 EDGE_S = 0.021
 """A frame of the microphone: nobody notices sound or silence shorter than that."""
 
 
 class Expectation:
-    """A sentence about how it went; `str()` of it is the sentence."""
+    """What must come of a conversation; `str()` of it is the Python that says so."""
 
     @property
     def until_s(self) -> float:
@@ -43,10 +43,8 @@ class Expectation:
 # ---- facts -----------------------------------------------------------------------------------------------------------
 
 
-class Fact(Sentence):
-    """Something that may happen, once or often. `never` is the sentence that it does not."""
-
-    never: ClassVar[str]
+class Fact(Step):
+    """Something that may happen, once or often."""
 
     def times(self, played: Played) -> Iterator[float]:
         """The seconds at which it happened."""
@@ -59,8 +57,7 @@ class Fact(Sentence):
 
 @dataclass(frozen=True)
 class BotSays(Fact):
-    template = "the bot (has said|says|said) {text:quote}"
-    never = "the bot (never says|has not said|never said) {text:quote}"
+    method = "bot_says"
     text: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -79,8 +76,7 @@ class BotSays(Fact):
 
 @dataclass(frozen=True)
 class BotReplies(Fact):
-    template = "the bot (replies|has replied|replied)"
-    never = "the bot (never replies|has not replied|never replied)"
+    method = "bot_replies"
 
     def times(self, played: Played) -> Iterator[float]:
         yield from played.times(ReplyStarted)
@@ -88,8 +84,7 @@ class BotReplies(Fact):
 
 @dataclass(frozen=True)
 class BotFinishes(Fact):
-    template = "the bot (finishes|has finished|finished)"
-    never = "the bot (never finishes|has not finished|never finished)"
+    method = "bot_finishes"
 
     def times(self, played: Played) -> Iterator[float]:
         yield from played.times(ReplyEnded)
@@ -97,8 +92,7 @@ class BotFinishes(Fact):
 
 @dataclass(frozen=True)
 class BotInterrupted(Fact):
-    template = "the bot (is|has been|was) interrupted"
-    never = "the bot (is never|has not been|was never|is not) interrupted"
+    method = "bot_is_interrupted"
 
     def times(self, played: Played) -> Iterator[float]:
         yield from played.times(ReplyInterrupted)
@@ -106,8 +100,7 @@ class BotInterrupted(Fact):
 
 @dataclass(frozen=True)
 class BotHangsUp(Fact):
-    template = "the bot (hangs up|has hung up|hung up)"
-    never = "the bot (never hangs up|has not hung up|never hung up)"
+    method = "bot_hangs_up"
 
     def times(self, played: Played) -> Iterator[float]:
         yield from played.times(HungUp)
@@ -115,8 +108,7 @@ class BotHangsUp(Fact):
 
 @dataclass(frozen=True)
 class ConversationEnds(Fact):
-    template = "the conversation (has ended|ends|ended|is over)"
-    never = "the conversation (never ends|has not ended|never ended|goes on)"
+    method = "conversation_ends"
 
     def times(self, played: Played) -> Iterator[float]:
         if played.ended_s is not None:
@@ -130,8 +122,7 @@ class ConversationEnds(Fact):
 
 @dataclass(frozen=True)
 class UserTold(Fact):
-    template = "the user (was|is|has been) told {text:quote}"
-    never = "the user (is never|was never|is not|has not been) told {text:quote}"
+    method = "user_is_told"
     text: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -144,8 +135,7 @@ class UserTold(Fact):
 
 @dataclass(frozen=True)
 class ServiceFails(Fact):
-    template = "a service (fails|has failed|failed)"
-    never = "no service (fails|has failed|failed)"
+    method = "service_fails"
 
     def times(self, played: Played) -> Iterator[float]:
         yield from played.times(StageFailed)
@@ -156,8 +146,7 @@ class ServiceFails(Fact):
 
 @dataclass(frozen=True)
 class BotCalls(Fact):
-    template = "the bot (has called|calls|called) {name:quote}"
-    never = "the bot (never calls|has not called|never called) {name:quote}"
+    method = "bot_calls"
     name: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -171,8 +160,7 @@ class BotCalls(Fact):
 
 @dataclass(frozen=True)
 class FunctionReturns(Fact):
-    template = "the function {name:quote} (has returned|returns|returned)"
-    never = "the function {name:quote} (never returns|has not returned|never returned)"
+    method = "function_returns"
     name: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -184,8 +172,7 @@ class FunctionReturns(Fact):
 
 @dataclass(frozen=True)
 class UserHeard(Fact):
-    template = "the user (was|is|has been) heard saying {text:quote}"
-    never = "the user (is never|was never|is not|has not been) heard saying {text:quote}"
+    method = "user_is_heard_saying"
     text: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -199,8 +186,7 @@ class UserHeard(Fact):
 
 @dataclass(frozen=True)
 class LlmAsked(Fact):
-    template = "the LLM (was|is|has been) asked {text:quote}"
-    never = "the LLM (is never|was never|is not|has not been) asked {text:quote}"
+    method = "llm_is_asked"
     text: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -212,8 +198,7 @@ class LlmAsked(Fact):
 
 @dataclass(frozen=True)
 class AnswerCancelled(Fact):
-    template = "the answer to {text:quote} (was|is|has been) cancelled"
-    never = "the answer to {text:quote} (is never|was never|is not|has not been) cancelled"
+    method = "answer_is_cancelled"
     text: str
 
     def times(self, played: Played) -> Iterator[float]:
@@ -225,33 +210,16 @@ class AnswerCancelled(Fact):
         return ", ".join(f'the answer to "{call.asked}" {call.outcome}' for call in played.asked)
 
 
-FACTS: tuple[type[Fact], ...] = (
-    BotSays,
-    BotReplies,
-    BotFinishes,
-    BotInterrupted,
-    BotHangsUp,
-    ConversationEnds,
-    UserTold,
-    ServiceFails,
-    BotCalls,
-    FunctionReturns,
-    UserHeard,
-    LlmAsked,
-    AnswerCancelled,
-)
-
-
 # ---- states ----------------------------------------------------------------------------------------------------------
 
 
-class State(Sentence, Expectation):
+class State(Step, Expectation):
     """Something that holds, over a time or of the whole."""
 
 
 @dataclass(frozen=True)
 class BotSilent(State):
-    template = "from {start_s:time} to {end_s:time} the bot is silent"
+    method = "silent"
     start_s: float
     end_s: float
 
@@ -267,7 +235,7 @@ class BotSilent(State):
 
 @dataclass(frozen=True)
 class BotSpeaks(State):
-    template = "from {start_s:time} to {end_s:time} the bot (speaks|is speaking)"
+    method = "speaking"
     start_s: float
     end_s: float
 
@@ -285,45 +253,30 @@ class BotSpeaks(State):
 
 @dataclass(frozen=True)
 class AnswersWithin(State):
-    template = "the bot (answers|always answers) within {limit_s:time}"
+    method = "answers_within"
     limit_s: float
 
     def complaint(self, played: Played) -> str | None:
         turns = played.of(TurnMeasured)
         if not turns:
-            return "it answered nobody"
+            return "it answered no turn"
         late = [turn for turn in turns if turn.total_ms > self.limit_s * 1000 + 1e-3]
         return "; ".join(_where_time_went(turn) for turn in late) or None
 
 
 @dataclass(frozen=True)
-class BotRemembers(State):
-    template = "the bot remembers saying {text:quote}"
+class Remembers(State):
+    method = "remembers"
+    role: Literal["user", "assistant"]
     text: str
 
     def complaint(self, played: Played) -> str | None:
-        return _not_among(played, "assistant", self.text)
-
-
-@dataclass(frozen=True)
-class BotRemembersUser(State):
-    template = "the bot remembers the user saying {text:quote}"
-    text: str
-
-    def complaint(self, played: Played) -> str | None:
-        return _not_among(played, "user", self.text)
-
-
-STATES: tuple[type[State], ...] = (BotSilent, BotSpeaks, AnswersWithin, BotRemembers, BotRemembersUser)
+        texts = [message.text for message in played.conversation.messages if message.role == self.role]
+        if self.text in texts:
+            return None
+        return "it remembers " + (", ".join(f'"{one}"' for one in texts) or "nothing")
 
 
 def _where_time_went(turn: TurnMeasured) -> str:
     parts = ", ".join(f"{name} {ms:.0f}" for name, ms in turn.parts_ms.items() if ms >= 1)
     return f"it took {turn.total_ms:.0f} ms ({parts})"
-
-
-def _not_among(played: Played, role: str, text: str) -> str | None:
-    texts = [message.text for message in played.conversation.messages if message.role == role]
-    if text in texts:
-        return None
-    return "it remembers " + (", ".join(f'"{one}"' for one in texts) or "nothing")

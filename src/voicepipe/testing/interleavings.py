@@ -1,6 +1,6 @@
-"""Conversations that nobody thought of: drawn by hypothesis, played in every order, held against the invariants.
+"""Conversations drawn by hypothesis, played in every order, and held against the invariants.
 
-A drawn conversation is a scenario, so that what breaks is shrunk to a short text that can be kept as a test::
+A drawn conversation is a scenario, so that what breaks is shrunk to a few lines of Python that can be kept as a test::
 
     def test_nothing_breaks():
         explore("pipelines/default.py", cases=300)
@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from voicepipe.testing import acts as a
-from voicepipe.testing import behaviour as b
-from voicepipe.testing.cast import Service
-from voicepipe.testing.scenario import Scenario, ScenarioFailed
+from voicepipe.testing.scenario import Scenario
+from voicepipe.testing.scenario_run import ScenarioFailed, run
 
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
@@ -44,11 +43,11 @@ def explore(
     skip: Collection[str] = (),
     check: Callable[[Scenario], object] | None = None,
 ) -> None:
-    """Play `cases` drawn conversations; raises ScenarioFailed for the shortest that breaks an invariant, with its text.
+    """Play `cases` drawn conversations; raise ScenarioFailed for the shortest that breaks an invariant, with its code.
 
     The same cases are drawn each time when the environment variable CI is set. `stalls`: whether services may stop
     answering for ever; a pipeline without deadlines is silent for ever then, too. `skip`: names of invariants that do
-    not matter. `check` replaces `Scenario.run`.
+    not matter. `check` replaces `run`.
     """
     __tracebackhide__ = True
     from voicepipe.loading import load_pipeline
@@ -67,11 +66,12 @@ def explore(
     @given(conversations(stalls=stalls))
     def case(scenario: Scenario) -> None:
         __tracebackhide__ = True
-        scenario.add(*map(b.NeverMind, skip))
+        if skip:
+            scenario.unchecked(*skip)
         try:
-            scenario.run(function) if check is None else check(scenario)
+            run(scenario, function) if check is None else check(scenario)
         except ScenarioFailed as failed:
-            raise ScenarioFailed(f"{scenario}\n{failed}") from None
+            raise ScenarioFailed(f"{scenario!r}\n\n{failed}") from None
 
     case()
 
@@ -81,43 +81,48 @@ def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
     """Scenarios of users who speak, cough, interrupt, mute themselves and leave, and services that are slow, fail or
     stall; without expectations, as the invariants are what must hold."""
     scenario = Scenario("A drawn conversation")
-    scenario.add(*draw(_services(stalls)))
-    scenario.add(*draw(_acts()))
-    scenario.add(b.SilenceIsTooLong(SILENCE_S), b.Order(draw(st.integers(0, 1000))))
+    for change in draw(_services(stalls)):
+        change(scenario)
+    for act in draw(_acts()):
+        scenario.act(act)
+    scenario.longest_silence(SILENCE_S).order(draw(st.integers(0, 1000)))
     return scenario.lasts(round(scenario.length_s + SILENCE_S, 3))
 
 
 # ---- services --------------------------------------------------------------------------------------------------------
 
+Change: TypeAlias = Callable[[Scenario], object]
+"""A call of the builder."""
+
 
 @st.composite
-def _services(draw: st.DrawFn, stalls: bool) -> list[Service]:
-    kinds = [_llm(), _ear(), _tts()]
-    services = [service for kind in kinds for service in draw(kind)]
-    trouble = draw(st.lists(st.sampled_from(_TROUBLE + _STALLS * stalls), max_size=2, unique_by=type))
-    where = [b.InThisProcess()] if draw(st.booleans()) else []
+def _services(draw: st.DrawFn, stalls: bool) -> list[Change]:
+    services = [service for kind in (_llm(), _recogniser(), _tts()) for service in draw(kind)]
+    chosen = draw(st.lists(st.sampled_from(sorted(_TROUBLE | (_STALLS if stalls else {}))), max_size=2, unique=True))
+    trouble = [(_TROUBLE | _STALLS)[name] for name in chosen]
+    where: list[Change] = [Scenario.in_process] if draw(st.booleans()) else []
     return [*where, *services, *trouble]
 
 
-_TROUBLE: list[Service] = [
-    b.LlmFails("stop", 0),
-    b.LlmFails("hello there", 2),
-    b.LlmFails("...", 1),
-    b.LlmHangsUpSlowly(0.1),
-    b.LlmHangsUpSlowly(0.4),
-    b.TtsFails(0),
-    b.TtsFails(2),
-    b.RecogniserIsDeaf(),
-    b.RecogniserMishears("stop", "top"),
-    b.NoInstructions(),
-]
-_STALLS: list[Service] = [
-    b.LlmStalls("hello there", 2),
-    b.LlmNeverAnswers("stop"),
-    b.LlmNeverAnswers(),
-    b.TtsStalls(0),
-    b.TtsStalls(2),
-]
+_TROUBLE: dict[str, Change] = {
+    "LLM fails at once": lambda s: s.llm_fails("stop"),
+    "LLM fails after two words": lambda s: s.llm_fails("hello there", words=2),
+    "LLM fails at a silent user": lambda s: s.llm_fails("...", words=1),
+    "LLM closes late": lambda s: s.llm_closes_after(0.1),
+    "LLM closes very late": lambda s: s.llm_closes_after(0.4),
+    "TTS fails at once": lambda s: s.tts_fails(words=0),
+    "TTS fails after two words": lambda s: s.tts_fails(words=2),
+    "recogniser hears nothing": lambda s: s.recogniser_hears_nothing(),
+    "recogniser mishears": lambda s: s.recogniser_mishears("stop", "top"),
+    "no instructions": lambda s: s.instructions(None),
+}
+_STALLS: dict[str, Change] = {
+    "LLM stalls after two words": lambda s: s.llm_stalls("hello there", words=2),
+    "LLM stalls at once": lambda s: s.llm_stalls("stop"),
+    "LLM never answers": lambda s: s.llm_never_answers(),
+    "TTS stalls at once": lambda s: s.tts_stalls(words=0),
+    "TTS stalls after two words": lambda s: s.tts_stalls(words=2),
+}
 
 
 def _ms(*values: int) -> st.SearchStrategy[float]:
@@ -125,26 +130,28 @@ def _ms(*values: int) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def _llm(draw: st.DrawFn) -> list[Service]:
+def _llm(draw: st.DrawFn) -> list[Change]:
+    answer, after_s, word_s = draw(st.sampled_from(ANSWERS)), draw(_ms(0, 100, 400, 2000)), draw(_ms(0, 40, 200, 500))
+    opening, opens_s = draw(st.sampled_from(ANSWERS[:3])), draw(_ms(100, 0, 1000))
     return [
-        b.LlmAnswersAnything(draw(st.sampled_from(ANSWERS)), draw(_ms(0, 100, 400, 2000)), draw(_ms(0, 40, 200, 500))),
-        b.LlmAnswers("", draw(st.sampled_from(ANSWERS[:3])), draw(_ms(100, 0, 1000))),
+        lambda s: s.llm(None, answer, after_s=after_s, word_s=word_s),
+        lambda s: s.llm("", opening, after_s=opens_s),
     ]
 
 
 @st.composite
-def _tts(draw: st.DrawFn) -> list[Service]:
-    return [b.TtsSpeaks(draw(_ms(60, 0, 300)), draw(_ms(300, 20, 80)))]
+def _tts(draw: st.DrawFn) -> list[Change]:
+    delay_s, word_s = draw(_ms(60, 0, 300)), draw(_ms(300, 20, 80))
+    return [lambda s: s.tts(delay_s=delay_s, word_s=word_s)]
 
 
 @st.composite
-def _ear(draw: st.DrawFn) -> list[Service]:
-    finished = draw(st.sampled_from([0.9, 0.2, 0.5, 0.0]))
-    return [
-        b.RecogniserHears(draw(_ms(500, 0, 200, 1200))),
-        b.RecogniserFlushes(draw(_ms(0, 60, 300, 1000))),
-        b.PauseSoundsFinished(finished, draw(_ms(60, 0, 600))) if finished else b.NobodyJudges(),
-    ]
+def _recogniser(draw: st.DrawFn) -> list[Change]:
+    word_s, flush_s = draw(_ms(500, 0, 200, 1200)), draw(_ms(0, 60, 300, 1000))
+    finished, verdict_s = draw(st.sampled_from([0.9, 0.2, 0.5, 0.0])), draw(_ms(60, 0, 600))
+    judge: Change = lambda s: s.pause_sounds_finished(finished, after_s=verdict_s)
+    needs: Change = lambda s: s.recogniser_needs(word_s=word_s, flush_s=flush_s)
+    return [needs, judge if finished else Scenario.no_end_of_turn_model]
 
 
 # ---- acts ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from voicepipe.testing import reply_invariants as replies
 from voicepipe.testing import turn_invariants as turns
 from voicepipe.testing.played import At, Played
 from voicepipe.testing.recording import SILENCE_S, Found, Invariant, Recording
-from voicepipe.testing.sentences import show_time
+from voicepipe.testing.steps import show_time
 
 __all__ = ["INVARIANTS", "SILENCE_S", "Broken", "Invariant", "broken"]
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixtures `marbles`, `scenario` and `virtual_loop`, and `*.scenario` files as tests.
+"""The pytest plugin: the fixtures `marbles`, `scenario` and `virtual_loop`.
 
 It imports nothing until one of them is used.
 """
@@ -6,8 +6,7 @@ It imports nothing until one of them is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,10 +14,9 @@ if TYPE_CHECKING:
     from voicepipe.testing.harness import Marbles
     from voicepipe.testing.leaks import LeakWatch
     from voicepipe.testing.played import Played
-    from voicepipe.testing.scenario import Scenario
     from voicepipe.testing.virtual_loop import VirtualLoop
 
-__all__ = ["ScenarioFile", "ScenarioItem", "marbles", "scenario", "virtual_loop"]
+__all__ = ["marbles", "scenario", "virtual_loop"]
 
 _PASSED = pytest.StashKey[bool]()
 
@@ -41,18 +39,10 @@ def marbles(_leak_watch: LeakWatch) -> Marbles:
 
 @pytest.fixture
 def scenario() -> Callable[..., Played]:
-    """`scenario(text or path or Scenario, pipeline=None)` plays it, asserts that all went as it says, and gives what
-    came of it."""
-    return _run_scenario
+    """`scenario(Scenario(…), pipeline=None)`: `voicepipe.testing.run`, for a test that imports nothing else."""
+    from voicepipe.testing.scenario_run import run
 
-
-def _run_scenario(what: str | Path | Scenario, pipeline: Any = None) -> Played:
-    __tracebackhide__ = True
-    from voicepipe.testing.scenario import Scenario
-
-    if isinstance(what, Path) or (isinstance(what, str) and "\n" not in what and what.endswith(".scenario")):
-        what = Scenario.load(what)
-    return (what if isinstance(what, Scenario) else Scenario.read(what)).run(pipeline)
+    return run
 
 
 @pytest.fixture
@@ -77,41 +67,3 @@ def pytest_runtest_makereport(
     if call.when == "call":
         item.stash[_PASSED] = call.excinfo is None
     return (yield)
-
-
-# ---- scenario files --------------------------------------------------------------------------------------------------
-
-
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
-    if file_path.suffix != ".scenario":
-        return None
-    return ScenarioFile.from_parent(parent, path=file_path)  # pyright: ignore[reportUnknownMemberType]
-
-
-class ScenarioFile(pytest.File):
-    """A file with one scenario in it."""
-
-    def collect(self) -> Iterator[ScenarioItem]:
-        yield ScenarioItem.from_parent(self, name=self.path.stem)  # pyright: ignore[reportUnknownMemberType]
-
-
-class ScenarioItem(pytest.Item):
-    """A scenario as a test: it fails where something did not go as the text says."""
-
-    def runtest(self) -> None:
-        from voicepipe.testing.scenario import Scenario
-
-        Scenario.load(self.path).run()
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What people need to know of it: no stack of the harness's own."""
-        from voicepipe.loading import PipelineError
-        from voicepipe.testing.deadlock import Deadlock
-        from voicepipe.testing.scenario import ScenarioError, ScenarioFailed
-
-        if isinstance(excinfo.value, ScenarioFailed | ScenarioError | PipelineError | Deadlock):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, f"scenario: {self.name}"

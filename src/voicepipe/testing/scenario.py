@@ -1,320 +1,270 @@
 """Whole conversations as scenarios: what the user says when, what each service does, what must be heard by when.
 
-A scenario is a text that a person who does not program can read and write, a sentence a line::
+::
 
-    Somebody interrupts the bot
+    def test_the_user_interrupts_the_bot(scenario):
+        scenario(
+            Scenario("The user interrupts the bot")
+            .llm("hello there", "How are you today?", after_s=0.2, word_s=0.03)
+            .at(2).user_says("hello there")
+            .at(3.3).user_says("what time is it")
+            .by(3.2).bot_says("How")
+            .by(4).bot_is_interrupted()
+            .never().bot_says("today?")
+        )
 
-    The LLM answers "hello there" with "How are you today?" after 200 ms, 30 ms a word
-    at 2 s the user says "hello there"
-    at 3.3 s the user says "what time is it"
-    by 3.2 s the bot has said "How"
-    by 4 s the bot is interrupted
-    the bot never says "today?"
+A scenario is data; `run(scenario, pipeline)` plays it in virtual time, a minute in a fraction of a second, with real
+frames of sound, and checks it against `voicepipe.testing.INVARIANTS` as well. Its `repr` is the Python that builds it.
 
-or the same in Python::
-
-    (
-        Scenario("Somebody interrupts the bot")
-        .llm("hello there", "How are you today?", after_s=0.2, word_s=0.03)
-        .at(2).user_says("hello there")
-        .at(3.3).user_says("what time is it")
-        .by(3.2).bot_says("How")
-        .by(4).bot_is_interrupted()
-        .never().bot_says("today?")
-        .run()
-    )
-
-It runs in virtual time, a minute in a fraction of a second, with real frames of sound, and every run is checked against
-`voicepipe.testing.invariants` as well. The first line is the title, without quotes; ``#`` begins a line of comment.
-Times are ``200 ms``, ``2.5 s`` or ``1 min``; ``[…]`` may be left out; "says", "has said" and "said" are the same, and
-so with other verbs.
-
-====================================================================  ==================================================
-How services behave                                                   Without it
-====================================================================  ==================================================
-The LLM answers "…" with "…"[ after 200 ms][, 30 ms a word]           "" (it opens) with "Hi!", "..." (the user has
-                                                                      long been silent) with "Are you still there?"
-The LLM answers anything with "…"[ after 200 ms][, 30 ms a word]      "I see." after 100 ms, all words at once
-The LLM calls look(at="the door") at "…"[, saying "…"][ after 1 s]    it calls nothing; often: several at once
-The LLM fails at "…"[ after 2 words]                                  it does not
-The LLM stalls at "…"[ after 2 words]                                 it does not
-The LLM never answers[ "…"]                                           it does
-The LLM needs 200 ms to hang up                                       0 s; a cancelled request takes so long to close
-The TTS needs 60 ms and speaks 300 ms a word                          just so
-The TTS fails after 2 words / at "…"                                  it does not; counted in each reply
-The TTS stalls after 2 words / at "…"                                 it does not
-The recogniser hears a word 500 ms after it began                     just so
-The recogniser needs 50 ms for the last words before a pause          0 s
-The recogniser hears "…" as "…"                                       each word as it is
-The recogniser never hears a word                                     it hears all
-A pause sounds finished to 90 %[ after 60 ms]                         just so
-A pause after "…" sounds finished to 20 %                             as any pause; "…" is the word before it
-Nobody judges pauses                                                  somebody does
-The user speaks 300 ms a word                                         just so
-The bot is told "…"                                                   "Be brief."
-The client gives no instructions                                      it does
-The services are models in this process                               they are far away; models run in threads
-The pipeline is "pipelines/echo.py"                                   the default one
-The scenario lasts 20 s                                               5 s longer than the last time named
-Simultaneous things happen in order number 3                          0: in the order in which they were set
-A silence of 15 s is too long                                         just so: of whoever has the floor
-Never mind "silence is bounded"                                       all invariants are checked
-====================================================================  ==================================================
-
-====================================================================  ==================================================
-What happens                                                          What it means
-====================================================================  ==================================================
-at 2 s the user says "…"                                              in 20 ms frames; it follows what is being said
-at 2 s the user coughs[ for 200 ms]                                   a voice without words
-at 2 s the microphone is muted / comes back                           nothing is sent at all, meanwhile
-at 2 s the network stalls for 400 ms                                  the sound of that time comes in one burst
-at 2 s the machine stalls for 100 ms                                  nothing runs for so long, and time goes on
-at 2 s the client leaves                                              the session is closed
-at 2 s the bot is told "…"                                            the client changes the instructions
-at 2 s the recogniser fails                                           for good
-300 ms after the bot says "…" the user says "…" / coughs              the first time that the bot says it
-300 ms after the bot says "…" the client leaves
-====================================================================  ==================================================
-
-====================================================================  ==================================================
-What must happen                                                      and what must not
-====================================================================  ==================================================
-the bot has said "…"                                                  the bot never says "…"
-the bot replies / finishes / is interrupted / hangs up                the bot never replies / finishes / hangs up, …
-the conversation has ended                                            the conversation never ends
-the user was told "…" (a warning, a failure)                          the user is never told "…"
-the user was heard saying "…" (a whole turn)                          the user is never heard saying "…"
-the LLM was asked "…"                                                 the LLM is never asked "…"
-the answer to "…" was cancelled                                       the answer to "…" is never cancelled
-the bot has called "…" (a function, by its name)                      the bot never calls "…"
-the function "…" has returned (one of the pipeline's own)             the function "…" never returns
-a service fails                                                       no service fails
-====================================================================  ==================================================
-
-Before these may stand ``by 3 s``, ``after 3 s``, ``from 3 s to 4 s`` or ``between 3 s and 4 s``; behind those of the
-left column ``once``, ``twice`` or ``3 times``: exactly so often. And these are about a state:
-
-| from 3 s to 4 s the bot is silent / is speaking
-| the bot answers within 700 ms (every turn, from the user's last loud sample to the first sound)
-| the bot remembers saying "…" / remembers the user saying "…" (a whole message of the conversation; cut ends it with —)
+Services that a scenario says nothing of are quick and polite: the LLM opens with "Hi!", says "Are you still there?"
+when the user has long been silent ("..."), and "I see." to anything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, Literal, ParamSpec
 
+from voicepipe.events import FunctionCall
 from voicepipe.testing import acts as a
-from voicepipe.testing import behaviour as b
 from voicepipe.testing import expectations as x
 from voicepipe.testing import facts as f
-from voicepipe.testing.cast import Cast, Service
+from voicepipe.testing.cast import Answer, Cast
 from voicepipe.testing.claims import Claim, Cue, Moment
-from voicepipe.testing.sentences import ScenarioError, Sentence, nearest, read
+from voicepipe.testing.steps import arguments
 
-if TYPE_CHECKING:
-    from voicepipe.session import Pipeline
-    from voicepipe.testing.played import Played
+__all__ = ["Scenario"]
 
-__all__ = ["Scenario", "ScenarioFailed"]
+P = ParamSpec("P")
 
 TAIL_S = 5.0
 """For how long a scenario goes on after the last time that it names."""
 
 
-class ScenarioFailed(AssertionError):
-    """It did not go as the scenario says; the message has the sentences, what happened instead, and the whole talk."""
+def _setting(method: Callable[Concatenate[Scenario, P], None]) -> Callable[Concatenate[Scenario, P], Scenario]:
+    """Let a method that changes how services behave note its call, and give the scenario back."""
+
+    @wraps(method)
+    def call(self: Scenario, /, *args: P.args, **kwargs: P.kwargs) -> Scenario:
+        method(self, *args, **kwargs)
+        self.settings.append(f"{method.__name__}({arguments(*args, **kwargs)})")
+        return self
+
+    return call
 
 
 class Scenario:
-    """A conversation to be played. Every method that adds a sentence gives the scenario back."""
+    """A conversation to be played. Every method that adds something to it gives the scenario back."""
 
     def __init__(self, title: str = "") -> None:
         self.title = title
-        self.sentences: list[Sentence | f.Expectation] = []
-        self.folder = Path()
-        """What the path of a pipeline is relative to."""
-
-    # ---- as text ----------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def read(cls, text: str) -> Scenario:
-        """The scenario that a text is. Raises ScenarioError with the line that is no sentence."""
-        scenario = cls()
-        for number, line in enumerate(text.splitlines(), 1):
-            sentence = line.strip()
-            if not sentence or sentence.startswith("#"):
-                continue
-            read = _sentence(sentence)
-            if read is not None:
-                scenario.sentences.append(read)
-            elif scenario.title or scenario.sentences or '"' in sentence:
-                raise ScenarioError(_unknown(number, line))
-            else:
-                scenario.title = sentence
-        return scenario
-
-    @classmethod
-    def load(cls, path: str | Path) -> Scenario:
-        """The scenario in a file. A pipeline that it names is looked for beside it, then from the current folder."""
-        file = Path(path)
-        try:
-            scenario = cls.read(file.read_text("utf-8"))
-        except ScenarioError as error:
-            raise ScenarioError(f"{file}, {error}") from None
-        scenario.title = scenario.title or file.stem
-        scenario.folder = file.parent
-        return scenario
-
-    def __str__(self) -> str:
-        return "\n".join([self.title, "", *map(str, self.sentences)]).strip() + "\n"
+        self.cast = Cast()
+        self.settings: list[str] = []
+        """The calls that have changed `cast`."""
+        self.acts: list[a.Act] = []
+        self.expectations: list[f.Expectation] = []
 
     def __repr__(self) -> str:
-        return f"Scenario.read({str(self)!r})"
+        calls = [*self.settings, *map(str, self.acts), *map(str, self.expectations)]
+        return "\n    ".join([f"(\n    Scenario({arguments(self.title)})", *(f".{call}" for call in calls)]) + "\n)"
 
-    # ---- how services behave ----------------------------------------------------------------------------------------
+    # ---- the language model -----------------------------------------------------------------------------------------
 
-    def add(self, *sentences: Sentence | f.Expectation) -> Scenario:
-        self.sentences += sentences
-        return self
+    @_setting
+    def llm(self, asked: str | None, answer: str, *, after_s: float = 0.1, word_s: float = 0.0) -> None:
+        """The LLM answers `asked` with `answer`, `after_s` later and `word_s` a word.
 
-    def llm(
-        self,
-        asked: str | None,
-        answer: str,
-        *,
-        after_s: float = 0.1,
-        word_s: float = 0.0,
-        fails_after: int | None = None,
-        stalls_after: int | None = None,
-    ) -> Scenario:
-        """What the LLM answers; None: to anything that nothing else is said of. `…_after` count words."""
+        `asked` "" is the opening, "..." the prompt of a silent user, and None anything that nothing else is said of.
+        """
         if asked is None:
-            return self.add(b.LlmAnswersAnything(answer, after_s, word_s))
-        self.add(b.LlmAnswers(asked, answer, after_s, word_s))
-        if fails_after is not None:
-            self.add(b.LlmFails(asked, fails_after))
-        return self if stalls_after is None else self.add(b.LlmStalls(asked, stalls_after))
+            self.cast.anything = Answer(answer, after_s, word_s)
+        else:
+            self.cast.answers[asked] = Answer(answer, after_s, word_s)
 
-    def llm_calls(self, asked: str, call: str, *, says: str | None = None, after_s: float | None = None) -> Scenario:
-        """A function that the LLM calls, as `look(at="the door")`; what it gave is what the LLM is asked next."""
-        return self.add(b.LlmCalls(call, asked, says, after_s))
-
-    def tts(
+    @_setting
+    def llm_calls(
         self,
+        asked: str,
+        function: str,
+        arguments: dict[str, Any] | None = None,
         *,
-        delay_s: float = 0.06,
-        word_s: float = 0.3,
-        fails_after: int | None = None,
-        stalls_after: int | None = None,
-    ) -> Scenario:
-        """How the TTS speaks; `…_after` count the words of each reply."""
-        self.add(b.TtsSpeaks(delay_s, word_s))
-        if fails_after is not None:
-            self.add(b.TtsFails(fails_after))
-        return self if stalls_after is None else self.add(b.TtsStalls(stalls_after))
+        says: str | None = None,
+        after_s: float | None = None,
+    ) -> None:
+        """The LLM calls a function; several calls at one question are made at once. What a function returned is what
+        the LLM is asked next."""
+        before = self.cast.answers.get(asked)
+        first = before if before is not None and before.calls else Answer("")
+        call = FunctionCall("", function, json.dumps(arguments or {}, ensure_ascii=False))
+        begins_s = first.after_s if after_s is None else after_s
+        self.cast.answers[asked] = Answer(says or first.text, begins_s, calls=(*first.calls, call))
 
-    def pause_sounds_finished(self, probability: float, *, after_s: float = 0.06) -> Scenario:
-        return self.add(b.PauseSoundsFinished(probability, after_s))
+    @_setting
+    def llm_fails(self, asked: str, *, words: int = 0) -> None:
+        """The LLM fails at `asked`, after `words` words of its answer."""
+        self.cast.change_answer(asked, fails_after=words)
 
-    def never_mind(self, invariant: str) -> Scenario:
-        """Do not check this one of `voicepipe.testing.invariants.INVARIANTS`."""
-        return self.add(b.NeverMind(invariant))
+    @_setting
+    def llm_stalls(self, asked: str, *, words: int = 0) -> None:
+        """The LLM stops at `asked` and never goes on, after `words` words of its answer."""
+        self.cast.change_answer(asked, stalls_after=words)
 
-    def lasts(self, seconds: float) -> Scenario:
-        return self.add(b.Lasts(seconds))
+    @_setting
+    def llm_never_answers(self) -> None:
+        """The LLM stalls at whatever it is asked."""
+        self.cast.answers, self.cast.anything = {}, Answer("", stalls_after=0)
+
+    @_setting
+    def llm_closes_after(self, seconds: float) -> None:
+        """A cancelled request takes `seconds` to close."""
+        self.cast.hang_up_s = seconds
+
+    # ---- the synthesiser --------------------------------------------------------------------------------------------
+
+    @_setting
+    def tts(self, *, delay_s: float = 0.06, word_s: float = 0.3) -> None:
+        """The TTS needs `delay_s` to its first sound, and speaks `word_s` a word."""
+        self.cast.tts_delay_s, self.cast.tts_word_s = delay_s, word_s
+
+    @_setting
+    def tts_fails(self, *, words: int | None = None, at: str | None = None) -> None:
+        """The TTS fails after `words` words of each reply, or at the word `at`."""
+        self.cast.tts_fails_after, self.cast.tts_fails_at = words, at
+
+    @_setting
+    def tts_stalls(self, *, words: int | None = None, at: str | None = None) -> None:
+        """The TTS stops for ever after `words` words of each reply, or at the word `at`."""
+        self.cast.tts_stalls_after, self.cast.tts_stalls_at = words, at
+
+    # ---- the recogniser and the end-of-turn model -------------------------------------------------------------------
+
+    @_setting
+    def recogniser_needs(self, *, word_s: float = 0.5, flush_s: float = 0.0) -> None:
+        """A word is recognised `word_s` after it began; the last words before a pause take `flush_s` more."""
+        self.cast.recogniser_delay_s, self.cast.flush_s = word_s, flush_s
+
+    @_setting
+    def recogniser_mishears(self, said: str, heard: str) -> None:
+        """The recogniser hears the word `said` as `heard`."""
+        self.cast.misheard[said] = heard
+
+    @_setting
+    def recogniser_hears_nothing(self) -> None:
+        """The recogniser never recognises a word."""
+        self.cast.deaf = True
+
+    @_setting
+    def pause_sounds_finished(self, probability: float, *, after_s: float = 0.06) -> None:
+        """The end-of-turn model gives this probability for every pause, `after_s` after it was asked."""
+        self.cast.finished, self.cast.verdict_s = probability, after_s
+
+    @_setting
+    def pause_after(self, word: str, probability: float) -> None:
+        """The end-of-turn model gives this probability for a pause after `word`."""
+        self.cast.finished_after[word] = probability
+
+    @_setting
+    def no_end_of_turn_model(self) -> None:
+        """Silence alone ends a turn."""
+        self.cast.finished = None
+
+    # ---- the user, the client, the whole ----------------------------------------------------------------------------
+
+    @_setting
+    def user_speaks(self, word_s: float) -> None:
+        """The user takes `word_s` for a word."""
+        self.cast.user_word_s = word_s
+
+    @_setting
+    def instructions(self, prompt: str | None) -> None:
+        """What the bot is told at the start; None: nothing, so that it waits for the user."""
+        self.cast.prompt = prompt
+
+    @_setting
+    def in_process(self) -> None:
+        """The services are models in threads of this process, and not far away."""
+        self.cast.in_process = True
+
+    @_setting
+    def lasts(self, seconds: float) -> None:
+        """The scenario lasts so long; without this 5 s longer than the last time that it names."""
+        self.cast.length_s = seconds
+
+    @_setting
+    def order(self, number: int) -> None:
+        """Things of one instant happen in this drawn order; 0 is the order in which they were set."""
+        self.cast.order = number
+
+    @_setting
+    def longest_silence(self, seconds: float) -> None:
+        """The invariant "silence is bounded" takes a silence of this length for too long, in place of 15 s."""
+        self.cast.silence_s = seconds
+
+    @_setting
+    def unchecked(self, *invariants: str) -> None:
+        """Do not check these of `voicepipe.testing.INVARIANTS`."""
+        self.cast.unchecked |= set(invariants)
 
     # ---- what happens, and what must --------------------------------------------------------------------------------
 
-    def at(self, at_s: float) -> Moment:
-        """`scenario.at(2).user_says("hello")`."""
-        return Moment(self, at_s)
+    def at(self, at_s: float) -> Moment[Scenario]:
+        """`scenario.at(2).user_says("hello")`: seconds since the conversation began."""
+        return Moment(self.act, at_s)
 
-    def after_bot_says(self, cue: str, after_s: float) -> Cue:
-        """`scenario.after_bot_says("How", 0.3).user_says("stop")`."""
-        return Cue(self, after_s, cue)
+    def after_bot_says(self, cue: str, after_s: float) -> Cue[Scenario]:
+        """`scenario.after_bot_says("How", 0.3).user_says("stop")`: the first time that the bot says it."""
+        return Cue(self.act, after_s, cue)
 
-    def by(self, end_s: float) -> Claim:
-        return Claim(self, x.Window(0.0, end_s))
+    def by(self, end_s: float, *, times: int | None = None) -> Claim[Scenario]:
+        """Something happens at `end_s` at the latest; exactly so many `times`."""
+        return Claim(self.expect, x.Window(0.0, end_s), times)
 
-    def between(self, start_s: float, end_s: float) -> Claim:
-        return Claim(self, x.Window(start_s, end_s))
+    def after(self, start_s: float, *, times: int | None = None) -> Claim[Scenario]:
+        """Something happens from `start_s` on."""
+        return Claim(self.expect, x.Window(start_s), times)
 
-    def ever(self, *, times: int | None = None) -> Claim:
+    def between(self, start_s: float, end_s: float, *, times: int | None = None) -> Claim[Scenario]:
+        """Something happens from `start_s` to `end_s`."""
+        return Claim(self.expect, x.Window(start_s, end_s), times)
+
+    def ever(self, *, times: int | None = None) -> Claim[Scenario]:
         """`scenario.ever(times=3).bot_replies()`."""
-        return Claim(self, x.Window(), times)
+        return Claim(self.expect, x.Window(), times)
 
-    def never(self, start_s: float = 0.0, end_s: float = x.END_S) -> Claim:
-        return Claim(self, x.Window(start_s, end_s), 0)
+    def never(self, start_s: float = 0.0, end_s: float = x.END_S) -> Claim[Scenario]:
+        """Something does not happen, in the whole conversation or from `start_s` to `end_s`."""
+        return Claim(self.expect, x.Window(start_s, end_s), 0)
 
     def silent(self, start_s: float, end_s: float) -> Scenario:
-        return self.add(f.BotSilent(start_s, end_s))
+        """The bot makes no sound from `start_s` to `end_s`."""
+        return self.expect(f.BotSilent(start_s, end_s))
 
     def speaking(self, start_s: float, end_s: float) -> Scenario:
-        return self.add(f.BotSpeaks(start_s, end_s))
+        """The bot is heard from `start_s` to `end_s`, without a break."""
+        return self.expect(f.BotSpeaks(start_s, end_s))
 
     def answers_within(self, limit_s: float) -> Scenario:
-        return self.add(f.AnswersWithin(limit_s))
+        """In every turn, from the user's last loud sample to the first sound of the answer."""
+        return self.expect(f.AnswersWithin(limit_s))
 
-    def remembers(self, role: str, text: str) -> Scenario:
-        """`role` is "user" or "assistant"."""
-        return self.add(f.BotRemembersUser(text) if role == "user" else f.BotRemembers(text))
+    def remembers(self, role: Literal["user", "assistant"], text: str) -> Scenario:
+        """A whole message is in the conversation at the end; one that was cut ends with "—"."""
+        return self.expect(f.Remembers(role, text))
 
-    # ---- running ----------------------------------------------------------------------------------------------------
+    def act(self, act: a.Act) -> Scenario:
+        """Add something that happens, as `at` and `after_bot_says` do."""
+        self.acts.append(act)
+        return self
 
-    @property
-    def services(self) -> list[Service]:
-        return [one for one in self.sentences if isinstance(one, Service)]
-
-    @property
-    def acts(self) -> list[a.Act]:
-        return [one for one in self.sentences if isinstance(one, a.Act)]
-
-    @property
-    def expectations(self) -> list[f.Expectation]:
-        return [one for one in self.sentences if isinstance(one, f.Expectation)]
+    def expect(self, expectation: f.Expectation) -> Scenario:
+        """Add something that must come of it."""
+        self.expectations.append(expectation)
+        return self
 
     @property
     def length_s(self) -> float:
         """For how long it is played, unless the conversation ends before."""
-        asked = Cast.of(self.services).length_s
         times = [act.at_s + act.length_s for act in self.acts if isinstance(act, a.Timed)]
-        return asked or max([0.0, *times, *(one.until_s for one in self.expectations)]) + TAIL_S
-
-    def play(self, pipeline: str | Pipeline | None = None) -> Played:
-        """What comes of it, whatever that is. `pipeline`: a function, or what `voicepipe.loading.load_pipeline` takes;
-        None: the one that the scenario names, or the default one."""
-        from voicepipe.testing.play import play
-
-        return play(self, pipeline)
-
-    def run(self, pipeline: str | Pipeline | None = None) -> Played:
-        """`play`, and raise ScenarioFailed unless all went as expected and no invariant broke."""
-        __tracebackhide__ = True
-        played = self.play(pipeline)
-        if complaints := [*self.complaints(played)]:
-            raise ScenarioFailed("\n".join([self.title, "", *complaints, "", str(played)]).strip())
-        return played
-
-    def complaints(self, played: Played) -> Iterator[str]:
-        """A paragraph for each expectation that was not met, and for each invariant that broke."""
-        from voicepipe.testing.invariants import SILENCE_S, broken
-
-        for one in self.expectations:
-            if (instead := one.complaint(played)) is not None:
-                yield f"{one}\n    but {instead}"
-        cast = Cast.of(self.services)
-        yield from map(str, broken(played, skip=cast.unchecked, silence_s=cast.silence_s or SILENCE_S))
-
-
-def _sentence(text: str) -> Sentence | f.Expectation | None:
-    return read(text, b.SERVICES) or read(text, a.ACTS) or x.expectation(text)
-
-
-def _unknown(number: int, line: str) -> str:
-    templates = [kind.template for kind in (*b.SERVICES, *a.ACTS, *f.STATES)]
-    templates += [f"by {{at_s:time}} {kind.template}" for kind in f.FACTS]
-    templates += [template for kind in f.FACTS for template in (kind.template, kind.never)]
-    meant = nearest(line, templates)
-    return f"line {number}: no such sentence:\n    {line.strip()}\nthe nearest that is known:\n    {meant}"
+        return self.cast.length_s or max([0.0, *times, *(one.until_s for one in self.expectations)]) + TAIL_S

@@ -23,7 +23,7 @@ from voicepipe.events import (
 )
 from voicepipe.testing.played import At
 from voicepipe.testing.recording import Found, Recording
-from voicepipe.testing.sentences import show_time
+from voicepipe.testing.steps import show_time
 
 __all__ = [
     "answered",

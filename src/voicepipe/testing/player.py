@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structlog.testing import capture_logs
 
@@ -36,11 +36,9 @@ from voicepipe.testing.leaks import LeakWatch
 from voicepipe.testing.microphone import FRAME_S, Microphone
 from voicepipe.testing.played import At, Played, said_in
 from voicepipe.testing.remote import Remote
+from voicepipe.testing.scenario import Scenario
 from voicepipe.testing.shuffle import Shuffle
 from voicepipe.testing.virtual_loop import VirtualLoop
-
-if TYPE_CHECKING:
-    from voicepipe.testing.scenario import Scenario
 
 __all__ = ["play"]
 
@@ -50,9 +48,11 @@ GRACE_S = 1.0
 
 
 def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Played:
-    """What comes of the scenario. Raises PipelineError, Deadlock, and nothing else: what breaks is an event."""
-    cast = Cast.of(scenario.services)
-    function = pipeline if callable(pipeline) else _load(pipeline or cast.pipeline, scenario)
+    """Return what comes of the scenario, whatever that is. Raises PipelineError and Deadlock; what else breaks is an
+    event. `pipeline` is a function, or what `voicepipe.loading.load_pipeline` takes; None: the default one.
+    """
+    cast = scenario.cast
+    function = pipeline if callable(pipeline) else load_pipeline(pipeline)
     loop = VirtualLoop(shuffle=Shuffle(cast.order) if cast.order else None)
     watch = LeakWatch(loop)
     stage = _Stage(scenario, cast, loop)
@@ -65,12 +65,6 @@ def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Played:
         stage.services.close()
         loop.close()
     return stage.played
-
-
-def _load(ref: str | None, scenario: Scenario) -> Pipeline:
-    if ref is not None and (scenario.folder / ref.rpartition(":")[0 if ":" in ref else 2]).is_file():
-        return load_pipeline(str(scenario.folder / ref))
-    return load_pipeline(ref)
 
 
 @dataclass(frozen=True)
