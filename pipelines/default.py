@@ -1,9 +1,9 @@
 """The default pipeline: a voice conversation."""
 
-from reactivex import Observable, merge
+from reactivex import Observable
 from reactivex.operators import share
 
-from voicepipe import Conversation, Event, Session
+from voicepipe import Conversation, Event, Session, merge
 from voicepipe.events import Speech
 from voicepipe.operators import (
     by_word,
@@ -43,7 +43,7 @@ def pipeline(session: Session) -> Observable[Event]:
     llm = with_deadline(session.llm, "LLM", first_s=3, between_s=3)
     tts = only_text(with_deadline(session.tts, "TTS", first_s=3, between_s=3, answer=Speech))
 
-    def reply(conversation: Conversation) -> Observable[Event]:
+    def reply(conversation: Conversation) -> Observable[Speech | Event]:
         said = llm(conversation)
         if not conversation.aloud:  # the client wants to read
             return said.pipe(in_writing())

@@ -1,9 +1,9 @@
 """Dictation: your words as captions, sentence by sentence; nobody answers."""
 
-from reactivex import Observable, merge
+from reactivex import Observable
 from reactivex.operators import share
 
-from voicepipe import Event, Session
+from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
 
 

@@ -13,6 +13,6 @@ def pipeline(session: Session) -> Observable[Event]:
     return session.received.pipe(decode(session.codec), each(as_speech), encode(session.codec))
 
 
-def as_speech(event: Event) -> Event:
+def as_speech(event: Audio | Event) -> Speech | Event:
     """Sound heard becomes sound spoken; what could not be decoded is reported as it is."""
     return Speech(event) if isinstance(event, Audio) else event

@@ -1,11 +1,11 @@
 """A stage of your own: the model's words pass it, and one that must not be said ends the reply."""
 
-from reactivex import Observable, merge
+from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe import Conversation, Event, Session
+from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyText
+from voicepipe.events import ReplyText, Speech
 
 SORRY = ReplyText(" Sorry, let us talk of something else.")
 
@@ -26,7 +26,7 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), rx_ops.share())
     turns = merge(heard, session.received).pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), rx_ops.share())
 
-    def reply(conversation: Conversation) -> Observable[Event]:
+    def reply(conversation: Conversation) -> Observable[Speech | Event]:
         words = session.llm(conversation).pipe(ops.by_word(), ops.only_text(moderate))
         return words.pipe(session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
 

@@ -1,10 +1,11 @@
 """A parrot: repeats what it has heard, in its own voice. You can interrupt it."""
 
-from reactivex import Observable, just, merge
+from reactivex import Observable, just
 from reactivex.operators import share
 
-from voicepipe import Conversation, Event, Session
+from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
+from voicepipe.events import Speech
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -17,7 +18,7 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
-    def reply(conversation: Conversation) -> Observable[Event]:
+    def reply(conversation: Conversation) -> Observable[Speech | Event]:
         heard_last = just(conversation.messages[-1].text)
         return heard_last.pipe(ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
 

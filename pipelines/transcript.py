@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from reactivex import Observable, merge
+from reactivex import Observable
 from reactivex.operators import share
 
-from voicepipe import Event, Overflow, Session, async_stage
+from voicepipe import Event, Overflow, Session, async_stage, merge
 from voicepipe import operators as ops
 from voicepipe.events import TurnEnded
 

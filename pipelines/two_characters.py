@@ -1,10 +1,11 @@
 """Two characters answer in turn: an optimist, and then a pessimist who has heard them."""
 
-from reactivex import Observable, merge
+from reactivex import Observable
 from reactivex.operators import share
 
-from voicepipe import Conversation, Event, Session
+from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
+from voicepipe.events import Speech
 
 ANNA = "You are Anna. You see the good side of everything. One sentence."
 BEN = "You are Ben. You see the bad side of what Anna says. One sentence."
@@ -20,7 +21,7 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
-    def reply(conversation: Conversation) -> Observable[Event]:
+    def reply(conversation: Conversation) -> Observable[Speech | Event]:
         def ben(said: str) -> Observable[str | Event]:
             return session.llm(Conversation(BEN, conversation.messages).bot_said(said).user_said("And Ben?"))
 

@@ -1,11 +1,11 @@
 """Answers once it has been called ("hey voicepipe, …"), until you say goodbye. Captions come all the time."""
 
-from reactivex import Observable, merge
+from reactivex import Observable
 from reactivex.operators import share
 
-from voicepipe import Conversation, Event, Session
+from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import TurnEnded
+from voicepipe.events import Speech, TurnEnded
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -18,7 +18,7 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
-    def reply(conversation: Conversation) -> Observable[Event]:
+    def reply(conversation: Conversation) -> Observable[Speech | Event]:
         called = Conversation("You are voicepipe. Be brief.", conversation.messages)
         return session.llm(called).pipe(ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
 

@@ -101,6 +101,7 @@ from voicepipe.rx import (
     first_answer,
     in_runs,
     merged,
+    of_type,
     release_at,
     switch_turn,
     transduce,
@@ -352,6 +353,11 @@ class Constant:
 @example("rx.merged.merged")
 def _(drawing: Drawing) -> Observable[Any]:
     return merged(drawing.hot("a"), drawing.hot("b"))
+
+
+@example("rx.of_type.of_type", **{"1": 1, "2": 2})
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("source").pipe(of_type(str))
 
 
 @example("rx.runs.in_runs", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))

@@ -9,7 +9,7 @@ import pytest
 FACES = {
     "voicepipe": [
         "Conversation", "Event", "Llm", "Message", "Overflow", "Pipeline", "Session", "Stage", "StageError",
-        "async_stage", "in_worker", "stage_factory",
+        "async_stage", "in_worker", "merge", "stage_factory",
     ],
     "voicepipe.operators": [
         "DeadlineMissed", "EndOfTurn", "Reply", "at_most_sentences", "by_clause", "by_word", "decode", "detect_turns",
@@ -18,8 +18,8 @@ FACES = {
     ],
     "voicepipe.rx": [
         "Attempt", "Bounds", "Clock", "Due", "LoopScheduler", "Machine", "Memory", "Plan", "Recall", "Watch", "beside",
-        "feedback", "first_answer", "from_async", "in_runs", "merged", "release_at", "scheduler_of", "switch_turn",
-        "transduce", "watched",
+        "feedback", "first_answer", "from_async", "in_runs", "merge", "merged", "of_type", "release_at",
+        "scheduler_of", "switch_turn", "transduce", "watched",
     ],
     "voicepipe.drawing": ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],

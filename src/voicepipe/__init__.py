@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from voicepipe.boundary import Overflow, in_worker
     from voicepipe.conversation import Conversation, Message
     from voicepipe.events import Event
+    from voicepipe.rx import merge
     from voicepipe.session import Llm, Pipeline, Session
     from voicepipe.stage import Stage, StageError, stage_factory
 
@@ -26,6 +27,7 @@ __all__ = [
     "StageError",
     "async_stage",
     "in_worker",
+    "merge",
     "stage_factory",
 ]
 
@@ -41,6 +43,7 @@ _HOMES = {
     "StageError": "voicepipe.stage",
     "async_stage": "voicepipe.async_boundary",
     "in_worker": "voicepipe.boundary",
+    "merge": "voicepipe.rx",
     "stage_factory": "voicepipe.stage",
 }
 

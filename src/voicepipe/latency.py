@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TypeVar
 
 from voicepipe.events import (
-    Event,
     Pause,
     ReplyEnded,
     ReplyInterrupted,
@@ -25,13 +25,15 @@ from voicepipe.stage import Stage
 
 __all__ = ["PARTS", "measure_turns"]
 
+A = TypeVar("A")
+
 PARTS = ("endpointing", "stt_tail", "first_token", "first_clause", "tts", "pacing")
 """What `TurnMeasured.parts_ms` is made of, in the order in which time passes: from the last loud sample to the pause
 that ended the turn, to its last word, to the LLM's first text, to the first piece that can be spoken, to its sound, to
 that sound's release."""
 
 
-def measure_turns() -> Stage[Event, Event]:
+def measure_turns() -> Stage[A, A | TurnMeasured]:
     """Everything passes; the first sound of a reply to a turn is followed by `TurnMeasured`.
 
     The user's last loud sample is placed on the session's clock by the audio that has come since: it is as long ago as
@@ -56,7 +58,7 @@ class _Marks:
         self._marks: list[float] | None = None
         self._answering = False
 
-    def __call__(self, event: Event) -> Iterator[Event]:
+    def __call__(self, event: A) -> Iterator[A | TurnMeasured]:
         yield event
         match event:
             case SpeechStopped(at_s=at_s, noticed_s=noticed_s):

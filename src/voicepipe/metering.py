@@ -44,7 +44,7 @@ class MeteredStages:
         return self._stages.end_of_turn
 
     @property
-    def stt(self) -> Stage[Event, Event]:
+    def stt(self) -> Stage[Audio | Event, Event]:
         metrics = self._metrics
         return metered_stt(self._stages.stt, metrics.stt) if metrics.metered("stt") else self._stages.stt
 
@@ -54,7 +54,7 @@ class MeteredStages:
         return metered_llm(self._stages.llm, observer, self._metrics.llm)
 
     @property
-    def tts(self) -> Stage[ReplyText, Event]:
+    def tts(self) -> Stage[ReplyText, Speech | Event]:
         metrics = self._metrics
         return metered_tts(self._stages.tts, metrics.tts) if metrics.metered("tts") else self._stages.tts
 
@@ -65,10 +65,10 @@ class MeteredStages:
         return getattr(self._stages, name)  # what an engine has beyond these
 
 
-def metered_stt(stage: Stage[Event, Event], observer: ServiceObserver) -> Stage[Event, Event]:
+def metered_stt(stage: Stage[Audio | Event, Event], observer: ServiceObserver) -> Stage[Audio | Event, Event]:
     """Frames in, words out. The first word counts from the speech that it is part of, not from the silence before."""
 
-    def metered(source: Observable[Event]) -> Observable[Event]:
+    def metered(source: Observable[Audio | Event]) -> Observable[Event]:
         def heard(use: _Use) -> Observable[Event]:
             use.ends()  # it listens as long as the session lives: nothing is cut short
             return stage(source.pipe(rx_ops.do_action(use.listens)))
@@ -78,11 +78,11 @@ def metered_stt(stage: Stage[Event, Event], observer: ServiceObserver) -> Stage[
     return metered
 
 
-def metered_tts(stage: Stage[ReplyText, Event], observer: ServiceObserver) -> Stage[ReplyText, Event]:
+def metered_tts(stage: Stage[ReplyText, Speech | Event], observer: ServiceObserver) -> Stage[ReplyText, Speech | Event]:
     """Words in, frames out; the time runs from the first word."""
 
-    def metered(source: Observable[ReplyText]) -> Observable[Event]:
-        def spoken(use: _Use) -> Observable[Event]:
+    def metered(source: Observable[ReplyText]) -> Observable[Speech | Event]:
+        def spoken(use: _Use) -> Observable[Speech | Event]:
             return stage(source.pipe(rx_ops.do_action(use.reads)))
 
         return _used(spoken, _Use.speaks, observer)
@@ -136,7 +136,7 @@ class _Use:
 
     # ---- what goes in ----------------------------------------------------------------------------------------------
 
-    def listens(self, event: Event) -> None:
+    def listens(self, event: Audio | Event) -> None:
         match event:
             case Audio():
                 self._observer.sent(self._add(event))
@@ -159,7 +159,7 @@ class _Use:
         if isinstance(event, Word):
             self._got(len(event.text.split()))
 
-    def speaks(self, event: Event) -> None:
+    def speaks(self, event: Speech | Event) -> None:
         if isinstance(event, Speech):
             self._got(self._add(event.audio))
 

@@ -28,7 +28,10 @@ from voicepipe.events import (
     ReplyRequested,
     ReplyText,
     SettingsChanged,
+    Speech,
     StageFailed,
+    Unpaced,
+    Unspoken,
     Voice,
 )
 from voicepipe.latency import measure_turns
@@ -60,13 +63,13 @@ class Stages(Protocol):
     def end_of_turn(self) -> EndOfTurn: ...
 
     @property
-    def stt(self) -> Stage[Event, Event]: ...
+    def stt(self) -> Stage[Audio | Event, Event]: ...
 
     @property
     def llm(self) -> Llm: ...
 
     @property
-    def tts(self) -> Stage[ReplyText, Event]: ...
+    def tts(self) -> Stage[ReplyText, Speech | Event]: ...
 
     def close(self) -> None:
         """The session is over: what these stages hold of the shared models is free again."""
@@ -82,9 +85,9 @@ class Session:
     codec: Codec
     vad: Stage[Audio, Voice] | None
     end_of_turn: EndOfTurn
-    stt: Stage[Event, Event]
+    stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[Event, Event]
+    tts: Stage[Unspoken | Event, Unpaced | Event]
     """Speaks `ReplyText`; everything else passes."""
 
 

@@ -26,7 +26,14 @@ from voicepipe.stage import TRACER, Declared, checked, named, stage_name
 
 __all__ = ["trace"]
 
-JOINS = {"merge_all": "merge", "concat_with_iterable": "concat", "combine_latest": "combine_latest", "zip": "zip"}
+JOINS = {
+    "merge_all": "merge",
+    "merge": "merge",
+    "merged": "merge",
+    "concat_with_iterable": "concat",
+    "combine_latest": "combine_latest",
+    "zip": "zip",
+}
 SAMPLES: dict[str, Any] = {
     "Conversation": Conversation("You are a bot.").user_said("…"),
     "Audio": Audio(np.zeros(480, np.float32), 24_000),

@@ -14,7 +14,7 @@ from voicepipe.engine.kyutai import KyutaiEar, KyutaiVoice
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import Ear, Part
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.events import Audio, Event, ReplyText, Voice
+from voicepipe.events import Audio, Event, ReplyText, Speech, Voice
 from voicepipe.operators import EndOfTurn
 from voicepipe.services.observer import NOBODY, ServiceObserver
 from voicepipe.session import Llm
@@ -41,9 +41,9 @@ class SessionStages:
 
     vad: Stage[Audio, Voice] | None
     end_of_turn: EndOfTurn
-    stt: Stage[Event, Event]
+    stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[ReplyText, Event]
+    tts: Stage[ReplyText, Speech | Event]
     closing: tuple[Callable[[], None], ...]
     chosen: Callable[[str], None]
     backlog: Backlog
@@ -66,7 +66,7 @@ class Assembled:
         self,
         ear: Part[Ear],
         llm: Part[Llm],
-        voice: Part[Stage[ReplyText, Event]],
+        voice: Part[Stage[ReplyText, Speech | Event]],
         *,
         max_sessions: int,
         checks: Checks,
@@ -98,7 +98,7 @@ class Assembled:
             self._local.close()
 
 
-def _behind(stt: Stage[Event, Event], ahead: Sequence[Stage[Event, Event]]) -> Stage[Event, Event]:
+def _behind(stt: Stage[Audio | Event, Event], ahead: Sequence[Stage[Event, Event]]) -> Stage[Audio | Event, Event]:
     if not ahead:
         return stt
     return lambda source: stt(source).pipe(*ahead)
@@ -179,7 +179,7 @@ class _Parts:
             return NetworkLlm.make(self.settings.llm_url, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
-    def voice(self) -> Part[Stage[ReplyText, Event]]:
+    def voice(self) -> Part[Stage[ReplyText, Speech | Event]]:
         if self.settings.tts_url is not None:
             return KyutaiVoice(
                 self.settings.tts_url, self.settings, self.http.session, self.observe("tts"), self.voices

@@ -14,7 +14,7 @@ from voicepipe.engine.checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.events import Event, ReplyText, Warned
+from voicepipe.events import Event, ReplyText, Speech, Warned
 from voicepipe.services import (
     Address,
     Emit,
@@ -92,7 +92,7 @@ class KyutaiVoice:
             capacity=settings.tts_capacity, silent_s=settings.tts_silent_s, retries=settings.tts_retries
         )
 
-    def open(self) -> Opened[Stage[ReplyText, Event]]:
+    def open(self) -> Opened[Stage[ReplyText, Speech | Event]]:
         choice = _Choice(self._settings.tts_voice, self._voices)
         speaker = self._speaker(choice)
         stage = named("TTS", kyutai_tts(speaker, speaking=self._speaking))

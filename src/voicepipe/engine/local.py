@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -14,7 +14,6 @@ from typing import Any
 import reactivex
 import structlog
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from voicepipe import models
 from voicepipe.audio import resampled
@@ -22,12 +21,13 @@ from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
 from voicepipe.engine.checks import Kind, Probe
 from voicepipe.engine.parts import Ear, Opened
-from voicepipe.events import Audio, Event, ReplyText, Samples
+from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Unspoken
 from voicepipe.llm.history import recent
 from voicepipe.llm.in_process import in_process
 from voicepipe.llm.read_ahead import ReadAhead
 from voicepipe.llm.smollm import SmolLM
 from voicepipe.operators import at_most_sentences, by_word
+from voicepipe.rx import transduce
 from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -156,8 +156,18 @@ class LocalLlm:
         return lambda conversation: answer(conversation).pipe(
             by_word(),
             at_most_sentences(2),
-            rx_ops.map(lambda said: said.delta if isinstance(said, ReplyText) else said),
+            transduce(lambda _: _as_delta),
         )
+
+
+def _as_delta(said: Unspoken | Event) -> Iterator[str | Event]:
+    match said:
+        case ReplyText(delta=delta):
+            yield delta
+        case Event():
+            yield said
+        case _:
+            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,7 @@ class LocalVoice:
     hibari: Hibari
     pool: Workers
 
-    def open(self) -> Opened[Stage[ReplyText, Event]]:
+    def open(self) -> Opened[Stage[ReplyText, Speech | Event]]:
         tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
         return Opened(named("TTS", tts))
 

@@ -57,5 +57,5 @@ class Ear:
 
     vad: Stage[Audio, Voice] | None
     end_of_turn: EndOfTurn
-    stt: Stage[Event, Event]
+    stt: Stage[Audio | Event, Event]
     backlog: Backlog

@@ -14,6 +14,13 @@ A reply and a turn, in order, as the default pipeline emits them::
 Where the model calls functions, what comes between is in `voicepipe.events.functions`.
 """
 
+from voicepipe.events.base import (
+    ClientEvent,
+    Event,
+    TurnEvent,
+    Unpaced,
+    Unspoken,
+)
 from voicepipe.events.client import (
     AudioHeld,
     AudioReceived,
@@ -65,7 +72,6 @@ from voicepipe.events.reply import (
     Written,
 )
 from voicepipe.events.session import (
-    Event,
     HungUp,
     Overflowed,
     SessionOpened,
@@ -85,6 +91,7 @@ __all__ = [
     "Audio",
     "AudioHeld",
     "AudioReceived",
+    "ClientEvent",
     "ClientMessage",
     "Event",
     "Flush",
@@ -125,9 +132,12 @@ __all__ = [
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",
+    "TurnEvent",
     "TurnMeasured",
     "TurnStarted",
     "TurnTaking",
+    "Unpaced",
+    "Unspoken",
     "Voice",
     "Warned",
     "Word",

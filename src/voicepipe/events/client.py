@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from voicepipe.events.base import ClientEvent
 from voicepipe.events.functions import FunctionCall, Generation
 
 __all__ = [
@@ -27,14 +28,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AudioReceived:
-    """A packet of the microphone, still encoded as the session's codec says."""
+    """A packet of the microphone, still encoded as the session's codec says. Not an `Event`: `decode` makes `Audio`."""
 
     data: bytes
     message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class AudioHeld:
+class AudioHeld(ClientEvent):
     """More of the microphone's sound is here, but far ahead of real time: it waits until what came before is heard.
 
     Until the next `AudioReceived` the client is not silent, though nothing comes.
@@ -42,7 +43,7 @@ class AudioHeld:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnTaking:
+class TurnTaking(ClientEvent):
     """How a client that leads the conversation wants turns to be taken. What is None is as the pipeline has it.
 
     `by` "voice" ends turns by silence alone, "meaning" by what the sound of the speech says as well, "client" never:
@@ -63,7 +64,7 @@ class TurnTaking:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsChanged:
+class SettingsChanged(ClientEvent):
     """The client set how the bot behaves. Stages see it from their next turn on.
 
     `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `turns` None: turns are
@@ -83,7 +84,7 @@ class SettingsChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class InputCommitted:
+class InputCommitted(ClientEvent):
     """The user's turn is over: the client says so.
 
     `item` is the client's name for what was said since the last turn; without one it is the detector's turn that ends.
@@ -95,14 +96,14 @@ class InputCommitted:
 
 
 @dataclass(frozen=True, slots=True)
-class InputCleared:
+class InputCleared(ClientEvent):
     """What was said since the last turn shall be forgotten. `at_s` as in `InputCommitted`."""
 
     at_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class ItemCreated:
+class ItemCreated(ClientEvent):
     """The client wrote a message into the talk, behind the item `after` ("": at its beginning; None: at its end).
 
     With `call`, it is a call of the assistant's, without a text, or, from a "tool", what that call gave.
@@ -116,14 +117,14 @@ class ItemCreated:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemDeleted:
+class ItemDeleted(ClientEvent):
     """The client took a message out of the conversation."""
 
     item: str
 
 
 @dataclass(frozen=True, slots=True)
-class ItemTruncated:
+class ItemTruncated(ClientEvent):
     """The user has heard `audio_end_ms` of the sound of a reply, and will hear no more of it."""
 
     item: str
@@ -131,14 +132,14 @@ class ItemTruncated:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemRequested:
+class ItemRequested(ClientEvent):
     """The client wants to see a message as it is now; no stage need know."""
 
     item: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyRequested:
+class ReplyRequested(ClientEvent):
     """The client wants the bot to speak now. What is None is as in the conversation.
 
     `messages` are answered instead of what was said. A reply that is not `remembered` leaves no trace in the
@@ -155,14 +156,14 @@ class ReplyRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyCancelled:
+class ReplyCancelled(ClientEvent):
     """The client wants the bot to stop; or that the reply `item` beside the conversation ends."""
 
     item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class InputRejected:
+class InputRejected(ClientEvent):
     """Something the client sent could not be understood. The session goes on without it."""
 
     code: str

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from voicepipe.events.base import Event
+
 __all__ = [
     "Function",
     "FunctionCall",
@@ -60,7 +62,7 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionCallWritten:
+class FunctionCallWritten(Event):
     """The model writes a call: the next piece of its arguments; the first may be empty."""
 
     id: str
@@ -69,7 +71,7 @@ class FunctionCallWritten:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionCalled:
+class FunctionCalled(Event):
     """The call is complete. `here`: it is run by the pipeline; else the client shall run it."""
 
     call: FunctionCall
@@ -77,14 +79,14 @@ class FunctionCalled:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionDelayed:
+class FunctionDelayed(Event):
     """The functions that were called have not returned after `after_s`."""
 
     after_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionReturned:
+class FunctionReturned(Event):
     """What the call `id` gave, or what went wrong with it, as the model is told."""
 
     id: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from voicepipe.events.base import Event, TurnEvent
+
 __all__ = [
     "Flush",
     "Pause",
@@ -19,7 +21,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Event):
     """How surely a frame that ends at `at_s` is speech (a VAD's output, one per frame)."""
 
     probability: float
@@ -27,7 +29,7 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStarted:
+class SpeechStarted(Event):
     """Sound became speech at `at_s`, which was noticed when the audio had come to `noticed_s`."""
 
     at_s: float
@@ -35,7 +37,7 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStopped:
+class SpeechStopped(Event):
     """Speech fell silent; `at_s` is its last loud moment, noticed when the audio had come to `noticed_s`."""
 
     at_s: float
@@ -43,7 +45,7 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Event):
     """How surely the user has finished, as of `at_s`: 0 while they speak, 1 when nobody expects more."""
 
     probability: float
@@ -51,7 +53,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Word(Event):
     """A word was recognised."""
 
     text: str
@@ -60,7 +62,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Transcribed:
+class Transcribed(Event):
     """Every word said before `until_s` has been emitted.
 
     `text` is how all words since the last `Transcribed` read now that the whole was heard: a recogniser may know better
@@ -72,7 +74,7 @@ class Transcribed:
 
 
 @dataclass(frozen=True, slots=True)
-class Flush:
+class Flush(Event):
     """To a recogniser: the user has paused at `at_s`; give the words up to there as soon as you can."""
 
     at_s: float
@@ -82,7 +84,7 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnStarted:
+class TurnStarted(TurnEvent):
     """The user took the floor: their voice was heard, words may follow or not (a cough, an echo).
 
     `item` names the turn's message in the conversation, here and in `TurnEnded`, for who wants to refer to it; it does
@@ -94,14 +96,14 @@ class TurnStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnConfirmed:
+class TurnConfirmed(TurnEvent):
     """The first word of the turn was recognised: this is speech."""
 
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class TurnEnded:
+class TurnEnded(TurnEvent):
     """The user gave the floor back. `text` is empty when no word was recognised; `at_s` is the last loud moment.
 
     `committed`: the client has ended the turn, and will ask for a reply itself if it wants one.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from voicepipe.events.base import Event, Unpaced, Unspoken
 from voicepipe.events.sound import Audio
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyStarted:
+class ReplyStarted(Event):
     """The bot took the floor, answering `conversation`. `item` names the message that the reply becomes."""
 
     conversation: Conversation
@@ -34,35 +35,35 @@ class ReplyStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyText:
+class ReplyText(Event, Unspoken):
     """The LLM said it. A word carries its leading space, so that deltas concatenate to the text."""
 
     delta: str
 
 
 @dataclass(frozen=True, slots=True)
-class SynthesisStarted:
+class SynthesisStarted(Event):
     """The TTS has enough text to begin to speak: `text` is its first (or next) piece."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class SynthesisEnded:
+class SynthesisEnded(Event):
     """The piece has been made into `duration_s` of sound."""
 
     duration_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
-    """The next stretch of the bot's voice."""
+class Speech(Unpaced):
+    """The next stretch of the bot's voice. Not an `Event`: `encode` makes `SpeechEncoded` of it."""
 
     audio: Audio
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class Spoken(Event):
     """A word whose sound has been released (before `in_real_time`: whose sound has been made)."""
 
     word: str
@@ -71,19 +72,19 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Written(Event):
     """The next piece of a reply that is not spoken; deltas concatenate to its text."""
 
     delta: str
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerLimited:
+class AnswerLimited(Event):
     """The model has stopped because it may say no more (`Generation.max_tokens`), not because it was done."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyInterrupted:
+class ReplyInterrupted(Event):
     """The user cut the reply short; `heard_text` is what they had heard of it."""
 
     heard_text: str
@@ -91,7 +92,7 @@ class ReplyInterrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyEnded:
+class ReplyEnded(Event):
     """The last of the reply has been played; `text` is what was said."""
 
     text: str
@@ -99,8 +100,8 @@ class ReplyEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class Aside(Event):
     """Something happened in the reply `item`, which is written beside the conversation and takes nobody's floor."""
 
     item: str
-    event: Any
+    event: Speech | Event

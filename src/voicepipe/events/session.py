@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+
+from voicepipe.events.base import Event
 
 __all__ = [
-    "Event",
     "HungUp",
     "Overflowed",
     "SessionOpened",
@@ -18,14 +18,14 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class SessionOpened:
+class SessionOpened(Event):
     """A client that waits to be greeted is connected."""
 
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class StageFailed:
+class StageFailed(Event):
     """A stage raised `error`. The turn has ended; the session only when `fatal`."""
 
     stage: str
@@ -34,7 +34,7 @@ class StageFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Overflowed:
+class Overflowed(Event):
     """A boundary was full and let go of `lost_ms` of audio, by its policy."""
 
     boundary: str
@@ -42,14 +42,14 @@ class Overflowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Event):
     """Something the user should know, in a sentence they understand; the session goes on."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class TurnMeasured:
+class TurnMeasured(Event):
     """Voice to voice of one turn: from the user's last loud sample to the first sample released, and where it went.
 
     `parts_ms` is in the order in which time passed; the parts sum to `total_ms`.
@@ -60,7 +60,7 @@ class TurnMeasured:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechEncoded:
+class SpeechEncoded(Event):
     """`Speech` as the session's codec writes it."""
 
     data: bytes
@@ -68,11 +68,7 @@ class SpeechEncoded:
 
 
 @dataclass(frozen=True, slots=True)
-class HungUp:
+class HungUp(Event):
     """The bot ended the conversation."""
 
     reason: str
-
-
-Event: TypeAlias = Any
-"""Any event. A pipeline may add its own: stages act on the events they know and pass the others on."""

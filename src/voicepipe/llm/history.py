@@ -18,6 +18,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation, Message
 from voicepipe.events import Event, ReplyEnded, ReplyInterrupted
+from voicepipe.rx import of_type
 from voicepipe.stage import Stage
 
 __all__ = ["History", "Summaries", "estimated_tokens", "recent", "summarised", "whole"]
@@ -127,8 +128,8 @@ class Summaries:
         A summary that fails is told to the log; what it should hold is forgotten meanwhile, as by `recent`.
         """
         return events.pipe(
-            rx_ops.filter(lambda event: isinstance(event, ReplyEnded | ReplyInterrupted)),
-            rx_ops.map(lambda event: reactivex.defer(lambda _: self._updated(event.conversation))),
+            of_type(ReplyEnded, ReplyInterrupted),
+            rx_ops.map(lambda ended: reactivex.defer(lambda _: self._updated(ended.conversation))),
             rx_ops.exclusive(),
         )
 

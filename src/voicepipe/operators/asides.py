@@ -17,11 +17,12 @@ from voicepipe.events import (
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    Speech,
     StageFailed,
     Written,
 )
 from voicepipe.operators.manual import asked_of
-from voicepipe.rx import merged
+from voicepipe.rx import merged, of_type
 from voicepipe.stage import Stage, StageError
 
 __all__ = ["asides", "failure", "is_aside"]
@@ -39,7 +40,7 @@ def failure(error: Exception) -> StageFailed:
 
 
 def asides(
-    reply: Callable[[Conversation], Observable[Event]], conversation: Callable[[], Conversation]
+    reply: Callable[[Conversation], Observable[Speech | Event]], conversation: Callable[[], Conversation]
 ) -> Stage[Event, Event]:
     """What the client asks for beside the conversation: each is answered at once, any number side by side.
 
@@ -59,21 +60,22 @@ def asides(
             asked = asked_of(conversation(), request)
             return _answer(reply, asked, request.item, ended).pipe(rx_ops.map(lambda said: Aside(request.item, said)))
 
-        wanted: Stage[Event, ReplyRequested] = rx_ops.filter(
-            lambda event: isinstance(event, ReplyRequested) and is_aside(event, conversation())
-        )
-        return events.pipe(wanted, rx_ops.flat_map(answer))
+        beside: Stage[ReplyRequested, ReplyRequested] = rx_ops.filter(lambda request: is_aside(request, conversation()))
+        return events.pipe(of_type(ReplyRequested), beside, rx_ops.flat_map(answer))
 
     return rx_ops.publish(answers)
 
 
 def _answer(
-    reply: Callable[[Conversation], Observable[Event]], asked: Conversation, item: str, cancelled: Observable[Event]
-) -> Observable[Event]:
+    reply: Callable[[Conversation], Observable[Speech | Event]],
+    asked: Conversation,
+    item: str,
+    cancelled: Observable[Event],
+) -> Observable[Speech | Event]:
     """One reply, to its end or until it is cancelled."""
     text: list[str] = []
 
-    def note(event: Event) -> None:
+    def note(event: Speech | Event) -> None:
         if isinstance(event, Written):
             text.append(event.delta)
 

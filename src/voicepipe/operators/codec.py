@@ -31,7 +31,7 @@ __all__ = ["decode", "encode"]
 
 
 @stage_factory(gives=(Audio, InputRejected))
-def decode(codec: Codec) -> Stage[ClientMessage, Event]:
+def decode(codec: Codec) -> Stage[ClientMessage, Audio | Event]:
     """The microphone's sound, in the caller's stack: a packet costs tens of microseconds, a thread would cost more.
 
     A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
@@ -51,7 +51,7 @@ class _Decoding:
     def __init__(self, codec: Codec) -> None:
         self._decode, self._rate_hz = codec.decoder(), codec.rate_hz
 
-    def __call__(self, message: ClientMessage) -> Iterator[Event]:
+    def __call__(self, message: ClientMessage) -> Iterator[Audio | Event]:
         match message:
             case AudioReceived():
                 yield from self._sound(message)
@@ -79,7 +79,7 @@ class _Decoding:
 
 
 @stage_factory(gives=(SpeechEncoded,), takes=(Speech,), passes=True)
-def encode(codec: Codec) -> Stage[Event, Event]:
+def encode(codec: Codec) -> Stage[Speech | Event, Event]:
     """`Speech` as the client's codec writes it; everything else passes.
 
     A codec that packs sound into packets may keep the last few milliseconds until more comes; at a reply's end they
@@ -98,7 +98,7 @@ class _Encoding:
         self._encode = codec.encoder()
         self._end = Audio(np.zeros(0, np.float32), codec.rate_hz)
 
-    def __call__(self, event: Event) -> Iterator[Event]:
+    def __call__(self, event: Speech | Event) -> Iterator[Event]:
         match event:
             case Speech(audio=audio):
                 yield from self._encoded(audio)

@@ -13,7 +13,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Audio, Event, Pause, SpeechStarted, SpeechStopped, TurnTaking, Voice
-from voicepipe.rx import merged, transduce
+from voicepipe.rx import merged, of_type, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["EndOfTurn", "endpoint"]
@@ -35,7 +35,7 @@ def endpoint(
     sure_above: float,
     silence_ms: float,
     context_s: float,
-) -> Stage[Event, Event]:
+) -> Stage[Audio | Event, Event]:
     """`SpeechStarted` and `Pause(0)` when the voice has lasted `onset_ms`; after `pause_ms` without it `SpeechStopped`
     and, when the model has answered, `Pause(its probability)`; after `silence_ms` without it `Pause(1)`.
 
@@ -54,21 +54,17 @@ def endpoint(
         endpoint   --o------q-----T      o: SpeechStarted, Pause(0)   q: SpeechStopped, Pause(p)   T: Pause(1)
     """
 
-    def stage(mic: Observable[Event]) -> Observable[Event]:
+    def stage(mic: Observable[Audio | Event]) -> Observable[Event]:
         asking = _Asking(end_of_turn, ask_again_ms / 1000, sure_above, round(silence_ms / ask_again_ms))
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000)
         return mic.pipe(
-            rx_ops.publish(lambda sound: merged(sound, sound.pipe(rx_ops.filter(_is_audio), vad))),
+            rx_ops.publish(lambda sound: merged(sound, sound.pipe(of_type(Audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s))),
             rx_ops.map(lambda edge: _events(edge, asking)),
             rx_ops.switch_latest(),
         )
 
     return stage
-
-
-def _is_audio(event: Event) -> bool:
-    return isinstance(event, Audio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +165,14 @@ class _Endpointing:
         self._frame_began = 0.0
         self._timed_out = True
 
-    def __call__(self, item: Audio | Voice | TurnTaking) -> Iterator[_Edge]:
+    def __call__(self, item: Audio | Event) -> Iterator[_Edge]:
         if isinstance(item, Audio):
             self._recent.add(item)
             return
         if isinstance(item, TurnTaking):
             self._limits = self._written.changed(item)
+            return
+        if not isinstance(item, Voice):
             return
         began, self._frame_began = self._frame_began, item.at_s
         if self._speaking:

@@ -17,7 +17,7 @@ __all__ = ["fill_gaps"]
 
 
 @stage_factory(gives=(Audio,), passes=True)
-def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
+def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Audio | Event]:
     """Put silence where the client has sent no audio for `after_ms`: `at_most_ms` of it, enough to end any turn.
 
     A muted or vanished microphone sends nothing at all, and a VAD that sees no frames would wait for ever. One timer
@@ -35,8 +35,8 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
     """
     tick_s = after_ms / 1000
 
-    def stage(source: Observable[Event]) -> Observable[Event]:
-        def ticking(mic: Observable[Event]) -> Observable[Event]:
+    def stage(source: Observable[Audio | Event]) -> Observable[Audio | Event]:
+        def ticking(mic: Observable[Audio | Event]) -> Observable[Audio | Event | _Tick]:
             over = mic.pipe(rx_ops.ignore_elements(), rx_ops.materialize())
             ticks = reactivex.interval(tick_s).pipe(rx_ops.map(lambda _: _TICK), rx_ops.take_until(over))
             return merged(mic, ticks)
@@ -46,7 +46,11 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Event, Event]:
     return stage
 
 
-_TICK = object()
+class _Tick:
+    """The timer's."""
+
+
+_TICK = _Tick()
 
 
 class _Gaps:
@@ -59,8 +63,8 @@ class _Gaps:
         self._held = False
         self._filled_s = 0.0
 
-    def __call__(self, event: Event) -> Iterator[Event]:
-        if event is _TICK:
+    def __call__(self, event: Audio | Event | _Tick) -> Iterator[Audio | Event]:
+        if isinstance(event, _Tick):
             yield from self._fill()
             return
         if isinstance(event, AudioHeld):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voicepipe.events import Event, HungUp, ReplyEnded
+from voicepipe.events import Event, HungUp, ReplyEnded, Speech
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 
@@ -12,7 +12,7 @@ __all__ = ["hang_up_after"]
 
 
 @stage_factory(gives=(HungUp,), passes=True)
-def hang_up_after(farewell: str) -> Stage[Event, Event]:
+def hang_up_after(farewell: str) -> Stage[Speech | Event, Speech | Event]:
     """`HungUp` follows a reply that was played to its end and ends with `farewell`, in letters of either case;
     everything passes.
 
@@ -26,7 +26,7 @@ def hang_up_after(farewell: str) -> Stage[Event, Event]:
 
     goodbye = farewell.lower()
 
-    def step(event: Event) -> Iterator[Event]:
+    def step(event: Speech | Event) -> Iterator[Speech | Event]:
         yield event
         if (
             isinstance(event, ReplyEnded)

@@ -21,7 +21,7 @@ from voicepipe.events import (
     TurnTaking,
     Word,
 )
-from voicepipe.rx import feedback, merged, transduce
+from voicepipe.rx import feedback, merged, of_type, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["listen"]
@@ -29,8 +29,8 @@ __all__ = ["listen"]
 
 @stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, Word, Transcribed), takes=(Audio,), passes=True)
 def listen(
-    stt: Stage[Event, Event], pauses: Stage[Audio, Event] | None = None, *, flush_at: float
-) -> Stage[Event, Event]:
+    stt: Stage[Audio | Event, Event], pauses: Stage[Audio | Event, Event] | None = None, *, flush_at: float
+) -> Stage[Audio | Event, Event]:
     """What is heard: words, and where speech starts, pauses and stops.
 
     `pauses` receives the audio, and how the client wants turns to be taken (`TurnTaking`), if that comes with it.
@@ -52,24 +52,27 @@ def listen(
 
     ear = _noticing(stt, flush_at) if pauses is None else _told(stt, pauses, flush_at)
 
-    def stage(source: Observable[Event]) -> Observable[Event]:
-        def hear(mic: Observable[Event]) -> Observable[Event]:
-            return merged(mic.pipe(rx_ops.filter(_is_heard), ear), mic.pipe(rx_ops.filter(_passes)))
+    def stage(source: Observable[Audio | Event]) -> Observable[Event]:
+        def hear(mic: Observable[Audio | Event]) -> Observable[Event]:
+            heard = mic.pipe(of_type(Audio, Flush, TurnTaking), ear)
+            return merged(heard, mic.pipe(transduce(lambda _: _passing)))
 
         return source.pipe(transduce(lambda _: _Placing()), rx_ops.publish(hear))
 
     return stage
 
 
-def _noticing(stt: Stage[Event, Event], flush_at: float) -> Stage[Event, Event]:
+def _noticing(stt: Stage[Audio | Event, Event], flush_at: float) -> Stage[Audio | Event, Event]:
     """A recogniser that notices pauses: the one loop there is, from its pauses to its flushes."""
     return feedback(stt, lambda _: _Flushing(flush_at))
 
 
-def _told(stt: Stage[Event, Event], pauses: Stage[Audio, Event], flush_at: float) -> Stage[Event, Event]:
+def _told(
+    stt: Stage[Audio | Event, Event], pauses: Stage[Audio | Event, Event], flush_at: float
+) -> Stage[Audio | Event, Event]:
     """A recogniser beside something that notices pauses."""
 
-    def stage(sound: Observable[Event]) -> Observable[Event]:
+    def stage(sound: Observable[Audio | Event]) -> Observable[Event]:
         def hear(noticed: Observable[Event]) -> Observable[Event]:
             flushes = noticed.pipe(transduce(lambda _: _Flushing(flush_at)))
             return merged(noticed, merged(sound, noticed, flushes).pipe(stt))
@@ -80,15 +83,12 @@ def _told(stt: Stage[Event, Event], pauses: Stage[Audio, Event], flush_at: float
     return stage
 
 
-def _is_heard(event: Event) -> bool:
-    return isinstance(event, Audio | Flush | TurnTaking)
+def _passing(event: Audio | Event) -> Iterator[Event]:
+    if not isinstance(event, Audio | Flush):
+        yield event
 
 
-def _passes(event: Event) -> bool:
-    return not isinstance(event, Audio | Flush)
-
-
-def _is_not_flush(event: Event) -> bool:
+def _is_not_flush(event: Audio | Event) -> bool:
     return not isinstance(event, Flush)
 
 
@@ -98,7 +98,7 @@ class _Placing:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, event: Event) -> Iterator[Event]:
+    def __call__(self, event: Audio | Event) -> Iterator[Audio | Event]:
         match event:
             case Audio():
                 self._at_s += event.duration_s

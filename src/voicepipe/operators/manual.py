@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from voicepipe.conversation import Conversation, Message
-from voicepipe.events import Event, InputCleared, InputCommitted, ItemCreated, ReplyCancelled, ReplyRequested, TurnEnded
+from voicepipe.events import (
+    ClientEvent,
+    InputCleared,
+    InputCommitted,
+    ItemCreated,
+    ReplyCancelled,
+    ReplyRequested,
+    TurnEnded,
+    TurnEvent,
+)
 
 __all__ = ["Commits", "asked_of"]
 
@@ -36,7 +45,7 @@ class Commits:
         self.by_client = False
         """Whether only the client ends turns."""
         self._waiting: deque[InputCommitted | InputCleared] = deque()
-        self._behind: list[Event] = []
+        self._behind: list[ClientEvent] = []
         self._last_item = ""
 
     @property
@@ -57,7 +66,7 @@ class Commits:
             self._last_item = event.item
             self._waiting.append(event)
 
-    def ended(self, text: str, at_s: float, detected: str | None) -> Iterator[Event]:
+    def ended(self, text: str, at_s: float, detected: str | None) -> Iterator[TurnEvent | ClientEvent]:
         """The words of the first that waits are there: its turn, and what has waited behind it.
 
         Of what was cleared no word is left; `detected` is its item when `TurnStarted` has told of it.
@@ -71,7 +80,7 @@ class Commits:
             behind, self._behind = self._behind, []
             yield from behind
 
-    def behind(self, event: Event) -> Iterator[Event]:
+    def behind(self, event: ClientEvent) -> Iterator[ClientEvent]:
         """What the client wants goes out at once, or, if it is about what comes after a commit, behind that."""
         if isinstance(event, ReplyCancelled):
             self._behind = [held for held in self._behind if not _cancels(event, held)]
@@ -82,5 +91,5 @@ class Commits:
             yield event
 
 
-def _cancels(cancelled: ReplyCancelled, held: Event) -> bool:
+def _cancels(cancelled: ReplyCancelled, held: ClientEvent) -> bool:
     return isinstance(held, ReplyRequested) and cancelled.item in ("", held.item)

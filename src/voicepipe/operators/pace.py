@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reactivex import Observable
 
-from voicepipe.events import Audio, Event, Speech, Spoken
+from voicepipe.events import Audio, Event, Speech, Spoken, Unpaced
 from voicepipe.rx import Clock, Due, release_at, transduce
 from voicepipe.stage import Stage, stage_factory
 
@@ -15,7 +15,7 @@ __all__ = ["in_real_time"]
 
 
 @stage_factory(passes=True)
-def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Event, Event]:
+def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, Speech | Event]:
     """Release `Speech` in frames of `frame_ms`, at most `lead_ms` ahead of the playback clock, and each `Spoken` word
     at the moment in which its sound is heard. Everything else passes at once.
 
@@ -29,7 +29,7 @@ def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Event, Event]:
         in_real_time   (abc)d--|     with a lead of 40 ms; d has been played at 80 ms
     """
 
-    def stage(source: Observable[Event]) -> Observable[Event]:
+    def stage(source: Observable[Unpaced | Event]) -> Observable[Speech | Event]:
         return source.pipe(
             transduce(lambda clock: _Playback(clock, lead_ms / 1000, frame_ms / 1000), finish=_Playback.rest),
             release_at(),
@@ -47,34 +47,36 @@ class _Playback:
         self._plays_at = 0.0
         self._words: deque[Spoken] = deque()
 
-    def __call__(self, event: Event) -> Iterator[Due[Event]]:
+    def __call__(self, event: Unpaced | Event) -> Iterator[Due[Speech | Event]]:
         match event:
             case Speech(audio=audio):
                 yield from self._frames(audio)
             case Spoken():
                 self._words.append(event)
                 yield from self._due_words()
+            case Unpaced():
+                pass  # `Speech` is the only one
             case _:
                 yield Due(self._clock(), event)
 
-    def rest(self) -> Iterator[Due[Event]]:
+    def rest(self) -> Iterator[Due[Speech | Event]]:
         for word in self._words:
             yield Due(self._plays_at, word)
         yield Due(self._plays_at, None)
 
-    def _frames(self, audio: Audio) -> Iterator[Due[Event]]:
+    def _frames(self, audio: Audio) -> Iterator[Due[Speech | Event]]:
         step = max(1, round(self._frame_s * audio.rate_hz))
         for start in range(0, len(audio.samples), step):
             yield from self._frame(Audio(audio.samples[start : start + step], audio.rate_hz))
 
-    def _frame(self, frame: Audio) -> Iterator[Due[Event]]:
+    def _frame(self, frame: Audio) -> Iterator[Due[Speech | Event]]:
         self._plays_at = max(self._plays_at, self._clock())
         yield Due(self._plays_at - self._lead_s, Speech(frame))
         self._plays_at += frame.duration_s
         self._made_s += frame.duration_s
         yield from self._due_words()
 
-    def _due_words(self) -> Iterator[Due[Event]]:
+    def _due_words(self) -> Iterator[Due[Speech | Event]]:
         """The words whose sound has begun within what is made so far."""
         while self._words and self._words[0].start_s < self._made_s:
             word = self._words.popleft()

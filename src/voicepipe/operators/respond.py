@@ -11,6 +11,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
+    ClientEvent,
     Event,
     FunctionCalled,
     ItemCreated,
@@ -26,6 +27,7 @@ from voicepipe.events import (
     StageFailed,
     TurnConfirmed,
     TurnEnded,
+    TurnEvent,
     TurnStarted,
     TurnTaking,
     Written,
@@ -37,7 +39,7 @@ from voicepipe.stage import SessionError, Stage, stage_factory
 
 __all__ = ["Reply", "respond"]
 
-Reply: TypeAlias = Callable[[Conversation], Observable[Event]]
+Reply: TypeAlias = Callable[[Conversation], Observable[Speech | Event]]
 """What the bot says to a conversation: `ReplyText`, `Speech` and `Spoken` on the playback clock, until it is played; or
 `Written`, where it is not `aloud`."""
 
@@ -45,7 +47,7 @@ Reply: TypeAlias = Callable[[Conversation], Observable[Event]]
 @stage_factory(gives=(ReplyStarted, ReplyText, Speech, Spoken, ReplyInterrupted, ReplyEnded, StageFailed))
 def respond(
     reply: Reply, *, nudge_after_s: float, nudges: int, uninterruptible_s: float, grace_s: float
-) -> Stage[Event, Event]:
+) -> Stage[TurnEvent | ClientEvent, Speech | Event]:
     """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
 
     - The bot opens when the client has given instructions, unless the user speaks, and answers each `TurnEnded` that
@@ -74,11 +76,11 @@ def respond(
         respond   b-ww-x------b-ww-ww(z|)     b: ReplyStarted   x: ReplyInterrupted   z: ReplyEnded
     """
 
-    def stage(turns: Observable[Event]) -> Observable[Event]:
-        def begin(scheduler: abc.SchedulerBase) -> Observable[Event]:
+    def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[Speech | Event]:
+        def begin(scheduler: abc.SchedulerBase) -> Observable[Speech | Event]:
             floor = _Floor(reply, scheduler_of(scheduler).clock, nudge_after_s, nudges, uninterruptible_s)
 
-            def both(events: Observable[Event]) -> Observable[Event]:
+            def both(events: Observable[TurnEvent | ClientEvent]) -> Observable[Speech | Event]:
                 talk = events.pipe(
                     transduce(lambda _: floor.decide),
                     switch_turn(on_cut=floor.cut, on_error=floor.fail, grace_s=grace_s),
@@ -120,7 +122,7 @@ class _Floor:
 
     # -- what happens next ---------------------------------------------------------------------------------------------
 
-    def decide(self, event: Event) -> Iterator[Observable[Event]]:
+    def decide(self, event: Event) -> Iterator[Observable[Speech | Event]]:
         """The next turn of the bot, if `event` changes what it does."""
         self.conversation = self.conversation.after(event)
         if isinstance(event, TurnStarted | TurnConfirmed | TurnEnded):
@@ -155,14 +157,14 @@ class _Floor:
             case _:
                 pass
 
-    def _open(self) -> Iterator[Observable[Event]]:
+    def _open(self) -> Iterator[Observable[Speech | Event]]:
         """Now, or, while the user speaks, when they have finished."""
         if self._talks:
             self._opened = True
         else:
             yield self._speak()
 
-    def _answer(self) -> Iterator[Observable[Event]]:
+    def _answer(self) -> Iterator[Observable[Speech | Event]]:
         """Now, or, if the reply that is on must not be interrupted, after it."""
         if self._interrupts or not self._replying:
             yield self._speak()
@@ -189,7 +191,7 @@ class _Floor:
             return True
         return self._clock() - self._sound_since >= self._uninterruptible_s
 
-    def _speak(self, request: ReplyRequested | None = None) -> Observable[Event]:
+    def _speak(self, request: ReplyRequested | None = None) -> Observable[Speech | Event]:
         self._opened = True
         self._replies += 1
         item = (request and request.item) or f"reply{self._replies}"
@@ -205,28 +207,31 @@ class _Floor:
         self._aside = asked if request is not None and not request.remembered else None
         return ReplyStarted(asked, item)
 
-    def _next(self) -> Observable[Event]:
+    def _next(self) -> Observable[Speech | Event]:
         """What follows a reply that was not interrupted."""
         owed, asked = self._owed, self._asked
         self._owed, self._asked = False, None
         return self._speak(asked) if owed or asked is not None else self._nudge()
 
-    def _nudge(self) -> Observable[Event]:
+    def _nudge(self) -> Observable[Speech | Event]:
         """Wait for the user; then let their silence speak for them."""
         after_s = self._nudge_after_s if self._client is None else self._client.idle_s
         if after_s is None or not self._opened or self._nudged >= self._nudges:
             return reactivex.empty()
         return reactivex.timer(after_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
 
-    def _break_silence(self) -> Observable[Event]:
+    def _break_silence(self) -> Observable[Speech | Event]:
         self._nudged += 1
         self.conversation = self.conversation.user_said(SILENCE, f"silence{self._replies}")
         return self._speak()
 
     # -- what has happened ---------------------------------------------------------------------------------------------
 
-    def remember(self, event: Event) -> None:
+    def remember(self, event: Speech | Event) -> None:
         """Fold what the bot did into the conversation."""
+        if isinstance(event, Speech):
+            self._sound_since = self._clock() if self._sound_since is None else self._sound_since
+            return
         if self._aside is None:
             self.conversation = self.conversation.after(event)
         else:
@@ -236,8 +241,6 @@ class _Floor:
                 self._replying, self._called, self._sound_since, self._heard, self._written = True, False, None, [], ""
             case FunctionCalled(here=False):
                 self._called = True
-            case Speech() if self._sound_since is None:
-                self._sound_since = self._clock()
             case Spoken(word=word):
                 self._heard.append(word)
             case Written(delta=delta):
@@ -260,7 +263,7 @@ class _Floor:
         if self._replying:
             yield ReplyEnded(self._heard_text, self._talk)
 
-    def _failing(self, error: Exception, _: Observable[Event]) -> Observable[Event]:
+    def _failing(self, error: Exception, _: Observable[Speech | Event]) -> Observable[Speech | Event]:
         return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(failure(error))
 
     @property

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 from reactivex import Observable
 
-from voicepipe.events import Event, ReplyText, Speech, Spoken, Written
+from voicepipe.events import Event, ReplyText, Speech, Spoken, Unspoken, Written
 from voicepipe.rx import in_runs, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["in_writing", "only_text"]
 
+B = TypeVar("B")
+
 
 @stage_factory()
-def only_text(stage: Stage[ReplyText, Any]) -> Stage[Event, Event]:
+def only_text(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
     """The reply's `ReplyText` goes through `stage`; everything else, a function call for example, passes at once.
 
     A call also ends what was said before it: the stage sees its source complete, says what it kept, and is subscribed
@@ -32,7 +34,7 @@ def only_text(stage: Stage[ReplyText, Any]) -> Stage[Event, Event]:
         only_text   -A-Bx--C|    A: what the stage makes of a, in 20 ms
     """
 
-    def on_text(source: Observable[Event]) -> Observable[Event]:
+    def on_text(source: Observable[Unspoken | Event]) -> Observable[B | Event]:
         return source.pipe(in_runs(stage, lambda item: isinstance(item, ReplyText)), transduce(lambda _: _Joined()))
 
     return on_text
@@ -45,7 +47,7 @@ class _Joined:
         self._run = 0
         self._begins_s = self._made_s = 0.0
 
-    def __call__(self, numbered: tuple[int, Event]) -> Iterator[Event]:
+    def __call__(self, numbered: tuple[int, B]) -> Iterator[B]:
         run, event = numbered
         if run > self._run:
             self._run, self._begins_s = run, self._made_s

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from voicepipe.events import (
+    AudioReceived,
+    ClientEvent,
     Event,
     InputCleared,
     InputCommitted,
@@ -18,6 +20,7 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnEvent,
     TurnStarted,
     TurnTaking,
     Word,
@@ -30,7 +33,7 @@ __all__ = ["detect_turns"]
 
 
 @stage_factory(gives=(TurnStarted, TurnConfirmed, TurnEnded, SettingsChanged))
-def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Event]:
+def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event | AudioReceived, TurnEvent | ClientEvent]:
     """`TurnStarted` when the user is heard, `TurnConfirmed` at their first word, `TurnEnded(text)` when they have
     finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
 
@@ -64,7 +67,7 @@ class _Turn:
         self._turns = 0
         self._commits = Commits()
 
-    def __call__(self, event: Event) -> Iterator[Event]:
+    def __call__(self, event: Event | AudioReceived) -> Iterator[TurnEvent | ClientEvent]:
         match event:
             case Word():
                 yield from self._hear(event)
@@ -85,7 +88,7 @@ class _Turn:
             case _:
                 pass
 
-    def _hear(self, word: Word) -> Iterator[Event]:
+    def _hear(self, word: Word) -> Iterator[TurnEvent | ClientEvent]:
         yield from self._start(word.start_s)
         if not self._confirmed and not self._commits.by_client:
             self._confirmed = True
@@ -97,7 +100,7 @@ class _Turn:
         self._settled += self._words if transcribed.text is None else [transcribed.text]
         self._words = []
 
-    def _weigh(self, pause: Pause) -> Iterator[Event]:
+    def _weigh(self, pause: Pause) -> Iterator[TurnEvent | ClientEvent]:
         if pause.probability < self._resume_below:
             self._paused_at = None
             yield from self._start(pause.at_s)
@@ -105,7 +108,7 @@ class _Turn:
             self._paused_at = pause.at_s
             yield from self._end_if_done()
 
-    def _start(self, at_s: float) -> Iterator[Event]:
+    def _start(self, at_s: float) -> Iterator[TurnEvent | ClientEvent]:
         if not self._talking:
             self._talking = True
             self._turns += 1
@@ -128,7 +131,7 @@ class _Turn:
             return self._is_heard or not self._talking
         return self._transcribed_s >= until_s
 
-    def _end_if_done(self) -> Iterator[Event]:
+    def _end_if_done(self) -> Iterator[TurnEvent | ClientEvent]:
         commits = self._commits
         if commits.waiting and self._is_all_heard(commits.at_s):
             detected = self._item if self._told else None

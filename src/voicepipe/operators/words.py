@@ -9,7 +9,7 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Event, ReplyText
+from voicepipe.events import Event, ReplyText, Unspoken
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 
@@ -17,7 +17,7 @@ __all__ = ["at_most_sentences", "by_clause", "by_word"]
 
 
 @stage_factory(gives=(ReplyText,), takes=(str,), passes=True)
-def by_word() -> Stage[str | Event, ReplyText | Event]:
+def by_word() -> Stage[str | Event, Unspoken | Event]:
     """Whole words, each with its leading space, as soon as the next one begins; the last at the end.
 
     Splits at white space only: "don't", "3.5" and "Hello," are one word each. What the deltas say is what the words
@@ -36,7 +36,7 @@ class _Words:
         self._tail = ""
         self._first = True
 
-    def __call__(self, delta: Event) -> Iterator[Event]:
+    def __call__(self, delta: str | Event) -> Iterator[Event]:
         if not isinstance(delta, str):
             yield from self.rest()
             yield delta
@@ -56,7 +56,7 @@ class _Words:
 
 
 @stage_factory(passes=True)
-def at_most_sentences(count: int) -> Stage[ReplyText | Event, ReplyText | Event]:
+def at_most_sentences(count: int) -> Stage[Unspoken | Event, Unspoken | Event]:
     """The reply up to the end of its sentence number `count`; the model is then told to stop.
 
     A small model does not know when it has said enough, and a listener does not forgive it. What is no text passes.
@@ -67,7 +67,7 @@ def at_most_sentences(count: int) -> Stage[ReplyText | Event, ReplyText | Event]
         at_most_sentences   a-b-(c|)      with count 2
     """
 
-    def stage(words: Observable[Event]) -> Observable[Event]:
+    def stage(words: Observable[Unspoken | Event]) -> Observable[Unspoken | Event]:
         return reactivex.defer(lambda _: words.pipe(rx_ops.take_while(_Enough(count).goes_on, inclusive=True)))
 
     return stage
@@ -77,7 +77,7 @@ class _Enough:
     def __init__(self, count: int) -> None:
         self._left = count
 
-    def goes_on(self, text: Event) -> bool:
+    def goes_on(self, text: Unspoken | Event) -> bool:
         if not isinstance(text, ReplyText):
             return True
         self._left -= bool(_SENTENCE_END.search(text.delta)) and text.delta.strip().lower() not in _ABBREVIATIONS

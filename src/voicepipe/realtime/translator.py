@@ -29,6 +29,7 @@ from voicepipe.events import (
     ReplyText,
     SessionOpened,
     SettingsChanged,
+    Speech,
     SpeechEncoded,
     Spoken,
     StageFailed,
@@ -213,7 +214,7 @@ class Translator:
         self._cancelled = "turn_detected"
         yield from self.response.created()
 
-    def _aside(self, key: str, event: Event) -> Iterator[Message]:
+    def _aside(self, key: str, event: Speech | Event) -> Iterator[Message]:
         if isinstance(event, ReplyStarted):
             wishes = self.requested_asides.pop(key, None) or Wishes(False, False, output=self.output())
             self.asides[key] = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)

@@ -10,7 +10,17 @@ import reactivex
 from reactivex import Observable
 
 from voicepipe.backlog import Backlog
-from voicepipe.events import Event, Overflowed, Pause, SpeechStarted, SpeechStopped, Transcribed, Warned, Word
+from voicepipe.events import (
+    Audio,
+    Event,
+    Overflowed,
+    Pause,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    Warned,
+    Word,
+)
 from voicepipe.services import (
     Closed,
     Door,
@@ -48,7 +58,7 @@ class Reconnecting:
 @stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, Word, Transcribed, Overflowed, Warned))
 def kyutai(
     finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reconnecting, backlog: Backlog | None = None
-) -> Stage[Event, Event]:
+) -> Stage[Audio | Event, Event]:
     """Words as they are recognised, and where speech starts, pauses and stops, from `Audio` of any rate and `Flush`.
 
     - `Word` comes as soon as the recogniser is sure of it: its `stop_s` is how far it has heard by then. The service's
@@ -73,7 +83,7 @@ def kyutai(
     """
     door = Door(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
 
-    def stage(source: Observable[Event]) -> Observable[Event]:
+    def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         def listen(_: object) -> Observable[Event]:
             return source.pipe(
                 through_socket(

@@ -107,7 +107,7 @@ class Ear:
 
     # ---- the graph's side -------------------------------------------------------------------------------------------
 
-    def put(self, item: Event) -> Sequence[Event]:
+    def put(self, item: Audio | Event) -> Sequence[Event]:
         events: Sequence[Event] = ()
         match item:
             case Audio():

@@ -85,7 +85,7 @@ def by_utterance(
     longest_s: float,
     capacity: int,
     backlog: Backlog | None = None,
-) -> Stage[Event, Event]:
+) -> Stage[Audio | Event, Event]:
     """`Word` as soon as it is sure, `Transcribed` at each `Flush`, from `Audio` and a VAD's edges.
 
     `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
@@ -106,7 +106,7 @@ def by_utterance(
         _samples(margin_ms / 1000), _samples(partial_every_ms / 1000), _samples(join_up_to_s), _samples(longest_s)
     )
 
-    def stage(source: Observable[Event]) -> Observable[Event]:
+    def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         return source.pipe(
             transduce(lambda _: _Clips(limits)),
             in_worker(
@@ -181,7 +181,7 @@ class _Clips:
         """Where the last clip ends whose words stand."""
         self._guess_at = 0
 
-    def __call__(self, event: Event) -> Iterator[_Cut]:
+    def __call__(self, event: Audio | Event) -> Iterator[_Cut]:
         match event:
             case Audio():
                 keep = self._sound.end if self._began is None else self._began

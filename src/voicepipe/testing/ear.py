@@ -63,7 +63,7 @@ class Ear:
             return reactivex.empty()
         return reactivex.timer(self._cast.verdict_s).pipe(rx_ops.map(lambda _: probability))
 
-    def recognise(self, source: Observable[Event]) -> Observable[Event]:
+    def recognise(self, source: Observable[Audio | Event]) -> Observable[Event]:
         """A word comes so long after it began; at a `Flush` all words before the pause come at once."""
 
         def subscribe(
@@ -106,7 +106,7 @@ class _Recogniser:
         self._needed = min(RECOGNISABLE, round(cast.user_word_s / FRAME_S))
         self._timers: list[abc.DisposableBase] = []
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Audio | Event) -> None:
         match event:
             case Audio():
                 self._listen(event)

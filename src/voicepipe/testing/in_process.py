@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from voicepipe.boundary import ask_worker
 from voicepipe.conversation import GREETING, Conversation
-from voicepipe.events import Audio, Event, ReplyText, Samples
+from voicepipe.events import Audio, Event, ReplyText, Samples, Speech
 from voicepipe.llm.in_process import in_process
 from voicepipe.stage import Stage, named
 from voicepipe.stt.utterances import by_utterance
@@ -71,7 +71,7 @@ class Models(Calls):
             return reactivex.empty()
         return ask_worker(lambda _: self._after(self._cast.verdict_s, probability), self._pool)
 
-    def _stt(self) -> Stage[Event, Event]:
+    def _stt(self) -> Stage[Audio | Event, Event]:
         return named(
             "STT",
             by_utterance(
@@ -90,7 +90,7 @@ class Models(Calls):
     def llm(self, conversation: Conversation) -> Observable[str]:
         return self.logged(lambda _: self._model(conversation), asked=lambda: last_said(conversation))
 
-    def _tts(self) -> Stage[ReplyText, Event]:
+    def _tts(self) -> Stage[ReplyText, Speech | Event]:
         return named(
             "TTS",
             clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),

@@ -18,6 +18,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    Speech,
     SpeechEncoded,
     SpeechStarted,
     Spoken,
@@ -40,7 +41,7 @@ class At(NamedTuple):
     """Something that happened, in seconds since the conversation began."""
 
     at_s: float
-    event: Event
+    event: Speech | Event
 
 
 @dataclass(repr=False)
@@ -83,13 +84,15 @@ class Played:
     @property
     def conversation(self) -> Conversation:
         """As the bot remembers it at the end."""
-        kinds = (ReplyStarted, ReplyEnded, ReplyInterrupted)
-        places = [place for place, (_, event) in enumerate(self.events) if isinstance(event, kinds)]
-        if not places:
-            return Conversation()
-        conversation = self.events[places[-1]].event.conversation
-        for _, event in self.events[places[-1] + 1 :]:
-            conversation = conversation.after(event)
+        conversation = Conversation()
+        for _, event in self.events:
+            match event:
+                case ReplyStarted() | ReplyEnded() | ReplyInterrupted():
+                    conversation = event.conversation
+                case Event():
+                    conversation = conversation.after(event)
+                case Speech():
+                    pass
         return conversation
 
     def audible(self) -> list[tuple[float, float]]:
@@ -121,7 +124,7 @@ def said_in(text: str, spoken: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", spoken, re.IGNORECASE) is not None
 
 
-def told(event: Event) -> str | None:
+def told(event: Speech | Event) -> str | None:
     """What a person is told by an event, if it tells them anything."""
     match event:
         case Warned(message=text) | InputRejected(message=text) | HungUp(reason=text):
@@ -172,7 +175,7 @@ def _facts(events: Iterable[At]) -> Iterator[_Line]:
             yield _Line(at_s, *shown)
 
 
-def _shown(event: Event) -> tuple[int, str] | None:
+def _shown(event: Speech | Event) -> tuple[int, str] | None:
     match event:
         case SpeechStarted():
             return 1, "(a voice)"

@@ -20,6 +20,7 @@ from voicepipe.events import (
     ReplyStarted,
     ReplyText,
     SettingsChanged,
+    Speech,
     Spoken,
     StageFailed,
     Voice,
@@ -73,9 +74,9 @@ class _Stages:
 
     vad: Stage[Audio, Voice]
     end_of_turn: EndOfTurn
-    stt: Stage[Event, Event]
+    stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[ReplyText, Event]
+    tts: Stage[ReplyText, Speech | Event]
     close: Callable[[], None] = lambda: None
 
 

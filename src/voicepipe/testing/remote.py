@@ -5,7 +5,7 @@ from __future__ import annotations
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, Event, ReplyText
+from voicepipe.events import Audio, Event, ReplyText, Speech
 from voicepipe.stage import Stage, named
 from voicepipe.testing.cast import Cast
 from voicepipe.testing.ear import Ear
@@ -26,8 +26,8 @@ class Remote:
     def __init__(self, cast: Cast, microphone: Microphone, loop: VirtualLoop) -> None:
         scene = Scene(loop)
         self._ear, self._mind = Ear(cast, microphone), Mind(scene, cast)
-        self.stt: Stage[Event, Event] = named("STT", self._ear.recognise)
-        self.tts: Stage[ReplyText, Event] = named("TTS", Voice(scene, cast))
+        self.stt: Stage[Audio | Event, Event] = named("STT", self._ear.recognise)
+        self.tts: Stage[ReplyText, Speech | Event] = named("TTS", Voice(scene, cast))
 
     @property
     def asked(self) -> list[Call]:

@@ -157,7 +157,7 @@ def bot_remembers_what_was_said(recording: Recording) -> Found:
                 yield at_s, f"the bot remembers the user saying {strange[0]!r}, and nobody recognised that"
 
 
-def _conversations(event: Event) -> Iterable[Conversation]:
+def _conversations(event: Speech | Event) -> Iterable[Conversation]:
     match event:
         case ReplyStarted(conversation) | ReplyEnded(_, conversation) | ReplyInterrupted(_, conversation):
             return (conversation,)

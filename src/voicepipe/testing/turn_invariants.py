@@ -21,7 +21,6 @@ from voicepipe.events import (
     TurnStarted,
     Word,
 )
-from voicepipe.testing.played import At
 from voicepipe.testing.recording import Found, Recording
 from voicepipe.testing.steps import show_time
 
@@ -40,13 +39,14 @@ __all__ = [
 def answered(recording: Recording) -> Found:
     """Whoever has the floor does something with it, and a turn with words stays owed an answer until it gets one."""
     floor = _Floor()
-    for at_s, event in [*recording.events, At(recording.closed_s, None)]:
+    for at_s, event in [*recording.events, (recording.closed_s, None)]:
         if floor.since is not None:
             spoke_s = [min(stop, at_s) for start, stop in recording.voice if start < at_s]
             since = max([floor.since, *spoke_s])
             if at_s > since + recording.silence_s:
                 yield since + recording.silence_s, f"silence since {show_time(round(since, 3))}, {floor.what}"
-        floor.take(at_s, event)
+        if event is not None:
+            floor.take(at_s, event)
 
 
 class _Floor:
@@ -58,7 +58,7 @@ class _Floor:
         self._owed = ""
         self._replying = False
 
-    def take(self, at_s: float, event: Event) -> None:
+    def take(self, at_s: float, event: Speech | Event) -> None:
         match event:
             case TurnStarted() | SpeechStarted() | Word():
                 self.since, self.what = at_s, "in a turn of the user that does not end"

@@ -36,7 +36,7 @@ def clause_by_clause(
     min_words: int,
     max_words: int,
     capacity: int,
-) -> Stage[ReplyText, Event]:
+) -> Stage[ReplyText, Speech | Event]:
     """The reply's words pass; each clause of them is followed by its sound and the times of its words.
 
     `synthesise(text)` runs in the pool, one clause of this session at a time; clauses are cut as `by_clause` does. Of
@@ -52,8 +52,8 @@ def clause_by_clause(
     def make(text: str, _: Ticket) -> _Clause:
         return _Clause(*synthesise(text))
 
-    def stage(source: Observable[ReplyText]) -> Observable[Event]:
-        def speaking(words: Observable[ReplyText]) -> Observable[Event]:
+    def stage(source: Observable[ReplyText]) -> Observable[Speech | Event]:
+        def speaking(words: Observable[ReplyText]) -> Observable[Speech | Event]:
             clauses = words.pipe(
                 by_clause(first_words=first_words, min_words=min_words, max_words=max_words), rx_ops.share()
             )
@@ -81,7 +81,7 @@ class _Voice:
     def __init__(self) -> None:
         self._made_s = 0.0
 
-    def __call__(self, clause: _Clause | Overflowed) -> Iterator[Event]:
+    def __call__(self, clause: _Clause | Overflowed) -> Iterator[Speech | Event]:
         if isinstance(clause, Overflowed):
             yield clause
             return

@@ -91,7 +91,7 @@ class Speaker:
 
 
 @stage_factory(gives=(SynthesisStarted, SynthesisEnded, Spoken, Speech, Warned), passes=True)
-def kyutai(speaker: Speaker, *, speaking: Speaking) -> Stage[ReplyText, Event]:
+def kyutai(speaker: Speaker, *, speaking: Speaking) -> Stage[ReplyText, Speech | Event]:
     """The reply's words pass; their sound comes as it is made, each word's times before its sound.
 
     `SynthesisStarted` comes with the first word, `SynthesisEnded` with all the sound there is. Words are sent one by
@@ -109,11 +109,11 @@ def kyutai(speaker: Speaker, *, speaking: Speaking) -> Stage[ReplyText, Event]:
     """
     finder = speaker.finder
 
-    def mouth(clock: Clock) -> Exchange[ReplyText, Event]:
+    def mouth(clock: Clock) -> Exchange[ReplyText, Speech | Event]:
         return Mouth(clock, speaking, finder.service, finder.observer)
 
-    def stage(source: Observable[ReplyText]) -> Observable[Event]:
-        def speak(_: object) -> Observable[Event]:
+    def stage(source: Observable[ReplyText]) -> Observable[Speech | Event]:
+        def speak(_: object) -> Observable[Speech | Event]:
             return source.pipe(through_socket(mouth, speaker.connect, observer=finder.observer, name="TTS"))
 
         return reactivex.defer(speak)

@@ -97,7 +97,7 @@ class Mouth:
         self._active_s = self._clock()
         self._asked_s = self._active_s if self._asked_s is None else self._asked_s
 
-    def received(self, message: bytes) -> Sequence[Event]:
+    def received(self, message: bytes) -> Sequence[Speech | Event]:
         self._active_s = self._clock()
         match decode(message, service=self._service):
             case WordSaid(text=text, start_s=start_s, stop_s=stop_s) if text.strip():
@@ -109,7 +109,7 @@ class Mouth:
             case _:
                 return ()
 
-    def _sound(self, audio: Audio) -> Sequence[Event]:
+    def _sound(self, audio: Audio) -> Sequence[Speech | Event]:
         self._observer.received(1)
         if not self._made_s and self._asked_s is not None:
             self._observer.first_item(self._clock() - self._asked_s)

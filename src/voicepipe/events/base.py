@@ -1,0 +1,53 @@
+"""The base classes of all events, and what a type checker needs to see a forgotten stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ClientEvent", "Event", "TurnEvent", "Unpaced", "Unspoken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base class of all events: small, frozen, slotted facts. Derive your own from it.
+
+    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and does
+    not pass: `AudioReceived`, `Audio` and `Speech` (sound), and `str` (the LLM's text). A stage names it in its type.
+
+    >>> @dataclass(frozen=True, slots=True)
+    ... class KeywordHeard(Event):
+    ...     keyword: str
+    ...     at_s: float
+    >>> KeywordHeard("voicepipe", at_s=1.5)
+    KeywordHeard(keyword='voicepipe', at_s=1.5)
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEvent(Event):
+    """Base class of what the client sends, except its sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEvent(Event):
+    """Base class of what `detect_turns` makes. `respond` takes these, `ClientEvent`s and nothing else."""
+
+
+class Unspoken:
+    """Text of a reply that no TTS has taken yet. Every `ReplyText` is one.
+
+    `by_word` gives `Unspoken`, which is not an `Event` to a type checker; the TTS takes it and passes the same object
+    on as an `Event`. A pipeline that leaves the TTS out is therefore a type error.
+    """
+
+    __slots__ = ()
+
+
+class Unpaced:
+    """Sound of a reply as fast as the TTS makes it. Every `Speech` is one.
+
+    `Session.tts` gives `Unpaced`, `in_real_time` makes `Speech` of it, and only that may be sent: a pipeline that
+    leaves `in_real_time` out is a type error.
+    """
+
+    __slots__ = ()

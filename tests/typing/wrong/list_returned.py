@@ -1,0 +1,30 @@
+"""Functions that return a list instead of an observable: a reply, a stage and a pipeline."""
+
+from reactivex import Observable
+
+from voicepipe import Conversation, Event, Session
+from voicepipe import operators as ops
+from voicepipe.events import ReplyText
+
+
+def reply(conversation: Conversation) -> list[Event]:
+    return [ReplyText(conversation.messages[-1].text)]
+
+
+def polite(words: Observable[ReplyText]) -> list[ReplyText]:
+    return [ReplyText("please")]
+
+
+def pipeline(session: Session) -> Observable[Event]:
+    turns = session.received.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4))
+    spoken = turns.pipe(
+        ops.respond(
+            reply,  # error: reportArgumentType
+            nudge_after_s=7,
+            nudges=3,
+            uninterruptible_s=3,
+            grace_s=0.25,
+        )
+    )
+    ops.only_text(polite)  # error: reportArgumentType
+    return [*range(3), spoken]  # error: reportReturnType

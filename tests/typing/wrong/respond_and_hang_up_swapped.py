@@ -1,0 +1,23 @@
+"""`respond` and `hang_up_after` are swapped: there is no reply yet that could end."""
+
+from reactivex import Observable
+from reactivex.operators import share
+
+from voicepipe import Conversation, Event, Session, merge
+from voicepipe import operators as ops
+from voicepipe.events import Speech
+
+
+def pipeline(session: Session) -> Observable[Event]:
+    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(after_ms=200, at_most_ms=2000))
+    heard = mic.pipe(ops.listen(session.stt, flush_at=0.6), share())
+    turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
+
+    def reply(conversation: Conversation) -> Observable[Speech | Event]:
+        return session.llm(conversation).pipe(ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+
+    spoken = turns.pipe(
+        ops.hang_up_after("Bye!"),
+        ops.respond(reply, nudge_after_s=7, nudges=3, uninterruptible_s=3, grace_s=0.25),  # error: reportArgumentType
+    )
+    return merge(heard, turns, spoken).pipe(ops.encode(session.codec))
