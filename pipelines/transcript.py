@@ -1,9 +1,11 @@
-"""A side branch: what you say is captioned, and also written to transcript.txt, line by line, by a task."""
+"""A side branch: what you say is captioned, and a task also writes it to a temporary file, line by line."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import IO
 
+import structlog
 from reactivex import Observable
 from reactivex.operators import share
 
@@ -11,14 +13,21 @@ from voicepipe import Event, Overflow, Session, async_stage, merge
 from voicepipe import operators as ops
 from voicepipe.events import TurnEnded
 
+logger = structlog.get_logger()
+
 
 async def write_down(events: AsyncIterator[Event]) -> AsyncIterator[str]:
     """One line for each turn that has words. A full disk ends the transcript, not the conversation."""
-    with await asyncio.to_thread(Path("transcript.txt").open, "a") as file:
+    with await asyncio.to_thread(_open) as file:
+        logger.info("transcript.opened", path=file.name)
         async for event in events:
             if isinstance(event, TurnEnded) and event.text:
                 await asyncio.to_thread(print, event.text, file=file, flush=True)
                 yield event.text
+
+
+def _open() -> IO[str]:
+    return tempfile.NamedTemporaryFile("w", prefix="transcript-", suffix=".txt", encoding="utf-8", delete=False)
 
 
 def pipeline(session: Session) -> Observable[Event]:

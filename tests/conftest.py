@@ -1,4 +1,4 @@
-"""What all tests share: `pytester` for the tests of the pytest plugin, the real speech, and CI's rule about skips."""
+"""What all tests share: the marker `unit`, hypothesis' profile, the real speech, and two rules for a whole run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,22 @@ import os
 from pathlib import Path
 
 import pytest
+from examples import IN_CI, examples
+from hypothesis import settings
 
 pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[1]
+NOT_UNIT = {"models", "e2e", "explored"}
+CACHES = {".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
+"""What the tools themselves keep in the repository's root; git ignores it."""
+
+_FILES_BEFORE = pytest.StashKey[set[str]]()
+
+# Hypothesis has its own profile for CI. Elsewhere no test fails because the machine is busy.
+settings.register_profile("developer", max_examples=examples(100), deadline=None)
+if not IN_CI:
+    settings.load_profile("developer")
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +34,41 @@ def recordings() -> Path:
     return Path(found.origin).parent / "assets"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m unit` imports no end-to-end test: OpenAI's clients, which those import, take 3 s."""
+    return True if config.option.markexpr == "unit" and collection_path == ROOT / "tests" / "e2e" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test as `unit` that has none of the other markers."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in NOT_UNIT):
+            item.add_marker("unit")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[_FILES_BEFORE] = _files()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI nothing is skipped: what skips there was not tested, and fails the run."""
+    """Fail a run that wrote into the repository's root, and in CI one that skipped a test."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
-    if skipped and os.environ.get("CI"):
-        names = ", ".join(sorted({report.nodeid for report in skipped}))
-        reporter.write_line(f"In CI nothing may be skipped, and {len(skipped)} tests were: {names}", red=True)
+    if reporter is None:  # a worker of xdist; its controller checks
+        return
+    wrong = []
+    if written := _files() - session.config.stash[_FILES_BEFORE]:
+        wrong.append(
+            f"tests must write into temporary folders only, and the repository's root gained {sorted(written)}"
+        )
+    if IN_CI and (skipped := {report.nodeid for report in reporter.stats.get("skipped", [])}):
+        wrong.append(f"in CI nothing may be skipped, and {len(skipped)} tests were: {', '.join(sorted(skipped))}")
+    for line in wrong:
+        reporter.write_line(line, red=True)
+    if wrong:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _files() -> set[str]:
+    return set(os.listdir(ROOT)) - CACHES

@@ -19,10 +19,10 @@ from voicepipe.logs import configure_logs
 def untouched() -> Iterator[None]:
     """Gives pytest its own handlers back."""
     root = logging.getLogger()
-    handlers, level = root.handlers.copy(), root.level
+    handlers, level, loggers = root.handlers.copy(), root.level, structlog.get_config()
     yield
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**loggers)
 
 
 def objects(out: io.StringIO) -> list[dict[str, object]]:

@@ -76,11 +76,7 @@ class Characters:
     @classmethod
     def load(cls, path: Path | None = None, *, long: bool = False) -> Characters:
         """From `path`, or our own. YamlError names the file, the key, and what is wrong with it."""
-        path = path or Path(__file__).with_name("characters.yaml")
-        file = read_yaml(path, _File)
-        for key, wrong in _wrong(file):
-            raise YamlError(path, key, wrong)
-        return cls(file, long)
+        return cls(_own_file() if path is None else _read(path), long)
 
     def system_prompt(
         self,
@@ -131,6 +127,19 @@ def system_prompt(
 @functools.cache
 def _own() -> Characters:
     return Characters.load()
+
+
+@functools.cache
+def _own_file() -> _File:
+    """Return the package's own characters, which do not change while the process runs."""
+    return _read(Path(__file__).with_name("characters.yaml"))
+
+
+def _read(path: Path) -> _File:
+    file = read_yaml(path, _File)
+    for key, wrong in _wrong(file):
+        raise YamlError(path, key, wrong)
+    return file
 
 
 def _lot(pool: Sequence[str], count: int, choose: Choose) -> Iterator[str]:

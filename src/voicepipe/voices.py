@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -59,15 +60,22 @@ def offered_voices(path: Path | None, synthesiser: Synthesiser) -> list[dict[str
     >>> [voice["source"]["path_on_server"] for voice in offered_voices(None, "embedded")]
     ['hibari']
     """
-    path = path or Path(__file__).with_name("voices.yaml")
-    read: Any = read_yaml(path, object)
-    if isinstance(read, list):
-        voices = read_yaml(path, list[_Voice])
-    elif isinstance(read, dict):
-        voices = read_yaml(path, _ByTts).get(synthesiser, [])
-    else:
-        raise YamlError(path, "", "should be a list of voices")
+    read = _own_file() if path is None else _read(path)
+    voices = read if isinstance(read, list) else read.get(synthesiser, [])
     return [voice.model_dump(exclude={"comment"}, exclude_unset=True) for voice in voices if voice.good]
+
+
+@functools.cache
+def _own_file() -> list[_Voice] | _ByTts:
+    """Return the package's own voices, which do not change while the process runs."""
+    return _read(Path(__file__).with_name("voices.yaml"))
+
+
+def _read(path: Path) -> list[_Voice] | _ByTts:
+    read: Any = read_yaml(path, object)
+    if not isinstance(read, list | dict):
+        raise YamlError(path, "", "should be a list of voices")
+    return read_yaml(path, list[_Voice]) if isinstance(read, list) else read_yaml(path, _ByTts)
 
 
 # ---- cloned voices ---------------------------------------------------------------------------------------------------

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from needs import require
 from served import Engine
 
 from voicepipe.loading import load_pipeline
 from voicepipe.server import ServerSettings, make_app
 
-CHROMIUM = shutil.which("chromium")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
+pytestmark = pytest.mark.e2e
 
 
 async def shown(engine: Engine, profile: Path) -> str:
     """What the page is once its script has run, without the script."""
+    chromium = require("chromium")
     app = make_app(load_pipeline("pipelines/echo.py"), engine, ServerSettings())
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -29,7 +29,7 @@ async def shown(engine: Engine, profile: Path) -> str:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
         browser = await asyncio.create_subprocess_exec(
-            str(CHROMIUM), *QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=3000", "--dump-dom", url,
+            chromium, *QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=3000", "--dump-dom", url,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         page, _ = await asyncio.wait_for(browser.communicate(), 60)

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 import reactivex
 from aiohttp import web
-from processes import free_port, installed, running, wait_for_port
+from needs import require
+from processes import free_port, running, wait_for_port
 from served import UPDATE, Client, Engine
 
 from voicepipe.conversation import Conversation
@@ -75,7 +76,7 @@ async def value(http: aiohttp.ClientSession, query: str, wanted: float) -> None:
 
 def test_prometheus_reads_what_happened(tmp_path: Path) -> None:
     """One conversation: it is scraped without an error, and each panel's query can be evaluated."""
-    program, log, port = installed("prometheus"), tmp_path / "log", free_port()
+    program, log, port = require("prometheus"), tmp_path / "log", free_port()
 
     async def main() -> None:
         async with serving() as ours:

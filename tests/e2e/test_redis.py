@@ -11,7 +11,8 @@ import ormsgpack
 import pytest
 import reactivex
 from aiohttp import web
-from processes import free_port, installed, running, wait_for_port
+from needs import require
+from processes import free_port, running, wait_for_port
 from served import Engine
 
 from voicepipe.server import ServerSettings, make_app
@@ -27,7 +28,7 @@ EMBEDDING = ormsgpack.packb({"type": "Voice", "embeddings": [0.5] * 1000, "shape
 def redis(port: int, folder: Path):
     """A Redis without a disk, which forgets all when it stops."""
     command = [
-        installed("redis-server"),
+        require("redis-server"),
         "--port",
         str(port),
         "--bind",

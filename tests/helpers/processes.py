@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,17 +14,9 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["free_port", "installed", "running", "serving", "wait_for_port"]
+__all__ = ["free_port", "running", "serving", "wait_for_port"]
 
 _START_S = 30
-
-
-def installed(program: str) -> str:
-    """Its path; without it the test is skipped, which in CI counts as a failure."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/bin")
-    if found is None:
-        pytest.skip(f"needs {program}: apt-get install {program}")
-    return found
 
 
 def free_port() -> int:

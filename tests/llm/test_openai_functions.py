@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -201,7 +202,7 @@ HAPPENS: some.SearchStrategy[Event] = some.one_of(
 """What makes a conversation, in any order, likely or not."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(some.lists(HAPPENS, max_size=15), some.sampled_from([whole, recent(max_tokens=40, at_once=1)]))
 def test_whatever_happens_the_messages_are_right(events: list[Event], history: Any) -> None:
     """Each call has one result behind it, and each result its call: cut short, edited by the client, or forgotten."""

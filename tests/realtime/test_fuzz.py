@@ -8,10 +8,10 @@ and hypothesis remembers and shortens the one that failed.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 import reactivex
 from caller import FAREWELL, Caller
 from drawn_messages import Step, sequences
+from examples import IN_CI
 from hypothesis import HealthCheck, Phase, given, settings
 from in_memory import serving
 from judged import EVENTS
@@ -57,7 +58,6 @@ USUAL = {kind: [{"type": "session.update", "session": one} for one in SETTINGS[k
 FOREIGN = {"ga": EVENTS["unmute"], "beta": EVENTS["unmute"], "unmute": EVENTS["ga"]}
 SEQUENCES = {"ga": 850, "beta": 650, "unmute": 700}
 MESSAGES = {"ga": 45_000, "beta": 30_000, "unmute": 25_000}
-IN_CI = bool(os.environ.get("CI"))
 ELSEWHERE = 12
 """How many times fewer sequences."""
 
@@ -148,7 +148,7 @@ class House:
         return said
 
     async def _hear(self, kind: str, steps: list[Step]) -> int:
-        caller = Caller(self._server, kind, OF_OPENAI)
+        caller = Caller(self._server, kind, openai_types())
         await caller.connect()
         await caller.play(steps)
         said = caller.said
@@ -180,6 +180,7 @@ def standard_logs() -> Iterator[list[logging.LogRecord]]:
         logging.getLogger().removeHandler(handler)
 
 
+@functools.cache
 def openai_types() -> dict[str, TypeAdapter[Any]]:
     """What OpenAI's own client takes the server's events for, where it is installed."""
     if importlib.util.find_spec("openai") is None:
@@ -188,9 +189,6 @@ def openai_types() -> dict[str, TypeAdapter[Any]]:
     from openai.types.realtime import RealtimeServerEvent as GaEvent
 
     return {"ga": TypeAdapter(GaEvent), "beta": TypeAdapter(BetaEvent)}
-
-
-OF_OPENAI = openai_types()
 
 
 @pytest.mark.explored

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spoken import Spoken as Client
@@ -729,7 +730,7 @@ HAPPENS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(MESSAGE.map(json.dumps) | st.text(max_size=9) | HAPPENS, max_size=12), st.booleans())
 def test_whatever_is_said_and_happens_can_be_told(steps: list[Any], beta: bool):
     """No sequence raises, and every message is one that the protocol has, under a name of its own."""
@@ -742,7 +743,7 @@ def test_whatever_is_said_and_happens_can_be_told(steps: list[Any], beta: bool):
     assert len({message["event_id"] for message in told}) == len(told)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.lists(HAPPENS, max_size=20))
 def test_every_response_is_opened_and_closed_once(happens: list[Any]):
     """Each item, part and response; and nothing is said of one outside of its life."""

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,7 +144,7 @@ NEARLY = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.text() | JSON.map(json.dumps) | NEARLY.map(json.dumps))
 def test_no_text_whatever_raises(text: str):
     """And what comes out can be told to the client, as JSON that every parser reads."""

@@ -65,6 +65,7 @@ def _flickering(session):
     return load_pipeline()(session).pipe(again)
 
 
+@pytest.mark.explored
 @pytest.mark.parametrize(
     ("pipeline", "invariant"),
     [

@@ -19,6 +19,7 @@ from typing import Any
 
 import platformdirs
 import pytest
+from needs import require
 
 HERE = Path(__file__).parent
 
@@ -110,8 +111,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 def _installed() -> Path:
     """The folder whose `node_modules` are those of the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("needs Node.js 20 and npm")
+    require("node")
+    require("npm")
     lock = (HERE / "package-lock.json").read_bytes()
     folder = Path(platformdirs.user_cache_dir("voicepipe")) / "tests" / hashlib.sha256(lock).hexdigest()[:16]
     if not (folder / "installed").exists():
