@@ -143,8 +143,8 @@ def sounds(track: Samples, gap_s: float = 0.4) -> list[tuple[float, float]]:
 
 
 def test_talk_needs_no_file_of_the_users(server: str, tmp_path: Path) -> None:
-    """`--sample` asks a question and is answered: one caption, most of its words, and a latency that is that of the
-    saved file.
+    """`--sample` asks a question and is answered: the caption has most of its words, and the latency that is told is
+    that of the saved file. A machine too busy for the bot's deadlines is told to be so.
     """
     import json
     import wave
@@ -154,15 +154,19 @@ def test_talk_needs_no_file_of_the_users(server: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert events[-1] == {"at_s": events[-1]["at_s"], "event": "ended", "reason": "the bot has answered"}
+    assert events[-1]["event"] == "ended"
 
-    (caption,) = [event["text"] for event in events if event["event"] == "understood"]
-    asked, heard = words(SAMPLES[DEFAULT].says), words(caption)
-    assert SequenceMatcher(None, asked, heard).ratio() > 0.7, caption
+    asked = words(SAMPLES[DEFAULT].says)
+    heard = words(" ".join(event["text"] for event in events if event["event"] == "understood"))
+    assert SequenceMatcher(None, asked, heard).ratio() > 0.7, heard
 
     with wave.open(str(saved), "rb") as file:
         both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2).astype(np.float32) / 32768
     ((_, asked_until_s),) = sounds(both[:, 0])
     answers = [since_s for since_s, _ in sounds(both[:, 1]) if since_s > asked_until_s]
-    told = [event["latency_ms"] for event in events if event["event"] == "reply_audible" and event["latency_ms"]]
-    assert told[0] == pytest.approx((answers[0] - asked_until_s) * 1000, abs=60)
+    audible = [event for event in events if event["event"] == "reply_audible" and not event["over_user"]]
+    told = [event["latency_ms"] for event in audible if event["latency_ms"] is not None]
+    if told:
+        assert told[0] == pytest.approx((answers[0] - asked_until_s) * 1000, abs=60)
+    else:
+        assert [event for event in events if event["event"] == "problem"], done.stdout
