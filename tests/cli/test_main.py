@@ -25,7 +25,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "examples"),
     [
-        ((), ["voicepipe serve my/pipeline.py", "voicepipe talk question.wav", "voicepipe models"]),
+        ((), ["voicepipe serve my/pipeline.py", "voicepipe talk --sample", "voicepipe models"]),
         (("serve",), ["voicepipe serve pipelines/echo.py", "--host 0.0.0.0", 'pip install "voicepipe[embedded]"']),
         (("talk",), ["--save talk.wav", "--instructions", "--at-once", 'pip install "voicepipe[mic]"']),
         (("check",), ["voicepipe check --json", "--config production.toml"]),

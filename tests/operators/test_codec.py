@@ -68,6 +68,17 @@ def test_the_last_milliseconds_do_not_sound_in_the_next_reply(marbles: Marbles, 
     assert before >= (2160 if ending == "e" else 1920) - 960
 
 
+def test_a_reply_that_was_cut_before_its_first_sound_leaves_the_next_one_its_headers(marbles: Marbles) -> None:
+    """A client cannot play a stream whose first page it did not get: the bot would be mute from then on."""
+    tone = Audio((0.3 * np.sin(np.arange(2880) * 0.1)).astype(np.float32), 24_000)
+    spoken = marbles.cold("xs|", x=ReplyInterrupted("", Conversation()), s=Speech(tone))
+    sent = [one.value for one in marbles.record(spoken.pipe(encode(OggOpus())))[:-1]]
+    hear = OggOpus().decoder()
+    heard = np.concatenate([hear(event.data) for event in sent if isinstance(event, SpeechEncoded)])
+    assert len(heard) >= 1920
+    assert np.std(heard[960:]) > 0.1
+
+
 def test_each_subscription_has_a_stream_of_its_own(marbles: Marbles) -> None:
     """Two sessions on one pipeline object do not share a decoder."""
     writer = OggOpus().encoder()

@@ -127,6 +127,8 @@ class _Encoder:
         self._stream = sphn.OpusStreamWriter(rate_hz)
 
     def __call__(self, audio: Audio) -> bytes:
+        if not len(audio.samples) and not self._waiting:
+            return b""  # the stream's headers come with its first call, and what ends a cut reply is thrown away
         if not len(audio.samples):
             samples = np.zeros(-self._waiting % self._page, np.float32)
         else:

@@ -27,6 +27,7 @@ from voicepipe.llm.in_process import in_process
 from voicepipe.llm.read_ahead import ReadAhead
 from voicepipe.llm.smollm import SmolLM
 from voicepipe.operators import at_most_sentences, by_word
+from voicepipe.program import this_program
 from voicepipe.rx import transduce
 from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
@@ -278,7 +279,8 @@ def local_probe(kind: Kind) -> Probe:
                 models.require(name)
         return "its models are here"
 
-    return Probe(kind, _NAMES[kind], "embedded", 'pip install "voicepipe[embedded]" and voicepipe models fetch', ask)
+    advice = f'pip install "voicepipe[embedded]" and {this_program()} models fetch'
+    return Probe(kind, _NAMES[kind], "embedded", advice, ask)
 
 
 def _loaded(kind: Kind) -> Probe:
