@@ -16,7 +16,7 @@ def recordings() -> Path:
     """A folder of real human speech: `two_cities.wav`, `beckett.wav`; inside a package of the extra `embedded`."""
     found = importlib.util.find_spec("moonshine_voice")
     if found is None or found.origin is None:
-        pytest.skip("needs voicepipe[embedded]")
+        pytest.skip("needs the extra `embedded`")
     return Path(found.origin).parent / "assets"
 
 

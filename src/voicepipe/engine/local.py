@@ -17,6 +17,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe import models
+from voicepipe._installation import install_command
 from voicepipe.audio import resampled
 from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
@@ -268,7 +269,8 @@ def local_probe(kind: Kind) -> Probe:
                 models.require(name)
         return "its models are here"
 
-    return Probe(kind, _NAMES[kind], "embedded", 'pip install "voicepipe[embedded]" and voicepipe models fetch', ask)
+    advice = f"{install_command('embedded')}, then: voicepipe models fetch"
+    return Probe(kind, _NAMES[kind], "embedded", advice, ask)
 
 
 def _loaded(kind: Kind) -> Probe:
