@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from newcomer import build_wheel
 
 pytest_plugins = ["pytester"]
 
@@ -18,6 +19,12 @@ def recordings() -> Path:
     if found is None or found.origin is None:
         pytest.skip("needs the extra `embedded`")
     return Path(found.origin).parent / "assets"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, as pip builds it: once, when the tests that use it are in the xdist group `wheel`."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,14 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from newcomer import Environment, build_wheel, make_environment
+from newcomer import Environment, make_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("wheel")]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture
