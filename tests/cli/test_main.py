@@ -26,7 +26,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "examples"),
     [
-        ((), ["voicepipe serve my/pipeline.py", "voicepipe talk question.wav", install_command("embedded")]),
+        ((), ["voicepipe serve my/pipeline.py", "voicepipe talk --sample", install_command("embedded")]),
         (("serve",), ["voicepipe serve pipelines/echo.py", "--host 0.0.0.0", install_command("embedded")]),
         (("talk",), ["--save talk.wav", "--instructions", "--at-once", install_command("mic")]),
         (("check",), ["voicepipe check --json", "--config production.toml"]),

@@ -23,6 +23,8 @@ import voicepipe.server
 from voicepipe import models
 from voicepipe._installation import install_command
 from voicepipe.cli import main, serve
+from voicepipe.client.samples import has_samples
+from voicepipe.program import this_program
 
 ECHO = Path(__file__).parents[2] / "pipelines" / "echo.py"
 
@@ -98,12 +100,13 @@ def taken() -> Iterator[int]:
 def test_it_prints_where_it_listens_and_how_to_talk_to_it(
     engine: Engine, served: Served, capsys: pytest.CaptureFixture[str]
 ):
-    """The address is the first line of stdout; what was loaded is on stderr."""
+    """The address is the first line of stdout; what was loaded is on stderr. The command runs as it is printed."""
     assert main(["serve", str(ECHO), "--port", "0", "--max-sessions", "2"]) == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert lines[0] == "Listening on http://127.0.0.1:4321"
-    assert lines[1] == "Talk to it:  voicepipe talk speech.wav --url http://127.0.0.1:4321"
+    what = "--sample" if has_samples() else "FILE.wav"
+    assert lines[1] == f"Talk to it:  {this_program()} talk {what} --url http://127.0.0.1:4321"
     assert lines[2].startswith("2 conversations at once")
     assert said.err == "loaded smollm2 (0.4 s)\n"
     assert (served.pipeline.__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)

@@ -21,8 +21,10 @@ from aiohttp import WSMsgType, web
 
 from voicepipe._installation import install_command
 from voicepipe.audio import OggOpus
-from voicepipe.cli import main
-from voicepipe.events import Audio
+from voicepipe.cli import main, talk
+from voicepipe.client import CannotConnect, samples
+from voicepipe.events import Audio, Samples
+from voicepipe.program import this_program
 from voicepipe.testing import VirtualLoop
 
 Socket = web.WebSocketResponse
@@ -38,6 +40,8 @@ class Server:
         self.settings: dict[str, Any] = {}
         self.full = False
         self.key: str | None = None
+        self.heard: list[Samples] = []
+        self.decode = OggOpus().decoder()
 
     async def start(self) -> None:
         app = web.Application()
@@ -58,6 +62,7 @@ class Server:
         script = asyncio.create_task(self._play(client))
         async for message in client:
             assert message.type is WSMsgType.TEXT
+            self.heard.append(self.decode(base64.b64decode(json.loads(message.data)["audio"])))
         script.cancel()
         await asyncio.wait([script])
         return client
@@ -68,7 +73,7 @@ class Server:
 
 async def opening_and_goodbye(client: Socket) -> None:
     """Speaks for 0.4 s, gives the user 2 s, and hangs up."""
-    encode, sound = OggOpus().encoder(), np.full(960, 0.2, np.float32)
+    encode, sound = OggOpus().encoder(), (0.3 * np.sin(np.arange(960) * np.pi / 40)).astype(np.float32)
     await client.send_json({"type": "response.created"})
     await client.send_json({"type": "response.text.delta", "delta": "Bye!"})
     for _ in range(10):
@@ -110,10 +115,10 @@ def test_the_conversation_is_printed_and_saved(
     assert lines[1:5] == [
         "bot  Bye!",
         "·    the recording starts: the bot has opened",
-        "·    the recording is over",
+        "·    the recording is over; waiting for the answer, 60 s at most",
         "·    the end: the bot hung up",
     ]
-    assert said.out.splitlines()[5:] == [f"saved {saved}", "no answers in 2.4 s"]
+    assert said.out.splitlines()[5:] == [f"saved {saved}", "no answers in 2.4 s; the bot was heard for 0.4 s"]
     assert said.err == ""
     assert server.settings["instructions"] == {"type": "constant", "text": "Be rude.", "language": "en"}
     with wave.open(str(saved)) as file:
@@ -188,12 +193,29 @@ def test_a_key_is_taken_from_the_environment(
     assert "sk-" not in said
 
 
-def test_nobody_there_is_exit_code_2(question: str, capsys: pytest.CaptureFixture[str]):
-    """With the command that starts a server."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_server_there_is_exit_code_2(host: str, question: str, capsys: pytest.CaptureFixture[str]):
+    """With the command that starts one at that address."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        assert main(["talk", question, "--url", f"ws://127.0.0.1:{unheard.getsockname()[1]}"]) == 2
-    assert "start a server with: voicepipe serve" in capsys.readouterr().err
+        port = unheard.getsockname()[1]
+        assert main(["talk", question, "--url", f"ws://{host}:{port}"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f"; start a server with: {this_program()} serve --port {port}\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ws://127.0.0.1:8000", "; start a server with: {program} serve"),
+        ("http://127.0.0.1:8001", "; start a server with: {program} serve --port 8001"),
+        ("ws://example.com:8000", ""),
+    ],
+)
+def test_a_server_is_started_where_it_was_looked_for(url: str, says: str):
+    """Of another machine nothing is known."""
+    hint = talk._hint(url, CannotConnect("no server answers", unreachable=True))  # pyright: ignore[reportPrivateUsage]
+    assert hint == says.format(program=this_program())
 
 
 @pytest.mark.parametrize(
@@ -202,6 +224,7 @@ def test_nobody_there_is_exit_code_2(question: str, capsys: pytest.CaptureFixtur
         (["--url", "ftp://x"], "'ftp://x' is no address of a server"),
         (["--save", "no/such/folder/out.wav"], "there is no folder no/such/folder"),
         (["--save", "."], "cannot write .: it is a folder"),
+        (["--sample"], "or --sample is played, not both"),
     ],
 )
 def test_mistakes_are_told_before_the_conversation(
@@ -220,8 +243,50 @@ def test_without_a_microphone_a_recording_is_suggested(
     assert main(["talk"]) == 2
     assert capsys.readouterr().err == (
         f"voicepipe talk: the microphone needs one more package: {install_command('mic')}; "
-        "or play a recording: voicepipe talk speech.wav\n"
+        f"or play a recording: {this_program()} talk --sample\n"
     )
+
+
+def test_a_sample_is_named(capsys: pytest.CaptureFixture[str]):
+    """Whatever stands behind --sample is its name; a file goes without it."""
+    assert main(["talk", "--sample", "speech.wav"]) == 2
+    assert capsys.readouterr().err == (
+        "voicepipe talk: no sample is called 'speech.wav'; there are: question, two_cities, beckett; "
+        "a file goes without --sample\n"
+    )
+
+
+def test_without_the_embedded_models_there_are_no_samples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The message says where they come from, and what to do instead."""
+    monkeypatch.setattr(samples.models, "find", lambda name: None)
+    assert not samples.has_samples()
+    assert main(["talk", "--sample"]) == 2
+    said = capsys.readouterr().err
+    assert "the samples come with the embedded models, in the package moonshine-voice==" in said
+    assert samples.models.REGISTRY["moonshine"].how_to_get in said
+    assert said.endswith(f"; or play a recording of your own: {this_program()} talk FILE\n")
+
+
+@pytest.mark.usefixtures("recordings")
+@pytest.mark.parametrize("name", samples.SAMPLES)
+def test_a_sample_begins_and_ends_in_a_pause(name: str):
+    """It is between 3 and 10 s long, and its first and last 20 ms are 15 dB and more below its loudest."""
+    sound = samples.read_sample(name)
+    level = np.sqrt(np.mean(sound[: len(sound) // 480 * 480].reshape(-1, 480) ** 2, axis=1))
+    assert 3 < len(sound) / 24_000 < 10
+    assert max(level[0], level[-1]) < level.max() / 10**0.75
+
+
+@pytest.mark.usefixtures("recordings")
+def test_a_sample_is_played(server: Server, capsys: pytest.CaptureFixture[str]):
+    """Without a name, the question; its sound is what the server hears."""
+    assert main(["talk", "--sample", "--url", server.url, "--at-once"]) == 0
+    assert "the recording starts: at once" in capsys.readouterr().out
+    heard, sample = np.concatenate(server.heard), samples.read_sample(samples.DEFAULT)
+    levels = [np.abs(sound[: 20 * 2400].reshape(20, 2400)).mean(axis=1) for sound in (heard, sample)]
+    assert np.corrcoef(*levels)[0, 1] > 0.9
 
 
 @pytest.mark.e2e

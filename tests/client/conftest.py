@@ -54,9 +54,13 @@ class Bot:
         """A tone, as fast as can be: 40 ms in a message."""
         tone = (0.3 * np.sin(np.arange(round(seconds * RATE_HZ)) * 0.08)).astype(np.float32)
         for start in range(0, len(tone), 960):
-            page = self._encode(Audio(tone[start : start + 960], RATE_HZ))
-            self.sounds.append((asyncio.get_running_loop().time(), self._decode(page)))
-            await self.say("response.audio.delta", delta=base64.b64encode(page).decode())
+            await self.send_audio(tone[start : start + 960])
+
+    async def send_audio(self, samples: Samples) -> None:
+        """A packet: 40 ms are 960 samples."""
+        page = self._encode(Audio(samples, RATE_HZ))
+        self.sounds.append((asyncio.get_running_loop().time(), self._decode(page)))
+        await self.say("response.audio.delta", delta=base64.b64encode(page).decode())
 
     async def reply(self, *words: str, seconds: float, **debug: Any) -> None:
         """A whole reply; its sound is sent at once, and it is over when that has been played."""

@@ -1,4 +1,4 @@
-"""A recording in the place of a microphone, and how loud it is."""
+"""A recording in the place of a microphone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from contextlib import aclosing
 import numpy as np
 import pytest
 
-from voicepipe.client.microphone import Loudness, RecordedMicrophone
+from voicepipe.client.microphone import RecordedMicrophone
 from voicepipe.events import Samples
 from voicepipe.testing import VirtualLoop
-
-RATE_HZ = 24_000
 
 
 def test_frames_keep_to_the_clock_however_slow_their_reader_is(virtual_loop: VirtualLoop):
@@ -53,37 +51,3 @@ def test_the_recording_begins_when_it_is_told_to_and_silence_follows(virtual_loo
     spoken, finished = virtual_loop.run(main())
     assert np.array_equal(spoken, np.concatenate([np.zeros(960), sound, np.zeros(1200)]))
     assert finished == [False, False, False, True, True, True]
-
-
-def tone(seconds: float, loudness: float) -> Samples:
-    return (loudness * np.sin(np.arange(round(seconds * RATE_HZ)) * 0.2)).astype(np.float32)
-
-
-def listen(*pieces: Samples) -> Loudness:
-    loudness, sound = Loudness(RATE_HZ), np.concatenate(pieces)
-    for start in range(0, len(sound), 480):
-        loudness.listen(sound[start : start + 480])
-    return loudness
-
-
-def test_the_last_loud_moment_is_known_to_10_ms():
-    """A tone that ends at 0.55 s, in noise 50 dB below it."""
-    loudness = listen(tone(0.2, 0.001), tone(0.35, 0.3), tone(0.45, 0.001))
-    assert loudness.until_s == pytest.approx(0.55)
-    assert loudness.since_s == pytest.approx(0.2)
-    assert loudness.position_s == pytest.approx(1.0)
-
-
-def test_a_short_gap_does_not_begin_a_new_utterance_and_a_long_one_does():
-    """Between words there are silences, too."""
-    within = listen(tone(0.2, 0.3), tone(0.3, 0), tone(0.2, 0.3))
-    after = listen(tone(0.2, 0.3), tone(0.5, 0), tone(0.2, 0.3))
-    assert within.since_s == 0
-    assert after.since_s == pytest.approx(0.7)
-
-
-def test_silence_is_never_loud():
-    """Neither zeros nor hiss below -50 dBFS."""
-    loudness = listen(tone(0.5, 0), tone(0.5, 0.002))
-    assert loudness.until_s is None
-    assert loudness.since_s is None

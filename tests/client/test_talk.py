@@ -168,7 +168,89 @@ def test_wait_is_the_longest_stay(caller: Caller):
     summary = caller.talk(host, wait_s=1.0)
     (done,), (ended,) = caller.when(UserDone), caller.when(Ended)
     assert ended - done == pytest.approx(1.0)
-    assert summary.ended == "1 s have passed"
+    assert summary.ended == "1 s have passed since the end of the recording, and the bot is not silent yet"
+    assert caller.those(UserDone) == [UserDone(1.0)]
+
+
+# ---- the end, whatever the bot does ----------------------------------------------------------------------------------
+
+
+async def send_sound(bot: Any, level: float, *, opens: bool = False, every_s: float = 0.04) -> None:
+    """Noise of that level without end, in real time; packets of 40 ms with gaps in between, where that is said."""
+    noise = (level * np.random.default_rng(1).standard_normal(960)).astype(np.float32)
+    if opens:
+        await bot.say("response.created")
+    while True:
+        await bot.send_audio(noise)
+        await asyncio.sleep(every_s)
+
+
+def test_silence_that_the_bot_sends_is_no_sound(caller: Caller):
+    """Zeros without end, from a bot that does not answer: as if nothing came."""
+    summary = caller.talk(lambda bot: send_sound(bot, 0.0), at_once=True)
+    assert summary.ended == "nothing came for 15 s"
+    assert summary.turns == []
+    assert caller.when(Ended)[0] == pytest.approx(15.5, abs=0.1)
+
+
+def test_comfort_noise_is_no_sound(caller: Caller):
+    """-60 dBFS, through the codec."""
+    summary = caller.talk(lambda bot: send_sound(bot, 0.001), at_once=True)
+    assert summary.ended == "nothing came for 15 s"
+    assert summary.turns == []
+
+
+def test_an_echo_has_ended_when_it_is_silent(caller: Caller):
+    """What was heard comes back 0.1 s later, silence included: the user leaves 3 s after the sound, and was not
+    answered.
+    """
+
+    async def echo(bot: Any) -> None:
+        said = 0
+        while True:
+            await asyncio.sleep(0.04)
+            heard = np.concatenate([np.zeros(2400, np.float32), *bot.heard])
+            while said + 960 <= len(heard):
+                await bot.send_audio(heard[said : said + 960])
+                said += 960
+
+    summary = caller.talk(echo, at_once=True)
+    assert summary.ended == "the bot has made no sound for 3 s"
+    assert caller.those(ReplyAudible) == [ReplyAudible(pytest.approx(0, abs=200), over_user=True, announced=False)]
+    assert summary.latencies_ms == []
+    assert summary.bot_loud_s == pytest.approx(0.5, abs=0.05)
+    assert caller.when(Ended)[0] == pytest.approx(0.5 + 0.1 + 3, abs=0.2)
+
+
+def test_a_bot_that_is_never_silent_is_spoken_over_after_30_s(caller: Caller):
+    """It rattles, and calls that a reply."""
+    summary = caller.talk(lambda bot: send_sound(bot, 0.1, opens=True, every_s=0.24), wait_s=2)
+    assert caller.those(Playing) == [Playing("the bot has not been silent for 30 s")]
+    assert caller.when(Playing)[0] == pytest.approx(30, abs=0.05)
+    assert summary.ended == "2 s have passed since the end of the recording, and the bot is not silent yet"
+
+
+def test_a_bot_that_is_never_silent_is_left_after_60_s(caller: Caller):
+    """The limit is told when the recording is over."""
+    summary = caller.talk(lambda bot: send_sound(bot, 0.1, every_s=0.24), at_once=True)
+    (done,), (ended,) = caller.when(UserDone), caller.when(Ended)
+    assert ended - done == pytest.approx(60, abs=0.05)
+    assert caller.those(UserDone) == [UserDone(60.0)]
+    assert summary.ended == "60 s have passed since the end of the recording, and the bot is not silent yet"
+    assert not summary.failed
+
+
+def test_a_bot_that_sends_messages_for_ever_is_left_after_60_s(caller: Caller):
+    """They are signs of life, and no answer."""
+
+    async def busy(bot: Any) -> None:
+        while True:
+            await bot.say("unmute.response.text.delta.ready", delta="hm")
+            await asyncio.sleep(1)
+
+    summary = caller.talk(busy, at_once=True)
+    assert summary.ended == "60 s have passed since the end of the recording"
+    assert caller.when(Ended)[0] == pytest.approx(60.5, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -220,8 +302,9 @@ def test_sound_that_cannot_be_decoded_is_a_problem_and_no_end(caller: Caller):
 
 
 def test_what_was_said_is_kept_when_the_user_leaves(caller: Caller):
-    """Ctrl-C cancels the conversation: its tracks are as long as it was."""
+    """Ctrl-C cancels the conversation: its tracks are as long as it was, and its end is told."""
     assert caller.talk(host, leave_s=0.5) is None
+    assert caller.those(Ended) == [Ended("you left")]
     left, right = caller.tracks
     assert len(left) == pytest.approx(12_000, abs=480)
     assert np.abs(right[:12_000]).max() > 0.2

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,7 @@ from voicepipe import models
 from voicepipe.audio import resampled
 from voicepipe.client import Fact, RecordedMicrophone, Talk, connect, read_recording
 from voicepipe.client.facts import Heard
+from voicepipe.client.samples import DEFAULT, SAMPLES
 from voicepipe.events import Audio, Samples
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e embedded")]
@@ -128,3 +130,39 @@ def test_talk_tells_the_conversation_and_saves_it(server: str, recordings: Path,
         both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
     assert np.abs(both[:, 0]).max() > 1000
     assert np.abs(both[:, 1]).max() > 1000
+
+
+def sounds(track: Samples, gap_s: float = 0.4) -> list[tuple[float, float]]:
+    """When a track is loud, measured from the file alone: by the peaks of 5 ms, silences up to `gap_s` included."""
+    peaks = np.abs(track[: len(track) // 120 * 120].reshape(-1, 120)).max(axis=1)
+    loud: list[tuple[float, float]] = []
+    for at in np.flatnonzero(peaks > 0.006) * 0.005:
+        since_s = loud.pop()[0] if loud and at - loud[-1][1] < gap_s else at
+        loud.append((float(since_s), float(at) + 0.005))
+    return loud
+
+
+def test_talk_needs_no_file_of_the_users(server: str, tmp_path: Path) -> None:
+    """`--sample` asks a question and is answered: one caption, most of its words, and a latency that is that of the
+    saved file.
+    """
+    import json
+    import wave
+
+    saved = tmp_path / "out.wav"
+    command = [sys.executable, "-m", "voicepipe", "talk", "--sample", "--url", server, "--save", str(saved), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1] == {"at_s": events[-1]["at_s"], "event": "ended", "reason": "the bot has answered"}
+
+    (caption,) = [event["text"] for event in events if event["event"] == "understood"]
+    asked, heard = words(SAMPLES[DEFAULT].says), words(caption)
+    assert SequenceMatcher(None, asked, heard).ratio() > 0.7, caption
+
+    with wave.open(str(saved), "rb") as file:
+        both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2).astype(np.float32) / 32768
+    ((_, asked_until_s),) = sounds(both[:, 0])
+    answers = [since_s for since_s, _ in sounds(both[:, 1]) if since_s > asked_until_s]
+    told = [event["latency_ms"] for event in events if event["event"] == "reply_audible" and event["latency_ms"]]
+    assert told[0] == pytest.approx((answers[0] - asked_until_s) * 1000, abs=60)

@@ -18,6 +18,7 @@ from voicepipe.engine.checks import Probe
 from voicepipe.engine.local import LocalParts
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.settings import EngineSettings
+from voicepipe.program import this_program
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
 
@@ -213,4 +214,4 @@ def test_a_missing_extra_is_told(marbles: Marbles, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(voicepipe.engine.local, "find_spec", lambda name: None)
     (check, *_) = marbles.run(check_all(EngineSettings()))
     assert (check.up, check.said) == (False, "not installed: onnxruntime")
-    assert check.probe.advice == f"{install_command('embedded')}, then: voicepipe models fetch"
+    assert check.probe.advice == f"{install_command('embedded')}, then: {this_program()} models fetch"

@@ -24,7 +24,7 @@ EXAMPLES = """\
 examples:
   voicepipe serve                       the default pipeline at http://127.0.0.1:8000
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
-  voicepipe talk question.wav           play a recording to it, see the answer and how fast it came
+  voicepipe talk --sample               play a recording to it, see the answer and how fast it came
   voicepipe check                       whether every model and service is there
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe models                      which models are here, and which are still to be fetched

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.options import add_service_options, settings_of
+from voicepipe.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.engine.checks import Check
@@ -97,4 +98,6 @@ def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str]) -> None:
     for clash in clashes:
         console.print(clash, markup=False, soft_wrap=True)
     if ok:
-        console.print("Everything that a conversation needs is there: voicepipe serve")
+        console.print(
+            f"Everything that a conversation needs is there: {this_program()} serve", soft_wrap=True, markup=False
+        )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_service_options, settings_of
+from voicepipe.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.engine import Engine
@@ -46,7 +47,7 @@ What has no URL runs in this process; it needs the packages of
 
 Every option is also a variable (VOICEPIPE_LLM_URL, or KYUTAI_LLM_URL as Unmute has it) and a line of voicepipe.toml
 (llm_url = "…"). `voicepipe check` says whether everything is there. Then, in a second terminal:
-  voicepipe talk question.wav
+  voicepipe talk --sample
 """
 
 
@@ -140,13 +141,15 @@ def _voices(settings: Settings) -> VoiceStore:
 
 def _tell(url: str, engine: Engine, settings: Settings) -> None:
     """Programs that start a server wait for the first line."""
+    from voicepipe.client.samples import has_samples
     from voicepipe.server.door import open_to_others
 
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     where = "" if reachable.endswith("127.0.0.1:8000") else f" --url {reachable}"
     sessions = min(engine.max_sessions, settings.max_sessions or engine.max_sessions)
     print(f"Listening on {url}")
-    print(f"Talk to it:  voicepipe talk speech.wav{where}")
+    what = "--sample" if has_samples() else "FILE.wav"
+    print(f"Talk to it:  {this_program()} talk {what}{where}")
     print(f"{sessions} {'conversation' if sessions == 1 else 'conversations'} at once; Ctrl-C stops it.", flush=True)
     if open_to_others(settings):
         print("Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key.", flush=True)

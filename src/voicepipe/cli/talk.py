@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
+from voicepipe.program import this_program
 
 if TYPE_CHECKING:
-    from voicepipe.client import Microphone, RecordedMicrophone, Summary, Talk
+    from voicepipe.client import CannotConnect, Microphone, RecordedMicrophone, Summary, Talk
     from voicepipe.client.devices import DeviceMicrophone, DeviceSpeakers
     from voicepipe.client.talk import Show, Speakers
 
@@ -26,7 +27,8 @@ speakers are used (wear headphones, or the bot hears itself).
 
 EXAMPLES = """\
 examples:
-  voicepipe talk question.wav                          what does the bot answer, and how fast?
+  voicepipe talk --sample                              what does the bot answer, and how fast?
+  voicepipe talk question.wav                          with a recording of your own
   voicepipe talk question.mp3 --save talk.wav          you on the left, the bot on the right
   voicepipe talk question.wav --instructions "You are a pirate." --voice marius
   voicepipe talk question.wav --at-once                speak over the bot's opening
@@ -34,13 +36,17 @@ examples:
                                                        {install mic}
   voicepipe talk question.wav --url https://example.com --json | jq 'select(.event == "measured")'
 
-WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus are read. The latency is counted from the last loud sample of the
-recording to the first sound that comes back.
+WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus are read. The latency is counted from your last loud sample to the bot's
+first audible one; silence and noise below -50 dBFS do not count as sound. An interruption is counted from when you
+begin to speak over the bot to its last audible sample.
 
 A server that asks for an API key gets the one in the variable VOICEPIPE_TALK_KEY.
 """
 
 KEY_VARIABLE = "VOICEPIPE_TALK_KEY"
+DEFAULT_PORT = 8000
+DEFAULT_SAMPLE = "question"
+"""`voicepipe.client.samples.DEFAULT`, which is not imported to show a help text."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -53,6 +59,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=Help,
     )
     parser.add_argument("recording", nargs="?", type=Path, help="a sound file; left out: microphone and speakers")
+    parser.add_argument(
+        "--sample",
+        nargs="?",
+        const=DEFAULT_SAMPLE,
+        metavar="NAME",
+        help="play a recording that came with the embedded models: question, two_cities or beckett "
+        "(default: %(const)s)",
+    )
     parser.add_argument("--url", default="ws://127.0.0.1:8000", help="the server's address (default: %(default)s)")
     parser.add_argument(
         "--instructions",
@@ -72,8 +86,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--wait",
         type=_seconds,
         metavar="SECONDS",
-        help="leave so long after the recording's end at the latest "
-        "(default: when the bot has answered, or has made no sound for 15 s)",
+        help="leave so long after the recording's end at the latest (default: 60, or when nothing has come for 15 s); "
+        "when the bot has answered, sooner",
     )
     parser.add_argument("--save", type=Path, metavar="OUT.wav", help="write a stereo file: you left, the bot right")
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
@@ -86,12 +100,13 @@ def run(args: argparse.Namespace) -> int:
     from voicepipe.client import CannotConnect
 
     _check_target(args.save)
-    microphone, speakers = _devices() if args.recording is None else (_recorded(args.recording), None)
+    if args.recording is not None and args.sample is not None:
+        raise CommandError(f"either {args.recording} or --sample is played, not both; leave one out")
+    microphone, speakers = _sound_of(args)
     try:
         summary = asyncio.run(_talk(args, microphone, speakers))
     except CannotConnect as error:
-        hint = f" Put it into {KEY_VARIABLE}." if error.status == 401 else ""
-        raise CommandError(f"{error}{hint}", 1 if error.status == 503 else 2) from None
+        raise CommandError(f"{error}{_hint(args.url, error)}", 1 if error.status == 503 else 2) from None
     finally:
         if speakers is not None:
             speakers.close()
@@ -101,6 +116,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _hint(url: str, error: CannotConnect) -> str:
+    """What to do about it."""
+    if error.status == 401:
+        return f" Put it into {KEY_VARIABLE}."
+    return _how_to_start(url) if error.unreachable else ""
+
+
+def _how_to_start(url: str) -> str:
+    """The command that serves at that address, where it is one of this machine."""
+    from yarl import URL
+
+    from voicepipe.client import websocket_url
+
+    address = URL(websocket_url(url))
+    if address.host not in ("127.0.0.1", "localhost"):
+        return ""
+    port = "" if address.port == DEFAULT_PORT else f" --port {address.port}"
+    return f"; start a server with: {this_program()} serve{port}"
+
+
 async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Speakers | None) -> Summary:
     import asyncio
 
@@ -108,7 +143,7 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
 
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
     async with connect(args.url, instructions=args.instructions, voice=args.voice, api_key=key) as connection:
-        at_once = args.at_once or not args.instructions or args.recording is None
+        at_once = args.at_once or not args.instructions or speakers is not None
         show = _display(args.json)
         talk = Talk(connection, microphone, show, at_once=at_once, wait_s=args.wait, speakers=speakers)
         try:
@@ -123,7 +158,8 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
 def _display(as_json: bool) -> Show:
     from voicepipe.client.transcript import JsonLines, Transcript
 
-    return JsonLines(sys.stdout) if as_json else Transcript(sys.stdout, live=sys.stdout.isatty())
+    live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return JsonLines(sys.stdout) if as_json else Transcript(sys.stdout, live=live)
 
 
 def _print_summary(args: argparse.Namespace, summary: Summary) -> None:
@@ -154,6 +190,26 @@ def _save(args: argparse.Namespace, talk: Talk) -> None:
         print(f"saved {args.save}")
 
 
+def _sound_of(args: argparse.Namespace) -> tuple[Microphone, DeviceSpeakers | None]:
+    """The user's side, and where the bot is heard, if anywhere."""
+    if args.sample is not None:
+        return _sampled(args.sample), None
+    return _devices() if args.recording is None else (_recorded(args.recording), None)
+
+
+def _sampled(name: str) -> RecordedMicrophone:
+    from voicepipe.client import RecordedMicrophone
+    from voicepipe.client.samples import SAMPLES, SampleMissing, read_sample
+
+    if name not in SAMPLES:
+        alone = "; a file goes without --sample" if Path(name).suffix else ""
+        raise CommandError(f"no sample is called {name!r}; there are: {', '.join(SAMPLES)}{alone}")
+    try:
+        return RecordedMicrophone(read_sample(name))
+    except SampleMissing as error:
+        raise CommandError(f"{error}; or play a recording of your own: {this_program()} talk FILE") from None
+
+
 def _recorded(path: Path) -> RecordedMicrophone:
     from voicepipe.client import BadRecording, RecordedMicrophone, read_recording
 
@@ -169,7 +225,7 @@ def _devices() -> tuple[DeviceMicrophone, DeviceSpeakers]:
     try:
         return open_devices()
     except NoDevice as error:
-        raise CommandError(f"{error}; or play a recording: voicepipe talk speech.wav") from None
+        raise CommandError(f"{error}; or play a recording: {this_program()} talk --sample") from None
 
 
 def _seconds(text: str) -> float:

@@ -17,9 +17,11 @@ __all__ = [
     "ReplyAudible",
     "ReplyCreated",
     "ReplyDone",
+    "ReplyDropped",
     "Said",
     "SpeechStarted",
     "SpeechStopped",
+    "Understood",
     "UserDone",
 ]
 
@@ -40,7 +42,9 @@ class Playing:
 
 @dataclass(frozen=True, slots=True)
 class UserDone:
-    """The recording is over; silence follows."""
+    """The recording is over; silence follows. The user stays for `at_most_s` after it."""
+
+    at_most_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,16 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A word of the user was recognised."""
+    """A word of the user was recognised: a guess, until the utterance is `Understood`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The words since the last `Understood` are one utterance of the user's, which reads `text` now that the whole was
+    heard. Empty: the recogniser has taken them back.
+    """
 
     text: str
 
@@ -67,13 +80,16 @@ class ReplyCreated:
 
 @dataclass(frozen=True, slots=True)
 class ReplyAudible:
-    """The bot's first sound arrived, `latency_ms` after the user's last loud sample; None where the bot spoke unasked.
+    """The bot's first audible sound is played, `latency_ms` after the user's last loud sample; None where the bot spoke
+    unasked.
 
-    `over_user`: the user was still speaking, so that the bot interrupted them.
+    `over_user`: the user was still speaking. `announced`: the server said that it replies; a pipeline that echoes does
+    not.
     """
 
     latency_ms: float | None
     over_user: bool
+    announced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +101,18 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The user cut the bot short, `after_ms` after they began to speak; `unheard_ms` of its sound was thrown away."""
+    """The user cut the bot short: its last audible sound was played `after_ms` after they began to speak over it.
+
+    `unheard_ms` of its sound was thrown away.
+    """
 
     after_ms: float | None
     unheard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDropped:
+    """The user went on before the bot had made a sound: nobody was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +153,12 @@ Fact: TypeAlias = (
     | SpeechStarted
     | SpeechStopped
     | Heard
+    | Understood
     | ReplyCreated
     | ReplyAudible
     | Said
     | Interrupted
+    | ReplyDropped
     | ReplyDone
     | Measured
     | Problem

@@ -10,7 +10,7 @@ import numpy as np
 
 from voicepipe.events import Samples
 
-__all__ = ["FRAME_S", "Loudness", "Microphone", "RecordedMicrophone"]
+__all__ = ["FRAME_S", "Microphone", "RecordedMicrophone"]
 
 FRAME_S = 0.02
 
@@ -68,43 +68,3 @@ class RecordedMicrophone:
             frame[: len(sound)] = sound
             self._at += self._step
         return frame
-
-
-class Loudness:
-    """When the user was last loud, and since when: times are positions in their audio, to 10 ms.
-
-    Loud is what is less than 35 dB below the loudest moment so far, and above -50 dBFS.
-    """
-
-    def __init__(self, rate_hz: int = 24_000) -> None:
-        self._rate_hz, self._step = rate_hz, rate_hz // 100
-        self._samples = 0
-        self._loudest = 0.0
-        self.until_s: float | None = None
-        self.since_s: float | None = None
-
-    @property
-    def position_s(self) -> float:
-        """How much audio has been listened to."""
-        return self._samples / self._rate_hz
-
-    def listen(self, frame: Samples) -> None:
-        for start in range(0, len(frame), self._step):
-            self._weigh(frame[start : start + self._step])
-
-    def _weigh(self, piece: Samples) -> None:
-        power = float(np.sqrt(np.mean(np.square(piece))))
-        self._loudest = max(self._loudest, power)
-        begins_s = self.position_s
-        self._samples += len(piece)
-        if power <= max(_QUIETEST, self._loudest * _RANGE):
-            return
-        if self.until_s is None or begins_s - self.until_s > _GAP_S:
-            self.since_s = begins_s
-        self.until_s = self.position_s
-
-
-_QUIETEST = 10 ** (-50 / 20)
-_RANGE = 10 ** (-35 / 20)
-_GAP_S = 0.4
-"""A silence longer than this divides two utterances; stops between and within words are shorter."""

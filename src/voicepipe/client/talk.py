@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from voicepipe.client.dialogue import Dialogue, Turn
-from voicepipe.client.facts import Connected, Ended, Fact, Interrupted, Playing, Problem, UserDone
+from voicepipe.client.facts import Connected, Ended, Fact, Interrupted, Playing, Problem, ReplyDropped, UserDone
 from voicepipe.client.microphone import Microphone
 from voicepipe.client.unmute import Connection, Message
 from voicepipe.events import Samples
@@ -25,10 +25,16 @@ OPENS_WITHIN_S = 5.0
 """A bot that has not begun to open the conversation by now is not going to."""
 BREATH_S = 0.4
 """Between the end of the bot's opening and the user's first word."""
+OPENING_AT_MOST_S = 30.0
+"""A bot that is still speaking by now is spoken over: an opening is a sentence or two, and noise has no end."""
 LINGER_S = 1.0
 """How long to stay when the answer has been spoken: the bot might hang up by itself."""
+UNANNOUNCED_LINGER_S = 3.0
+"""The same for a bot that does not say when its reply is over: pauses between sentences are shorter."""
 PATIENCE_S = 15.0
-"""How long nothing may come from the server before the user gives up."""
+"""How long the server may say nothing, and send no audible sound, before the user gives up."""
+AT_MOST_S = 60.0
+"""How long the user stays after the recording, whatever the bot does: an answer is shorter, noise has no end."""
 
 _ENDINGS = {
     1000: "the bot hung up",
@@ -58,17 +64,27 @@ class Summary:
     ended: str
     failed: bool
 
+    bot_loud_s: float = 0.0
+    """How many seconds of the bot's sound were audible."""
+
     @property
     def latencies_ms(self) -> list[float]:
-        return [turn.latency_ms for turn in self.turns if turn.latency_ms is not None]
+        """Of the answers: replies that were heard, after the user had finished."""
+        return [turn.latency_ms for turn in self.turns if turn.is_answer and turn.latency_ms is not None]
+
+    @property
+    def over_user(self) -> int:
+        """How many replies became audible while the user spoke."""
+        return sum(turn.over_user and turn.announced for turn in self.turns)
 
 
 class Talk:
     """One conversation. The microphone's frames are its pulse: each one is sent, and decides what comes next.
 
-    With `at_once` the user speaks from the beginning on, over the bot's opening. `wait_s` is how long to stay after the
-    user's last word at most; without it, until the bot has answered, or no longer goes on. `tracks()` is what was said
-    and heard, also when `run` was cancelled.
+    With `at_once` the user speaks from the beginning on, over the bot's opening. After the recording the user stays
+    until the bot has answered and is silent, but for `wait_s` at most. Without `wait_s` that is `AT_MOST_S`, and the
+    user gives up after `PATIENCE_S` in which nothing came. Silence that the bot sends, and noise below -50 dBFS, counts
+    as silence. `tracks()` is what was said and heard, also when `run` was cancelled.
     """
 
     def __init__(
@@ -100,6 +116,9 @@ class Talk:
         try:
             async for message in self._connection:
                 self._receive(message)
+        except asyncio.CancelledError:  # Ctrl-C
+            self._tell([*self.dialogue.end(), Ended("you left")])
+            raise
         finally:
             speaking.cancel()
             await asyncio.wait([speaking])
@@ -120,6 +139,7 @@ class Talk:
                 async for frame in frames:
                     self._sent.append(frame)
                     self.dialogue.speak(self._now_s(), frame)
+                    self._tell(self.dialogue.tick(self._now_s()))
                     await self._connection.send_audio(frame)
                     if not self._goes_on():
                         break
@@ -138,7 +158,7 @@ class Talk:
         elif self._microphone.finished:
             if self._done_s is None:
                 self._done_s = now_s
-                self._show(UserDone())
+                self._show(UserDone(self._at_most_s))
             self._leaving = self._may_leave(now_s, self._done_s)
         return self._leaving is None
 
@@ -150,18 +170,36 @@ class Talk:
         quiet_s = self.dialogue.quiet_since(now_s)
         if quiet_s is not None and now_s - quiet_s >= BREATH_S:
             return "the bot has opened"
+        if now_s >= OPENING_AT_MOST_S:
+            return f"the bot has not been silent for {OPENING_AT_MOST_S:g} s"
         return "the bot's opening came to nothing" if self._stalled(now_s, 0.0) else None
 
     def _may_leave(self, now_s: float, done_s: float) -> str | None:
+        if ended := self._has_answered(now_s, done_s):
+            return ended
+        if now_s - done_s >= self._at_most_s:
+            quiet_s = self.dialogue.quiet_since(now_s)
+            speaks = ", and the bot is not silent yet" if quiet_s is None or now_s - quiet_s < LINGER_S else ""
+            return f"{self._at_most_s:g} s have passed since the end of the recording{speaks}"
+        gives_up = self._wait_s is None and self._stalled(now_s, done_s)
+        return f"nothing came for {PATIENCE_S:g} s" if gives_up else None
+
+    def _has_answered(self, now_s: float, done_s: float) -> str | None:
         quiet_s = self.dialogue.quiet_since(now_s)
-        if quiet_s is not None and self.dialogue.answered and now_s - max(quiet_s, done_s) >= LINGER_S:
-            return "the bot has answered"
-        if self._wait_s is not None:
-            return f"{self._wait_s:g} s have passed" if now_s - done_s >= self._wait_s else None
-        return f"nothing came for {PATIENCE_S:g} s" if self._stalled(now_s, done_s) else None
+        if quiet_s is None or not self.dialogue.answered:
+            return None
+        announced = self.dialogue.turns[-1].announced
+        linger_s = LINGER_S if announced else UNANNOUNCED_LINGER_S
+        if now_s - max(quiet_s, done_s) < linger_s:
+            return None
+        return "the bot has answered" if announced else f"the bot has made no sound for {linger_s:g} s"
+
+    @property
+    def _at_most_s(self) -> float:
+        return AT_MOST_S if self._wait_s is None else self._wait_s
 
     def _stalled(self, now_s: float, since_s: float) -> bool:
-        last_s = max(self.dialogue.last_sign_s, self.dialogue.playback.ends_s, since_s)
+        last_s = max(self.dialogue.last_sign_s, self.dialogue.audible.until_s or 0.0, since_s)
         return now_s - last_s >= PATIENCE_S
 
     # -- the bot -------------------------------------------------------------------------------------------------------
@@ -173,6 +211,9 @@ class Talk:
                 facts = self._play(now_s, delta)
             case _:
                 facts = self.dialogue.hear(now_s, message)
+        self._tell(facts)
+
+    def _tell(self, facts: Iterable[Fact]) -> None:
         for fact in facts:
             self._heed(fact)
             self._show(fact)
@@ -188,7 +229,7 @@ class Talk:
 
     def _heed(self, fact: Fact) -> None:
         match fact:
-            case Interrupted() if self._speakers is not None:
+            case Interrupted() | ReplyDropped() if self._speakers is not None:
                 self._speakers.flush()
             case Problem(kind="fatal", message=message):
                 self._fatal = message
@@ -199,7 +240,7 @@ class Talk:
 
     def summary(self, ended: str, *, failed: bool = False) -> Summary:
         """How it has gone so far."""
-        return Summary(self.dialogue.turns, self._now_s(), ended, failed)
+        return Summary(self.dialogue.turns, self._now_s(), ended, failed, self.dialogue.audible.loud_s)
 
     def _end(self) -> Summary:
         code = self._connection.close_code
@@ -208,7 +249,7 @@ class Talk:
         if details and self._leaving is None:
             reason = f"{reason}: {details}"
         failed = self._leaving is None and (code != 1000 or self._fatal is not None)
-        self._show(Ended(reason))
+        self._tell([*self.dialogue.end(), Ended(reason)])
         return self.summary(reason, failed=failed)
 
     def _now_s(self) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict
+import shutil
+from collections import deque
+from dataclasses import asdict, dataclass
 from statistics import median
-from typing import TextIO
+from typing import TextIO, cast
 
 from voicepipe.client.facts import (
     Connected,
@@ -19,8 +21,11 @@ from voicepipe.client.facts import (
     Playing,
     Problem,
     ReplyAudible,
+    ReplyCreated,
     ReplyDone,
+    ReplyDropped,
     Said,
+    Understood,
     UserDone,
 )
 from voicepipe.client.talk import Summary
@@ -29,32 +34,54 @@ __all__ = ["JsonLines", "Transcript", "summary_line"]
 
 _COLOURS = {"you": "\x1b[36m", "bot": "\x1b[32m", "·": "\x1b[2m", "!": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
+_HEAD_CELLS = 14
+"""Columns in front of the words: the time, the speaker, and two spaces behind each."""
 
 
 class JsonLines:
-    """One JSON object per fact: `at_s`, `event` (its name in snake_case) and its fields."""
+    """One JSON object per fact: `at_s`, `event` (its name in snake_case) and its fields; the last one is `ended`."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def __call__(self, at_s: float, fact: Fact) -> None:
         event = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(fact).__name__).lower()
-        line = json.dumps({"at_s": round(at_s, 4), "event": event, **asdict(fact)}, ensure_ascii=False)
+        fields = {name: _rounded(value) for name, value in asdict(fact).items()}
+        line = json.dumps({"at_s": round(at_s, 4), "event": event, **fields}, ensure_ascii=False)
         print(line, file=self._out, flush=True)
+
+
+def _rounded(value: object) -> object:
+    """Milliseconds to a tenth, in a field or in one that holds several."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in cast("dict[str, object]", value).items()}
+    return round(value, 1) if isinstance(value, float) else value
+
+
+@dataclass(slots=True)
+class _Line:
+    """An utterance, or a note: what is known of it, and whether that is all."""
+
+    at_s: float
+    speaker: str
+    text: str
+    done: bool = False
 
 
 class Transcript:
     """A line per utterance: when it began, who speaks, and what is said.
 
-    On a terminal (`live`) the words appear as they come, in colours unless `NO_COLOR` is set; elsewhere a line is
-    written when it is complete.
+    Lines are written in the order in which they began: what begins while an utterance is under way waits for its end.
+    On a terminal (`live`) the words of the first one appear as they come, in colours unless `NO_COLOR` is set, and the
+    line is written anew when the recogniser corrects itself; elsewhere a line is written when it is complete.
     """
 
     def __init__(self, out: TextIO, *, live: bool) -> None:
         self._out, self._live = out, live
         self._coloured = live and not os.environ.get("NO_COLOR")
-        self._speaker: str | None = None
-        self._line = ""
+        self._lines: deque[_Line] = deque()
+        self._written: str | None = None
+        """What of the first line stands in the terminal; None where it has not been begun."""
 
     def __call__(self, at_s: float, fact: Fact) -> None:
         match fact:
@@ -62,63 +89,109 @@ class Transcript:
                 self._word(at_s, "you", text)
             case Said(text=text):
                 self._word(at_s, "bot", text)
-            case ReplyDone():
-                self._close()
+            case Understood(text=text):
+                self._close("you", text)
+            case ReplyCreated() | ReplyDone() | ReplyDropped() | Interrupted():
+                self._close("bot")
+            case Ended():
+                self._close("you")
+                self._close("bot")
             case _:
-                if text := _note(fact):
-                    self._close()
-                    self._begin(at_s, "!" if isinstance(fact, Problem) else "·")
-                    self._write(text)
-                    self._close()
+                pass
+        if text := _note(fact):
+            self._lines.append(_Line(at_s, "!" if isinstance(fact, Problem) else "·", text, done=True))
+        self._write()
+
+    def _open(self, speaker: str) -> _Line | None:
+        return next((line for line in self._lines if line.speaker == speaker and not line.done), None)
 
     def _word(self, at_s: float, speaker: str, word: str) -> None:
-        if self._speaker != speaker:
-            self._close()
-            self._begin(at_s, speaker)
-            self._write(word)
+        if line := self._open(speaker):
+            line.text += f" {word}"
         else:
-            self._write(f" {word}")
+            self._lines.append(_Line(at_s, speaker, word))
 
-    def _begin(self, at_s: float, speaker: str) -> None:
-        self._speaker = speaker
-        colour, plain = (_COLOURS[speaker], _PLAIN) if self._coloured else ("", "")
-        self._write(f"{at_s:7.2f}  {colour}{speaker:<3}{plain}  ")
+    def _close(self, speaker: str, text: str | None = None) -> None:
+        """The speaker's utterance is complete, and reads `text` if that is given: none at all where that is empty."""
+        if line := self._open(speaker):
+            line.text, line.done = line.text if text is None else text, True
 
-    def _write(self, text: str) -> None:
-        if self._live:
-            print(text, end="", file=self._out, flush=True)
+    def _write(self) -> None:
+        """What can be written now: complete lines, and of the first other one, on a terminal, what is there of it."""
+        while self._lines and (self._live or self._lines[0].done):
+            line = self._lines[0]
+            if line.text:
+                self._update(line)
+            if not line.done:
+                break
+            self._finish(line)
+        self._out.flush()
+
+    def _update(self, line: _Line) -> None:
+        if self._written is None:
+            self._print(self._head(line) + line.text)
+        elif line.text.startswith(self._written):
+            self._print(line.text[len(self._written) :])
         else:
-            self._line += text
+            self._erase()
+            self._print(self._head(line) + line.text)
+        self._written = line.text
 
-    def _close(self) -> None:
-        if self._speaker is not None:
-            print(self._line.rstrip(), file=self._out, flush=True)
-        self._speaker, self._line = None, ""
+    def _finish(self, line: _Line) -> None:
+        if line.text:
+            self._print("\n")
+        elif self._written is not None:
+            self._erase()
+        self._written = None
+        self._lines.popleft()
+
+    def _head(self, line: _Line) -> str:
+        colour, plain = (_COLOURS[line.speaker], _PLAIN) if self._coloured else ("", "")
+        return f"{line.at_s:7.2f}  {colour}{line.speaker:<3}{plain}  "
+
+    def _erase(self) -> None:
+        """Take the line that is being written off the terminal, all rows of it."""
+        from rich.cells import cell_len
+
+        columns = max(1, shutil.get_terminal_size().columns)
+        rows_above = (_HEAD_CELLS + cell_len(self._written or "") - 1) // columns
+        self._print((f"\x1b[{rows_above}A" if rows_above else "") + "\r\x1b[J")
+
+    def _print(self, text: str) -> None:
+        print(text, end="", file=self._out)
 
 
 def summary_line(summary: Summary) -> str:
-    """How many answers, and how long they took to come."""
+    """How many answers, and how long they took to come; and what else the bot did."""
     latencies = summary.latencies_ms
-    if not latencies:
-        return f"no answers in {summary.duration_s:.1f} s"
-    answers = "1 answer" if len(latencies) == 1 else f"{len(latencies)} answers"
-    figures = f"median {median(latencies):.0f} ms, slowest {max(latencies):.0f} ms"
-    return f"{answers} in {summary.duration_s:.1f} s; from your last sound to the bot's first: {figures}"
+    line = f"{_count(len(latencies), 'answer') if latencies else 'no answers'} in {summary.duration_s:.1f} s"
+    if latencies:
+        line += "; from your last sound to the bot's first: "
+        line += f"median {median(latencies):.0f} ms, slowest {max(latencies):.0f} ms"
+    elif summary.bot_loud_s and not summary.over_user:
+        line += f"; the bot was heard for {summary.bot_loud_s:.1f} s"
+    if summary.over_user:
+        line += f"; the bot spoke over you {_count(summary.over_user, 'time')}"
+    return line
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _note(fact: Fact) -> str | None:
-    """A sentence about what nobody said, or None for what a person need not see."""
+    """A sentence about what is not speech, or None for what a person need not see."""
     match fact:
         case Connected(url=url):
             return f"connected to {url}"
         case Playing(why=why):
             return f"the recording starts: {why}"
-        case UserDone():
-            return "the recording is over"
-        case ReplyAudible(latency_ms=latency_ms, over_user=over_user):
-            return _audible(latency_ms, over_user)
+        case UserDone(at_most_s=at_most_s):
+            return f"the recording is over; waiting for the answer, {at_most_s:g} s at most"
+        case ReplyAudible():
+            return _audible(fact)
         case Interrupted(after_ms=after_ms):
-            after = "" if after_ms is None else f" (silent {after_ms:.0f} ms after you began)"
+            after = "" if after_ms is None else f" (silent {after_ms:.0f} ms after you began to speak over it)"
             return f"you interrupted the bot{after}"
         case Measured(server_ms=server_ms, parts_ms=parts_ms):
             parts = ", ".join(f"{name} {ms:.0f}" for name, ms in parts_ms.items())
@@ -131,7 +204,7 @@ def _note(fact: Fact) -> str | None:
             return None
 
 
-def _audible(latency_ms: float | None, over_user: bool) -> str | None:
-    if over_user:
-        return "the bot interrupted you"
-    return None if latency_ms is None else f"answers after {latency_ms:.0f} ms"
+def _audible(fact: ReplyAudible) -> str | None:
+    if fact.over_user:
+        return "the bot speaks over you" if fact.announced else "the bot makes sound while you speak"
+    return None if fact.latency_ms is None else f"answers after {fact.latency_ms:.0f} ms"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, cast
@@ -30,11 +31,14 @@ _CODEC = OggOpus()
 
 
 class CannotConnect(Exception):
-    """There is no conversation to be had; the message is one sentence for the user. `status` is HTTP's, if any."""
+    """No conversation was opened; the message is one sentence for the user.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    `status` is HTTP's, if any; `unreachable`: no server listens at that address.
+    """
+
+    def __init__(self, message: str, status: int | None = None, *, unreachable: bool = False) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.unreachable = status, unreachable
 
 
 class Connection:
@@ -161,8 +165,9 @@ async def _open(http: aiohttp.ClientSession, address: str, timeout_s: float) -> 
     except aiohttp.WSServerHandshakeError as error:
         raise CannotConnect(await _refusal(http, address, error), error.status) from None
     except aiohttp.ClientConnectorError as error:
-        why = error.os_error.strerror or str(error.os_error)
-        raise CannotConnect(f"nobody answers at {address} ({why}); start a server with: voicepipe serve") from None
+        number = error.os_error.errno  # asyncio's own text repeats the address
+        why = os.strerror(number) if number is not None and number > 0 else str(error.os_error)
+        raise CannotConnect(f"no server answers at {address} ({why})", unreachable=True) from None
     except TimeoutError:
         raise CannotConnect(f"the server at {address} did not answer within {timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError) as error:

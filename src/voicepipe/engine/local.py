@@ -29,6 +29,7 @@ from voicepipe.llm.in_process import in_process
 from voicepipe.llm.read_ahead import ReadAhead
 from voicepipe.llm.smollm import SmolLM
 from voicepipe.operators import at_most_sentences, by_word
+from voicepipe.program import this_program
 from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -269,7 +270,7 @@ def local_probe(kind: Kind) -> Probe:
                 models.require(name)
         return "its models are here"
 
-    advice = f"{install_command('embedded')}, then: voicepipe models fetch"
+    advice = f"{install_command('embedded')}, then: {this_program()} models fetch"
     return Probe(kind, _NAMES[kind], "embedded", advice, ask)
 
 

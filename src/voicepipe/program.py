@@ -1,0 +1,63 @@
+"""How the running program is called, for the commands that it prints."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["this_program"]
+
+_NAME = "voicepipe"
+
+
+def this_program() -> str:
+    """What to type in front of a command's name, in another terminal and in the same folder.
+
+    That is the path of the script that was started, such as `.venv/bin/voicepipe`: another terminal need not have the
+    virtual environment activated. The bare name where every terminal finds the script; `python -m voicepipe` where it
+    was started so. Inside another program, such as a test, it is the script beside the interpreter, if there is one.
+    """
+    started = Path(sys.argv[0]) if sys.argv and sys.argv[0] else Path()
+    if started.name == "__main__.py" and started.parent.name == _NAME:
+        return _by_interpreter()
+    beside = Path(sys.executable).with_name(f"{_NAME}.exe" if os.name == "nt" else _NAME)
+    script = next((path for path in (started, beside) if path.stem == _NAME and _is_program(path)), None)
+    if script is None:
+        return _by_interpreter()
+    return _NAME if _is_found_by_name(script) else _quoted(_short(script))
+
+
+def _by_interpreter() -> str:
+    return f"{_quoted(_short(Path(sys.executable)))} -m {_NAME}"
+
+
+def _is_program(path: Path) -> bool:
+    """On Windows the script may be named without its ending."""
+    return path.is_file() or path.with_suffix(".exe").is_file()
+
+
+def _is_found_by_name(script: Path) -> bool:
+    """Whether it stands in the PATH of a terminal in which no virtual environment is activated."""
+    active = os.environ.get("VIRTUAL_ENV")
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    usual = [folder for folder in folders if folder and not (active and Path(folder).is_relative_to(active))]
+    found = shutil.which(_NAME, path=os.pathsep.join(usual))
+    in_environment = sys.prefix != sys.base_prefix and script.absolute().is_relative_to(sys.prefix)
+    return found is not None and not in_environment and Path(found).resolve() == script.resolve()
+
+
+def _short(path: Path) -> str:
+    """From the working folder on, where it lies below that. Links stay: that of an environment's Python matters."""
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def _quoted(path: str) -> str:
+    """As a shell reads it as one word; a name without a folder would be looked for in PATH."""
+    if os.path.dirname(path) == "":
+        path = os.path.join(os.curdir, path)
+    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
