@@ -14,7 +14,7 @@ from voicepipe.cli import check, draw, fake_services, models, serve, talk
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
 
-__all__ = ["CommandError", "main", "parser"]
+__all__ = ["CommandError", "main", "parsed"]
 
 DESCRIPTION = """\
 Real-time voice conversation: decode → VAD/STT → turn detector → LLM → TTS → encode.
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
-    args = parser().parse_args(argv)
+    args = parsed(argv)
     clash = clash_at_start()
     if clash is not None and (clash.broken or args.command != "check"):  # which tells it in its own output
         print(f"voicepipe: {clash}", file=sys.stderr)
@@ -67,16 +67,20 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    whole = argparse.ArgumentParser(
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments. End the program, with exit code 2, where they are wrong."""
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
         prog="voicepipe",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=Help,
     )
-    whole.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for command in (serve, talk, check, draw, models, fake_services):
         command.add_parser(commands)
     named = (
@@ -89,4 +93,4 @@ def parser() -> argparse.ArgumentParser:
     )
     for name, command in named:
         commands.choices[name].set_defaults(run=command.run)
-    return whole
+    return parser
