@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from examples import IN_CI, examples
 from hypothesis import settings
+from newcomer import build_wheel
 
 pytest_plugins = ["pytester"]
 
@@ -30,7 +31,7 @@ def recordings() -> Path:
     """A folder of real human speech: `two_cities.wav`, `beckett.wav`; inside a package of the extra `embedded`."""
     found = importlib.util.find_spec("moonshine_voice")
     if found is None or found.origin is None:
-        pytest.skip("needs voicepipe[embedded]")
+        pytest.skip("needs the extra `embedded`")
     return Path(found.origin).parent / "assets"
 
 
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_FILES_BEFORE] = _files()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, as pip builds it: once, when the tests that use it are in the xdist group `wheel`."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.hookimpl(trylast=True)

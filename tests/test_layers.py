@@ -41,7 +41,7 @@ SIDEWAYS = {
     ("redis_voices", "voices"),
 }
 
-ANYWHERE = {"lazy", "logs", "models", "program"}
+ANYWHERE = {"_clash", "_installation", "lazy", "logs", "models", "program"}
 """Tools that stand beside the layers."""
 
 TESTING = {"cli", "testing"}

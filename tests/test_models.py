@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from voicepipe import models
+from voicepipe._installation import install_command
 from voicepipe.models import ChecksumMismatch, FetchFailed, Model, ModelMissing, fetch, find, missing, require
 
 EAR, TURN = b"the weights of an ear", b"the weights of a sense of turn"
@@ -207,7 +209,7 @@ def test_what_is_missing_is_listed_and_required_in_vain(registered: Callable[...
     assert [one for one in missing() if one.package == "demo-weights"] == [ear, installed]
     with pytest.raises(ModelMissing, match="voicepipe models fetch ear"):
         require("ear")
-    with pytest.raises(ModelMissing, match=r"voicepipe\[embedded\]"):
+    with pytest.raises(ModelMissing, match=re.escape(install_command("embedded"))):
         fetch("mouth")
 
 
@@ -221,7 +223,7 @@ def test_the_cache_is_the_users_own_unless_told(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.models
 def test_what_comes_installed_is_there():
-    """The weights that `voicepipe[embedded]` brings are found in the installed packages."""
+    """The weights that the extra `embedded` brings are found in the installed packages."""
     absent = [model.name for model in missing() if not model.fetched]
     assert absent == []
     assert (require("moonshine") / "tokenizer.bin").is_file()

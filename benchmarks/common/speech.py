@@ -60,7 +60,7 @@ def recording(name: str) -> Samples:
     spec = find_spec("moonshine_voice")
     places = spec.submodule_search_locations if spec is not None else None
     if not places:
-        raise NoSpeech('the recordings are in moonshine-voice: pip install "voicepipe[embedded]"')
+        raise NoSpeech("the recordings are in the package moonshine-voice: pip install '.[embedded]'")
     return read_recording(Path(places[0]) / "assets" / f"{name}.wav", RATE_HZ)
 
 

@@ -2,7 +2,7 @@
 
     .. pipeline:: pipelines/echo.py     its picture, drawn when the page is built
 
-A build also refreshes `docs/pictures/default.svg`, which the README shows.
+A build also refreshes `docs/pictures/default.svg`, the overview that the README shows.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class PipelineDirective(SphinxDirective):
 
 
 def refresh(_: Sphinx) -> None:
-    picture = drawn(DEFAULT)
+    picture = svg(trace(load_pipeline(str(ROOT / DEFAULT))), DEFAULT, small=True)
     if not README_PICTURE.is_file() or README_PICTURE.read_text("utf-8") != picture:
         README_PICTURE.write_text(picture, "utf-8")
 

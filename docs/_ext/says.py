@@ -28,6 +28,8 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from voicepipe._installation import install_command
+
 PUBLIC = ("voicepipe.testing", "voicepipe.rx", "voicepipe", "voicepipe.events", "voicepipe.operators")
 """Whose names are links; the later ones win."""
 
@@ -42,7 +44,10 @@ def said(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "voicepipe", *arguments], env=env, capture_output=True, text=True, check=True
     )
-    return done.stdout
+    text = done.stdout
+    for extra in ("embedded", "mic", "redis"):  # the command of the machine that builds the page is of no use elsewhere
+        text = text.replace(install_command(extra), f"pip install '.[{extra}]'")
+    return text
 
 
 def commands() -> list[str]:

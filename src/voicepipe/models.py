@@ -2,7 +2,7 @@
 
 Weights come out of packages of a Python package index, never out of a model hub. Two kinds of package carry them:
 
-- packages that voicepipe depends on (`voicepipe[embedded]`): the file lies in the installed package's folder, which is
+- packages that voicepipe depends on (the extra `embedded`): the file lies in the installed package's folder, which is
   found without importing the package;
 - packages that must not be dependencies (they would bring half a gigabyte, or a compiler) but hold one file that we
   need: the wheel is downloaded once by the user's own pip, with the user's own settings, the file is taken out of it,
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from voicepipe._installation import install_command
 from voicepipe.program import this_program
 
 __all__ = [
@@ -93,7 +94,7 @@ class Model:
 
     @property
     def fetched(self) -> bool:
-        """Whether `fetch` can get it. Otherwise it comes with `voicepipe[embedded]`."""
+        """Whether `fetch` can get it. Otherwise it comes with the extra `embedded`."""
         return self.sha256 is not None
 
     @property
@@ -108,7 +109,7 @@ class Model:
     @property
     def how_to_get(self) -> str:
         """The command that gets it."""
-        return f"{this_program()} models fetch {self.name}" if self.fetched else 'pip install "voicepipe[embedded]"'
+        return f"{this_program()} models fetch {self.name}" if self.fetched else install_command("embedded")
 
     @property
     def cached(self) -> Path:
@@ -236,7 +237,7 @@ def fetch(name: str, progress: Progress = lambda done, total, what: None) -> Pat
     The other files that the registry wants of the same wheel are taken out of it, too. Two processes that fetch at once
     both download, and the later one replaces the earlier one's file by an equal one, atomically.
 
-    Raises ModelMissing for a model that comes with `voicepipe[embedded]` instead, FetchFailed when pip is absent or
+    Raises ModelMissing for a model that comes with the extra `embedded` instead, FetchFailed when pip is absent or
     fails, ChecksumMismatch when the file is another one than expected. After an error the cache is as it was.
     """
     model = REGISTRY[name]

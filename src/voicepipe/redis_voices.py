@@ -1,4 +1,4 @@
-"""Cloned voices in Redis, where several servers share them. Needs `pip install "voicepipe[redis]"`."""
+"""Cloned voices in Redis, where several servers share them. Needs the extra `redis`."""
 
 from __future__ import annotations
 

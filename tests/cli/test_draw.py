@@ -47,6 +47,8 @@ def test_without_a_file_it_goes_to_standard_output(mine: Path, capsys: pytest.Ca
     """As a picture, or as text."""
     assert main(["draw", str(mine)]) == 0
     assert capsys.readouterr().out.startswith("<svg ")
+    assert main(["draw", str(mine), "--overview"]) == 0
+    assert capsys.readouterr().out.startswith("<svg")
     assert main(["draw", str(mine), "--mermaid"]) == 0
     text = capsys.readouterr().out
     assert text.index("decode") < text.index("shout") < text.index("encode")

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from voicepipe import cli
+from voicepipe._installation import install_command
 from voicepipe.cli import CommandError, main
 
 HEAVY = {"numpy", "reactivex", "aiohttp", "sphn", "structlog", "pydantic", "soxr", "onnxruntime"}
@@ -25,9 +26,9 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "examples"),
     [
-        ((), ["voicepipe serve my/pipeline.py", "voicepipe talk --sample", "voicepipe models"]),
-        (("serve",), ["voicepipe serve pipelines/echo.py", "--host 0.0.0.0", 'pip install "voicepipe[embedded]"']),
-        (("talk",), ["--save talk.wav", "--instructions", "--at-once", 'pip install "voicepipe[mic]"']),
+        ((), ["voicepipe serve my/pipeline.py", "voicepipe talk --sample", install_command("embedded")]),
+        (("serve",), ["voicepipe serve pipelines/echo.py", "--host 0.0.0.0", install_command("embedded")]),
+        (("talk",), ["--save talk.wav", "--instructions", "--at-once", install_command("mic")]),
         (("check",), ["voicepipe check --json", "--config production.toml"]),
         (("models",), ["voicepipe models fetch"]),
     ],

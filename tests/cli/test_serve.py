@@ -21,6 +21,7 @@ import sphn
 import voicepipe.engine.build
 import voicepipe.server
 from voicepipe import models
+from voicepipe._installation import install_command
 from voicepipe.cli import main, serve
 from voicepipe.client.samples import has_samples
 from voicepipe.program import this_program
@@ -171,7 +172,7 @@ def test_a_missing_extra_says_what_to_install(
     monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "xllamacpp" else name)
     assert main(["serve", "--port", "0"]) == 2
     err = capsys.readouterr().err
-    assert 'the models need more packages: pip install "voicepipe[embedded]"' in err
+    assert f"the models need more packages: {install_command('embedded')}" in err
     assert err.endswith("or name services instead: --llm URL\n")
     assert not engine.built
 

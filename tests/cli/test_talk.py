@@ -19,6 +19,7 @@ import pytest
 import sphn
 from aiohttp import WSMsgType, web
 
+from voicepipe._installation import install_command
 from voicepipe.audio import OggOpus
 from voicepipe.cli import main, talk
 from voicepipe.client import CannotConnect, samples
@@ -241,7 +242,7 @@ def test_without_a_microphone_a_recording_is_suggested(
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert main(["talk"]) == 2
     assert capsys.readouterr().err == (
-        'voicepipe talk: the microphone needs one more package: pip install "voicepipe[mic]"; '
+        f"voicepipe talk: the microphone needs one more package: {install_command('mic')}; "
         f"or play a recording: {this_program()} talk --sample\n"
     )
 

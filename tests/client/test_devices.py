@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from voicepipe._installation import install_command
 from voicepipe.client.devices import DeviceMicrophone, DeviceSpeakers, NoDevice, open_devices
 from voicepipe.testing import VirtualLoop
 
@@ -109,7 +111,7 @@ def test_devices_that_work_are_opened(monkeypatch: pytest.MonkeyPatch):
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     """None in `sys.modules` is what an absent package is to `import`."""
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(NoDevice, match=r'pip install "voicepipe\[mic\]"'):
+    with pytest.raises(NoDevice, match=re.escape(install_command("mic"))):
         open_devices()
 
 

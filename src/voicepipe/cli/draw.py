@@ -26,6 +26,8 @@ EXAMPLES = """\
 examples:
   voicepipe draw -o default.svg                  the default pipeline
   voicepipe draw my/pipeline.py -o mine.svg      your own; any browser shows the file
+  voicepipe draw my/pipeline.py --overview -o small.svg
+                                                 without parameters and event types
   voicepipe draw my/pipeline.py --mermaid        as text for Markdown pages, which many of them draw
 """
 
@@ -45,15 +47,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="the file to write (default: standard output)"
     )
-    parser.add_argument("--mermaid", action="store_true", help="Mermaid text instead of an SVG picture")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--overview", action="store_true", help="the stages and the models alone, in a small picture")
+    form.add_argument("--mermaid", action="store_true", help="Mermaid text instead of an SVG picture")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when it is drawn; CommandError when the pipeline cannot be had or built, or the file not written."""
     from voicepipe.drawing import mermaid, svg
 
-    graph = _graph(_pipeline(args.pipeline))
-    picture = mermaid(graph) if args.mermaid else svg(graph, args.pipeline or "the default pipeline")
+    graph, title = _graph(_pipeline(args.pipeline)), args.pipeline or "the default pipeline"
+    picture = mermaid(graph) if args.mermaid else svg(graph, title, small=args.overview)
     if args.output is None:
         sys.stdout.write(picture)
         return 0

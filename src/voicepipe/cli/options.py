@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from voicepipe.settings import Settings
 
-__all__ = ["add_service_options", "settings_of"]
+__all__ = ["Help", "add_service_options", "settings_of"]
+
+_INSTALL = re.compile(r"\{install (\w+)\}")
 
 _SHARED = ("stt", "tts", "llm", "llm_model")
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Put the command that installs an extra where a text says `{install mic}`.
+
+    The installation's record is read when a help text is printed, and not each time that a parser is made.
+    """
+
+    def add_text(self, text: str | None) -> None:
+        super().add_text(text and _INSTALL.sub(lambda found: install_command(found[1]), text))
 
 
 def add_service_options(parser: argparse.ArgumentParser) -> None:

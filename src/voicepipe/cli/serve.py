@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
-from voicepipe.cli.options import add_service_options, settings_of
+from voicepipe.cli.options import Help, add_service_options, settings_of
 from voicepipe.program import this_program
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ examples:
   voicepipe serve --stt ws://localhost:8090 --tts ws://localhost:8089 --llm http://localhost:8091
                                                nothing embedded: Kyutai's servers, and any OpenAI-compatible one
 
-What has no URL runs in this process: pip install "voicepipe[embedded]". Every option is also a variable
-(VOICEPIPE_LLM_URL, or KYUTAI_LLM_URL as Unmute has it) and a line of voicepipe.toml (llm_url = "…"). `voicepipe check`
-says whether everything is there. Then, in a second terminal:
+What has no URL runs in this process; it needs the packages of
+  {install embedded}
+
+Every option is also a variable (VOICEPIPE_LLM_URL, or KYUTAI_LLM_URL as Unmute has it) and a line of voicepipe.toml
+(llm_url = "…"). `voicepipe check` says whether everything is there. Then, in a second terminal:
   voicepipe talk --sample
 """
 
@@ -55,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="serve a pipeline to clients",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument(
         "pipeline", nargs="?", metavar="PIPELINE", help="a file, or a module, and :function (default: the default one)"
@@ -133,7 +136,7 @@ def _voices(settings: Settings) -> VoiceStore:
     try:
         return voice_store(settings)
     except ImportError as error:
-        raise CommandError(f'redis_url needs one more package: pip install "voicepipe[redis]" ({error})') from error
+        raise CommandError(f"redis_url needs one more package: {install_command('redis')} ({error})") from error
 
 
 def _tell(url: str, engine: Engine, settings: Settings) -> None:
@@ -221,7 +224,7 @@ def _check_packages(kinds: Sequence[Kind]) -> None:
     if absent:
         instead = " ".join(f"--{kind} URL" for kind in absent)
         raise CommandError(
-            f'the models need more packages: pip install "voicepipe[embedded]"; or name services instead: {instead}'
+            f"the models need more packages: {install_command('embedded')}; or name services instead: {instead}"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
+from voicepipe.cli.options import Help
 from voicepipe.program import this_program
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ examples:
   voicepipe talk question.mp3 --save talk.wav          you on the left, the bot on the right
   voicepipe talk question.wav --instructions "You are a pirate." --voice marius
   voicepipe talk question.wav --at-once                speak over the bot's opening
-  voicepipe talk                                       your microphone (pip install "voicepipe[mic]")
+  voicepipe talk                                       your microphone; needs a package:
+                                                       {install mic}
   voicepipe talk question.wav --url https://example.com --json | jq 'select(.event == "measured")'
 
 WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus are read. The latency is counted from your last loud sample to the bot's
@@ -54,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="talk to a server: play a recording to it, or use the microphone",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("recording", nargs="?", type=Path, help="a sound file; left out: microphone and speakers")
     parser.add_argument(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from voicepipe._installation import install_command
 from voicepipe.client.microphone import FRAME_S
 from voicepipe.events import Samples
 
@@ -29,7 +30,7 @@ def open_devices() -> tuple[DeviceMicrophone, DeviceSpeakers]:
     try:
         import sounddevice  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
-        raise NoDevice('the microphone needs one more package: pip install "voicepipe[mic]"') from None
+        raise NoDevice(f"the microphone needs one more package: {install_command('mic')}") from None
     except OSError:
         raise NoDevice(
             "the PortAudio library is not installed (on Debian and Ubuntu: apt install libportaudio2)"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-__all__ = ["Boundary", "Graph", "Kind", "Node", "Part"]
+__all__ = ["Boundary", "Graph", "Kind", "Node", "Part", "overview"]
 
 
 class Kind(Enum):
@@ -94,6 +94,20 @@ class Graph:
             yield node
             for part in node.parts:
                 yield from part.graph.everything()
+
+
+def overview(graph: Graph) -> Graph:
+    """Return a graph of the same outer boxes that fits beside a text: without small print, types and boundaries.
+
+    Of what is inside of a box only the models remain, in the order of the pipeline.
+    """
+    small: dict[Node, Node] = {}
+    for node in graph.nodes:
+        inside = [inner for part in node.parts for inner in part.graph.everything() if inner.kind is Kind.MODEL]
+        parts = [Part("", Graph(Node(model.name, model.kind, depth=1))) for model in inside]
+        inputs = [small[source] for source in node.inputs]
+        small[node] = Node(node.name, node.kind, inputs, parts=parts, shared=node.shared, depth=node.depth)
+    return Graph(small[graph.output])
 
 
 def _visit(node: Node, found: dict[Node, None]) -> None:

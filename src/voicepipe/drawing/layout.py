@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
 from voicepipe.drawing.graph import Graph, Kind, Node
+from voicepipe.drawing.spacing import WHOLE, Spacing
 from voicepipe.drawing.text import Label, label, title_width, wrapped
 
 __all__ = ["Arrow", "Box", "Drawing", "layout"]
 
-GAP_X, GAP_Y = 26.0, 26.0
-"""Between two boxes of a layer; and below the labels, where arrows go sideways."""
-PAD = 12.0
 TITLE, LINE = 19.0, 14.0
 JOIN = 11.0
 """The radius of where streams come together."""
@@ -37,6 +35,7 @@ class Box:
     height: float
     small: list[str]
     label: Label
+    pad: float
     inner: list[tuple[str, Drawing]] = field(default_factory=list[tuple[str, "Drawing"]])
     x: float = 0.0
     y: float = 0.0
@@ -67,30 +66,32 @@ class Drawing:
     y: float = 0.0
 
 
-def layout(graph: Graph) -> Drawing:
+def layout(graph: Graph, spacing: Spacing = WHOLE) -> Drawing:
     """Place a graph, and what is inside of its boxes."""
-    boxes = {node: _box(node) for node in graph.nodes if node.kind is not Kind.INPUT}
-    return _Layers(boxes).drawing()
+    boxes = {node: _box(node, spacing) for node in graph.nodes if node.kind is not Kind.INPUT}
+    return _Layers(boxes, spacing).drawing()
 
 
 # ---- one box ---------------------------------------------------------------------------------------------------------
 
 
-def _box(node: Node) -> Box:
+def _box(node: Node, spacing: Spacing) -> Box:
+    pad = spacing.pad
     if node.kind is Kind.JOIN:
-        return Box(node, 2 * JOIN, 2 * JOIN, [], label(()))
-    inner = [(part.name, layout(part.graph)) for part in node.parts]
-    inner_width = sum(one.width for _, one in inner) + PAD * max(0, len(inner) - 1)
+        return Box(node, 2 * JOIN, 2 * JOIN, [], label(()), pad)
+    inner = [(part.name, layout(part.graph, spacing)) for part in node.parts]
+    inner_width = sum(one.width for _, one in inner) + pad * max(0, len(inner) - 1)
     small = _small_print(node, inner_width)
-    width = max(title_width(node.name, small) + 2 * PAD, inner_width + 2 * PAD, 96.0)
-    height = PAD / 2 + TITLE + LINE * len(small) + PAD / 2
+    width = max(title_width(node.name, small) + 2 * pad, inner_width + 2 * pad, spacing.narrowest)
+    height = TITLE + LINE * len(small) + pad
     left = (width - inner_width) / 2
+    above = ABOVE_PART if any(name for name, _ in inner) else pad / 2
     for _, one in inner:
-        one.x, one.y = left, height + ABOVE_PART - PAD / 2
-        left += one.width + PAD
+        one.x, one.y = left, height + above - pad / 2
+        left += one.width + pad
     if inner:
-        height += ABOVE_PART + max(one.height for _, one in inner) + PAD / 2
-    return Box(node, width, height, small, label(node.gives), inner)
+        height += above + max(one.height for _, one in inner) + pad / 2
+    return Box(node, width, height, small, label(node.gives), pad, inner)
 
 
 def _small_print(node: Node, width: float) -> list[str]:
@@ -118,12 +119,12 @@ class _Slot:
 
 
 class _Layers:
-    def __init__(self, boxes: dict[Node, Box]) -> None:
-        self._boxes = list(boxes.values())
+    def __init__(self, boxes: dict[Node, Box], spacing: Spacing) -> None:
+        self._boxes, self._gap_y = list(boxes.values()), spacing.gap_y
         depth: dict[Node, int] = {}
         for node in boxes:
             depth[node] = 1 + max((depth[source] for source in node.inputs if source in boxes), default=-1)
-        self._slots = {box.node: _Slot(box, _room(box)) for box in self._boxes}
+        self._slots = {box.node: _Slot(box, _room(box, spacing)) for box in self._boxes}
         self._layers: list[list[_Slot]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
         for node in boxes:
             self._layers[depth[node]].append(self._slots[node])
@@ -229,7 +230,7 @@ class _Layers:
                 box.y = tops[-1] + (tall - box.height) / 2
             last = depth == len(self._layers) - 1
             labels = max((box.label.height for box in boxes), default=0.0)
-            tops.append(tops[-1] + tall + (0.0 if last else labels + GAP_Y))
+            tops.append(tops[-1] + tall + (0.0 if last else labels + self._gap_y))
         return tops
 
     def _arrow(self, source: Node, target: Node, way: list[_Slot], tops: list[float]) -> Arrow:
@@ -241,7 +242,7 @@ class _Layers:
         points = [(first.x, start.y + start.height)]
         for number, slot in enumerate(way):
             if number < len(way) - 1:
-                points.append((slot.x, tops[depth + number + 1] - GAP_Y))
+                points.append((slot.x, tops[depth + number + 1] - self._gap_y))
             if number > 0:
                 points.insert(-1 if number < len(way) - 1 else len(points), (slot.x, tops[depth + number]))
         ports = sorted(last.above, key=lambda slot: slot.x)
@@ -258,9 +259,9 @@ def _neighbours(slot: _Slot, down: bool) -> list[_Slot]:
     return slot.above if down else slot.below
 
 
-def _room(box: Box) -> float:
+def _room(box: Box, spacing: Spacing) -> float:
     """What a box takes of its layer: its label stands right of its middle, so as much is left free at the left."""
-    return max(box.width, 2 * (box.label.width + 10)) + GAP_X
+    return max(box.width, 2 * (box.label.width + 10)) + spacing.gap_x
 
 
 def _mean(values: Sequence[float]) -> float | None:

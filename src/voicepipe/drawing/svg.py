@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from voicepipe.drawing.graph import Graph, Kind
-from voicepipe.drawing.layout import ABOVE_PART, JOIN, LINE, PAD, TITLE, Arrow, Box, Drawing, layout
+from voicepipe.drawing.graph import Graph, Kind, overview
+from voicepipe.drawing.layout import ABOVE_PART, JOIN, LINE, TITLE, Arrow, Box, Drawing, layout
+from voicepipe.drawing.spacing import SMALL
 
 __all__ = ["svg"]
 
 MARGIN = 16.0
-TURN = 14.0
-"""How soon an arrow bends."""
+SMALL_MARGIN = 2.0
 
 _STYLE = """
   text { font-family: ui-sans-serif, system-ui, "DejaVu Sans", sans-serif; fill: #4b5563 }
@@ -39,17 +39,18 @@ _CLASSES = {Kind.OWN: "box own", Kind.MODEL: "box model", Kind.CLIENT: "box clie
 _LEGEND = {"box own": "written in this pipeline", "box model": "a model or service of the session"}
 
 
-def svg(graph: Graph, title: str) -> str:
-    """An SVG document: boxes from the client to the client, event types on the arrows between them.
+def svg(graph: Graph, title: str, *, small: bool = False) -> str:
+    """Return an SVG document: boxes from the client to the client, event types on the arrows between them.
 
     A dot is where a shared stream forks; a ring, where a stream that is not shared is made anew for each arrow. A
-    broken orange line is a boundary. Whoever points at a label reads all of the types.
+    broken orange line is a boundary. The types that a label leaves out are in its tooltip. `small` draws the overview,
+    without a legend.
     """
-    drawing = layout(graph)
-    drawing.x = drawing.y = MARGIN
-    legend = list(_legend(graph, drawing.height + 2 * MARGIN + 6))
-    width = max(drawing.width + 2 * MARGIN, 260.0)
-    height = drawing.height + 2 * MARGIN + (24 if legend else 0)
+    drawing, margin = (layout(overview(graph), SMALL), SMALL_MARGIN) if small else (layout(graph), MARGIN)
+    drawing.x = drawing.y = margin
+    legend = [] if small else list(_legend(graph, drawing.height + 2 * margin + 6))
+    width = max(drawing.width + 2 * margin, 260.0)
+    height = drawing.height + 2 * margin + (24 if legend else 0)
     body = "\n".join([*_drawing(drawing), *legend])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
@@ -89,13 +90,14 @@ def _box(box: Box) -> Iterator[str]:
     if box.node.boundary is not None:
         yield f'<path class="boundary" d="M0 0 H{box.width:g}"/>'
     for name, inner in box.inner:
-        yield _text("part", inner.x + inner.width / 2, inner.y - ABOVE_PART / 2 + 4, name)
+        if name:
+            yield _text("part", inner.x + inner.width / 2, inner.y - ABOVE_PART / 2 + 4, name)
         yield from _drawing(inner)
     yield "</g>"
 
 
 def _writing(box: Box) -> Iterator[str]:
-    middle, y = box.width / 2, PAD / 2 + TITLE - 4
+    middle, y = box.width / 2, box.pad / 2 + TITLE - 4
     yield _text("name", middle, y, box.node.name)
     for number, line in enumerate(box.small):
         holds = box.node.boundary is not None and number == len(box.small) - 1

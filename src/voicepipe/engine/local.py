@@ -16,6 +16,7 @@ import structlog
 from reactivex import Observable
 
 from voicepipe import models
+from voicepipe._installation import install_command
 from voicepipe.audio import resampled
 from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
@@ -279,7 +280,7 @@ def local_probe(kind: Kind) -> Probe:
                 models.require(name)
         return "its models are here"
 
-    advice = f'pip install "voicepipe[embedded]" and {this_program()} models fetch'
+    advice = f"{install_command('embedded')}, then: {this_program()} models fetch"
     return Probe(kind, _NAMES[kind], "embedded", advice, ask)
 
 

