@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pygments.lexer import RegexLexer
-from pygments.token import Comment, Keyword, Number, String, Text
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -67,21 +64,5 @@ def put_in_results(_: Any, page: str, text: list[str]) -> None:
         text[0] = text[0].replace(PLACE, f"{written}\n{PLACE}")
 
 
-class ScenarioLexer(RegexLexer):
-    """Enough colour for a `.scenario` file: who, when, and what is said."""
-
-    name = "scenario"
-    tokens: ClassVar[dict[str, Any]] = {
-        "root": [
-            (r"#.*", Comment),
-            (r'"[^"]*"', String),
-            (r"\b\d+(\.\d+)? ?(ms|s|min|%)", Number),
-            (r"(?i)\b(the (user|bot|LLM|TTS|recogniser|client|microphone|network|machine))\b", Keyword),
-            (r".|\n", Text),
-        ]
-    }
-
-
 def setup(app: Any) -> None:
-    app.add_lexer("scenario", ScenarioLexer)
     app.connect("source-read", put_in_results)

@@ -32,7 +32,6 @@ SHELL = {"sh", "console"}
 
 ELSEWHERE = {
     "python": "tests/docs/test_pages.py runs it",
-    "scenario": "tests/docs/test_pages.py plays it",
     "text": "what a program prints, a drawing, or another program's configuration",
     "js": "tests/e2e/realtime runs OpenAI's JavaScript clients, which need Node.js",
     "nginx": "needs nginx",

@@ -1,4 +1,4 @@
-"""The code in the documentation runs: Python and scenarios of every page, the README's included."""
+"""The Python in the documentation runs: every page, the README included."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ import pytest
 from processes import serving
 
 pytest.importorskip("sybil", reason="the documentation's code needs sybil")
-from sybil import Document, Example, Sybil
-from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
+from sybil import Document, Sybil
+from sybil.parsers.myst import PythonCodeBlockParser
 
-from voicepipe.testing import Marbles, Scenario
+from voicepipe.testing import Marbles
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -29,12 +29,7 @@ FIXTURES: dict[str, Callable[[ExitStack], Any]] = {
 """What a test in a page may ask for: a `server` is the address of one whose models are scripted."""
 
 
-def play(example: Example) -> None:
-    """A block of scenario is one scenario."""
-    Scenario.read(example.parsed).run()
-
-
-SYBIL = Sybil([PythonCodeBlockParser(), CodeBlockParser(language="scenario", evaluator=play)])
+SYBIL = Sybil([PythonCodeBlockParser()])
 
 
 def pages() -> Iterator[Path]:
