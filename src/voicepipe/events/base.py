@@ -30,7 +30,7 @@ class ClientEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class TurnEvent(Event):
-    """Base class of what `detect_turns` makes. `respond` takes these, `ClientEvent`s and nothing else."""
+    """Base class of what `detect_turns` makes. `respond` takes these and each `ClientEvent`, and nothing else."""
 
 
 class Unspoken:
