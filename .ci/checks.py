@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -31,39 +32,45 @@ AT_ONCE = ("lint", "types", "docs")
 
 def main(words: Sequence[str]) -> int:
     """Run the named checks, or all, and return 0 if each passed."""
-    chosen = [name for name in CHECKS if name in words[:1]] or [*AT_ONCE, "tests"]
-    more = list(words[1:] if words and words[0] in CHECKS else words)
+    name, *more = words or [""]
+    if name and name not in CHECKS:
+        print(f"{name!r} is not a check; there are {', '.join(CHECKS)}, and all but unit run without a name")
+        return 2
+    chosen = [name] if name else [*AT_ONCE, "tests"]
     results: dict[str, tuple[bool, float]] = {}
     with ThreadPoolExecutor(2) as pool:
-        quick = [name for name in chosen if name in AT_ONCE]
-        for name, (passed, seconds, output) in zip(quick, pool.map(_captured, quick), strict=True):
-            print(f"---- {name}\n{output}", flush=True)
-            results[name] = passed, seconds
-    for name in chosen:
-        if name not in AT_ONCE:
-            print(f"---- {name}", flush=True)
+        quick = [check for check in chosen if check in AT_ONCE]
+        for check, (passed, seconds, output) in zip(quick, pool.map(_captured, quick), strict=True):
+            print(f"---- {check}\n{output}", flush=True)
+            results[check] = passed, seconds
+    for check in chosen:
+        if check not in AT_ONCE:
+            print(f"---- {check}", flush=True)
             began = time.monotonic()
-            results[name] = _passes(name, more, None), time.monotonic() - began
-    print("\n" + "\n".join(f"{'ok    ' if ok else 'FAILED'} {name:6} {s:4.0f} s" for name, (ok, s) in results.items()))
+            results[check] = _passes(check, more), time.monotonic() - began
+    print(
+        "\n" + "\n".join(f"{'ok    ' if ok else 'FAILED'} {check:6} {s:4.0f} s" for check, (ok, s) in results.items())
+    )
     return 0 if all(ok for ok, _ in results.values()) else 1
 
 
-def _captured(name: str) -> tuple[bool, float, str]:
-    began, output = time.monotonic(), []
-    passed = _passes(name, [], output)
-    return passed, time.monotonic() - began, "".join(output)
+def _captured(check: str) -> tuple[bool, float, str]:
+    """Return whether a check passed, its seconds, and what it printed."""
+    began, output = time.monotonic(), io.StringIO()
+    passed = _passes(check, [], output)
+    return passed, time.monotonic() - began, output.getvalue()
 
 
-def _passes(name: str, more: list[str], output: list[str] | None) -> bool:
+def _passes(check: str, more: Sequence[str], output: io.StringIO | None = None) -> bool:
     """Run a check's commands, the last one with `more`; all of them, though the first fails."""
-    *first, last = CHECKS[name]
+    *first, last = CHECKS[check]
     codes: list[int] = []
     for command in [*first, [*last, *more]]:
         pipe, errors = (None, None) if output is None else (subprocess.PIPE, subprocess.STDOUT)
         done = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=pipe, stderr=errors, text=True, check=False)
         codes.append(done.returncode)
         if output is not None:
-            output.append(done.stdout)
+            output.write(done.stdout)
     return not any(codes)
 
 

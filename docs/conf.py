@@ -1,4 +1,4 @@
-"""How the documentation is built: `tox -e docs`, which takes a warning for an error."""
+"""How the documentation is built: `tox -- docs`, which takes a warning for an error."""
 
 from __future__ import annotations
 
