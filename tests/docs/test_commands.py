@@ -258,11 +258,12 @@ class Newcomer:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         folders = [folder for folder in kept["PATH"].split(os.pathsep) if not Path(folder, "voicepipe").exists()]
         models = {"VOICEPIPE_MODELS_DIR": str(cache_folder())}
-        return kept | models | {"PATH": os.pathsep.join(folders), "VOICEPIPE_PORT": "0", "COLUMNS": "120"}
+        return kept | models | {"PATH": os.pathsep.join(folders), "VOICEPIPE_PORT": "0"}
 
 
 def _without_figures(text: str) -> list[str]:
-    return [re.sub(r"[\d.]+", "0", line.rstrip()) for line in text.strip().splitlines()]
+    """Return the lines, without what differs by machine and terminal: figures, and how wide a gap is."""
+    return [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "0", line.rstrip())) for line in text.strip().splitlines()]
 
 
 @contextmanager
