@@ -147,7 +147,7 @@ def test_a_port_that_was_taken_meanwhile_is_told_and_the_models_are_freed(
 def test_a_foreign_address_is_told(engine: Engine, host: str, capsys: pytest.CaptureFixture[str]):
     """One that is another machine's, and a name that is none."""
     assert main(["serve", "--host", host, "--port", "0"]) == 2
-    assert f"{host!r} is no address of this machine" in capsys.readouterr().err
+    assert f"{host!r} is not an address of this machine" in capsys.readouterr().err
 
 
 def test_a_faulty_pipeline_is_told_before_anything_else(
@@ -217,7 +217,7 @@ def test_settings_come_from_the_environment_and_a_file(
 def test_a_wrong_setting_is_told_before_anything_else(engine: Engine, capsys: pytest.CaptureFixture[str]):
     """By the name under which it was written."""
     assert main(["serve", "--llm", "there"]) == 2
-    assert capsys.readouterr().err.startswith("voicepipe serve: --llm = there: 'there' is no address of a service")
+    assert capsys.readouterr().err.startswith("voicepipe serve: --llm = there: 'there' is not the address of a service")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_who_listens_to_others_without_keys_is_told(
     """On stdout, which no log level silences; not with keys, and not for this machine."""
     monkeypatch.setenv("VOICEPIPE_API_KEYS", keys)
     assert main(["serve", "--host", host, "--port", "0", "--log-level", "error"]) == 0
-    told = "Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key."
+    told = "Everyone who can reach it may talk; set VOICEPIPE_API_KEYS to ask for a key."
     assert (told in capsys.readouterr().out.splitlines()) == is_told
 
 
