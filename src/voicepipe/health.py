@@ -115,7 +115,8 @@ class Health:
         nothing = dict.fromkeys(self._keys, False)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return nothing | await self._ask()
+                up = await self._ask()
+                return {key: up.get(key, False) for key in self._keys}
         except Exception as error:
             log.warning("health.unknown", error=str(error) or type(error).__name__)
             return nothing
