@@ -1,11 +1,16 @@
-"""A side branch: what you say is captioned, and a task also writes it to a temporary file, line by line."""
+"""A side branch: what you say is captioned, and also written to a file, line by line, by a task.
+
+The file is the one that the variable TRANSCRIPT names, else transcript.txt in your folder of application data; the log
+says where it is.
+"""
 
 import asyncio
-import tempfile
+import os
 from collections.abc import AsyncIterator
-from typing import IO
+from pathlib import Path
 
 import structlog
+from platformdirs import user_data_path
 from reactivex import Observable
 from reactivex.operators import share
 
@@ -13,21 +18,24 @@ from voicepipe import Event, Overflow, Session, async_stage, merge
 from voicepipe import operators as ops
 from voicepipe.events import TurnEnded
 
-logger = structlog.get_logger()
+FILE = Path(os.environ.get("TRANSCRIPT") or user_data_path("voicepipe", appauthor=False) / "transcript.txt")
 
 
 async def write_down(events: AsyncIterator[Event]) -> AsyncIterator[str]:
-    """One line for each turn that has words. A full disk ends the transcript, not the conversation."""
-    with await asyncio.to_thread(_open) as file:
-        logger.info("transcript.opened", path=file.name)
-        async for event in events:
-            if isinstance(event, TurnEnded) and event.text:
-                await asyncio.to_thread(print, event.text, file=file, flush=True)
-                yield event.text
+    """Write one line for each turn that has words. A full disk ends the transcript, not the conversation."""
+    async for event in events:
+        if isinstance(event, TurnEnded) and event.text:
+            await asyncio.to_thread(append, event.text)
+            yield event.text
 
 
-def _open() -> IO[str]:
-    return tempfile.NamedTemporaryFile("w", prefix="transcript-", suffix=".txt", encoding="utf-8", delete=False)
+def append(line: str) -> None:
+    """Write a line to the end of the file, which the first line creates."""
+    if not FILE.exists():
+        structlog.get_logger().info("transcript.begun", file=str(FILE))
+        FILE.parent.mkdir(parents=True, exist_ok=True)
+    with FILE.open("a", encoding="utf-8") as file:
+        print(line, file=file)
 
 
 def pipeline(session: Session) -> Observable[Event]:

@@ -22,12 +22,15 @@ FREE = {"loading": False, "stopping": False, "taken": 0, "capacity": 2}
         ({"loading": True, "capacity": 0}, {}, [Why.LOADING]),
         ({"stopping": True, "taken": 2}, None, [Why.STOPPING, Why.FULL]),
         ({}, {**UP, "tts_up": False}, [Why.SERVICE_DOWN]),
-        ({}, {}, [Why.SERVICE_DOWN] * 3),
+        ({}, dict.fromkeys(NEEDED, False), [Why.SERVICE_DOWN] * 3),
+        ({}, {"stt_up": True}, []),
+        ({}, {"stt_up": False}, [Why.SERVICE_DOWN]),
+        ({}, {}, []),
         ({}, None, []),
     ],
 )
 def test_what_stands_in_the_way(now, up, why):
-    """The most lasting first; voice cloning is not needed, and who was not asked is not blamed."""
+    """The most lasting first. Voice cloning is not needed, and what is not used does not count."""
     found = obstacles(up, **(FREE | now))
     assert [obstacle.why for obstacle in found] == why
 
@@ -39,10 +42,11 @@ def test_a_service_that_is_down_is_named_to_the_client():
 
 
 @pytest.mark.parametrize("key", NEEDED)
-def test_all_three_are_needed(key):
+def test_all_that_is_used_is_needed(key):
     """To be ok."""
     assert is_ok(UP)
     assert not is_ok({**UP, key: False})
+    assert is_ok({other: up for other, up in UP.items() if other != key})
 
 
 class Engine:

@@ -20,6 +20,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"settings"},
+    {"trial"},
     {"client", "drawing", "server"},
     {"engine", "health", "ingress", "loading", "metering", "news", "outbox", "turn_metrics"},
     {"session"},

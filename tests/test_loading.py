@@ -112,8 +112,11 @@ def test_what_is_no_module_is_told(write: Write, tmp_path: Path):
     assert told("absent.py") == "absent.py does not exist"
     assert told("./notes") == "notes is a folder"
     assert told("notes") == "notes is a folder; name a file in it"
-    assert told("./notes/readme.md") == "notes/readme.md is no Python file"
-    assert told("no.such.module") == "there is no module 'no'"
+    assert told("./notes/readme.md") == "notes/readme.md is not a Python file, whose name ends in .py"
+    write("notes.txt", "")
+    assert told("notes.txt") == "notes.txt is not a Python file, whose name ends in .py"
+    assert told("absent.txt") == "there is no file absent.txt, and no module 'absent'"
+    assert told("no.such.module") == "there is no file no.such.module, and no module 'no'"
     assert "name is empty" in told("")
 
 

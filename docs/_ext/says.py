@@ -87,7 +87,7 @@ class SettingsDirective(SphinxDirective):
         return node.children
 
     def _lines(self) -> Iterator[str]:
-        from voicepipe.settings import ALIASES, PREFIX, Settings
+        from voicepipe.settings import ALIASES, PREFIX, Settings, flags_of, is_secret
 
         aliases = {field: name for name, field in ALIASES.items()}
         meanings = _meanings(Settings)
@@ -99,6 +99,8 @@ class SettingsDirective(SphinxDirective):
             yield f"   * - ``{name}``"
             yield ""
             yield f"       ``{PREFIX}{name.upper()}``"
+            if not is_secret(name):
+                yield from ("", "       " + " ".join(f"``{flag}``" for flag in flags_of(name)))
             yield from also.splitlines()
             yield f"     - Default: {default}"
             yield ""

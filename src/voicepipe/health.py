@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ import structlog
 
 from voicepipe.recent import Recent
 
-__all__ = ["NEEDED", "Health", "Obstacle", "Why", "is_ok", "obstacles"]
+__all__ = ["KEYS", "NEEDED", "Health", "Obstacle", "Why", "is_ok", "obstacles"]
 
 log = structlog.get_logger()
 
@@ -20,7 +20,11 @@ NEEDED = {
     "tts_up": "speech synthesis (TTS)",
     "llm_up": "language model (LLM)",
 }
-"""What no conversation can do without, and its names for people. Voice cloning is not among it."""
+"""What a conversation cannot do without where its pipeline uses it, and its names for people. Voice cloning is not
+among it."""
+
+KEYS = (*NEEDED, "voice_cloning_up")
+"""All that an engine may tell of. What the pipeline does not use is left out, and counts as neither up nor down."""
 
 _LATER = "Please try again in a moment."
 
@@ -47,6 +51,8 @@ def obstacles(
 ) -> list[Obstacle]:
     """Everything that stands between a client and a conversation, the most lasting first. `up` None: not asked.
 
+    What `up` does not have is not used, and does not stand in the way.
+
     >>> [obstacle.told for obstacle in obstacles(None, loading=False, stopping=False, taken=2, capacity=2)]
     ['All 2 conversations of this server are taken. Please try again in a moment.']
     """
@@ -57,7 +63,7 @@ def obstacles(
         found.append(Obstacle(Why.LOADING, f"The models are still being loaded. {_LATER}"))
     elif up is not None:
         for key, name in NEEDED.items():
-            if not up.get(key, False):
+            if not up.get(key, True):
                 found.append(Obstacle(Why.SERVICE_DOWN, f"The {name} cannot be reached. {_LATER}"))
     if taken >= capacity and not loading:
         found.append(Obstacle(Why.FULL, f"All {capacity} conversations of this server are taken. {_LATER}"))
@@ -67,8 +73,8 @@ def obstacles(
 class Health:
     """How an engine is, asked seldom and never for long.
 
-    `ask` (an engine's `health`) may take `timeout_s`; after that, or when it raises, nothing counts as up. Its answer
-    holds for `fresh_s`; `on_answer` is told each new one.
+    `ask` (an engine's `health`) may take `timeout_s`; after that, or when it raises, none of `keys` counts as up. Its
+    answer holds for `fresh_s`; `on_answer` is told each new one.
     """
 
     def __init__(
@@ -78,13 +84,14 @@ class Health:
         timeout_s: float,
         fresh_s: float,
         clock: Callable[[], float],
+        keys: Sequence[str] = KEYS,
         on_answer: Callable[[dict[str, bool]], object] = lambda _: None,
     ) -> None:
-        self._ask, self._timeout_s, self._on_answer = ask, timeout_s, on_answer
+        self._ask, self._timeout_s, self._keys, self._on_answer = ask, timeout_s, keys, on_answer
         self._recent: Recent[dict[str, bool]] = Recent(self._answer, fresh_s=lambda _: fresh_s, clock=clock)
 
     async def up(self) -> dict[str, bool]:
-        """`stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`, as they were `fresh_s` ago at the most."""
+        """Whether each of `keys` is up, as it was `fresh_s` ago at the most."""
         return await self._recent()
 
     async def known(self, wait_s: float) -> dict[str, bool] | None:
@@ -105,15 +112,16 @@ class Health:
         return up
 
     async def _asked(self) -> dict[str, bool]:
-        nothing = {**dict.fromkeys(NEEDED, False), "voice_cloning_up": False}
+        nothing = dict.fromkeys(self._keys, False)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return nothing | await self._ask()
+                up = await self._ask()
+                return {key: up.get(key, False) for key in self._keys}
         except Exception as error:
             log.warning("health.unknown", error=str(error) or type(error).__name__)
             return nothing
 
 
 def is_ok(up: Mapping[str, bool]) -> bool:
-    """Whether all that a conversation needs is up."""
-    return all(up.get(key, False) for key in NEEDED)
+    """Whether all is up that a conversation needs, of what is used."""
+    return all(up.get(key, True) for key in NEEDED)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
 
-__all__ = ["PipelineError", "load_pipeline"]
+__all__ = ["PipelineError", "is_library", "load_pipeline", "located", "users_line"]
 
 FUNCTION = "pipeline"
 
@@ -46,7 +46,8 @@ def _parse(ref: str) -> tuple[str, str]:
 
 
 def _is_path(target: str) -> bool:
-    return target.endswith(".py") or "/" in target or os.sep in target
+    """Whether a file is meant: by its spelling, or since there is one (a folder may be a package)."""
+    return target.endswith(".py") or "/" in target or os.sep in target or Path(target).is_file()
 
 
 def _built_in() -> Path:
@@ -67,14 +68,14 @@ def _from_path(path: Path) -> tuple[ModuleType, Path]:
     # A name of its own: the file may be called like a module that everybody needs.
     spec = importlib.util.spec_from_file_location(f"_pipeline_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}", file)
     if spec is None or spec.loader is None:
-        raise PipelineError(f"{path} is no Python file{_hint(path.stem, path.parent)}")
+        raise PipelineError(f"{path} is not a Python file, whose name ends in .py{_hint(path.stem, path.parent)}")
     _search_first(file.parent)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
-        raise PipelineError(_where(error, file)) from error
+        raise PipelineError(located(error, file)) from error
     return module, file
 
 
@@ -86,10 +87,11 @@ def _from_name(name: str) -> tuple[ModuleType, Path]:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise PipelineError(_where(error)) from error
-        raise PipelineError(f"there is no module {error.name!r}{_hint(name.split('.')[-1], Path())}") from None
+            raise PipelineError(located(error)) from error
+        neither = f"there is no file {name}, and no module {error.name!r}"
+        raise PipelineError(f"{neither}{_hint(name.split('.')[-1], Path())}") from None
     except (Exception, SystemExit) as error:
-        raise PipelineError(_where(error)) from error
+        raise PipelineError(located(error)) from error
     if module.__file__ is None:
         raise PipelineError(f"{name} is a folder; name a file in it{_hint(FUNCTION, Path(name))}")
     return module, Path(module.__file__)
@@ -177,15 +179,25 @@ def _names(node: ast.stmt) -> Iterator[str]:
             pass
 
 
-def _where(error: BaseException, file: Path | None = None) -> str:
-    """`file:line: what went wrong`: the innermost line of the user's own, not of a library that they called."""
+def located(error: BaseException, file: Path | None = None) -> str:
+    """`file:line: what went wrong`: the innermost line of the user's own code, not of a library that it called."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_code(frame.filename)]
+    place = users_line(error, file) or (f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "")
+    return f"{place}: {said}" if place else said
+
+
+def users_line(error: BaseException, file: Path | None = None) -> str:
+    """`file:line` of the innermost line of the user's code that was at work; empty where there is none.
+
+    Code in the folder of `file` is the user's, wherever that folder lies.
+    """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_code(frame.filename)]
     own = [frame for frame in frames if file is not None and Path(frame.filename).parent == file.parent]
-    users = own or [frame for frame in frames if not _is_library(Path(frame.filename))] or frames
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{users[-1].filename}:{users[-1].lineno}: {said}" if users else said
+    users = own or [frame for frame in frames if not is_library(Path(frame.filename))]
+    return f"{users[-1].filename}:{users[-1].lineno}" if users else ""
 
 
 def _is_code(filename: str) -> bool:
@@ -193,7 +205,7 @@ def _is_code(filename: str) -> bool:
     return not filename.startswith("<") and "importlib" not in Path(filename).parts and filename != __file__
 
 
-def _is_library(file: Path) -> bool:
+def is_library(file: Path) -> bool:
     """Python's own, an installed package's, or ours."""
     ours = Path(__file__).parent
     return "site-packages" in file.parts or any(file.is_relative_to(home) for home in (Path(os.__file__).parent, ours))

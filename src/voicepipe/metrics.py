@@ -6,7 +6,7 @@ the network services as `ServiceObserver`s, and the server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -17,11 +17,16 @@ from voicepipe.services.observer import ServiceObserver
 
 __all__ = ["Metrics"]
 
+_SERVICES: tuple[Service, ...] = ("stt", "tts", "llm")
+
 
 class Metrics:
-    """Every series of one server. Nothing is global: who makes another one counts anew."""
+    """Every series of one server. Nothing is global: another one counts anew.
 
-    def __init__(self) -> None:
+    `services` are those that the pipeline uses: the series of the others are not shown.
+    """
+
+    def __init__(self, services: Collection[Service] = _SERVICES) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         make = Make(self._registry)
@@ -30,6 +35,7 @@ class Metrics:
         self.tts = ServiceSeries(make, "tts", "words", "frames")
         self.llm = LlmSeries(make)
         self._observed: set[Service] = set()
+        self._hidden = tuple(f"voicepipe_{service}_" for service in _SERVICES if service not in services)
 
     def observer(self, service: Service) -> ServiceObserver:
         """For a service on the network that tells by itself what happens with it; its stage is then not metered."""
@@ -42,8 +48,10 @@ class Metrics:
         return service not in self._observed
 
     def collect(self) -> Iterable[Metric]:
-        """Every series, without the times at which each was made: nobody asks for them."""
+        """Every series of what is used, without the times at which each was made: nobody asks for them."""
         for metric in self._registry.collect():
+            if metric.name.startswith(self._hidden):
+                continue
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
 

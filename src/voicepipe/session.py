@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import reactivex
 import structlog
@@ -39,7 +39,12 @@ from voicepipe.operators import EndOfTurn, only_text
 from voicepipe.rx import LoopScheduler
 from voicepipe.stage import Stage, StageError
 
-__all__ = ["Llm", "Pipeline", "Running", "Session", "Stages"]
+__all__ = ["STAGE_NAMES", "Llm", "Pipeline", "Running", "Session", "StageName", "Stages"]
+
+StageName: TypeAlias = Literal["vad", "end_of_turn", "stt", "llm", "tts"]
+"""A field of `Session` that holds a stage."""
+
+STAGE_NAMES: Final[tuple[StageName, ...]] = ("vad", "end_of_turn", "stt", "llm", "tts")
 
 Llm: TypeAlias = Callable[[Conversation], Observable[str | Event]]
 """What the model says to a conversation, a piece of text at a time; disposing stops it.

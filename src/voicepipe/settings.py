@@ -14,14 +14,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import ValidationError
 
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["ALIASES", "FILE", "FLAGS", "PREFIX", "Settings", "SettingsError", "load_settings"]
+__all__ = [
+    "ALIASES",
+    "FILE",
+    "FLAGS",
+    "PREFIX",
+    "Settings",
+    "SettingsError",
+    "field_of",
+    "flags_of",
+    "is_secret",
+    "load_settings",
+    "names_of_settings",
+    "variable_of",
+]
 
 PREFIX = "VOICEPIPE_"
 
@@ -43,6 +56,8 @@ ALIASES = {
 
 FLAGS = {"--stt": "stt_url", "--tts": "tts_url", "--llm": "llm_url", "--voice-cloning": "voice_cloning_url"}
 """Flags that are shorter than their field; the others are called like it."""
+
+_SHORT = {field: flag for flag, field in FLAGS.items()}
 
 _ALMOST = 0.75
 """How alike an unknown name and a known one are (`difflib`) to be a slip of the pen."""
@@ -94,6 +109,35 @@ def load_settings(
         raise SettingsError("; ".join(_wrong(error, given))) from None
 
 
+# ---- flags -----------------------------------------------------------------------------------------------------------
+
+
+def names_of_settings(*, server: bool) -> list[str]:
+    """The settings that have a flag: of `voicepipe serve` (`server`) all, of other commands those of the engine."""
+    return list(Settings.model_fields if server else EngineSettings.model_fields)
+
+
+def flags_of(field: str) -> list[str]:
+    """The flags of a setting, the shortest first: `--llm`, `--llm-url`."""
+    whole = f"--{field.replace('_', '-')}"
+    return [_SHORT[field], whole] if field in _SHORT else [whole]
+
+
+def field_of(flag: str) -> str:
+    """The setting of a flag."""
+    return FLAGS.get(flag, flag.removeprefix("--").replace("-", "_"))
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def is_secret(field: str) -> bool:
+    """Whether a setting's value must not be shown, nor stand on a command line."""
+    return "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
 # ---- where values come from ------------------------------------------------------------------------------------------
 
 
@@ -123,18 +167,17 @@ def _of_environment(environment: Mapping[str, str]) -> dict[str, _Given]:
             continue
         if field in Settings.model_fields:
             given[field] = _from_text(name, field, text)
-        elif meant := _meant(field, _variable):
+        elif meant := _meant(field, variable_of):
             raise SettingsError(f"{name}: there is no such setting{meant}")
     return given
 
 
 def _of_flags(flags: Mapping[str, object]) -> dict[str, _Given]:
-    written = {flag: value for flag, value in flags.items() if value is not None}
-    return {_field(flag): _Given(flag, value) for flag, value in written.items()}
-
-
-def _field(flag: str) -> str:
-    return FLAGS.get(flag, flag.removeprefix("--").replace("-", "_"))
+    return {
+        field_of(flag): _from_text(flag, field_of(flag), value) if isinstance(value, str) else _Given(flag, value)
+        for flag, value in flags.items()
+        if value is not None
+    }
 
 
 def _is_kubernetes(name: str, text: str) -> bool:
@@ -149,7 +192,7 @@ def _from_text(name: str, field: str, text: str) -> _Given:
         try:
             return _Given(name, json.loads(text))
         except ValueError:
-            raise SettingsError(f"{name}={_shown(field, text)}: this is no JSON") from None
+            raise SettingsError(f"{name} = {_shown(field, text)}: this is not JSON") from None
     if isinstance(default, tuple):
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return _Given(name, parts or [text])  # "," comes of two variables that are not set: that is no empty list
@@ -165,21 +208,49 @@ def _wrong(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[str]
         field = str(fault["loc"][0])
         one = given[field]
         shown = _shown(field, one.value)
-        what = str(fault["msg"]).removeprefix("Value error, ").replace(str(one.value), shown)
-        yield f"{one.name} = {shown}: {what[:1].lower()}{what[1:]}"
+        said = str(fault["msg"]).removeprefix("Value error, ").replace(str(one.value), shown)
+        what = _allowed(field, str(fault["type"])) or f"{said[:1].lower()}{said[1:]}"
+        yield f"{one.name} = {shown}: {what}"
+
+
+def _allowed(field: str, fault: str) -> str:
+    """What a setting takes, in plain words, for the faults that are told in terms of types; empty for others."""
+    annotation = str(Settings.model_fields[field].annotation)
+    if fault.startswith(("int", "float", "greater", "less", "finite")):
+        return f"must be a {'whole number' if 'int' in annotation else 'number'}{_bounds(field)}"
+    if fault == "literal_error":
+        *others, last = get_args(Settings.model_fields[field].annotation)
+        return f"must be {', '.join(others)} or {last}"
+    return {
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+        "dict_type": 'must be a table, which is written as JSON: {"key": "value"}',
+        "tuple_type": "must be a list",
+        "path_type": "must be the path of a file or a folder",
+        "string_type": "must be a text",
+    }.get(fault, "")
+
+
+def _bounds(field: str) -> str:
+    """As words: ` from 0 to 65535`, ` above 0`."""
+    limits: dict[str, Any] = {}
+    for one in Settings.model_fields[field].metadata:
+        limits |= {name: getattr(one, name) for name in ("ge", "gt", "le", "lt") if hasattr(one, name)}
+    low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
+    if low is None:
+        return ""
+    if "gt" in limits:
+        return f" above {low}" + ("" if high is None else f" and below {high}")
+    return f" from {low} to {high}" if high is not None else f", at least {low}"
 
 
 def _shown(field: str, value: Any) -> str:
-    """A secret, and a password within an address, stay so."""
-    if "SecretStr" in str(Settings.model_fields[field].annotation):
+    """The value, without a secret, and without the password of an address."""
+    if is_secret(field):
         return "***"
     text = ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
     before, at, host = text.rpartition("@")
     return f"{before.partition('//')[0]}//***@{host}" if at and "//" in before else text
-
-
-def _variable(field: str) -> str:
-    return PREFIX + field.upper()
 
 
 def _meant(name: str, shown: Callable[[str], str] = str) -> str:

@@ -25,12 +25,14 @@ __all__ = [
     "Declaration",
     "Declared",
     "NotAnObservable",
+    "NotCalled",
     "SessionError",
     "Stage",
     "StageError",
     "Tracer",
     "called",
     "checked",
+    "is_stage_factory",
     "named",
     "naming",
     "stage_factory",
@@ -63,12 +65,47 @@ class SessionError(StageError):
 
 
 class NotAnObservable(TypeError):
-    """A stage gave back something else than an observable; the message names it, its file and line."""
+    """A stage returned something else than an observable; the message names the stage, its file and its line.
+
+    `stage` is that stage, and `fault` the message without its name.
+    """
 
     def __init__(self, stage: object, given: object) -> None:
-        forgotten = " (is its `return` missing?)" if given is None else ""
         kind = "None" if given is None else type(given).__name__
-        super().__init__(f"{called(stage)} returned {kind}{forgotten}; a stage returns an Observable")
+        self.stage = stage
+        self.fault = f"returned {kind}{_likely_reason(stage, given)}; a stage returns an Observable"
+        super().__init__(f"{called(stage)} {self.fault}")
+
+
+class NotCalled(TypeError):
+    """A function that makes a stage stands where a stage should: it was not called. The message shows a call."""
+
+    def __init__(self, factory: Callable[..., Any]) -> None:
+        name = stage_name(factory)
+        super().__init__(
+            f"{name} is not a stage, but makes one when it is called: {name}({_needed_arguments(factory)})"
+        )
+
+
+def _likely_reason(stage: object, given: object) -> str:
+    if given is None:
+        return " (is its `return` missing?)"
+    if inspect.iscoroutine(given) or inspect.isasyncgen(given):
+        if inspect.iscoroutine(given):
+            given.close()  # else Python warns that it was never awaited
+        return f" (it is async; async_stage({stage_name(stage)}, …) makes a stage of an async generator)"
+    if callable(given):
+        return f" (does it have to be called first, as in {stage_name(stage)}(…)?)"
+    return ""
+
+
+def _needed_arguments(factory: Callable[..., Any]) -> str:
+    """As they are written in a call: `codec`, or `after_ms=…, at_most_ms=…`."""
+    written = {inspect.Parameter.KEYWORD_ONLY: "{}=…", inspect.Parameter.POSITIONAL_OR_KEYWORD: "{}"}
+    parameters = inspect.signature(factory).parameters.values()
+    return ", ".join(
+        written[one.kind].format(one.name) for one in parameters if one.default is one.empty and one.kind in written
+    )
 
 
 def naming(name: str) -> Stage[A, A]:
@@ -143,6 +180,25 @@ class Declared(Generic[X, B]):
         return f"<stage {called(self)}>"
 
 
+_FACTORY = "__stage_factory__"
+"""The attribute by which a stage factory is known from a stage."""
+
+
+def is_stage_factory(thing: Callable[..., Any]) -> bool:
+    """Whether it makes stages, and is not one itself: it is declared so, or cannot be called with a stream alone."""
+    if isinstance(thing, Declared):
+        return False
+    if getattr(thing, _FACTORY, False) is True:
+        return True
+    try:
+        inspect.signature(thing).bind(None)
+    except TypeError:
+        return True
+    except ValueError:  # written in C
+        return False
+    return False
+
+
 def stage_factory(
     *, gives: tuple[type, ...] = (), takes: tuple[type, ...] = (), passes: bool = False
 ) -> Callable[[Callable[P, S]], Callable[P, S]]:
@@ -164,6 +220,7 @@ def stage_factory(
             declaration = Declaration(factory, args, kwargs, gives, takes, passes)
             return cast("S", Declared(factory(*args, **kwargs), declaration))
 
+        setattr(make, _FACTORY, True)
         return make
 
     return decorate

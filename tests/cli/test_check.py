@@ -13,6 +13,8 @@ import pytest
 from voicepipe.cli import main
 from voicepipe.testing.servers import ByTime, LlmServer, SttServer, TtsServer
 
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -60,6 +62,26 @@ def test_something_is_down(services: list[str], capsys: pytest.CaptureFixture[st
     assert "cannot be reached: Connection refused" in said
     assert "llm: start the service, or correct llm_url, or unset it" in said
     assert "Everything" not in said
+
+
+def test_only_what_a_pipeline_uses_is_asked(services: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A parrot has no use for a language model, and an echo for none at all."""
+    assert main(["check", str(PIPELINES / "parrot.py"), *services, "--llm", "http://127.0.0.1:9", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["uses"] == ["end_of_turn", "stt", "tts", "vad"]
+    assert {check["kind"] for check in answer["checks"]} == {"stt", "tts"}
+    assert main(["check", str(PIPELINES / "echo.py")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("This pipeline uses no model and no service.\n")
+    assert said.endswith(f"voicepipe serve {PIPELINES / 'echo.py'}\n")
+
+
+def test_a_mistake_in_the_pipeline_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `voicepipe serve` would tell it, with exit code 2."""
+    (tmp_path / "mine.py").write_text("def pipeline(session):\n    session.received\n")
+    assert main(["check", "mine.py"]) == 2
+    said = f"pipeline ({tmp_path}/mine.py:1) returned None (is its `return` missing?); a stage returns an Observable"
+    assert capsys.readouterr().err == f"voicepipe check: {said}\n"
 
 
 def test_voice_cloning_is_not_needed(

@@ -59,7 +59,7 @@ def test_a_port_that_is_taken(virtual_loop: VirtualLoop) -> None:
         async with LlmServer() as other:
             await fake_services._serve(arguments("--llm-port", str(other.port)))
 
-    with pytest.raises(CommandError, match=r"port \d+ cannot be had .* --llm-port 0"):
+    with pytest.raises(CommandError, match=r"port \d+ cannot be used .* --llm-port 0"):
         virtual_loop.run(main())
 
 

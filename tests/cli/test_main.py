@@ -87,23 +87,67 @@ def test_the_version_is_printed():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "COMMAND"),
-        (("sing",), "invalid choice: 'sing'"),
-        (("serve", "--port", "70000"), "70000 is no port; they go from 0 to 65535"),
-        (("serve", "--port", "http"), "http is no port"),
-        (("serve", "--max-sessions", "0"), "0 conversations cannot be had"),
-        (("talk", "--wait", "-1"), "-1 is no number of seconds"),
-        (("talk", "absent.wav"), "cannot read absent.wav: No such file or directory"),
-        (("serve", "absent.py"), "absent.py does not exist"),
+        ("", "voicepipe: name a command: serve, talk, check, draw, models, fake-services; see voicepipe --help"),
+        ("sing", "voicepipe: there is no command 'sing'; there are serve, talk, check, draw, models and fake-services"),
+        ("serv", "voicepipe: there is no command 'serv' (did you mean serve?)"),
+        ("--loud", "voicepipe: there is no option --loud; see voicepipe --help"),
+        ("models fetsh", "voicepipe models: there is no command 'fetsh' (did you mean fetch?); there is fetch"),
+        ("serve --prot 80", "voicepipe serve: there is no option --prot (did you mean --port?)"),
+        ("serve --port 70000", "voicepipe serve: --port = 70000: must be a whole number from 0 to 65535"),
+        ("serve --port http", "voicepipe serve: --port = http: must be a whole number from 0 to 65535"),
+        ("serve --port", "voicepipe serve: --port needs a value; see voicepipe serve --help"),
+        ("serve --max-sessions 0", "voicepipe serve: --max-sessions = 0: must be a whole number, at least 1"),
+        ("serve --max-sessions two", "voicepipe serve: --max-sessions = two: must be a whole number, at least 1"),
+        ("serve --log-level loud", "voicepipe serve: --log-level = loud: must be debug, info, warning or error"),
+        ("serve --log-json=yes", "voicepipe serve: --log-json takes no value"),
+        ("serve --llm-temperature 3", "voicepipe serve: --llm-temperature = 3: must be a number from 0 to 2"),
+        ("serve --llm-extra {", "voicepipe serve: --llm-extra = {: this is not JSON"),
+        ("serve --cors-origins talk", "voicepipe serve: --cors-origins = talk: an origin is a scheme and a host"),
+        ("serve --llm-api-key sk-1", "voicepipe serve: --llm-api-key: set VOICEPIPE_LLM_API_KEY in the environment"),
+        ("serve a.py b.py", "voicepipe serve: 'b.py' is one argument too many"),
+        ("serve absent.py", "voicepipe serve: absent.py does not exist"),
+        ("serve absent.txt", "voicepipe serve: there is no file absent.txt, and no module 'absent'"),
+        (f"serve {__file__[:-3]}.txt", "test_main.txt does not exist"),
+        ("serve --config absent.toml", "voicepipe serve: absent.toml does not exist"),
+        ("check --port 80", "voicepipe check: there is no option --port"),
+        ("check absent.py", "voicepipe check: absent.py does not exist"),
+        ("talk --wait -1", "voicepipe talk: --wait: '-1' is not a number of seconds, 0 or more"),
+        ("talk absent.wav", "voicepipe talk: cannot read absent.wav: No such file or directory"),
+        ("talk absent.wav --save x.mp3", "voicepipe talk: cannot write x.mp3: a conversation is saved as WAV; name a"),
+        ("models fetch nosuch", "voicepipe models: there is no model 'nosuch'; there are silero, "),
+        ("fake-services --tts-port 70000", "voicepipe fake-services: --tts-port: '70000' is not a port, which is a"),
+        ("fake-services --tts-delay x", "voicepipe fake-services: --tts-delay: 'x' is not a number of seconds"),
+        ("fake-services --llm-fails x", "voicepipe fake-services: --llm-fails: there is no value 'x'; there are down"),
     ],
 )
-def test_what_the_user_can_mend_is_a_sentence_and_exit_code_2(words: tuple[str, ...], says: str):
-    """On stderr, without a traceback."""
-    result = run(*words)
-    assert result.returncode == 2
-    assert says in result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
+def test_what_the_user_can_mend_is_a_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], words: str, says: str
+):
+    """One line on stderr, which names what is wrong and what is allowed."""
+    try:
+        code = main(words.split())
+    except SystemExit as ended:
+        code = ended.code
+    said = capsys.readouterr()
+    assert code == 2
+    assert says in said.err
+    assert said.err.count("\n") == 1
+    assert "sk-1" not in said.err
+    assert said.out == ""
+
+
+def test_a_mistake_needs_no_traceback():
+    """Seen from outside."""
+    result = run("serve", "absent.py")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "voicepipe serve: absent.py does not exist\n"
+
+
+def test_an_option_cannot_be_abbreviated(capsys: pytest.CaptureFixture[str]):
+    """A new option would change what the abbreviation means."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--max-sess", "2"])
+    assert "there is no option --max-sess (did you mean --max-sessions?)" in capsys.readouterr().err
 
 
 def failing(error: BaseException):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from voicepipe import models
+from voicepipe.cli import CommandError
 from voicepipe.cli.models import add_parser
 
 
@@ -47,12 +48,20 @@ def test_the_listing_shows_where_a_file_is(cache: Path, capsys: pytest.CaptureFi
     assert str(model.cached) in capsys.readouterr().out
 
 
-def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]):
-    """The status is 2 and the names that exist are listed."""
-    assert run("fetch", "no-such-model") == 2
-    said = capsys.readouterr().err
-    assert "no-such-model" in said
-    assert "smart-turn" in said
+def test_an_unknown_name_is_refused():
+    """In a sentence that lists the names that exist."""
+    with pytest.raises(CommandError, match=r"^there is no model 'no-\[such\]'; there are silero, .*smart-turn"):
+        run("fetch", "no-[such]")
+
+
+def test_brackets_are_printed_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Those of an extra, and of a folder: rich would take them for its markup, and leave them out."""
+    monkeypatch.setattr(models.Model, "how_to_get", property(lambda _: 'pip install "voicepipe[embedded]"'))
+    monkeypatch.setattr(models, "find", lambda name: Path("/models/[b]/silero.onnx") if name == "silero" else None)
+    run()
+    said = capsys.readouterr().out
+    assert 'pip install "voicepipe[embedded]"' in said
+    assert "/models/[b]/silero.onnx" in said
 
 
 def test_a_failed_fetch_is_told_and_ends_with_1(capsys: pytest.CaptureFixture[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -44,6 +45,7 @@ class Engine:
     ) -> Engine:
         self.shared = shared
         self.built, self.settings, self.sessions = True, settings, max_sessions
+        self.uses = set(shared.pop("uses"))
         progress("smollm2 (0.4 s)")
         return self
 
@@ -151,7 +153,7 @@ def test_a_port_that_was_taken_meanwhile_is_told_and_the_models_are_freed(
 def test_a_foreign_address_is_told(engine: Engine, host: str, capsys: pytest.CaptureFixture[str]):
     """One that is another machine's, and a name that is none."""
     assert main(["serve", "--host", host, "--port", "0"]) == 2
-    assert f"{host!r} is no address of this machine" in capsys.readouterr().err
+    assert f"{host!r} is not an address of this machine" in capsys.readouterr().err
 
 
 def test_a_faulty_pipeline_is_told_before_anything_else(
@@ -163,6 +165,76 @@ def test_a_faulty_pipeline_is_told_before_anything_else(
     assert main(["serve", str(path)]) == 2
     assert capsys.readouterr().err == f"voicepipe serve: {path}:2: ZeroDivisionError: division by zero\n"
     assert not engine.built
+
+
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        ("lambda message: message.nothing", "{file}:3: AttributeError: 'AudioReceived' object has no attribute"),
+        ("lambda message: 5", "pipeline ({file}:2) gives a value of type int; a pipeline gives events"),
+    ],
+)
+def test_a_pipeline_that_fails_when_it_is_tried_is_told_before_the_models_are_loaded(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str, says: str
+):
+    """In a sentence with file and line; nothing listens."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from reactivex.operators import map as each\ndef pipeline(session):\n"
+        f"    return session.received.pipe(each({stage}))\n"
+    )
+    assert main(["serve", str(path), "--port", "0"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"voicepipe serve: {says.format(file=path)}")
+    assert said.out == ""
+    assert not engine.built
+
+
+def test_what_a_pipeline_does_not_use_is_not_needed(
+    engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """An echo: no package and no model is looked for, none of them is loaded, and no series of theirs is shown."""
+    monkeypatch.setattr(serve, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
+    monkeypatch.setattr(models, "missing", lambda: pytest.fail("models were looked for"))
+    assert main(["serve", str(ECHO), "--port", "0"]) == 0
+    assert engine.uses == set()
+    shown = {metric.name for metric in served.shared["metrics"].collect()}
+    assert not [name for name in shown if re.match("voicepipe_(stt|llm|tts)_", name)]
+    assert "voicepipe_sessions" in shown
+
+
+def test_what_a_pipeline_uses_is_needed(
+    engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A parrot has no use for a language model."""
+    looked_for: list[str] = []
+    monkeypatch.setattr(serve, "find_spec", lambda name: looked_for.append(name) or name)
+    assert main(["serve", str(ECHO.with_name("parrot.py")), "--port", "0"]) == 0
+    assert engine.uses == {"vad", "end_of_turn", "stt", "tts"}
+    assert set(looked_for) == {"onnxruntime"}
+
+
+def test_a_pipeline_and_its_trial_have_one_loop(engine: Engine, served: Served, tmp_path: Path):
+    """What a pipeline makes once, and keeps, belongs to the loop that serves it."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import asyncio\nloops = []\n"
+        "def pipeline(session):\n"
+        "    if session.id: loops.append(asyncio.get_running_loop())\n"
+        "    return session.received\n"
+    )
+    loops: list[Any] = []
+    run = served.run
+
+    async def running(pipeline: Any, *args: Any, **options: Any) -> None:
+        loops.extend([*pipeline.__globals__["loops"], asyncio.get_running_loop()])
+        await run(pipeline, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voicepipe.server, "run_server", running)
+        assert main(["serve", str(path), "--port", "0"]) == 0
+    assert len(loops) >= 2
+    assert len(set(map(id, loops))) == 1
 
 
 def test_a_missing_extra_says_what_to_install(
@@ -221,7 +293,7 @@ def test_settings_come_from_the_environment_and_a_file(
 def test_a_wrong_setting_is_told_before_anything_else(engine: Engine, capsys: pytest.CaptureFixture[str]):
     """By the name under which it was written."""
     assert main(["serve", "--llm", "there"]) == 2
-    assert capsys.readouterr().err.startswith("voicepipe serve: --llm = there: 'there' is no address of a service")
+    assert capsys.readouterr().err.startswith("voicepipe serve: --llm = there: 'there' is not the address of a service")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +311,7 @@ def test_who_listens_to_others_without_keys_is_told(
     """On stdout, which no log level silences; not with keys, and not for this machine."""
     monkeypatch.setenv("VOICEPIPE_API_KEYS", keys)
     assert main(["serve", "--host", host, "--port", "0", "--log-level", "error"]) == 0
-    told = "Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key."
+    told = "Everyone who can reach it may talk; set VOICEPIPE_API_KEYS to ask for a key."
     assert (told in capsys.readouterr().out.splitlines()) == is_told
 
 

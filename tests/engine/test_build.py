@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+import reactivex
 
 import voicepipe.engine.local
 from voicepipe import models
@@ -15,10 +17,12 @@ from voicepipe._installation import install_command
 from voicepipe.conversation import Conversation
 from voicepipe.engine.build import Assembled, build_engine, check_all, embedded_kinds
 from voicepipe.engine.checks import Probe
-from voicepipe.engine.local import LocalParts
+from voicepipe.engine.local import LocalParts, local_probe, needed_models
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.settings import EngineSettings
+from voicepipe.events import Audio
 from voicepipe.program import this_program
+from voicepipe.session import StageName
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
 
@@ -57,9 +61,9 @@ class FakeLocal:
         parts: list[Any] = [FakePart("stt", ear), FakePart("llm", "llm"), FakePart("tts", "tts")]
         self.parts = LocalParts(*parts)
 
-    def __call__(self, wanted: Any, *, sessions: int, progress: Any) -> LocalParts:
+    def __call__(self, wanted: Any, *, uses: Any, sessions: int, progress: Any) -> LocalParts:
         self.wanted.append(sorted(wanted))
-        self.sessions = sessions
+        self.sessions, self.uses = sessions, uses
         return self.parts
 
 
@@ -68,6 +72,52 @@ def local(monkeypatch: pytest.MonkeyPatch) -> FakeLocal:
     fake = FakeLocal()
     monkeypatch.setattr(voicepipe.engine.local, "load_local", fake)
     return fake
+
+
+@pytest.mark.parametrize(
+    ("uses", "embedded", "health"),
+    [
+        (set(), [], set()),
+        ({"vad"}, ["stt"], {"stt_up"}),
+        ({"stt", "vad", "tts"}, ["stt", "tts"], {"stt_up", "tts_up", "voice_cloning_up"}),
+        ({"llm"}, ["llm"], {"llm_up"}),
+    ],
+)
+def test_only_what_a_pipeline_uses_is_loaded_and_told_of(
+    marbles: Marbles, local: FakeLocal, uses: set[StageName], embedded: list[str], health: set[str]
+) -> None:
+    """And all that the event loop carries may talk where no model limits it."""
+    settings = EngineSettings(network_sessions=17)
+    engine = build_engine(settings, max_sessions=None, uses=uses)
+    assert local.wanted == ([embedded] if embedded else [])
+    assert {f"{kind}_up" for kind in engine.kinds} == health
+    assert set(marbles.run(engine.health())) == health
+    assert (engine.max_sessions == 17) == (not embedded)
+    assert len(marbles.run(check_all(settings, uses))) == len(embedded)
+
+
+def test_what_counted_as_unused_fails_with_what_to_do(marbles: Marbles) -> None:
+    """Should a pipeline reach a stage in a way that its source did not show."""
+    stages = build_engine(EngineSettings(), max_sessions=1, uses=()).stages()
+    for name, made in (
+        ("stt", stages.stt(reactivex.never())),
+        ("vad", stages.vad and stages.vad(reactivex.never())),
+        ("end_of_turn", stages.end_of_turn(Audio(np.zeros(8, np.float32), 24_000))),
+        ("llm", stages.llm(Conversation())),
+        ("tts", stages.tts(reactivex.never())),
+    ):
+        errors: list[Exception] = []
+        assert made is not None
+        made.subscribe(on_error=errors.append)
+        assert str(errors[0]).startswith(f"{name}: session.{name} is used now, but its model was not loaded")
+    stages.close()
+
+
+def test_models_whose_stage_is_not_used_are_not_needed() -> None:
+    """Of those that make one part together."""
+    assert needed_models(["stt", "llm"], {"vad"}) == ["silero"]
+    assert needed_models(["stt"], {"stt", "vad", "tts"}) == ["silero", "moonshine"]
+    assert local_probe("stt", {"stt"}).what == "Moonshine"
 
 
 @pytest.fixture

@@ -199,3 +199,17 @@ async def test_two_clients_cannot_get_the_last_place(serve):
         assert isinstance(refused, aiohttp.WSServerHandshakeError)
         await let_in.close()
         await served.empty()
+
+
+async def test_what_the_pipeline_does_not_use_is_not_told_of(serve):
+    """Neither in the health, nor in its series; and it does not matter whether it is up."""
+    engine = Engine()
+    engine.kinds = ("stt", "tts")
+    engine.up = {"stt_up": True, "tts_up": True, "llm_up": False}
+    async with serve(silent, engine) as served:
+        assert (await get(served, "/v1/health"))[:2] == (200, {"stt_up": True, "tts_up": True, "ok": True})
+        assert (await get(served, "/v1/health/ready"))[0] == 200
+        async with served.http.get(f"{served.url}/metrics") as answer:
+            series = await answer.text()
+    assert 'voicepipe_service_up{service="stt"} 1.0' in series
+    assert 'service="llm"' not in series

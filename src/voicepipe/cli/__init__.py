@@ -12,7 +12,8 @@ from voicepipe._clash import clash_at_start
 from voicepipe._installation import installation
 from voicepipe.cli import check, draw, fake_services, models, serve, talk
 from voicepipe.cli.errors import CommandError
-from voicepipe.cli.options import Help
+from voicepipe.cli.options import Help, add_setting_flags
+from voicepipe.cli.usage import Parser, refuse_unknown
 
 __all__ = ["CommandError", "main", "parsed"]
 
@@ -37,11 +38,11 @@ To add speech recogniser, language model and voice, all on this machine:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code. 2: something the user can mend, told in a sentence; 130: Ctrl-C."""
+    """Run a command and return its exit code. 2: a mistake of the user, told in a sentence; 130: Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
-    args = parsed(argv)
+    args = parsed(sys.argv[1:] if argv is None else argv)
     clash = clash_at_start()
     if clash is not None and (clash.broken or args.command != "check"):  # which tells it in its own output
         print(f"voicepipe: {clash}", file=sys.stderr)
@@ -54,33 +55,49 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # who read our output has gone; Python would complain again when it flushes at exit
+    except BrokenPipeError:  # the reader of our output has gone; Python would complain again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments. Ends the program with one sentence, and exit code 2, where they are wrong."""
+    parser, commands = _parser()
+    named = commands.get(argv[0]) if argv else None
+    if named is not None and named.get_default("server_settings") is not None and _has_more_options(named, argv):
+        add_setting_flags(named)
+    args, unknown = parser.parse_known_args(argv)
+    if args.command is None:
+        refuse_unknown(parser, unknown) if unknown else parser.error(f"name a command: {', '.join(commands)}")
+    if unknown:
+        refuse_unknown(commands[args.command], unknown)
+    return args
+
+
+def _has_more_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> bool:
+    """Whether there are options that `--help` does not list: the flags of rarely used settings."""
+    known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage] — argparse has no other list
+    return any(word.startswith("--") and word.partition("=")[0] not in known for word in argv)
+
+
 class _Version(argparse.Action):
-    """Like argparse's own, without reading the package's metadata before anybody asks."""
+    """Like argparse's own, but reads the package's metadata only when it is asked to."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(f"voicepipe {installation().version}")
         parser.exit()
 
 
-def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the arguments. End the program, with exit code 2, where they are wrong."""
-    return _parser().parse_args(argv)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    """The parser, and that of each command."""
+    parser = Parser(
         prog="voicepipe",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=Help,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for command in (serve, talk, check, draw, models, fake_services):
         command.add_parser(commands)
     named = (
@@ -93,4 +110,4 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, command in named:
         commands.choices[name].set_defaults(run=command.run)
-    return parser
+    return parser, dict(commands.choices)

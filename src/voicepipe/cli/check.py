@@ -1,18 +1,21 @@
-"""`voicepipe check`: is everything there that a conversation needs?"""
+"""`voicepipe check`: whether everything is there that a pipeline needs, and whether the pipeline itself works."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from voicepipe.cli.options import add_service_options, settings_of
+from voicepipe.cli.errors import CommandError
+from voicepipe.cli.options import add_pipeline_argument, add_service_options, pipeline_of, settings_of
 from voicepipe.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.engine.checks import Check
+    from voicepipe.session import Pipeline, StageName
+    from voicepipe.settings import Settings
 
 __all__ = ["add_parser", "run"]
 
@@ -20,23 +23,25 @@ _WIDE = 240
 """Columns of a table that nobody looks at in a terminal."""
 
 _DESCRIPTION = """\
-Asks every service that is configured, looks for every embedded model that is needed, and says what to do where
-something is missing. No model is loaded. Ends with status 1 when a conversation cannot be had.
+Try a pipeline without a conversation, ask every service that it uses, look for every embedded model that it needs, and
+say what to do where something is missing. No model is loaded. Ends with status 1 when something needed is missing, and
+with status 2 when the pipeline, or an option, is wrong.
 """
 
 _EXAMPLES = """\
 examples:
   voicepipe check                              what `voicepipe serve` would use
+  voicepipe check my/pipeline.py               what `voicepipe serve my/pipeline.py` would use
   voicepipe check --llm http://localhost:8091  with another language model
   voicepipe check --config production.toml     with the settings of a file
   voicepipe check --json                       for machines
 """
 
 _USES = {
-    "stt": "hears: speech to text, pauses",
-    "tts": "speaks: text to speech",
-    "llm": "thinks: the language model",
-    "voice_cloning": "clones voices (not needed)",
+    "stt": "speech to text, pauses",
+    "tts": "text to speech",
+    "llm": "language model",
+    "voice_cloning": "voice cloning (optional)",
 }
 
 
@@ -44,31 +49,49 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """The arguments of `voicepipe check`."""
     parser = subparsers.add_parser(
         "check",
-        help="see whether every service and model is there",
+        help="see whether a pipeline works, and whether every service and model that it needs is there",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_pipeline_argument(parser)
     add_service_options(parser)
+    parser.set_defaults(server_settings=False)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: a conversation can be had. 1: something that it needs is down."""
+    """0: everything is there that the pipeline needs. 1: something is down. CommandError for a mistake."""
     settings = settings_of(args)
+    pipeline = pipeline_of(args.pipeline)
     import asyncio
 
     from voicepipe._clash import all_clashes
-    from voicepipe.engine.build import check_all
+    from voicepipe.loading import PipelineError
 
-    checks, clashes = asyncio.run(check_all(settings)), [str(clash) for clash in all_clashes()]
+    try:
+        uses, checks = asyncio.run(_checks(pipeline, settings))
+    except PipelineError as error:
+        raise CommandError(str(error)) from error
+    clashes = [str(clash) for clash in all_clashes()]
     ok = all(check.up for check in checks if check.probe.needed)
     if args.json:
-        fields = {"ok": ok, "checks": [_fields(check) for check in checks], "clashes": clashes}
-        print(json.dumps(fields, ensure_ascii=False))
+        listed = [_fields(check) for check in checks]
+        print(json.dumps({"ok": ok, "uses": sorted(uses), "checks": listed, "clashes": clashes}, ensure_ascii=False))
     else:
-        _show(checks, ok, clashes)
+        _show(checks, ok, clashes, args.pipeline)
     return int(not ok)
+
+
+async def _checks(pipeline: Pipeline, settings: Settings) -> tuple[Collection[StageName], list[Check]]:
+    """What the pipeline uses, and how that is. Raises PipelineError."""
+    from voicepipe.engine.build import check_all
+    from voicepipe.trial import try_pipeline
+
+    trial = await try_pipeline(pipeline, notices_pauses=settings.stt_url is not None)
+    if trial.warning is not None:
+        print(f"the pipeline failed when it was tried, and may work later: {trial.warning}", file=sys.stderr)
+    return trial.uses, await check_all(settings, trial.uses)
 
 
 def _fields(check: Check) -> dict[str, Any]:
@@ -78,7 +101,7 @@ def _fields(check: Check) -> dict[str, Any]:
     return fields if check.up else {**fields, "advice": probe.advice}
 
 
-def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str]) -> None:
+def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str], pipeline: str | None) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -89,15 +112,17 @@ def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str]) -> None:
     for check in checks:
         probe, up = check.probe, "[green]up[/]" if check.up else "[red]down[/]"
         took = f"{check.took_s * 1000:.0f}"
-        table.add_row(_USES[probe.kind], probe.what, escape(probe.where), up, escape(check.said), took)
+        table.add_row(_USES[probe.kind], escape(probe.what), escape(probe.where), up, escape(check.said), took)
     console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
-    console.print(table)
+    if checks:
+        console.print(table)
+    else:
+        console.print("This pipeline uses no model and no service.")
     for check in checks:
         if not check.up:
             console.print(f"{check.probe.kind}: {check.probe.advice}", markup=False, soft_wrap=True)
     for clash in clashes:
         console.print(clash, markup=False, soft_wrap=True)
     if ok:
-        console.print(
-            f"Everything that a conversation needs is there: {this_program()} serve", soft_wrap=True, markup=False
-        )
+        serve = f"{this_program()} serve {pipeline}" if pipeline else f"{this_program()} serve"
+        console.print(f"Everything that a conversation needs is there: {serve}", markup=False, soft_wrap=True)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
-
-if TYPE_CHECKING:
-    from voicepipe.drawing import Graph
-    from voicepipe.session import Pipeline
+from voicepipe.cli.options import add_pipeline_argument, pipeline_of
 
 __all__ = ["add_parser", "run"]
 
@@ -41,9 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "pipeline", nargs="?", metavar="PIPELINE", help="a file, or a module, and :function (default: the default one)"
-    )
+    add_pipeline_argument(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="the file to write (default: standard output)"
     )
@@ -53,10 +46,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it is drawn; CommandError when the pipeline cannot be had or built, or the file not written."""
+    """0 when it is drawn; CommandError when the pipeline cannot be loaded or built, or the file not written."""
     from voicepipe.drawing import mermaid, svg
+    from voicepipe.loading import PipelineError
+    from voicepipe.trial import graph_of
 
-    graph, title = _graph(_pipeline(args.pipeline)), args.pipeline or "the default pipeline"
+    try:
+        graph = graph_of(pipeline_of(args.pipeline))
+    except PipelineError as error:
+        raise CommandError(str(error)) from error
+    title = args.pipeline or "the default pipeline"
     picture = mermaid(graph) if args.mermaid else svg(graph, title, small=args.overview)
     if args.output is None:
         sys.stdout.write(picture)
@@ -66,31 +65,3 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"cannot write {args.output}: {error.strerror}") from error
     return 0
-
-
-def _pipeline(ref: str | None) -> Pipeline:
-    from voicepipe.loading import PipelineError, load_pipeline
-
-    try:
-        return load_pipeline(ref)
-    except PipelineError as error:
-        raise CommandError(str(error)) from error
-
-
-def _graph(pipeline: Pipeline) -> Graph:
-    from voicepipe.drawing import trace
-    from voicepipe.stage import NotAnObservable
-
-    try:
-        return trace(pipeline)
-    except NotAnObservable as error:  # which tells its place
-        raise CommandError(str(error)) from error
-    except Exception as error:
-        raise CommandError(f"{_place(pipeline, error)}{type(error).__name__}: {error}") from error
-
-
-def _place(pipeline: Pipeline, error: Exception) -> str:
-    """`file:line: ` of the innermost line of the pipeline's own file that was being run."""
-    own = getattr(getattr(pipeline, "__code__", None), "co_filename", None)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
-    return f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
+from voicepipe.cli.usage import port, seconds
 
 if TYPE_CHECKING:
     from voicepipe.testing.servers import Answers, FakeServer, LlmServer, SttServer, TtsServer
@@ -56,16 +57,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--answers", default=ANSWERS, metavar="TEXT", help="what the model says; '' repeats what it was told"
     )
     parser.add_argument("--calls", metavar="NAME(JSON)", help="a function that it calls before, where it is offered")
-    parser.add_argument("--stt-delay", type=float, default=0.5, metavar="S", help="seconds (default: %(default)s)")
-    parser.add_argument("--tts-delay", type=float, default=0.2, metavar="S", help="to the first sound (%(default)s)")
-    parser.add_argument("--llm-delay", type=float, default=0.1, metavar="S", help="to the first word (%(default)s)")
-    for name, port in (("stt", 8090), ("tts", 8089), ("llm", 8091)):
-        parser.add_argument(f"--{name}-port", type=int, default=port, help="0 for any free one (default: %(default)s)")
+    parser.add_argument("--stt-delay", type=seconds, default=0.5, metavar="S", help="seconds (default: %(default)s)")
+    parser.add_argument("--tts-delay", type=seconds, default=0.2, metavar="S", help="to the first sound (%(default)s)")
+    parser.add_argument("--llm-delay", type=seconds, default=0.1, metavar="S", help="to the first word (%(default)s)")
+    for name, number in (("stt", 8090), ("tts", 8089), ("llm", 8091)):
+        parser.add_argument(
+            f"--{name}-port", type=port, default=number, help="0 for any free one (default: %(default)s)"
+        )
         parser.add_argument(f"--{name}-fails", choices=FAILURES, metavar="HOW", help=f"fail: {', '.join(FAILURES)}")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it was told to stop; CommandError when a port cannot be had."""
+    """0 when it was told to stop; CommandError when a port cannot be used."""
     import asyncio
 
     asyncio.run(_serve(args))
@@ -125,7 +128,7 @@ async def _start(stack: AsyncExitStack, server: FakeServer, name: str) -> None:
         await stack.enter_async_context(server)
     except OSError as error:
         raise CommandError(
-            f"port {server.port} cannot be had ({error.strerror}); take another: --{name}-port 0"
+            f"port {server.port} cannot be used ({error.strerror}); take any free one: --{name}-port 0"
         ) from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voicepipe import models
+from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line says; the exit status: 0, 1 when a model could not be had, 2 for an unknown name."""
+    """List or fetch; the exit status: 0, or 1 when a model could not be fetched. CommandError for an unknown name."""
     if args.action == "fetch":
         return _fetch(args.names)
     _list()
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list() -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="embedded models", title_justify="left")
@@ -75,16 +77,19 @@ def _list() -> None:
     table.add_column("where", overflow="fold")
     for name, model in models.REGISTRY.items():
         size = f"{model.size_mb:.1f}"
-        table.add_row(name, model.purpose, model.package, model.version, model.licence, size, _where(model))
+        cells = (name, model.purpose, model.package, model.version, model.licence, size)
+        table.add_row(*map(escape, cells), _where(model))
     # A pipe or a file has no width: there, no path is folded.
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _where(model: models.Model) -> str:
-    """The path in the listing, or what to do."""
+    """The path in the listing, or what to do, as rich's markup."""
+    from rich.markup import escape
+
     if path := models.find(model.name):
-        return f"[green]{path}[/]"
-    return f"[yellow]absent:[/] {model.how_to_get}"
+        return f"[green]{escape(str(path))}[/]"
+    return f"[yellow]absent:[/] {escape(model.how_to_get)}"
 
 
 def _fetch(names: Sequence[str]) -> int:
@@ -92,8 +97,7 @@ def _fetch(names: Sequence[str]) -> int:
 
     errors = Console(stderr=True)
     if unknown := [name for name in names if name not in models.REGISTRY]:
-        errors.print(f"no model is called {', '.join(unknown)}; there are: {', '.join(models.REGISTRY)}")
-        return 2
+        raise CommandError(f"there is no model {unknown[0]!r}; there are {', '.join(models.REGISTRY)}")
     failed = False
     for name in names or [model.name for model in models.missing() if model.fetched]:
         failed |= not _fetch_one(name, errors)

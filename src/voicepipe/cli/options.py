@@ -1,23 +1,49 @@
-"""Options that commands share: which services there are, and the file in which settings stand."""
+"""What commands share: the pipeline that is named, the services, the file of settings, and a flag for each setting."""
 
 from __future__ import annotations
 
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from voicepipe.session import Pipeline
     from voicepipe.settings import Settings
 
-__all__ = ["Help", "add_service_options", "settings_of"]
+__all__ = [
+    "Help",
+    "add_pipeline_argument",
+    "add_service_options",
+    "add_setting_flags",
+    "add_setting_option",
+    "pipeline_of",
+    "settings_of",
+]
 
 _INSTALL = re.compile(r"\{install (\w+)\}")
 
-_SHARED = ("stt", "tts", "llm", "llm_model")
+_SETTING = "setting "
+"""Begins the name under which `argparse` keeps the value of a setting's flag; the flag follows."""
+
+
+def add_pipeline_argument(parser: argparse.ArgumentParser) -> None:
+    """PIPELINE: a file or a module."""
+    what = "a Python file, or an importable module, with :function behind it if the function is not called `pipeline`"
+    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help=f"{what} (default: a spoken conversation)")
+
+
+def pipeline_of(ref: str | None) -> Pipeline:
+    """The pipeline that the command line names; None: the default one. Raises CommandError."""
+    from voicepipe.loading import PipelineError, load_pipeline
+
+    try:
+        return load_pipeline(ref)
+    except PipelineError as error:
+        raise CommandError(str(error)) from error
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -31,23 +57,61 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 def add_service_options(parser: argparse.ArgumentParser) -> None:
-    """`--stt`, `--tts`, `--llm`, `--llm-model` and `--config`."""
+    """`--stt`, `--tts`, `--llm`, `--llm-model`, `--voice-cloning` and `--config`."""
     group = parser.add_argument_group("services (what has no URL runs on the embedded model)")
-    group.add_argument("--stt", metavar="URL", help="speech to text: Kyutai's moshi-server, ws://localhost:8090")
-    group.add_argument("--tts", metavar="URL", help="text to speech: Kyutai's moshi-server, ws://localhost:8089")
-    group.add_argument("--llm", metavar="URL", help="language model: any OpenAI-compatible one, http://localhost:8091")
-    group.add_argument("--llm-model", metavar="NAME", help="which of its models (default: the only one it has)")
+    _add(group, "--stt", metavar="URL", help="speech to text: Kyutai's moshi-server, ws://localhost:8090")
+    _add(group, "--tts", metavar="URL", help="text to speech: Kyutai's moshi-server, ws://localhost:8089")
+    _add(group, "--llm", metavar="URL", help="language model: any OpenAI-compatible one, http://localhost:8091")
+    _add(group, "--llm-model", metavar="NAME", help="which of its models (default: the only one it has)")
+    _add(group, "--voice-cloning", metavar="URL", help="cloning of voices: a server of Kyutai's (default: none)")
     group.add_argument(
         "--config", type=Path, metavar="FILE", help="settings in TOML (default: voicepipe.toml, where there is one)"
     )
 
 
-def settings_of(args: argparse.Namespace, *more: str) -> Settings:
-    """The settings that hold, the shared options and those `more` of the command included. CommandError."""
+def add_setting_option(parser: argparse.ArgumentParser, flag: str, **options: Any) -> None:
+    """A flag that sets the setting of its name."""
+    _add(parser, flag, **options)
+
+
+def add_setting_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for each setting that the parser has none for. They are not in `--help`, which would grow to ten pages.
+
+    This imports the settings. A secret's flag says only where a secret is to be set: other users of the machine can
+    read a command line.
+    """
+    from voicepipe.settings import flags_of, is_secret, names_of_settings
+
+    known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage] — argparse has no other list
+    for field in names_of_settings(server=parser.get_default("server_settings")):
+        for flag in flags_of(field):
+            if flag not in known:
+                action = _Secret if is_secret(field) else None
+                options: dict[str, Any] = {} if action is None else {"action": action}
+                _add(parser, flag, metavar="VALUE", help=argparse.SUPPRESS, **options)
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings that hold, those of the command line included. Raises CommandError."""
     from voicepipe.settings import SettingsError, load_settings
 
-    flags = {f"--{name.replace('_', '-')}": getattr(args, name) for name in (*_SHARED, *more)}
+    flags = {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}
     try:
         return load_settings(flags, file=args.config)
     except SettingsError as error:
         raise CommandError(str(error)) from error
+
+
+class _Secret(argparse.Action):
+    """Refuse a secret, without repeating it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from voicepipe.settings import field_of, variable_of
+
+        flag = self.option_strings[0]
+        variable = variable_of(field_of(flag))
+        parser.error(f"{flag}: set {variable} in the environment, since other users can read a command line")
+
+
+def _add(to: argparse._ActionsContainer, flag: str, **options: Any) -> None:  # pyright: ignore[reportPrivateUsage]
+    to.add_argument(flag, dest=f"{_SETTING}{flag}", **options)

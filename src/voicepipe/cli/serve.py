@@ -5,21 +5,30 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
-from voicepipe.cli.options import Help, add_service_options, settings_of
+from voicepipe.cli.options import (
+    Help,
+    add_pipeline_argument,
+    add_service_options,
+    add_setting_option,
+    pipeline_of,
+    settings_of,
+)
 from voicepipe.program import this_program
 
 if TYPE_CHECKING:
+    import asyncio
+
     from voicepipe.engine import Engine
     from voicepipe.engine.checks import Kind
     from voicepipe.metrics import Metrics
-    from voicepipe.session import Pipeline
+    from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
     from voicepipe.voices import VoiceStore
 
@@ -60,43 +69,66 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EXAMPLES,
         formatter_class=Help,
     )
-    parser.add_argument(
-        "pipeline", nargs="?", metavar="PIPELINE", help="a file, or a module, and :function (default: the default one)"
-    )
-    parser.add_argument("--host", help="the address to listen at (default: 127.0.0.1)")
-    parser.add_argument("--port", type=_port, help="0 for any free one (default: 8000)")
-    parser.add_argument(
+    add_pipeline_argument(parser)
+    add_setting_option(parser, "--host", metavar="ADDRESS", help="the address to listen at (default: 127.0.0.1)")
+    add_setting_option(parser, "--port", metavar="N", help="0 for any free one (default: 8000)")
+    add_setting_option(
+        parser,
         "--max-sessions",
-        type=_count,
         metavar="N",
         help="conversations at once; others are told that the server is full (default: what this machine carries)",
     )
     add_service_options(parser)
-    parser.add_argument("--log-json", action="store_const", const=True, help="log lines as JSON objects")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="default: info")
+    add_setting_option(parser, "--log-json", action="store_const", const=True, help="log lines as JSON objects")
+    add_setting_option(parser, "--log-level", metavar="LEVEL", help="debug, info, warning or error (default: info)")
+    parser.set_defaults(server_settings=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when the server was told to stop; CommandError when it cannot start."""
-    settings = settings_of(args, "host", "port", "max_sessions", "log_json", "log_level")
+    settings = settings_of(args)
     from voicepipe.logs import configure_logs
 
     configure_logs(settings.log_level, as_json=settings.log_json)
-    pipeline = _pipeline(args.pipeline)
+    pipeline = pipeline_of(args.pipeline)
     _check_address(settings.host, settings.port)
-    from voicepipe.metrics import Metrics
-
-    metrics, voices = Metrics(), _voices(settings)
-    engine = _engine(settings, metrics, voices)
-    try:
-        return _serve(settings, pipeline, engine, metrics, voices)
-    finally:
-        engine.close()
-
-
-def _serve(settings: Settings, pipeline: Pipeline, engine: Engine, metrics: Metrics, voices: VoiceStore) -> int:
     import asyncio
 
+    with asyncio.Runner() as runner:  # one loop for all: what a pipeline keeps from its trial belongs to that loop
+        uses = _uses(pipeline, settings, runner)
+        from voicepipe.engine.build import used_kinds
+        from voicepipe.metrics import Metrics
+
+        metrics, voices = Metrics(used_kinds(uses)), _voices(settings)
+        engine = _engine(settings, uses, metrics, voices)
+        try:
+            return _serve(settings, pipeline, engine, metrics, voices, runner)
+        finally:
+            engine.close()
+
+
+def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Collection[StageName]:
+    """Try the pipeline; the stages that it uses. Raises CommandError for a mistake in it."""
+    from voicepipe.loading import PipelineError
+    from voicepipe.trial import try_pipeline
+
+    try:
+        trial = runner.run(try_pipeline(pipeline, notices_pauses=settings.stt_url is not None))
+    except PipelineError as error:
+        raise CommandError(str(error)) from error
+    if trial.warning is not None:
+        print(f"the pipeline failed when it was tried, and may work later: {trial.warning}", file=sys.stderr)
+    return trial.uses
+
+
+def _serve(
+    settings: Settings,
+    pipeline: Pipeline,
+    engine: Engine,
+    metrics: Metrics,
+    voices: VoiceStore,
+    runner: asyncio.Runner,
+) -> int:
     from voicepipe.server import run_server
     from voicepipe.yaml_file import YamlError
 
@@ -112,7 +144,7 @@ def _serve(settings: Settings, pipeline: Pipeline, engine: Engine, metrics: Metr
             await voices.close()
 
     try:
-        asyncio.run(serve())
+        runner.run(serve())
     except OSError as error:
         raise _no_address(settings.host, settings.port, error) from error
     except YamlError as error:
@@ -121,8 +153,8 @@ def _serve(settings: Settings, pipeline: Pipeline, engine: Engine, metrics: Metr
 
 
 def _freeze() -> None:
-    """What is loaded by now stays for good: a full collection that looks at all of it, some 79,000 objects, would stop
-    every conversation for 60 ms. After this it takes 0.01 ms.
+    """Exempt what is loaded by now, which stays, from garbage collection: a full collection that looks at all of it,
+    some 79,000 objects, would stop every conversation for 60 ms. After this it takes 0.01 ms.
     """
     import gc
 
@@ -152,16 +184,7 @@ def _tell(url: str, engine: Engine, settings: Settings) -> None:
     print(f"Talk to it:  {this_program()} talk {what}{where}")
     print(f"{sessions} {'conversation' if sessions == 1 else 'conversations'} at once; Ctrl-C stops it.", flush=True)
     if open_to_others(settings):
-        print("Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key.", flush=True)
-
-
-def _pipeline(ref: str | None) -> Pipeline:
-    from voicepipe.loading import PipelineError, load_pipeline
-
-    try:
-        return load_pipeline(ref)
-    except PipelineError as error:
-        raise CommandError(str(error)) from error
+        print("Everyone who can reach it may talk; set VOICEPIPE_API_KEYS to ask for a key.", flush=True)
 
 
 # ---- the address -----------------------------------------------------------------------------------------------------
@@ -185,30 +208,35 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
     import errno
 
     if error.errno == errno.EADDRINUSE:
-        return CommandError(f"port {port} is in use; stop who uses it, or take another one: --port {port + 1}")
+        return CommandError(
+            f"port {port} is in use; stop the program that uses it, or take another port: --port {port + 1}"
+        )
     if error.errno == errno.EACCES:
-        return CommandError(f"port {port} is reserved to the administrator; take one from 1024 on: --port 8000")
+        return CommandError(f"port {port} is reserved for the administrator; take one from 1024 on: --port 8000")
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return CommandError(f"{host!r} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 is all of them")
+        return CommandError(
+            f"{host!r} is not an address of this machine; 127.0.0.1 is, and 0.0.0.0 stands for all that it has"
+        )
     return CommandError(f"cannot listen at {host}:{port}: {error.strerror or error}")
 
 
 # ---- the models ------------------------------------------------------------------------------------------------------
 
 
-def _engine(settings: Settings, metrics: Metrics, voices: VoiceStore) -> Engine:
-    """What the settings name; of the embedded models those that are needed, and absent ones of these fetched first."""
+def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> Engine:
+    """What the settings name; of the embedded models those that are used. Of these, absent ones are fetched first."""
     from voicepipe.engine.build import build_engine, embedded_kinds
     from voicepipe.models import ModelError
 
-    if kinds := embedded_kinds(settings):
+    if kinds := embedded_kinds(settings, uses):
         _check_packages(kinds)
-        _fetch_missing(kinds)
+        _fetch_missing(kinds, uses)
     try:
         with _loading(bool(kinds)) as progress:
             return build_engine(
                 settings,
                 max_sessions=settings.max_sessions,
+                uses=uses,
                 progress=progress,
                 observe=metrics.observer,
                 voices=voices,
@@ -228,12 +256,12 @@ def _check_packages(kinds: Sequence[Kind]) -> None:
         )
 
 
-def _fetch_missing(kinds: Sequence[Kind]) -> None:
+def _fetch_missing(kinds: Sequence[Kind], uses: Collection[StageName]) -> None:
     """What cannot be fetched is told; whether the server can do without it is known to the engine."""
     from voicepipe import models
-    from voicepipe.engine.local import MODELS
+    from voicepipe.engine.local import needed_models
 
-    needed = {name for kind in kinds for name in MODELS[kind]}
+    needed = needed_models(kinds, uses)
     for model in models.missing():
         if model.name not in needed or not model.fetched or models.find(model.name):
             continue  # one download may bring more than one
@@ -260,19 +288,4 @@ def _loading(anything: bool) -> Generator[Callable[[str], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         bar.add_task("loading the models", total=None)
-        yield lambda what: bar.console.print(f"loaded {what}", highlight=False)
-
-
-# ---- arguments -------------------------------------------------------------------------------------------------------
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text} is no port; they go from 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} conversations cannot be had; it takes one at least")
-    return int(text)
+        yield lambda what: bar.console.print(f"loaded {what}", highlight=False, markup=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
+from voicepipe.cli.usage import seconds
 from voicepipe.program import this_program
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="leave so long after the recording's end at the latest (default: 60, or when nothing has come for 15 s); "
         "when the bot has answered, sooner",
@@ -142,7 +143,8 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
     from voicepipe.client import Talk, connect, websocket_url
 
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
-    async with connect(args.url, instructions=args.instructions, voice=args.voice, api_key=key) as connection:
+    voice = await _voice(args, key)
+    async with connect(args.url, instructions=args.instructions, voice=voice, api_key=key) as connection:
         at_once = args.at_once or not args.instructions or speakers is not None
         show = _display(args.json)
         talk = Talk(connection, microphone, show, at_once=at_once, wait_s=args.wait, speakers=speakers)
@@ -153,6 +155,16 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
             raise
         finally:
             _save(args, talk)
+
+
+async def _voice(args: argparse.Namespace, key: str | None) -> str | None:
+    """The voice that is meant. CommandError where the server has another list."""
+    from voicepipe.client.voices import UnknownVoice, find_voice
+
+    try:
+        return await find_voice(args.url, args.voice, api_key=key) if args.voice else None
+    except UnknownVoice as error:
+        raise CommandError(f"--voice {args.voice}: {error}") from None
 
 
 def _display(as_json: bool) -> Show:
@@ -175,6 +187,8 @@ def _check_target(path: Path | None) -> None:
         raise CommandError(f"cannot write {path}: there is no folder {path.parent}")
     if path is not None and path.is_dir():
         raise CommandError(f"cannot write {path}: it is a folder")
+    if path is not None and path.suffix.lower() != ".wav":
+        raise CommandError(f"cannot write {path}: a conversation is saved as WAV; name a file that ends in .wav")
 
 
 def _save(args: argparse.Namespace, talk: Talk) -> None:
@@ -226,13 +240,3 @@ def _devices() -> tuple[DeviceMicrophone, DeviceSpeakers]:
         return open_devices()
     except NoDevice as error:
         raise CommandError(f"{error}; or play a recording: {this_program()} talk --sample") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
-    return seconds

@@ -16,7 +16,17 @@ from yarl import URL
 from voicepipe.audio import OggOpus
 from voicepipe.events import Audio, Samples
 
-__all__ = ["CHARACTERS", "CannotConnect", "Connection", "Message", "connect", "settings", "websocket_url"]
+__all__ = [
+    "CHARACTERS",
+    "PATH",
+    "CannotConnect",
+    "Connection",
+    "Message",
+    "authorization",
+    "connect",
+    "settings",
+    "websocket_url",
+]
 
 Message: TypeAlias = dict[str, Any]
 """An event of the wire, as it is in JSON; `type` says which."""
@@ -25,6 +35,7 @@ CHARACTERS = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanat
 """Instructions that the server writes itself."""
 
 PATH = "/v1/realtime"
+"""Where a server has its conversations."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _CLOSING = {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 _CODEC = OggOpus()
@@ -101,7 +112,7 @@ async def connect(
     Raises CannotConnect when nobody listens, the server is full or refuses, or it speaks something else.
     """
     address = websocket_url(url)
-    async with aiohttp.ClientSession(headers=_authorization(api_key)) as http:
+    async with aiohttp.ClientSession(headers=authorization(api_key)) as http:
         socket = await _open(http, address, open_timeout_s)
         try:
             connection = Connection(socket)
@@ -144,7 +155,8 @@ def websocket_url(url: str) -> str:
     return str(address.with_scheme(scheme).with_path(path).with_query(address.query))
 
 
-def _authorization(api_key: str | None) -> dict[str, str]:
+def authorization(api_key: str | None) -> dict[str, str]:
+    """The header that brings an API key, where there is one."""
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 

@@ -22,7 +22,7 @@ from voicepipe.drawing.graph import Boundary, Graph, Kind, Node, Part
 from voicepipe.drawing.inside import arguments, composed, contained, is_observable, is_share, origin, printed, title
 from voicepipe.events import Audio
 from voicepipe.session import Pipeline, Session
-from voicepipe.stage import TRACER, Declared, checked, named, stage_name
+from voicepipe.stage import TRACER, Declared, NotCalled, checked, is_stage_factory, named, stage_name
 
 __all__ = ["trace"]
 
@@ -46,7 +46,7 @@ def trace(pipeline: Pipeline) -> Graph:
     """The graph that `pipeline` declares, from the client to the client.
 
     Raises whatever the pipeline raises while it is built; NotAnObservable where it, or a stage in it, returns something
-    else than an observable.
+    else than an observable; NotCalled where a stage factory stands in the place of a stage.
     """
     tracer = _Tracer(getattr(pipeline, "__module__", ""))
     token = TRACER.set(tracer)
@@ -112,6 +112,8 @@ class _Tracer:
         self._depth = 0
 
     def __call__(self, stage: Any, source: Any) -> Observable[Any]:
+        if is_stage_factory(stage):
+            raise NotCalled(stage)
         inputs = [self.node_of(cast("Observable[Any]", source))] if isinstance(source, Observable) else []
         if is_share(stage):
             inputs[0].shared = True

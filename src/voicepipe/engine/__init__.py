@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from voicepipe.engine.checks import Kind
 from voicepipe.session import Stages
 
 __all__ = ["Engine"]
@@ -21,6 +23,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def kinds(self) -> Sequence[Kind]:
+        """What the pipeline uses of it. `health` tells of these; the stages of the others cannot be used."""
+        ...
+
+    @property
     def calls_functions(self) -> bool:
         """Whether the language model can call functions."""
         ...
@@ -30,7 +37,7 @@ class Engine(Protocol):
         ...
 
     async def health(self) -> dict[str, bool]:
-        """Whether each kind of stage can work now: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`.
+        """Whether each of its `kinds` can work now: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`.
 
         Services are asked side by side, each for a bounded time.
         """

@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from voicepipe.backlog import Backlog
-from voicepipe.engine.checks import Check, Checks, Kind, Probe
+from voicepipe.engine.checks import KINDS, Check, Checks, Kind, Probe
 from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiEar, KyutaiVoice
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import Ear, Part
 from voicepipe.engine.settings import EngineSettings
+from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
 from voicepipe.events import Audio, Event, ReplyText, Speech, Voice
 from voicepipe.operators import EndOfTurn
+from voicepipe.series import Service
 from voicepipe.services.observer import NOBODY, ServiceObserver
-from voicepipe.session import Llm
+from voicepipe.session import STAGE_NAMES, Llm, StageName
 from voicepipe.stage import Stage
 from voicepipe.voices import VoiceStore
 
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts
 
-__all__ = ["Assembled", "Observe", "SessionStages", "build_engine", "check_all", "embedded_kinds"]
+__all__ = ["Assembled", "Observe", "SessionStages", "build_engine", "check_all", "embedded_kinds", "used_kinds"]
 
 P = TypeVar("P")
 
@@ -70,10 +72,11 @@ class Assembled:
         *,
         max_sessions: int,
         checks: Checks,
+        kinds: Sequence[Kind] = KINDS,
         http: Http,
         local: LocalParts | None,
     ) -> None:
-        self.max_sessions, self.checks = max_sessions, checks
+        self.max_sessions, self.checks, self.kinds = max_sessions, checks, kinds
         self.calls_functions = local is None or local.llm is None
         self._ear, self._llm, self._voice = ear, llm, voice
         self._http, self._local = http, local
@@ -104,41 +107,51 @@ def _behind(stt: Stage[Audio | Event, Event], ahead: Sequence[Stage[Event, Event
     return lambda source: stt(source).pipe(*ahead)
 
 
-def embedded_kinds(settings: EngineSettings) -> list[Kind]:
-    """What runs on embedded models."""
-    urls: dict[Kind, str | None] = {"stt": settings.stt_url, "llm": settings.llm_url, "tts": settings.tts_url}
-    return [kind for kind, url in urls.items() if url is None]
+def used_kinds(uses: Collection[StageName]) -> list[Service]:
+    """The kinds of service or model to which the stages belong that a pipeline uses."""
+    stages: dict[Service, set[StageName]] = {"stt": {"vad", "end_of_turn", "stt"}, "llm": {"llm"}, "tts": {"tts"}}
+    return [kind for kind, names in stages.items() if not names.isdisjoint(uses)]
+
+
+def embedded_kinds(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Kind]:
+    """What runs on embedded models, of that which a pipeline uses."""
+    urls: dict[Service, str | None] = {"stt": settings.stt_url, "llm": settings.llm_url, "tts": settings.tts_url}
+    return [kind for kind in used_kinds(uses) if urls[kind] is None]
 
 
 def build_engine(
     settings: EngineSettings,
     *,
     max_sessions: int | None,
+    uses: Collection[StageName] = STAGE_NAMES,
     progress: Callable[[str], None] = lambda _: None,
     observe: Observe = lambda _: NOBODY,
     voices: VoiceStore | None = None,
 ) -> Assembled:
     """The engine that the settings describe. Only the models that it needs are loaded, or imported.
 
+    `uses` are the stages that the pipeline uses: the others fail when a session uses them all the same (NotLoaded).
     `max_sessions` None: what the embedded models carry on this machine's cores, or, where there are none,
     `network_sessions`. `voices` is where cloned voices are looked up; it stays open. Raises `models.ModelError` and
     ImportError for models that are not here.
     """
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
-    embedded = embedded_kinds(settings)
+    embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
     sessions = max_sessions or _sessions(settings, embedded)
-    local = _load(embedded, sessions, progress)
-    parts = _Parts(settings, http, local, observe, voices)
+    local = _load(embedded, uses, sessions, progress)
+    parts = _Parts(settings, kinds, http, local, observe, voices)
     ear, llm, voice = parts.ear(), parts.llm(), parts.voice()
-    probes = [ear.probe(), llm.probe(), voice.probe(), *_cloning(settings, http)]
-    return Assembled(ear, llm, voice, max_sessions=sessions, checks=_checks(settings, probes), http=http, local=local)
+    probed: dict[Kind, Part[Any]] = {"stt": ear, "llm": llm, "tts": voice}
+    probes = [part.probe() for kind, part in probed.items() if kind in kinds]
+    checks = _checks(settings, [*probes, *_cloning(settings, kinds, http)], kinds)
+    return Assembled(ear, llm, voice, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
 
 
-async def check_all(settings: EngineSettings) -> list[Check]:
-    """How everything is that the settings name, with no model loaded."""
-    http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
+async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Check]:
+    """How everything is that the settings name and that a pipeline uses, with no model loaded."""
+    http, kinds = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S), _kinds(uses)
     try:
-        return await _checks(settings, list(_probes(settings, http))).all()
+        return await _checks(settings, list(_probes(settings, uses, http)), kinds).all()
     finally:
         await http.close()
 
@@ -151,35 +164,50 @@ def _sessions(settings: EngineSettings, embedded: Collection[Kind]) -> int:
     return max(1, (os.cpu_count() or 1) * SESSIONS_PER_CORE)
 
 
-def _load(embedded: Collection[Kind], sessions: int, progress: Callable[[str], None]) -> LocalParts | None:
+def _kinds(uses: Collection[StageName]) -> list[Kind]:
+    """Voice cloning belongs to the synthesiser."""
+    used = used_kinds(uses)
+    return [kind for kind in KINDS if kind in used or (kind == "voice_cloning" and "tts" in used)]
+
+
+def _load(
+    embedded: Collection[Kind], uses: Collection[StageName], sessions: int, progress: Callable[[str], None]
+) -> LocalParts | None:
     if not embedded:
         return None
     from voicepipe.engine.local import load_local
 
-    return load_local(embedded, sessions=sessions, progress=progress)
+    return load_local(embedded, uses=uses, sessions=sessions, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Each part: of the network where the settings have its URL, else the one that was loaded."""
+    """Each part: of the network where the settings have its URL, else the one that was loaded; none that is unused."""
 
     settings: EngineSettings
+    kinds: Collection[Kind]
     http: Http
     local: LocalParts | None
     observe: Observe
     voices: VoiceStore | None
 
     def ear(self) -> Part[Ear]:
+        if "stt" not in self.kinds:
+            return UNUSED_EAR
         if self.settings.stt_url is not None:
             return KyutaiEar(self.settings.stt_url, self.settings, self.http.session, self.observe("stt"))
         return _loaded(self.local and self.local.ear)
 
     def llm(self) -> Part[Llm]:
+        if "llm" not in self.kinds:
+            return UNUSED_LLM
         if self.settings.llm_url is not None:
             return NetworkLlm.make(self.settings.llm_url, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
     def voice(self) -> Part[Stage[ReplyText, Speech | Event]]:
+        if "tts" not in self.kinds:
+            return UNUSED_VOICE
         if self.settings.tts_url is not None:
             return KyutaiVoice(
                 self.settings.tts_url, self.settings, self.http.session, self.observe("tts"), self.voices
@@ -195,29 +223,26 @@ def _loaded(part: P | None) -> P:
 # ---- probes ----------------------------------------------------------------------------------------------------------
 
 
-def _checks(settings: EngineSettings, probes: Sequence[Probe]) -> Checks:
-    return Checks(probes, within_s=settings.health_timeout_s)
+def _checks(settings: EngineSettings, probes: Sequence[Probe], kinds: Sequence[Kind]) -> Checks:
+    return Checks(probes, within_s=settings.health_timeout_s, kinds=kinds)
 
 
-def _probes(settings: EngineSettings, http: Http) -> Iterator[Probe]:
+def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -> Iterator[Probe]:
     """Of services, and of models that are not loaded."""
-    from voicepipe.engine.local import local_probe
+    kinds, embedded = _kinds(uses), embedded_kinds(settings, uses)
+    for kind in embedded:
+        from voicepipe.engine.local import local_probe
 
-    if settings.stt_url is None:
-        yield local_probe("stt")
-    else:
+        yield local_probe(kind, uses)
+    if settings.stt_url is not None and "stt" in kinds:
         yield kyutai_probe("stt", settings.stt_url, http.session, "Moonshine")
-    if settings.llm_url is None:
-        yield local_probe("llm")
-    else:
+    if settings.llm_url is not None and "llm" in kinds:
         yield NetworkLlm.make(settings.llm_url, settings, http.session).probe()
-    if settings.tts_url is None:
-        yield local_probe("tts")
-    else:
+    if settings.tts_url is not None and "tts" in kinds:
         yield kyutai_probe("tts", settings.tts_url, http.session, "hibari")
-    yield from _cloning(settings, http)
+    yield from _cloning(settings, kinds, http)
 
 
-def _cloning(settings: EngineSettings, http: Http) -> Iterator[Probe]:
-    if settings.voice_cloning_url is not None:
+def _cloning(settings: EngineSettings, kinds: Collection[Kind], http: Http) -> Iterator[Probe]:
+    if settings.voice_cloning_url is not None and "voice_cloning" in kinds:
         yield kyutai_probe("voice_cloning", settings.voice_cloning_url, http.session, "")

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Check", "Checks", "Kind", "Probe"]
+__all__ = ["KINDS", "Check", "Checks", "Kind", "Probe"]
 
 Kind: TypeAlias = Literal["stt", "llm", "tts", "voice_cloning"]
 """What a service, or an embedded model, is for."""
 
-_KINDS: tuple[Kind, ...] = ("stt", "tts", "llm", "voice_cloning")
+KINDS: tuple[Kind, ...] = ("stt", "tts", "llm", "voice_cloning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,22 @@ class Check:
 
 
 class Checks:
-    """Asks all `probes`, side by side. Each has `within_s`. Who asks often had better keep the answer for a moment."""
+    """Asks all `probes`, side by side. Each has `within_s`. Who asks often had better keep the answer for a moment.
 
-    def __init__(self, probes: Sequence[Probe], *, within_s: float) -> None:
-        self._probes, self._within_s = probes, within_s
+    `kinds` are those that `health` tells of; one that has no probe is not up.
+    """
+
+    def __init__(self, probes: Sequence[Probe], *, within_s: float, kinds: Sequence[Kind] = KINDS) -> None:
+        self._probes, self._within_s, self._kinds = probes, within_s, kinds
 
     async def all(self) -> list[Check]:
         """How each is. Never raises: what goes wrong is in the answer."""
         return list(await asyncio.gather(*map(self._check, self._probes)))
 
     async def health(self) -> dict[str, bool]:
-        """`stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
+        """Whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
         up = {check.probe.kind: check.up for check in await self.all()}
-        return {f"{kind}_up": up.get(kind, False) for kind in _KINDS}
+        return {f"{kind}_up": up.get(kind, False) for kind in self._kinds}
 
     async def _check(self, probe: Probe) -> Check:
         clock = asyncio.get_running_loop().time

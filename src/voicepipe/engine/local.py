@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
@@ -22,7 +23,8 @@ from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
 from voicepipe.engine.checks import Kind, Probe
 from voicepipe.engine.parts import Ear, Opened
-from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Unspoken
+from voicepipe.engine.unused import unused_stage
+from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Unspoken, Voice
 from voicepipe.llm.history import recent
 from voicepipe.llm.in_process import in_process
 from voicepipe.llm.read_ahead import ReadAhead
@@ -30,7 +32,7 @@ from voicepipe.llm.smollm import SmolLM
 from voicepipe.operators import at_most_sentences, by_word
 from voicepipe.program import this_program
 from voicepipe.rx import transduce
-from voicepipe.session import Llm
+from voicepipe.session import STAGE_NAMES, Llm, StageName
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
@@ -47,12 +49,14 @@ __all__ = [
     "MODELS",
     "PACKAGES",
     "SESSIONS_PER_CORE",
+    "STAGES",
     "LocalEar",
     "LocalLlm",
     "LocalParts",
     "LocalVoice",
     "load_local",
     "local_probe",
+    "needed_models",
 ]
 
 log = structlog.get_logger()
@@ -70,8 +74,23 @@ MODELS: dict[Kind, tuple[str, ...]] = {
 PACKAGES: dict[Kind, tuple[str, ...]] = {"stt": ("onnxruntime",), "llm": ("xllamacpp",), "tts": ("onnxruntime",)}
 """What they run on: without these the extra `embedded` is not installed."""
 
+STAGES: dict[str, StageName] = {
+    "silero": "vad",
+    "smart-turn": "end_of_turn",
+    "moonshine": "stt",
+    "smollm2": "llm",
+    "hibari": "tts",
+}
+"""The stage that each model makes: the model is needed where a pipeline uses that stage."""
+
 _OPTIONAL = ("smart-turn",)
-_NAMES = {"stt": "Moonshine, Silero, Smart Turn", "llm": "SmolLM2", "tts": "hibari"}
+_TITLES = {
+    "moonshine": "Moonshine",
+    "silero": "Silero",
+    "smart-turn": "Smart Turn",
+    "smollm2": "SmolLM2",
+    "hibari": "hibari",
+}
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------
@@ -79,18 +98,35 @@ _NAMES = {"stt": "Moonshine, Silero, Smart Turn", "llm": "SmolLM2", "tts": "hiba
 
 @dataclass(frozen=True, slots=True)
 class LocalEar:
-    """Silero notices speech, Smart Turn whether it is complete, Moonshine writes it down."""
+    """Silero notices speech, Smart Turn whether it is complete, Moonshine writes it down.
 
-    silero: Silero
+    Silero or Moonshine is None where the pipeline does not use it.
+    """
+
+    silero: Silero | None
     smart_turn: SmartTurn | None
-    moonshine: Moonshine
+    moonshine: Moonshine | None
     pool: Workers
 
     def open(self) -> Opened[Ear]:
-        """The capacities are what a listener would still wait for, not what memory holds."""
         backlog = Backlog()
+
+        def end_of_turn(sound: Audio) -> Observable[float]:
+            return reactivex.using(backlog.busy, lambda _: self._end_of_turn(sound))
+
+        return Opened(Ear(self._vad(), end_of_turn, self._stt(backlog), backlog))
+
+    def _vad(self) -> Stage[Audio, Voice]:
+        if self.silero is None:
+            return unused_stage("vad")
+        return named("VAD", by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ))
+
+    def _stt(self, backlog: Backlog) -> Stage[Audio | Event, Event]:
+        """The capacities are what a listener would still wait for, not what memory holds."""
+        if self.moonshine is None:
+            return unused_stage("stt")
         stt = by_utterance(
-            self._transcribe,
+            partial(_transcribe, self.moonshine),
             self.pool,
             margin_ms=200,
             partial_every_ms=320,
@@ -101,15 +137,11 @@ class LocalEar:
             capacity=4,
             backlog=backlog,
         )
-        vad = by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ)
-
-        def end_of_turn(sound: Audio) -> Observable[float]:
-            return reactivex.using(backlog.busy, lambda _: self._end_of_turn(sound))
-
-        return Opened(Ear(named("VAD", vad), end_of_turn, named("STT", stt), backlog))
+        return named("STT", stt)
 
     def probe(self) -> Probe:
-        return _loaded("stt")
+        own = {"silero": self.silero, "smart-turn": self.smart_turn, "moonshine": self.moonshine}
+        return _loaded("stt", [name for name, model in own.items() if model is not None])
 
     def _end_of_turn(self, sound: Audio) -> Observable[float]:
         model = self.smart_turn
@@ -117,11 +149,12 @@ class LocalEar:
             return reactivex.empty()
         return ask_worker(lambda _: model.probability(_at_16k(sound)), self.pool)
 
-    def _transcribe(
-        self, samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]
-    ) -> tuple[str, Sequence[int]]:
-        tokens = self.moonshine.tokens(samples, draft=draft, cancelled=cancelled)
-        return self.moonshine.text(tokens), tokens
+
+def _transcribe(
+    model: Moonshine, samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]
+) -> tuple[str, Sequence[int]]:
+    tokens = model.tokens(samples, draft=draft, cancelled=cancelled)
+    return model.text(tokens), tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +183,7 @@ class LocalLlm:
         return Opened(ahead.before(self._answers(slot)), close, ahead.stage())
 
     def probe(self) -> Probe:
-        return _loaded("llm")
+        return _loaded("llm", MODELS["llm"])
 
     def _answers(self, slot: int) -> Llm:
         """A model of 135 million parameters answers best where it answers briefly."""
@@ -184,7 +217,7 @@ class LocalVoice:
         return Opened(named("TTS", tts))
 
     def probe(self) -> Probe:
-        return _loaded("tts")
+        return _loaded("tts", MODELS["tts"])
 
     def _synthesise(self, text: str) -> tuple[Audio, list[Timing]]:
         samples = self.hibari.synthesise(text)
@@ -213,8 +246,21 @@ class LocalParts:
             workers.close(timeout_s=2)
 
 
-def load_local(wanted: Collection[Kind], *, sessions: int, progress: Callable[[str], None]) -> LocalParts:
+def needed_models(kinds: Collection[Kind], uses: Collection[StageName]) -> list[str]:
+    """The models of these kinds whose stages a pipeline uses, by their names in the registry."""
+    return [name for kind in kinds for name in MODELS[kind] if STAGES[name] in uses]
+
+
+def load_local(
+    wanted: Collection[Kind],
+    *,
+    uses: Collection[StageName] = STAGE_NAMES,
+    sessions: int,
+    progress: Callable[[str], None],
+) -> LocalParts:
     """Load the models of the kinds `wanted`, side by side; `progress` is told, from any thread, what has been loaded.
+
+    Of these kinds, a model whose stage is not among `uses` is not loaded.
 
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
@@ -228,14 +274,14 @@ def load_local(wanted: Collection[Kind], *, sessions: int, progress: Callable[[s
         "smart-turn": _smart_turn,
         "silero": Silero,
     }
-    names = {name for kind in wanted for name in MODELS[kind]}
+    names = needed_models(wanted, uses)
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
     parts = LocalParts()
     if "stt" in wanted or "tts" in wanted:
         pool = Workers(max(2, cores), "models")
         parts.threads.append(pool)
         if "stt" in wanted:
-            parts.ear = LocalEar(made["silero"], made["smart-turn"], made["moonshine"], pool)
+            parts.ear = LocalEar(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
         if "tts" in wanted:
             parts.voice = LocalVoice(made["hibari"], pool)
     if "llm" in wanted:
@@ -269,23 +315,28 @@ def _load_together(makers: dict[str, Callable[[], Any]], progress: Callable[[str
 # ---- probes ----------------------------------------------------------------------------------------------------------
 
 
-def local_probe(kind: Kind) -> Probe:
-    """Whether the models of this kind could be loaded: nothing is."""
+def local_probe(kind: Kind, uses: Collection[StageName] = STAGE_NAMES) -> Probe:
+    """Whether those models of this kind that a pipeline uses could be loaded. Nothing is loaded."""
+    needed = needed_models([kind], uses)
 
     async def ask() -> str:
         if absent := [package for package in PACKAGES[kind] if find_spec(package) is None]:
             raise models.ModelMissing(f"not installed: {', '.join(absent)}")
-        for name in MODELS[kind]:
+        for name in needed:
             if name not in _OPTIONAL:
                 models.require(name)
         return "its models are here"
 
     advice = f"{install_command('embedded')}, then: {this_program()} models fetch"
-    return Probe(kind, _NAMES[kind], "embedded", advice, ask)
+    return Probe(kind, _titles(needed), "embedded", advice, ask)
 
 
-def _loaded(kind: Kind) -> Probe:
+def _loaded(kind: Kind, names: Collection[str]) -> Probe:
     async def ask() -> str:
         return "loaded"
 
-    return Probe(kind, _NAMES[kind], "embedded", "", ask)
+    return Probe(kind, _titles(names), "embedded", "", ask)
+
+
+def _titles(names: Collection[str]) -> str:
+    return ", ".join(title for name, title in _TITLES.items() if name in names)

@@ -15,6 +15,7 @@ from voicepipe.characters import Characters
 from voicepipe.cloning import Cloning
 from voicepipe.donation import Consents
 from voicepipe.engine import Engine
+from voicepipe.engine.checks import KINDS
 from voicepipe.engine.http import Http
 from voicepipe.health import Health
 from voicepipe.metrics import Metrics
@@ -113,6 +114,7 @@ class _Around:
             timeout_s=settings.health_limit_s,
             fresh_s=settings.health_every_s,
             clock=_clock,
+            keys=[f"{kind}_up" for kind in getattr(engine, "kinds", KINDS)],
             on_answer=lambda up: count_health(metrics, up),
         )
         http = Http(keep_alive_s=_KEEP_ALIVE_S, resolve_every_s=_RESOLVE_EVERY_S)

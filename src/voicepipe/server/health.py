@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from voicepipe.health import NEEDED, Health, Obstacle, is_ok
+from voicepipe.health import KEYS, Health, Obstacle, is_ok
 from voicepipe.metrics import Metrics
 from voicepipe.server.refusal import Refusal
 from voicepipe.server.websocket import Sessions
@@ -15,10 +15,11 @@ __all__ = ["HealthRoutes", "count_health"]
 
 
 def count_health(metrics: Metrics, up: dict[str, bool]) -> None:
-    """An engine's answer, as Prometheus sees it. Kinds of service that nobody knows are not counted."""
+    """An engine's answer, as Prometheus sees it. What the pipeline does not use has no series."""
     metrics.server.health_ok.set(is_ok(up))
-    for key in (*NEEDED, "voice_cloning_up"):
-        metrics.server.service_up.labels(key.removesuffix("_up")).set(up.get(key, False))
+    for key in KEYS:
+        if key in up:
+            metrics.server.service_up.labels(key.removesuffix("_up")).set(up[key])
 
 
 class HealthRoutes:
@@ -29,7 +30,7 @@ class HealthRoutes:
         self._retry_after_s = retry_after_s
 
     async def health(self, _: web.Request) -> web.Response:
-        """What is up; `ok` when all is that a conversation needs, which voice cloning is not. 503 while shutting
+        """What is up, of that which the pipeline uses; `ok` when all of it is, voice cloning aside. 503 while shutting
         down."""
         up = await self._health.up()
         if not self._sessions.stopping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,6 +19,14 @@ def _written(key: SecretStr) -> SecretStr:
     return key
 
 
+def _origin(text: str) -> str:
+    """An origin as browsers send it (`null` for a file), or `*` for all. Raises ValueError."""
+    if text not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s,]+", text):
+        raise ValueError("an origin is a scheme and a host, such as https://voice.example, or * for all")
+    return text
+
+
+Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
 
 
@@ -29,7 +38,7 @@ class ServerSettings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     """0: any free one."""
-    cors_origins: tuple[str, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
+    cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
     """Whose pages may read our answers, and talk; those that we serve ourselves always may."""
     api_keys: tuple[ApiKey, ...] = ()
     """Who may talk: one of these is asked for, by all that costs something. None: everybody who can reach us."""

@@ -57,9 +57,11 @@ class Address:
             parts = urlsplit(url.strip())
             port = parts.port
         except ValueError as error:
-            raise BadAddress(f"{url!r} is no address: {error}") from error
+            raise BadAddress(f"{url!r} is not an address: {error}") from error
         if parts.scheme not in _PORTS or not parts.hostname:
-            raise BadAddress(f"{url!r} is no address of a service: it looks like ws://localhost:8090")
+            raise BadAddress(
+                f"{url!r} is not the address of a service, such as http://localhost:8091 or ws://localhost:8090"
+            )
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme in _SECURE, parts.path.rstrip("/"))
 
     def websocket(self, path: str, query: Mapping[str, str] | None = None, *, at: Instance | None = None) -> str:

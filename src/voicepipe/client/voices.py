@@ -1,0 +1,56 @@
+"""Which voices a server has, and which one a name means."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import aiohttp
+from yarl import URL
+
+from voicepipe.client.unmute import PATH, authorization, websocket_url
+
+__all__ = ["UnknownVoice", "find_voice"]
+
+_VOICES = "/v1/voices"
+_LONGEST_S = 3.0
+"""How long the list is waited for: a server that does not give it is asked for the voice as it was named."""
+
+
+class UnknownVoice(Exception):
+    """The server has no voice of that name; the message lists those that it has."""
+
+
+async def find_voice(url: str, wanted: str, *, api_key: str | None = None) -> str:
+    """The voice of the server at `url` that is called `wanted`, by its title or by its own name.
+
+    A name with a slash or a colon (a path on a server of Kyutai's, a cloned voice) need not be listed, and a server
+    that lists no voices may have any. Raises UnknownVoice.
+    """
+    voices = await _offered(url, api_key)
+    for title, name in voices:
+        if wanted.lower() in (title.lower(), name.lower()):
+            return name
+    if voices and not {"/", ":"} & set(wanted):
+        raise UnknownVoice(f"the server has no voice {wanted!r}; it has {', '.join(name for _, name in voices)}")
+    return wanted
+
+
+async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]]:
+    """Title and name of each voice; empty where the server does not say, or says something else."""
+    address = URL(websocket_url(url))
+    path = address.path.removesuffix(PATH) + _VOICES
+    address = address.with_scheme("https" if address.scheme == "wss" else "http").with_path(path)
+    timeout = aiohttp.ClientTimeout(total=_LONGEST_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=authorization(api_key)) as http,
+            http.get(address, raise_for_status=True) as response,
+        ):
+            return [_named(voice) for voice in cast("list[Any]", await response.json())]
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _named(voice: Any) -> tuple[str, str]:
+    name = str(voice["source"]["path_on_server"])
+    return str(voice.get("name") or name), name

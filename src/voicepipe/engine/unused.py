@@ -1,0 +1,59 @@
+"""Parts of an engine that the pipeline does not use: nothing is loaded or connected for them.
+
+A pipeline that uses one of them all the same fails in that moment, with an error that says how to have it loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import reactivex
+from reactivex import Observable
+
+from voicepipe.backlog import Backlog
+from voicepipe.engine.checks import Probe
+from voicepipe.engine.parts import Ear, Opened, Part
+from voicepipe.events import Event, ReplyText, Speech
+from voicepipe.session import Llm, StageName
+from voicepipe.stage import Stage, StageError
+
+__all__ = ["UNUSED_EAR", "UNUSED_LLM", "UNUSED_VOICE", "NotLoaded", "unused_stage"]
+
+S = TypeVar("S")
+
+
+class NotLoaded(RuntimeError):
+    """A session uses a stage that the pipeline did not seem to use when the server started."""
+
+    def __init__(self, name: StageName) -> None:
+        super().__init__(
+            f"session.{name} is used now, but its model was not loaded, since the pipeline's code does not name it; "
+            f"name session.{name} in the pipeline function"
+        )
+
+
+def unused_stage(name: StageName) -> Callable[[Any], Observable[Any]]:
+    """A stage, or a model that is asked, that fails with NotLoaded once it is subscribed to."""
+    return lambda _: reactivex.throw(StageError(name, NotLoaded(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Unused(Part[S], Generic[S]):
+    stage: Callable[[], S]
+
+    def open(self) -> Opened[S]:
+        return Opened(self.stage())
+
+    def probe(self) -> Probe:
+        raise LookupError("what is not used is not asked how it is")
+
+
+def _ear() -> Ear:
+    return Ear(unused_stage("vad"), unused_stage("end_of_turn"), unused_stage("stt"), Backlog())
+
+
+UNUSED_EAR: Part[Ear] = _Unused(_ear)
+UNUSED_LLM: Part[Llm] = _Unused(lambda: unused_stage("llm"))
+UNUSED_VOICE: Part[Stage[ReplyText, Speech | Event]] = _Unused(lambda: unused_stage("tts"))

@@ -1,0 +1,9 @@
+"""Try a pipeline before it is served: build it, draw it, run it once for a silent client, and find what it uses."""
+
+from __future__ import annotations
+
+from voicepipe.trial.graph import graph_of
+from voicepipe.trial.run import Trial, try_pipeline
+from voicepipe.trial.uses import stages_used
+
+__all__ = ["Trial", "graph_of", "stages_used", "try_pipeline"]

@@ -1,0 +1,155 @@
+"""Run a pipeline once for a client that is silent, on stages that hear, think and say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+import aiohttp
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+from reactivex.subject import Subject
+
+from voicepipe.audio import Pcm16
+from voicepipe.drawing import Graph
+from voicepipe.events import AudioReceived, ClientMessage, Event, Speech
+from voicepipe.loading import PipelineError
+from voicepipe.operators import only_text
+from voicepipe.rx import LoopScheduler
+from voicepipe.session import Pipeline, Session, StageName
+from voicepipe.trial.graph import check_output, graph_of, mistake, not_an_event, not_encoded
+from voicepipe.trial.uses import stages_used
+
+__all__ = ["Trial", "try_pipeline"]
+
+_PACKETS = 3
+_PACKET_MS = 80
+"""The silence that the client sends: enough for a pipeline that answers sound by sound, and for no VAD."""
+
+_TASKS_S = 0.05
+"""How long tasks that the pipeline starts may run before the client leaves: they begin within a few milliseconds."""
+
+_CLEAN_UP_S = 1.0
+"""How long those tasks may take to end. A session that is served waits longer (`cleanup_grace_s`)."""
+
+_UNREACHABLE = (ConnectionError, TimeoutError, socket.gaierror, aiohttp.ClientConnectionError)
+"""Errors of the network, which is not the program's fault, and may work when a client comes."""
+
+_TRYING: ContextVar[bool] = ContextVar("_TRYING", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A pipeline that works as far as can be seen without a conversation.
+
+    `uses` are the stages of the session that it may use. `warning` is None, or what failed for a reason outside of the
+    program, such as a service that cannot be reached now.
+    """
+
+    graph: Graph
+    uses: frozenset[StageName]
+    warning: str | None = None
+
+
+async def try_pipeline(pipeline: Pipeline, *, notices_pauses: bool = False) -> Trial:
+    """Draw `pipeline`, run it once for a silent client, and find what it uses. Must run on the loop that will serve it.
+
+    The client sends a moment of silence and leaves, within a twentieth of a second of real time; the tasks that the
+    pipeline started then have a second to end. Nothing is counted or logged meanwhile, and no model is needed.
+    `notices_pauses`: the recogniser that will serve it does so itself, and the session comes without a VAD.
+
+    Raises PipelineError, whose message has file and line, where the pipeline is wrong.
+    """
+    with _unlogged():
+        graph = graph_of(pipeline)
+        check_output(pipeline, graph)
+        error = await _Client(pipeline, notices_pauses=notices_pauses).run()
+    if error is None or isinstance(error, _UNREACHABLE):
+        return Trial(graph, stages_used(pipeline), None if error is None else str(mistake(pipeline, error)))
+    raise error if isinstance(error, PipelineError) else mistake(pipeline, error)
+
+
+class _Client:
+    """The silent client, and what its session gives."""
+
+    def __init__(self, pipeline: Pipeline, *, notices_pauses: bool) -> None:
+        self._pipeline, self._received = pipeline, Subject[ClientMessage]()
+        self._session = _session(self._received, notices_pauses=notices_pauses)
+        self._scheduler = LoopScheduler(asyncio.get_running_loop())
+        self._failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> Exception | None:
+        """What went wrong; None when nothing did."""
+        events = reactivex.defer(lambda _: self._pipeline(self._session))
+        subscription = events.subscribe(self._take, self._fail, scheduler=self._scheduler)
+        try:
+            for _ in range(_PACKETS):
+                self._received.on_next(AudioReceived(bytes(self._session.codec.rate_hz * _PACKET_MS // 1000 * 2)))
+            await asyncio.wait([self._failed], timeout=_TASKS_S)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            subscription.dispose()
+            if self._scheduler.tasks:
+                await asyncio.wait(self._scheduler.tasks.copy(), timeout=_CLEAN_UP_S)
+        return self._failed.result() if self._failed.done() else None
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Speech):
+            self._fail(not_encoded(self._pipeline))
+        elif not is_dataclass(event) or isinstance(event, type):
+            self._fail(not_an_event(self._pipeline, type(event).__name__))
+
+    def _fail(self, error: Exception) -> None:
+        """The first failure counts."""
+        if not self._failed.done():
+            self._failed.set_result(error)
+
+
+def _session(received: Observable[ClientMessage], *, notices_pauses: bool) -> Session:
+    return Session(
+        "trial",
+        received,
+        Pcm16(),
+        vad=None if notices_pauses else _silent,
+        end_of_turn=_no_answer,
+        stt=_silent,
+        llm=_no_answer,
+        tts=only_text(_silent),
+    )
+
+
+def _silent(source: Observable[Any]) -> Observable[Any]:
+    """A stage that takes everything and gives nothing."""
+    return source.pipe(rx_ops.ignore_elements())
+
+
+def _no_answer(_: Any) -> Observable[Any]:
+    """A model that has nothing to say to what it is asked."""
+    return reactivex.empty()
+
+
+@contextmanager
+def _unlogged() -> Generator[None]:
+    """Keep what a trial would log out of the log: the log tells of sessions, and a mistake is told once, as such."""
+    handlers = logging.getLogger().handlers.copy()
+    token = _TRYING.set(True)
+    for handler in handlers:
+        handler.addFilter(_is_not_trial)
+    try:
+        yield
+    finally:
+        _TRYING.reset(token)
+        for handler in handlers:
+            handler.removeFilter(_is_not_trial)
+
+
+def _is_not_trial(_: logging.LogRecord) -> bool:
+    return not _TRYING.get()
