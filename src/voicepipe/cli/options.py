@@ -21,7 +21,11 @@ def add_service_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("services (what has no URL runs on the embedded model)")
     group.add_argument("--stt", metavar="URL", help="speech to text: Kyutai's moshi-server, ws://localhost:8090")
     group.add_argument("--tts", metavar="URL", help="text to speech: Kyutai's moshi-server, ws://localhost:8089")
-    group.add_argument("--llm", metavar="URL", help="language model: any OpenAI-compatible one, http://localhost:8091")
+    group.add_argument(
+        "--llm",
+        metavar="URL|FILE.gguf",
+        help="language model: any OpenAI-compatible service, http://localhost:11434, or a GGUF file, in this process",
+    )
     group.add_argument("--llm-model", metavar="NAME", help="which of its models (default: the only one it has)")
     group.add_argument(
         "--config", type=Path, metavar="FILE", help="settings in TOML (default: voicepipe.toml, where there is one)"

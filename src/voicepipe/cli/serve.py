@@ -14,6 +14,7 @@ from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import add_service_options, settings_of
 
 if TYPE_CHECKING:
+    from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
     from voicepipe.engine.checks import Kind
     from voicepipe.metrics import Metrics
@@ -36,7 +37,8 @@ examples:
   voicepipe serve my_bot.pipelines:support     the function `support` of a module that can be imported
   voicepipe serve --host 0.0.0.0 --port 80     for the whole network
   voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; logs for machines
-  voicepipe serve --llm http://localhost:8091  hear and speak with the embedded models, think elsewhere
+  voicepipe serve --llm http://localhost:11434 hear and speak with the embedded models, think elsewhere
+  voicepipe serve --llm model.gguf             any GGUF chat model, in this process
   voicepipe serve --stt ws://localhost:8090 --tts ws://localhost:8089 --llm http://localhost:8091
                                                nothing embedded: Kyutai's servers, and any OpenAI-compatible one
 
@@ -80,17 +82,25 @@ def run(args: argparse.Namespace) -> int:
     configure_logs(settings.log_level, as_json=settings.log_json)
     pipeline = _pipeline(args.pipeline)
     _check_address(settings.host, settings.port)
+    from voicepipe.cli.larger_model import LargerModel
     from voicepipe.metrics import Metrics
 
-    metrics, voices = Metrics(), _voices(settings)
+    metrics, voices, larger = Metrics(), _voices(settings), LargerModel(settings)
     engine = _engine(settings, metrics, voices)
     try:
-        return _serve(settings, pipeline, engine, metrics, voices)
+        return _serve(settings, pipeline, engine, metrics, voices, larger)
     finally:
         engine.close()
 
 
-def _serve(settings: Settings, pipeline: Pipeline, engine: Engine, metrics: Metrics, voices: VoiceStore) -> int:
+def _serve(
+    settings: Settings,
+    pipeline: Pipeline,
+    engine: Engine,
+    metrics: Metrics,
+    voices: VoiceStore,
+    larger: LargerModel,
+) -> int:
     import asyncio
 
     from voicepipe.server import run_server
@@ -100,6 +110,7 @@ def _serve(settings: Settings, pipeline: Pipeline, engine: Engine, metrics: Metr
         def ready(url: str) -> None:
             _freeze()
             _tell(url, engine, settings)
+            larger.tell()
 
         try:
             await run_server(pipeline, engine, settings, metrics=metrics, voices=voices, ready=ready)
@@ -197,7 +208,7 @@ def _engine(settings: Settings, metrics: Metrics, voices: VoiceStore) -> Engine:
 
     if kinds := embedded_kinds(settings):
         _check_packages(kinds)
-        _fetch_missing(kinds)
+        _fetch_missing(kinds, settings)
     try:
         with _loading(bool(kinds)) as progress:
             return build_engine(
@@ -222,12 +233,12 @@ def _check_packages(kinds: Sequence[Kind]) -> None:
         )
 
 
-def _fetch_missing(kinds: Sequence[Kind]) -> None:
+def _fetch_missing(kinds: Sequence[Kind], settings: Settings) -> None:
     """What cannot be fetched is told; whether the server can do without it is known to the engine."""
     from voicepipe import models
-    from voicepipe.engine.local import MODELS
+    from voicepipe.engine.local import models_needed
 
-    needed = {name for kind in kinds for name in MODELS[kind]}
+    needed = models_needed(kinds, settings.llm_file)
     for model in models.missing():
         if model.name not in needed or not model.fetched or models.find(model.name):
             continue  # one download may bring more than one

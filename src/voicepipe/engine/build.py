@@ -105,8 +105,8 @@ def _behind(stt: Stage[Event, Event], ahead: Sequence[Stage[Event, Event]]) -> S
 
 
 def embedded_kinds(settings: EngineSettings) -> list[Kind]:
-    """What runs on embedded models."""
-    urls: dict[Kind, str | None] = {"stt": settings.stt_url, "llm": settings.llm_url, "tts": settings.tts_url}
+    """What runs in this process: on embedded models, or on a GGUF file."""
+    urls: dict[Kind, str | None] = {"stt": settings.stt_url, "llm": settings.llm_service, "tts": settings.tts_url}
     return [kind for kind, url in urls.items() if url is None]
 
 
@@ -127,7 +127,7 @@ def build_engine(
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded = embedded_kinds(settings)
     sessions = max_sessions or _sessions(settings, embedded)
-    local = _load(embedded, sessions, progress)
+    local = _load(settings, embedded, sessions, progress)
     parts = _Parts(settings, http, local, observe, voices)
     ear, llm, voice = parts.ear(), parts.llm(), parts.voice()
     probes = [ear.probe(), llm.probe(), voice.probe(), *_cloning(settings, http)]
@@ -151,12 +151,14 @@ def _sessions(settings: EngineSettings, embedded: Collection[Kind]) -> int:
     return max(1, (os.cpu_count() or 1) * SESSIONS_PER_CORE)
 
 
-def _load(embedded: Collection[Kind], sessions: int, progress: Callable[[str], None]) -> LocalParts | None:
+def _load(
+    settings: EngineSettings, embedded: Collection[Kind], sessions: int, progress: Callable[[str], None]
+) -> LocalParts | None:
     if not embedded:
         return None
     from voicepipe.engine.local import load_local
 
-    return load_local(embedded, sessions=sessions, progress=progress)
+    return load_local(embedded, sessions=sessions, progress=progress, gguf=settings.llm_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,8 @@ class _Parts:
         return _loaded(self.local and self.local.ear)
 
     def llm(self) -> Part[Llm]:
-        if self.settings.llm_url is not None:
-            return NetworkLlm.make(self.settings.llm_url, self.settings, self.http.session)
+        if self.settings.llm_service is not None:
+            return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
     def voice(self) -> Part[Stage[ReplyText, Event]]:
@@ -202,15 +204,18 @@ def _checks(settings: EngineSettings, probes: Sequence[Probe]) -> Checks:
 def _probes(settings: EngineSettings, http: Http) -> Iterator[Probe]:
     """Of services, and of models that are not loaded."""
     from voicepipe.engine.local import local_probe
+    from voicepipe.engine.local_llm import gguf_probe
 
     if settings.stt_url is None:
         yield local_probe("stt")
     else:
         yield kyutai_probe("stt", settings.stt_url, http.session, "Moonshine")
-    if settings.llm_url is None:
+    if settings.llm_file is not None:
+        yield gguf_probe(settings.llm_file, sessions=_sessions(settings, embedded_kinds(settings)))
+    elif settings.llm_service is None:
         yield local_probe("llm")
     else:
-        yield NetworkLlm.make(settings.llm_url, settings, http.session).probe()
+        yield NetworkLlm.make(settings.llm_service, settings, http.session).probe()
     if settings.tts_url is None:
         yield local_probe("tts")
     else:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import reactivex
 import structlog
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from voicepipe import models
 from voicepipe.audio import resampled
 from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
 from voicepipe.engine.checks import Kind, Probe
+from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.events import Audio, Event, ReplyText, Samples
-from voicepipe.llm.history import recent
-from voicepipe.llm.in_process import in_process
-from voicepipe.llm.read_ahead import ReadAhead
 from voicepipe.llm.smollm import SmolLM
-from voicepipe.operators import at_most_sentences, by_word
-from voicepipe.session import Llm
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
@@ -51,6 +46,7 @@ __all__ = [
     "LocalVoice",
     "load_local",
     "local_probe",
+    "models_needed",
 ]
 
 log = structlog.get_logger()
@@ -69,7 +65,7 @@ PACKAGES: dict[Kind, tuple[str, ...]] = {"stt": ("onnxruntime",), "llm": ("xllam
 """What they run on: without these the extra `embedded` is not installed."""
 
 _OPTIONAL = ("smart-turn",)
-_NAMES = {"stt": "Moonshine, Silero, Smart Turn", "llm": "SmolLM2", "tts": "hibari"}
+_NAMES = {"stt": "Moonshine, Silero, Smart Turn", "llm": "SmolLM2-135M", "tts": "hibari"}
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------
@@ -123,44 +119,6 @@ class LocalEar:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalLlm:
-    """SmolLM2; each session has a slot of its own, which it gives back. There it reads what the user says while they
-    say it; what a slot has read it need not read again.
-    """
-
-    smollm: SmolLM
-    writers: Workers
-    free_slots: list[int]
-
-    def open(self) -> Opened[Llm]:
-        slot = heapq.heappop(self.free_slots)
-        # So small a model repeats itself in a long talk, and each token of it costs: 16 ms at first, 30 after 14 turns.
-        ahead = ReadAhead(
-            lambda messages, cancelled: self.smollm.warm(messages, slot, cancelled=cancelled),
-            self.writers,
-            recent(max_tokens=500, at_once=2),
-        )
-
-        def close() -> None:
-            ahead.close()
-            heapq.heappush(self.free_slots, slot)
-
-        return Opened(ahead.before(self._answers(slot)), close, ahead.stage())
-
-    def probe(self) -> Probe:
-        return _loaded("llm")
-
-    def _answers(self, slot: int) -> Llm:
-        """A model of 135 million parameters answers best where it answers briefly."""
-        answer = in_process(self.smollm, self.writers, max_tokens=120, slot=slot)
-        return lambda conversation: answer(conversation).pipe(
-            by_word(),
-            at_most_sentences(2),
-            rx_ops.map(lambda said: said.delta if isinstance(said, ReplyText) else said),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class LocalVoice:
     """hibari, clause by clause."""
 
@@ -201,22 +159,29 @@ class LocalParts:
             workers.close(timeout_s=2)
 
 
-def load_local(wanted: Collection[Kind], *, sessions: int, progress: Callable[[str], None]) -> LocalParts:
+def load_local(
+    wanted: Collection[Kind], *, sessions: int, progress: Callable[[str], None], gguf: Path | None = None
+) -> LocalParts:
     """Load the models of the kinds `wanted`, side by side; `progress` is told, from any thread, what has been loaded.
 
-    Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
+    `gguf` is a language model that takes the place of the embedded one. Raises `models.ModelError`, which says what to
+    do, when a model that is needed is not there.
     """
     cores = os.cpu_count() or 1
+    # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
+    # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
+    threads = max(1, cores // 2)
     makers: dict[str, Callable[[], Any]] = {
-        # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
-        # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
-        "smollm2": lambda: SmolLM(slots=sessions, threads=max(1, cores // 2)),
+        "smollm2": lambda: (SmolLM(slots=sessions, threads=threads), EMBEDDED),
         "hibari": Hibari,
         "moonshine": Moonshine,
         "smart-turn": _smart_turn,
         "silero": Silero,
     }
-    names = {name for kind in wanted for name in MODELS[kind]}
+    names = models_needed(wanted, gguf)
+    if gguf is not None and "llm" in wanted:
+        makers[gguf.name] = lambda: load_gguf(gguf, sessions=sessions, threads=threads)
+        names.add(gguf.name)
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
     parts = LocalParts()
     if "stt" in wanted or "tts" in wanted:
@@ -227,9 +192,16 @@ def load_local(wanted: Collection[Kind], *, sessions: int, progress: Callable[[s
         if "tts" in wanted:
             parts.voice = LocalVoice(made["hibari"], pool)
     if "llm" in wanted:
-        parts.llm = LocalLlm(made["smollm2"], Workers(sessions, "llm"), list(range(sessions)))
+        model, manner = made[gguf.name if gguf else "smollm2"]
+        parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)
         parts.threads.append(parts.llm.writers)
     return parts
+
+
+def models_needed(kinds: Collection[Kind], gguf: Path | None = None) -> set[str]:
+    """The registry's models for these kinds; a GGUF file takes the place of the language model."""
+    needed = {name for kind in kinds for name in MODELS[kind]}
+    return needed - set(MODELS["llm"]) if gguf is not None else needed
 
 
 def _smart_turn() -> SmartTurn | None:

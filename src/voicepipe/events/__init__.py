@@ -17,6 +17,7 @@ Where the model calls functions, what comes between is in `voicepipe.events.func
 from voicepipe.events.client import (
     AudioHeld,
     AudioReceived,
+    CharacterLines,
     ClientMessage,
     InputCleared,
     InputCommitted,
@@ -85,6 +86,7 @@ __all__ = [
     "Audio",
     "AudioHeld",
     "AudioReceived",
+    "CharacterLines",
     "ClientMessage",
     "Event",
     "Flush",
