@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from voicepipe import characters
 from voicepipe.characters import DEFAULT, HEADLINES, Character, Characters, Language, system_prompt
+from voicepipe.events import CharacterLines
 from voicepipe.yaml_file import YamlError
 
 ALL = get_args(Character)
@@ -91,6 +93,69 @@ def test_the_news_has_a_place():
     assert ours.news(["It rains", "It pours"]).startswith("These are the headlines of today: It rains; It pours.")
     assert "no news today" in ours.news([], choose=first)
     assert "what makes a good day" in ours.news([], choose=first)
+
+
+# ---- the embedded model ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny() -> Characters:
+    return Characters.load(tiny=True)
+
+
+def test_the_embedded_model_is_offered_what_it_can_play(tiny: Characters):
+    """Small talk, and what the client writes; a larger model plays all."""
+    assert tiny.offered == ("constant", "smalltalk")
+    assert Characters.load().offered == Characters.load(long=True).offered == ALL
+
+
+def test_what_the_embedded_model_is_told_is_short(tiny: Characters):
+    """One sentence for who it is, and one for how it answers; each further word costs 4 ms before the first answer."""
+    assert tiny.system_prompt("constant", text="You are a pirate.") == (
+        "You are a pirate. You answer in one short sentence."
+    )
+    assert len(tiny.system_prompt("smalltalk").split()) < 20
+    assert sum(len(f"{user} {bot}".split()) for user, bot in tiny.lines("smalltalk").examples) < 130
+
+
+@pytest.mark.parametrize("character", ALL)
+def test_every_character_has_openings_of_one_or_two_sentences(tiny: Characters, character: Character):
+    """More than one, since no two conversations should begin alike."""
+    openings = {tiny.lines(character, choose=random.Random(seed).choice).opening for seed in range(30)}
+    assert len(openings) > 1
+    assert all(1 <= len(re.findall(r"[.!?](?:\s|$)", opening)) <= 2 for opening in openings)
+
+
+def test_what_is_said_word_for_word_is_english(tiny: Characters):
+    """In another language the model finds its own words."""
+    assert tiny.lines("smalltalk", "en").opening
+    assert tiny.lines("smalltalk", "fr") == tiny.lines("smalltalk", "fr/en") == CharacterLines()
+
+
+def test_a_character_that_cannot_be_played_has_a_warning_and_no_examples(tiny: Characters):
+    """It says what is played, and what plays all; the prompt is that of a larger model."""
+    lines = tiny.lines("quiz_show")
+    assert "cannot play 'quiz_show': it plays smalltalk, or what you write yourself" in lines.warning
+    assert "--llm URL" in lines.warning
+    assert lines.examples == ()
+    assert tiny.lines("smalltalk").warning == Characters.load().lines("quiz_show").warning == ""
+    assert tiny.system_prompt("quiz_show", choose=first) == system_prompt("quiz_show", choose=first)
+
+
+def test_a_file_without_tiny_prompts_offers_all(file):
+    """One that was written before there were some."""
+    mine = file(characters__smalltalk__tiny=None, characters__constant__tiny=None)
+    assert Characters.load(mine, tiny=True).offered == ALL
+
+
+def test_a_voice_goes_with_a_character_that_is_offered(tiny: Characters):
+    """Its own where this is; what is no character of ours stays."""
+    voices = [{"name": "Quizmaster", "instructions": {"type": "quiz_show", "language": "en"}}]
+    (changed,) = tiny.with_voices(voices)
+    assert changed == {"name": "Quizmaster", "instructions": {"type": "smalltalk", "language": "en"}}
+    assert Characters.load().with_voices(voices) == voices
+    others: list[dict[str, Any]] = [{"name": "a"}, {"instructions": {"type": "pirate"}}, {"instructions": None}]
+    assert tiny.with_voices(others) == others
 
 
 # ---- a file of ones own ----------------------------------------------------------------------------------------------

@@ -8,13 +8,25 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from voicepipe.events import CharacterLines
 from voicepipe.yaml_file import YamlError, read_yaml
 
-__all__ = ["DEFAULT", "HEADLINES", "Character", "Characters", "Choose", "Language", "WritePrompt", "system_prompt"]
+__all__ = [
+    "DEFAULT",
+    "HEADLINES",
+    "Character",
+    "Characters",
+    "Choose",
+    "Language",
+    "WriteLines",
+    "WritePrompt",
+    "no_lines",
+    "system_prompt",
+]
 
 Character: TypeAlias = Literal["constant", "smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation"]
 Language: TypeAlias = Literal["en", "fr", "en/fr", "fr/en"]
@@ -24,6 +36,9 @@ Choose: TypeAlias = Callable[[Sequence[str]], str]
 
 WritePrompt: TypeAlias = Callable[..., str]
 """`system_prompt`, or another one of its kind: takes a character, `text` and `language`."""
+
+WriteLines: TypeAlias = Callable[..., CharacterLines]
+"""`Characters.lines`, or another one of its kind: takes a character and a language."""
 
 DEFAULT: Character = "smalltalk"
 """Who speaks when the client leaves it to us."""
@@ -35,6 +50,7 @@ _NAME = re.compile(r"\{(\w+)\}")
 _GIVEN = frozenset({"text", "headlines"})
 
 _Text = Annotated[str, Field(min_length=1)]
+_Size: TypeAlias = Literal["tiny", "short", "long"]
 
 
 class _Part(BaseModel):
@@ -44,13 +60,21 @@ class _Part(BaseModel):
 class _Prompts(_Part):
     short: _Text
     long: _Text | None = None
+    tiny: _Text | None = None
 
-    def of(self, *, long: bool) -> str:
-        return (self.long or self.short) if long else self.short
+    def of(self, size: _Size) -> str:
+        return (size == "long" and self.long) or (size == "tiny" and self.tiny) or self.short
+
+
+class _Example(_Part):
+    user: _Text
+    bot: _Text
 
 
 class _Who(_Prompts):
     draws: dict[str, Annotated[int, Field(ge=1)]] = {}
+    openings: list[_Text] = []
+    examples: list[_Example] = []
 
 
 class _News(_Part):
@@ -63,20 +87,47 @@ class _File(_Part):
     languages: dict[Language, _Text]
     characters: dict[Character, _Who]
     news: _News
+    nudges: list[_Text] = []
     lists: dict[str, Annotated[list[_Text], Field(min_length=1)]]
 
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """The characters of one file. `long`: for a model that follows a page of instructions."""
+    """The characters of one file, for a language model of a size.
+
+    "long": it follows a page of instructions. "tiny": the embedded one, which has 135 million parameters.
+    """
 
     file: _File
-    long: bool = False
+    size: _Size = "short"
 
     @classmethod
-    def load(cls, path: Path | None = None, *, long: bool = False) -> Characters:
+    def load(cls, path: Path | None = None, *, long: bool = False, tiny: bool = False) -> Characters:
         """From `path`, or our own. YamlError names the file, the key, and what is wrong with it."""
-        return cls(_own_file() if path is None else _read(path), long)
+        file = _own_file() if path is None else _read(path)
+        return cls(file, "tiny" if tiny else "long" if long else "short")
+
+    @property
+    def offered(self) -> tuple[Character, ...]:
+        """The characters that the model can play: all, or, for the embedded one, those that have a `tiny` prompt."""
+        names: tuple[Character, ...] = get_args(Character)
+        return tuple(name for name in names if self._plays(name))
+
+    def lines(
+        self, character: Character, language: Language | None = None, *, choose: Choose = random.choice
+    ) -> CharacterLines:
+        """What the character says word for word: an opening of its own, in English only, and what it says to silences.
+
+        For the embedded model also examples of answers; or a warning, where it cannot play the character.
+        """
+        who, english = self.file.characters[character], language in (None, "en", "en/fr")
+        tiny = self.size == "tiny" and self._plays(character)
+        return CharacterLines(
+            opening=choose(who.openings) if who.openings and english else "",
+            nudges=tuple(self.file.nudges) if english else (),
+            examples=tuple((one.user, one.bot) for one in who.examples) if tiny and english else (),
+            warning="" if self._plays(character) else self._warning(character),
+        )
 
     def system_prompt(
         self,
@@ -92,8 +143,22 @@ class Characters:
         `HEADLINES` stays as it is, in a client's own text as well.
         """
         spoken = self.file.languages[language] if language else ""
-        parts = [self._who(character, text.strip(), choose), self.file.manner.of(long=self.long), spoken]
+        size = self.size if self._plays(character) else "short"
+        parts = [self._who(character, text.strip(), choose), self.file.manner.of(size), spoken]
         return " ".join(part for part in parts if part)
+
+    def with_voices(self, voices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """`voices`, as `/v1/voices` lists them; where one goes with a character that is not offered, the default one
+        takes its place.
+        """
+        return [dict(voice) | self._instead(voice) for voice in voices]
+
+    def _instead(self, voice: Mapping[str, Any]) -> dict[str, Any]:
+        told: Any = voice.get("instructions")
+        if not isinstance(told, dict) or cast("dict[str, Any]", told).get("type") not in set(get_args(Character)):
+            return {}
+        asked = cast("dict[str, Any]", told)
+        return {} if asked["type"] in self.offered else {"instructions": {**asked, "type": DEFAULT}}
 
     def news(self, headlines: Sequence[str], *, choose: Choose = random.choice) -> str:
         """What a prompt says in place of `HEADLINES`; without headlines, what the bot talks about instead."""
@@ -101,9 +166,21 @@ class Characters:
             return self._draw(self.file.news.unknown, {}, choose)
         return self.file.news.known.replace("{list}", "; ".join(headlines))
 
+    def _plays(self, character: Character) -> bool:
+        """A file in which no character has a `tiny` prompt does not tell them apart."""
+        tiny = [name for name, who in self.file.characters.items() if who.tiny is not None]
+        return self.size != "tiny" or not tiny or character in tiny
+
+    def _warning(self, character: Character) -> str:
+        named = ", ".join(name for name in self.offered if name != "constant")
+        return (
+            f"The embedded language model cannot play {character!r}: it plays {named or 'none of the characters'}, or "
+            "what you write yourself. Start the server with a larger model: --llm URL, or --llm FILE.gguf."
+        )
+
     def _who(self, character: Character, text: str, choose: Choose) -> str:
         who = self.file.characters[character]
-        return self._draw(who.of(long=self.long), who.draws, choose).replace("{text}", text)
+        return self._draw(who.of(self.size), who.draws, choose).replace("{text}", text)
 
     def _draw(self, prompt: str, draws: Mapping[str, int], choose: Choose) -> str:
         def drawn(found: re.Match[str]) -> str:
@@ -122,6 +199,11 @@ def system_prompt(
     'You are a pirate.'
     """
     return _own().system_prompt(character, text=text, language=language, choose=choose)
+
+
+def no_lines(character: Character, language: Language | None = None) -> CharacterLines:
+    """Nothing is said word for word."""
+    return CharacterLines()
 
 
 @functools.cache
@@ -158,7 +240,7 @@ def _wrong(file: _File) -> Iterator[tuple[str, str]]:
     ):
         yield from ((f"{key}.{name}", "is missing") for name in names if name not in known)
     for character, who in file.characters.items():
-        for variant, prompt in (("short", who.short), ("long", who.long or "")):
+        for variant, prompt in (("short", who.short), ("long", who.long or ""), ("tiny", who.tiny or "")):
             yield from _unknown(f"characters.{character}.{variant}", prompt, {*file.lists, *_GIVEN})
         for name, count in who.draws.items():
             if len(file.lists.get(name, ())) < count:

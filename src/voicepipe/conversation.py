@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voicepipe.events import (
+    CharacterLines,
     Event,
     FunctionCall,
     FunctionCalled,
@@ -47,6 +48,8 @@ class Conversation:
     """Whether the client leads: the bot neither opens the conversation, nor ends it."""
     generation: Generation = field(default_factory=Generation)
     """How the model shall answer, and what it may call."""
+    lines: CharacterLines = field(default=CharacterLines(), repr=False)
+    """What the character says word for word. A service does not use them."""
     replying: str = field(default="", compare=False, repr=False)
     """The item of the reply that is being said."""
     gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
@@ -70,10 +73,10 @@ class Conversation:
             case ReplyInterrupted():
                 return self.cut()
             case SettingsChanged(system_prompt=None):
-                return self.after(replace(event, system_prompt=self.system_prompt))
+                return self.after(replace(event, system_prompt=self.system_prompt, lines=self.lines))
             case SettingsChanged(system_prompt=str(told), turns=turns):
                 changed = replace(self, system_prompt=told, led=turns is not None)
-                return replace(changed, aloud=event.aloud, generation=event.generation)
+                return replace(changed, aloud=event.aloud, generation=event.generation, lines=event.lines)
             case ItemCreated() | ItemDeleted() | ItemTruncated():
                 messages = tuple(_edited(self.messages, event))
                 gone = self.gone | {event.item} if isinstance(event, ItemDeleted) else self.gone - {event.item}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,9 @@ class FakeLocal:
         parts: list[Any] = [FakePart("stt", ear), FakePart("llm", "llm"), FakePart("tts", "tts")]
         self.parts = LocalParts(*parts)
 
-    def __call__(self, wanted: Any, *, uses: Any, sessions: int, progress: Any) -> LocalParts:
+    def __call__(self, wanted: Any, *, uses: Any, sessions: int, progress: Any, gguf: Path | None = None) -> LocalParts:
         self.wanted.append(sorted(wanted))
-        self.sessions, self.uses = sessions, uses
+        self.sessions, self.uses, self.gguf = sessions, uses, gguf
         return self.parts
 
 
@@ -132,6 +133,7 @@ def llm(marbles: Marbles) -> Iterator[LlmServer]:
     ("urls", "embedded"),
     [
         ({}, ["llm", "stt", "tts"]),
+        ({"stt_url": NOWHERE, "tts_url": NOWHERE, "llm_url": "~/qwen.gguf"}, ["llm"]),
         ({"llm_url": NOWHERE}, ["stt", "tts"]),
         ({"stt_url": NOWHERE, "tts_url": NOWHERE}, ["llm"]),
         ({"stt_url": NOWHERE, "llm_url": NOWHERE}, ["tts"]),
@@ -145,6 +147,7 @@ def test_only_the_models_that_are_needed_are_loaded(
     assert sorted(embedded_kinds(settings)) == embedded
     build_engine(settings, max_sessions=3).close()
     assert local.wanted == [embedded]
+    assert local.gguf == (Path.home() / "qwen.gguf" if urls.get("llm_url") == "~/qwen.gguf" else None)
     assert local.sessions == 3
 
 

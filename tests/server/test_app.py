@@ -48,6 +48,25 @@ async def test_the_page_says_what_this_is(serve):
 
 
 @pytest.mark.parametrize(
+    ("place", "model", "characters"),
+    [
+        (None, "shows timing, and is no conversation", "<code>smalltalk</code>, or your own words"),
+        ("http://there:1", "A language model on a service.", "<code>quiz_show</code>"),
+        ("qwen.gguf", "A model in this process, from a GGUF file.", "<code>guess_animal</code>"),
+    ],
+)
+async def test_the_page_says_who_answers(serve, place, model, characters):
+    """And which characters it plays; the address of a service is nobody's business."""
+    async with serve(silent, llm_url=place) as served, served.http.get(served.url) as answer:
+        page = await answer.text()
+        assert model in page
+        assert characters in page
+        assert ("quiz_show" in page) == (place is not None)
+        assert "there:1" not in page
+        assert "{{" not in page
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status", "detail"),
     [
         ("GET", "/nowhere", 404, "Not Found"),

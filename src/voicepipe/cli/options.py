@@ -61,7 +61,12 @@ def add_service_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("services (what has no URL runs on the embedded model)")
     _add(group, "--stt", metavar="URL", help="speech to text: Kyutai's moshi-server, ws://localhost:8090")
     _add(group, "--tts", metavar="URL", help="text to speech: Kyutai's moshi-server, ws://localhost:8089")
-    _add(group, "--llm", metavar="URL", help="language model: any OpenAI-compatible one, http://localhost:8091")
+    _add(
+        group,
+        "--llm",
+        metavar="URL|FILE.gguf",
+        help="language model: any OpenAI-compatible service, http://localhost:11434, or a GGUF file, in this process",
+    )
     _add(group, "--llm-model", metavar="NAME", help="which of its models (default: the only one it has)")
     _add(group, "--voice-cloning", metavar="URL", help="cloning of voices: a server of Kyutai's (default: none)")
     group.add_argument(

@@ -25,6 +25,7 @@ from voicepipe.program import this_program
 if TYPE_CHECKING:
     import asyncio
 
+    from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
     from voicepipe.engine.checks import Kind
     from voicepipe.metrics import Metrics
@@ -47,7 +48,8 @@ examples:
   voicepipe serve my_bot.pipelines:support     the function `support` of a module that can be imported
   voicepipe serve --host 0.0.0.0 --port 80     for the whole network
   voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; logs for machines
-  voicepipe serve --llm http://localhost:8091  hear and speak with the embedded models, think elsewhere
+  voicepipe serve --llm http://localhost:11434 hear and speak with the embedded models, think elsewhere
+  voicepipe serve --llm model.gguf             any GGUF chat model, in this process
   voicepipe serve --stt ws://localhost:8090 --tts ws://localhost:8089 --llm http://localhost:8091
                                                nothing embedded: Kyutai's servers, and any OpenAI-compatible one
 
@@ -96,13 +98,14 @@ def run(args: argparse.Namespace) -> int:
 
     with asyncio.Runner() as runner:  # one loop for all: what a pipeline keeps from its trial belongs to that loop
         uses = _uses(pipeline, settings, runner)
+        from voicepipe.cli.larger_model import LargerModel
         from voicepipe.engine.build import used_kinds
         from voicepipe.metrics import Metrics
 
-        metrics, voices = Metrics(used_kinds(uses)), _voices(settings)
+        metrics, voices, larger = Metrics(used_kinds(uses)), _voices(settings), LargerModel(settings, uses)
         engine = _engine(settings, uses, metrics, voices)
         try:
-            return _serve(settings, pipeline, engine, metrics, voices, runner)
+            return _serve(settings, pipeline, engine, metrics, voices, runner, larger)
         finally:
             engine.close()
 
@@ -128,6 +131,7 @@ def _serve(
     metrics: Metrics,
     voices: VoiceStore,
     runner: asyncio.Runner,
+    larger: LargerModel,
 ) -> int:
     from voicepipe.server import run_server
     from voicepipe.yaml_file import YamlError
@@ -136,6 +140,7 @@ def _serve(
         def ready(url: str) -> None:
             _freeze()
             _tell(url, engine, settings)
+            larger.tell()
 
         try:
             await run_server(pipeline, engine, settings, metrics=metrics, voices=voices, ready=ready)
@@ -230,7 +235,7 @@ def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, v
 
     if kinds := embedded_kinds(settings, uses):
         _check_packages(kinds)
-        _fetch_missing(kinds, uses)
+        _fetch_missing(kinds, uses, settings)
     try:
         with _loading(bool(kinds)) as progress:
             return build_engine(
@@ -256,12 +261,12 @@ def _check_packages(kinds: Sequence[Kind]) -> None:
         )
 
 
-def _fetch_missing(kinds: Sequence[Kind], uses: Collection[StageName]) -> None:
-    """What cannot be fetched is told; whether the server can do without it is known to the engine."""
+def _fetch_missing(kinds: Sequence[Kind], uses: Collection[StageName], settings: Settings) -> None:
+    """Fetch what is missing. What cannot be fetched is told; the engine knows whether the server can do without it."""
     from voicepipe import models
     from voicepipe.engine.local import needed_models
 
-    needed = needed_models(kinds, uses)
+    needed = needed_models(kinds, uses, settings.llm_file)
     for model in models.missing():
         if model.name not in needed or not model.fetched or models.find(model.name):
             continue  # one download may bring more than one

@@ -108,14 +108,14 @@ def _behind(stt: Stage[Audio | Event, Event], ahead: Sequence[Stage[Event, Event
 
 
 def used_kinds(uses: Collection[StageName]) -> list[Service]:
-    """The kinds of service or model to which the stages belong that a pipeline uses."""
+    """Return the kinds of service or model to which the stages belong that a pipeline uses."""
     stages: dict[Service, set[StageName]] = {"stt": {"vad", "end_of_turn", "stt"}, "llm": {"llm"}, "tts": {"tts"}}
     return [kind for kind, names in stages.items() if not names.isdisjoint(uses)]
 
 
 def embedded_kinds(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Kind]:
-    """What runs on embedded models, of that which a pipeline uses."""
-    urls: dict[Service, str | None] = {"stt": settings.stt_url, "llm": settings.llm_url, "tts": settings.tts_url}
+    """Return what a pipeline uses that runs in this process: on embedded models, or on a GGUF file."""
+    urls: dict[Service, str | None] = {"stt": settings.stt_url, "llm": settings.llm_service, "tts": settings.tts_url}
     return [kind for kind in used_kinds(uses) if urls[kind] is None]
 
 
@@ -138,7 +138,7 @@ def build_engine(
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
     sessions = max_sessions or _sessions(settings, embedded)
-    local = _load(embedded, uses, sessions, progress)
+    local = _load(settings, embedded, uses, sessions, progress)
     parts = _Parts(settings, kinds, http, local, observe, voices)
     ear, llm, voice = parts.ear(), parts.llm(), parts.voice()
     probed: dict[Kind, Part[Any]] = {"stt": ear, "llm": llm, "tts": voice}
@@ -171,13 +171,17 @@ def _kinds(uses: Collection[StageName]) -> list[Kind]:
 
 
 def _load(
-    embedded: Collection[Kind], uses: Collection[StageName], sessions: int, progress: Callable[[str], None]
+    settings: EngineSettings,
+    embedded: Collection[Kind],
+    uses: Collection[StageName],
+    sessions: int,
+    progress: Callable[[str], None],
 ) -> LocalParts | None:
     if not embedded:
         return None
     from voicepipe.engine.local import load_local
 
-    return load_local(embedded, uses=uses, sessions=sessions, progress=progress)
+    return load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +205,8 @@ class _Parts:
     def llm(self) -> Part[Llm]:
         if "llm" not in self.kinds:
             return UNUSED_LLM
-        if self.settings.llm_url is not None:
-            return NetworkLlm.make(self.settings.llm_url, self.settings, self.http.session)
+        if self.settings.llm_service is not None:
+            return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
     def voice(self) -> Part[Stage[ReplyText, Speech | Event]]:
@@ -232,12 +236,16 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
     kinds, embedded = _kinds(uses), embedded_kinds(settings, uses)
     for kind in embedded:
         from voicepipe.engine.local import local_probe
+        from voicepipe.engine.local_llm import gguf_probe
 
-        yield local_probe(kind, uses)
+        if kind == "llm" and settings.llm_file is not None:
+            yield gguf_probe(settings.llm_file, sessions=_sessions(settings, embedded))
+        else:
+            yield local_probe(kind, uses)
     if settings.stt_url is not None and "stt" in kinds:
         yield kyutai_probe("stt", settings.stt_url, http.session, "Moonshine")
-    if settings.llm_url is not None and "llm" in kinds:
-        yield NetworkLlm.make(settings.llm_url, settings, http.session).probe()
+    if settings.llm_service is not None and "llm" in kinds:
+        yield NetworkLlm.make(settings.llm_service, settings, http.session).probe()
     if settings.tts_url is not None and "tts" in kinds:
         yield kyutai_probe("tts", settings.tts_url, http.session, "hibari")
     yield from _cloning(settings, kinds, http)

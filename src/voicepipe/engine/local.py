@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -22,17 +22,13 @@ from voicepipe.audio import resampled
 from voicepipe.backlog import Backlog
 from voicepipe.boundary import ask_worker
 from voicepipe.engine.checks import Kind, Probe
+from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.unused import unused_stage
-from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Unspoken, Voice
-from voicepipe.llm.history import recent
-from voicepipe.llm.in_process import in_process
-from voicepipe.llm.read_ahead import ReadAhead
+from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Voice
 from voicepipe.llm.smollm import SmolLM
-from voicepipe.operators import at_most_sentences, by_word
 from voicepipe.program import this_program
-from voicepipe.rx import transduce
-from voicepipe.session import STAGE_NAMES, Llm, StageName
+from voicepipe.session import STAGE_NAMES, StageName
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
@@ -88,7 +84,7 @@ _TITLES = {
     "moonshine": "Moonshine",
     "silero": "Silero",
     "smart-turn": "Smart Turn",
-    "smollm2": "SmolLM2",
+    "smollm2": "SmolLM2-135M",
     "hibari": "hibari",
 }
 
@@ -158,54 +154,6 @@ def _transcribe(
 
 
 @dataclass(frozen=True, slots=True)
-class LocalLlm:
-    """SmolLM2; each session has a slot of its own, which it gives back. There it reads what the user says while they
-    say it; what a slot has read it need not read again.
-    """
-
-    smollm: SmolLM
-    writers: Workers
-    free_slots: list[int]
-
-    def open(self) -> Opened[Llm]:
-        slot = heapq.heappop(self.free_slots)
-        # So small a model repeats itself in a long talk, and each token of it costs: 16 ms at first, 30 after 14 turns.
-        ahead = ReadAhead(
-            lambda messages, cancelled: self.smollm.warm(messages, slot, cancelled=cancelled),
-            self.writers,
-            recent(max_tokens=500, at_once=2),
-        )
-
-        def close() -> None:
-            ahead.close()
-            heapq.heappush(self.free_slots, slot)
-
-        return Opened(ahead.before(self._answers(slot)), close, ahead.stage())
-
-    def probe(self) -> Probe:
-        return _loaded("llm", MODELS["llm"])
-
-    def _answers(self, slot: int) -> Llm:
-        """A model of 135 million parameters answers best where it answers briefly."""
-        answer = in_process(self.smollm, self.writers, max_tokens=120, slot=slot)
-        return lambda conversation: answer(conversation).pipe(
-            by_word(),
-            at_most_sentences(2),
-            transduce(lambda _: _as_delta),
-        )
-
-
-def _as_delta(said: Unspoken | Event) -> Iterator[str | Event]:
-    match said:
-        case ReplyText(delta=delta):
-            yield delta
-        case Event():
-            yield said
-        case _:
-            pass
-
-
-@dataclass(frozen=True, slots=True)
 class LocalVoice:
     """hibari, clause by clause."""
 
@@ -246,9 +194,13 @@ class LocalParts:
             workers.close(timeout_s=2)
 
 
-def needed_models(kinds: Collection[Kind], uses: Collection[StageName]) -> list[str]:
-    """The models of these kinds whose stages a pipeline uses, by their names in the registry."""
-    return [name for kind in kinds for name in MODELS[kind] if STAGES[name] in uses]
+def needed_models(kinds: Collection[Kind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:
+    """Return the models of these kinds whose stages a pipeline uses, by their names in the registry.
+
+    `gguf` is a file that takes the place of the language model.
+    """
+    names = [name for kind in kinds for name in MODELS[kind] if STAGES[name] in uses]
+    return names if gguf is None else [name for name in names if name not in MODELS["llm"]]
 
 
 def load_local(
@@ -257,24 +209,30 @@ def load_local(
     uses: Collection[StageName] = STAGE_NAMES,
     sessions: int,
     progress: Callable[[str], None],
+    gguf: Path | None = None,
 ) -> LocalParts:
     """Load the models of the kinds `wanted`, side by side; `progress` is told, from any thread, what has been loaded.
 
-    Of these kinds, a model whose stage is not among `uses` is not loaded.
+    Of these kinds, a model whose stage is not among `uses` is not loaded. `gguf` is a language model that takes the
+    place of the embedded one.
 
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
     cores = os.cpu_count() or 1
+    # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
+    # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
+    threads = max(1, cores // 2)
     makers: dict[str, Callable[[], Any]] = {
-        # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
-        # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
-        "smollm2": lambda: SmolLM(slots=sessions, threads=max(1, cores // 2)),
+        "smollm2": lambda: (SmolLM(slots=sessions, threads=threads), EMBEDDED),
         "hibari": Hibari,
         "moonshine": Moonshine,
         "smart-turn": _smart_turn,
         "silero": Silero,
     }
-    names = needed_models(wanted, uses)
+    names = needed_models(wanted, uses, gguf)
+    if gguf is not None and "llm" in wanted:
+        makers[gguf.name] = lambda: load_gguf(gguf, sessions=sessions, threads=threads)
+        names.append(gguf.name)
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
     parts = LocalParts()
     if "stt" in wanted or "tts" in wanted:
@@ -285,7 +243,8 @@ def load_local(
         if "tts" in wanted:
             parts.voice = LocalVoice(made["hibari"], pool)
     if "llm" in wanted:
-        parts.llm = LocalLlm(made["smollm2"], Workers(sessions, "llm"), list(range(sessions)))
+        model, manner = made[gguf.name if gguf else "smollm2"]
+        parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)
         parts.threads.append(parts.llm.writers)
     return parts
 

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from voicepipe.services.address import Address
+from voicepipe.services.address import Address, BadAddress
 
-__all__ = ["EngineSettings", "ServiceUrl"]
+__all__ = ["EngineSettings", "LlmPlace", "ServiceUrl", "names_gguf"]
+
+
+def names_gguf(text: str) -> bool:
+    """Whether a setting names a file instead of a service's URL.
+
+    >>> names_gguf("models/qwen.gguf"), names_gguf("http://localhost:8091")
+    (True, False)
+    """
+    return "://" not in text and (text.lower().endswith(".gguf") or Path(text).expanduser().is_file())
 
 
 def _service_url(text: str) -> str:
     Address.parse(text)
+    return text
+
+
+def _llm_place(text: str) -> str:
+    if not names_gguf(text):
+        try:
+            Address.parse(text)
+        except BadAddress as error:
+            raise ValueError(f"{error}, or is the path of a GGUF file") from None
     return text
 
 
@@ -24,6 +43,10 @@ def _model_delay(seconds: float) -> float:
 
 ServiceUrl: TypeAlias = Annotated[str, AfterValidator(_service_url)]
 """Of a service. http and ws mean the same: who connects takes the one it needs. The port may be left out."""
+
+
+LlmPlace: TypeAlias = Annotated[str, AfterValidator(_llm_place)]
+"""Of a language model: a service's URL, or the path of a GGUF file."""
 
 
 class EngineSettings(BaseModel):
@@ -84,8 +107,9 @@ class EngineSettings(BaseModel):
     find_first_pause_s: float = Field(default=0.05, gt=0)
     """Between two searches; each pause is half as long again as the one before, a second at most."""
 
-    # ---- the language model: any OpenAI-compatible service -----------------------------------------------------------
-    llm_url: ServiceUrl | None = None
+    # ---- the language model: any OpenAI-compatible service, or a GGUF file -------------------------------------------
+    llm_url: LlmPlace | None = None
+    """The URL of a service, or the path of a GGUF file, which runs in this process and has none of the limits below."""
     llm_model: str | None = None
     """None: the only one that the service has."""
     llm_api_key: SecretStr | None = None
@@ -116,3 +140,14 @@ class EngineSettings(BaseModel):
     network_sessions: int = Field(default=24, ge=1)
     """Conversations at once when no model is embedded. Each takes 2.4 % of the one core that an event loop has (sound
     through Opus and MessagePack, both ways): beyond 60 % replies begin to wait for each other."""
+
+    @property
+    def llm_file(self) -> Path | None:
+        """The GGUF file that `llm_url` names, if it names one."""
+        named = self.llm_url is not None and names_gguf(self.llm_url)
+        return Path(self.llm_url or "").expanduser() if named else None
+
+    @property
+    def llm_service(self) -> str | None:
+        """The service that `llm_url` names, if it names one."""
+        return None if self.llm_file is not None else self.llm_url

@@ -24,6 +24,7 @@ from voicepipe.events.base import (
 from voicepipe.events.client import (
     AudioHeld,
     AudioReceived,
+    CharacterLines,
     ClientMessage,
     InputCleared,
     InputCommitted,
@@ -91,6 +92,7 @@ __all__ = [
     "Audio",
     "AudioHeld",
     "AudioReceived",
+    "CharacterLines",
     "ClientEvent",
     "ClientMessage",
     "Event",

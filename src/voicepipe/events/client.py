@@ -11,6 +11,7 @@ from voicepipe.events.functions import FunctionCall, Generation
 __all__ = [
     "AudioHeld",
     "AudioReceived",
+    "CharacterLines",
     "ClientMessage",
     "InputCleared",
     "InputCommitted",
@@ -64,12 +65,28 @@ class TurnTaking(ClientEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CharacterLines:
+    """What a character says word for word, for a language model that is too small or too slow to find the words itself.
+
+    `opening` is the bot's first sentence, `nudges` what it says to a silence, one after the other. `examples` are pairs
+    of what a user says and what the bot answers, which a small model imitates. `warning` is what the client is told
+    where the model cannot play the character. All are empty where there is nothing to say.
+    """
+
+    opening: str = ""
+    nudges: tuple[str, ...] = ()
+    examples: tuple[tuple[str, str], ...] = ()
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsChanged(ClientEvent):
     """The client set how the bot behaves. Stages see it from their next turn on.
 
     `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `turns` None: turns are
     taken as the pipeline has it, the bot opens, breaks silences and hangs up; else the client leads. `aloud` False: the
     bot answers in writing. `generation` is how the model shall answer, with the client's functions that it may call.
+    `lines` belong to the character, and only a model in this process uses them.
     `written` is what the client wrote, in its dialect, for the answer that repeats it; it does not count when two are
     compared.
     """
@@ -81,6 +98,7 @@ class SettingsChanged(ClientEvent):
     turns: TurnTaking | None = None
     aloud: bool = True
     generation: Generation = field(default_factory=Generation)
+    lines: CharacterLines = CharacterLines()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from voicepipe.events import Event, ReplyEnded, ReplyInterrupted
 from voicepipe.rx import of_type
 from voicepipe.stage import Stage
 
-__all__ = ["History", "Summaries", "estimated_tokens", "recent", "summarised", "whole"]
+__all__ = ["History", "Summaries", "estimated_tokens", "latest", "recent", "summarised", "whole"]
 
 History: TypeAlias = Callable[[Conversation], Conversation]
 """What of a conversation the language model is told."""
@@ -68,6 +68,21 @@ def recent(*, max_tokens: int, at_once: int) -> History:
             dropped = min(dropped + at_once, len(turns) - 1)
         notes = _notes(_messages(turns[:dropped]))
         return replace(conversation, messages=(*notes, *_messages(turns[dropped:])))
+
+    return shorten
+
+
+def latest(*, turns: int) -> History:
+    """The system prompt and the last `turns` turns, the one that is to be answered included; notes stay.
+
+    >>> talk = Conversation().user_said("one").bot_said("1").user_said("two").bot_said("2").user_said("three")
+    >>> [message.text for message in latest(turns=2)(talk).messages]
+    ['two', '2', 'three']
+    """
+
+    def shorten(conversation: Conversation) -> Conversation:
+        talk = list(_turns(conversation.messages))
+        return replace(conversation, messages=(*_notes(_messages(talk[:-turns])), *_messages(talk[-turns:])))
 
     return shorten
 

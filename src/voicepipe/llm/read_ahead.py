@@ -57,6 +57,12 @@ class ReadAhead:
 
         return ask
 
+    def read(self, conversation: Conversation, line: str) -> None:
+        """Begin to read `conversation`, in which the bot is about to say `line`, which the model did not write."""
+        self.close()
+        self._asked, self._answer, self._words, self._read_words = conversation, line, [], 0
+        self._submit()
+
     def stage(self) -> Stage[Event, Event]:
         """Everything passes; each `Word` is read as soon as those before it are.
 
@@ -86,9 +92,14 @@ class ReadAhead:
     def _go_on(self) -> None:
         if self._asked is None or self._reading is not None or self._read_words == len(self._words):
             return
+        self._submit()
+
+    def _submit(self) -> None:
+        assert self._asked is not None
         self._read_words = len(self._words)
         talk = self._asked.bot_said(self._answer.strip()) if self._answer.strip() else self._asked
-        messages = self._history(talk.user_said(" ".join(self._words))).prompt()
+        talk = talk.user_said(" ".join(self._words)) if self._words else talk
+        messages = self._history(talk).prompt()
         self._reading = self._workers.submit(
             lambda ticket: self._read(messages, lambda: ticket.cancelled), self._done, priority=Priority.PARTIAL
         )

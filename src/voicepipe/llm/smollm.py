@@ -1,7 +1,8 @@
 """SmolLM2, or any other GGUF model, in this process: llama.cpp through xllamacpp.
 
-The default, SmolLM2-135M-Instruct in 4 bits, is a brain for demonstrations: quick anywhere, and not clever. Temperature
-0, a repeat penalty of 1.1 and a short system prompt suit it.
+The default, SmolLM2-135M-Instruct in 4 bits, shows timing and is no conversation partner: quick anywhere, not clever.
+Temperature 0, a repeat penalty of 1.1, one sentence of instructions and a few examples suit it. The chat template is
+that of the file.
 
 Measured on two cores (on one, in brackets): 0.3…0.5 s to load; a prompt is read at 250…350 (130…200) tokens/s: a cold
 first token takes 0.2…0.3 s for a prompt of 46 tokens, and 11 ms (14 ms) when the slot has read that prompt before, 70
@@ -23,7 +24,7 @@ import importlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -51,8 +52,16 @@ _ANSWER = 8
 _REUSE = 32
 """Tokens in a row that are worth moving, rather than reading again, when older ones before them are forgotten."""
 
+SAMPLING: Mapping[str, float] = {"temperature": 0.0, "repeat_penalty": 1.1}
+"""By `python -m benchmarks answers`: without the penalty the embedded model loops; with llama.cpp's DRY sampler in its
+place it still loops, and answers less often to the point; with both it does no better than with the penalty alone."""
+
 _ATTEMPTS = 3
 """How often a prompt is shortened again before llama.cpp's refusal is final."""
+
+
+_NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
+"""A listener does not wait for a model's thoughts. Templates that know no thinking ignore it."""
 
 
 def never() -> bool:
@@ -89,14 +98,22 @@ class SmolLM:
     the model uses (by default half of them: threads that wait for each other lose more than they win where another
     needs a core, too).
 
+    `sampling` are llama.cpp's fields for each answer, which `stream`'s own arguments overrule.
+
     `path` is a GGUF file; None takes the registry's one and raises ModelMissing where that is absent. LlmFailed for a
     file that llama.cpp cannot load. Prints nothing. `close` frees the memory, as does leaving a `with` block.
     """
 
     def __init__(
-        self, path: Path | None = None, *, slots: int, context: int = 2048, threads: int | None = None
+        self,
+        path: Path | None = None,
+        *,
+        slots: int,
+        context: int = 2048,
+        threads: int | None = None,
+        sampling: Mapping[str, float] = SAMPLING,
     ) -> None:
-        self.slots, self.context = slots, context
+        self.slots, self.context, self._sampling = slots, context, dict(sampling)
         path = path or models.require("smollm2")
         if not path.is_file():
             raise LlmFailed(f"there is no model at {path}")
@@ -108,7 +125,7 @@ class SmolLM:
         on_text: Callable[[str], None],
         *,
         cancelled: Callable[[], bool] = never,
-        temperature: float = 0.0,
+        temperature: float | None = None,
         max_tokens: int = 256,
         slot: int | None = None,
     ) -> PromptRead:
@@ -120,7 +137,9 @@ class SmolLM:
         all where the stream was cancelled before the answer began. LlmFailed when the model fails, ValueError for a
         slot that is not there; what `on_text` raises ends the stream and comes out of here.
         """
-        options = {"temperature": temperature, "max_tokens": max_tokens, "repeat_penalty": 1.1}
+        options: dict[str, Any] = {**self._sampling, "max_tokens": max_tokens, **_NO_THINKING}
+        if temperature is not None:
+            options["temperature"] = temperature
         if slot is not None:
             if slot not in range(self.slots):  # llama.cpp would take any other
                 raise ValueError(f"there is no slot {slot}, but {self.slots}, counted from 0")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicepipe.audio import Codec, OggOpus
-from voicepipe.characters import DEFAULT, WritePrompt, system_prompt
+from voicepipe.characters import DEFAULT, WriteLines, WritePrompt, no_lines, system_prompt
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     AudioReceived,
@@ -53,13 +53,15 @@ class Unmute:
     """Names each server event."""
     write: WritePrompt = system_prompt
     """Makes a prompt of a character."""
+    lines: WriteLines = no_lines
+    """What a character says word for word."""
 
     def decode(self, text: str) -> ClientMessage:
         try:
             event = parse(text, UNMUTE_EVENTS)
             if isinstance(event, AudioAppend):
                 return AudioReceived(audio_bytes(event.audio, "audio", event.event_id), event.event_id)
-            return _settings(event.session, self.write)
+            return _settings(event.session, self.write, self.lines)
         except Rejected as rejected:
             return rejected.why
 
@@ -67,9 +69,11 @@ class Unmute:
         return _Encoder(self.event_id)
 
 
-def _settings(session: SessionConfig, write: WritePrompt) -> SettingsChanged:
-    written = session.model_dump(exclude_unset=True)
-    return SettingsChanged(_prompt(session, write), session.voice, session.allow_recording, written)
+def _settings(session: SessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
+    written, asked = session.model_dump(exclude_unset=True), session.instructions
+    prompt = _prompt(session, write)
+    spoken = no_lines(DEFAULT) if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
+    return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken)
 
 
 def _prompt(session: SessionConfig, write: WritePrompt) -> str | None:

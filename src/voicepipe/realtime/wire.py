@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from voicepipe.audio import Codec, Formats
-from voicepipe.characters import WritePrompt, system_prompt
+from voicepipe.characters import WriteLines, WritePrompt, no_lines, system_prompt
 from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
 from voicepipe.realtime.beta import Beta
 from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
@@ -74,13 +74,14 @@ class Wire:
         model: str = "",
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
+        lines: WriteLines = no_lines,
         functions: bool = True,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
         ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write)
+        self._unmute = _Unmuted(self._formats, write, lines)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
@@ -177,8 +178,8 @@ class _Unmuted:
 
     name = "unmute"
 
-    def __init__(self, formats: Formats, write: WritePrompt) -> None:
-        self._dialect = Unmute(write=write)
+    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines) -> None:
+        self._dialect = Unmute(write=write, lines=lines)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         self.told = False

@@ -7,7 +7,6 @@ import time
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
@@ -17,6 +16,7 @@ from voicepipe.donation import Consents
 from voicepipe.engine import Engine
 from voicepipe.engine.checks import KINDS
 from voicepipe.engine.http import Http
+from voicepipe.engine.settings import names_gguf
 from voicepipe.health import Health
 from voicepipe.metrics import Metrics
 from voicepipe.news import Newsroom, Source
@@ -24,6 +24,7 @@ from voicepipe.server.donation import Donations
 from voicepipe.server.door import Door
 from voicepipe.server.health import HealthRoutes, count_health
 from voicepipe.server.http import anonymous, cors, errors_as_json, expecting, preflight
+from voicepipe.server.page import page_of
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.voices import Voices
 from voicepipe.server.websocket import Sessions
@@ -31,7 +32,7 @@ from voicepipe.services.address import Address
 from voicepipe.session import Pipeline
 from voicepipe.voices import MemoryVoices, VoiceStore, offered_voices
 
-__all__ = ["make_app", "voice_store"]
+__all__ = ["load_characters", "make_app", "voice_store"]
 
 _KEEP_ALIVE_S = 30
 _RESOLVE_EVERY_S = 10
@@ -83,6 +84,17 @@ def make_app(
     return app
 
 
+def load_characters(settings: ServerSettings) -> Characters:
+    """The characters, as long as the language model can bear: a service reads a page, a model in this process does not.
+
+    Raises YamlError.
+    """
+    place = settings.llm_url
+    long = place is not None and not names_gguf(place) if settings.long_prompts is None else settings.long_prompts
+    tiny = place is None and settings.long_prompts is None
+    return Characters.load(settings.characters_file, long=long, tiny=tiny)
+
+
 def voice_store(settings: ServerSettings) -> VoiceStore:
     """Where cloned voices are kept: in Redis where there is one, else in this process. Must be closed."""
     if settings.redis_url is None:
@@ -118,8 +130,7 @@ class _Around:
             on_answer=lambda up: count_health(metrics, up),
         )
         http = Http(keep_alive_s=_KEEP_ALIVE_S, resolve_every_s=_RESOLVE_EVERY_S)
-        long = settings.llm_url is not None if settings.long_prompts is None else settings.long_prompts
-        characters = Characters.load(settings.characters_file, long=long)
+        characters = load_characters(settings)
         newsroom = Newsroom(
             _news_source(settings),
             characters,
@@ -162,7 +173,9 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
 def _route(app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: Door) -> None:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     voices = Voices(
-        offered_voices(settings.voices_file, "embedded" if settings.tts_url is None else "kyutai"),
+        around.characters.with_voices(
+            offered_voices(settings.voices_file, "embedded" if settings.tts_url is None else "kyutai")
+        ),
         cloning=_cloning(settings),
         store=around.voices,
         http=around.http.session,
@@ -179,7 +192,7 @@ def _route(app: web.Application, sessions: Sessions, around: _Around, settings: 
     )
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     routes = [
-        get("/", _page),
+        get("/", page_of(settings, around.characters)),
         get("/v1/realtime", sessions.serve),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
@@ -191,8 +204,3 @@ def _route(app: web.Application, sessions: Sessions, around: _Around, settings: 
         post("/v1/voice-donation", door.guarding(donations.give)),
     ]
     app.router.add_routes(routes)
-
-
-async def _page(_: web.Request) -> web.Response:
-    page = resources.files("voicepipe.server").joinpath("page.html").read_text("utf-8")
-    return web.Response(text=page, content_type="text/html")

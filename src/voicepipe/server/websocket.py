@@ -186,5 +186,5 @@ class Sessions:
         """How the client speaks. Whatever model it asks for, it gets ours; other parameters are not ours to know."""
         kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
         functions = bool(getattr(self._engine, "calls_functions", True))
-        write = self._characters.system_prompt
-        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=write, functions=functions)
+        write, lines = self._characters.system_prompt, self._characters.lines
+        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=write, lines=lines, functions=functions)

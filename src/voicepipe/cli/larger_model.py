@@ -1,0 +1,52 @@
+"""What `voicepipe serve` says of the embedded language model: what it is, and the command that uses a larger one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voicepipe.engine.local_servers import LocalServer, Search
+    from voicepipe.session import StageName
+    from voicepipe.settings import Settings
+
+__all__ = ["LargerModel", "advice"]
+
+WHAT_IT_IS = "The language model is embedded (SmolLM2, 135M): it shows timing, and is no conversation partner."
+
+
+class LargerModel:
+    """Looks for language model servers on this machine while the models load, where the embedded one would answer."""
+
+    def __init__(self, settings: Settings, uses: Collection[StageName]) -> None:
+        self._search: Search | None = None
+        if settings.llm_url is None and "llm" in uses:
+            from voicepipe.engine.local_servers import Search
+
+            self._search = Search(besides=settings.port)
+
+    def tell(self) -> None:
+        """Print what was found; nothing where another language model was chosen."""
+        if self._search is not None:
+            print("\n".join(advice(self._search.found(), _typed())), flush=True)
+
+
+def advice(found: Sequence[LocalServer], command: Sequence[str]) -> list[str]:
+    """What the embedded model is, and the one command that uses a larger one: `command` with `--llm`."""
+    from voicepipe.engine.local_servers import command_for
+
+    if not found:
+        return [WHAT_IT_IS, "A larger one:  --llm URL (any OpenAI-compatible service), or --llm FILE.gguf"]
+    server = found[0]
+    others = f", and {', '.join(other.name for other in found[1:])}" if found[1:] else ""
+    return [
+        WHAT_IT_IS,
+        f"{server.name} runs at {server.url}{others}. To talk with its model:  {command_for(server, command)}",
+    ]
+
+
+def _typed() -> list[str]:
+    """The command that runs, as it can be typed again."""
+    program, *arguments = sys.argv
+    return [*([sys.executable, "-m", "voicepipe"] if program.endswith("__main__.py") else [program]), *arguments]
