@@ -109,9 +109,10 @@ def test_a_record_of_another_copy_does_not_count(site: Path, source: Path) -> No
 def test_a_bare_source_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder, and the version in its pyproject.toml."""
     monkeypatch.setattr("importlib.metadata.distributions", lambda **_: [])
+    monkeypatch.setattr(_installation, "PACKAGE", ROOT / "src" / "voicepipe")
     found = _installation.installation.__wrapped__()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert (found.target, found.version) == (str(_installation.PACKAGE.parent.parent), project["version"])
+    assert (found.target, found.version) == (str(ROOT), project["version"])
 
 
 # ---- the line for the shell ------------------------------------------------------------------------------------------

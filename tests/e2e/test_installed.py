@@ -45,7 +45,7 @@ def test_the_hint_names_the_wheel(environment: Environment, wheel: Path, tmp_pat
 def test_the_other_package_before_ours(environment: Environment, wheel: Path, tmp_path: Path) -> None:
     """Ours works, and says what is wrong; the check says it, too."""
     environment.install(other_package(tmp_path))
-    environment.install("--force-reinstall", wheel)
+    environment.install(wheel)
     drawn = environment.run("voicepipe", "draw", cwd=tmp_path)
     assert drawn.returncode == 0
     assert "the package voicepipe 1.0.0 has files in the folder of voicepipe-rx" in drawn.stderr

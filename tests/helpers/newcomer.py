@@ -37,7 +37,8 @@ class Environment:
     def install(self, *arguments: str | Path) -> None:
         """Install without dependencies."""
         pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "--no-deps"]
-        _run([*pip, "--quiet", "--disable-pip-version-check", *map(str, arguments)])
+        # The same version may be installed in the environment behind this one: that does not count.
+        _run([*pip, "--ignore-installed", "--quiet", "--disable-pip-version-check", *map(str, arguments)])
 
     def run(self, *command: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, with nothing of the tests' own Python path."""
@@ -70,7 +71,8 @@ def make_environment(folder: Path, *, programs: tuple[str, ...] = ()) -> Environ
     """
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
     environment = Environment(folder)
-    (environment.site / "behind.pth").write_text(f"{sysconfig.get_path('purelib')}\n", "utf-8")
+    behind = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (environment.site / "behind.pth").write_text("".join(f"{path}\n" for path in behind), "utf-8")
     for name in programs:
         script = environment.programs / name
         script.write_text(
