@@ -126,7 +126,7 @@ def _shown(value: Any) -> str:
 class EventsDirective(SphinxDirective):
     """The vocabulary: what stands in the modules of `voicepipe.events`, each below a rubric that is its docstring's."""
 
-    MODULES = ("sound", "client", "heard", "reply", "functions", "session")
+    MODULES = ("base", "sound", "client", "heard", "reply", "functions", "session")
 
     def run(self) -> list[nodes.Node]:
         node = nodes.Element()
