@@ -22,7 +22,7 @@ def pipeline(session: Session) -> Observable[Event]:
 
 
 @stage_factory(gives=(Speech,), takes=(Audio,), passes=True)
-def say_again(*, after_ms: float, louder_than: float) -> Stage[Event, Event]:
+def say_again(*, after_ms: float, louder_than: float) -> Stage[Audio | Event, Speech | Event]:
     """An utterance as `Speech`, when nothing louder than `louder_than` has come for `after_ms`."""
     return transduce(lambda _: Utterance(after_ms, louder_than))
 
@@ -35,7 +35,7 @@ class Utterance:
         self.frames: list[Audio] = []
         self.quiet_ms = 0.0
 
-    def __call__(self, event: Event) -> Iterator[Event]:
+    def __call__(self, event: Audio | Event) -> Iterator[Speech | Event]:
         if not isinstance(event, Audio):
             yield event
             return

@@ -46,7 +46,10 @@ P = ParamSpec("P")
 S = TypeVar("S", bound=Callable[..., Any])
 
 Stage: TypeAlias = Callable[[Observable[A]], Observable[B]]
-"""`Stage[A, B]` turns an observable of A into one of B."""
+"""`Stage[A, B]` turns an observable of A into one of B.
+
+Observables are covariant. So a stage that takes more than A, or gives less than B, is a `Stage[A, B]` as well.
+"""
 
 
 # ---- errors ----------------------------------------------------------------------------------------------------------

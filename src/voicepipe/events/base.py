@@ -1,4 +1,4 @@
-"""The base classes of all events, and what a type checker needs to see a forgotten stage."""
+"""Base classes: of all events, of two groups of them, and of what a stage has yet to transform."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["ClientEvent", "Event", "TurnEvent", "Unpaced", "Unspoken"]
 class Event:
     """Base class of all events: small, frozen, slotted facts. Derive your own from it.
 
-    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and does
-    not pass: `AudioReceived`, `Audio` and `Speech` (sound), and `str` (the LLM's text). A stage names it in its type.
+    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and a stage
+    that takes or gives it names it in its type: `AudioReceived`, `Audio` and `Speech` (sound), and `str` (the LLM's text).
 
     >>> @dataclass(frozen=True, slots=True)
     ... class KeywordHeard(Event):
@@ -30,7 +30,7 @@ class ClientEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class TurnEvent(Event):
-    """Base class of what `detect_turns` makes. `respond` takes these and each `ClientEvent`, and nothing else."""
+    """Base class of what `detect_turns` makes. `respond` takes `TurnEvent` and `ClientEvent` only."""
 
 
 class Unspoken:
