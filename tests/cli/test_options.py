@@ -47,7 +47,7 @@ def value_of(field: str) -> str:
 
 
 def settings(command: str, *words: str) -> Settings:
-    return settings_of(cli._parsed([command, *words]))
+    return settings_of(cli.parsed([command, *words]))
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +123,7 @@ def test_the_page_promises_what_there_is() -> None:
 def test_a_flag_may_stand_before_the_pipeline() -> None:
     """One that `--help` does not list, too; with `=` or without."""
     for words in (["--llm-max-tokens", "7", "mine.py"], ["--llm-max-tokens=7", "mine.py"]):
-        args = cli._parsed(["serve", *words])
+        args = cli.parsed(["serve", *words])
         assert (args.pipeline, settings_of(args).llm_max_tokens) == ("mine.py", 7)
 
 

@@ -11,7 +11,7 @@ import pytest
 from voicepipe import events
 from voicepipe.events import Audio, AudioReceived, ClientEvent, Event, ReplyText, Speech, Unpaced, Unspoken, Word
 
-DATA = {"Function", "FunctionCall", "Generation"}
+DATA = {"CharacterLines", "Function", "FunctionCall", "Generation"}
 """Fields of events."""
 TRANSFORMED = {"Audio", "AudioReceived", "Speech"}
 """What stages transform: it passes none."""
