@@ -46,7 +46,8 @@ def test_the_nearest_source_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alias", ALIASES)
 def test_an_unmute_deployment_is_understood(tmp_path: Path, alias: str) -> None:
     """Each variable of it."""
-    given = "http://there:1" if alias.endswith("URL") else "there"
+    scheme = "redis" if "REDIS" in alias else "http"
+    given = f"{scheme}://there:1" if alias.endswith("URL") else "there"
     value = getattr(load(tmp_path, **{alias: given}), ALIASES[alias])
     assert (value.get_secret_value() if isinstance(value, SecretStr) else str(value)) == given
 
@@ -84,6 +85,25 @@ def test_what_is_no_address_says_what_one_looks_like(tmp_path: Path, field: str,
 def test_a_wrong_variable_is_named_with_what_is_allowed(tmp_path: Path, environment: dict[str, str], says: str) -> None:
     """So that nobody has to look it up."""
     assert mistake(tmp_path, **environment).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("--redis-url", "there", "an address of Redis looks like redis://localhost:6379"),
+        ("--news-url", "there", "must be a URL that begins with http:// or https://"),
+        ("--host", "", "name an address; 0.0.0.0 stands for all that this machine has"),
+        ("--recordings-dir", __file__, "this is a file, and must be a folder"),
+        ("--donations-dir", __file__, "this is a file, and must be a folder"),
+        ("--cors-origins", "https://a.example/page", "an origin is a scheme and a host, such as https://voice.example"),
+        ("--long-prompts", "maybe", "must be true or false"),
+        ("--stt-speech-below", "1", "must be a number above 0 and below 1"),
+        ("--idle-timeout-s", "0", "must be a number above 0"),
+    ],
+)
+def test_what_a_setting_takes_is_said(tmp_path: Path, flag: str, value: str, says: str) -> None:
+    """Before the server listens, and not when a client comes."""
+    assert mistake(tmp_path, flags={flag: value}).startswith(f"{flag} = {value}: {says}")
 
 
 def test_a_wrong_flag_is_named_as_it_was_written(tmp_path: Path) -> None:

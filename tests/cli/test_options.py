@@ -21,6 +21,8 @@ OTHERS: dict[str, str] = {
     "stt_url": "ws://stt:1",
     "tts_url": "ws://tts:1",
     "llm_url": "http://llm:1",
+    "redis_url": "redis://there",
+    "news_url": "http://news:1",
     "voice_cloning_url": "http://cloning:1",
     "stt_delay_s": "2.5",
     "log_level": "debug",

@@ -146,8 +146,8 @@ async def test_only_so_many_consents_are_open(serve, tmp_path):
 async def test_a_disk_that_does_not_take_it_leaves_nothing(serve, tmp_path, logs):
     """507; and when there is room again, the same donation may be sent again."""
     folder = tmp_path / "voices"
-    folder.write_text("in the way")
     async with donating(serve, folder) as served:
+        folder.write_text("in the way")
         consent = await asked(served)
         status, body = await give(served, {"verification_id": consent["id"]})
         assert (status, "send it again" in body["detail"]) == (507, True)

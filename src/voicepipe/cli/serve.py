@@ -39,6 +39,9 @@ DESCRIPTION = """\
 Serve a pipeline: a Python function that takes a session and returns what the bot does. It is named by its file or its
 module, with :function behind it where the function is not called `pipeline`. Without a name it is the default one, a
 spoken conversation: decode → VAD/STT → turn detector → LLM → TTS → encode.
+
+The pipeline is tried before the server listens, and only the models that it uses are loaded. Every setting is an
+option, also those that are not listed here, such as --llm-max-tokens 300.
 """
 
 EXAMPLES = """\

@@ -26,6 +26,35 @@ def _origin(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    """Raise ValueError for nothing, which would be every address of the machine."""
+    if not text.strip():
+        raise ValueError("name an address; 0.0.0.0 stands for all that this machine has")
+    return text
+
+
+def _redis(text: str) -> str:
+    """Raise ValueError for a URL that redis-py does not take."""
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("an address of Redis looks like redis://localhost:6379")
+    return text
+
+
+def _web(text: str) -> str:
+    """Raise ValueError for what is not the URL of a page."""
+    if not re.match(r"https?://[^/\s]+", text):
+        raise ValueError("must be a URL that begins with http:// or https://")
+    return text
+
+
+def _folder(path: Path) -> Path:
+    """Raise ValueError for a file; a folder need not be there yet."""
+    if path.exists() and not path.is_dir():
+        raise ValueError("this is a file, and must be a folder")
+    return path
+
+
+Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
 
@@ -35,7 +64,7 @@ class ServerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     """0: any free one."""
     cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
@@ -128,18 +157,18 @@ class ServerSettings(BaseModel):
     """How long a cloned voice can be used."""
     voices_kept: int = Field(default=100, ge=1)
     """In memory: of more, the oldest goes. Redis has limits of its own."""
-    redis_url: str | None = None
+    redis_url: Annotated[str, AfterValidator(_redis)] | None = None
     """Where cloned voices are kept when several servers share them; None: in memory."""
     redis_timeout_s: float = Field(default=2, gt=0)
 
     # ---- recordings --------------------------------------------------------------------------------------------------
-    recordings_dir: Path | None = None
+    recordings_dir: Folder | None = None
     """Where conversations are recorded whose users allow it (`allow_recording`); None: none is."""
     recording_waits_chars: int = Field(default=8_000_000, gt=0)
     """What may wait for a slow disk before a recording is given up."""
 
     # ---- voice donation ----------------------------------------------------------------------------------------------
-    donations_dir: Path | None = None
+    donations_dir: Folder | None = None
     """None: nobody is asked for a voice."""
     donation_min_bytes: int = Field(default=100_000, ge=0)
     """A shorter recording cannot hold the sentences: two seconds of 24 kHz."""
@@ -152,7 +181,7 @@ class ServerSettings(BaseModel):
     # ---- news --------------------------------------------------------------------------------------------------------
     newsapi_api_key: SecretStr | None = None
     """None: the newsreader has no news, and says so."""
-    news_url: str = "https://newsapi.org/v2/top-headlines"
+    news_url: Annotated[str, AfterValidator(_web)] = "https://newsapi.org/v2/top-headlines"
     news_query: dict[str, str] = Field(default={"country": "us"})
     news_headlines: int = Field(default=8, ge=1, le=100)
     """In one prompt: a small model forgets the middle of a longer list."""
