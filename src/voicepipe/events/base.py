@@ -11,8 +11,9 @@ __all__ = ["ClientEvent", "Event", "TurnEvent", "Unpaced", "Unspoken"]
 class Event:
     """Base class of all events: small, frozen, slotted facts. Derive your own from it.
 
-    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and a stage
-    that takes or gives it names it in its type: `AudioReceived`, `Audio` and `Speech` (sound), and `str` (the LLM's text).
+    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and a
+    stage that takes or gives it names it in its type: `AudioReceived`, `Audio` and `Speech` (sound), and `str` (the
+    LLM's text).
 
     >>> @dataclass(frozen=True, slots=True)
     ... class KeywordHeard(Event):

@@ -55,7 +55,7 @@ class _Playback:
                 self._words.append(event)
                 yield from self._due_words()
             case Unpaced():
-                pass  # `Speech` is the only one
+                pass  # only `Speech` derives from it: for the type checker
             case _:
                 yield Due(self._clock(), event)
 

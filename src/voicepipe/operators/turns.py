@@ -51,6 +51,7 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event | Au
         heard          p-w-w-P-t     p: Pause(0)   w: Word   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
     """
+    # `AudioReceived` is accepted because pipelines merge `session.received` in front of this stage; it is dropped.
     return transduce(lambda _: _Turn(pause_above, resume_below))
 
 

@@ -84,16 +84,16 @@ class Played:
     @property
     def conversation(self) -> Conversation:
         """As the bot remembers it at the end."""
-        conversation = Conversation()
+        conversation: Conversation | None = None
         for _, event in self.events:
             match event:
                 case ReplyStarted() | ReplyEnded() | ReplyInterrupted():
                     conversation = event.conversation
-                case Event():
+                case Event() if conversation is not None:
                     conversation = conversation.after(event)
-                case Speech():
+                case _:
                     pass
-        return conversation
+        return conversation or Conversation()
 
     def audible(self) -> list[tuple[float, float]]:
         """From when to when a client that plays what it gets, and stops when the reply is cut, makes a sound."""
