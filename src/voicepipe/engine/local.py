@@ -23,6 +23,7 @@ from voicepipe.engine.checks import Kind, Probe
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.events import Audio, Event, ReplyText, Samples
+from voicepipe.llm.gguf import check_gguf
 from voicepipe.llm.smollm import SmolLM
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -180,6 +181,7 @@ def load_local(
     }
     names = models_needed(wanted, gguf)
     if gguf is not None and "llm" in wanted:
+        check_gguf(gguf, sessions=sessions)  # before the others are loaded, which takes seconds
         makers[gguf.name] = lambda: load_gguf(gguf, sessions=sessions, threads=threads)
         names.add(gguf.name)
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
