@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from examples import IN_CI, examples
 from hypothesis import settings
-from newcomer import build_wheel
 
 pytest_plugins = ["pytester"]
 
@@ -55,6 +54,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, as pip builds it: once, when the tests that use it are in the xdist group `wheel`."""
+    from newcomer import build_wheel
+
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 

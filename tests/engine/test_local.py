@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from voicepipe import models
 from voicepipe.engine import local
-from voicepipe.engine.local import MODELS, PACKAGES, LocalLlm, load_local
+from voicepipe.engine.local import MODELS, PACKAGES, LocalLlm, load_local, models_needed
+from voicepipe.llm.gguf import GgufError
 
 
 class FakeModel:
@@ -43,6 +45,19 @@ def test_each_kind_loads_its_own_models(loaded: list[str], wanted: Any, names: l
         kind in wanted for kind in ("stt", "llm", "tts")
     ]
     parts.close()
+
+
+def test_a_gguf_that_cannot_be_used_is_told_before_anything_is_loaded(loaded: list[str], tmp_path: Path) -> None:
+    """The others take seconds."""
+    with pytest.raises(GgufError, match="does not exist"):
+        load_local(["stt", "llm", "tts"], sessions=1, progress=loaded.append, gguf=tmp_path / "absent.gguf")
+    assert loaded == []
+
+
+def test_a_gguf_takes_the_place_of_the_embedded_language_model() -> None:
+    """Which then need not be here."""
+    assert models_needed(["llm", "tts"]) == {"smollm2", "hibari"}
+    assert models_needed(["llm", "tts"], Path("mine.gguf")) == {"hibari"}
 
 
 def test_a_slot_of_the_llm_is_given_back(loaded: list[str]) -> None:

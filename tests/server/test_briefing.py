@@ -75,7 +75,7 @@ async def test_settings_keep_their_order(serve, paper):
         await client.send(NEWS, VOICE, UPDATE, NEWS)
         assert "It rains" in await told(client)
         assert await told(client) == "ann"
-        assert "companion" in await told(client)
+        assert "Robin" in await told(client)
         assert "It rains" in await told(client)
 
 

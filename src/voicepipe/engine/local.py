@@ -26,6 +26,7 @@ from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.unused import unused_stage
 from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Voice
+from voicepipe.llm.gguf import check_gguf
 from voicepipe.llm.smollm import SmolLM
 from voicepipe.program import this_program
 from voicepipe.session import STAGE_NAMES, StageName
@@ -231,6 +232,7 @@ def load_local(
     }
     names = needed_models(wanted, uses, gguf)
     if gguf is not None and "llm" in wanted:
+        check_gguf(gguf, sessions=sessions)  # before the others are loaded, which takes seconds
         makers[gguf.name] = lambda: load_gguf(gguf, sessions=sessions, threads=threads)
         names.append(gguf.name)
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)

@@ -66,7 +66,17 @@ invented; it answers best with examples, the exchange before, and the question. 
 def gguf_manner(name: str, context: int) -> Manner:
     """For a model of the user's own choice: as a service would be asked, as far as its context goes."""
     history = recent(max_tokens=context * 5 // 8, at_once=2)
-    return Manner(name, history, max_tokens=context // 8, sampling={"temperature": 0.3})
+    return Manner(name, history, max_tokens=context // 8, sampling=_GGUF_SAMPLING)
+
+
+_GGUF_SAMPLING = {
+    "temperature": 0.3,
+    "min_p": 0.05,
+    "repeat_penalty": 1.05,
+    "dry_multiplier": 0.8,
+    "dry_allowed_length": 4,
+}
+"""The temperature of services; the rest is llama.cpp's against loops, with its own base and reach."""
 
 
 @dataclass(frozen=True, slots=True)
