@@ -386,10 +386,10 @@ def test_a_server_process_answers_a_recording(tmp_path: Path):
                 assert json.load(health) == {"ok": True}
             talk = [*python, "talk", str(tmp_path / "tone.wav"), "--url", found[1], "--at-once", "--wait", "1"]
             talked = subprocess.run(
-                [*talk, "--save", str(tmp_path / "out.wav")], capture_output=True, text=True, check=False, timeout=30
+                [*talk, "--save", str(tmp_path / "out.wav")], capture_output=True, text=True, check=False, timeout=120
             )
             server.send_signal(signal.SIGTERM)
-            assert server.wait(20) == 0
+            assert server.wait(60) == 0
         finally:
             server.kill()
         assert server.stderr is not None

@@ -9,8 +9,9 @@ import pytest
 
 from voicepipe import models
 from voicepipe.engine import local
-from voicepipe.engine.local import MODELS, PACKAGES, LocalLlm, load_local, models_needed
+from voicepipe.engine.local import MODELS, PACKAGES, LocalLlm, load_local, needed_models
 from voicepipe.llm.gguf import GgufError
+from voicepipe.session import STAGE_NAMES
 
 
 class FakeModel:
@@ -56,8 +57,8 @@ def test_a_gguf_that_cannot_be_used_is_told_before_anything_is_loaded(loaded: li
 
 def test_a_gguf_takes_the_place_of_the_embedded_language_model() -> None:
     """Which then need not be here."""
-    assert models_needed(["llm", "tts"]) == {"smollm2", "hibari"}
-    assert models_needed(["llm", "tts"], Path("mine.gguf")) == {"hibari"}
+    assert needed_models(["llm", "tts"], STAGE_NAMES) == ["smollm2", "hibari"]
+    assert needed_models(["llm", "tts"], STAGE_NAMES, Path("mine.gguf")) == ["hibari"]
 
 
 def test_a_slot_of_the_llm_is_given_back(loaded: list[str]) -> None:

@@ -10,7 +10,16 @@ import numpy as np
 
 from voicepipe.client import read_recording
 
-__all__ = ["BEST_OF_TIMES", "SPRING_OF_HOPE", "TALKING_ABOUT", "Utterance", "loudness"]
+__all__ = [
+    "BEST_OF_TIMES",
+    "SPRING_OF_HOPE",
+    "TALKING_ABOUT",
+    "TWO_CITIES_OPENING",
+    "Utterance",
+    "loudness",
+    "word_errors",
+    "words",
+]
 
 RATE_HZ = 24_000
 
@@ -32,16 +41,25 @@ class Utterance:
 
     def word_error_rate(self, heard: str) -> float:
         """Wrong, missing and invented words, for each word that was said."""
-        said, understood = _words(self.words), _words(heard)
-        costs = list(range(len(understood) + 1))
-        for number, word in enumerate(said, 1):
-            before, costs[0] = costs[0], number
-            for at, other in enumerate(understood, 1):
-                before, costs[at] = costs[at], min(before + (word != other), costs[at] + 1, costs[at - 1] + 1)
-        return costs[-1] / len(said)
+        return word_errors(self.words, heard) / len(words(self.words))
 
 
-def _words(text: str) -> list[str]:
+def word_errors(said: str, heard: str) -> int:
+    """How many words are wrong, missing or invented.
+
+    What a recogniser writes for the same sound differs between processors by a word here and there: their kernels round
+    differently. So texts are judged by this number, with a tolerance, and never compared.
+    """
+    understood = words(heard)
+    costs = list(range(len(understood) + 1))
+    for number, word in enumerate(words(said), 1):
+        before, costs[0] = costs[0], number
+        for at, other in enumerate(understood, 1):
+            before, costs[at] = costs[at], min(before + (word != other), costs[at] + 1, costs[at - 1] + 1)
+    return costs[-1]
+
+
+def words(text: str) -> list[str]:
     return re.sub(r"[^a-z' ]", " ", text.lower()).split()
 
 
@@ -53,5 +71,14 @@ def loudness(pcm: bytes) -> float:
 
 BEST_OF_TIMES = Utterance("two_cities", 1.0, 4.7, "It was the best of times, it was the worst of times.")
 SPRING_OF_HOPE = Utterance("two_cities", 17.4, 20.6, "It was the spring of hope, it was the winter of despair.")
+TWO_CITIES_OPENING = Utterance(
+    "two_cities",
+    0.0,
+    24.6,
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it"
+    " was the epoch of belief, it was the epoch of incredulity, it was the season of Light, it was the season of"
+    " Darkness, it was the spring of hope, it was the winter of despair, we had everything before us, we had nothing"
+    " before us,",
+)
 TALKING_ABOUT = Utterance("endgame_nagg_nell", 17.45, 18.95, "What are you talking about?")
 """By another speaker, and short: to interrupt with."""

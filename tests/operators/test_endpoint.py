@@ -134,12 +134,43 @@ def test_an_unsure_model_is_asked_again_until_it_is_sure(marbles: Marbles) -> No
 
 
 def test_asking_again_stops_when_the_user_goes_on(marbles: Marbles) -> None:
-    """And begins anew at the next pause."""
+    """A voice that is not yet speech is not asked about either. At the next pause the questions begin anew."""
     asked: list[Audio] = []
 
     def model(sound: Audio) -> Observable[float]:
         asked.append(sound)
         return rx.just(0.2)
 
-    edges(marbles, "ssss_____sssssssssss_____|", model)
-    assert len(asked) == 2 + 3  # the user ended the first pause before the third question
+    edges(marbles, "ssss_______sssssssssss____________|", model)
+    assert len(asked) == 2 + 2  # speech went on before the third question; the second pause ended the turn before its
+
+
+def test_the_model_is_asked_by_the_sound_and_not_by_a_clock(marbles: Marbles) -> None:
+    """A recording that comes at ten times its speed has the same questions about the same sound."""
+
+    def asked(diagram: str) -> list[list[float]]:
+        sounds: list[list[float]] = []
+
+        def model(sound: Audio) -> Observable[float]:
+            sounds.append(sound.samples.tolist())
+            return rx.just(0.2)
+
+        edges(marbles, diagram, model)
+        return sounds
+
+    live = asked("ssss____________|")
+    assert len(live) == 2
+    assert asked("(ssss____________)|") == live
+
+
+def test_a_question_is_left_out_while_the_model_works_on_another(marbles: Marbles) -> None:
+    """A slow model has one question at a time, and is not asked ever more."""
+    asked: list[Audio] = []
+
+    def model(sound: Audio) -> Observable[float]:
+        asked.append(sound)
+        return marbles.cold("80ms p|", p=0.2)
+
+    found = edges(marbles, "ssss____________|", model)
+    assert found[3:] == [(220, Pause(0.2, 0.08)), (260, Pause(1.0, 0.08))]
+    assert len(asked) == 1

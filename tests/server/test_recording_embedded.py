@@ -1,28 +1,36 @@
-"""A recording with the embedded ear, in virtual time: heard at once word for word as it is heard while it is spoken."""
+"""A recording with the embedded ear, in virtual time: its models hear the same at once and while it is spoken."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import re
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import reactivex
-from human import Utterance
+from aiohttp import WSMsgType
+from human import TWO_CITIES_OPENING, Utterance
+from overheard import Overheard
 from served import Client, Engine
 
 from voicepipe import models
 from voicepipe.engine.local import LocalEar, load_local
+from voicepipe.events import Samples
 from voicepipe.loading import load_pipeline
 
 pytestmark = pytest.mark.models
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
-TWO_CITIES = Utterance("two_cities", 0.0, 24.6, "")
+SPEECH = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped")
+RECORDING: Utterance = TWO_CITIES_OPENING
+PAUSES_S = [(8.0, 9.1), (12.6, 13.8), (16.5, 17.9), (20.3, 21.5), (23.9, 27.0)]
+"""Where the reader pauses for half a second; the last one is behind the recording."""
 
 
 @pytest.fixture(scope="module")
@@ -40,42 +48,43 @@ class Hearing(Engine):
 
     def __init__(self, ear: LocalEar) -> None:
         super().__init__()
-        self._ear = ear
+        self.overheard = Overheard(ear)
 
     def stages(self) -> Any:
-        ear, close = self._ear.open().stage, super().stages().close
+        ear, close = self.overheard.ear.open().stage, super().stages().close
         mute: Any = {"llm": lambda _: reactivex.never(), "tts": lambda words: words, "close": close}
         return SimpleNamespace(vad=ear.vad, end_of_turn=ear.end_of_turn, stt=ear.stt, backlog=ear.backlog, **mute)
 
 
-def words(text: str) -> list[str]:
-    return re.sub(r"[^a-z' ]", "", text.lower()).split()
+@dataclass(frozen=True)
+class Session:
+    """What the models heard of the recording, and what its client was told."""
+
+    models: Overheard
+    told: list[dict[str, Any]]
+
+    @property
+    def edges(self) -> list[tuple[str, int]]:
+        """Where turns begin and end, in ms of the recording."""
+        names = {SPEECH[0]: "audio_start_ms", SPEECH[1]: "audio_end_ms"}
+        return [(event["type"], event[names[event["type"]]]) for event in self.told if event["type"] in names]
+
+    @property
+    def transcripts(self) -> list[str]:
+        return [event["transcript"] for event in self.told if event["type"] == COMPLETED]
 
 
-@pytest.mark.parametrize(
-    "detection", [None, "server_vad", "semantic_vad"], ids=["commit", "server_vad", "semantic_vad"]
-)
-async def test_a_recording_is_heard_as_it_is_heard_live(
-    serve: Any, ear: LocalEar, recordings: Path, detection: str | None
-) -> None:
-    """In messages of 15 s and as fast as it goes, or in frames of 20 ms, each at its time: the same turns and words.
-
-    Not so the commas: those may depend on which guesses at a clip were made before the last one.
-    """
-    told: list[list[list[str]]] = []
-    for live in (True, False):
-        async with serve(load_pipeline(None), Hearing(ear)) as served, served.connect(protocols=()) as client:
-            finding = detection and {"type": detection, "create_response": False}
-            audio = {"input": {"turn_detection": finding}}
-            await client.send({"type": "session.update", "session": {"type": "realtime", "audio": audio}})
-            await play(client, TWO_CITIES.pcm(recordings), live=live)
-            if detection is None:
-                await client.send({"type": "input_audio_buffer.commit"})
-            heard: list[list[str]] = []
-            while not (heard and heard[-1][-4:] == ["had", "nothing", "before", "us"]):
-                heard.append(words((await client.event(COMPLETED))["transcript"]))
-            told.append(heard)
-    assert told[0] == told[1]
+async def session(serve: Any, ear: LocalEar, recordings: Path, detection: str | None, *, live: bool) -> Session:
+    """Frames of 20 ms, each at its time, or messages of 15 s as fast as it goes; and a while of silence behind them."""
+    engine = Hearing(ear)
+    async with serve(load_pipeline(None), engine) as served, served.connect(protocols=()) as client:
+        finding = detection and {"type": detection, "create_response": False}
+        audio = {"input": {"turn_detection": finding}}
+        await client.send({"type": "session.update", "session": {"type": "realtime", "audio": audio}})
+        await play(client, RECORDING.pcm(recordings), live=live)
+        if detection is None:
+            await client.send({"type": "input_audio_buffer.commit"})
+        return Session(engine.overheard, [event async for event in until_quiet(client)])
 
 
 async def play(client: Client, pcm: bytes, *, live: bool) -> None:
@@ -85,3 +94,54 @@ async def play(client: Client, pcm: bytes, *, live: bool) -> None:
             await asyncio.sleep(began_s + (at + size) / 48_000 - asyncio.get_running_loop().time())
         audio = base64.b64encode(pcm[at : at + size]).decode()
         await client.send({"type": "input_audio_buffer.append", "audio": audio})
+
+
+async def until_quiet(client: Client) -> Any:
+    """All events, until none has come for longer than any silence that ends a turn: virtual time, as is all here."""
+    while True:
+        try:
+            async with asyncio.timeout(10):  # the timeout of `receive` itself begins anew with each ping
+                message = await client.socket.receive()
+        except TimeoutError:
+            return
+        assert message.type is WSMsgType.TEXT
+        yield json.loads(message.data)
+
+
+def same(one: list[Samples], other: list[Samples]) -> bool:
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+@pytest.mark.parametrize("detection", [None, "server_vad"], ids=["commit", "server_vad"])
+async def test_where_silence_ends_turns_the_models_hear_the_same(
+    serve: Any, ear: LocalEar, recordings: Path, detection: str | None
+) -> None:
+    """Live and at once: every frame, every clip and every edge, to the sample. The words are judged by their errors:
+    they also depend on which guesses at a clip were made before the last one, and on the processor."""
+    live = await session(serve, ear, recordings, detection, live=True)
+    once = await session(serve, ear, recordings, detection, live=False)
+    np.testing.assert_array_equal(live.models.sound, once.models.sound)
+    assert same(live.models.clips, once.models.clips)
+    assert live.edges == once.edges
+    assert live.models.asked == once.models.asked == []
+    assert len(live.transcripts) == len(once.transcripts) == (len(PAUSES_S) if detection else 1)
+    for heard in (live, once):
+        assert RECORDING.word_error_rate(" ".join(heard.transcripts)) <= 0.1, heard.transcripts
+        assert all(in_a_pause(at_ms) for kind, at_ms in heard.edges if kind == SPEECH[1]), heard.edges
+
+
+async def test_where_meaning_ends_turns_they_end_at_pauses(serve: Any, ear: LocalEar, recordings: Path) -> None:
+    """The sound and the first question are the same to the sample. Which pauses end a turn is Smart Turn's affair, and
+    an answer that comes when speech has gone on is dropped; the words are there all the same."""
+    live = await session(serve, ear, recordings, "semantic_vad", live=True)
+    once = await session(serve, ear, recordings, "semantic_vad", live=False)
+    np.testing.assert_array_equal(live.models.sound, once.models.sound)
+    np.testing.assert_array_equal(live.models.asked[0], once.models.asked[0])
+    for heard in (live, once):
+        assert 2 <= len(heard.transcripts) <= 9, heard.transcripts
+        assert RECORDING.word_error_rate(" ".join(heard.transcripts)) <= 0.1, heard.transcripts
+    assert abs(len(live.transcripts) - len(once.transcripts)) <= 1, (live.transcripts, once.transcripts)
+
+
+def in_a_pause(at_ms: int) -> bool:
+    return any(start_s <= at_ms / 1000 <= stop_s for start_s, stop_s in PAUSES_S)

@@ -148,7 +148,7 @@ def test_a_wrong_draft_costs_no_words(moonshine: Moonshine, clips: list[tuple[Sa
     """The reading of another clip as a draft, or nonsense longer than any answer, is corrected."""
     sound, said = clips[1]
     for draft in (moonshine.tokens(clips[4][0]), list(range(100, 400))):
-        assert errors(said, words(moonshine.text(moonshine.tokens(sound, draft=draft)))) <= 1
+        assert errors(said, words(moonshine.text(moonshine.tokens(sound, draft=draft)))) <= 2
 
 
 @pytest.mark.models

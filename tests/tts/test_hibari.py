@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from human import word_errors
 
-from voicepipe.events import Samples
+from voicepipe.audio import resampled
+from voicepipe.events import Audio, Samples
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.tts.hibari import RATE_HZ, Hibari, speakable
 
@@ -46,10 +48,6 @@ def moonshine() -> Moonshine:
     return Moonshine()
 
 
-def words(text: str) -> list[str]:
-    return "".join(letter for letter in text.lower() if letter.isalpha() or letter == " ").split()
-
-
 def loudness(samples: Samples) -> float:
     return float(np.sqrt(np.square(samples).mean()))
 
@@ -62,15 +60,18 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.models
-@pytest.mark.parametrize("sentence", SENTENCES)
-def test_what_it_says_is_understood(hibari: Hibari, moonshine: Moonshine, sentence: str):
-    """The recogniser hears every word of the synthesised sentence, first and last ones included."""
-    import soxr
-
+def heard(moonshine: Moonshine, sound: Samples) -> str:
+    """What the recogniser makes of a synthesised sound with a little silence around it."""
     margin = np.zeros(RATE_HZ // 5, np.float32)
-    sound = np.concatenate([margin, hibari.synthesise(sentence), margin])
-    assert words(moonshine.transcribe(soxr.resample(sound, RATE_HZ, 16_000))) == words(sentence)
+    return moonshine.transcribe(resampled(Audio(np.concatenate([margin, sound, margin]), RATE_HZ), 16_000).samples)
+
+
+@pytest.mark.models
+def test_what_it_says_is_understood(hibari: Hibari, moonshine: Moonshine):
+    """The recogniser hears the words of the synthesised sentences, first and last ones included: if those of each were
+    cut, that alone were more errors than may be."""
+    errors = {said: word_errors(said, heard(moonshine, hibari.synthesise(said))) for said in SENTENCES}
+    assert sum(errors.values()) <= 3, errors
 
 
 @pytest.mark.models
@@ -122,18 +123,15 @@ def test_every_word_has_its_time(hibari: Hibari, text: str):
 @pytest.mark.models
 def test_times_are_close_to_where_the_words_are(hibari: Hibari, moonshine: Moonshine):
     """Cut between two words, each half of the sentence is understood as its own words."""
-    import soxr
-
     text = "She walked across the quiet garden because somebody was singing there"
     samples = hibari.synthesise(text)
     cut = int(hibari.word_times(text, samples)[6][1] * RATE_HZ)
-    margin = np.zeros(RATE_HZ // 5, np.float32)
-    halves = [np.concatenate([margin, half, margin]) for half in (samples[:cut], samples[cut:])]
-    before, after = (words(moonshine.transcribe(soxr.resample(half, RATE_HZ, 16_000))) for half in halves)
-    assert "garden" in before
-    assert "somebody" in after
-    assert "singing" not in before
-    assert "walked" not in after
+    for own, half in (
+        ("She walked across the quiet garden", samples[:cut]),
+        ("because somebody was singing there", samples[cut:]),
+    ):
+        understood = heard(moonshine, half)
+        assert word_errors(own, understood) <= 2, understood
 
 
 @pytest.mark.models

@@ -43,10 +43,12 @@ def endpoint(
     `speech_above`; silence is one below `silence_below` (a lower one, so that the verdict does not flicker). The model
     hears the last `context_s` of sound; its answer is dropped when the user goes on before it comes, or when it fails.
     It is asked again every `ask_again_ms` of the silence until it is surer than `sure_above`: of 12 sentences read by
-    people it knew the end of 4 after 0.2 s of silence, of 5 after 0.4 s and of 7 after 0.6 s.
+    people it knew the end of 4 after 0.2 s of silence, of 5 after 0.4 s and of 7 after 0.6 s. While it still works on
+    one question the next one is left out.
 
     A `TurnTaking` that comes with the sound may set thresholds and times of its own.
-    All times but that are counted in audio, not on a clock: a slow machine hears the same speech.
+    All times are counted in audio, not on a clock, and the model is given the sound up to the frame at which it is
+    asked: edges, questions and their samples are the same on a slow machine, and whatever the packets are.
 
     .. marbles::
 
@@ -55,13 +57,11 @@ def endpoint(
     """
 
     def stage(mic: Observable[Audio | Event]) -> Observable[Event]:
-        asking = _Asking(end_of_turn, ask_again_ms / 1000, sure_above, round(silence_ms / ask_again_ms))
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000)
         return mic.pipe(
             rx_ops.publish(lambda sound: merged(sound, sound.pipe(of_type(Audio), vad))),
-            transduce(lambda _: _Endpointing(limits, _Recent(context_s))),
-            rx_ops.map(lambda edge: _events(edge, asking)),
-            rx_ops.switch_latest(),
+            transduce(lambda _: _Endpointing(limits, _Recent(context_s), ask_again_ms / 1000)),
+            rx_ops.publish(lambda edges: merged(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
         )
 
     return stage
@@ -92,78 +92,87 @@ class _Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stopped:
-    """Speech has paused at `at_s`; `sound` is what the model is asked about."""
+class _Question:
+    """Whether speech that paused at `at_s` is complete; `sound` gives what the model is asked about."""
 
     at_s: float
-    noticed_s: float
-    sound: Callable[[], Audio] | None
-    """The last seconds, whenever it is called. None: the model is not asked."""
+    sound: Callable[[], Audio]
 
 
-_Edge: TypeAlias = "SpeechStarted | _Stopped | Pause"
+_Edge: TypeAlias = "SpeechStarted | SpeechStopped | Pause | _Question"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """Asks the model whether the user has finished, until it is sure, `times` at most."""
+def _noticed(edges: Observable[_Edge]) -> Observable[Event]:
+    return edges.pipe(rx_ops.filter(lambda edge: not isinstance(edge, _Question)))  # pyright: ignore[reportReturnType]
 
-    end_of_turn: EndOfTurn
-    again_s: float
-    sure_above: float
-    times: int
 
-    def verdicts(self, sound: Callable[[], Audio], at_s: float) -> Observable[Event]:
-        answer = reactivex.defer(lambda _: self.end_of_turn(sound())).pipe(
-            rx_ops.map(lambda probability: Pause(probability, at_s)),
+def _judged(edges: Observable[_Edge], end_of_turn: EndOfTurn, sure_above: float) -> Observable[Event]:
+    """The model's answers to the questions of a silence, until it is sure or the silence is over."""
+
+    def answer(question: _Question) -> Observable[Pause]:
+        return reactivex.defer(lambda _: end_of_turn(question.sound())).pipe(
+            rx_ops.map(lambda probability: Pause(probability, question.at_s)),
             rx_ops.catch(reactivex.empty()),
         )
-        again = reactivex.timer(self.again_s).pipe(rx_ops.flat_map(lambda _: answer))
-        return reactivex.concat(answer, *[again] * (self.times - 1)).pipe(
-            rx_ops.take_while(lambda pause: pause.probability <= self.sure_above, inclusive=True)
-        )
 
-
-def _events(edge: _Edge, asking: _Asking) -> Observable[Event]:
-    match edge:
-        case SpeechStarted(at_s=at_s):
-            return reactivex.of(edge, Pause(0.0, at_s))
-        case _Stopped(at_s=at_s, noticed_s=noticed_s, sound=sound):
-            stopped = reactivex.just(SpeechStopped(at_s, noticed_s))
-            return stopped if sound is None else reactivex.concat(stopped, asking.verdicts(sound, at_s))
-        case _:
-            return reactivex.just(edge)
+    answers = edges.pipe(
+        rx_ops.filter(lambda edge: isinstance(edge, _Question)),
+        rx_ops.map(answer),  # pyright: ignore[reportArgumentType]
+        rx_ops.exclusive(),
+        rx_ops.take_while(lambda pause: pause.probability <= sure_above, inclusive=True),
+    )
+    return edges.pipe(
+        rx_ops.filter(lambda edge: not isinstance(edge, _Question)),
+        rx_ops.map(lambda edge: answers if isinstance(edge, SpeechStopped) else reactivex.empty()),
+        rx_ops.switch_latest(),
+    )
 
 
 class _Recent:
-    """The last `seconds` of sound."""
+    """The last `seconds` of sound before a moment, to the sample."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._held_s = seconds, 0.0
+        self._seconds = seconds
         self._frames: deque[Audio] = deque()
+        self._rate_hz = 24_000
+        self._begin = self._end = 0
+        """Positions in samples."""
 
     def add(self, audio: Audio) -> None:
+        self._rate_hz = audio.rate_hz
+        # A VAD speaks of this packet when it is here, and of what it had left over of the last ones.
+        needed_from = self._end - round((self._seconds + _VAD_LATE_S) * audio.rate_hz)
         self._frames.append(audio)
-        self._held_s += audio.duration_s
-        while self._held_s - self._frames[0].duration_s >= self._seconds:
-            self._held_s -= self._frames.popleft().duration_s
+        self._end += len(audio.samples)
+        while self._begin + len(self._frames[0].samples) <= needed_from:
+            self._begin += len(self._frames.popleft().samples)
 
-    def sound(self) -> Audio:
-        samples = [frame.samples for frame in self._frames] or [np.zeros(0, np.float32)]
-        return Audio(np.concatenate(samples), self._frames[-1].rate_hz if self._frames else 24_000)
+    def until(self, at_s: float) -> Audio:
+        stop = round(at_s * self._rate_hz)
+        start = max(0, stop - round(self._seconds * self._rate_hz))
+        sound = np.concatenate([np.zeros(0, np.float32), *(frame.samples for frame in self._frames)])
+        return Audio(sound[max(0, start - self._begin) : max(0, stop - self._begin)], self._rate_hz)
+
+
+_VAD_LATE_S = 1.0
+"""How long a VAD may take to speak of a sound, with its last frame and its resampler; Silero takes 32 ms."""
 
 
 class _Endpointing:
     """Speech or silence, since when, and what has been said of it."""
 
-    def __init__(self, limits: _Limits, recent: _Recent) -> None:
-        self._written, self._limits, self._recent = limits, limits, recent
+    def __init__(self, limits: _Limits, recent: _Recent, ask_again_s: float) -> None:
+        self._written, self._limits, self._recent, self._ask_again_s = limits, limits, recent, ask_again_s
         self._speaking = False
         self._run_since: float | None = None
         """Where the run of frames began that speaks against the present state."""
         self._voiced_until = 0.0
         self._frame_began = 0.0
         self._timed_out = True
+        self._stopped_at = 0.0
+        """Where it was noticed that speech had stopped, …"""
+        self._asked = 0
+        """… and how often the model has been asked since."""
 
     def __call__(self, item: Audio | Event) -> Iterator[_Edge]:
         if isinstance(item, Audio):
@@ -190,15 +199,27 @@ class _Endpointing:
             self._speaking, self._timed_out = True, False
             self._voiced_until = voice.at_s
             yield SpeechStarted(self._run_since, voice.at_s)
+            yield Pause(0.0, self._run_since)
 
     def _while_speaking(self, voice: Voice) -> Iterator[_Edge]:
         if voice.probability >= self._limits.silence_below:
             self._voiced_until = voice.at_s
         elif voice.at_s - self._voiced_until >= self._limits.pause_s - 1e-6:
             self._speaking, self._run_since = False, None
-            yield _Stopped(self._voiced_until, voice.at_s, self._recent.sound if self._limits.asks else None)
+            self._stopped_at, self._asked = voice.at_s, 0
+            yield SpeechStopped(self._voiced_until, voice.at_s)
+            yield from self._ask(voice.at_s)
 
     def _lengthen_silence(self, at_s: float) -> Iterator[_Edge]:
-        if not self._timed_out and at_s - self._voiced_until >= self._limits.silence_s - 1e-6:
+        if self._timed_out:
+            return
+        if at_s - self._voiced_until >= self._limits.silence_s - 1e-6:
             self._timed_out = True
             yield Pause(1.0, self._voiced_until)
+        elif at_s - self._stopped_at >= self._asked * self._ask_again_s - 1e-6:
+            yield from self._ask(at_s)
+
+    def _ask(self, at_s: float) -> Iterator[_Question]:
+        self._asked += 1
+        if self._limits.asks:
+            yield _Question(self._voiced_until, lambda: self._recent.until(at_s))

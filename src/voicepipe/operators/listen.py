@@ -96,16 +96,18 @@ class _Placing:
     """Counts the sound, and flushes the recogniser where the client ends what was said."""
 
     def __init__(self) -> None:
-        self._at_s = 0.0
+        self._samples, self._rate_hz = 0, 1
 
     def __call__(self, event: Audio | Event) -> Iterator[Audio | Event]:
         match event:
             case Audio():
-                self._at_s += event.duration_s
+                # A sum of seconds would differ by a rounding with the number of packets.
+                self._samples, self._rate_hz = self._samples + len(event.samples), event.rate_hz
                 yield event
             case InputCommitted() | InputCleared():
-                yield Flush(self._at_s)
-                yield replace(event, at_s=self._at_s)
+                at_s = self._samples / self._rate_hz
+                yield Flush(at_s)
+                yield replace(event, at_s=at_s)
             case _:
                 yield event
 

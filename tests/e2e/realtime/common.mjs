@@ -36,7 +36,7 @@ export async function speak(send, { speechS, silenceS }) {
 }
 
 /** When `test()` is true; fails after `timeoutMs`, and says what was waited for. */
-export async function until(what, test, timeoutMs = 25000) {
+export async function until(what, test, timeoutMs = 60000) {
   const began = Date.now();
   while (!test()) {
     if (Date.now() - began > timeoutMs) throw new Error(`waited in vain for ${what}`);

@@ -26,12 +26,12 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """`async def test_…` runs in real time, for half a minute at most, or its module's `LONGEST_S`."""
+    """`async def test_…` runs in real time, for a minute and a half at most, or its module's `LONGEST_S`."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     wanted = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
-    longest_s = getattr(pyfuncitem.module, "LONGEST_S", 30)
+    longest_s = getattr(pyfuncitem.module, "LONGEST_S", 90)
     asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), longest_s))
     return True
 
@@ -53,7 +53,7 @@ def _running(*arguments: str) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             rest = process.stdout.read()
-        assert process.wait(timeout=20) == 0, rest
+        assert process.wait(timeout=60) == 0, rest
         assert "Traceback" not in rest, rest
         assert "error" not in rest.lower().replace("[error_", ""), rest
 
@@ -100,7 +100,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

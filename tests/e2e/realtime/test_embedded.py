@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +18,13 @@ from microphone import open_microphone
 from openai_agents import is_raw, raw, session, transcripts
 from openai_agents import until as agents_until
 from openai_python import appending, beta_connected, client, connected, kinds, sound, text, until, websockets
-from processes import serving
+from processes import serving, until_empty
 
 from voicepipe import models
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e embedded")]
 
-LONGEST_S = 50
+LONGEST_S = 150
 BRIEF = "You are a butler. You answer every question with: Yes, sir."
 """The embedded model does not obey, but its answers are shorter than with anything else that was tried."""
 LONG = "Say something long."
@@ -47,13 +45,8 @@ def embedded() -> Iterator[str]:
 @pytest.fixture
 def server(embedded: str) -> str:
     """The same, empty: the session of the test before has left nothing behind."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{embedded}/metrics") as answer:
-            if "voicepipe_active_sessions 0.0\n" in answer.read().decode():
-                return embedded
-        time.sleep(0.02)
-    pytest.fail("a session is left over")
+    until_empty(embedded)
+    return embedded
 
 
 def spoken(said: Utterance, recordings: Path, folder: Path) -> str:
@@ -73,8 +66,8 @@ class Turn:
     loudness: float
 
     def check(self, said: Utterance) -> None:
-        """The right words, and a voice that says something."""
-        assert said.word_error_rate(self.heard) <= 0.15, self
+        """The right words, with a quarter of errors at most, and a voice that says something."""
+        assert said.word_error_rate(self.heard) <= 0.25, self
         words = len(self.reply.split())
         assert words >= 1, self
         assert 0.08 * words < self.seconds < 2 * words + 2, self
@@ -139,7 +132,7 @@ async def test_openai_python_interrupts_and_truncates(server: str, recordings: P
     kept = later[-1].item.content[0].transcript
     assert 0 < len(kept) < len(told)
     assert told.startswith(kept)
-    assert TALKING_ABOUT.word_error_rate(after[-1].transcript) <= 0.2
+    assert TALKING_ABOUT.word_error_rate(after[-1].transcript) <= 0.4
 
 
 async def test_openai_python_writes_and_reads(server: str) -> None:
@@ -185,7 +178,7 @@ async def test_openai_python_beta_ends_its_turns_itself(server: str, recordings:
         await appending(connection)(BEST_OF_TIMES.pcm(recordings))
         await connection.input_audio_buffer.commit()
         heard = await until(connection, "conversation.item.input_audio_transcription.completed")
-        assert BEST_OF_TIMES.word_error_rate(heard[-1].transcript) <= 0.15
+        assert BEST_OF_TIMES.word_error_rate(heard[-1].transcript) <= 0.25
         assert "input_audio_buffer.speech_started" not in kinds(heard)
         await connection.response.create()
         events = await until(connection, "response.done")
@@ -246,7 +239,7 @@ async def test_agents_python_interrupts(server: str, recordings: Path) -> None:
         sum(len(event.audio.data) for event in events if event.type == "audio") / 48,
     )
     (heard,) = raw(events, "conversation.item.input_audio_transcription.completed")
-    assert TALKING_ABOUT.word_error_rate(heard["transcript"]) <= 0.2
+    assert TALKING_ABOUT.word_error_rate(heard["transcript"]) <= 0.4
 
 
 def check_truncated(at_ms: float, sent_ms: float) -> None:

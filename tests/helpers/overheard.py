@@ -1,0 +1,94 @@
+"""The embedded ear, and all that its models are given: equal whatever the machine, the packets and the time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from voicepipe.engine.local import LocalEar
+from voicepipe.events import Samples
+from voicepipe.vad.silero import Silero, VadStream
+from voicepipe.workers import Priority, Ticket, Workers
+
+__all__ = ["Overheard"]
+
+
+class Overheard:
+    """What models of an ear hear: Silero's frames, Smart Turn's questions, Moonshine's whole clips, in order.
+
+    Guesses at a clip that still grows are left out: how many are made depends on the machine.
+    """
+
+    def __init__(self, ear: LocalEar) -> None:
+        self.frames: list[Samples] = []
+        self.asked: list[Samples] = []
+        self.clips: list[Samples] = []
+        models: Any = (_Silero(ear.silero, self), _SmartTurn(ear.smart_turn, self), _Moonshine(ear.moonshine, self))
+        self.ear = LocalEar(*models, _Pool(ear.pool))
+
+    @property
+    def sound(self) -> Samples:
+        """All that the VAD heard, up to the last sound in it."""
+        heard = np.concatenate(self.frames)
+        return heard[: np.flatnonzero(heard)[-1] + 1]
+
+
+class _Silero:
+    def __init__(self, silero: Silero, overheard: Overheard) -> None:
+        self._silero, self._overheard = silero, overheard
+
+    def stream(self) -> Callable[[Samples], float]:
+        stream: VadStream = self._silero.stream()
+
+        def judge(samples: Samples) -> float:
+            self._overheard.frames.append(samples.copy())
+            return stream(samples)
+
+        return judge
+
+
+class _SmartTurn:
+    def __init__(self, smart_turn: Any, overheard: Overheard) -> None:
+        self._smart_turn, self._overheard = smart_turn, overheard
+
+    def probability(self, samples_16k: Samples) -> float:
+        self._overheard.asked.append(samples_16k)
+        return self._smart_turn.probability(samples_16k)
+
+
+class _Moonshine:
+    def __init__(self, moonshine: Any, overheard: Overheard) -> None:
+        self._moonshine, self._overheard = moonshine, overheard
+
+    def tokens(self, samples: Samples, *, draft: Sequence[int], cancelled: Callable[[], bool]) -> list[int]:
+        if _job.priority is Priority.TURN:
+            self._overheard.clips.append(samples)
+        return self._moonshine.tokens(samples, draft=draft, cancelled=cancelled)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return self._moonshine.text(tokens)
+
+
+class _Job(threading.local):
+    priority = Priority.PARTIAL
+
+
+_job = _Job()
+"""What this thread is at work on."""
+
+
+class _Pool:
+    """Tells a thread how urgent its work is: a guess and a whole clip are read by the same function."""
+
+    def __init__(self, pool: Workers) -> None:
+        self._pool = pool
+
+    def submit(self, work: Callable[[Ticket], Any], done: Any, *, priority: Priority = Priority.TURN) -> Ticket:
+        def told(ticket: Ticket) -> Any:
+            _job.priority = priority
+            return work(ticket)
+
+        return self._pool.submit(told, done, priority=priority)
