@@ -98,7 +98,7 @@ class SettingsChanged(ClientEvent):
     turns: TurnTaking | None = None
     aloud: bool = True
     generation: Generation = field(default_factory=Generation)
-    lines: CharacterLines = CharacterLines()
+    lines: CharacterLines = field(default_factory=CharacterLines)
 
 
 @dataclass(frozen=True, slots=True)

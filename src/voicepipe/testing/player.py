@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from structlog.testing import capture_logs
 
@@ -29,7 +29,7 @@ from voicepipe.loading import load_pipeline
 from voicepipe.operators import EndOfTurn
 from voicepipe.session import Llm, Pipeline, Running
 from voicepipe.stage import Stage, named
-from voicepipe.testing.acts import Cued, Timed
+from voicepipe.testing.acts import Act, Cued, Timed
 from voicepipe.testing.cast import Cast
 from voicepipe.testing.ear import by_loudness
 from voicepipe.testing.in_process import Models
@@ -37,7 +37,6 @@ from voicepipe.testing.leaks import LeakWatch
 from voicepipe.testing.microphone import FRAME_S, Microphone
 from voicepipe.testing.played import At, Played, said_in
 from voicepipe.testing.remote import Remote
-from voicepipe.testing.scenario import Scenario
 from voicepipe.testing.shuffle import Shuffle
 from voicepipe.testing.virtual_loop import VirtualLoop
 
@@ -48,7 +47,26 @@ AFTERMATH_S = 2.5
 GRACE_S = 1.0
 
 
-def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Played:
+class Playable(Protocol):
+    """What can be played: a scenario."""
+
+    @property
+    def cast(self) -> Cast:
+        """How the services behave."""
+        ...
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """What happens, and when."""
+        ...
+
+    @property
+    def length_s(self) -> float:
+        """For how long it is played at most, in seconds."""
+        ...
+
+
+def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Played:
     """Return what comes of the scenario, whatever that is. Raises PipelineError and Deadlock; what else breaks is an
     event. `pipeline` is a function, or what `voicepipe.loading.load_pipeline` takes; None: the default one.
     """
@@ -83,7 +101,7 @@ class _Stages:
 class _Stage:
     """The session, its client, and everything that befalls them. Times are of the loop, which begins at 0."""
 
-    def __init__(self, scenario: Scenario, cast: Cast, loop: VirtualLoop) -> None:
+    def __init__(self, scenario: Playable, cast: Cast, loop: VirtualLoop) -> None:
         self.played = Played(length_s=scenario.length_s)
         self._scenario, self._cast, self._loop = scenario, cast, loop
         self._over: asyncio.Future[str | None] = loop.create_future()
