@@ -36,12 +36,13 @@ import yaml
 from benchmarks.common import Budget, Cell, Progress, Report, Skipped, Table, command, percentile
 from voicepipe.conversation import Conversation
 from voicepipe.events import Event, SettingsChanged
-from voicepipe.models import ModelError
-from voicepipe.realtime.unmute import Unmute
+from voicepipe.events.fold import fold
+from voicepipe.realtime.unmute.dialect import Unmute
 from voicepipe.rx import LoopScheduler
 from voicepipe.server.app import load_characters
 from voicepipe.session import Llm
 from voicepipe.settings import Settings
+from voicepipe.weights.registry import ModelError
 
 __all__ = ["Answer", "faults", "load", "run"]
 
@@ -212,7 +213,7 @@ _NO_SERVICE = "ws://127.0.0.1:9"
 
 
 async def _talk(talk: Talk, llm: Llm, settings: Settings) -> list[Answer]:
-    conversation = Conversation().after(_chosen(talk, settings))
+    conversation = fold(Conversation(), _chosen(talk, settings))
     answers = [await _answer(llm, conversation, talk.character, None, [])]
     before = [("bot", answers[0].text)]
     conversation = conversation.bot_said(answers[0].text)

@@ -74,8 +74,8 @@ from benchmarks.common import (
     summary,
 )
 from voicepipe.client.microphone import FRAME_S as MICROPHONE_S
-from voicepipe.stt.kyutai_protocol import FRAME_S, encode_audio
-from voicepipe.stt.kyutai_tape import SILENCE
+from voicepipe.stt.kyutai.protocol import FRAME_S, encode_audio
+from voicepipe.stt.kyutai.replay_buffer import SILENCE
 from voicepipe.testing.servers import ByTone, LlmServer, SttServer, Tones, TtsServer, Visit
 
 CLIENTS = 4

@@ -8,10 +8,11 @@ from types import ModuleType
 
 import pytest
 
-from voicepipe import _clash, _installation
-from voicepipe._clash import Clash, all_clashes, clash_at_start
-from voicepipe._installation import reinstall_command, uninstall_command
 from voicepipe.cli import main
+from voicepipe.installation import clash as _clash
+from voicepipe.installation import installation
+from voicepipe.installation.clash import Clash, all_clashes, clash_at_start
+from voicepipe.installation.installation import reinstall_command, uninstall_command
 
 
 @pytest.fixture
@@ -98,4 +99,4 @@ def test_a_command_does_not_run_on_files_of_another_package(
 def test_the_remedies_name_this_interpreter() -> None:
     """Not any pip that happens to be first in the path."""
     assert str(Path(sys.executable).parent) in uninstall_command("voicepipe")
-    assert _installation.DISTRIBUTION not in uninstall_command("voicepipe")
+    assert installation.DISTRIBUTION not in uninstall_command("voicepipe")

@@ -22,11 +22,13 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 import voicepipe
-import voicepipe.stt.kyutai as stt
-import voicepipe.tts.kyutai as tts
-from voicepipe.async_boundary import async_stage
+import voicepipe.stt.kyutai.stage as stt
+import voicepipe.tts.kyutai.stage as tts
 from voicepipe.audio import Pcm16, resample
-from voicepipe.boundary import Overflow, in_worker
+from voicepipe.boundary.overflow import Overflow
+from voicepipe.boundary.tasks import async_stage
+from voicepipe.boundary.threads import in_worker
+from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
@@ -61,8 +63,7 @@ from voicepipe.events import (
     Word,
     Written,
 )
-from voicepipe.latency import measure_turns
-from voicepipe.llm.read_ahead import ReadAhead
+from voicepipe.llm.prefill import ReadAhead
 from voicepipe.operators import (
     at_most_sentences,
     by_clause,
@@ -87,38 +88,25 @@ from voicepipe.operators import (
     with_deadline,
     with_tools,
 )
-from voicepipe.operators.asides import asides
-from voicepipe.operators.deadline import DeadlineMissed
-from voicepipe.rx import (
-    Attempt,
-    Bounds,
-    Clock,
-    Due,
-    Plan,
-    Watch,
-    beside,
-    feedback,
-    first_answer,
-    in_runs,
-    merged,
-    of_type,
-    release_at,
-    switch_turn,
-    transduce,
-    watched,
-)
+from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, watched
+from voicepipe.operators.fallback.attempts import Attempt, Plan, first_answer
+from voicepipe.operators.latency import measure_turns
+from voicepipe.operators.out_of_band import asides
+from voicepipe.operators.pace import Due, release_at
+from voicepipe.operators.tee import beside
+from voicepipe.operators.text_only import in_runs
+from voicepipe.rx import Clock, feedback, merged, of_type, switch_turn, transduce
 from voicepipe.services import NOBODY, Address, Finder, Instance, Lost, Pauses, through_socket
 from voicepipe.stage import Stage, StageError, naming
 from voicepipe.stt import by_utterance
 from voicepipe.testing import Block, Boom, Cold, Hot, Kind, Marble, Marbles, Recorded, Row, Timeline, find
-from voicepipe.testing.compare import compare
-from voicepipe.testing.marbles import parse
+from voicepipe.testing.marbles.compare import compare
+from voicepipe.testing.marbles.notation import parse
 from voicepipe.testing.servers import ByTime, SttServer, TtsServer
 from voicepipe.testing.servers.base import FakeServer
 from voicepipe.tts import Timing, clause_by_clause
-from voicepipe.tts.kyutai_ahead import Ahead
+from voicepipe.tts.kyutai.prewarm import Ahead
 from voicepipe.vad import by_frame
-from voicepipe.workers import Outcome, Priority, Ticket, Workers
 
 T = TypeVar("T")
 Server = TypeVar("Server", bound=FakeServer)
@@ -329,7 +317,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(transduce(lambda _: gives.__getitem__))
 
 
-@example("rx.release.release_at")
+@example("operators.pace.release_at")
 def _(drawing: Drawing) -> Observable[Any]:
     due_s = {"a": 0.0, "b": 0.04, "c": 0.08}
 
@@ -350,7 +338,7 @@ class Constant:
     def dispose(self) -> None: ...
 
 
-@example("rx.merged.merged")
+@example("rx.merge.merged")
 def _(drawing: Drawing) -> Observable[Any]:
     return merged(drawing.hot("a"), drawing.hot("b"))
 
@@ -360,21 +348,21 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(of_type(str))
 
 
-@example("rx.runs.in_runs", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))
+@example("operators.text_only.in_runs", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))
 def _(drawing: Drawing) -> Observable[Any]:
     source = drawing.hot("source").pipe(rx_ops.map(lambda item: (0, "x") if item == "x" else item))
     runs = in_runs(rx_ops.delay(0.02), lambda item: item in ("a", "b", "c"))
     return source.pipe(runs, rx_ops.map(lambda out: "x" if out == (0, (0, "x")) else out))
 
 
-@example("rx.attempts.first_answer")
+@example("operators.fallback.attempts.first_answer")
 def _(drawing: Drawing) -> Observable[Any]:
     first, second = drawing.cold("first"), drawing.cold("second")
     attempts = [Attempt("first", lambda: first, 0.0), Attempt("second", lambda: second, 0.0)]
     return first_answer(attempts, Plan(lambda _: True), Constant())
 
 
-@example("rx.deadline.watched")
+@example("operators.deadline.watched")
 def _(drawing: Drawing) -> Observable[Any]:
     source = drawing.cold("source")
 
@@ -385,7 +373,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return watched(make, Bounds(1.0, 0.1, lambda bound_s, first: Boom("late")), lambda _: True)
 
 
-@example("rx.side.beside")
+@example("operators.tee.beside")
 def _(drawing: Drawing) -> Observable[Any]:
     stage: Stage[Any, Any] = lambda source: source.pipe(failing_at("b"), drawing.watch("stage"))
     return drawing.hot("source").pipe(beside(stage, lambda error: None))
@@ -423,14 +411,14 @@ def _(drawing: Drawing) -> Observable[Any]:
 # ---- boundaries ------------------------------------------------------------------------------------------------------
 
 
-@example("boundary.in_worker")
+@example("boundary.threads.in_worker")
 def _(drawing: Drawing) -> Observable[Any]:
     work: Callable[[str, Ticket], str] = lambda item, _: item.upper()
     stage = in_worker(work, SlowWorkers(0.04), boundary="work", capacity=4, overflow=Overflow.FAIL_TURN)
     return drawing.hot("source").pipe(stage)
 
 
-@example("async_boundary.async_stage")
+@example("boundary.tasks.async_stage")
 def _(drawing: Drawing) -> Observable[Any]:
     async def work(items: AsyncIterator[str]) -> AsyncIterator[str]:
         async for item in items:
@@ -506,7 +494,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(through_socket(lambda _: echo, connect, observer=NOBODY, name="echo"))
 
 
-@example("tts.kyutai_ahead.Ahead.prepare", w=Word("so", 0.0, 0.1))
+@example("tts.kyutai.prewarm.Ahead.prepare", w=Word("so", 0.0, 0.1))
 def _(drawing: Drawing) -> Observable[Any]:
     opened_ms = list[float]()
 
@@ -629,7 +617,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("in").pipe(stage)
 
 
-@example("llm.read_ahead.ReadAhead.stage", w=Word("so", 0.0, 0.1))
+@example("llm.prefill.ReadAhead.stage", w=Word("so", 0.0, 0.1))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(ReadAhead(lambda messages, cancelled: None, SlowWorkers()).stage())
 
@@ -652,7 +640,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 
 @example(
-    "operators.texts.only_text", **words(a="well", b=" yes", c=" no", A="WELL", B=" YES", C=" NO"),
+    "operators.text_only.only_text", **words(a="well", b=" yes", c=" no", A="WELL", B=" YES", C=" NO"),
     x=FunctionCalled(FunctionCall("call", "look")),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
@@ -660,7 +648,9 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("words").pipe(only_text(lambda run: run.pipe(loud, rx_ops.delay(0.02))))
 
 
-@example("operators.texts.in_writing", A=Written("a"), x=FunctionCalled(FunctionCall("call", "look")), B=Written("b"))
+@example(
+    "operators.text_only.in_writing", A=Written("a"), x=FunctionCalled(FunctionCall("call", "look")), B=Written("b")
+)
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("llm").pipe(in_writing())
 
@@ -698,7 +688,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("words").pipe(by_clause(first_words=6, min_words=3, max_words=8))
 
 
-@example("operators.then.then", _=" ")
+@example("operators.followed_by.then", _=" ")
 def _(drawing: Drawing) -> Observable[Any]:
     second = {"ab": drawing.cold("second")}
     return drawing.hot("first").pipe(then(second.__getitem__))
@@ -731,7 +721,7 @@ TALK = Conversation()
 
 
 @example(
-    "operators.asides.asides", **{name: ReplyRequested(name, aloud=False, remembered=False) for name in "rq"},
+    "operators.out_of_band.asides", **{name: ReplyRequested(name, aloud=False, remembered=False) for name in "rq"},
     b=Like(ReplyStarted, item="r"), c=Like(ReplyStarted, item="q"), w=Written("w"), z=Like(ReplyEnded, text="w"),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
@@ -746,7 +736,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 
 @example(
-    "latency.measure_turns",
+    "operators.latency.measure_turns",
     s=SpeechStopped(1.0, 1.2), p=Pause(0.9, 1.0), e=TurnEnded("hello", 1.0), b=ReplyStarted(TALK), t=ReplyText("hi"),
     c=SynthesisStarted("hi"), m=SynthesisEnded(0.1), a=Speech(sound(20)), M=Like(TurnMeasured),
 )  # fmt: skip
@@ -757,7 +747,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 # ---- around stages ---------------------------------------------------------------------------------------------------
 
 
-@example("operators.rescue.fallback")
+@example("operators.fallback.stages.fallback")
 def _(drawing: Drawing) -> Observable[Any]:
     first = drawing.cold("first")
     second: Stage[Any, Any] = lambda source: source.pipe(transduce(lambda _: upper), drawing.watch("second"))
@@ -766,13 +756,13 @@ def _(drawing: Drawing) -> Observable[Any]:
     )
 
 
-@example("operators.rescue.hedge")
+@example("operators.fallback.stages.hedge")
 def _(drawing: Drawing) -> Observable[Any]:
     first, second = drawing.cold("first"), drawing.cold("second")
     return hedge(lambda _: first, lambda _: second, after_ms=40)(TALK)
 
 
-@example("operators.rescue.retrying")
+@example("operators.fallback.stages.retrying")
 def _(drawing: Drawing) -> Observable[Any]:
     attempts = iter([drawing.cold("first"), drawing.cold("second")])
     return retrying(lambda _: next(attempts), times=1, pause_ms=40, longest_pause_ms=40)(TALK)
@@ -797,7 +787,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(tee(stage))
 
 
-@example("testing.docstrings")
+@example("testing.marbles.docstrings")
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(rx_ops.debounce(0.04))
 
@@ -821,7 +811,7 @@ def finder(server: FakeServer) -> Finder:
 
 
 @example(
-    "tts.kyutai.kyutai", **words(a="Well,", b=" no."), s=SynthesisStarted("Well,"),
+    "tts.kyutai.stage.kyutai", **words(a="Well,", b=" no."), s=SynthesisStarted("Well,"),
     w=Several([Like(Spoken), Like(Speech)]), e=Like(SynthesisEnded),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
@@ -838,7 +828,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 
 @example(
-    "stt.kyutai.kyutai",
+    "stt.kyutai.stage.kyutai",
     a=sound(80, rate_hz=24_000), F=Flush(0.8), w=Like(Word, text="so"), v=Like(Word, text="it"), T=Like(Transcribed),
     p=Several([Like(SpeechStarted), Like(Pause, probability=0)]),
     P=Several([Like(SpeechStopped), Like(Pause, probability=pytest.approx(0.95, abs=0.01))]),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from voicepipe import _installation
-from voicepipe._installation import DISTRIBUTION, Installation, install_command, read, reinstall_command
+from voicepipe.installation import installation as _installation
+from voicepipe.installation.installation import DISTRIBUTION, Installation, install_command, read, reinstall_command
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIRES = ("numpy>=1.26", 'redis>=6; extra == "redis"', "onnxruntime>=1.20; extra == 'embedded'")

@@ -19,6 +19,7 @@ from reactivex import Observable
 from reactivex.subject import Subject
 
 from voicepipe.audio import G711, Codec, Formats, OggOpus, Pcm16, resampler
+from voicepipe.boundary.workers import Outcome, Priority, Ticket
 from voicepipe.events import (
     Audio,
     AudioReceived,
@@ -33,10 +34,9 @@ from voicepipe.events import (
 )
 from voicepipe.operators import decode, endpoint, listen
 from voicepipe.rx import LoopScheduler
-from voicepipe.stt.kyutai_tape import Framer, Piece
+from voicepipe.stt.kyutai.replay_buffer import Framer, Piece
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.vad.frames import by_frame
-from voicepipe.workers import Outcome, Priority, Ticket
 
 RATE_HZ = 24_000
 LONGEST_PACKET = 24_000

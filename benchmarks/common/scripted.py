@@ -13,7 +13,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe.audio import Pcm16
 from voicepipe.events import Audio, Event, Flush, SpeechStarted, Transcribed, Voice, Word
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.session import Running
 from voicepipe.testing import Marbles

@@ -22,9 +22,9 @@ from pictures import without_style, write_style_sheet
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from voicepipe.testing.docstrings import rows
-from voicepipe.testing.marbles import DiagramError, parse
-from voicepipe.testing.render import Row, svg
+from voicepipe.testing.marbles.docstrings import rows
+from voicepipe.testing.marbles.notation import DiagramError, parse
+from voicepipe.testing.marbles.render import Row, svg
 
 SMALLEST = 0.75
 """What is wider than the page shrinks as far as this, and can be scrolled then."""

@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from voicepipe.drawing import svg, trace
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 
 DOCS = Path(__file__).resolve().parent.parent
 ROOT = DOCS.parent

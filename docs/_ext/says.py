@@ -28,7 +28,7 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from voicepipe._installation import install_command
+from voicepipe.installation.installation import install_command
 
 PUBLIC = ("voicepipe.testing", "voicepipe.rx", "voicepipe", "voicepipe.events", "voicepipe.operators")
 """Whose names are links; the later ones win."""
@@ -137,14 +137,14 @@ class EventsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         node = nodes.Element()
-        lines = [line for name in self.MODULES for line in _classes(f"voicepipe.events.{name}")]
+        lines = [line for name in self.MODULES for line in _classes(f"voicepipe.{name}")]
         self.state.nested_parse(StringList(lines, source="voicepipe.events"), self.content_offset, node)
         return node.children
 
 
 def _classes(name: str) -> Iterator[str]:
     """Those of a module, in the order of its source, documented where people import them from."""
-    module = importlib.import_module(name)
+    module, events = importlib.import_module(name), importlib.import_module("voicepipe.events")
     yield from ("", f".. rubric:: {re.split('[:.]', module.__doc__ or '')[0]}", "")
     for line in inspect.getsource(module).splitlines():
         if heading := re.fullmatch(r"# -+ (.+?) -+", line):
@@ -152,7 +152,7 @@ def _classes(name: str) -> Iterator[str]:
         elif found := re.match(r"class (\w+)|(\w+): TypeAlias", line):
             thing = found[1] or found[2]
             kind, options = ("autoclass", ["   :members:"]) if found[1] else ("autodata", ["   :no-value:"])
-            if thing in module.__all__:
+            if thing in module.__all__ and thing in events.__all__:
                 yield from ("", f".. {kind}:: voicepipe.events.{thing}", *options, "")
 
 
@@ -163,7 +163,7 @@ class InvariantsDirective(SphinxDirective):
     """A list of their names, which are sentences."""
 
     def run(self) -> list[nodes.Node]:
-        from voicepipe.testing.invariants import INVARIANTS
+        from voicepipe.testing.invariants.all import INVARIANTS
 
         return [nodes.bullet_list("", *(nodes.list_item("", nodes.paragraph(text=name)) for name in INVARIANTS))]
 

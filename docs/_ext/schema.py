@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers"
 
 from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS, UNMUTE_SERVER_EVENTS
 
-from voicepipe.realtime.beta import BETA_EVENTS
-from voicepipe.realtime.client_events import UNMUTE_EVENTS
-from voicepipe.realtime.ga_client import GA_EVENTS
+from voicepipe.realtime.beta.dialect import BETA_EVENTS
+from voicepipe.realtime.ga.client_events import GA_EVENTS
+from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS
 
 __all__ = ["asyncapi", "json_schema", "main"]
 

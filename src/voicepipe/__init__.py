@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voicepipe.async_boundary import async_stage
-    from voicepipe.boundary import Overflow, in_worker
+    from voicepipe.boundary.overflow import Overflow
+    from voicepipe.boundary.tasks import async_stage
+    from voicepipe.boundary.threads import in_worker
     from voicepipe.conversation import Conversation, Message
     from voicepipe.events import Event
     from voicepipe.rx import merge
@@ -36,13 +37,13 @@ _HOMES = {
     "Event": "voicepipe.events",
     "Llm": "voicepipe.session",
     "Message": "voicepipe.conversation",
-    "Overflow": "voicepipe.boundary",
+    "Overflow": "voicepipe.boundary.threads",
     "Pipeline": "voicepipe.session",
     "Session": "voicepipe.session",
     "Stage": "voicepipe.stage",
     "StageError": "voicepipe.stage",
-    "async_stage": "voicepipe.async_boundary",
-    "in_worker": "voicepipe.boundary",
+    "async_stage": "voicepipe.boundary.tasks",
+    "in_worker": "voicepipe.boundary.threads",
     "merge": "voicepipe.rx",
     "stage_factory": "voicepipe.stage",
 }

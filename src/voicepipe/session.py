@@ -17,7 +17,7 @@ from reactivex import Observable
 from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
-from voicepipe.backlog import Backlog
+from voicepipe.boundary.pending import Backlog
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
@@ -34,8 +34,8 @@ from voicepipe.events import (
     Unspoken,
     Voice,
 )
-from voicepipe.latency import measure_turns
 from voicepipe.operators import EndOfTurn, only_text
+from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
 from voicepipe.stage import Stage, StageError
 

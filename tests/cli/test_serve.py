@@ -22,11 +22,11 @@ import sphn
 
 import voicepipe.engine.build
 import voicepipe.server
-from voicepipe import models
-from voicepipe._installation import install_command
 from voicepipe.cli import main, serve
 from voicepipe.client.samples import has_samples
-from voicepipe.program import this_program
+from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
+from voicepipe.weights import registry
 
 ECHO = Path(__file__).parents[2] / "pipelines" / "echo.py"
 
@@ -80,9 +80,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """In the place of the models, all of which are here."""
     engine = Engine()
     monkeypatch.setattr(voicepipe.engine.build, "build_engine", engine.build)
-    monkeypatch.setattr(models, "missing", list)
+    monkeypatch.setattr(registry, "missing", list)
     monkeypatch.setattr(serve, "find_spec", lambda name: name)
-    monkeypatch.setattr("voicepipe.logs.configure_logs", lambda *args, **options: None)
+    monkeypatch.setattr("voicepipe.cli.logs.configure_logs", lambda *args, **options: None)
     return engine
 
 
@@ -196,7 +196,7 @@ def test_what_a_pipeline_does_not_use_is_not_needed(
 ):
     """An echo: no package and no model is looked for, none of them is loaded, and no series of theirs is shown."""
     monkeypatch.setattr(serve, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
-    monkeypatch.setattr(models, "missing", lambda: pytest.fail("models were looked for"))
+    monkeypatch.setattr(registry, "missing", lambda: pytest.fail("models were looked for"))
     assert main(["serve", str(ECHO), "--port", "0"]) == 0
     assert engine.uses == set()
     shown = {metric.name for metric in served.shared["metrics"].collect()}
@@ -251,7 +251,7 @@ def test_a_missing_extra_says_what_to_install(
 
 
 @pytest.mark.parametrize(
-    "fault", [models.ModelMissing("the model 'hibari' is not here"), ImportError("No module named 'hibari'")]
+    "fault", [registry.ModelMissing("the model 'hibari' is not here"), ImportError("No module named 'hibari'")]
 )
 def test_models_that_cannot_be_loaded_are_told(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Exception
@@ -271,7 +271,7 @@ def test_services_need_neither_packages_nor_models(
 ):
     """Nothing is looked for, and nothing fetched."""
     monkeypatch.setattr(serve, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
-    monkeypatch.setattr(models, "missing", lambda: pytest.fail("models were looked for"))
+    monkeypatch.setattr(registry, "missing", lambda: pytest.fail("models were looked for"))
     urls = ["--stt", "ws://there:1", "--tts", "http://there:2", "--llm", "http://there:3", "--llm-model", "tiny"]
     assert main(["serve", "--port", "0", *urls]) == 0
     assert engine.settings.llm_model == "tiny"
@@ -343,9 +343,9 @@ def test_missing_models_are_fetched_first(
 
     absent = [model("silero", fetched=True), model("smart-turn", fetched=True), model("hibari", fetched=False)]
     absent.append(model("elsewhere", fetched=True))
-    monkeypatch.setattr(models, "missing", lambda: absent)
-    monkeypatch.setattr(models, "find", lambda name: name if name in here else None)
-    monkeypatch.setattr(models, "fetch", fetch)
+    monkeypatch.setattr(registry, "missing", lambda: absent)
+    monkeypatch.setattr(registry, "find", lambda name: name if name in here else None)
+    monkeypatch.setattr(registry, "fetch", fetch)
     assert main(["serve", "--port", "0"]) == 0
     err = capsys.readouterr().err
     assert err.splitlines() == ["fetching silero, a test (12 MB)", "loaded smollm2 (0.4 s)"]
@@ -358,11 +358,11 @@ def test_a_model_that_cannot_be_fetched_is_told_and_left_to_the_engine(
     """Without Smart Turn there is a conversation, too."""
 
     def fetch(name: str, *_: object) -> None:
-        raise models.FetchFailed("no network")
+        raise registry.FetchFailed("no network")
 
-    monkeypatch.setattr(models, "missing", lambda: [model("smart-turn", fetched=True)])
-    monkeypatch.setattr(models, "find", lambda name: None)
-    monkeypatch.setattr(models, "fetch", fetch)
+    monkeypatch.setattr(registry, "missing", lambda: [model("smart-turn", fetched=True)])
+    monkeypatch.setattr(registry, "find", lambda name: None)
+    monkeypatch.setattr(registry, "fetch", fetch)
     assert main(["serve", "--port", "0"]) == 0
     assert "smart-turn cannot be fetched: no network" in capsys.readouterr().err
 

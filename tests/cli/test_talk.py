@@ -19,12 +19,12 @@ import pytest
 import sphn
 from aiohttp import WSMsgType, web
 
-from voicepipe._installation import install_command
 from voicepipe.audio import OggOpus
 from voicepipe.cli import main, talk
 from voicepipe.client import CannotConnect, samples
 from voicepipe.events import Audio, Samples
-from voicepipe.program import this_program
+from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
 from voicepipe.testing import VirtualLoop
 
 Socket = web.WebSocketResponse

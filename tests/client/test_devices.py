@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicepipe._installation import install_command
 from voicepipe.client.devices import DeviceMicrophone, DeviceSpeakers, NoDevice, open_devices
+from voicepipe.installation.installation import install_command
 from voicepipe.testing import VirtualLoop
 
 

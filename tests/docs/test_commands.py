@@ -25,8 +25,8 @@ from newcomer import Environment, make_environment
 from pages import ROOT, Block, Command, all_pages, blocks, commands, inline_commands
 
 from voicepipe import cli
-from voicepipe.models import cache_folder
 from voicepipe.settings import load_settings
+from voicepipe.weights.registry import cache_folder
 
 SHELL = {"sh", "console"}
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from voicepipe.drawing import mermaid, trace
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 

@@ -10,7 +10,7 @@ from voicepipe.drawing import spacing, svg, trace
 from voicepipe.drawing.graph import overview
 from voicepipe.drawing.layout import Box, Drawing, layout
 from voicepipe.drawing.text import SMALL
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 
 PIPELINES = sorted((Path(__file__).parents[2] / "pipelines").glob("*.py"))
 XML = "{http://www.w3.org/2000/svg}"

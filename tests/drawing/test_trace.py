@@ -11,11 +11,11 @@ from reactivex import operators as rx_ops
 
 from voicepipe import Conversation, Event, Overflow, Session, Stage, async_stage, in_worker, stage_factory
 from voicepipe import operators as ops
+from voicepipe.boundary.workers import Workers
 from voicepipe.drawing import Boundary, Graph, Kind, trace
 from voicepipe.events import ReplyText, Speech, Word
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.stage import TRACER, NotAnObservable, named
-from voicepipe.workers import Workers
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from human import BEST_OF_TIMES, words
 
-from voicepipe import models
 from voicepipe.audio import resampled
 from voicepipe.client import Fact, RecordedMicrophone, Talk, connect, read_recording
 from voicepipe.client.facts import Heard
 from voicepipe.client.samples import DEFAULT, SAMPLES
 from voicepipe.events import Audio, Samples
+from voicepipe.weights import registry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e embedded")]
 
@@ -32,7 +32,7 @@ RATE_HZ = 24_000
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a `voicepipe serve` of its own, which must end in peace when it is asked to."""
-    if models.missing():
+    if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     command = [sys.executable, "-m", "voicepipe", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

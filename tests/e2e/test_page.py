@@ -11,7 +11,7 @@ from aiohttp import web
 from needs import require
 from served import Engine
 
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.server import ServerSettings, make_app
 
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]

@@ -19,7 +19,7 @@ from served import UPDATE, Client, Engine
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import HungUp, ReplyEnded, ReplyStarted, SpeechStarted, TurnEnded, TurnMeasured
-from voicepipe.latency import PARTS
+from voicepipe.operators.latency import PARTS
 from voicepipe.server import ServerSettings, make_app
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("prometheus")]

@@ -17,7 +17,7 @@ from served import Engine
 
 from voicepipe.server import ServerSettings, make_app
 from voicepipe.server.app import voice_store
-from voicepipe.voices import VoiceStoreDown, new_voice_name
+from voicepipe.voices.store import VoiceStoreDown, new_voice_name
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
 

@@ -20,8 +20,8 @@ from unmute_check import Line, Message, check, read_recording, replies, told
 from unmute_frontend import Frontend, Session, stale_pages, unmute_frontend
 from unmute_talk import ANSWERS, SAID, SESSION, WORD_S, whole_talk
 
-from voicepipe import models
 from voicepipe.client import read_recording as read_sound
+from voicepipe.weights import registry
 
 HERE = Path(__file__).parent
 HELPERS = HERE.parent / "helpers"
@@ -208,7 +208,7 @@ def test_a_complaint_has_its_shape_and_names_its_message(server: str) -> None:
 @pytest.mark.models
 def test_a_turn_with_the_embedded_models(recordings: Path, tmp_path: Path) -> None:
     """Human speech, recognised, answered and spoken; the sound of a reply says as much as its words do."""
-    if models.missing():
+    if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     session: Session = {
         "instructions": {"type": "constant", "text": "Answer in one short sentence.", "language": "en"},

@@ -17,7 +17,7 @@ from unmute_talk import ANSWERS, SAID, SAID_WORD_S
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio, Event, Flush, SpeechStarted, Transcribed, Word
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.server import ServerSettings, run_server
 

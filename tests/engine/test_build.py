@@ -13,19 +13,19 @@ import pytest
 import reactivex
 
 import voicepipe.engine.local
-from voicepipe import models
-from voicepipe._installation import install_command
 from voicepipe.conversation import Conversation
 from voicepipe.engine.build import Assembled, build_engine, check_all, embedded_kinds
-from voicepipe.engine.checks import Probe
+from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.local import LocalParts, local_probe, needed_models
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import Audio
-from voicepipe.program import this_program
+from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
 from voicepipe.session import StageName
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
+from voicepipe.weights import registry
 
 NOWHERE = "ws://127.0.0.1:9"
 HI = Conversation("Be brief.").user_said("Hi.")
@@ -161,7 +161,8 @@ url = "ws://localhost:1"
 engine = build_engine(EngineSettings(stt_url=url, tts_url=url, llm_url=url), max_sessions=None)
 print(engine.max_sessions)
 engine.close()
-heavy = ["onnxruntime", "xllamacpp", "hibari", "voicepipe.engine.local", "voicepipe.models", "voicepipe.llm.smollm"]
+heavy = ["onnxruntime", "xllamacpp", "hibari", "voicepipe.engine.local", "voicepipe.weights.registry",
+"voicepipe.llm.smollm"]
 print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -253,7 +254,7 @@ def test_a_configured_model_must_be_there(marbles: Marbles, llm: LlmServer) -> N
 
 def test_an_embedded_model_that_is_absent_is_told(marbles: Marbles, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that gets it. Smart Turn may be absent."""
-    monkeypatch.setattr(models, "find", lambda name: None if name in ("smollm2", "smart-turn") else name)
+    monkeypatch.setattr(registry, "find", lambda name: None if name in ("smollm2", "smart-turn") else name)
     answers = {check.probe.kind: check for check in marbles.run(check_all(EngineSettings()))}
     assert answers["stt"].up
     assert answers["tts"].up

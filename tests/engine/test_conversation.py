@@ -23,7 +23,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
 )
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.session import Running
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer

@@ -16,7 +16,8 @@ from voicepipe.services import NOBODY
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import Fails, TtsServer
-from voicepipe.voices import CUSTOM, VoiceStoreDown
+from voicepipe.voices.catalog import CUSTOM
+from voicepipe.voices.store import VoiceStoreDown
 
 EMBEDDING = ormsgpack.packb({"type": "Voice", "embeddings": [0.5], "shape": [1]})
 

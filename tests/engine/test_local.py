@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from voicepipe import models
 from voicepipe.engine import local
 from voicepipe.engine.local import MODELS, PACKAGES, LocalLlm, load_local, needed_models
 from voicepipe.llm.gguf import GgufError
 from voicepipe.session import STAGE_NAMES
+from voicepipe.weights import registry
 
 
 class FakeModel:
@@ -77,7 +77,7 @@ def test_without_smart_turn_turns_end_by_silence(loaded: list[str], monkeypatch:
     """It is told, and no error; a model that is needed is one."""
 
     def absent(*_: Any, **__: Any) -> None:
-        raise models.ModelMissing("not here")
+        raise registry.ModelMissing("not here")
 
     monkeypatch.setattr(local, "SmartTurn", absent)
     parts = load_local(["stt"], sessions=1, progress=loaded.append)
@@ -85,11 +85,11 @@ def test_without_smart_turn_turns_end_by_silence(loaded: list[str], monkeypatch:
     assert parts.ear.smart_turn is None
     parts.close()
     monkeypatch.setattr(local, "Moonshine", absent)
-    with pytest.raises(models.ModelMissing):
+    with pytest.raises(registry.ModelMissing):
         load_local(["stt"], sessions=1, progress=loaded.append)
 
 
 def test_the_registry_knows_every_model() -> None:
     """By these very names."""
-    assert {name for names in MODELS.values() for name in names} <= set(models.REGISTRY)
+    assert {name for names in MODELS.values() for name in names} <= set(registry.REGISTRY)
     assert set(MODELS) == set(PACKAGES)

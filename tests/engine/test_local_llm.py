@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from voicepipe import models
 from voicepipe.conversation import GREETING, SILENCE, Conversation
 from voicepipe.engine.build import build_engine, check_all
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, gguf_manner, load_gguf
@@ -18,7 +17,8 @@ from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import CharacterLines, Generation, Warned
 from voicepipe.llm.gguf import GgufError
 from voicepipe.testing import Marbles
-from voicepipe.testing.napping import NappingWorkers
+from voicepipe.testing.loop.napping import NappingWorkers
+from voicepipe.weights import registry
 
 LINES = CharacterLines("Ahoy!", ("Still there?", "Take your time."), (("Who are you?", "A sailor."),))
 TALK = Conversation("You are a sailor.", lines=LINES)
@@ -143,7 +143,7 @@ def engine_on(path: Path) -> Any:
 @pytest.mark.models
 def test_a_gguf_file_answers_in_this_process(marbles: Marbles, tmp_path: Path) -> None:
     """Any one, here the embedded model's under another name, with the template of the file."""
-    found = models.find("smollm2")
+    found = registry.find("smollm2")
     if found is None:
         pytest.skip("run `voicepipe models fetch smollm2`")
     path = tmp_path / "mine.gguf"

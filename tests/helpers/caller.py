@@ -21,7 +21,7 @@ from witness import Witness
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
 from voicepipe.events import Audio
-from voicepipe.ingress import Meter
+from voicepipe.server.session.pacing import Meter
 
 __all__ = ["FAREWELL", "Caller"]
 

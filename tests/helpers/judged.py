@@ -12,9 +12,9 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 from witness import Witness
 
-from voicepipe.realtime.beta import BETA_EVENTS
-from voicepipe.realtime.client_events import UNMUTE_EVENTS
-from voicepipe.realtime.ga_client import GA_EVENTS
+from voicepipe.realtime.beta.dialect import BETA_EVENTS
+from voicepipe.realtime.ga.client_events import GA_EVENTS
+from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS
 
 __all__ = ["EVENTS", "KINDS", "Judged", "judged"]
 

@@ -16,7 +16,7 @@ from voicepipe.events import Audio, Event
 from voicepipe.rx import LoopScheduler
 from voicepipe.services import NOBODY, Address, Finder, Instance, Pauses, ServiceObserver, resolve_with_dns
 from voicepipe.stage import Stage
-from voicepipe.stt.kyutai import Hearing, Reconnecting
+from voicepipe.stt.kyutai.stage import Hearing, Reconnecting
 from voicepipe.testing.servers import FakeServer, Tones
 from voicepipe.testing.servers.tones import joined, silence
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from voicepipe.boundary.workers import Priority, Ticket, Workers
 from voicepipe.engine.local import LocalEar
 from voicepipe.events import Samples
 from voicepipe.vad.silero import Silero, VadStream
-from voicepipe.workers import Priority, Ticket, Workers
 
 __all__ = ["Overheard"]
 

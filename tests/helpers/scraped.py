@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from voicepipe.metrics import Metrics
+from voicepipe.metrics.registry import Metrics
 
 __all__ = ["Scraped"]
 

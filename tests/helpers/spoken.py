@@ -11,8 +11,8 @@ from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
 
 from voicepipe.audio import Formats
 from voicepipe.events import Event, InputRejected
-from voicepipe.realtime.beta import Beta
-from voicepipe.realtime.ga import Ga
+from voicepipe.realtime.beta.dialect import Beta
+from voicepipe.realtime.ga.dialect import Ga
 
 
 def names() -> Callable[[str], str]:

@@ -25,7 +25,7 @@ from voicepipe.events import (
     Voice,
     Word,
 )
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.session import Running
 from voicepipe.testing import Marbles

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from voicepipe import models
 from voicepipe.llm.gguf import GgufError, check_gguf, read_gguf
+from voicepipe.weights import registry
 
 CHAT: dict[str, Any] = {
     "general.architecture": "llama",
@@ -123,7 +123,7 @@ def test_what_is_no_gguf_is_told(tmp_path: Path, content: bytes, told: str) -> N
 @pytest.mark.models
 def test_the_embedded_models_file_can_be_used_like_any_other() -> None:
     """Its header names it, and it fits."""
-    path = models.find("smollm2")
+    path = registry.find("smollm2")
     if path is None:
         pytest.skip("run `voicepipe models fetch smollm2`")
     file = check_gguf(path, sessions=2)

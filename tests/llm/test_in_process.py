@@ -10,10 +10,11 @@ import pytest
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import AnswerLimited, Function, FunctionCall, FunctionCalled, FunctionReturned, Generation, Warned
+from voicepipe.events.fold import fold
 from voicepipe.llm.in_process import in_process
 from voicepipe.stage import StageError
 from voicepipe.testing import Boom, Marbles
-from voicepipe.testing.napping import NappingWorkers
+from voicepipe.testing.loop.napping import NappingWorkers
 
 HI = Conversation("Be brief.").user_said("Hi.")
 LOOK, WAIT = Function("look"), Function("wait")
@@ -90,7 +91,7 @@ def test_it_reads_nothing_of_calls(marbles: Marbles, workers: NappingWorkers) ->
     """Of a talk that was with another model; its template might not know them."""
     call = FunctionCalled(FunctionCall("1", "look"), here=True)
     model = Model(workers, "Good")
-    talk = HI.after(call).after(FunctionReturned("1", "Nobody.")).bot_said("Nobody.").user_said("Sure?")
+    talk = fold(fold(HI, call), FunctionReturned("1", "Nobody.")).bot_said("Nobody.").user_said("Sure?")
     values(marbles, in_process(model, workers, max_tokens=9, slot=None), talk)
     assert [message["role"] for message in model.asked[0]] == ["system", "user", "assistant", "user"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from voicepipe import models
 from voicepipe.llm.smollm import LlmFailed, Message, SmolLM, trim
+from voicepipe.weights import registry
 
 SYSTEM = {"role": "system", "content": "You are a friendly voice assistant. Answer in one short sentence."}
 
@@ -84,7 +84,7 @@ def test_no_model_is_an_error_with_a_name(tmp_path: Path):
 @pytest.fixture(scope="session")
 def smollm() -> Iterator[SmolLM]:
     """Two slots of 512 tokens."""
-    if models.find("smollm2") is None:
+    if registry.find("smollm2") is None:
         pytest.skip("run `voicepipe models fetch smollm2`")
     with SmolLM(slots=2, context=512) as model:
         yield model
@@ -198,7 +198,7 @@ def test_what_the_receiver_raises_comes_out(smollm: SmolLM):
 @pytest.mark.skipif(os.name != "posix", reason="no Unix sockets")
 def test_nobody_can_connect_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
     """Loading and answering write nothing, and llama.cpp's server has no port and no reachable socket."""
-    if models.find("smollm2") is None:
+    if registry.find("smollm2") is None:
         pytest.skip("run `voicepipe models fetch smollm2`")
     with SmolLM(slots=1, context=256) as model:
         answer(model, PARIS, max_tokens=1)

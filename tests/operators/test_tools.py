@@ -13,6 +13,7 @@ from reactivex import Observable, operators
 from structlog.testing import capture_logs
 
 from voicepipe.conversation import Conversation
+from voicepipe.conversation.chat_prompt import NO_RESULT
 from voicepipe.events import (
     AnswerLimited,
     Event,
@@ -24,7 +25,7 @@ from voicepipe.events import (
     FunctionReturned,
     Generation,
 )
-from voicepipe.messages import NO_RESULT
+from voicepipe.events.fold import fold
 from voicepipe.operators import with_tools
 from voicepipe.rx import LoopScheduler
 from voicepipe.testing import Boom, Marbles, Recorded
@@ -492,7 +493,7 @@ def test_after_a_barge_in_the_model_reads_that_there_was_no_result(marbles: Marb
     talk = ASKED
     with capture_logs():
         for one in marbles.record(tools(Model(marbles, "L|"))(ASKED), "^--!"):
-            talk = talk.after(one.value)
+            talk = fold(talk, one.value)
     assert talk.user_said("Stop!").prompt(calls=True)[3] == {
         "role": "tool",
         "tool_call_id": "look",

@@ -12,9 +12,9 @@ import reactivex
 from reactivex import Observable
 
 from voicepipe.conversation import GREETING, Conversation
+from voicepipe.conversation.chat_prompt import NO_RESULT
 from voicepipe.events import Event, FunctionCall, FunctionCalled, FunctionReturned, ReplyEnded, Spoken
-from voicepipe.loading import load_pipeline
-from voicepipe.messages import NO_RESULT
+from voicepipe.loader import load_pipeline
 from voicepipe.operators import with_tools
 from voicepipe.session import Pipeline, Session
 from voicepipe.testing import Played, Scenario, run

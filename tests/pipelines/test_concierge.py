@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from talk import Talk
 
+from voicepipe.boundary.workers import Workers
+from voicepipe.conversation.chat_prompt import NO_RESULT
 from voicepipe.engine.http import Http
 from voicepipe.events import (
     FunctionCall,
@@ -26,11 +28,9 @@ from voicepipe.events import (
 )
 from voicepipe.llm.history import whole
 from voicepipe.llm.in_process import in_process
-from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
-from voicepipe.messages import NO_RESULT
+from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import LlmServer
-from voicepipe.workers import Workers
 
 CONCIERGE = str(Path(__file__).parents[2] / "pipelines" / "concierge.py")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from talk import Talk
 
 from voicepipe.events import ReplyEnded, ReplyText
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.testing import Marbles
 
 MODERATED = str(Path(__file__).parents[2] / "pipelines" / "moderated.py")

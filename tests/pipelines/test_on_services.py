@@ -28,14 +28,14 @@ from voicepipe.events import (
     TurnMeasured,
     Warned,
 )
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.services import Pauses, ServiceUnavailable
 from voicepipe.session import Running
 from voicepipe.stage import named
-from voicepipe.stt import kyutai as stt
+from voicepipe.stt.kyutai import stage as stt
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import ByTone, Fails, SttServer, TtsServer
-from voicepipe.tts import kyutai as tts
+from voicepipe.tts.kyutai import stage as tts
 
 ANSWERS = {
     "": "100ms h|",

@@ -8,7 +8,7 @@ import structlog
 from talk import Talk
 
 from voicepipe.events import StageFailed, TurnEnded
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.testing import Marbles
 
 TRANSCRIPT = str(Path(__file__).parents[2] / "pipelines" / "transcript.py")

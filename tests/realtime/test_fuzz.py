@@ -34,11 +34,11 @@ from structlog.testing import capture_logs
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio, FunctionCall, FunctionCalled, FunctionCallWritten, Voice
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.server import ServerSettings, make_app
 from voicepipe.testing import VirtualLoop
-from voicepipe.testing.leaks import LeakWatch
+from voicepipe.testing.marbles.leaks import LeakWatch
 
 OPENAI = {"session.update": 3, "input_audio_buffer.append": 3, "conversation.item.create": 3}
 WEIGHTS = {"ga": OPENAI, "beta": OPENAI, "unmute": {"session.update": 1, "input_audio_buffer.append": 2}}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voicepipe.realtime.client_events import UNMUTE_EVENTS
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
+from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS
 
 
 def why(text: str) -> tuple[str, str | None, str]:

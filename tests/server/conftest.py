@@ -18,7 +18,7 @@ from served import Engine, Served
 from structlog.testing import capture_logs
 
 from voicepipe.server import ServerSettings, make_app
-from voicepipe.server.runner import Runner
+from voicepipe.server.http.runner import Runner
 from voicepipe.session import Pipeline
 from voicepipe.testing import VirtualLoop
 

@@ -8,7 +8,7 @@ import reactivex
 from aiohttp import web
 from served import refused
 
-from voicepipe.server.http import errors_as_json
+from voicepipe.server.http.middleware import errors_as_json
 
 ORIGIN = "https://talk.example"
 

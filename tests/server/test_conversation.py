@@ -26,7 +26,7 @@ from voicepipe.events import (
     Voice,
     Word,
 )
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 
 RATE_HZ = 24_000

@@ -15,12 +15,12 @@ import pytest
 from scripted_stages import HEARD, RATE_HZ, WORD_S, scripted_stages
 from served import Engine
 
+from voicepipe.conversation.chat_prompt import NO_RESULT
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
 from voicepipe.llm.history import whole
-from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
-from voicepipe.loading import load_pipeline
-from voicepipe.messages import NO_RESULT
+from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.loader import load_pipeline
 from voicepipe.testing.servers import Fails, LlmServer
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

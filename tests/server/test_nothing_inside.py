@@ -30,11 +30,11 @@ from voicepipe.llm import LlmRefused
 from voicepipe.operators import respond
 from voicepipe.rx import from_async
 from voicepipe.server import ServerSettings, make_app
-from voicepipe.server.runner import Runner
+from voicepipe.server.http.runner import Runner
 from voicepipe.services import ServiceError
 from voicepipe.services.errors import Full, Lost, TalksNonsense
 from voicepipe.stage import named
-from voicepipe.voices import VoiceStore
+from voicepipe.voices.store import VoiceStore
 
 SECRET = "hush-hush"
 PATH = f"/srv/{SECRET}/models/voice.onnx"
@@ -240,7 +240,7 @@ async def test_a_session_that_cannot_even_begin(serve, logs, monkeypatch):
     def broken(*_, **__):
         raise FAULTS[0]
 
-    monkeypatch.setattr("voicepipe.server.websocket.Connection", broken)
+    monkeypatch.setattr("voicepipe.server.admission.Connection", broken)
     async with serve(lambda _: reactivex.never()) as served, served.connect() as client:
         assert await client.end() == (1011, "internal error")
     assert "session.failed" in [line["event"] for line in logs]

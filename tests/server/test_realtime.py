@@ -15,7 +15,7 @@ from served import Engine
 from voicepipe.audio import G711, OggOpus, Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 
 FRAME = 480
 

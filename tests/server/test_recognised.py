@@ -15,10 +15,10 @@ from scripted_stages import scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import Pcm16
-from voicepipe.backlog import Backlog
+from voicepipe.boundary.pending import Backlog
 from voicepipe.events import Audio
-from voicepipe.loading import load_pipeline
-from voicepipe.stt.kyutai import kyutai
+from voicepipe.loader import load_pipeline
+from voicepipe.stt.kyutai.stage import kyutai
 from voicepipe.testing.servers import ByTone, Fails, SttServer
 from voicepipe.testing.servers.tones import joined, silence
 

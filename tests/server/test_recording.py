@@ -15,9 +15,9 @@ from scripted_stages import HEARD, scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import G711, Codec, OggOpus
-from voicepipe.backlog import Backlog
+from voicepipe.boundary.pending import Backlog
 from voicepipe.events import Audio, HungUp, InputCommitted
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.operators import decode, fill_gaps
 from voicepipe.rx import from_async
 

@@ -19,10 +19,10 @@ from human import TWO_CITIES_OPENING, Utterance
 from overheard import Overheard
 from served import Client, Engine
 
-from voicepipe import models
 from voicepipe.engine.local import LocalEar, load_local
 from voicepipe.events import Samples
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
+from voicepipe.weights import registry
 
 pytestmark = pytest.mark.models
 
@@ -35,7 +35,7 @@ PAUSES_S = [(8.0, 9.1), (12.6, 13.8), (16.5, 17.9), (20.3, 21.5), (23.9, 27.0)]
 
 @pytest.fixture(scope="module")
 def ear() -> Iterator[LocalEar]:
-    if models.missing():
+    if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     parts = load_local(["stt"], sessions=1, progress=lambda _: None)
     assert parts.ear is not None

@@ -16,11 +16,11 @@ import reactivex
 from scripted_stages import scripted_stages
 from served import Client, Engine
 
+from voicepipe.boundary.workers import Workers
 from voicepipe.events import Audio, Samples, Voice
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.stt import by_utterance
-from voicepipe.workers import Workers
 
 RATE_HZ = 24_000
 FRAME_S = 0.02

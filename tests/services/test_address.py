@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 
-from voicepipe.services import Address, BadAddress, Instance, address, finding
+from voicepipe.services import Address, BadAddress, Instance, address, discovery
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_instance_is_reached_by_its_ip_under_the_services_name() -> None:
 
 def test_the_examples_are_true() -> None:
     """What the docstrings show is what happens."""
-    for module in (address, finding):
+    for module in (address, discovery):
         failed, tried = doctest.testmod(module)
         assert tried
         assert not failed

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from kyutai import Running, running
 
-from voicepipe.boundary import BoundaryFull
+from voicepipe.boundary.overflow import BoundaryFull
 from voicepipe.events import Warned
 from voicepipe.services import NOBODY, Address, Door, Emit, Instance, Lost, ServiceError, ServiceSocket, through_socket
 from voicepipe.stage import Stage

@@ -8,9 +8,9 @@ from itertools import count
 import numpy as np
 import pytest
 
-from voicepipe import models
 from voicepipe.events import Samples
 from voicepipe.stt.moonshine import RATE_HZ, Moonshine, Tokenizer, drop_repeats
+from voicepipe.weights import registry
 
 # ---- without the network --------------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ def recording(name: str) -> Samples:
     import soxr
     import sphn
 
-    pcm, rate_hz = sphn.read(models.require("moonshine").parent / name)
+    pcm, rate_hz = sphn.read(registry.require("moonshine").parent / name)
     return soxr.resample(pcm[0], rate_hz, RATE_HZ).astype(np.float32)
 
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from voicepipe.boundary.workers import Workers
 from voicepipe.events import Audio, Flush, Samples, SpeechStarted, SpeechStopped, Transcribed, TurnTaking, Word
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.testing import Marbles
-from voicepipe.workers import Workers
 
 RATE_HZ = 16_000
 FRAME_S = 0.02

@@ -20,7 +20,7 @@ def test_nothing_else_is():
         testing.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["marbles", "docstrings"])
+@pytest.mark.parametrize("module", ["marbles.notation", "marbles.docstrings"])
 def test_examples_are_true(module):
     """What the docstrings show is what happens."""
     failed, tried = doctest.testmod(import_module(f"voicepipe.testing.{module}"))

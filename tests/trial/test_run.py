@@ -10,8 +10,8 @@ from textwrap import dedent
 import pytest
 import structlog
 
-from voicepipe.loading import PipelineError, load_pipeline
-from voicepipe.logs import configure_logs
+from voicepipe.cli.logs import configure_logs
+from voicepipe.loader import PipelineError, load_pipeline
 from voicepipe.trial import Trial, try_pipeline
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from voicepipe.loading import load_pipeline
+from voicepipe.loader import load_pipeline
 from voicepipe.session import STAGE_NAMES
 from voicepipe.trial import stages_used
 

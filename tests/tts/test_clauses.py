@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from voicepipe.boundary import BoundaryFull
+from voicepipe.boundary.overflow import BoundaryFull
+from voicepipe.boundary.workers import Workers
 from voicepipe.events import Audio, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted
 from voicepipe.testing import Marbles
 from voicepipe.tts.clauses import Timing, clause_by_clause
-from voicepipe.workers import Workers
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicepipe import models
 from voicepipe.events import Samples
 from voicepipe.vad.silero import FRAME, RATE_HZ, Silero
+from voicepipe.weights import registry
 
 pytestmark = pytest.mark.models
 
@@ -20,7 +20,7 @@ def speech() -> Samples:
     import soxr
     import sphn
 
-    pcm, rate_hz = sphn.read(models.require("moonshine").parent / "two_cities.wav")
+    pcm, rate_hz = sphn.read(registry.require("moonshine").parent / "two_cities.wav")
     whole = soxr.resample(pcm[0], rate_hz, RATE_HZ).astype(np.float32)
     return whole[int(28.7 * RATE_HZ) : 37 * RATE_HZ]
 
@@ -28,11 +28,11 @@ def speech() -> Samples:
 @pytest.fixture(scope="session", params=["onnx", "ggml"])
 def silero(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Silero:
     """Each of the two builds."""
-    if request.param == "onnx" and models.find("silero") is None:
+    if request.param == "onnx" and registry.find("silero") is None:
         pytest.skip("run `voicepipe models fetch silero`")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "ggml":
-            patch.setattr(models, "find", lambda name: None)
+            patch.setattr(registry, "find", lambda name: None)
         made = Silero()
     assert made.build == request.param
     return made

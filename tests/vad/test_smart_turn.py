@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicepipe import models
 from voicepipe.events import Samples
 from voicepipe.vad.smart_turn import RATE_HZ, SmartTurn, log_mel
+from voicepipe.weights import registry
 
 
 def plainly(sound: Samples) -> np.ndarray:
@@ -65,7 +65,7 @@ def test_loudness_does_not_count():
 
 @pytest.fixture(scope="session")
 def smart_turn() -> SmartTurn:
-    if models.find("smart-turn") is None:
+    if registry.find("smart-turn") is None:
         pytest.skip("run `voicepipe models fetch smart-turn`")
     return SmartTurn()
 
@@ -76,7 +76,7 @@ def reading() -> Samples:
     import soxr
     import sphn
 
-    pcm, rate_hz = sphn.read(models.require("moonshine").parent / "two_cities.wav")
+    pcm, rate_hz = sphn.read(registry.require("moonshine").parent / "two_cities.wav")
     return soxr.resample(pcm[0], rate_hz, RATE_HZ).astype(np.float32)
 
 

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from voicepipe._clash import clash_at_start
-from voicepipe._installation import installation
 from voicepipe.cli import check, draw, fake_services, models, serve, talk
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
 from voicepipe.cli.usage import Parser, refuse_unknown
+from voicepipe.installation.clash import clash_at_start
+from voicepipe.installation.installation import installation
 
 __all__ = ["CommandError", "main", "parsed"]
 

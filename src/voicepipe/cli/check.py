@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import add_pipeline_argument, add_service_options, pipeline_of, settings_of
-from voicepipe.program import this_program
+from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
-    from voicepipe.engine.checks import Check
+    from voicepipe.engine.health_checks import Check
     from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
 
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     pipeline = pipeline_of(args.pipeline)
     import asyncio
 
-    from voicepipe._clash import all_clashes
-    from voicepipe.loading import PipelineError
+    from voicepipe.installation.clash import all_clashes
+    from voicepipe.loader import PipelineError
 
     try:
         uses, checks = asyncio.run(_checks(pipeline, settings))

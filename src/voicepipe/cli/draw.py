@@ -48,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """0 when it is drawn; CommandError when the pipeline cannot be loaded or built, or the file not written."""
     from voicepipe.drawing import mermaid, svg
-    from voicepipe.loading import PipelineError
+    from voicepipe.loader import PipelineError
     from voicepipe.trial import graph_of
 
     try:

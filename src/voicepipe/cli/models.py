@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from voicepipe import models
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
+from voicepipe.weights import registry
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +75,7 @@ def _list() -> None:
         table.add_column(column, no_wrap=column == "name")
     table.add_column("MB", justify="right", no_wrap=True)
     table.add_column("where", overflow="fold")
-    for name, model in models.REGISTRY.items():
+    for name, model in registry.REGISTRY.items():
         size = f"{model.size_mb:.1f}"
         cells = (name, model.purpose, model.package, model.version, model.licence, size)
         table.add_row(*map(escape, cells), _where(model))
@@ -83,11 +83,11 @@ def _list() -> None:
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
-def _where(model: models.Model) -> str:
+def _where(model: registry.Model) -> str:
     """The path in the listing, or what to do, as rich's markup."""
     from rich.markup import escape
 
-    if path := models.find(model.name):
+    if path := registry.find(model.name):
         return f"[green]{escape(str(path))}[/]"
     return f"[yellow]absent:[/] {escape(model.how_to_get)}"
 
@@ -96,21 +96,21 @@ def _fetch(names: Sequence[str]) -> int:
     from rich.console import Console
 
     errors = Console(stderr=True)
-    if unknown := [name for name in names if name not in models.REGISTRY]:
-        raise CommandError(f"there is no model {unknown[0]!r}; there are {', '.join(models.REGISTRY)}")
+    if unknown := [name for name in names if name not in registry.REGISTRY]:
+        raise CommandError(f"there is no model {unknown[0]!r}; there are {', '.join(registry.REGISTRY)}")
     failed = False
-    for name in names or [model.name for model in models.missing() if model.fetched]:
+    for name in names or [model.name for model in registry.missing() if model.fetched]:
         failed |= not _fetch_one(name, errors)
     if not names and not failed:
-        sys.stdout.write(f"everything that can be fetched is in {models.cache_folder()}\n")
+        sys.stdout.write(f"everything that can be fetched is in {registry.cache_folder()}\n")
     return int(failed)
 
 
 def _fetch_one(name: str, errors: Console) -> bool:
     try:
-        with models.progress_bar() as progress:
-            path = models.fetch(name, progress)
-    except models.ModelError as error:
+        with registry.progress_bar() as progress:
+            path = registry.fetch(name, progress)
+    except registry.ModelError as error:
         errors.print(str(error), markup=False, style="red", soft_wrap=True)
         return False
     sys.stdout.write(f"{name}: {path}\n")

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
+from voicepipe.installation.installation import install_command
 
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
@@ -38,7 +38,7 @@ def add_pipeline_argument(parser: argparse.ArgumentParser) -> None:
 
 def pipeline_of(ref: str | None) -> Pipeline:
     """The pipeline that the command line names; None: the default one. Raises CommandError."""
-    from voicepipe.loading import PipelineError, load_pipeline
+    from voicepipe.loader import PipelineError, load_pipeline
 
     try:
         return load_pipeline(ref)

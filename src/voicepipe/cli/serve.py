@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from voicepipe._installation import install_command
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import (
     Help,
@@ -20,18 +19,19 @@ from voicepipe.cli.options import (
     pipeline_of,
     settings_of,
 )
-from voicepipe.program import this_program
+from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
     import asyncio
 
     from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
-    from voicepipe.engine.checks import Kind
-    from voicepipe.metrics import Metrics
+    from voicepipe.engine.health_checks import Kind
+    from voicepipe.metrics.registry import Metrics
     from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
-    from voicepipe.voices import VoiceStore
+    from voicepipe.voices.store import VoiceStore
 
 __all__ = ["add_parser", "run"]
 
@@ -92,7 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """0 when the server was told to stop; CommandError when it cannot start."""
     settings = settings_of(args)
-    from voicepipe.logs import configure_logs
+    from voicepipe.cli.logs import configure_logs
 
     configure_logs(settings.log_level, as_json=settings.log_json)
     pipeline = pipeline_of(args.pipeline)
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         uses = _uses(pipeline, settings, runner)
         from voicepipe.cli.larger_model import LargerModel
         from voicepipe.engine.build import used_kinds
-        from voicepipe.metrics import Metrics
+        from voicepipe.metrics.registry import Metrics
 
         metrics, voices, larger = Metrics(used_kinds(uses)), _voices(settings), LargerModel(settings, uses)
         engine = _engine(settings, uses, metrics, voices)
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Collection[StageName]:
     """Try the pipeline; the stages that it uses. Raises CommandError for a mistake in it."""
-    from voicepipe.loading import PipelineError
+    from voicepipe.loader import PipelineError
     from voicepipe.trial import try_pipeline
 
     try:
@@ -136,8 +136,8 @@ def _serve(
     runner: asyncio.Runner,
     larger: LargerModel,
 ) -> int:
+    from voicepipe._yaml import YamlError
     from voicepipe.server import run_server
-    from voicepipe.yaml_file import YamlError
 
     async def serve() -> None:
         def ready(url: str) -> None:
@@ -182,7 +182,7 @@ def _voices(settings: Settings) -> VoiceStore:
 def _tell(url: str, engine: Engine, settings: Settings) -> None:
     """Programs that start a server wait for the first line."""
     from voicepipe.client.samples import has_samples
-    from voicepipe.server.door import open_to_others
+    from voicepipe.server.http.auth import open_to_others
 
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     where = "" if reachable.endswith("127.0.0.1:8000") else f" --url {reachable}"
@@ -234,7 +234,7 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> Engine:
     """What the settings name; of the embedded models those that are used. Of these, absent ones are fetched first."""
     from voicepipe.engine.build import build_engine, embedded_kinds
-    from voicepipe.models import ModelError
+    from voicepipe.weights.registry import ModelError
 
     if kinds := embedded_kinds(settings, uses):
         _check_packages(kinds)
@@ -266,21 +266,21 @@ def _check_packages(kinds: Sequence[Kind]) -> None:
 
 def _fetch_missing(kinds: Sequence[Kind], uses: Collection[StageName], settings: Settings) -> None:
     """Fetch what is missing. What cannot be fetched is told; the engine knows whether the server can do without it."""
-    from voicepipe import models
     from voicepipe.engine.local import needed_models
+    from voicepipe.weights import registry
 
     needed = needed_models(kinds, uses, settings.llm_file)
-    for model in models.missing():
-        if model.name not in needed or not model.fetched or models.find(model.name):
+    for model in registry.missing():
+        if model.name not in needed or not model.fetched or registry.find(model.name):
             continue  # one download may bring more than one
         print(f"fetching {model.name}, {model.purpose} ({model.size_mb:.0f} MB)", file=sys.stderr, flush=True)
         try:
             if sys.stderr.isatty():
-                with models.progress_bar() as progress:
-                    models.fetch(model.name, progress)
+                with registry.progress_bar() as progress:
+                    registry.fetch(model.name, progress)
             else:
-                models.fetch(model.name)
-        except models.ModelError as error:
+                registry.fetch(model.name)
+        except registry.ModelError as error:
             print(f"{model.name} cannot be fetched: {error}", file=sys.stderr, flush=True)
 
 

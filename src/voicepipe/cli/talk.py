@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
 from voicepipe.cli.usage import seconds
-from voicepipe.program import this_program
+from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.client import CannotConnect, Microphone, RecordedMicrophone, Summary, Talk

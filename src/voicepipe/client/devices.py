@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from voicepipe._installation import install_command
 from voicepipe.client.microphone import FRAME_S
 from voicepipe.events import Samples
+from voicepipe.installation.installation import install_command
 
 __all__ = ["DeviceMicrophone", "DeviceSpeakers", "NoDevice", "open_devices"]
 

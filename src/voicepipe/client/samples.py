@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from voicepipe import models
 from voicepipe.client.recording import BadRecording, read_recording
 from voicepipe.events import Samples
+from voicepipe.weights import registry as models
 
 __all__ = ["DEFAULT", "SAMPLES", "Sample", "SampleMissing", "has_samples", "read_sample"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from voicepipe.engine.checks import Kind
+from voicepipe.engine.health_checks import Kind
 from voicepipe.session import Stages
 
 __all__ = ["Engine"]

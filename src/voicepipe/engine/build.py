@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicepipe.backlog import Backlog
-from voicepipe.engine.checks import KINDS, Check, Checks, Kind, Probe
+from voicepipe.boundary.pending import Backlog
+from voicepipe.engine.health_checks import KINDS, Check, Checks, Kind, Probe
 from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiEar, KyutaiVoice
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
@@ -16,12 +16,12 @@ from voicepipe.engine.parts import Ear, Part
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
 from voicepipe.events import Audio, Event, ReplyText, Speech, Voice
+from voicepipe.metrics.series import Service
 from voicepipe.operators import EndOfTurn
-from voicepipe.series import Service
 from voicepipe.services.observer import NOBODY, ServiceObserver
 from voicepipe.session import STAGE_NAMES, Llm, StageName
 from voicepipe.stage import Stage
-from voicepipe.voices import VoiceStore
+from voicepipe.voices.store import VoiceStore
 
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts

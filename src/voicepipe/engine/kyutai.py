@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import reactivex
 
-from voicepipe.backlog import Backlog
-from voicepipe.engine.checks import Probe
+from voicepipe.boundary.pending import Backlog
+from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.settings import EngineSettings
@@ -26,11 +26,12 @@ from voicepipe.services import (
     resolve_with_dns,
 )
 from voicepipe.stage import Stage, named
-from voicepipe.stt.kyutai import Hearing, Reconnecting
-from voicepipe.stt.kyutai import kyutai as kyutai_stt
-from voicepipe.tts.kyutai import Options, Searching, Speaker, Speaking, VoiceChoice
-from voicepipe.tts.kyutai import kyutai as kyutai_tts
-from voicepipe.voices import CUSTOM, VoiceStore, VoiceStoreDown
+from voicepipe.stt.kyutai.stage import Hearing, Reconnecting
+from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
+from voicepipe.tts.kyutai.stage import Options, Searching, Speaker, Speaking, VoiceChoice
+from voicepipe.tts.kyutai.stage import kyutai as kyutai_tts
+from voicepipe.voices.catalog import CUSTOM
+from voicepipe.voices.store import VoiceStore, VoiceStoreDown
 
 __all__ = ["KyutaiEar", "KyutaiVoice"]
 

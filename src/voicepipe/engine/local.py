@@ -16,19 +16,19 @@ import reactivex
 import structlog
 from reactivex import Observable
 
-from voicepipe import models
-from voicepipe._installation import install_command
 from voicepipe.audio import resampled
-from voicepipe.backlog import Backlog
-from voicepipe.boundary import ask_worker
-from voicepipe.engine.checks import Kind, Probe
+from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.threads import ask_worker
+from voicepipe.boundary.workers import Workers
+from voicepipe.engine.health_checks import Kind, Probe
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import Ear, Opened
 from voicepipe.engine.unused import unused_stage
 from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Voice
+from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
 from voicepipe.llm.gguf import check_gguf
 from voicepipe.llm.smollm import SmolLM
-from voicepipe.program import this_program
 from voicepipe.session import STAGE_NAMES, StageName
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -40,7 +40,7 @@ from voicepipe.vad import silero, smart_turn
 from voicepipe.vad.frames import by_frame
 from voicepipe.vad.silero import Silero
 from voicepipe.vad.smart_turn import SmartTurn
-from voicepipe.workers import Workers
+from voicepipe.weights import registry as models
 
 __all__ = [
     "MODELS",

@@ -10,19 +10,19 @@ from pathlib import Path
 import reactivex
 from reactivex import Observable
 
+from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import GREETING, SILENCE, Conversation, Message
-from voicepipe.engine.checks import Probe
+from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.parts import Opened
 from voicepipe.events import Event, ReplyText, Unspoken, Warned
 from voicepipe.llm.gguf import GgufError, check_gguf
 from voicepipe.llm.history import History, latest, recent
 from voicepipe.llm.in_process import in_process
-from voicepipe.llm.read_ahead import ReadAhead
+from voicepipe.llm.prefill import ReadAhead
 from voicepipe.llm.smollm import LlmFailed, SmolLM
 from voicepipe.operators import at_most_sentences, by_word
 from voicepipe.rx import transduce
 from voicepipe.session import Llm
-from voicepipe.workers import Workers
 
 __all__ = ["EMBEDDED", "LocalLlm", "Manner", "gguf_manner", "gguf_probe", "load_gguf", "with_examples"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from voicepipe.engine.checks import Kind, Probe
+from voicepipe.engine.health_checks import Kind, Probe
 from voicepipe.engine.parts import Opened
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.llm.errors import LlmError
 from voicepipe.llm.history import recent
-from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries, reason
+from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries, reason
 from voicepipe.services.address import Address
 from voicepipe.session import Llm
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from voicepipe.backlog import Backlog
-from voicepipe.engine.checks import Probe
+from voicepipe.boundary.pending import Backlog
+from voicepipe.engine.health_checks import Probe
 from voicepipe.events import Audio, Event, Voice
 from voicepipe.operators import EndOfTurn
 from voicepipe.stage import Stage

@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 import reactivex
 from reactivex import Observable
 
-from voicepipe.backlog import Backlog
-from voicepipe.engine.checks import Probe
+from voicepipe.boundary.pending import Backlog
+from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.parts import Ear, Opened, Part
 from voicepipe.events import Event, ReplyText, Speech
 from voicepipe.session import Llm, StageName

@@ -14,6 +14,9 @@ A reply and a turn, in order, as the default pipeline emits them::
 Where the model calls functions, what comes between is in `voicepipe.events.functions`.
 """
 
+from voicepipe.conversation.character import CharacterLines
+from voicepipe.conversation.functions import Function, FunctionCall, Generation
+from voicepipe.conversation.message import Spoken
 from voicepipe.events.base import (
     ClientEvent,
     Event,
@@ -24,7 +27,6 @@ from voicepipe.events.base import (
 from voicepipe.events.client import (
     AudioHeld,
     AudioReceived,
-    CharacterLines,
     ClientMessage,
     InputCleared,
     InputCommitted,
@@ -38,15 +40,8 @@ from voicepipe.events.client import (
     SettingsChanged,
     TurnTaking,
 )
-from voicepipe.events.functions import (
-    Function,
-    FunctionCall,
-    FunctionCalled,
-    FunctionCallWritten,
-    FunctionDelayed,
-    FunctionReturned,
-    Generation,
-)
+from voicepipe.events.fold import fold
+from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
 from voicepipe.events.heard import (
     Flush,
     Pause,
@@ -67,7 +62,6 @@ from voicepipe.events.reply import (
     ReplyStarted,
     ReplyText,
     Speech,
-    Spoken,
     SynthesisEnded,
     SynthesisStarted,
     Written,
@@ -144,4 +138,5 @@ __all__ = [
     "Warned",
     "Word",
     "Written",
+    "fold",
 ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from voicepipe.conversation.character import CharacterLines
+from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.events.base import ClientEvent
-from voicepipe.events.functions import FunctionCall, Generation
 
 __all__ = [
     "AudioHeld",
     "AudioReceived",
-    "CharacterLines",
     "ClientMessage",
     "InputCleared",
     "InputCommitted",
@@ -62,21 +62,6 @@ class TurnTaking(ClientEvent):
     answers: bool = True
     interrupts: bool = True
     idle_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CharacterLines:
-    """What a character says word for word, for a language model that is too small or too slow to find the words itself.
-
-    `opening` is the bot's first sentence, `nudges` what it says to a silence, one after the other. `examples` are pairs
-    of what a user says and what the bot answers, which a small model imitates. `warning` is what the client is told
-    where the model cannot play the character. All are empty where there is nothing to say.
-    """
-
-    opening: str = ""
-    nudges: tuple[str, ...] = ()
-    examples: tuple[tuple[str, str], ...] = ()
-    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

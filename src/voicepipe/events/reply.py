@@ -19,7 +19,6 @@ __all__ = [
     "ReplyStarted",
     "ReplyText",
     "Speech",
-    "Spoken",
     "SynthesisEnded",
     "SynthesisStarted",
     "Written",
@@ -60,15 +59,6 @@ class Speech(Unpaced):
     """The next stretch of the bot's voice. Not an `Event`: `encode` makes `SpeechEncoded` of it."""
 
     audio: Audio
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken(Event):
-    """A word whose sound has been released (before `in_real_time`: whose sound has been made)."""
-
-    word: str
-    start_s: float
-    stop_s: float
 
 
 @dataclass(frozen=True, slots=True)

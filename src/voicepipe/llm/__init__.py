@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from voicepipe.lazy import lazy
+from voicepipe._lazy import lazy
 from voicepipe.llm.in_process import in_process
 
 if TYPE_CHECKING:
     from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
     from voicepipe.llm.history import History, recent, summarised, whole
-    from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
+    from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
     from voicepipe.llm.smollm import SmolLM
 
 __all__ = [
@@ -34,7 +34,7 @@ __getattr__ = lazy(
     {
         **dict.fromkeys(("LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable"), "errors"),
         **dict.fromkeys(("History", "recent", "summarised", "whole"), "history"),
-        **dict.fromkeys(("Deadlines", "OpenAi", "OpenAiLlm", "Retries"), "openai"),
+        **dict.fromkeys(("Deadlines", "OpenAi", "OpenAiLlm", "Retries"), "openai.client"),
         "SmolLM": "smollm",
     },
 )

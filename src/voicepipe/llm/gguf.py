@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from voicepipe.models import ModelError
+from voicepipe.weights.registry import ModelError
 
 __all__ = ["GgufError", "GgufFile", "available_bytes", "check_gguf", "read_gguf"]
 

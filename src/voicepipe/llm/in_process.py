@@ -8,11 +8,11 @@ from typing import Protocol
 import reactivex
 from reactivex import Observable
 
-from voicepipe.boundary import from_worker
+from voicepipe.boundary.threads import from_worker
+from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.conversation import Conversation
 from voicepipe.events import AnswerLimited, Event, Generation, Warned
 from voicepipe.stage import naming
-from voicepipe.workers import Ticket, Workers
 
 __all__ = ["Model", "in_process"]
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from voicepipe import models
+from voicepipe.weights import registry as models
 
 __all__ = ["LlmFailed", "Message", "PromptRead", "SmolLM", "trim"]
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as rx_ops
+from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio
-from voicepipe.rx import Bounds, Watch, watched
+from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import Stage, StageError, checked, stage_factory
 
-__all__ = ["DeadlineMissed", "with_deadline"]
+__all__ = ["Bounds", "DeadlineMissed", "Watch", "watched", "with_deadline"]
+
 
 A = TypeVar("A")
+
 B = TypeVar("B")
+
 Asked = TypeVar("Asked", Conversation, Audio)
 
 Types: TypeAlias = type | tuple[type, ...]
@@ -35,10 +39,14 @@ class DeadlineMissed(TimeoutError):
 def with_deadline(
     stage: Stage[A, B], name: str, *, first_s: float, between_s: float, answer: Types = object
 ) -> Stage[A, B]: ...
+
+
 @overload
 def with_deadline(
     stage: Callable[[Asked], Observable[B]], name: str, *, first_s: float, between_s: float, answer: Types = object
 ) -> Callable[[Asked], Observable[B]]: ...
+
+
 @stage_factory()
 def with_deadline(
     stage: Callable[[Any], Observable[B]], name: str, *, first_s: float, between_s: float, answer: Types = object
@@ -77,3 +85,104 @@ def _seen(asked: Any, watch: Watch) -> Any:
 
 def _is(answer: Types) -> Callable[[object], bool]:
     return lambda item: isinstance(item, answer)
+
+
+class Bounds:
+    """`first_s` until the first answer, `between_s` from then on; `missed(bound_s, first)` makes the error."""
+
+    __slots__ = ("between_s", "first_s", "missed")
+
+    def __init__(self, first_s: float, between_s: float, missed: Callable[[float, bool], Exception]) -> None:
+        self.first_s, self.between_s, self.missed = first_s, between_s, missed
+
+
+class Watch:
+    """When the next answer is due. One timer, which runs out late or is set again: items only write down the time."""
+
+    def __init__(self, scheduler: LoopScheduler, bounds: Bounds) -> None:
+        self.timer = SerialDisposable()
+        self.fail: Callable[[Exception], None] = _nobody
+        self._scheduler, self._bounds = scheduler, bounds
+        self._answered = False
+        self._due_s: float | None = None
+
+    def asked(self) -> None:
+        """Something was asked for: the first time is when the clock begins to run."""
+        if self._due_s is None:
+            self._arm(self._scheduler.clock() + self._bounds.first_s)
+        elif self._answered:
+            self._due_s = self._scheduler.clock() + self._bounds.between_s
+
+    def answered(self) -> None:
+        first, self._answered = not self._answered, True
+        due_s = self._scheduler.clock() + self._bounds.between_s
+        if first:
+            self._arm(due_s)
+        else:
+            self._due_s = due_s
+
+    def _arm(self, due_s: float) -> None:
+        self._due_s = due_s
+        self.timer.disposable = self._scheduler.call_at(due_s, lambda: self._look(due_s))
+
+    def _look(self, armed_for_s: float) -> None:
+        """Put off while the timer ran? Then it runs on; a loop may call early by its clock's resolution."""
+        due_s = self._due_s
+        if due_s is not None and due_s > armed_for_s:
+            self._arm(due_s)
+            return
+        bounds = self._bounds
+        bound_s = bounds.between_s if self._answered else bounds.first_s
+        self.fail(bounds.missed(bound_s, not self._answered))
+
+
+def watched(make: Callable[[Watch], Observable[B]], bounds: Bounds, answers: Callable[[B], bool]) -> Observable[B]:
+    """What `make(watch)` gives, which fails with `bounds.missed(…)` when an answer is overdue, and is then disposed.
+
+    The clock runs from the first `watch.asked()` on, until the end.
+
+    .. marbles::
+
+        source    -a-b--------c|
+        watched   -a-b----#         with 100 ms between two items
+    """
+
+    def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        watch, subscription = Watch(scheduler_of(scheduler), bounds), SerialDisposable()
+        both = CompositeDisposable(subscription, watch.timer)
+        relay = _Relay(observer, watch, both, answers)
+        watch.fail = relay.on_error
+        subscription.disposable = make(watch).subscribe(
+            relay.on_next, relay.on_error, relay.on_completed, scheduler=scheduler
+        )
+        return both
+
+    return Observable(subscribe)
+
+
+class _Relay(Generic[B]):
+    def __init__(
+        self,
+        observer: abc.ObserverBase[B],
+        watch: Watch,
+        below: CompositeDisposable,
+        answers: Callable[[B], bool],
+    ) -> None:
+        self._observer, self._watch, self._below, self._answers = observer, watch, below, answers
+
+    def on_next(self, item: B) -> None:
+        if self._answers(item):
+            self._watch.answered()
+        self._observer.on_next(item)
+
+    def on_error(self, error: Exception) -> None:
+        self._below.dispose()
+        self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        self._below.dispose()
+        self._observer.on_completed()
+
+
+def _nobody(error: Exception) -> None:
+    raise error

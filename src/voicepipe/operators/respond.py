@@ -32,8 +32,9 @@ from voicepipe.events import (
     TurnTaking,
     Written,
 )
-from voicepipe.operators.asides import asides, failure, is_aside
-from voicepipe.operators.manual import asked_of
+from voicepipe.events.fold import fold
+from voicepipe.operators.commits import asked_of
+from voicepipe.operators.out_of_band import asides, failure, is_aside
 from voicepipe.rx import Clock, merged, scheduler_of, switch_turn, transduce
 from voicepipe.stage import SessionError, Stage, stage_factory
 
@@ -124,7 +125,7 @@ class _Floor:
 
     def decide(self, event: Event) -> Iterator[Observable[Speech | Event]]:
         """The next turn of the bot, if `event` changes what it does."""
-        self.conversation = self.conversation.after(event)
+        self.conversation = fold(self.conversation, event)
         if isinstance(event, TurnStarted | TurnConfirmed | TurnEnded):
             self._talks = not isinstance(event, TurnEnded)
         match event:
@@ -233,9 +234,9 @@ class _Floor:
             self._sound_since = self._clock() if self._sound_since is None else self._sound_since
             return
         if self._aside is None:
-            self.conversation = self.conversation.after(event)
+            self.conversation = fold(self.conversation, event)
         else:
-            self._aside = self._aside.after(event)
+            self._aside = fold(self._aside, event)
         match event:
             case ReplyStarted():
                 self._replying, self._called, self._sound_since, self._heard, self._written = True, False, None, [], ""

@@ -20,9 +20,9 @@ from voicepipe.events import (
     FunctionDelayed,
     FunctionReturned,
 )
+from voicepipe.operators.toolbox import Toolbox
 from voicepipe.rx import from_async, transduce
 from voicepipe.stage import stage_factory
-from voicepipe.toolbox import Toolbox
 
 __all__ = ["with_tools"]
 
@@ -40,10 +40,10 @@ def with_tools(
 ) -> Callable[[Conversation], Observable[str | Event]]:
     """The model, which may call `functions`: they are run here, and it answers once more, knowing what they gave.
 
-    The model reads a function's name, signature and docstring; see `voicepipe.toolbox` for what a function may be.
-    Calls of one answer run side by side. Each has `deadline_s`; what is late, raises, is called wrongly, or is not
-    there gives the model an error to read. When they take longer than `filler_after_s`, the bot says `filler` ("" for
-    nothing), once a reply. After `rounds` answers with calls the model has to do without: what it calls then is not
+    The model reads a function's name, signature and docstring; see `voicepipe.operators.toolbox` for what a function
+    may be. Calls of one answer run side by side. Each has `deadline_s`; what is late, raises, is called wrongly, or is
+    not there gives the model an error to read. When they take longer than `filler_after_s`, the bot says `filler` (""
+    for nothing), once a reply. After `rounds` answers with calls the model has to do without: what it calls then is not
     run.
 
     Text passes as it comes. Of a call come `FunctionCalled(here=True)` and `FunctionReturned`, which a conversation

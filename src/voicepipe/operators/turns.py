@@ -25,7 +25,7 @@ from voicepipe.events import (
     TurnTaking,
     Word,
 )
-from voicepipe.operators.manual import Commits
+from voicepipe.operators.commits import Commits
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 

@@ -3,8 +3,8 @@
 from voicepipe.realtime.dialect import Dialect, Encode, ServerMessage
 from voicepipe.realtime.errors import error_body, sentence
 from voicepipe.realtime.ids import new_id
-from voicepipe.realtime.unmute import Unmute
-from voicepipe.realtime.wire import Received, Wire, dialect_of
+from voicepipe.realtime.negotiation import Received, Wire, dialect_of
+from voicepipe.realtime.unmute.dialect import Unmute
 
 __all__ = [
     "Dialect",

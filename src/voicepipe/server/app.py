@@ -10,27 +10,28 @@ from functools import partial
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
-from voicepipe.characters import Characters
-from voicepipe.cloning import Cloning
-from voicepipe.donation import Consents
+from voicepipe.characters.news import Newsroom, Source
+from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
-from voicepipe.engine.checks import KINDS
+from voicepipe.engine.health_checks import KINDS
 from voicepipe.engine.http import Http
 from voicepipe.engine.settings import names_gguf
-from voicepipe.health import Health
-from voicepipe.metrics import Metrics
-from voicepipe.news import Newsroom, Source
-from voicepipe.server.donation import Donations
-from voicepipe.server.door import Door
-from voicepipe.server.health import HealthRoutes, count_health
-from voicepipe.server.http import anonymous, cors, errors_as_json, expecting, preflight
-from voicepipe.server.page import page_of
+from voicepipe.metrics.registry import Metrics
+from voicepipe.server.admission import Sessions
+from voicepipe.server.availability import Health
+from voicepipe.server.http.auth import Door
+from voicepipe.server.http.consents import Consents
+from voicepipe.server.http.donation import Donations
+from voicepipe.server.http.health import HealthRoutes, count_health
+from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
+from voicepipe.server.http.page import page_of
+from voicepipe.server.http.voices import Voices
 from voicepipe.server.settings import ServerSettings
-from voicepipe.server.voices import Voices
-from voicepipe.server.websocket import Sessions
 from voicepipe.services.address import Address
 from voicepipe.session import Pipeline
-from voicepipe.voices import MemoryVoices, VoiceStore, offered_voices
+from voicepipe.voices.catalog import offered_voices
+from voicepipe.voices.cloning import Cloning
+from voicepipe.voices.store import MemoryVoices, VoiceStore
 
 __all__ = ["load_characters", "make_app", "voice_store"]
 
@@ -99,7 +100,7 @@ def voice_store(settings: ServerSettings) -> VoiceStore:
     """Where cloned voices are kept: in Redis where there is one, else in this process. Must be closed."""
     if settings.redis_url is None:
         return MemoryVoices(kept_s=settings.voice_kept_s, most=settings.voices_kept, clock=_clock)
-    from voicepipe.redis_voices import RedisVoices
+    from voicepipe.voices.redis import RedisVoices
 
     return RedisVoices(settings.redis_url, kept_s=settings.voice_kept_s, timeout_s=settings.redis_timeout_s)
 

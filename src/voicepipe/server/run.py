@@ -11,13 +11,13 @@ import structlog
 from aiohttp import web
 
 from voicepipe.engine import Engine
-from voicepipe.metrics import Metrics
+from voicepipe.metrics.registry import Metrics
 from voicepipe.server.app import make_app
-from voicepipe.server.door import warn_if_open
-from voicepipe.server.runner import Runner
+from voicepipe.server.http.auth import warn_if_open
+from voicepipe.server.http.runner import Runner
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
-from voicepipe.voices import VoiceStore
+from voicepipe.voices.store import VoiceStore
 
 __all__ = ["run_server"]
 

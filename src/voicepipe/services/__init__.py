@@ -1,6 +1,7 @@
 """Reaching a service on the network: which instance takes us, what to do when none does, and the boundary to it."""
 
 from voicepipe.services.address import Address, BadAddress, Instance
+from voicepipe.services.discovery import Finder, Pauses, Resolve, Resolver, resolve_with_dns
 from voicepipe.services.errors import (
     Full,
     Lost,
@@ -11,10 +12,8 @@ from voicepipe.services.errors import (
     Silent,
     TalksNonsense,
 )
-from voicepipe.services.exchange import Connect, Emit, Exchange
-from voicepipe.services.finding import Finder, Pauses
 from voicepipe.services.observer import NOBODY, ServiceObserver
-from voicepipe.services.resolving import Resolve, Resolver, resolve_with_dns
+from voicepipe.services.protocol import Connect, Emit, Exchange
 from voicepipe.services.socket import Closed, Door, HandshakeRefused, ServiceSocket
 from voicepipe.services.socket_stage import through_socket
 

@@ -18,8 +18,8 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from voicepipe.rx import Clock, LoopScheduler, scheduler_of
 from voicepipe.services.errors import Lost, ServiceError, Silent
-from voicepipe.services.exchange import Connect, Emit, Exchange
 from voicepipe.services.observer import ServiceObserver
+from voicepipe.services.protocol import Connect, Emit, Exchange
 from voicepipe.services.socket import Closed, ServiceSocket
 from voicepipe.stage import Stage
 

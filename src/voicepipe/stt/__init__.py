@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from voicepipe.lazy import lazy
+from voicepipe._lazy import lazy
 from voicepipe.stt.utterances import by_utterance
 
 if TYPE_CHECKING:

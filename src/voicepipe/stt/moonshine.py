@@ -22,8 +22,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from voicepipe import models
 from voicepipe.events import Samples
+from voicepipe.weights import registry as models
 
 __all__ = ["RATE_HZ", "Moonshine", "Tokenizer", "drop_repeats"]
 

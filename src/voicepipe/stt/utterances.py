@@ -18,8 +18,10 @@ import numpy as np
 from reactivex import Observable
 
 from voicepipe.audio import Resampler, resampler
-from voicepipe.backlog import Backlog
-from voicepipe.boundary import Overflow, in_worker
+from voicepipe.boundary.overflow import Overflow
+from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.threads import in_worker
+from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.events import (
     Audio,
     Event,
@@ -34,7 +36,6 @@ from voicepipe.events import (
 )
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
-from voicepipe.workers import Ticket, Workers
 
 __all__ = ["Clip", "Guess", "Settle", "Transcribe", "by_utterance"]
 

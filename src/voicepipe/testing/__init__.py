@@ -14,23 +14,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voicepipe.testing.deadlock import Deadlock
-    from voicepipe.testing.docstrings import Block, find
-    from voicepipe.testing.harness import Marbles
-    from voicepipe.testing.interleavings import conversations, explore
-    from voicepipe.testing.invariants import INVARIANTS, Broken, broken
-    from voicepipe.testing.leaks import Leaked, LeakWatch
-    from voicepipe.testing.marbles import COLUMN_MS, Diagram, DiagramError, Kind, Marble, format_diagram, parse
-    from voicepipe.testing.played import At, Played
-    from voicepipe.testing.player import play
-    from voicepipe.testing.render import Row, svg
-    from voicepipe.testing.scenario import Scenario
-    from voicepipe.testing.scenario_run import ScenarioFailed, run
-    from voicepipe.testing.services import Call, ScriptedLlm, ScriptedStt, ScriptedTts
-    from voicepipe.testing.sound import Sound
-    from voicepipe.testing.sources import Cold, Hot, Subscription
-    from voicepipe.testing.timeline import Boom, Recorded, Timeline
-    from voicepipe.testing.virtual_loop import VirtualLoop
+    from voicepipe.testing.exploration import conversations, explore
+    from voicepipe.testing.invariants.all import INVARIANTS, Broken, broken
+    from voicepipe.testing.loop.deadlock import Deadlock
+    from voicepipe.testing.loop.virtual_loop import VirtualLoop
+    from voicepipe.testing.marbles.docstrings import Block, find
+    from voicepipe.testing.marbles.harness import Marbles
+    from voicepipe.testing.marbles.leaks import Leaked, LeakWatch
+    from voicepipe.testing.marbles.notation import COLUMN_MS, Diagram, DiagramError, Kind, Marble, format_diagram, parse
+    from voicepipe.testing.marbles.render import Row, svg
+    from voicepipe.testing.marbles.services import Call, ScriptedLlm, ScriptedStt, ScriptedTts
+    from voicepipe.testing.marbles.sound import Sound
+    from voicepipe.testing.marbles.sources import Cold, Hot, Subscription
+    from voicepipe.testing.marbles.timeline import Boom, Recorded, Timeline
+    from voicepipe.testing.player.player import play
+    from voicepipe.testing.player.transcript import At, Played
+    from voicepipe.testing.scenario.run import ScenarioFailed, run
+    from voicepipe.testing.scenario.scenario import Scenario
 
 __all__ = [
     "COLUMN_MS",
@@ -74,23 +74,23 @@ __all__ = [
 ]
 
 _MODULES = {
-    "deadlock": ["Deadlock"],
-    "docstrings": ["Block", "find"],
-    "harness": ["Marbles"],
-    "interleavings": ["conversations", "explore"],
-    "invariants": ["INVARIANTS", "Broken", "broken"],
-    "leaks": ["LeakWatch", "Leaked"],
-    "marbles": ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "parse"],
-    "player": ["play"],
-    "played": ["At", "Played"],
-    "render": ["Row", "svg"],
-    "scenario_run": ["ScenarioFailed", "run"],
-    "scenario": ["Scenario"],
-    "services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
-    "sound": ["Sound"],
-    "sources": ["Cold", "Hot", "Subscription"],
-    "timeline": ["Boom", "Recorded", "Timeline"],
-    "virtual_loop": ["VirtualLoop"],
+    "loop.deadlock": ["Deadlock"],
+    "marbles.docstrings": ["Block", "find"],
+    "marbles.harness": ["Marbles"],
+    "exploration": ["conversations", "explore"],
+    "invariants.all": ["INVARIANTS", "Broken", "broken"],
+    "marbles.leaks": ["LeakWatch", "Leaked"],
+    "marbles.notation": ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "parse"],
+    "player.player": ["play"],
+    "player.transcript": ["At", "Played"],
+    "marbles.render": ["Row", "svg"],
+    "scenario.run": ["ScenarioFailed", "run"],
+    "scenario.scenario": ["Scenario"],
+    "marbles.services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
+    "marbles.sound": ["Sound"],
+    "marbles.sources": ["Cold", "Hot", "Subscription"],
+    "marbles.timeline": ["Boom", "Recorded", "Timeline"],
+    "loop.virtual_loop": ["VirtualLoop"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

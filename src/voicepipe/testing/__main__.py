@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from voicepipe.testing.docstrings import rows
-from voicepipe.testing.marbles import DiagramError, parse
-from voicepipe.testing.render import Row, svg
+from voicepipe.testing.marbles.docstrings import rows
+from voicepipe.testing.marbles.notation import DiagramError, parse
+from voicepipe.testing.marbles.render import Row, svg
 
 __all__ = ["main"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from voicepipe.testing.harness import Marbles
-    from voicepipe.testing.leaks import LeakWatch
-    from voicepipe.testing.played import Played
-    from voicepipe.testing.virtual_loop import VirtualLoop
+    from voicepipe.testing.loop.virtual_loop import VirtualLoop
+    from voicepipe.testing.marbles.harness import Marbles
+    from voicepipe.testing.marbles.leaks import LeakWatch
+    from voicepipe.testing.player.transcript import Played
 
 __all__ = ["marbles", "scenario", "virtual_loop"]
 
@@ -30,7 +30,7 @@ def virtual_loop(_leak_watch: LeakWatch) -> VirtualLoop:
 @pytest.fixture
 def marbles(_leak_watch: LeakWatch) -> Marbles:
     """Diagrams in virtual time, on the loop of the fixture `virtual_loop`. The test fails on what it leaves behind."""
-    from voicepipe.testing.harness import Marbles
+    from voicepipe.testing.marbles.harness import Marbles
 
     harness = Marbles(_leak_watch.loop)
     _leak_watch.sources = harness.sources
@@ -40,7 +40,7 @@ def marbles(_leak_watch: LeakWatch) -> Marbles:
 @pytest.fixture
 def scenario() -> Callable[..., Played]:
     """`scenario(Scenario(…), pipeline=None)`: `voicepipe.testing.run`, for a test that imports nothing else."""
-    from voicepipe.testing.scenario_run import run
+    from voicepipe.testing.scenario.run import run
 
     return run
 
@@ -48,8 +48,8 @@ def scenario() -> Callable[..., Played]:
 @pytest.fixture
 def _leak_watch(request: pytest.FixtureRequest) -> Iterator[LeakWatch]:
     """The last to be torn down: whatever a test's own fixtures clean up on the loop, they have cleaned up by then."""
-    from voicepipe.testing.leaks import LeakWatch
-    from voicepipe.testing.virtual_loop import VirtualLoop
+    from voicepipe.testing.loop.virtual_loop import VirtualLoop
+    from voicepipe.testing.marbles.leaks import LeakWatch
 
     watch = LeakWatch(VirtualLoop())
     yield watch

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voicepipe.drawing import Graph, Node, trace
-from voicepipe.loading import PipelineError, is_library, located, users_line
+from voicepipe.loader import PipelineError, is_library, located, users_line
 from voicepipe.session import Pipeline
 from voicepipe.stage import NotAnObservable, NotCalled, StageError, called, stage_name
 

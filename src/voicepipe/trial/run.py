@@ -20,7 +20,7 @@ from reactivex.subject import Subject
 from voicepipe.audio import Pcm16
 from voicepipe.drawing import Graph
 from voicepipe.events import AudioReceived, ClientMessage, Event, Speech
-from voicepipe.loading import PipelineError
+from voicepipe.loader import PipelineError
 from voicepipe.operators import only_text
 from voicepipe.rx import LoopScheduler
 from voicepipe.session import Pipeline, Session, StageName

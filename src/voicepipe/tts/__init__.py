@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from voicepipe.lazy import lazy
+from voicepipe._lazy import lazy
 from voicepipe.tts.clauses import Timing, clause_by_clause
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import TypeAlias
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.boundary import Overflow, in_worker
+from voicepipe.boundary.overflow import Overflow
+from voicepipe.boundary.threads import in_worker
+from voicepipe.boundary.workers import Priority, Ticket, Workers
 from voicepipe.events import Audio, Event, Overflowed, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted
 from voicepipe.operators.words import by_clause
 from voicepipe.rx import merged, transduce
 from voicepipe.stage import Stage
-from voicepipe.workers import Priority, Ticket, Workers
 
 __all__ = ["Timing", "clause_by_clause"]
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from voicepipe.lazy import lazy
+from voicepipe._lazy import lazy
 from voicepipe.vad.frames import by_frame
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from voicepipe import models
 from voicepipe.events import Samples
+from voicepipe.weights import registry as models
 
 __all__ = ["FRAME", "RATE_HZ", "Silero", "VadStream"]
 

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voicepipe import models
 from voicepipe.events import Samples
+from voicepipe.weights import registry as models
 
 __all__ = ["RATE_HZ", "WINDOW_S", "SmartTurn", "log_mel"]
 

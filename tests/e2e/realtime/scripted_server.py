@@ -19,8 +19,8 @@ from scripted_stages import HEARD, scripted_stages
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
 from voicepipe.llm.history import whole
-from voicepipe.llm.openai import Deadlines, OpenAi, OpenAiLlm, Retries
-from voicepipe.loading import load_pipeline
+from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.loader import load_pipeline
 from voicepipe.server import ServerSettings, run_server
 from voicepipe.session import Llm
 from voicepipe.testing.servers import Answer, LlmServer

@@ -20,7 +20,7 @@ from openai_agents import until as agents_until
 from openai_python import appending, beta_connected, client, connected, kinds, sound, text, until, websockets
 from processes import serving, until_empty
 
-from voicepipe import models
+from voicepipe.weights import registry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e embedded")]
 
@@ -35,7 +35,7 @@ SPEECH = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stoppe
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[str]:
     """The address of a server of its own."""
-    if models.missing():
+    if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     command = [sys.executable, "-m", "voicepipe", "serve", "--port", "0", "--max-sessions", "2"]
     with serving(command) as url:

@@ -15,7 +15,7 @@ from human import Utterance
 from openai_python import connected, until
 from processes import serving, until_empty
 
-from voicepipe import models
+from voicepipe.weights import registry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.xdist_group("e2e recordings")]
 
@@ -41,7 +41,7 @@ TWO_CITIES = Utterance(
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a server of its own."""
-    if models.missing():
+    if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     with serving([sys.executable, "-m", "voicepipe", "serve", "--port", "0", "--max-sessions", "2"]) as url:
         yield url

@@ -10,9 +10,9 @@ from typing import Any
 import ormsgpack
 from aiohttp import WSMsgType, web
 
+from voicepipe.testing.marbles.sound import speech
 from voicepipe.testing.servers.base import Visit, hang
 from voicepipe.testing.servers.moshi import MoshiServer
-from voicepipe.testing.sound import speech
 
 __all__ = ["TtsServer"]
 

@@ -1,0 +1,1 @@
+"""Characters: system prompts, and the headlines of the newsreader."""

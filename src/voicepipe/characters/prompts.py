@@ -1,0 +1,253 @@
+"""Who the bot is: from the client's choice of a character to a system prompt, as `characters.yaml` has them."""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from voicepipe._yaml import YamlError, read_yaml
+from voicepipe.events import CharacterLines
+
+__all__ = [
+    "DEFAULT",
+    "HEADLINES",
+    "Character",
+    "Characters",
+    "Choose",
+    "Language",
+    "WriteLines",
+    "WritePrompt",
+    "no_lines",
+    "system_prompt",
+]
+
+Character: TypeAlias = Literal["constant", "smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation"]
+Language: TypeAlias = Literal["en", "fr", "en/fr", "fr/en"]
+
+Choose: TypeAlias = Callable[[Sequence[str]], str]
+"""Picks one: the animal, the questions."""
+
+WritePrompt: TypeAlias = Callable[..., str]
+"""`system_prompt`, or another one of its kind: takes a character, `text` and `language`."""
+
+WriteLines: TypeAlias = Callable[..., CharacterLines]
+"""`Characters.lines`, or another one of its kind: takes a character and a language."""
+
+DEFAULT: Character = "smalltalk"
+"""Who speaks when the client leaves it to us."""
+
+HEADLINES = "{headlines}"
+"""Stays in a prompt until `voicepipe.characters.news` puts the news in its place."""
+
+_NAME = re.compile(r"\{(\w+)\}")
+_GIVEN = frozenset({"text", "headlines"})
+
+_Text = Annotated[str, Field(min_length=1)]
+_Size: TypeAlias = Literal["tiny", "short", "long"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Prompts(_Part):
+    short: _Text
+    long: _Text | None = None
+    tiny: _Text | None = None
+
+    def of(self, size: _Size) -> str:
+        return (size == "long" and self.long) or (size == "tiny" and self.tiny) or self.short
+
+
+class _Example(_Part):
+    user: _Text
+    bot: _Text
+
+
+class _Who(_Prompts):
+    draws: dict[str, Annotated[int, Field(ge=1)]] = {}
+    openings: list[_Text] = []
+    examples: list[_Example] = []
+
+
+class _News(_Part):
+    known: _Text
+    unknown: _Text
+
+
+class _File(_Part):
+    manner: _Prompts
+    languages: dict[Language, _Text]
+    characters: dict[Character, _Who]
+    news: _News
+    nudges: list[_Text] = []
+    lists: dict[str, Annotated[list[_Text], Field(min_length=1)]]
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """The characters of one file, for a language model of a size.
+
+    "long": it follows a page of instructions. "tiny": the embedded one, which has 135 million parameters.
+    """
+
+    file: _File
+    size: _Size = "short"
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, long: bool = False, tiny: bool = False) -> Characters:
+        """From `path`, or our own. YamlError names the file, the key, and what is wrong with it."""
+        file = _own_file() if path is None else _read(path)
+        return cls(file, "tiny" if tiny else "long" if long else "short")
+
+    @property
+    def offered(self) -> tuple[Character, ...]:
+        """The characters that the model can play: all, or, for the embedded one, those that have a `tiny` prompt."""
+        names: tuple[Character, ...] = get_args(Character)
+        return tuple(name for name in names if self._plays(name))
+
+    def lines(
+        self, character: Character, language: Language | None = None, *, choose: Choose = random.choice
+    ) -> CharacterLines:
+        """What the character says word for word: an opening of its own, in English only, and what it says to silences.
+
+        For the embedded model also examples of answers; or a warning, where it cannot play the character.
+        """
+        who, english = self.file.characters[character], language in (None, "en", "en/fr")
+        tiny = self.size == "tiny" and self._plays(character)
+        return CharacterLines(
+            opening=choose(who.openings) if who.openings and english else "",
+            nudges=tuple(self.file.nudges) if english else (),
+            examples=tuple((one.user, one.bot) for one in who.examples) if tiny and english else (),
+            warning="" if self._plays(character) else self._warning(character),
+        )
+
+    def system_prompt(
+        self,
+        character: Character,
+        *,
+        text: str = "",
+        language: Language | None = None,
+        choose: Choose = random.choice,
+    ) -> str:
+        """Who the bot is, how it talks, and in which language, in this order.
+
+        `text` is what a "constant" character is; the others have their own. `choose` decides what is drawn by lot.
+        `HEADLINES` stays as it is, in a client's own text as well.
+        """
+        spoken = self.file.languages[language] if language else ""
+        size = self.size if self._plays(character) else "short"
+        parts = [self._who(character, text.strip(), choose), self.file.manner.of(size), spoken]
+        return " ".join(part for part in parts if part)
+
+    def with_voices(self, voices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """`voices`, as `/v1/voices` lists them; where one goes with a character that is not offered, the default one
+        takes its place.
+        """
+        return [dict(voice) | self._instead(voice) for voice in voices]
+
+    def _instead(self, voice: Mapping[str, Any]) -> dict[str, Any]:
+        told: Any = voice.get("instructions")
+        if not isinstance(told, dict) or cast("dict[str, Any]", told).get("type") not in set(get_args(Character)):
+            return {}
+        asked = cast("dict[str, Any]", told)
+        return {} if asked["type"] in self.offered else {"instructions": {**asked, "type": DEFAULT}}
+
+    def news(self, headlines: Sequence[str], *, choose: Choose = random.choice) -> str:
+        """What a prompt says in place of `HEADLINES`; without headlines, what the bot talks about instead."""
+        if not headlines:
+            return self._draw(self.file.news.unknown, {}, choose)
+        return self.file.news.known.replace("{list}", "; ".join(headlines))
+
+    def _plays(self, character: Character) -> bool:
+        """A file in which no character has a `tiny` prompt does not tell them apart."""
+        tiny = [name for name, who in self.file.characters.items() if who.tiny is not None]
+        return self.size != "tiny" or not tiny or character in tiny
+
+    def _warning(self, character: Character) -> str:
+        named = ", ".join(name for name in self.offered if name != "constant")
+        return (
+            f"The embedded language model cannot play {character!r}: it plays {named or 'none of the characters'}, or "
+            "what you write yourself. Start the server with a larger model: --llm URL, or --llm FILE.gguf."
+        )
+
+    def _who(self, character: Character, text: str, choose: Choose) -> str:
+        who = self.file.characters[character]
+        return self._draw(who.of(self.size), who.draws, choose).replace("{text}", text)
+
+    def _draw(self, prompt: str, draws: Mapping[str, int], choose: Choose) -> str:
+        def drawn(found: re.Match[str]) -> str:
+            name = found[1]
+            return found[0] if name in _GIVEN else " ".join(_lot(self.file.lists[name], draws.get(name, 1), choose))
+
+        return _NAME.sub(drawn, prompt)
+
+
+def system_prompt(
+    character: Character, *, text: str = "", language: Language | None = None, choose: Choose = random.choice
+) -> str:
+    """That of our own short characters.
+
+    >>> system_prompt("constant", text="You are a pirate.", language="en").split(" You are in ")[0]
+    'You are a pirate.'
+    """
+    return _own().system_prompt(character, text=text, language=language, choose=choose)
+
+
+def no_lines(character: Character, language: Language | None = None) -> CharacterLines:
+    """Nothing is said word for word."""
+    return CharacterLines()
+
+
+@functools.cache
+def _own() -> Characters:
+    return Characters.load()
+
+
+@functools.cache
+def _own_file() -> _File:
+    """Return the package's own characters, which do not change while the process runs."""
+    return _read(Path(__file__).with_name("characters.yaml"))
+
+
+def _read(path: Path) -> _File:
+    file = read_yaml(path, _File)
+    for key, wrong in _wrong(file):
+        raise YamlError(path, key, wrong)
+    return file
+
+
+def _lot(pool: Sequence[str], count: int, choose: Choose) -> Iterator[str]:
+    left = list(pool)
+    for _ in range(count):
+        one = choose(left)
+        left.remove(one)
+        yield one
+
+
+def _wrong(file: _File) -> Iterator[tuple[str, str]]:
+    """What the types do not say: keys that are missing, and placeholders for which there is no list."""
+    for key, names, known in (
+        ("characters", get_args(Character), file.characters),
+        ("languages", get_args(Language), file.languages),
+    ):
+        yield from ((f"{key}.{name}", "is missing") for name in names if name not in known)
+    for character, who in file.characters.items():
+        for variant, prompt in (("short", who.short), ("long", who.long or ""), ("tiny", who.tiny or "")):
+            yield from _unknown(f"characters.{character}.{variant}", prompt, {*file.lists, *_GIVEN})
+        for name, count in who.draws.items():
+            if len(file.lists.get(name, ())) < count:
+                yield f"characters.{character}.draws.{name}", f"there are not {count} in lists.{name}"
+    yield from _unknown("news.known", file.news.known, {"list"})
+    yield from _unknown("news.unknown", file.news.unknown, set(file.lists))
+
+
+def _unknown(key: str, prompt: str, known: set[str]) -> Iterator[tuple[str, str]]:
+    yield from ((key, f"there is no list for {{{name}}}") for name in _NAME.findall(prompt) if name not in known)

@@ -1,0 +1,23 @@
+"""The conversation as data: messages, functions, and the prompt made of them. It knows no event."""
+
+from voicepipe.conversation.character import CharacterLines
+from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
+from voicepipe.conversation.conversation import Conversation, heard_until
+from voicepipe.conversation.functions import Function, FunctionCall, Generation
+from voicepipe.conversation.message import CUT, SILENCE, Message, Role, Spoken
+
+__all__ = [
+    "CUT",
+    "GREETING",
+    "NO_RESULT",
+    "SILENCE",
+    "CharacterLines",
+    "Conversation",
+    "Function",
+    "FunctionCall",
+    "Generation",
+    "Message",
+    "Role",
+    "Spoken",
+    "heard_until",
+]

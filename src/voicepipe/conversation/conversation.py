@@ -1,0 +1,136 @@
+"""The conversation: what was said and heard, as immutable data. `voicepipe.events.fold` folds events into it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from voicepipe.conversation.character import CharacterLines
+from voicepipe.conversation.chat_prompt import GREETING, prompt
+from voicepipe.conversation.functions import FunctionCall, Generation
+from voicepipe.conversation.message import CUT, SILENCE, Message, Role, Spoken
+
+__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The system prompt and everything that was said since, the bot's side cut to what the user heard.
+
+    >>> talk = Conversation("Be brief.").user_said("Hi!").bot_said("Hello").bot_said("there").cut()
+    >>> talk.messages[-1].text
+    'Hello there—'
+    >>> talk.prompt()[-1]
+    {'role': 'assistant', 'content': 'Hello there'}
+    """
+
+    system_prompt: str = ""
+    messages: tuple[Message, ...] = ()
+    aloud: bool = True
+    """Whether the next answer shall be spoken, or only be written."""
+    led: bool = False
+    """Whether the client leads: the bot neither opens the conversation, nor ends it."""
+    generation: Generation = field(default_factory=Generation)
+    """How the model shall answer, and what it may call."""
+    lines: CharacterLines = field(default=CharacterLines(), repr=False)
+    """What the character says word for word. A service does not use them."""
+    replying: str = field(default="", compare=False, repr=False)
+    """The item of the reply that is being said."""
+    gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """Items that the client has deleted: what is still said of them is not remembered."""
+
+    @property
+    def said(self) -> tuple[Message, ...]:
+        """The messages, but for the pipeline's own calls, which nobody has heard, and what they gave."""
+        return tuple(message for message in self.messages if message.call is None or message.item)
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether the user has had the last word: a function that the pipeline runs meanwhile is no answer."""
+        return bool(self.said) and self.said[-1].role == "user"
+
+    def user_said(self, text: str, item: str = "") -> Conversation:
+        return self if item in self.gone else self._with(Message("user", text, item))
+
+    def bot_said(self, word: str, spoken: Spoken | None = None) -> Conversation:
+        """`word` was heard: it continues the bot's message, or begins one."""
+        return self._bot_goes_on(word, " ", () if spoken is None else (spoken,))
+
+    def bot_wrote(self, delta: str) -> Conversation:
+        """Append `delta`, as it is, to the message of a reply that is not spoken."""
+        return self._bot_goes_on(delta, "", ())
+
+    def bot_called(self, call: FunctionCall, *, here: bool = False) -> Conversation:
+        """The bot wants a function to be run: `here`, and then it goes on speaking; or by the client."""
+        if not here:
+            return self._with(Message("assistant", "", f"{self.replying}.{call.id}", call=call))
+        at = self._bots_message() if self.replying else None
+        return self._inserted(len(self.messages) if at is None else at, Message("assistant", "", call=call))
+
+    def returned(self, call_id: str, output: str) -> Conversation:
+        """What the call, the last of that id, gave; it stands behind it and the calls beside it. Of a call that nobody
+        knows, nothing is kept."""
+        for at, message in reversed(list(enumerate(self.messages, 1))):
+            if message.role == "assistant" and message.call is not None and message.call.id == call_id:
+                beside = itertools.takewhile(lambda other: other.call is not None, self.messages[at:])
+                return self._inserted(at + len(list(beside)), Message("tool", output, call=message.call))
+        return self
+
+    def cut(self) -> Conversation:
+        """The bot was interrupted; its message, if it got that far, ends here."""
+        at = self._bots_message()
+        if at is None or self.messages[at].text.endswith(CUT):
+            return self
+        return self._changed(at, replace(self.messages[at], text=self.messages[at].text + CUT))
+
+    def prompt(self, *, calls: bool = False) -> list[dict[str, Any]]:
+        """The messages as a chat model wants them: the system prompt, then user and assistant strictly in turn.
+
+        Neighbours of one role are merged, interruption marks go, a silence that the user broke is forgotten, and
+        where the bot would come first a greeting stands before it. Function calls and their results are in it only with
+        `calls`, in OpenAI's form, each result behind its call: where somebody spoke in between, both where it came.
+        """
+        return prompt(self.system_prompt, self.messages, calls=calls)
+
+    def _with(self, message: Message) -> Conversation:
+        return replace(self, messages=(*self.messages, message))
+
+    def _inserted(self, at: int, message: Message) -> Conversation:
+        return replace(self, messages=(*self.messages[:at], message, *self.messages[at:]))
+
+    def _changed(self, at: int, message: Message) -> Conversation:
+        return replace(self, messages=(*self.messages[:at], message, *self.messages[at + 1 :]))
+
+    def _bots_message(self) -> int | None:
+        """Where the message stands that the bot goes on with: its reply's; where replies have no names, the last."""
+        if not self.replying:
+            last = self.messages[-1] if self.messages else None
+            return len(self.messages) - 1 if last and last.role == "assistant" and last.call is None else None
+        places = (at for at in reversed(range(len(self.messages))) if self.messages[at].item == self.replying)
+        return next(places, None)
+
+    def _first_call(self) -> int:
+        """Where the reply's words go: before the calls that it leaves to the client, which come with less delay."""
+        ours = (at for at, message in enumerate(self.messages) if message.call and self._is_of_reply(message))
+        return next(ours, len(self.messages))
+
+    def _is_of_reply(self, message: Message) -> bool:
+        return bool(self.replying) and message.item.startswith(f"{self.replying}.")
+
+    def _bot_goes_on(self, text: str, joint: str, spoken: tuple[Spoken, ...]) -> Conversation:
+        at = self._bots_message()
+        if at is None and self.replying in self.gone:
+            return self
+        if at is None:
+            return self._inserted(self._first_call(), Message("assistant", text, self.replying, spoken))
+        said = self.messages[at]
+        if self.replying and said.text.endswith(CUT):
+            return self  # the client has heard no more of it
+        return self._changed(at, replace(said, text=f"{said.text}{joint}{text}", spoken=(*said.spoken, *spoken)))
+
+
+def heard_until(spoken: Iterable[Spoken], audio_end_ms: float) -> tuple[Spoken, ...]:
+    """The words whose sound has begun before `audio_end_ms` of the reply's audio."""
+    return tuple(word for word in spoken if word.start_s * 1000 < audio_end_ms)

@@ -1,0 +1,92 @@
+"""Fold events into a conversation: the only way in which it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from voicepipe.conversation import CUT, Conversation, Message, heard_until
+from voicepipe.conversation.message import Spoken
+from voicepipe.events.client import ItemCreated, ItemDeleted, ItemTruncated, SettingsChanged
+from voicepipe.events.functions import FunctionCalled, FunctionReturned
+from voicepipe.events.heard import TurnEnded
+from voicepipe.events.reply import ReplyInterrupted, ReplyStarted, Written
+from voicepipe.events.session import Event
+
+__all__ = ["fold"]
+
+
+def fold(conversation: Conversation, event: Event) -> Conversation:
+    """Return the conversation after `event`; most events leave it as it is.
+
+    >>> fold(Conversation(), TurnEnded("Hi!", 1.0)).messages
+    (Message(role='user', text='Hi!', call=None),)
+
+    Args:
+        conversation: What was said and heard before the event.
+        event: Any event of a pipeline.
+
+    Returns:
+        The same object, if the event does not change it.
+    """
+    match event:
+        case TurnEnded(text=text, item=item) if text:
+            return conversation.user_said(text, item)
+        case ReplyStarted(item=item):
+            return replace(conversation, replying=item)
+        case Spoken(word=word):
+            return conversation.bot_said(word, event)
+        case Written(delta=delta):
+            return conversation.bot_wrote(delta)
+        case FunctionCalled(call=call, here=here):
+            return conversation.bot_called(call, here=here)
+        case FunctionReturned(id=call_id, output=output):
+            return conversation.returned(call_id, output)
+        case ReplyInterrupted():
+            return conversation.cut()
+        case SettingsChanged(system_prompt=None):
+            return fold(
+                conversation, replace(event, system_prompt=conversation.system_prompt, lines=conversation.lines)
+            )
+        case SettingsChanged(system_prompt=str(told), turns=turns):
+            changed = replace(conversation, system_prompt=told, led=turns is not None)
+            return replace(changed, aloud=event.aloud, generation=event.generation, lines=event.lines)
+        case ItemCreated() | ItemDeleted() | ItemTruncated():
+            messages = tuple(_edited(conversation.messages, event))
+            gone = (
+                conversation.gone | {event.item} if isinstance(event, ItemDeleted) else conversation.gone - {event.item}
+            )
+            return replace(conversation, messages=messages, gone=gone)
+        case _:
+            return conversation
+
+
+def _edited(messages: tuple[Message, ...], edit: ItemCreated | ItemDeleted | ItemTruncated) -> Iterable[Message]:
+    """The messages after an edit of the client; one that names nothing that is there changes nothing."""
+    match edit:
+        case ItemDeleted(item=item):
+            return [message for message in messages if message.item != item]
+        case ItemTruncated(item=item, audio_end_ms=end_ms):
+            cut = [_cut_to(message, end_ms) if message.item == item else message for message in messages]
+            return [message for message in cut if message.text or message.call is not None]
+        case ItemCreated() if any(message.item == edit.item for message in messages):
+            return messages
+        case _:
+            at = _place(messages, edit.after)
+            return [*messages[:at], Message(edit.role, edit.text, edit.item, call=edit.call), *messages[at:]]
+
+
+def _cut_to(message: Message, audio_end_ms: float) -> Message:
+    """What was heard of it; a message without sound stays whole."""
+    kept = heard_until(message.spoken, audio_end_ms)
+    if len(kept) == len(message.spoken):
+        return message
+    text = " ".join(word.word for word in kept)
+    return replace(message, text=text and text + CUT, spoken=kept)
+
+
+def _place(messages: tuple[Message, ...], after: str | None) -> int:
+    """Behind the message of that item."""
+    if after == "":
+        return 0
+    return next((at + 1 for at, message in enumerate(messages) if after and message.item == after), len(messages))

@@ -1,0 +1,1 @@
+"""How this program was installed, and what it is called in commands."""

@@ -1,0 +1,298 @@
+"""A language model behind an OpenAI-compatible API: OpenAI itself, vLLM, llama.cpp, Ollama, Mistral and others.
+
+The thin I/O twin of `voicepipe.llm.openai.stream`, over aiohttp.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+import structlog
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import AnswerLimited, FunctionCallWritten
+from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
+from voicepipe.llm.history import History
+from voicepipe.llm.openai.stream import Answer, model_names, refusal
+from voicepipe.llm.openai.tool_calls import Said, offered
+from voicepipe.rx import from_async
+from voicepipe.services.address import Address
+from voicepipe.services.errors import Miss
+from voicepipe.stage import naming
+
+__all__ = ["Deadlines", "OpenAi", "OpenAiLlm", "Retries", "reason"]
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+_MAX_EVENT_BYTES = 1_000_000
+"""Of one event; a token's has some hundreds."""
+_MAX_BODY_BYTES = 1_000_000
+"""Of an answer that is no stream: an error, the list of models (OpenRouter's has 600 kB)."""
+_LINGER_S = 0.1
+"""After the last word, for the end of the body, so that the connection can be used again: 1 ms where it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """`connect_s`: for TCP and TLS. `first_text_s`: from the question to the first text, whatever happens in between,
+    retries included. `next_text_s`: from each text to the next one, and to the end. Keep-alives do not count as text.
+    """
+
+    connect_s: float
+    first_text_s: float
+    next_text_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often an answer that has not begun is asked for again when the service is unavailable: at once, or when it
+    says (`Retry-After`), if that is within `longest_wait_s`."""
+
+    times: int
+    longest_wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAi:
+    """Where the model is and how it is asked.
+
+    `url` with or without `/v1`. `model` None: the only one that the service has. `max_tokens` bounds an answer, by the
+    service and, in pieces of text, by us. `extra` are further fields of the request, as the service wants them, for
+    example `{"chat_template_kwargs": {"enable_thinking": False}}`.
+    """
+
+    url: str
+    model: str | None
+    api_key: str | None = field(repr=False)
+    max_tokens: int
+    opening_temperature: float
+    temperature: float
+    history: History
+    deadlines: Deadlines
+    retries: Retries
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class OpenAiLlm:
+    """The LLM of every session: called with a conversation, it gives the answer's text, piece by piece.
+
+    The functions of the conversation's `generation` are offered to the model. What it calls comes as
+    `FunctionCallWritten` and `FunctionCalled`, behind the text; `AnswerLimited` where it had to stop.
+
+    `http()` is the process's one client session, on the running loop: its connections stay open between answers.
+    Disposing an answer closes its connection, which tells the service to stop. Errors are `LlmError`s.
+    """
+
+    def __init__(self, options: OpenAi, http: Callable[[], aiohttp.ClientSession]) -> None:
+        self._options, self._http = options, http
+        address = Address.parse(options.url)
+        self._where = self._base = address.http("").removesuffix("/v1")
+        self._model = options.model
+
+    def __call__(self, conversation: Conversation) -> Observable[Said]:
+        return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
+
+    async def models(self) -> list[str]:
+        """The names of the models that the service has. LlmError when it does not tell."""
+        status, headers, body = await self._get("/v1/models")
+        if status != 200:
+            raise refusal(self._where, status, headers, body, model=self._model or "", models=None)
+        return model_names(self._where, body)
+
+    async def model(self) -> str:
+        """The configured model's name, or the only one's. LlmRefused when there are several to choose from."""
+        if self._model is None:
+            match await self.models():
+                case [name]:
+                    self._model = name
+                case []:
+                    raise LlmRefused(self._where, "is not set up", "it has no models")
+                case names:
+                    choice = f"set llm_model to one of its models: {', '.join(names)}"
+                    raise LlmRefused(self._where, "is not set up", choice)
+        return self._model
+
+    async def check(self) -> str:
+        """The name of the model that would answer now. LlmError when none would."""
+        names = await self.models()
+        if self._options.model is not None and self._options.model not in names:
+            what = f"it has no {self._options.model!r}: set llm_model to {' or '.join(names)}"
+            raise LlmRefused(self._where, "is not set up", what)
+        return await self.model()
+
+    # ---- an answer --------------------------------------------------------------------------------------------------
+
+    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said, None]:
+        due_s = asyncio.get_running_loop().time() + self._options.deadlines.first_text_s
+        begun = False
+        for left in reversed(range(self._options.retries.times + 1)):
+            try:
+                async with aclosing(self._attempt(conversation, due_s)) as texts:
+                    async for text in texts:
+                        begun = True
+                        yield text
+            except LlmUnavailable as error:
+                pause_s = None if begun or not left else self._pause_s(error, due_s)
+                if pause_s is None:
+                    raise
+                log.warning("llm.asked_again", reason=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+            else:
+                return
+
+    def _pause_s(self, error: LlmUnavailable, due_s: float) -> float | None:
+        """How long to wait before the next attempt; None where that is too long, or not known."""
+        pause_s, longest_s = error.retry_after_s, self._options.retries.longest_wait_s
+        if pause_s is None or pause_s > longest_s or asyncio.get_running_loop().time() + pause_s >= due_s:
+            return None
+        return pause_s
+
+    async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
+        late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
+        response = await self._within(due_s, late, self._ask(conversation))
+        answer = Answer(self._where, max_event_bytes=_MAX_EVENT_BYTES)
+        try:
+            async with aclosing(self._texts(response, answer, due_s, late)) as texts:
+                async for text in texts:
+                    yield text
+            if answer.complete:
+                await _read_to_the_end(response, answer)
+        finally:
+            response.close()  # where the end has been read, the connection is back in its pool already
+        if answer.usage is not None:
+            log.debug("llm.usage", prompt=answer.usage.prompt_tokens, completion=answer.usage.completion_tokens)
+
+    async def _texts(
+        self, response: aiohttp.ClientResponse, answer: Answer, due_s: float, late: tuple[str, str]
+    ) -> AsyncGenerator[Said, None]:
+        """The pieces of text and of calls, `max_tokens` at most, each in time; `AnswerLimited` in place of the next."""
+        clock, next_s, left = (
+            asyncio.get_running_loop().time,
+            self._options.deadlines.next_text_s,
+            self._options.max_tokens,
+        )
+        while not answer.complete:
+            chunk = await self._within(due_s, late, response.content.readany())
+            for text in answer.feed(chunk) if chunk else answer.finish():
+                left -= isinstance(text, str | FunctionCallWritten)
+                if left < 0:
+                    yield AnswerLimited()
+                    return
+                yield text
+                due_s, late = clock() + next_s, ("fell silent in the middle of its answer", f"for {next_s:g} s")
+
+    async def _ask(self, conversation: Conversation) -> aiohttp.ClientResponse:
+        """The answer's beginning: its stream is open."""
+        model = await self.model()
+        response = await self._http().post(
+            f"{self._base}/v1/chat/completions",
+            json=self._request(conversation, model),
+            headers=self._headers(Accept="text/event-stream"),
+            timeout=self._timeout,
+            allow_redirects=False,  # it would turn the POST into a GET
+        )
+        try:
+            await self._check(response, model)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    async def _check(self, response: aiohttp.ClientResponse, model: str) -> None:
+        if response.status != 200:
+            said = await _body(response)
+            models = await self._models_or_none() if response.status == 404 else None
+            self._model = self._options.model  # one that was found, and is not there any more, is looked for again
+            raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
+        if response.content_type != "text/event-stream":
+            what = f"{response.content_type} instead of a stream of events"
+            raise LlmGarbled(self._where, "sent what nobody understands", what, why=Miss.NONSENSE)
+
+    def _request(self, conversation: Conversation, model: str) -> dict[str, Any]:
+        options, wishes = self._options, offered(conversation.generation)
+        wishes["max_tokens"] = min(options.max_tokens, wishes.get("max_tokens", options.max_tokens))
+        return {
+            "model": model,
+            "messages": options.history(conversation).prompt(calls=True),
+            "stream": True,
+            "temperature": options.temperature if conversation.messages else options.opening_temperature,
+            **wishes,
+            **options.extra,
+        }
+
+    # ---- HTTP -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=None, sock_connect=self._options.deadlines.connect_s)
+
+    def _headers(self, **more: str) -> dict[str, str]:
+        key = self._options.api_key
+        return {**more, "Authorization": f"Bearer {key}"} if key else more
+
+    async def _get(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body, within the time for a first text."""
+
+        async def get() -> tuple[int, Mapping[str, str], bytes]:
+            url = self._base + path
+            async with self._http().get(url, headers=self._headers(), timeout=self._timeout) as response:
+                return response.status, response.headers, await _body(response)
+
+        within_s = self._options.deadlines.first_text_s
+        due_s = asyncio.get_running_loop().time() + within_s
+        return await self._within(due_s, ("did not answer in time", f"within {within_s:g} s"), get())
+
+    async def _models_or_none(self) -> list[str] | None:
+        try:
+            return await self.models()
+        except LlmError:
+            return None
+
+    async def _within(self, due_s: float, late: tuple[str, str], work: Awaitable[T]) -> T:
+        """What `work` gives; LlmTimeout(…, *late) when it is due; what goes wrong on the way as LlmError."""
+        try:
+            async with asyncio.timeout_at(due_s):
+                return await work
+        except LlmError:
+            raise
+        except aiohttp.ConnectionTimeoutError:
+            connect_s = self._options.deadlines.connect_s
+            what = f"no connection within {connect_s:g} s"
+            raise LlmUnavailable(self._where, "cannot be reached", what, why=Miss.TIMED_OUT) from None
+        except TimeoutError:
+            raise LlmTimeout(self._where, *late, why=Miss.TIMED_OUT) from None
+        except aiohttp.ClientConnectorError as error:
+            raise LlmUnavailable(self._where, "cannot be reached", reason(error), why=Miss.REFUSED) from error
+        except (aiohttp.ClientError, OSError) as error:
+            what = str(error) or type(error).__name__
+            raise LlmUnavailable(self._where, "broke the connection", what) from error
+
+
+def reason(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, in the system's words: asyncio's own say only that there is none."""
+    number, said = error.os_error.errno, error.os_error.strerror
+    return os.strerror(number) if number and number > 0 else said or str(error.os_error)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Its beginning, where it is endless."""
+    body = b""
+    while len(body) < _MAX_BODY_BYTES and (chunk := await response.content.readany()):
+        body += chunk
+    return body
+
+
+async def _read_to_the_end(response: aiohttp.ClientResponse, answer: Answer) -> None:
+    with suppress(TimeoutError, aiohttp.ClientError, OSError, LlmError):
+        async with asyncio.timeout(_LINGER_S):
+            while chunk := await response.content.readany():
+                list(answer.feed(chunk))

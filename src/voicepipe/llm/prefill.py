@@ -1,0 +1,110 @@
+"""An embedded language model that reads what the user says while they say it.
+
+Reading is what the first token waits for: 4 ms a token on two cores. When the user's turn ends, most of it is read: in
+conversations of a dozen words a turn, on two busy cores, the first token came after 105 ms instead of 170. (What the
+bot has said itself is in the model's memory already: reading that again after a reply gains nothing.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
+from voicepipe.conversation import Conversation
+from voicepipe.events import Event, Word
+from voicepipe.llm.history import History, whole
+from voicepipe.rx import transduce
+from voicepipe.stage import Stage
+
+__all__ = ["ReadAhead"]
+
+Llm = Callable[[Conversation], Observable[str | Event]]
+
+Read = Callable[[list[dict[str, str]], Callable[[], bool]], None]
+"""Blocks until the messages have been read; stops soon after the second argument says that it is cancelled."""
+
+
+class ReadAhead:
+    """One session's. `read` is called in a thread of `workers`, one call at a time, never while an answer is written.
+
+    What is read is what the model will be asked if the bot was heard to its end and the words are right so far; where
+    they are not, it reads from the first difference on, as it would have anyway. `history` is what the model is told of
+    a conversation, here as when it is asked: what it forgets, it forgets while the user speaks.
+    """
+
+    def __init__(self, read: Read, workers: Workers, history: History = whole) -> None:
+        self._read, self._workers, self._history = read, workers, history
+        self._asked: Conversation | None = None
+        self._answer = ""
+        self._words: list[str] = []
+        self._read_words = 0
+        self._reading: Ticket | None = None
+
+    def before(self, llm: Llm) -> Llm:
+        """The same model; being asked ends the reading."""
+
+        def ask(conversation: Conversation) -> Observable[str | Event]:
+            def begin(_: object) -> Observable[str | Event]:
+                self.close()
+                self._asked, self._answer, self._words, self._read_words = conversation, "", [], 0
+                return llm(self._history(conversation)).pipe(rx_ops.do_action(self._note))
+
+            return reactivex.defer(begin)
+
+        return ask
+
+    def read(self, conversation: Conversation, line: str) -> None:
+        """Begin to read `conversation`, in which the bot is about to say `line`, which the model did not write."""
+        self.close()
+        self._asked, self._answer, self._words, self._read_words = conversation, line, [], 0
+        self._submit()
+
+    def stage(self) -> Stage[Event, Event]:
+        """Everything passes; each `Word` is read as soon as those before it are.
+
+        .. marbles::
+
+            heard   w-w-w---e|     w: Word   e: any other event
+            stage   w-w-w---e|
+        """
+        return transduce(lambda _: self._hear)
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _note(self, said: str | Event) -> None:
+        if isinstance(said, str):
+            self._answer += said
+
+    def _hear(self, event: Event) -> Iterator[Event]:
+        yield event
+        if isinstance(event, Word):
+            self._words.append(event.text)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._asked is None or self._reading is not None or self._read_words == len(self._words):
+            return
+        self._submit()
+
+    def _submit(self) -> None:
+        assert self._asked is not None
+        self._read_words = len(self._words)
+        talk = self._asked.bot_said(self._answer.strip()) if self._answer.strip() else self._asked
+        talk = talk.user_said(" ".join(self._words)) if self._words else talk
+        messages = self._history(talk).prompt()
+        self._reading = self._workers.submit(
+            lambda ticket: self._read(messages, lambda: ticket.cancelled), self._done, priority=Priority.PARTIAL
+        )
+
+    def _done(self, _: Outcome[None]) -> None:
+        """A model that cannot read will say so when it is asked."""
+        self._reading = None
+        self._go_on()

@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: the registry, the series, and what feeds them."""

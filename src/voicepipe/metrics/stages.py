@@ -1,0 +1,214 @@
+"""A session's stages, watched: what an embedded model does is told in the words in which a network service tells it.
+
+Where a service tells by itself (`Metrics.observer`), its stage is left alone. What a stage gives and how it fails is
+not changed, and nothing waits in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import Audio, Event, ReplyText, Speech, SpeechStarted, Voice, Word
+from voicepipe.llm.errors import LlmUnavailable
+from voicepipe.metrics.registry import Metrics
+from voicepipe.metrics.series import FRAME_S, LlmSeries
+from voicepipe.operators import EndOfTurn
+from voicepipe.rx import Clock, scheduler_of
+from voicepipe.services.observer import NOBODY, ServiceObserver
+from voicepipe.session import Llm, Stages
+from voicepipe.stage import Stage, StageError
+
+__all__ = ["MeteredStages", "metered_llm", "metered_stt", "metered_tts"]
+
+B = TypeVar("B")
+
+
+class MeteredStages:
+    """The same stages, whose STT, LLM and TTS tell `metrics` what happens in them."""
+
+    def __init__(self, stages: Stages, metrics: Metrics) -> None:
+        self._stages, self._metrics = stages, metrics
+
+    @property
+    def vad(self) -> Stage[Audio, Voice] | None:
+        return self._stages.vad
+
+    @property
+    def end_of_turn(self) -> EndOfTurn:
+        return self._stages.end_of_turn
+
+    @property
+    def stt(self) -> Stage[Audio | Event, Event]:
+        metrics = self._metrics
+        return metered_stt(self._stages.stt, metrics.stt) if metrics.metered("stt") else self._stages.stt
+
+    @property
+    def llm(self) -> Llm:
+        observer = self._metrics.llm if self._metrics.metered("llm") else NOBODY
+        return metered_llm(self._stages.llm, observer, self._metrics.llm)
+
+    @property
+    def tts(self) -> Stage[ReplyText, Speech | Event]:
+        metrics = self._metrics
+        return metered_tts(self._stages.tts, metrics.tts) if metrics.metered("tts") else self._stages.tts
+
+    def close(self) -> None:
+        self._stages.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stages, name)  # what an engine has beyond these
+
+
+def metered_stt(stage: Stage[Audio | Event, Event], observer: ServiceObserver) -> Stage[Audio | Event, Event]:
+    """Frames in, words out. The first word counts from the speech that it is part of, not from the silence before."""
+
+    def metered(source: Observable[Audio | Event]) -> Observable[Event]:
+        def heard(use: _Use) -> Observable[Event]:
+            use.ends()  # it listens as long as the session lives: nothing is cut short
+            return stage(source.pipe(rx_ops.do_action(use.listens)))
+
+        return _used(heard, _Use.hears, observer)
+
+    return metered
+
+
+def metered_tts(stage: Stage[ReplyText, Speech | Event], observer: ServiceObserver) -> Stage[ReplyText, Speech | Event]:
+    """Words in, frames out; the time runs from the first word."""
+
+    def metered(source: Observable[ReplyText]) -> Observable[Speech | Event]:
+        def spoken(use: _Use) -> Observable[Speech | Event]:
+            return stage(source.pipe(rx_ops.do_action(use.reads)))
+
+        return _used(spoken, _Use.speaks, observer)
+
+    return metered
+
+
+def metered_llm(llm: Llm, observer: ServiceObserver, lengths: LlmSeries) -> Llm:
+    """A conversation in, words out; the time runs from the question. `lengths` is told how long both are."""
+
+    def ask(conversation: Conversation) -> Observable[str | Event]:
+        def answer(use: _Use) -> Observable[str | Event]:
+            words = len(conversation.system_prompt.split()) + sum(len(m.text.split()) for m in conversation.messages)
+            lengths.asked(words)
+            use.asks(words)
+            return llm(conversation).pipe(rx_ops.finally_action(lambda: lengths.answered(use.words)))
+
+        return _used(answer, _Use.writes, observer)
+
+    return ask
+
+
+def _used(
+    make: Callable[[_Use], Observable[B]], gives: Callable[[_Use, B], None], observer: ServiceObserver
+) -> Observable[B]:
+    """What `make` gives, each subscription being one use of the service."""
+
+    def begin(scheduler: Any) -> Observable[B]:
+        use = _Use(observer, scheduler_of(scheduler).clock)
+        return make(use).pipe(
+            rx_ops.do_action(lambda item: gives(use, item), use.fails, use.ends), rx_ops.finally_action(use.closes)
+        )
+
+    return reactivex.defer(begin)
+
+
+class _Use:
+    """One use of a service, from its subscription until nobody listens any more."""
+
+    def __init__(self, observer: ServiceObserver, clock: Clock) -> None:
+        self._observer, self._clock = observer, clock
+        self._began_s = clock()
+        self._first_s: float | None = None
+        self._asked_s: float | None = None
+        self._last_s = 0.0
+        self._over = self._in_word = False
+        self._sound_s = 0.0
+        self._frames = 0
+        self.words = 0
+        observer.session_opened()
+
+    # ---- what goes in ----------------------------------------------------------------------------------------------
+
+    def listens(self, event: Audio | Event) -> None:
+        match event:
+            case Audio():
+                self._observer.sent(self._add(event))
+            case SpeechStarted(at_s=at_s, noticed_s=noticed_s):
+                self._asked_s = self._clock() - (noticed_s - at_s)
+            case _:
+                pass
+
+    def reads(self, text: ReplyText) -> None:
+        self._begin()
+        self._observer.sent(len(text.delta.split()))
+
+    def asks(self, words: int) -> None:
+        self._begin()
+        self._observer.sent(words)
+
+    # ---- what comes out --------------------------------------------------------------------------------------------
+
+    def hears(self, event: Event) -> None:
+        if isinstance(event, Word):
+            self._got(len(event.text.split()))
+
+    def speaks(self, event: Speech | Event) -> None:
+        if isinstance(event, Speech):
+            self._got(self._add(event.audio))
+
+    def writes(self, text: str | Event) -> None:
+        """Pieces may be parts of words: a word counts when it begins. A call is an answer, and no word."""
+        if not isinstance(text, str):
+            self._got(0)
+            return
+        goes_on = self._in_word and not text[:1].isspace()
+        self._in_word = not text[-1:].isspace()
+        words = max(0, len(text.split()) - goes_on)
+        self.words += words
+        self._got(words)
+
+    # ---- how it ends -----------------------------------------------------------------------------------------------
+
+    def ends(self) -> None:
+        self._over = True
+
+    def fails(self, error: Exception) -> None:
+        self._over = True
+        cause = error.cause if isinstance(error, StageError) else error
+        if isinstance(cause, LlmUnavailable):
+            self._observer.missed(cause.why)
+        else:
+            self._observer.failed(cause)
+
+    def closes(self) -> None:
+        if not self._over:
+            self._observer.interrupted()
+        if self._sound_s or self.words:
+            self._observer.generated(self._sound_s, max(0.0, self._last_s - (self._first_s or self._began_s)))
+        self._observer.session_closed(self._clock() - self._began_s)
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._first_s is None:
+            self._asked_s = self._first_s = self._clock()
+
+    def _got(self, count: int) -> None:
+        self._last_s = self._clock()
+        if self._asked_s is not None:
+            self._observer.first_item(self._last_s - self._asked_s)
+            self._asked_s = None
+        self._observer.received(count)
+
+    def _add(self, audio: Audio) -> int:
+        """The frames that are whole now."""
+        self._sound_s += audio.duration_s
+        frames, self._frames = self._frames, int(self._sound_s / FRAME_S + 1e-6)
+        return self._frames - frames

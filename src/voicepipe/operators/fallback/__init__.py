@@ -1,0 +1,1 @@
+"""Several ways to one answer: `fallback`, `hedge` and `retrying`."""

@@ -1,0 +1,192 @@
+"""`fallback`, `hedge` and `retrying`: more than one way to the same answer.
+
+Each works on stages, and on what is asked in one piece: an LLM (`Callable[[Conversation], Observable[B]]`), an
+end-of-turn model (`Callable[[Audio], Observable[B]]`). They act before the answer only: once the first word is out, an
+error is an error, because what was said cannot be unsaid.
+
+A stage is asked by what flows into it, so its input must be remembered until it has answered. `remembers` says how many
+items: `fallback` & co. give no second chance once the first stage has taken more than that without an answer. For a
+reply's words, the longest sentence; for audio, rather use a stage of its own that reconnects.
+
+`answer` is the type of event (or types) that counts as an answer. A synthesiser passes the words on at once and may
+fail at the first sound: `answer=Speech`. What comes before the answer goes out as it comes, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast, overload
+
+import reactivex
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import Audio
+from voicepipe.operators.fallback.attempts import Attempt, Plan, first_answer
+from voicepipe.operators.fallback.replay import Memory
+from voicepipe.stage import SessionError, Stage, StageError, checked, stage_factory, stage_name
+
+__all__ = ["fallback", "hedge", "retrying"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+Asked = TypeVar("Asked", Conversation, Audio)
+
+Types: TypeAlias = type | tuple[type, ...]
+Errors: TypeAlias = type[Exception] | tuple[type[Exception], ...]
+Maker: TypeAlias = Callable[[Any], Observable[B]]
+
+
+@overload
+def fallback(first: Stage[A, B], *others: Stage[A, B], remembers: int, answer: Types = object) -> Stage[A, B]: ...
+@overload
+def fallback(
+    first: Callable[[Asked], Observable[B]], *others: Callable[[Asked], Observable[B]], answer: Types = object
+) -> Callable[[Asked], Observable[B]]: ...
+@stage_factory()
+def fallback(first: Maker[B], *others: Maker[B], remembers: int | None = None, answer: Types = object) -> Maker[B]:
+    """The first stage; when it fails before its answer, the next one from the beginning, and so on.
+
+    The last one's error is passed on, with the others' as its notes. Disposing stops the one at work.
+
+    .. marbles::
+
+        asked      a-b-c|
+        first      --#           fails before it has answered
+        second     --(AB)-C|     hears a and b at once
+        fallback   --(AB)-C|
+    """
+    return _first_answer("fallback", (first, *others), _plan(answer), remembers)
+
+
+@overload
+def hedge(
+    first: Stage[A, B], *others: Stage[A, B], after_ms: float, remembers: int, answer: Types = object
+) -> Stage[A, B]: ...
+@overload
+def hedge(
+    first: Callable[[Asked], Observable[B]],
+    *others: Callable[[Asked], Observable[B]],
+    after_ms: float,
+    answer: Types = object,
+) -> Callable[[Asked], Observable[B]]: ...
+@stage_factory()
+def hedge(
+    first: Maker[B], *others: Maker[B], after_ms: float, remembers: int | None = None, answer: Types = object
+) -> Maker[B]:
+    """The first stage, and `after_ms` later, if it has not answered yet, the next one beside it: the first to answer
+    goes on, the others are disposed in that moment. One that fails makes the next begin at once, as in `fallback`.
+
+    Cuts the tail of a slow service for a few per cent more requests: set `after_ms` to its 95th percentile.
+
+    .. marbles::
+
+        first    ^---!           has not answered, and is disposed
+        second   --^-y-z|        begins after 40 ms
+        hedge    ----y-z|
+    """
+    return _first_answer("hedge", (first, *others), _plan(answer, hedge_s=after_ms / 1000), remembers)
+
+
+@overload
+def retrying(
+    stage: Stage[A, B],
+    *,
+    times: int,
+    pause_ms: float,
+    longest_pause_ms: float,
+    remembers: int,
+    answer: Types = object,
+    on: Errors = Exception,
+) -> Stage[A, B]: ...
+@overload
+def retrying(
+    stage: Callable[[Asked], Observable[B]],
+    *,
+    times: int,
+    pause_ms: float,
+    longest_pause_ms: float,
+    answer: Types = object,
+    on: Errors = Exception,
+) -> Callable[[Asked], Observable[B]]: ...
+@stage_factory()
+def retrying(
+    stage: Maker[B],
+    *,
+    times: int,
+    pause_ms: float,
+    longest_pause_ms: float,
+    remembers: int | None = None,
+    answer: Types = object,
+    on: Errors = Exception,
+) -> Maker[B]:
+    """The stage, begun anew up to `times` times when it fails before its answer with one of the errors `on`.
+
+    The first pause is `pause_ms`, each later one twice as long, `longest_pause_ms` at most. The user waits meanwhile:
+    in a conversation all of them together should not be longer than a second.
+
+    .. marbles::
+
+        first      --#             fails before it has answered
+        second     ----^-x-y|      the same stage, 40 ms later
+        retrying   ------x-y|
+    """
+    pauses = [0.0, *(min(pause_ms * 2**number, longest_pause_ms) / 1000 for number in range(times))]
+    return _first_answer("retrying", [stage] * (times + 1), _plan(answer, on=on), remembers, pauses)
+
+
+# ---- inside ----------------------------------------------------------------------------------------------------------
+
+
+class _Constant:
+    """What was asked in one piece can be asked again."""
+
+    def possible(self) -> bool:
+        return True
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
+
+    def dispose(self) -> None:
+        """Nor to let go."""
+
+
+_CONSTANT: Final = _Constant()
+
+
+def _plan(answer: Types, *, hedge_s: float | None = None, on: Errors = Exception) -> Plan[Any]:
+    def forgives(error: Exception) -> bool:
+        cause = error.cause if isinstance(error, StageError) else error
+        return isinstance(cause, on) and not isinstance(error, SessionError)
+
+    return Plan(lambda item: isinstance(item, answer), hedge_s, forgives)
+
+
+def _first_answer(
+    name: str, makers: Sequence[Maker[B]], plan: Plan[B], remembers: int | None, pauses_s: Sequence[float] = ()
+) -> Maker[B]:
+    def attempts(asked: object) -> list[Attempt[B]]:
+        return [
+            Attempt(stage_name(make), _asking(make, asked), pauses_s[number] if pauses_s else 0.0)
+            for number, make in enumerate(makers)
+        ]
+
+    def recalling(source: Observable[Any], capacity: int) -> Observable[B]:
+        memory = Memory(source, capacity)
+        return first_answer(attempts(memory.items), plan, memory)
+
+    def make(asked: Any) -> Observable[B]:
+        if not isinstance(asked, Observable):
+            return first_answer(attempts(asked), plan, _CONSTANT)
+        if remembers is None:
+            raise TypeError(
+                f"{name}(…) of stages needs a capacity: remembers=…, how many items of their input it keeps"
+            )
+        source, capacity = cast("Observable[Any]", asked), remembers
+        return reactivex.defer(lambda _: recalling(source, capacity))
+
+    return make
+
+
+def _asking(make: Maker[B], asked: object) -> Callable[[], Observable[B]]:
+    return lambda: checked(make, make(asked))

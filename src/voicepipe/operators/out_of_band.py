@@ -1,0 +1,92 @@
+"""Replies beside the conversation: in writing, while the talk goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import (
+    Aside,
+    Event,
+    ReplyCancelled,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyRequested,
+    ReplyStarted,
+    Speech,
+    StageFailed,
+    Written,
+)
+from voicepipe.operators.commits import asked_of
+from voicepipe.rx import merged, of_type
+from voicepipe.stage import Stage, StageError
+
+__all__ = ["asides", "failure", "is_aside"]
+
+
+def is_aside(request: ReplyRequested, conversation: Conversation) -> bool:
+    """Whether a reply takes nobody's floor: it is written, and leaves no trace."""
+    aloud = conversation.aloud if request.aloud is None else request.aloud
+    return not request.remembered and not aloud
+
+
+def failure(error: Exception) -> StageFailed:
+    """The error of a reply, as an event."""
+    return StageFailed(error.stage, error.cause) if isinstance(error, StageError) else StageFailed("reply", error)
+
+
+def asides(
+    reply: Callable[[Conversation], Observable[Speech | Event]], conversation: Callable[[], Conversation]
+) -> Stage[Event, Event]:
+    """What the client asks for beside the conversation: each is answered at once, any number side by side.
+
+    A voice does not interrupt them, and what is said meanwhile is not known to them. Everything of a reply is an
+    `Aside` with its name: `ReplyStarted`, `Written…`, then `ReplyEnded`, or `ReplyInterrupted` where the client has
+    cancelled it. A failing one tells `StageFailed` before its end, and touches no other. All else stays behind.
+
+    .. marbles::
+
+        turns    r-q---|            r, q: ReplyRequested
+        asides   b-c-w-w-z-(z|)     b, c: ReplyStarted   w: Written   z: ReplyEnded
+    """
+
+    def answers(events: Observable[Event]) -> Observable[Event]:
+        def answer(request: ReplyRequested) -> Observable[Event]:
+            ended = events.pipe(rx_ops.filter(lambda event: event == ReplyCancelled(request.item)))
+            asked = asked_of(conversation(), request)
+            return _answer(reply, asked, request.item, ended).pipe(rx_ops.map(lambda said: Aside(request.item, said)))
+
+        beside: Stage[ReplyRequested, ReplyRequested] = rx_ops.filter(lambda request: is_aside(request, conversation()))
+        return events.pipe(of_type(ReplyRequested), beside, rx_ops.flat_map(answer))
+
+    return rx_ops.publish(answers)
+
+
+def _answer(
+    reply: Callable[[Conversation], Observable[Speech | Event]],
+    asked: Conversation,
+    item: str,
+    cancelled: Observable[Event],
+) -> Observable[Speech | Event]:
+    """One reply, to its end or until it is cancelled."""
+    text: list[str] = []
+
+    def note(event: Speech | Event) -> None:
+        if isinstance(event, Written):
+            text.append(event.delta)
+
+    said = reactivex.defer(lambda _: reply(asked)).pipe(rx_ops.catch(lambda error, _: reactivex.just(failure(error))))
+    whole = reactivex.concat(
+        reactivex.just(ReplyStarted(asked, item)),
+        said.pipe(rx_ops.do_action(note)),
+        reactivex.defer(lambda _: reactivex.just(ReplyEnded("".join(text), asked))),
+    )
+    cut = cancelled.pipe(rx_ops.map(lambda _: reactivex.just(ReplyInterrupted("".join(text), asked))))
+    return merged(reactivex.just(whole), cut).pipe(
+        rx_ops.switch_latest(),
+        rx_ops.take_while(lambda event: not isinstance(event, ReplyEnded | ReplyInterrupted), inclusive=True),
+    )

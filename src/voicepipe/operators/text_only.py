@@ -1,0 +1,203 @@
+"""`only_text` and `in_writing`: where what a model says is more than text."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.subject import Subject
+
+from voicepipe.events import Event, ReplyText, Speech, Spoken, Unspoken, Written
+from voicepipe.rx import transduce
+from voicepipe.stage import Stage, checked, stage_factory
+
+__all__ = ["in_runs", "in_writing", "only_text"]
+
+
+B = TypeVar("B")
+
+A = TypeVar("A")
+
+
+@stage_factory()
+def only_text(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
+    """The reply's `ReplyText` goes through `stage`; everything else, a function call for example, passes at once.
+
+    A call also ends what was said before it: the stage sees its source complete, says what it kept, and is subscribed
+    anew for what is said next, so that a synthesiser does not wait for the end of a sentence until the function has
+    returned. The times of `Spoken` go on from one to the next. Errors are those of the stage; disposing disposes it.
+
+    `session.tts` is one already. A stage of your own between `by_word` and the synthesiser needs it where functions are
+    called: `only_text(shout)`.
+
+    .. marbles::
+
+        words       a-b-x-c|     x: FunctionCalled
+        only_text   -A-Bx--C|    A: what the stage makes of a, in 20 ms
+    """
+
+    def on_text(source: Observable[Unspoken | Event]) -> Observable[B | Event]:
+        return source.pipe(in_runs(stage, lambda item: isinstance(item, ReplyText)), transduce(lambda _: _Joined()))
+
+    return on_text
+
+
+class _Joined:
+    """Runs of sound in a row: the times of each count from the first sample of all."""
+
+    def __init__(self) -> None:
+        self._run = 0
+        self._begins_s = self._made_s = 0.0
+
+    def __call__(self, numbered: tuple[int, B]) -> Iterator[B]:
+        run, event = numbered
+        if run > self._run:
+            self._run, self._begins_s = run, self._made_s
+        match event:
+            case Speech(audio=audio):
+                self._made_s += audio.duration_s
+                yield event
+            case Spoken(start_s=start_s, stop_s=stop_s) if run and self._begins_s:
+                yield replace(event, start_s=self._begins_s + start_s, stop_s=self._begins_s + stop_s)
+            case _:
+                yield event
+
+
+@stage_factory(gives=(Written,))
+def in_writing() -> Stage[str | Event, Event]:
+    """The model's text as `Written`, for a reply that shall not be spoken; what is no text passes.
+
+    .. marbles::
+
+        llm          a-x-b|     x: FunctionCalled
+        in_writing   A-x-B|     A, B: Written
+    """
+
+    def step(said: str | Event) -> Iterator[Event]:
+        yield Written(said) if isinstance(said, str) else said
+
+    return transduce(lambda _: step)
+
+
+def in_runs(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, tuple[int, Any]]:
+    """Items in a row that `belongs` names are one run of `stage`; an item that does not belong ends it, and passes.
+
+    What comes out has the number of its run before it, and 0 where it has passed. The stage is subscribed at the first
+    item of a run, and its source completes at the run's end. Runs come out one after the other, in their order, however
+    long each takes; what passes does not wait for them. Completes when the last run has, and disposes the source when
+    the stage has enough of it; an error of a run ends all.
+
+    .. marbles::
+
+        source    a-b-x-c|         x does not belong
+        in_runs   -A-Bx--C|        A, B: (1, …)   C: (2, …); the stage takes 20 ms
+    """
+
+    def together(source: Observable[Any]) -> Observable[tuple[int, Any]]:
+        def subscribe(
+            observer: abc.ObserverBase[tuple[int, Any]], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            runs = _Runs(stage, belongs, observer, scheduler)
+            runs.source.disposable = source.subscribe(runs.take, runs.fail, runs.finish, scheduler=scheduler)
+            return runs.disposables
+
+        return Observable(subscribe)
+
+    return together
+
+
+@dataclass(slots=True)
+class _Run(Generic[A]):
+    number: int
+    input: Subject[A] = field(default_factory=Subject)
+    waiting: deque[Any] = field(default_factory=deque[Any])
+    """What it has given and that has not come out."""
+    over: bool = False
+
+
+class _Runs(Generic[A]):
+    """The runs of one subscription that are not over; the first of them is the one that comes out."""
+
+    def __init__(
+        self,
+        stage: Stage[A, Any],
+        belongs: Callable[[Any], bool],
+        observer: abc.ObserverBase[tuple[int, Any]],
+        scheduler: abc.SchedulerBase | None,
+    ) -> None:
+        self._stage, self._belongs, self._observer, self._scheduler = stage, belongs, observer, scheduler
+        self.source = SerialDisposable()
+        self.disposables = CompositeDisposable(self.source)
+        self._runs: deque[_Run[A]] = deque()
+        self._current: _Run[A] | None = None
+        self._count = 0
+        self._finished = False
+
+    def take(self, item: Any) -> None:
+        if self._finished:
+            return
+        if not self._belongs(item):
+            self._end_run()
+            self._observer.on_next((0, item))
+            return
+        run = self._current or self._begin()
+        run.input.on_next(item)
+
+    def finish(self) -> None:
+        self._finished = True
+        self._end_run()
+        self._let_out()
+
+    def fail(self, error: Exception) -> None:
+        self._finished = True
+        self.disposables.dispose()
+        self._observer.on_error(error)
+
+    def _begin(self) -> _Run[A]:
+        self._count += 1
+        run = self._current = _Run[A](self._count)
+        self._runs.append(run)
+        try:
+            made = checked(self._stage, self._stage(run.input))
+        except Exception as error:  # it must not fly to where the item came from
+            self.fail(error)
+            return run
+        self.disposables.add(
+            made.subscribe(
+                lambda item: self._out(run, item), self.fail, lambda: self._over(run), scheduler=self._scheduler
+            )
+        )
+        return run
+
+    def _end_run(self) -> None:
+        run, self._current = self._current, None
+        if run is not None:
+            run.input.on_completed()
+
+    def _out(self, run: _Run[A], item: Any) -> None:
+        run.waiting.append(item)
+        self._let_out()
+
+    def _over(self, run: _Run[A]) -> None:
+        run.over = True
+        if run is self._current:  # by itself, before its source was
+            self._current, self._finished = None, True
+            self.source.dispose()
+        self._let_out()
+
+    def _let_out(self) -> None:
+        """What it is the turn of. An item may bring forth others while it goes out."""
+        while self._runs:
+            run = self._runs[0]
+            if run.waiting:
+                self._observer.on_next((run.number, run.waiting.popleft()))
+            elif run.over:
+                self._runs.popleft()
+            else:
+                return
+        if self._finished:
+            self._observer.on_completed()

@@ -1,0 +1,1 @@
+"""The beta form of OpenAI's Realtime API."""

@@ -1,0 +1,1 @@
+"""The GA form of OpenAI's Realtime API."""

@@ -1,0 +1,205 @@
+"""What a client of the GA form may send, as types. Unknown keys are tolerated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from voicepipe.realtime.ga.session_config import (
+    AudioFormat,
+    FunctionTool,
+    MaxTokens,
+    SessionPart,
+    Temperature,
+    ToolChoice,
+    VoiceId,
+)
+from voicepipe.realtime.parse import ClientEvent
+
+# Each `type` is narrower than that of all events, and frozen:
+# pyright: reportIncompatibleVariableOverride=false
+
+__all__ = [
+    "GA_EVENTS",
+    "BufferAppend",
+    "BufferClear",
+    "BufferCommit",
+    "CallItem",
+    "Content",
+    "GaEvent",
+    "Item",
+    "ItemCreate",
+    "ItemDelete",
+    "ItemReference",
+    "ItemRetrieve",
+    "ItemTruncate",
+    "MessageItem",
+    "OutputClear",
+    "ResponseCancel",
+    "ResponseCreate",
+    "ResponsePart",
+    "ResultItem",
+    "SessionUpdate",
+]
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class Content(_Part):
+    """A part of a message: `text`, or the `transcript` of its sound."""
+
+    type: Literal["input_text", "input_audio", "output_text", "output_audio", "text", "audio", "input_image"]
+    text: str | None = None
+    transcript: str | None = None
+    audio: str | None = None
+
+
+class MessageItem(_Part):
+    type: Literal["message"]
+    role: Literal["user", "assistant", "system"]
+    content: list[Content]
+    id: Name | None = None
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
+
+    @property
+    def sound(self) -> str | None:
+        """In base64, where it is a user's, all that there is, and nobody has written down what it says."""
+        part = self.content[0] if len(self.content) == 1 and self.role == "user" else None
+        return part.audio if part and part.type == "input_audio" and part.transcript is None else None
+
+
+class CallItem(_Part):
+    """A call of the assistant's: what was said elsewhere may have had some."""
+
+    type: Literal["function_call"]
+    name: Name
+    arguments: str
+    call_id: Name | None = None
+    id: Name | None = None
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
+
+
+class ResultItem(_Part):
+    """What a call gave, as the model shall read it; often JSON."""
+
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str
+    id: Name | None = None
+
+
+class ItemReference(_Part):
+    type: Literal["item_reference"]
+    id: str
+
+
+Item: TypeAlias = Annotated[MessageItem | CallItem | ResultItem, Field(discriminator="type")]
+Input: TypeAlias = Annotated[MessageItem | CallItem | ResultItem | ItemReference, Field(discriminator="type")]
+
+
+class ResponseOutput(_Part):
+    format: AudioFormat | None = None
+    voice: str | VoiceId | None = None
+
+
+class ResponseAudio(_Part):
+    output: ResponseOutput | None = None
+
+
+class ResponsePart(_Part):
+    """What shall be otherwise in one reply. `conversation` "none": it is not remembered."""
+
+    instructions: str | None = None
+    output_modalities: list[Literal["audio", "text"]] | None = None
+    conversation: str | None = None
+    input: list[Input] | None = None
+    metadata: dict[str, Any] | None = None
+    max_output_tokens: MaxTokens | None = None
+    audio: ResponseAudio | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: ToolChoice | None = None
+    temperature: Temperature | None = None
+
+
+class SessionUpdate(ClientEvent):
+    type: Literal["session.update"]
+    session: SessionPart
+
+
+class BufferAppend(ClientEvent):
+    """The next sound of the microphone, in base64."""
+
+    type: Literal["input_audio_buffer.append"]
+    audio: str
+
+
+class BufferCommit(ClientEvent):
+    type: Literal["input_audio_buffer.commit"]
+
+
+class BufferClear(ClientEvent):
+    type: Literal["input_audio_buffer.clear"]
+
+
+class ItemCreate(ClientEvent):
+    """`previous_item_id` "root": at the beginning; none: at the end."""
+
+    type: Literal["conversation.item.create"]
+    item: Item
+    previous_item_id: str | None = None
+
+
+class ItemRetrieve(ClientEvent):
+    type: Literal["conversation.item.retrieve"]
+    item_id: str
+
+
+class ItemDelete(ClientEvent):
+    type: Literal["conversation.item.delete"]
+    item_id: str
+
+
+class ItemTruncate(ClientEvent):
+    type: Literal["conversation.item.truncate"]
+    item_id: str
+    content_index: Annotated[int, Field(ge=0)] = 0
+    audio_end_ms: Annotated[float, Field(ge=0)]
+
+
+class ResponseCreate(ClientEvent):
+    type: Literal["response.create"]
+    response: ResponsePart | None = None
+
+
+class ResponseCancel(ClientEvent):
+    type: Literal["response.cancel"]
+    response_id: str | None = None
+
+
+class OutputClear(ClientEvent):
+    """For WebRTC, where the server plays; over a WebSocket the client does."""
+
+    type: Literal["output_audio_buffer.clear"]
+
+
+GaEvent: TypeAlias = (
+    SessionUpdate
+    | BufferAppend
+    | BufferCommit
+    | BufferClear
+    | ItemCreate
+    | ItemRetrieve
+    | ItemDelete
+    | ItemTruncate
+    | ResponseCreate
+    | ResponseCancel
+    | OutputClear
+)
+
+GA_EVENTS: TypeAdapter[GaEvent] = TypeAdapter(Annotated[GaEvent, Field(discriminator="type")])

@@ -1,0 +1,222 @@
+"""One response, from its creation to its end: the events that tell of it, with all names and indices, in order."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from voicepipe.events import (
+    AnswerLimited,
+    FunctionCall,
+    FunctionCalled,
+    FunctionCallWritten,
+    ReplyText,
+    SpeechEncoded,
+    Spoken,
+    Written,
+)
+from voicepipe.realtime.ga.items import CallItem, Item, Items
+
+__all__ = ["Content", "Message", "Response", "Wishes"]
+
+Message: TypeAlias = tuple[str, dict[str, Any]]
+"""An event of the server without its own name: type and fields."""
+
+Content: TypeAlias = SpeechEncoded | Spoken | Written | ReplyText | FunctionCallWritten | FunctionCalled | AnswerLimited
+"""What makes up a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the client wants of a response: as in the session, but for what it has asked for."""
+
+    aloud: bool = True
+    remembered: bool = True
+    metadata: dict[str, Any] | None = None
+    max_output_tokens: int | str | None = "inf"
+    output: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Format and voice."""
+
+
+class Response:
+    """A reply on its way, which the pipeline calls `key`.
+
+    It has one message, and that has one part, its sound with the transcript or its text; it is opened by the first
+    sound or word, so that an empty reply leaves none. Behind it come the function calls that the client shall run.
+    """
+
+    def __init__(self, response_id: str, key: str, items: Items, conversation_id: str, wishes: Wishes) -> None:
+        self.id, self.item = response_id, Item(items.id_of(key), "assistant")
+        self._key, self._items, self._wishes = key, items, wishes
+        self._conversation_id = conversation_id if wishes.remembered else None
+        self._outputs: list[Item | CallItem] = []
+        self._calls: dict[str, CallItem] = {}
+        self.aloud = wishes.aloud
+        """Whether it is spoken: as wished, and then as it is."""
+        self.is_followed = False
+        """Whether what the client asks for meanwhile comes behind it: it has called a function of the client's, or what
+        one gave has come since."""
+        self._has_text = self._limited = False
+        self._failure: dict[str, Any] | None = None
+
+    @property
+    def sounds(self) -> dict[str, Any]:
+        """The format of its audio."""
+        return self._wishes.output["format"]
+
+    def created(self) -> Iterator[Message]:
+        yield "response.created", {"response": self._written("in_progress")}
+
+    def content(self, event: Content) -> Iterator[Message]:
+        """What comes of the next piece of it."""
+        match event:
+            case ReplyText():
+                self._has_text = True  # its sound comes later, and must stand before a call that comes sooner
+            case FunctionCallWritten() | FunctionCalled(here=False):
+                if self._has_text and not self._is_open:
+                    yield from self._open(self.aloud)
+                yield from self._call(event)
+            case FunctionCalled():
+                pass  # the pipeline's own affair
+            case AnswerLimited():
+                self._limited = True
+            case _:
+                yield from self._say(event)
+
+    def fail(self, code: str, message: str) -> None:
+        """It will end as a failure."""
+        self._failure = {"type": "server_error", "code": code, "message": message}
+
+    def completed(self) -> Iterator[Message]:
+        if self._failure is not None:
+            yield from self._ended("failed", {"type": "failed", "error": self._failure})
+        elif self._limited:
+            yield from self._ended("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+        else:
+            yield from self._ended("completed", None)
+
+    def cancelled(self, reason: Literal["turn_detected", "client_cancelled"]) -> Iterator[Message]:
+        yield from self._ended("cancelled", {"type": "cancelled", "reason": reason})
+
+    # ---- its message ------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_open(self) -> bool:
+        return self.item in self._outputs
+
+    def _say(self, event: SpeechEncoded | Spoken | Written) -> Iterator[Message]:
+        aloud = not isinstance(event, Written)
+        if not self._is_open:
+            yield from self._open(aloud)
+        if self.aloud is not aloud:
+            return  # a message has one part, which is sound or text
+        match event:
+            case SpeechEncoded(data=data):
+                yield "response.output_audio.delta", {**self._where(), "delta": base64.b64encode(data).decode()}
+            case Spoken():
+                yield from self._word(event)
+            case Written(delta=delta):
+                self.item.content[0]["text"] += delta
+                yield "response.output_text.delta", {**self._where(), "delta": delta}
+
+    def _word(self, spoken: Spoken) -> Iterator[Message]:
+        delta = f" {spoken.word}" if self.item.spoken else spoken.word
+        self.item.spoken.append(spoken)
+        self.item.content[0]["transcript"] += delta
+        yield "response.output_audio_transcript.delta", {**self._where(), "delta": delta}
+
+    def _open(self, aloud: bool) -> Iterator[Message]:
+        self.aloud = aloud
+        yield from self._added(self.item)
+        kind, said = ("output_audio", "transcript") if aloud else ("output_text", "text")
+        self.item.content = [{"type": kind, said: ""}]
+        yield "response.content_part.added", {**self._where(), "part": self._part()}
+
+    def _closed(self) -> Iterator[Message]:
+        part = self._part()
+        if self.aloud:
+            yield "response.output_audio.done", self._where()
+            yield "response.output_audio_transcript.done", {**self._where(), "transcript": part["transcript"]}
+        else:
+            yield "response.output_text.done", {**self._where(), "text": part["text"]}
+        yield "response.content_part.done", {**self._where(), "part": part}
+
+    def _part(self) -> dict[str, Any]:
+        """As in its events, where a type is called otherwise than in the item."""
+        content = self.item.content[0]
+        return {**content, "type": content["type"].removeprefix("output_")}
+
+    # ---- its function calls -----------------------------------------------------------------------------------------
+
+    def _call(self, event: FunctionCallWritten | FunctionCalled) -> Iterator[Message]:
+        call_id, name = (
+            (event.id, event.name) if isinstance(event, FunctionCallWritten) else (event.call.id, event.call.name)
+        )
+        if call_id not in self._calls:
+            key = f"{self._key}.{call_id}"
+            self._calls[call_id] = CallItem(self._items.id_of(key), FunctionCall(call_id, name, ""))
+            yield from self._added(self._calls[call_id])
+        item = self._calls[call_id]
+        kind, where = "response.function_call_arguments", {**self._of(item), "item_id": item.id, "call_id": call_id}
+        match event:
+            case FunctionCallWritten(delta=delta):
+                item.call = FunctionCall(call_id, name, item.call.arguments + delta)
+                if delta:
+                    yield f"{kind}.delta", {**where, "delta": delta}
+            case FunctionCalled(call=call):
+                item.call, item.status, self.is_followed = call, "completed", True
+                yield f"{kind}.done", {**where, "name": name, "arguments": call.arguments}
+                yield from self._done(item)
+
+    # ---- its items --------------------------------------------------------------------------------------------------
+
+    def _added(self, item: Item | CallItem) -> Iterator[Message]:
+        previous = self._items.last
+        self._outputs.append(item)
+        yield "response.output_item.added", {**self._of(item), "item": item.written()}
+        if self._wishes.remembered:
+            self._items.add(item)
+            yield "conversation.item.added", {"previous_item_id": previous, "item": item.written()}
+
+    def _done(self, item: Item | CallItem) -> Iterator[Message]:
+        yield "response.output_item.done", {**self._of(item), "item": item.written()}
+        if self._wishes.remembered and self._items.get(item.id) is item:  # which the client may have deleted
+            place = {"previous_item_id": self._items.before(item.id)}
+            yield "conversation.item.done", {**place, "item": item.written()}
+
+    def _ended(self, status: str, details: dict[str, Any] | None) -> Iterator[Message]:
+        for item in self._outputs:
+            if item.status == "in_progress":
+                item.status = "completed" if status == "completed" else "incomplete"
+                if isinstance(item, Item):
+                    yield from self._closed()
+                yield from self._done(item)
+        yield "response.done", {"response": self._written(status, details)}
+
+    def _of(self, item: Item | CallItem) -> dict[str, Any]:
+        return {"response_id": self.id, "output_index": self._outputs.index(item)}
+
+    def _where(self) -> dict[str, Any]:
+        return {**self._of(self.item), "item_id": self.item.id, "content_index": 0}
+
+    def _written(self, status: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
+        done = status != "in_progress"
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": status,
+            "status_details": details,
+            "output": [item.written() for item in self._outputs] if done else [],
+            "conversation_id": self._conversation_id,
+            "output_modalities": ["audio" if self.aloud else "text"],
+            "max_output_tokens": self._wishes.max_output_tokens,
+            "audio": {"output": self._wishes.output},
+            "metadata": self._wishes.metadata,
+            "usage": _NO_TOKENS if done else None,
+        }
+
+
+_NO_TOKENS = {"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}
+"""Nobody is billed, and nobody counts."""

@@ -1,0 +1,312 @@
+"""From what happens in a pipeline to what a client of the realtime protocol is told: the GA form, every name in it.
+
+This is one session's memory of its items, its turn and its response; the dialects `ga` and `beta` speak through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from voicepipe.conversation import SILENCE
+from voicepipe.events import (
+    AnswerLimited,
+    Aside,
+    Event,
+    FunctionCalled,
+    FunctionCallWritten,
+    InputCleared,
+    InputCommitted,
+    InputRejected,
+    ItemCreated,
+    ItemDeleted,
+    ItemRequested,
+    ItemTruncated,
+    ReplyCancelled,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    ReplyText,
+    SessionOpened,
+    SettingsChanged,
+    Speech,
+    SpeechEncoded,
+    Spoken,
+    StageFailed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnStarted,
+    Written,
+)
+from voicepipe.realtime.errors import server_error
+from voicepipe.realtime.ga.items import AnyItem, Item, Items
+from voicepipe.realtime.ga.responses import Content, Message, Response, Wishes
+from voicepipe.realtime.ga.session_config import SessionConfig
+
+__all__ = ["Translator"]
+
+
+class Translator:
+    """`translate` gives what the client is told of an event, in the order in which it must hear it.
+
+    `speech_started` stops the client's playback, so it is told of a voice when that takes the floor: at once while the
+    bot is silent, else when it interrupts or turns out to be words. The words of a turn come when the turn has ended,
+    behind the item that they belong to.
+
+    What only warns (`Warned`, `Overflowed`) is for the log: this protocol has no other event for it than `error`, and a
+    Node client that nobody has told what to do with an error ends its process.
+    """
+
+    def __init__(
+        self, config: SessionConfig, name: Callable[[str], str], sound_as: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self.config = config
+        self._sound_as = sound_as
+        self.items = Items(name("salt").removeprefix("salt_")[:12])
+        self.response: Response | None = None
+        self.requested: dict[str, Wishes] = {}
+        """Responses that the client has asked for and that have not begun, by the pipeline's name of their item."""
+        self.requested_asides: dict[str, Wishes] = {}
+        self.asides: dict[str, Response] = {}
+        """Those that are written beside the conversation, by the same names, before they have begun and since."""
+        self.appended_ms = self.buffered_ms = 0.0
+        """Sound of the client: all, and what has not become an item yet."""
+        self._name = name
+        self._session_id = name("sess")
+        self._conversation_id = name("conv")
+        self._turn = _Turn()
+        self._ended_s = 0.0
+        """Where the last turn did."""
+        self._committed_s: dict[str, float] = {}
+        self._cancelled: Literal["turn_detected", "client_cancelled"] = "turn_detected"
+
+    @property
+    def turn_is_open(self) -> bool:
+        """Whether the user is known to be speaking."""
+        return self._turn.item is not None
+
+    def translate(self, event: Event) -> Iterator[Message]:
+        match event:
+            case SpeechEncoded() | Spoken() | Written():
+                yield from self._content(event)
+            case ReplyText() | FunctionCallWritten() | FunctionCalled() | AnswerLimited():
+                if self.response is not None:
+                    yield from self.response.content(event)
+            case TurnStarted() | TurnConfirmed() | TurnEnded():
+                yield from self._turns(event)
+            case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():
+                yield from self._replies(event)
+            case Aside(item=key, event=aside):
+                yield from self._aside(key, aside)
+            case SessionOpened(session_id=session_id):
+                self._session_id = session_id
+                yield "session.created", {"session": self._session()}
+            case SettingsChanged() if event.written:
+                yield "session.updated", {"session": self._session()}
+            case InputCommitted() | InputCleared() | ItemCreated() | ItemDeleted() | ItemTruncated() | ItemRequested():
+                yield from self._wishes(event)
+            case StageFailed() | InputRejected():
+                yield from self._failed(event, self.response)
+            case _:
+                pass
+
+    def _session(self) -> dict[str, Any]:
+        return {**self.config.written, "id": self._session_id}
+
+    def _failed(self, event: StageFailed | InputRejected, response: Response | None) -> Iterator[Message]:
+        """A response that fails says so at its end; what belongs to none is an error of its own."""
+        error = server_error(event)
+        if isinstance(event, StageFailed) and not event.fatal and response is not None:
+            response.fail(error["code"], error["message"])
+        else:
+            yield "error", {"error": error}
+
+    # ---- the user's turn --------------------------------------------------------------------------------------------
+
+    def _turns(self, event: TurnStarted | TurnConfirmed | TurnEnded) -> Iterator[Message]:
+        match event:
+            case TurnStarted(at_s=at_s, item=key):
+                self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
+                if self.response is None:
+                    self.requested.clear()  # who speaks now is not answered before they have spoken
+                    yield from self._speech_started()
+            case TurnConfirmed():
+                yield from self._speech_started()
+            case TurnEnded(committed=True):
+                yield from self._transcription(self.items.id_of(event.item), event.text)
+            case TurnEnded():
+                yield from self._turn_ended(event)
+
+    def _padded(self, at_s: float) -> float:
+        """Where a turn begins whose voice begins there: earlier by as much as the client wants, in no other turn."""
+        return max(at_s - (self.config.prefix_ms or 0.0) / 1000, min(self._ended_s, at_s))
+
+    def _speech_started(self) -> Iterator[Message]:
+        turn = self._turn
+        if turn.item is not None and not turn.told:
+            turn.told = True
+            yield "input_audio_buffer.speech_started", {"audio_start_ms": _ms(turn.from_s), "item_id": turn.item}
+
+    def _turn_ended(self, ended: TurnEnded) -> Iterator[Message]:
+        if ended.text:
+            if self._turn.item is None:
+                self._turn = _Turn(self.items.id_of(ended.item or self._name("turn")), ended.at_s)
+            yield from self._speech_started()
+        turn, self._turn, self._ended_s = self._turn, _Turn(), ended.at_s
+        if turn.item is not None and turn.told:
+            yield "input_audio_buffer.speech_stopped", {"audio_end_ms": _ms(ended.at_s), "item_id": turn.item}
+        if turn.item is not None and ended.text:
+            yield from self._committed(turn.item, ended.at_s - turn.from_s)
+            yield from self._transcription(turn.item, ended.text)
+
+    def _committed(self, item_id: str, seconds: float) -> Iterator[Message]:
+        """The user's sound becomes an item, whose transcript follows."""
+        self._committed_s[item_id] = seconds
+        self.buffered_ms = 0.0
+        previous = self.items.last
+        item = self.items.add(Item(item_id, "user", [{"type": "input_audio", "transcript": None}], "completed"))
+        yield "input_audio_buffer.committed", {"previous_item_id": previous, "item_id": item_id}
+        yield from self._added(item)
+
+    def _added(self, item: AnyItem) -> Iterator[Message]:
+        place = {"previous_item_id": self.items.before(item.id)}
+        yield "conversation.item.added", {**place, "item": item.written()}
+        yield "conversation.item.done", {**place, "item": item.written()}
+
+    def _transcription(self, item_id: str, text: str) -> Iterator[Message]:
+        seconds = self._committed_s.pop(item_id, 0.0)
+        item = self.items.message(item_id)
+        if item is not None:
+            item.content[0]["transcript"] = text
+        if self.config.given["transcription"] is None:
+            return
+        kind, where = "conversation.item.input_audio_transcription", {"item_id": item_id, "content_index": 0}
+        if text:
+            yield f"{kind}.delta", {**where, "delta": text}
+        usage = {"type": "duration", "seconds": round(max(0.0, seconds), 3)}
+        yield f"{kind}.completed", {**where, "transcript": text, "usage": usage}
+
+    # ---- the bot's reply --------------------------------------------------------------------------------------------
+
+    def _replies(self, event: ReplyStarted | ReplyEnded | ReplyInterrupted | ReplyCancelled) -> Iterator[Message]:
+        match event:
+            case ReplyStarted():
+                yield from self._end()
+                yield from self._broken_silence(event)
+                yield from self._begin(event.item, event.conversation.aloud)
+            case ReplyEnded():
+                yield from self._end()
+            case ReplyInterrupted():
+                if self._cancelled == "turn_detected":
+                    yield from self._speech_started()
+                yield from self._cut()
+            case ReplyCancelled(item=str(key)) if key:
+                self.requested_asides.pop(key, None)
+            case ReplyCancelled():
+                self._cancelled = "turn_detected" if self.response is None else "client_cancelled"
+                self.requested.clear()
+
+    def _begin(self, key: str, aloud: bool) -> Iterator[Message]:
+        wishes = self.requested.pop(key, None) or Wishes(aloud, output=self.output())
+        key = key or self._name("reply")
+        self.response = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)
+        self._sound_as(self.response.sounds)
+        self._cancelled = "turn_detected"
+        yield from self.response.created()
+
+    def _aside(self, key: str, event: Speech | Event) -> Iterator[Message]:
+        if isinstance(event, ReplyStarted):
+            wishes = self.requested_asides.pop(key, None) or Wishes(False, False, output=self.output())
+            self.asides[key] = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)
+            yield from self.asides[key].created()
+        response = self.asides.get(key)
+        if response is None:
+            return
+        match event:
+            case ReplyEnded():
+                yield from self.asides.pop(key).completed()
+            case ReplyInterrupted():
+                yield from self.asides.pop(key).cancelled("client_cancelled")
+            case StageFailed():
+                yield from self._failed(event, response)
+            case Written() | ReplyText() | FunctionCallWritten() | FunctionCalled() | AnswerLimited():
+                yield from response.content(event)
+            case _:
+                pass
+
+    def output(self) -> dict[str, Any]:
+        """How a response will sound."""
+        return {"format": self.config.wanted["format"], "voice": self.config.voice}
+
+    def _content(self, event: Content) -> Iterator[Message]:
+        if self.response is None:  # of a pipeline that knows no replies
+            yield from self._begin("", not isinstance(event, Written))
+        assert self.response is not None
+        yield from self.response.content(event)
+
+    def _end(self) -> Iterator[Message]:
+        response = self._over()
+        if response is not None:
+            yield from response.completed()
+            yield from self._speech_started()
+
+    def _cut(self) -> Iterator[Message]:
+        self.requested.clear()  # what should have followed does not
+        response = self._over()
+        if response is not None:
+            yield from response.cancelled(self._cancelled)
+
+    def _over(self) -> Response | None:
+        response, self.response = self.response, None
+        if response is not None:
+            self._sound_as(self.config.wanted["format"])
+        return response
+
+    def _broken_silence(self, started: ReplyStarted) -> Iterator[Message]:
+        """The bot speaks because the user has not, for as long as the client has said."""
+        said, idle_s = started.conversation.messages[-1:], self.config.idle_s
+        if idle_s is None or not said or said[0].text != SILENCE or self.items.id_of(said[0].item) in self.items:
+            return
+        item_id, end_ms = self.items.id_of(said[0].item), round(self.appended_ms)
+        span = {"audio_start_ms": max(0, end_ms - round(idle_s * 1000)), "audio_end_ms": end_ms}
+        yield "input_audio_buffer.timeout_triggered", {**span, "item_id": item_id}
+        yield from self._committed(item_id, 0.0)
+
+    # ---- what the client has done to the conversation ----------------------------------------------------------------
+
+    def _wishes(
+        self, event: InputCommitted | InputCleared | ItemCreated | ItemDeleted | ItemTruncated | ItemRequested
+    ) -> Iterator[Message]:
+        match event:
+            case InputCommitted(item=key):
+                if (spoken := self.items.get(self.items.id_of(key))) is not None:
+                    yield from self._added(spoken)  # a message of its own, which was not in the buffer
+                elif key:
+                    yield from self._committed(self.items.id_of(key), self.buffered_ms / 1000)
+            case InputCleared():
+                self.buffered_ms = 0.0
+                yield "input_audio_buffer.cleared", {}
+            case ItemCreated():
+                yield from self._added(self.items[self.items.id_of(event.item)])
+            case ItemDeleted(item=key):
+                self.items.remove(self.items.id_of(key))
+                yield "conversation.item.deleted", {"item_id": self.items.id_of(key)}
+            case ItemTruncated(item=key, audio_end_ms=end_ms):
+                item = self.items[self.items.id_of(key)]
+                if isinstance(item, Item):
+                    item.truncate(end_ms)
+                where = {"item_id": item.id, "content_index": 0}
+                yield "conversation.item.truncated", {**where, "audio_end_ms": round(end_ms)}
+            case ItemRequested(item=key):
+                yield "conversation.item.retrieved", {"item": self.items[self.items.id_of(key)].written()}
+
+
+class _Turn:
+    """The user's turn that is on: the item that it will be, since when, and whether the client knows of it."""
+
+    def __init__(self, item: str | None = None, from_s: float = 0.0) -> None:
+        self.item, self.from_s, self.told = item, from_s, False
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

@@ -1,0 +1,202 @@
+"""One connection's wire: which dialect its client speaks, and, where that shows only later, until then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+from voicepipe.audio import Codec, Formats
+from voicepipe.characters.prompts import WriteLines, WritePrompt, no_lines, system_prompt
+from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
+from voicepipe.realtime.beta.dialect import Beta
+from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
+from voicepipe.realtime.ga.dialect import Ga
+from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.unmute.dialect import Unmute
+
+__all__ = ["Received", "Wire", "dialect_of"]
+
+Received: TypeAlias = ClientMessage | SessionOpened
+"""What comes of a client's message, for the encoder and for the pipeline."""
+
+Kind: TypeAlias = Literal["ga", "beta", "unmute?"]
+
+_SUBPROTOCOL = "realtime"
+_BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
+
+
+def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> Kind:
+    """The dialect, by the handshake.
+
+    "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": nothing but the subprotocol `realtime`
+    was offered, and no key was brought, as by Unmute's frontend. All others are "ga".
+    """
+    versions = [part.strip() for part in headers.get("OpenAI-Beta", "").split(",")]
+    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols:
+        return "beta"
+    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and "Authorization" not in headers else "ga"
+
+
+class _Speaker(Protocol):
+    """A dialect at work on one connection."""
+
+    name: str
+
+    def opening(self) -> SettingsChanged | None:
+        """The settings that hold from the beginning."""
+        ...
+
+    def decode(self, text: str) -> ClientMessage | ItemSpoken: ...
+
+    def encode(self, event: Event) -> list[ServerMessage]: ...
+
+
+class Wire:
+    """What a client sends becomes messages, and what happens becomes what it is told, in its dialect.
+
+    A GA or beta client waits to be greeted (`session.created`), a frontend of Unmute speaks first, and does not know
+    that greeting (it would note it as unknown in the browser's console, and go on). So whoever may be Unmute is not
+    greeted, and taken for it, until
+
+    - a `session.update` without `allow_recording`, or an event that Unmute does not have: then it is GA,
+    - `waited()` says that it has sent no sound for a while, and has been told nothing: then it is greeted as GA.
+
+    And a first `session.update` with `allow_recording` makes Unmute of any client. `functions`: the model can call
+    some.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        session_id: str,
+        *,
+        model: str = "",
+        name: Callable[[str], str] = new_id,
+        write: WritePrompt = system_prompt,
+        lines: WriteLines = no_lines,
+        functions: bool = True,
+    ) -> None:
+        self._formats = Formats()
+        self._session_id = session_id
+        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
+        self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
+        self._unmute = _Unmuted(self._formats, write, lines)
+        self._speaks: _Speaker = self._openai
+        if kind == "unmute?":
+            self._speaks = self._unmute.taking_over()
+        self._is_settled = self._is_opened = self._has_spoken = False
+
+    @property
+    def name(self) -> str:
+        """Of the dialect, as far as it is known."""
+        doubted = self._speaks is self._unmute and not self._is_settled
+        return f"{self._speaks.name}?" if doubted else self._speaks.name
+
+    @property
+    def codec(self) -> Codec:
+        """How the client's audio is written, each way; follows what it sets."""
+        return self._formats
+
+    def opening(self) -> list[Received]:
+        """What is to be done before the client has sent anything: for the encoder, then for the pipeline."""
+        return [] if self._speaks is self._unmute else self._opened()
+
+    def waited(self) -> list[Received]:
+        """As much time has passed as one needs that speaks first."""
+        return [] if self._is_settled or self._has_spoken or self._unmute.told else self._opened()
+
+    def decode(self, text: str) -> list[Received]:
+        """What comes of one text frame. Never raises."""
+        before: list[Received] = []
+        if not self._is_settled and not (self._is_opened and "session.update" not in text):
+            before = self._settle(text)
+        message = self._speaks.decode(text)
+        if isinstance(message, ItemSpoken):
+            return [*before, message.sound, message.committed]
+        self._has_spoken = self._has_spoken or isinstance(message, AudioReceived)
+        return [*before, message]
+
+    def encode(self, event: Event) -> list[ServerMessage]:
+        return self._speaks.encode(event)
+
+    def _opened(self) -> list[Received]:
+        """GA or beta, greeted once."""
+        self._speaks = self._openai
+        if self._is_opened:
+            return []
+        self._is_opened = True
+        settings = self._openai.opening()
+        greeting: list[Received] = [SessionOpened(self._session_id)]
+        return greeting if settings is None else [*greeting, settings]
+
+    def _settle(self, text: str) -> list[Received]:
+        match _glance(text):
+            case ("session.update", True):
+                self._is_settled = True
+                self._speaks = self._unmute.taking_over()
+                return []
+            case ("session.update", False):
+                self._is_settled = True
+                return self._opened()
+            case (kind, _) if kind in _OPENAI_ONLY:
+                return self._opened()
+            case _:
+                return []
+
+
+_OPENAI_ONLY = {
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+    "conversation.item.create",
+    "conversation.item.retrieve",
+    "conversation.item.delete",
+    "conversation.item.truncate",
+    "response.create",
+    "response.cancel",
+    "output_audio_buffer.clear",
+}
+
+
+def _glance(text: str) -> tuple[str, bool]:
+    """The type of a message, and whether its session has `allow_recording`; ("", False) for what is no message."""
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return "", False
+    if not isinstance(value, dict):
+        return "", False
+    message = cast(dict[str, Any], value)
+    kind, session = str(message.get("type")), message.get("session")
+    if kind == "session.update" and not isinstance(session, dict):
+        return "", False
+    return kind, isinstance(session, dict) and "allow_recording" in session
+
+
+class _Unmuted:
+    """The dialect of Unmute at work: Ogg-Opus both ways."""
+
+    name = "unmute"
+
+    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines) -> None:
+        self._dialect = Unmute(write=write, lines=lines)
+        self._formats = formats
+        self._encode: Encode = self._dialect.encoder()
+        self.told = False
+        """Whether the client has heard anything in this dialect."""
+
+    def taking_over(self) -> _Unmuted:
+        """The sound is Unmute's from now on."""
+        self._formats.given = self._formats.wanted = self._dialect.codec
+        return self
+
+    def opening(self) -> None:
+        """It speaks first."""
+
+    def decode(self, text: str) -> ClientMessage:
+        return self._dialect.decode(text)
+
+    def encode(self, event: Event) -> list[ServerMessage]:
+        messages = self._encode(event)
+        self.told = self.told or bool(messages)
+        return messages

@@ -1,0 +1,56 @@
+"""What a client of the Unmute dialect may send, as types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from voicepipe.characters.prompts import Language
+from voicepipe.realtime.parse import ClientEvent
+
+__all__ = ["UNMUTE_EVENTS", "AudioAppend", "Constant", "Persona", "SessionConfig", "SessionUpdate"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class Constant(_Part):
+    """A character that the client describes itself."""
+
+    type: Literal["constant"]
+    text: str
+    language: Language | None = None
+
+
+class Persona(_Part):
+    """One of our own characters."""
+
+    type: Literal["smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation"]
+    language: Language | None = None
+
+
+class SessionConfig(_Part):
+    """How the bot shall behave. Null instructions leave the character to us; none at all change nothing."""
+
+    instructions: Annotated[Constant | Persona, Field(discriminator="type")] | None = None
+    voice: str | None = None
+    allow_recording: bool
+
+
+class SessionUpdate(ClientEvent):
+    type: Literal["session.update"]  # pyright: ignore[reportIncompatibleVariableOverride] — narrower, and frozen
+    session: SessionConfig
+
+
+class AudioAppend(ClientEvent):
+    """The next piece of the microphone's Ogg-Opus stream, in base64."""
+
+    type: Literal["input_audio_buffer.append"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    audio: str
+
+
+_UnmuteEvent: TypeAlias = Annotated[SessionUpdate | AudioAppend, Field(discriminator="type")]
+
+UNMUTE_EVENTS: TypeAdapter[SessionUpdate | AudioAppend] = TypeAdapter(_UnmuteEvent)

@@ -1,0 +1,158 @@
+"""The dialect of Unmute's frontend: Ogg-Opus both ways, words as they are spoken, chat history after each reply."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicepipe.audio import Codec, OggOpus
+from voicepipe.characters.prompts import DEFAULT, WriteLines, WritePrompt, no_lines, system_prompt
+from voicepipe.conversation import Conversation
+from voicepipe.events import (
+    AudioReceived,
+    ClientMessage,
+    Event,
+    InputRejected,
+    Overflowed,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    ReplyText,
+    SettingsChanged,
+    SpeechEncoded,
+    Spoken,
+    StageFailed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnMeasured,
+    Warned,
+    Word,
+)
+from voicepipe.realtime.dialect import Encode, ServerMessage
+from voicepipe.realtime.errors import error_body
+from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.parse import Rejected, audio_bytes, parse
+from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS, AudioAppend, Constant, SessionConfig
+
+__all__ = ["Unmute"]
+
+
+def _event_id() -> str:
+    return new_id("event")
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute:
+    """`session.update` and `input_audio_buffer.append` in; transcript, reply and Ogg-Opus sound out."""
+
+    name: str = "unmute"
+    codec: Codec = field(default_factory=OggOpus)
+    event_id: Callable[[], str] = _event_id
+    """Names each server event."""
+    write: WritePrompt = system_prompt
+    """Makes a prompt of a character."""
+    lines: WriteLines = no_lines
+    """What a character says word for word."""
+
+    def decode(self, text: str) -> ClientMessage:
+        try:
+            event = parse(text, UNMUTE_EVENTS)
+            if isinstance(event, AudioAppend):
+                return AudioReceived(audio_bytes(event.audio, "audio", event.event_id), event.event_id)
+            return _settings(event.session, self.write, self.lines)
+        except Rejected as rejected:
+            return rejected.why
+
+    def encoder(self) -> Encode:
+        return _Encoder(self.event_id)
+
+
+def _settings(session: SessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
+    written, asked = session.model_dump(exclude_unset=True), session.instructions
+    prompt = _prompt(session, write)
+    spoken = no_lines(DEFAULT) if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
+    return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken)
+
+
+def _prompt(session: SessionConfig, write: WritePrompt) -> str | None:
+    match session.instructions:
+        case None if "instructions" not in session.model_fields_set:
+            return None
+        case None:
+            return write(DEFAULT)
+        case Constant(text=text, language=language):
+            return write("constant", text=text, language=language)
+        case persona:
+            return write(persona.type, language=persona.language)
+
+
+_NO_VOICE = "missing"
+"""What Unmute calls the voice of a client that has asked for none. Its own clients refuse a null."""
+
+
+class _Encoder:
+    """What one client has been told: the voice in use, whether the user talks, and how long the last turn took."""
+
+    def __init__(self, event_id: Callable[[], str]) -> None:
+        self._event_id = event_id
+        self._voice = _NO_VOICE
+        self._talks = False
+        self._measured: TurnMeasured | None = None
+
+    def __call__(self, event: Event) -> list[ServerMessage]:
+        if isinstance(event, TurnMeasured):
+            self._measured = event
+        return [{"type": kind, "event_id": self._event_id(), **fields} for kind, fields in self._messages(event)]
+
+    def _messages(self, event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
+        match event:
+            case SpeechEncoded(data=data):
+                yield "response.audio.delta", {"delta": base64.b64encode(data).decode()}
+            case Spoken(word=word):
+                yield "response.text.delta", {"delta": word}
+            case ReplyText(delta=delta):
+                yield "unmute.response.text.delta.ready", {"delta": delta}
+            case Word(text=text, start_s=start_s):
+                yield "conversation.item.input_audio_transcription.delta", {"delta": text, "start_time": start_s}
+            case TurnConfirmed():
+                self._talks = True
+                yield "input_audio_buffer.speech_started", {}
+            case TurnEnded(text=text) if text or self._talks:  # no text: the recogniser has taken its words back
+                self._talks = False
+                yield "input_audio_buffer.speech_stopped", {}
+            case ReplyStarted() | ReplyEnded() | ReplyInterrupted():
+                yield from self._reply(event)
+            case SettingsChanged():
+                self._voice = event.voice or self._voice
+                yield "session.updated", {"session": event.written}
+            case StageFailed() | Warned() | Overflowed() | InputRejected():
+                yield "error", {"error": error_body(event)}
+            case _:
+                pass
+
+    def _reply(self, event: ReplyStarted | ReplyEnded | ReplyInterrupted) -> Iterator[tuple[str, dict[str, Any]]]:
+        history = _chat_history(event.conversation)
+        if isinstance(event, ReplyStarted):
+            self._measured = None
+            response = {"object": "realtime.response", "status": "in_progress", "voice": self._voice}
+            yield "response.created", {"response": {**response, "chat_history": history}}
+            return
+        if isinstance(event, ReplyInterrupted):
+            yield "unmute.interrupted_by_vad", {}
+        else:
+            yield "response.text.done", {"text": event.text}
+        yield "response.audio.done", {}
+        yield "unmute.additional_outputs", {"args": {"chat_history": history, "debug_dict": self._debug()}}
+
+    def _debug(self) -> dict[str, Any]:
+        measured = self._measured
+        return {} if measured is None else {"total_ms": measured.total_ms, "parts_ms": measured.parts_ms}
+
+
+def _chat_history(conversation: Conversation) -> list[dict[str, str]]:
+    """As it was heard, interruption marks and all; the system prompt first. Function calls are none of the client's."""
+    system = [{"role": "system", "content": conversation.system_prompt}] if conversation.system_prompt else []
+    said = (message for message in conversation.messages if message.call is None)
+    return [*system, *({"role": message.role, "content": message.text} for message in said)]

@@ -1,0 +1,190 @@
+"""`/v1/realtime`: who is let in, and what the others are told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import structlog
+from aiohttp import WSCloseCode, hdrs, web
+from structlog.contextvars import bound_contextvars
+
+from voicepipe.characters.news import Newsroom
+from voicepipe.characters.prompts import Characters
+from voicepipe.engine import Engine
+from voicepipe.metrics.registry import Metrics
+from voicepipe.realtime import Wire, dialect_of, new_id
+from voicepipe.server.availability import Health, Obstacle, obstacles
+from voicepipe.server.http.auth import Door, offered_protocols
+from voicepipe.server.http.errors import Refusal, Refused
+from voicepipe.server.session.connection import Connection, End
+from voicepipe.server.session.socket import Socket
+from voicepipe.server.settings import ServerSettings
+from voicepipe.session import Pipeline
+
+__all__ = ["Sessions"]
+
+log = structlog.get_logger()
+
+_MODEL_CHARS = 100
+"""Of the name of a model, which is repeated to the client."""
+
+NO_UPGRADE = Refusal(
+    426,
+    "upgrade_required",
+    "This address speaks WebSocket.",
+    headers={hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"},
+)
+
+_STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
+
+
+class Sessions:
+    """The conversations that are on: at most `capacity` of them, and none while something stands in their way."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        engine: Engine,
+        settings: ServerSettings,
+        *,
+        health: Health,
+        metrics: Metrics,
+        characters: Characters,
+        newsroom: Newsroom,
+        door: Door,
+    ) -> None:
+        self._pipeline, self._engine, self._settings = pipeline, engine, settings
+        self._health, self._metrics, self._newsroom = health, metrics, newsroom
+        self._characters, self._door = characters, door
+        self._slots_taken = 0
+        self._live: set[Connection] = set()
+        self._free = asyncio.Event()
+        self._free.set()
+        self.stopping = False
+
+    @property
+    def capacity(self) -> int:
+        return min(self._engine.max_sessions, self._settings.max_sessions or self._engine.max_sessions)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
+        if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+            raise Refused(NO_UPGRADE)
+        if refusal := self._door.refusal(request) or self._door.no_more(request):
+            return await self._refuse(request, refusal)
+        if found := self._obstacles(None):
+            return await self._refuse(request, self._unavailable(found[0]))
+        with self._slot(), self._door.holding(request):
+            found = self._obstacles(await self._health.known(self._settings.admission_wait_s), own_slot=True)
+            if not found:
+                socket = Socket(self._settings)
+                await socket.prepare(request)
+                await self._talk_safely(socket, request)
+                return socket
+        return await self._refuse(request, self._unavailable(found[0]))
+
+    async def stop(self) -> None:
+        """Let nobody in any more; end each session after the reply that it speaks, and all of them after the grace."""
+        self.stopping = True
+        for connection in self._live.copy():
+            connection.leave(_STOPPING)
+        try:
+            async with asyncio.timeout(self._settings.shutdown_grace_s):
+                await self._free.wait()
+        except TimeoutError:
+            for connection in self._live.copy():
+                connection.finish(_STOPPING)
+            await self._free.wait()
+
+    # ---- admission --------------------------------------------------------------------------------------------------
+
+    async def obstacles(self) -> list[Obstacle]:
+        """Why a client that came now would not be let in."""
+        return self._obstacles(await self._health.up())
+
+    def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Obstacle]:
+        return obstacles(
+            up,
+            loading=bool(getattr(self._engine, "loading", False)),
+            stopping=self.stopping,
+            taken=self._slots_taken - own_slot,
+            capacity=self.capacity,
+        )
+
+    @contextmanager
+    def _slot(self) -> Generator[None]:
+        """Taken before anything is awaited, so that two clients cannot get the last one."""
+        self._slots_taken += 1
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._slots_taken -= 1
+            if not self._slots_taken:
+                self._free.set()
+
+    def _unavailable(self, obstacle: Obstacle) -> Refusal:
+        later = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
+        close_code = WSCloseCode.TRY_AGAIN_LATER
+        return Refusal(503, obstacle.why.value, obstacle.told, headers=later, close_code=close_code)
+
+    async def _refuse(self, request: web.Request, refusal: Refusal) -> web.StreamResponse:
+        """A program reads a status; a page's script cannot, so it gets an upgrade, an event and a close code."""
+        taken = self._slots_taken
+        log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
+        self._metrics.session.refused.labels(refusal.code).inc()
+        if hdrs.ORIGIN not in request.headers or not refusal.tells_pages:
+            return refusal.response()
+        socket = Socket(self._settings)
+        await socket.prepare(request)
+        is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
+        await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
+        await socket.hang_up(refusal.close_code, refusal.reason)
+        return socket
+
+    # ---- a session --------------------------------------------------------------------------------------------------
+
+    async def _talk_safely(self, socket: Socket, request: web.Request) -> None:
+        """A fault of ours is no HTTP answer any more: the client has a WebSocket now."""
+        try:
+            await self._talk(socket, request)
+        except Exception:
+            log.exception("session.failed", remote=request.remote)
+            await socket.hang_up(WSCloseCode.INTERNAL_ERROR, "internal error")
+
+    async def _talk(self, socket: Socket, request: web.Request) -> None:
+        """Run one session. Its id is on every log line written below here, in whatever task or timer."""
+        clock, session_id = asyncio.get_running_loop().time, new_id("sess")
+        wire = self._wire(request, session_id)
+        with bound_contextvars(session=session_id):
+            began, end = clock(), _STOPPING
+            log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
+            connection = Connection(socket, wire, self._settings, metrics=self._metrics, newsroom=self._newsroom)
+            self._live.add(connection)
+            self._metrics.session.count.inc()
+            self._metrics.session.active.inc()
+            try:
+                end = await connection.run(self._pipeline, self._engine, session_id)
+            finally:
+                self._live.discard(connection)
+                duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
+                log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
+                self._count(end, clock() - began)
+
+    def _count(self, end: End, duration_s: float) -> None:
+        series = self._metrics.session
+        series.active.dec()
+        series.duration.observe(duration_s)
+        series.ended.labels("client" if end.gone and not end.forced else str(int(end.code))).inc()
+        series.forced.inc(end.forced)
+        series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
+
+    def _wire(self, request: web.Request, session_id: str) -> Wire:
+        """How the client speaks. Whatever model it asks for, it gets ours; other parameters are not ours to know."""
+        kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
+        functions = bool(getattr(self._engine, "calls_functions", True))
+        write, lines = self._characters.system_prompt, self._characters.lines
+        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=write, lines=lines, functions=functions)

@@ -1,0 +1,127 @@
+"""Whether a conversation can be had now, and if not, why not, in words for the one who wanted to talk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from voicepipe._cached import Recent
+
+__all__ = ["KEYS", "NEEDED", "Health", "Obstacle", "Why", "is_ok", "obstacles"]
+
+log = structlog.get_logger()
+
+NEEDED = {
+    "stt_up": "speech recognition (STT)",
+    "tts_up": "speech synthesis (TTS)",
+    "llm_up": "language model (LLM)",
+}
+"""What a conversation cannot do without where its pipeline uses it, and its names for people. Voice cloning is not
+among it."""
+
+KEYS = (*NEEDED, "voice_cloning_up")
+"""All that an engine may tell of. What the pipeline does not use is left out, and counts as neither up nor down."""
+
+_LATER = "Please try again in a moment."
+
+
+class Why(StrEnum):
+    """Why nobody is let in. The value is what a metric calls it."""
+
+    LOADING = "loading"
+    STOPPING = "stopping"
+    FULL = "full"
+    SERVICE_DOWN = "service_down"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One reason for which nobody is let in; `told` is the sentence for the client."""
+
+    why: Why
+    told: str
+
+
+def obstacles(
+    up: Mapping[str, bool] | None, *, loading: bool, stopping: bool, taken: int, capacity: int
+) -> list[Obstacle]:
+    """Everything that stands between a client and a conversation, the most lasting first. `up` None: not asked.
+
+    What `up` does not have is not used, and does not stand in the way.
+
+    >>> [obstacle.told for obstacle in obstacles(None, loading=False, stopping=False, taken=2, capacity=2)]
+    ['All 2 conversations of this server are taken. Please try again in a moment.']
+    """
+    found: list[Obstacle] = []
+    if stopping:
+        found.append(Obstacle(Why.STOPPING, f"The server is shutting down. {_LATER}"))
+    if loading:
+        found.append(Obstacle(Why.LOADING, f"The models are still being loaded. {_LATER}"))
+    elif up is not None:
+        for key, name in NEEDED.items():
+            if not up.get(key, True):
+                found.append(Obstacle(Why.SERVICE_DOWN, f"The {name} cannot be reached. {_LATER}"))
+    if taken >= capacity and not loading:
+        found.append(Obstacle(Why.FULL, f"All {capacity} conversations of this server are taken. {_LATER}"))
+    return found
+
+
+class Health:
+    """How an engine is, asked seldom and never for long.
+
+    `ask` (an engine's `health`) may take `timeout_s`; after that, or when it raises, none of `keys` counts as up. Its
+    answer holds for `fresh_s`; `on_answer` is told each new one.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[dict[str, bool]]],
+        *,
+        timeout_s: float,
+        fresh_s: float,
+        clock: Callable[[], float],
+        keys: Sequence[str] = KEYS,
+        on_answer: Callable[[dict[str, bool]], object] = lambda _: None,
+    ) -> None:
+        self._ask, self._timeout_s, self._keys, self._on_answer = ask, timeout_s, keys, on_answer
+        self._recent: Recent[dict[str, bool]] = Recent(self._answer, fresh_s=lambda _: fresh_s, clock=clock)
+
+    async def up(self) -> dict[str, bool]:
+        """Whether each of `keys` is up, as it was `fresh_s` ago at the most."""
+        return await self._recent()
+
+    async def known(self, wait_s: float) -> dict[str, bool] | None:
+        """The same after `wait_s` at the most: then as it was when it was last known, None for never."""
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._recent()
+        except TimeoutError:
+            return self._recent.last
+
+    async def close(self) -> None:
+        """Stop asking."""
+        await self._recent.close()
+
+    async def _answer(self) -> dict[str, bool]:
+        up = await self._asked()
+        self._on_answer(up)
+        return up
+
+    async def _asked(self) -> dict[str, bool]:
+        nothing = dict.fromkeys(self._keys, False)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                up = await self._ask()
+                return {key: up.get(key, False) for key in self._keys}
+        except Exception as error:
+            log.warning("health.unknown", error=str(error) or type(error).__name__)
+            return nothing
+
+
+def is_ok(up: Mapping[str, bool]) -> bool:
+    """Whether all is up that a conversation needs, of what is used."""
+    return all(up.get(key, True) for key in NEEDED)

@@ -1,0 +1,1 @@
+"""HTTP routes, errors, forms, and access control."""

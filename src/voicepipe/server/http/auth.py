@@ -1,0 +1,158 @@
+"""Who may come in: origins of browsers, API keys, and how many sessions each key may hold."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import structlog
+from aiohttp import WSCloseCode, hdrs, web
+from yarl import URL
+
+from voicepipe.server.http.errors import Refusal, Refused
+from voicepipe.server.http.middleware import Handler
+from voicepipe.server.settings import ServerSettings
+
+__all__ = ["Door", "offered_protocols", "open_to_others", "warn_if_open"]
+
+log = structlog.get_logger()
+
+_KEY_PROTOCOL = "openai-insecure-api-key."
+"""Browsers cannot send a header, so they offer their key as a subprotocol."""
+_BEARER = "bearer "
+
+
+class Door:
+    """Without `api_keys` everybody may come in who can reach us, see `warn_if_open`."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._keys = tuple(_digest(key.get_secret_value()) for key in settings.api_keys)
+        self._sessions: Counter[int] = Counter()
+
+    def refusal(self, request: web.Request) -> Refusal | None:
+        """What stands against this client, before anything has been spent on it."""
+        if not self._is_origin_allowed(request):
+            what = "Pages of this origin may not use this server; its operator can allow it (cors_origins)."
+            return Refusal(403, "origin_not_allowed", what, tells_pages=False)
+        key = _key(request)
+        if self._keys and self._number(key) is None:
+            what = "Incorrect API key provided." if key else "Missing API key: send it as a bearer token."
+            return Refusal(401, "invalid_api_key", what, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+        return None
+
+    def no_more(self, request: web.Request) -> Refusal | None:
+        """Whether the key of a client that may come in holds as many sessions as it may."""
+        number, most = self._number(_key(request)), self._settings.max_sessions_per_key
+        if number is None or most is None or self._sessions[number] < most:
+            return None
+        what = f"This API key holds {most} sessions already, and may not hold more at once."
+        later = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
+        return Refusal(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)
+
+    def guarding(self, handler: Handler) -> Handler:
+        """The same for those only who may come in."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if refusal := self.refusal(request):
+                log.info("request.turned_away", code=refusal.code, path=request.path, remote=request.remote)
+                raise Refused(refusal)
+            return await handler(request)
+
+        return guarded
+
+    @contextmanager
+    def holding(self, request: web.Request) -> Generator[None]:
+        """While a session of this client's key is on."""
+        number = self._number(_key(request))
+        if number is None:
+            yield
+            return
+        self._sessions[number] += 1
+        try:
+            yield
+        finally:
+            self._sessions[number] -= 1
+
+    def _number(self, key: str | None) -> int | None:
+        """Which of our keys it is; takes as long for a wrong one as for a right one, whatever its length."""
+        given = _digest(key or "")
+        same = [hmac.compare_digest(known, given) for known in self._keys]
+        return same.index(True) if any(same) else None
+
+    def _is_origin_allowed(self, request: web.Request) -> bool:
+        """Browsers say where a page comes from, and let it connect to anybody; other programs say nothing.
+
+        Our own pages may. But a foreign one may have given its own name the address of this machine (DNS rebinding),
+        and then looks like ours: where nothing but the address protects us, a name does not count.
+        """
+        origin, allowed = request.headers.get(hdrs.ORIGIN), self._settings.cors_origins
+        if origin is None or "*" in allowed or origin in allowed:
+            return True
+        is_own = origin.partition("://")[2] == request.host
+        return is_own and (bool(self._keys) or not _is_loopback(self._settings.host) or _is_local(request.host))
+
+
+def offered_protocols(request: web.Request) -> tuple[str, ...]:
+    """The subprotocols that the client offers, in its order."""
+    return tuple(_protocols(request))
+
+
+def warn_if_open(settings: ServerSettings) -> None:
+    """Without keys everybody who reaches us may talk: on this machine that is as it should be, beyond it hardly."""
+    if open_to_others(settings):
+        log.warning(
+            "server.open",
+            host=settings.host,
+            consequence="everybody who can reach this address may talk, at your expense",
+            remedy="set VOICEPIPE_API_KEYS, or listen at 127.0.0.1",
+        )
+
+
+def open_to_others(settings: ServerSettings) -> bool:
+    """Whether others than this machine may reach us, and need no key."""
+    return not settings.api_keys and not _is_loopback(settings.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_local(host: str) -> bool:
+    """`localhost`, or an address: what no name server of somebody else's decides."""
+    try:
+        name = URL(f"http://{host}").host or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _digest(key: str) -> bytes:
+    """Of one length for all; what came over the wire need not be UTF-8."""
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+
+
+def _key(request: web.Request) -> str | None:
+    bearer = request.headers.get(hdrs.AUTHORIZATION, "")
+    if bearer.lower().startswith(_BEARER):
+        return bearer[len(_BEARER) :].strip()
+    keys = (name.removeprefix(_KEY_PROTOCOL) for name in _protocols(request) if name.startswith(_KEY_PROTOCOL))
+    return next(keys, None)
+
+
+def _protocols(request: web.Request) -> Iterator[str]:
+    for header in request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []):
+        yield from filter(None, (part.strip() for part in header.split(",")))

@@ -1,0 +1,165 @@
+"""Voices that people give: a consent that they read out, and the recording of it, kept with who gave it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from voicepipe._yaml import read_yaml
+
+__all__ = ["Consent", "Consents", "DonationRefused", "Submission", "save_donation", "submission_from"]
+
+
+class DonationRefused(Exception):
+    """A donation that cannot be taken; `field` is what is wrong with it."""
+
+    def __init__(self, field: str, wrong: str) -> None:
+        super().__init__(f"{field}: {wrong}")
+        self.field = field
+
+
+# ---- consent ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What somebody is asked to read out. Times are seconds since the epoch."""
+
+    id: str
+    text: str
+    created_s: float
+    expires_s: float
+
+
+class Consents:
+    """Those that have been asked for and not been given yet: `most` at once; of more, the oldest is void.
+
+    Each is good for one donation, within `valid_s`. `now` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self, *, valid_s: float, most: int, now: Callable[[], float], rng: random.Random | None = None
+    ) -> None:
+        self._valid_s, self._most, self._now, self._random = valid_s, most, now, rng or random.Random()
+        self._open: OrderedDict[str, Consent] = OrderedDict()
+
+    def ask(self) -> Consent:
+        """A new one."""
+        texts, now = _texts(), self._now()
+        sentences = self._random.sample(texts.sentences, texts.drawn)
+        consent = Consent(str(uuid.uuid4()), " ".join([texts.consent, *sentences]), now, now + self._valid_s)
+        self.give_back(consent)
+        return consent
+
+    def take(self, consent_id: str) -> Consent:
+        """The consent of this id, which is void from now on. Raises DonationRefused."""
+        consent = self._open.pop(consent_id, None)
+        if consent is None:
+            raise DonationRefused("metadata.verification_id", "unknown, used already or too old: ask for a new one")
+        if self._now() >= consent.expires_s:
+            wrong = f"expired, it was good for {self._valid_s:g} s: ask for a new one"
+            raise DonationRefused("metadata.verification_id", wrong)
+        return consent
+
+    def give_back(self, consent: Consent) -> None:
+        """The donation could not be kept: it may be sent again."""
+        self._open[consent.id] = consent
+        while len(self._open) > self._most:
+            self._open.popitem(last=False)
+
+
+class _Texts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    consent: str
+    drawn: Annotated[int, Field(ge=1)]
+    sentences: list[str]
+
+
+@cache
+def _texts() -> _Texts:
+    return read_yaml(Path(__file__).with_name("consents.yaml"), _Texts)
+
+
+# ---- what is sent ----------------------------------------------------------------------------------------------------
+
+
+class Submission(BaseModel):
+    """Who gives a voice, and for what. The e-mail address is for withdrawing it, and is not published."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal["1.0"] = "1.0"
+    verification_id: uuid.UUID
+    email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None  # fmt: skip  # noqa: E501
+    nickname: Annotated[str, StringConstraints(strip_whitespace=True, max_length=30)] = ""
+    license: Literal["CC0"] = "CC0"
+    transcription_from_client: Annotated[str, StringConstraints(max_length=5_000)] = ""
+
+
+def submission_from(metadata: bytes) -> Submission:
+    """From JSON. Raises DonationRefused, which names the field."""
+    try:
+        value = json.loads(metadata)
+    except (ValueError, RecursionError):
+        raise DonationRefused("metadata", "is no JSON") from None
+    if not isinstance(value, dict):
+        raise DonationRefused("metadata", "should be a JSON object")
+    if value.get("email") == "":  # pyright: ignore[reportUnknownMemberType]
+        value["email"] = None  # a form whose field was left empty
+    try:
+        return Submission.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(["metadata", *map(str, first["loc"])])
+        raise DonationRefused(field, first["msg"][:1].lower() + first["msg"][1:]) from None
+
+
+# ---- keeping it ------------------------------------------------------------------------------------------------------
+
+
+def save_donation(folder: Path, consent: Consent, submission: Submission, recording: bytes, *, now_s: float) -> Path:
+    """Write `<id>.wav` and then `<id>.json`: where the second is, the first is whole. Blocks; raises OSError.
+
+    After an error nothing of it is left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sound, facts = folder / f"{consent.id}.wav", folder / f"{consent.id}.json"
+    metadata = {
+        "submission": submission.model_dump(mode="json"),
+        "verification": {"id": consent.id, "text": consent.text, "created_at_timestamp": consent.created_s},
+        "timestamp": now_s,
+        "timestamp_str": datetime.fromtimestamp(now_s, UTC).isoformat(),
+    }
+    try:
+        _write(sound, recording)
+        _write(facts, json.dumps(metadata, ensure_ascii=False, indent=2).encode())
+    except OSError:
+        sound.unlink(missing_ok=True)
+        raise
+    return sound
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of it, or nothing."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

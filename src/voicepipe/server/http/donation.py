@@ -1,0 +1,83 @@
+"""`/v1/voice-donation`: the sentences to read out, and the recording of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from voicepipe.metrics.registry import Metrics
+from voicepipe.server.http.consents import (
+    Consent,
+    Consents,
+    DonationRefused,
+    Submission,
+    save_donation,
+    submission_from,
+)
+from voicepipe.server.http.errors import Refusal, Refused
+from voicepipe.server.http.forms import read_form
+
+__all__ = ["Donations"]
+
+log = structlog.get_logger()
+
+_MAX_METADATA_BYTES = 32_768
+
+
+class Donations:
+    """Takes voices into `folder`. None: this server takes none, and says so with 501."""
+
+    def __init__(
+        self, folder: Path | None, consents: Consents, *, min_bytes: int, max_bytes: int, metrics: Metrics
+    ) -> None:
+        self._folder, self._consents = folder, consents
+        self._min_bytes, self._max_bytes, self._count = min_bytes, max_bytes, metrics.server.donations
+
+    async def ask(self, _: web.Request) -> web.Response:
+        """A consent to read out, its id, and until when it is good."""
+        _needed(self._folder)
+        consent = self._consents.ask()
+        return web.json_response(
+            {
+                "id": consent.id,
+                "text": consent.text,
+                "created_at_timestamp": consent.created_s,
+                "expires_at_timestamp": consent.expires_s,
+            }
+        )
+
+    async def give(self, request: web.Request) -> web.Response:
+        """`{"id": …}` for a form of `file` and `metadata` (JSON), once both are on the disk. 400 names the field."""
+        folder = _needed(self._folder)
+        form = await read_form(request, {"file": self._max_bytes, "metadata": _MAX_METADATA_BYTES})
+        try:
+            submission, consent = self._check(form["file"], form["metadata"])
+        except DonationRefused as error:
+            raise Refused(Refusal(400, "invalid_value", str(error), error.field)) from error
+        try:
+            await asyncio.to_thread(save_donation, folder, consent, submission, form["file"], now_s=time.time())
+        except OSError as error:
+            log.exception("donation.not_kept", donation=consent.id)
+            self._consents.give_back(consent)
+            detail = "The donation cannot be kept: the disk does not take it. Please send it again."
+            raise web.HTTPInsufficientStorage(text=detail) from error
+        log.info("donation.kept", donation=consent.id, bytes=len(form["file"]))
+        self._count.inc()
+        return web.json_response({"id": consent.id})
+
+    def _check(self, recording: bytes, metadata: bytes) -> tuple[Submission, Consent]:
+        """Raises DonationRefused. The consent is taken."""
+        if len(recording) < self._min_bytes:
+            raise DonationRefused("file", "is too short to hold the sentences")
+        submission = submission_from(metadata)
+        return submission, self._consents.take(str(submission.verification_id))
+
+
+def _needed(folder: Path | None) -> Path:
+    if folder is None:
+        raise web.HTTPNotImplemented(text="This server takes no voice donations.")
+    return folder

@@ -1,0 +1,77 @@
+"""Forms with files that are sent to us: bounded before they are read, and while they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from voicepipe.server.http.errors import Refusal, Refused
+
+__all__ = ["read_form"]
+
+_BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
+"""How aiohttp says that something is no form."""
+
+_OVERHEAD_BYTES = 16_384
+"""Boundaries and headers of a form, beside what its fields may hold."""
+
+
+async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str, bytes]:
+    """The fields of a multipart form, each of which may have so many bytes. All are needed; others are skipped.
+
+    Raises `Refused`: 411 without a length, 413 when the whole or a field is too long, 415 for what is no form, and 400
+    that names the field for one that is missing or given twice.
+    """
+    _check(request, sum(fields.values()))
+    await _go_on(request)
+    given: dict[str, bytes] = {}
+    try:
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            name = part.name if isinstance(part, BodyPartReader) else None
+            if not isinstance(part, BodyPartReader) or name is None or name not in fields:
+                continue
+            given[name] = await _read(part, name, fields[name], again=name in given)
+    except _BROKEN as error:
+        what = "The form cannot be read: it breaks off, or its parts do not fit."
+        raise Refused(Refusal(400, "bad_request", what)) from error
+    for name in fields:
+        if not given.get(name):
+            raise _wrong(name, "is empty" if name in given else "is missing")
+    return given
+
+
+def _check(request: web.Request, most: int) -> None:
+    """What can be said before anything is read."""
+    if request.content_length is None:
+        raise Refused(Refusal(411, "length_required", "The request must say how long it is (Content-Length)."))
+    if request.content_length > most + _OVERHEAD_BYTES:
+        raise Refused(Refusal(413, "too_long", f"The request: is longer than {most} bytes"))
+    if request.content_type != "multipart/form-data":
+        raise Refused(Refusal(415, "unsupported_media_type", "Send a form: multipart/form-data."))
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Refused(Refusal(415, "unsupported_media_type", "Send it uncompressed: what it unpacks to has no bounds."))
+
+
+async def _go_on(request: web.Request) -> None:
+    """A client that asks whether it may send its form has waited until now."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # that was no answer yet
+
+
+async def _read(part: BodyPartReader, name: str, most: int, *, again: bool) -> bytes:
+    if again:
+        raise _wrong(name, "was sent twice")
+    data = bytearray()
+    while chunk := await part.read_chunk():
+        data += part.decode(chunk)
+        if len(data) > most:
+            raise Refused(Refusal(413, "too_long", f"{name}: is longer than {most} bytes", name))
+    return bytes(data)
+
+
+def _wrong(field: str, what: str) -> Refused:
+    return Refused(Refusal(400, "invalid_value", f"{field}: {what}", field))

@@ -1,0 +1,60 @@
+"""`/v1/health` and `/metrics`: how this server is, for people, for whoever sends it clients, and for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from voicepipe.metrics.registry import Metrics
+from voicepipe.server.admission import Sessions
+from voicepipe.server.availability import KEYS, Health, Obstacle, is_ok
+from voicepipe.server.http.errors import Refusal
+
+__all__ = ["HealthRoutes", "count_health"]
+
+
+def count_health(metrics: Metrics, up: dict[str, bool]) -> None:
+    """An engine's answer, as Prometheus sees it. What the pipeline does not use has no series."""
+    metrics.server.health_ok.set(is_ok(up))
+    for key in KEYS:
+        if key in up:
+            metrics.server.service_up.labels(key.removesuffix("_up")).set(up[key])
+
+
+class HealthRoutes:
+    """Answers within the limit of `health`, whatever the services do."""
+
+    def __init__(self, health: Health, sessions: Sessions, metrics: Metrics, *, retry_after_s: int) -> None:
+        self._health, self._sessions, self._metrics = health, sessions, metrics
+        self._retry_after_s = retry_after_s
+
+    async def health(self, _: web.Request) -> web.Response:
+        """What is up, of that which the pipeline uses; `ok` when all of it is, voice cloning aside. 503 while shutting
+        down."""
+        up = await self._health.up()
+        if not self._sessions.stopping:
+            return web.json_response({**up, "ok": is_ok(up)})
+        return self._not_ready(await self._sessions.obstacles(), {**up, "ok": False})
+
+    async def live(self, _: web.Request) -> web.Response:
+        """200 as long as this process answers at all: nothing else is looked at."""
+        return web.json_response({"live": True})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """200 when a client that came now would be let in, else 503 with every reason."""
+        found = await self._sessions.obstacles()
+        state = {"ready": not found, "reasons": [obstacle.told for obstacle in found]}
+        return self._not_ready(found, state) if found else web.json_response(state)
+
+    def _not_ready(self, found: list[Obstacle], state: dict[str, Any]) -> web.Response:
+        """As a client would be told, with the state beside it."""
+        refusal = Refusal(503, found[0].why.value, " ".join(obstacle.told for obstacle in found))
+        later = {hdrs.RETRY_AFTER: str(self._retry_after_s)}
+        return web.json_response({**state, **refusal.body()}, status=503, headers=later)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Every series, in the format that the scraper prefers."""
+        await self._health.up()
+        body, content_type = self._metrics.render(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})

@@ -1,0 +1,73 @@
+"""HTTP manners: errors are JSON, and pages of the configured origins may read every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import hdrs, web
+
+from voicepipe.server.http.errors import Refusal, Refused, refusal_of
+
+__all__ = ["INTERNAL", "Handler", "anonymous", "cors", "errors_as_json", "expecting", "preflight"]
+
+log = structlog.get_logger()
+
+INTERNAL = Refusal(500, "internal_error", "Internal Server Error")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What goes wrong as `Refusal`s write it, in one shape; what went wrong inside is in the log only."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return refused.refusal.response()
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return refusal_of(error).response()
+    except ConnectionError:
+        log.info("request.client_left", path=request.path)
+        return web.Response(status=499)
+    except Exception:
+        log.exception("request.failed", method=request.method, path=request.path)
+        return INTERNAL.response()
+
+
+@web.middleware
+async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A browser's question whether it may ask, answered for every path."""
+    if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
+        return await handler(request)
+    return web.Response(status=204)
+
+
+async def anonymous(_: web.Request, response: web.StreamResponse) -> None:
+    """A signal for `on_response_prepare`: whatever we are made of is nobody's business."""
+    response.headers[hdrs.SERVER] = "voicepipe"
+
+
+async def expecting(_: web.Request) -> None:
+    """`Expect: 100-continue` is answered by who reads the body, once it is sure that it will: see `read_form`."""
+
+
+def cors(origins: tuple[str, ...]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """A signal for `on_response_prepare`, which sees every answer, refusals and upgrades as well."""
+
+    async def allow(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or not ("*" in origins or origin in origins):
+            return
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = hdrs.RETRY_AFTER
+        if request.method == hdrs.METH_OPTIONS:
+            asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "*")
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, OPTIONS"
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = asked
+
+    return allow

@@ -1,0 +1,161 @@
+"""The boundary WebSocket read → graph: no queue, but a pace.
+
+What a client sends is decoded and enters the graph in the reader's own call, so nothing can pile up in it. But a client
+may send faster than people speak: what an outage has held up, or a recording, all at once. Such sound comes in as fast
+as the ear can take it and no faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from voicepipe.audio import Codec, Decoder, Encoder
+from voicepipe.boundary.pending import Backlog
+from voicepipe.events import Samples
+
+__all__ = ["PIECE_MS", "Ingress", "Meter"]
+
+PIECE_MS = 80.0
+"""Sound enters in pieces of this length at most: what hears it keeps up with each, and the event loop with all others.
+It is also what Kyutai's recogniser takes at a time."""
+
+Clock = Callable[[], float]
+
+
+class Meter:
+    """A leaky bucket: fills by the milliseconds that are added, and leaks `speed` of them per millisecond.
+
+    >>> now = [0.0]
+    >>> meter = Meter(lambda: now[0])
+    >>> meter.add(100); meter.add(100); now[0] = 0.15
+    >>> round(meter.level_ms)
+    50
+    """
+
+    __slots__ = ("_clock", "_empty_at", "_speed")
+
+    def __init__(self, clock: Clock, *, speed: float = 1.0) -> None:
+        self._clock, self._speed = clock, speed
+        self._empty_at = clock()
+
+    def add(self, ms: float) -> None:
+        self._empty_at = max(self._empty_at, self._clock()) + ms / 1000 / self._speed
+
+    @property
+    def level_ms(self) -> float:
+        return max(0.0, (self._empty_at - self._clock()) * 1000 * self._speed)
+
+
+class Ingress:
+    """How fast a client's sound may come in.
+
+    Up to `lead_ms` ahead of real time it comes in at once. What is further ahead waits for the ear's `backlog` to be
+    clear, and comes in at `speed` times real time at most. No client is ever held below real time.
+
+    Sound counts by its length, as the codec of `metered` decodes it, and each message at least `message_ms`, whatever
+    is in it. `clock` gives seconds.
+    """
+
+    def __init__(self, clock: Clock, *, lead_ms: float, speed: float, message_ms: float) -> None:
+        self._clock, self._lead_ms, self._speed, self._message_ms = clock, lead_ms, speed, message_ms
+        self._flows = [_Flow(clock, speed)]
+        self.backlog = Backlog()
+        """Of the ear; it is known when the session's stages are."""
+
+    def metered(self, codec: Codec) -> Codec:
+        """The same codec, whose decoders tell how much sound they give."""
+        return _Metered(codec, self)
+
+    def new_flow(self) -> _Flow:
+        """One per decoder: a pipeline that decodes the same packets twice has not received twice as much."""
+        self._flows.append(_Flow(self._clock, self._speed))
+        return self._flows[-1]
+
+    def count_message(self) -> None:
+        self._flows[0].add(self._message_ms)
+
+    @property
+    def ahead_ms(self) -> float:
+        """Of real time."""
+        return max(flow.ahead.level_ms for flow in self._flows)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next piece may come in now."""
+        return self._too_far_s <= _NOTHING_S or (self._too_fast_s <= _NOTHING_S and self.backlog.is_clear)
+
+    async def room(self) -> None:
+        """Returns when it may."""
+        while not self.has_room:
+            if self._too_fast_s > _NOTHING_S:
+                await asyncio.sleep(min(self._too_far_s, self._too_fast_s))
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._too_far_s):
+                        await self.backlog.cleared()
+
+    @property
+    def _too_far_s(self) -> float:
+        """Until it is so little ahead of real time that it need not wait for anybody."""
+        return (self.ahead_ms - self._lead_ms) / 1000
+
+    @property
+    def _too_fast_s(self) -> float:
+        """Until it has come no faster than it may."""
+        return (max(flow.pace.level_ms for flow in self._flows) - self._lead_ms) / 1000 / self._speed
+
+
+_NOTHING_S = 1e-6
+"""A clock may be a rounding short of the moment that was waited for."""
+
+
+class _Flow:
+    """What one decoder has given: ahead of real time, and ahead of the speed at which it may come."""
+
+    __slots__ = ("ahead", "pace")
+
+    def __init__(self, clock: Clock, speed: float) -> None:
+        self.ahead, self.pace = Meter(clock), Meter(clock, speed=speed)
+
+    def add(self, ms: float) -> None:
+        self.ahead.add(ms)
+        self.pace.add(ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Metered:
+    codec: Codec
+    ingress: Ingress
+
+    @property
+    def rate_hz(self) -> int:
+        return self.codec.rate_hz
+
+    def decoder(self) -> Decoder:
+        return _MeteredDecoder(self.codec.decoder(), self.ingress.new_flow(), self.codec.rate_hz)
+
+    def encoder(self) -> Encoder:
+        return self.codec.encoder()
+
+    def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
+        return self.codec.pieces(data, ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _MeteredDecoder:
+    decode: Decoder
+    flow: _Flow
+    rate_hz: int
+
+    def __call__(self, data: bytes, /) -> Samples:
+        return self._counted(self.decode(data))
+
+    def rest(self) -> Samples:
+        return self._counted(self.decode.rest())
+
+    def _counted(self, samples: Samples) -> Samples:
+        self.flow.add(len(samples) / self.rate_hz * 1000)
+        return samples

@@ -1,0 +1,187 @@
+"""Finding an instance of a service that takes us: bounded in tries and in time, and honest about why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import accumulate, repeat
+from random import Random
+from typing import TypeAlias, TypeVar
+
+import structlog
+
+from voicepipe.services.address import Address, Instance
+from voicepipe.services.errors import Full, Miss, Missed, ServiceUnavailable, TalksNonsense
+from voicepipe.services.observer import NOBODY, ServiceObserver
+from voicepipe.services.socket import HandshakeRefused
+
+__all__ = ["Finder", "Pauses", "Resolve", "Resolver", "resolve_with_dns"]
+
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Waits that grow: `first_s`, each `factor` times the one before, `at_most_s` at most.
+
+    >>> [round(pause, 4) for pause, _ in zip(Pauses(0.05, 1.5, 1.0), range(4))]
+    [0.05, 0.075, 0.1125, 0.1688]
+    """
+
+    first_s: float
+    factor: float
+    at_most_s: float
+
+    def __iter__(self) -> Iterator[float]:
+        return accumulate(repeat(self.first_s), lambda pause, _: min(self.at_most_s, pause * self.factor))
+
+
+class Finder:
+    """Finds an instance of one service: resolves its name, shuffles, and asks up to `tries` of them in turn.
+
+    Each try, and the resolving, may take `try_s`. `service` names it to people: "speech recognition (STT)". What
+    happens is told to `observer`, and each miss is logged with its instance.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        address: Address,
+        *,
+        resolve: Resolve,
+        tries: int,
+        try_s: float,
+        random: Random,
+        observer: ServiceObserver = NOBODY,
+    ) -> None:
+        self.service, self.address, self.observer = service, address, observer
+        self._resolve, self._tries, self._try_s, self._random = resolve, tries, try_s, random
+
+    async def find(self, take: Callable[[Instance], Awaitable[T]]) -> T:
+        """What `take(instance)` gives for the first instance that takes us.
+
+        `take` raises `Full` where the instance is at capacity; any other error, or a time-out, is a fault. It must
+        clean up when it is cancelled. Raises ServiceUnavailable.
+        """
+        clock = asyncio.get_running_loop().time
+        began_s, missed = clock(), list[Missed]()
+        for instance in await self._instances(missed):
+            tried_s = clock()
+            try:
+                async with asyncio.timeout(self._try_s):
+                    taken = await take(instance)
+            except Exception as error:
+                missed.append(self._miss(instance, error))
+                continue
+            self.observer.pinged(clock() - tried_s)
+            self.observer.found(clock() - began_s)
+            return taken
+        raise ServiceUnavailable(self.service, missed)
+
+    async def find_patiently(
+        self,
+        take: Callable[[Instance], Awaitable[T]],
+        *,
+        searches: int,
+        pauses: Pauses,
+        delayed: Callable[[], object],
+    ) -> T:
+        """As `find`, up to `searches` times with `pauses` between; `delayed()` is called once, when the first failed.
+
+        Raises the ServiceUnavailable of the last search.
+        """
+        for number, pause_s in zip(range(searches - 1), pauses, strict=False):
+            try:
+                return await self.find(take)
+            except ServiceUnavailable as error:
+                log.warning("service.searched_again", service=self.service, why=str(error.why), in_s=round(pause_s, 3))
+            if number == 0:
+                delayed()
+            await asyncio.sleep(pause_s)
+        return await self.find(take)
+
+    async def _instances(self, missed: list[Missed]) -> list[Instance]:
+        try:
+            async with asyncio.timeout(self._try_s):
+                found = list(await self._resolve(self.address))
+        except OSError as error:  # a time-out is one, too
+            why = Miss.TIMED_OUT if isinstance(error, TimeoutError) else Miss.UNKNOWN_HOST
+            missed.append(self._missed(None, why, f"{self.address.host}: {error}"))
+            return []
+        if not found:
+            missed.append(self._missed(None, Miss.UNKNOWN_HOST, f"{self.address.host} has no addresses"))
+        self._random.shuffle(found)
+        return found[: self._tries]
+
+    def _miss(self, instance: Instance, error: Exception) -> Missed:
+        return self._missed(instance, _why(error), f"{type(error).__name__}: {error}")
+
+    def _missed(self, instance: Instance | None, why: Miss, detail: str) -> Missed:
+        told = log.warning if why.is_fault else log.info
+        told("service.missed", service=self.service, instance=str(instance), why=str(why), detail=detail)
+        self.observer.missed(why)
+        return Missed(instance, why, detail)
+
+
+def _why(error: Exception) -> Miss:
+    match error:
+        case Full():
+            return Miss.FULL
+        case HandshakeRefused(status=401 | 403):
+            return Miss.FORBIDDEN
+        case HandshakeRefused():
+            return Miss.BROKEN
+        case TimeoutError():
+            return Miss.TIMED_OUT
+        case TalksNonsense():
+            return Miss.NONSENSE
+        case OSError():
+            return Miss.REFUSED
+        case _:
+            return Miss.BROKEN
+
+
+Resolve: TypeAlias = Callable[[Address], Awaitable[Sequence[Instance]]]
+"""All instances of a service. Raises OSError when the name is not known."""
+
+
+async def resolve_with_dns(address: Address) -> Sequence[Instance]:
+    """What the system's resolver knows of the host, asked in a thread; an IP address stands for itself."""
+    if _is_ip(address.host):
+        return [Instance(address.host, address.port)]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(Instance(str(where[0]), int(where[1])) for *_, where in found))
+
+
+class Resolver:
+    """`resolve`, whose answer counts for `cache_s`: a burst of searches is one question.
+
+    An answer that took a while counts from when it came. Errors are not kept.
+    """
+
+    def __init__(self, resolve: Resolve, *, cache_s: float) -> None:
+        self._resolve, self._cache_s = resolve, cache_s
+        self._known: Sequence[Instance] = ()
+        self._until_s = float("-inf")
+
+    async def __call__(self, address: Address) -> Sequence[Instance]:
+        clock = asyncio.get_running_loop().time
+        if clock() >= self._until_s:
+            self._known = await self._resolve(address)
+            self._until_s = clock() + self._cache_s
+        return self._known
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

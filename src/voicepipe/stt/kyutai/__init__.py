@@ -1,0 +1,1 @@
+"""Kyutai's speech to text: stage, session, protocol, replay buffer."""

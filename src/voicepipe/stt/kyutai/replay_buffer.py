@@ -1,0 +1,192 @@
+"""The user's sound on its way to the recogniser: what waits, what is there but not understood yet, and when it was.
+
+Two clocks meet here. The microphone's counts the user's audio since the session began. A connection's counts the frames
+that it was sent: silence that was pushed to hurry the model, a sound sent again on a new connection, and what was
+dropped set the two apart. Each frame knows where it is on the first; the tape knows the order on the second. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from voicepipe.audio import resampler
+from voicepipe.events import Audio, Samples
+from voicepipe.stt.kyutai.protocol import FRAME, FRAME_S, RATE_HZ
+
+__all__ = ["SILENCE", "Framer", "Piece", "Tape"]
+
+SILENCE: Samples = np.zeros(FRAME, np.float32)
+SILENCE.flags.writeable = False
+
+KEPT_STEPS = 1024
+"""Frames whose place is remembered after they were heard, 82 s: words are about the last few seconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """80 ms for the recogniser, and where they are in the user's audio. Pushed silence is between two moments of it,
+    so that it starts and stops at the same one. Without samples it is a marker."""
+
+    samples: Samples
+    start_s: float
+    stop_s: float
+
+    @property
+    def is_marker(self) -> bool:
+        return not len(self.samples)
+
+    @property
+    def pushed(self) -> bool:
+        return self.stop_s <= self.start_s
+
+
+class Framer:
+    """Cuts the microphone's audio into frames of 80 ms at 24 kHz. `heard_s` is how much audio has come."""
+
+    def __init__(self) -> None:
+        self.heard_s = 0.0
+        self._resample = resampler(RATE_HZ, RATE_HZ)
+        self._rate_hz = RATE_HZ
+        self._held: Samples = np.zeros(0, np.float32)
+        self._begin_s = 0.0
+        """Where what is held begins."""
+
+    def add(self, audio: Audio) -> list[Piece]:
+        """The frames that are complete by now."""
+        if audio.rate_hz != self._rate_hz:
+            self._rate_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, RATE_HZ)
+        self.heard_s += audio.duration_s
+        return self._add(self._resample(audio.samples))
+
+    @property
+    def framed_s(self) -> float:
+        """How much audio is in frames."""
+        return self._begin_s
+
+    def rest(self) -> list[Piece]:
+        """What is held, filled up with silence to whole frames, so that it need not wait for more."""
+        pieces = self._add(self._resample.rest())
+        if not len(self._held):
+            return pieces
+        length_s = len(self._held) / RATE_HZ
+        samples, self._held = np.concatenate([self._held, SILENCE[len(self._held) :]]), self._held[:0]
+        return [*pieces, self._take(samples, length_s)]
+
+    def _add(self, samples: Samples) -> list[Piece]:
+        self._held = np.concatenate([self._held, samples])
+        pieces: list[Piece] = []
+        while len(self._held) >= FRAME:
+            pieces.append(self._take(self._held[:FRAME], FRAME_S))
+            self._held = self._held[FRAME:]
+        return pieces
+
+    def _take(self, samples: Samples, length_s: float) -> Piece:
+        start_s, self._begin_s = self._begin_s, self._begin_s + length_s
+        return Piece(samples, start_s, self._begin_s)
+
+
+class Tape:
+    """Pieces in order: understood ones are forgotten, sent ones are kept to be sent again, new ones wait.
+
+    At most `capacity` pieces are kept, `in_flight` may be sent and not yet heard. When it is full the oldest goes: one
+    that was sent is lost only if the connection is, one that was not is lost.
+    """
+
+    def __init__(self, *, capacity: int, in_flight: int) -> None:
+        self._capacity, self._in_flight = capacity, in_flight
+        self._pieces: deque[Piece] = deque()
+        self._sent = 0
+        """How many of the pieces have been sent on this connection."""
+        self._steps = 0
+        self._unheard: deque[Piece] = deque()
+        self._places: deque[tuple[float, float]] = deque(maxlen=KEPT_STEPS)
+        """Where in the user's audio the frames of the last steps start and stop."""
+
+    # ---- what goes out ----------------------------------------------------------------------------------------------
+
+    def add(self, piece: Piece) -> float:
+        """How many seconds of the user's audio had to go to make room, and will never be sent."""
+        self._pieces.append(piece)
+        lost_s = 0.0
+        while len(self._pieces) > self._capacity:
+            oldest = self._pieces.popleft()
+            if self._sent:
+                self._sent -= 1
+            else:
+                lost_s += oldest.stop_s - oldest.start_s
+        return lost_s
+
+    def next(self) -> Piece | None:
+        """The next piece to send; None when there is none, or when too many have not been heard yet."""
+        if self._sent >= len(self._pieces) or len(self._unheard) >= self._in_flight:
+            return None
+        piece = self._pieces[self._sent]
+        self._sent += 1
+        if not piece.is_marker:
+            self._unheard.append(piece)
+        return piece
+
+    def rewind(self) -> None:
+        """A new connection: all that was not understood is to be sent again."""
+        self._sent, self._steps = 0, 0
+        self._unheard.clear()
+        self._places.clear()
+
+    def understood(self, until_s: float) -> None:
+        """What was said before this moment need not be sent again."""
+        while self._sent and self._pieces and self._pieces[0].stop_s <= until_s:
+            self._pieces.popleft()
+            self._sent -= 1
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are pieces that have not been sent."""
+        return self._sent < len(self._pieces)
+
+    @property
+    def kept(self) -> int:
+        """Pieces that have not been understood."""
+        return len(self._pieces)
+
+    @property
+    def behind(self) -> int:
+        """Pieces that wait or are on their way."""
+        return len(self._pieces) - self._sent + len(self._unheard)
+
+    @property
+    def unheard(self) -> int:
+        """Pieces sent for which no step has come back."""
+        return len(self._unheard)
+
+    # ---- what comes back --------------------------------------------------------------------------------------------
+
+    def step(self) -> Piece | None:
+        """The piece that the recogniser has just heard; None for a step too many."""
+        self._steps += 1
+        if not self._unheard:
+            last_s = self._places[-1][1] if self._places else 0.0
+            self._places.append((last_s, last_s))
+            return None
+        piece = self._unheard.popleft()
+        self._places.append((piece.start_s, piece.stop_s))
+        return piece
+
+    def clock_s(self, delay_s: float) -> float:
+        """The connection's clock: it starts at minus the delay, and a step is 80 ms."""
+        return self._steps * FRAME_S - delay_s
+
+    def audio_s(self, stream_s: float) -> float:
+        """Where in the user's audio a moment of the connection's clock is."""
+        if not self._places:
+            return self._pieces[0].start_s if self._pieces else 0.0
+        frame, rest = divmod(round(stream_s * RATE_HZ), FRAME)
+        place = frame - (self._steps - len(self._places))
+        if place < 0:
+            return self._places[0][0]
+        if place >= len(self._places):
+            return self._places[-1][1]
+        start_s, stop_s = self._places[place]
+        return min(start_s + rest / RATE_HZ, stop_s)

@@ -1,0 +1,284 @@
+"""What a conversation with the recogniser is: sound in, words and pauses out, over any number of connections. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voicepipe.boundary.pending import Backlog, Gauge
+from voicepipe.events import (
+    Audio,
+    Event,
+    Flush,
+    Overflowed,
+    Pause,
+    Samples,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    Warned,
+    Word,
+)
+from voicepipe.rx import Clock
+from voicepipe.services import Lost, ServiceError, ServiceObserver
+from voicepipe.stt.kyutai.flush import FlushCount, SpokenWords
+from voicepipe.stt.kyutai.loudness import Loudness
+from voicepipe.stt.kyutai.protocol import (
+    FRAME_S,
+    RATE_HZ,
+    MarkerPassed,
+    PauseScore,
+    Step,
+    WordEnded,
+    WordStarted,
+    decode,
+    encode_audio,
+    encode_marker,
+)
+from voicepipe.stt.kyutai.replay_buffer import SILENCE, Framer, Piece, Tape
+
+__all__ = ["Ear", "Hearing"]
+
+LONGEST_WORD_S = 2.0
+"""A word whose beginning is this far behind the model's clock has been written, if it was one."""
+END = 1
+"""The marker behind the last sound."""
+_MARKER: Samples = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """How the recogniser is used.
+
+    `delay_s`: what its model is behind by, 0.5 (1B) or 2.5 (2.6B). `notices_pauses`: its own pause score decides where
+    speech starts (below `speech_below`) and stops (above `silence_above`); else another stage does. `buffer_s` of sound
+    are kept until they are understood, `in_flight_s` of them may be on the way; with `behind_s` that wait or are on the
+    way it is behind. A recogniser that owes a step and says nothing for `silent_s` is lost. After `renew_after_s` a
+    connection is replaced by a fresh one in the next pause.
+    """
+
+    delay_s: float
+    notices_pauses: bool
+    speech_below: float
+    silence_above: float
+    buffer_s: float
+    in_flight_s: float
+    behind_s: float
+    silent_s: float
+    renew_after_s: float
+
+
+class Ear:
+    """The exchange with the recogniser: see `voicepipe.services.Exchange`, and `kyutai` for what comes out."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        hearing: Hearing,
+        service: str,
+        observer: ServiceObserver,
+        backlog: Backlog | None = None,
+    ) -> None:
+        self._clock, self._hearing, self._service, self._observer = clock, hearing, service, observer
+        self._gauge = Gauge(backlog)
+        self._framer = Framer()
+        self._tape = Tape(capacity=_frames(hearing.buffer_s), in_flight=_frames(hearing.in_flight_s))
+        self._score = PauseScore()
+        self._loudness = Loudness()
+        self._words = SpokenWords()
+        self._flush = FlushCount(hearing.delay_s)
+        self._speaking = False
+        self._in_message = False
+        self._paused_s: float | None = None
+        """The last loud moment before the pause that is on: it stays, so that one flush ends one pause."""
+        self._read_s = 0.0
+        """How far the recogniser has heard the user's audio."""
+        self._replayed_s = 0.0
+        """What was there before the connection was: old pauses in it are none any more."""
+        self._understood_s = 0.0
+        self._opened_s = self._answered_s = clock()
+        self._first_sent_s: float | None = None
+        self._first_word_seen = False
+        self._finishing = False
+        self.done = False
+
+    # ---- the graph's side -------------------------------------------------------------------------------------------
+
+    def put(self, item: Audio | Event) -> Sequence[Event]:
+        events: Sequence[Event] = ()
+        match item:
+            case Audio():
+                events = self._queue(self._framer.add(item))
+            case Flush(at_s=at_s):
+                events = self._hurry(at_s)
+            case _:
+                pass
+        self._show_backlog()
+        return events
+
+    def finish(self) -> None:
+        self._queue(self._framer.rest())
+        self._finishing = True
+        self.done = not self._tape.kept
+        self._queue([self._between(_MARKER), *[self._between(SILENCE)] * self._flush.frames])
+
+    def _queue(self, pieces: Sequence[Piece]) -> Sequence[Event]:
+        lost_s = sum(self._tape.add(piece) for piece in pieces)
+        return [Overflowed(self._service, lost_s * 1000)] if lost_s else ()
+
+    def _hurry(self, at_s: float) -> Sequence[Event]:
+        """Silence that is not of the user drives the model on to what it has heard before."""
+        lost = self._queue(self._framer.rest()) if at_s > self._framer.framed_s else ()
+        self._flush.begin(max(at_s, self._read_s), framed_s=self._framer.framed_s)
+        return [*lost, *self._queue([self._between(SILENCE)] * self._flush.frames)]
+
+    def _show_backlog(self) -> None:
+        self._gauge.show(behind=self._flush.on or self._tape.behind >= _frames(self._hearing.behind_s))
+
+    def _between(self, samples: Samples) -> Piece:
+        """What is not the user's, behind the last that is."""
+        return Piece(samples, self._framer.framed_s, self._framer.framed_s)
+
+    # ---- the connection ---------------------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        self._forget()
+        self._words.replay(self._framer.heard_s)
+        self._replayed_s = self._framer.framed_s
+        self._tape.rewind()
+        self._score.begin()
+        self._flush.begin_anew()
+        self._first_sent_s, self._first_word_seen = None, False
+        self._opened_s = self._answered_s = self._clock()
+
+    def outgoing(self) -> bytes | None:
+        if not self._tape.unheard:
+            self._answered_s = self._clock()
+        piece = self._tape.next()
+        if piece is None:
+            return None
+        if piece.is_marker:
+            return encode_marker(END)
+        if self._first_sent_s is None:
+            self._first_sent_s = self._clock()
+        self._observer.sent(1)
+        return encode_audio(piece.samples)
+
+    def received(self, message: bytes) -> Sequence[Event]:
+        self._answered_s = self._clock()
+        match decode(message, service=self._service):
+            case Step(pause=pause):
+                return self._step(pause)
+            case WordStarted(text=text, start_s=start_s):
+                return self._word(text.strip(), self._tape.audio_s(start_s))
+            case WordEnded(stop_s=stop_s):
+                self._words.end(self._tape.audio_s(stop_s))
+            case MarkerPassed(number=number):
+                self.done = self._finishing and number == END
+            case _:
+                pass
+        return ()
+
+    def closed(self) -> Sequence[Event]:
+        raise Lost(self._service, "it said goodbye")
+
+    def lost(self, error: ServiceError) -> Sequence[Event]:
+        return [Warned(f"{error.told} Looking for another one; what you say meanwhile is kept.")]
+
+    def cut(self) -> None:
+        """A session is over: nothing was interrupted."""
+
+    @property
+    def overdue_at(self) -> float | None:
+        return self._answered_s + self._hearing.silent_s if self._tape.unheard else None
+
+    @property
+    def stale(self) -> bool:
+        quiet = not (self._speaking or self._in_message or self._flush.on or self._finishing)
+        return quiet and self._clock() - self._opened_s >= self._hearing.renew_after_s
+
+    # ---- what was heard ---------------------------------------------------------------------------------------------
+
+    def _step(self, pause: float) -> Sequence[Event]:
+        events = self._stepped(self._tape.step(), pause)
+        self._show_backlog()
+        return events
+
+    def _stepped(self, piece: Piece | None, pause: float) -> Sequence[Event]:
+        score = self._score.add(pause)
+        if piece is not None:
+            self._read_s = max(self._read_s, piece.stop_s)
+            if not piece.pushed:
+                self._loudness.add(piece.samples, piece.start_s, RATE_HZ)
+        self._forget()
+        if self._flush.on:
+            return self._hurried(piece)
+        old = piece is None or piece.pushed or piece.stop_s <= self._replayed_s
+        return () if score is None or old or not self._hearing.notices_pauses else self._weigh(score)
+
+    def _hurried(self, piece: Piece | None) -> Sequence[Event]:
+        """Whether the model's clock has passed the moment of the flush and the delay behind it."""
+        until_s = self._flush.passed(piece)
+        if until_s is None:
+            return ()
+        self._in_message = False
+        self._understood_s = max(self._understood_s, until_s)
+        return [Transcribed(until_s)]
+
+    def _weigh(self, score: float) -> Sequence[Event]:
+        edge: Sequence[Event] = ()
+        if score < self._hearing.speech_below and not self._speaking:
+            edge = self._start()
+        elif score > self._hearing.silence_above and self._speaking:
+            edge = self._stop()
+        at_s = self._read_s if self._speaking or self._paused_s is None else self._paused_s
+        return [*edge, Pause(score, at_s)]
+
+    def _start(self, at_s: float | None = None) -> Sequence[Event]:
+        self._speaking = True
+        since_s = self._loudness.since_s if at_s is None else at_s
+        return [SpeechStarted(self._read_s if since_s is None else since_s, self._framer.heard_s)]
+
+    def _stop(self) -> Sequence[Event]:
+        self._speaking = False
+        last_s = self._loudness.last_s
+        self._paused_s = self._read_s if last_s is None else last_s
+        return [SpeechStopped(self._paused_s, self._framer.heard_s)]
+
+    def _word(self, text: str, start_s: float) -> Sequence[Event]:
+        if not text or self._words.is_repeated(text, start_s):
+            return ()
+        self._words.begin(text, start_s)
+        self._count_word()
+        # When it ends is not known yet; the user must see it, and the bot stop, now.
+        stop_s = max(start_s, self._tape.audio_s(self._tape.clock_s(self._hearing.delay_s)))
+        return [*self._message_began(start_s), Word(text, start_s, stop_s)]
+
+    def _message_began(self, start_s: float) -> Sequence[Event]:
+        """The first word of what the user says: they have not finished, whatever the score was."""
+        began, self._in_message = not self._in_message, True
+        if not began or self._flush.on:
+            return ()
+        self._score.user_begins()
+        if not self._hearing.notices_pauses:
+            return ()
+        return [*(() if self._speaking else self._start(start_s)), Pause(0.0, start_s)]
+
+    def _count_word(self) -> None:
+        self._observer.received(1)
+        if self._first_sent_s is not None and not self._first_word_seen:
+            self._first_word_seen = True
+            self._observer.first_item(self._clock() - self._first_sent_s)
+
+    def _forget(self) -> None:
+        """What need not be sent again: all before the last word, and what was long enough ago to have become one."""
+        clock_s = self._tape.audio_s(self._tape.clock_s(self._hearing.delay_s))
+        self._understood_s = max(self._understood_s, self._words.until_s, clock_s - LONGEST_WORD_S)
+        self._tape.understood(self._understood_s)
+
+
+def _frames(seconds: float) -> int:
+    return math.ceil(seconds / FRAME_S - 1e-9)

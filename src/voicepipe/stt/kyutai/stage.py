@@ -1,0 +1,165 @@
+"""Kyutai's speech to text as a stage: moshi-server over a WebSocket. The thin I/O twin of `kyutai_ear`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import reactivex
+from reactivex import Observable
+
+from voicepipe.boundary.pending import Backlog
+from voicepipe.events import (
+    Audio,
+    Event,
+    Overflowed,
+    Pause,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    Warned,
+    Word,
+)
+from voicepipe.services import (
+    Closed,
+    Door,
+    Emit,
+    Finder,
+    Instance,
+    Lost,
+    Miss,
+    Missed,
+    Pauses,
+    ServiceSocket,
+    ServiceUnavailable,
+    TalksNonsense,
+    through_socket,
+)
+from voicepipe.stage import Stage, stage_factory
+from voicepipe.stt.kyutai.protocol import KEY_HEADER, PATH, Ready, decode
+from voicepipe.stt.kyutai.session import Ear, Hearing
+
+__all__ = ["Hearing", "Reconnecting", "kyutai"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnecting:
+    """How a recogniser that was lost is looked for: with `pauses` between the searches, for `give_up_after_s` at most.
+
+    A connection that breaks within `settled_after_s` does not end the search: who only ever breaks is given up, too.
+    """
+
+    pauses: Pauses
+    give_up_after_s: float
+    settled_after_s: float
+
+
+@stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, Word, Transcribed, Overflowed, Warned))
+def kyutai(
+    finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reconnecting, backlog: Backlog | None = None
+) -> Stage[Audio | Event, Event]:
+    """Words as they are recognised, and where speech starts, pauses and stops, from `Audio` of any rate and `Flush`.
+
+    - `Word` comes as soon as the recogniser is sure of it: its `stop_s` is how far it has heard by then. The service's
+      later word of where it ended is kept for what must be sent again.
+    - `Pause` comes with each step (80 ms), its score averaged, after the first 12 of a connection; none while a flush
+      is under way, and 0 with the first word of what the user says. In a pause its `at_s` is the last loud moment.
+      `SpeechStarted` and `SpeechStopped` come with the score's edges; their times are from the sound's energy.
+    - `Flush` pushes silence, enough for the model's delay: `Transcribed` comes when the model's clock has passed.
+    - A connection that breaks, falls silent or talks nonsense is replaced: `Warned` says so, and the sound since the
+      last word is sent again. Of sound that waits longer than the buffer holds the oldest goes: `Overflowed`.
+    - A connection that is old is replaced in a pause, by one that was opened before: drift ends there.
+    - When the source completes the last words are waited for.
+    - In `backlog` stands that it is flushed, or behind by `behind_s`.
+
+    Fails with ServiceUnavailable when there is no recogniser at the beginning, or none has come back in time.
+    Disposing closes the connection.
+
+    .. marbles::
+
+        in       aaaaaaaaaaaaa-F             a: 80 ms of Audio, sent fast   F: Flush, at the pause   T: Transcribed
+        kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: Word   P: SpeechStopped, Pause(0.95)
+    """
+    door = Door(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
+
+    def stage(source: Observable[Audio | Event]) -> Observable[Event]:
+        def listen(_: object) -> Observable[Event]:
+            return source.pipe(
+                through_socket(
+                    lambda clock: Ear(clock, hearing, finder.service, finder.observer, backlog),
+                    _Connecting(finder, lambda instance: _enter(door, instance), reconnecting),
+                    observer=finder.observer,
+                    name="STT",
+                )
+            )
+
+        return reactivex.defer(listen)
+
+    return stage
+
+
+class _Connecting:
+    """The first connection must be had at once; a later one is waited for."""
+
+    def __init__(
+        self, finder: Finder, enter: Callable[[Instance], Awaitable[ServiceSocket]], reconnecting: Reconnecting
+    ) -> None:
+        self._finder, self._enter, self._reconnecting = finder, enter, reconnecting
+        self._connected_s: float | None = None
+        self._give_up_s = 0.0
+        self._pauses = iter(reconnecting.pauses)
+
+    async def __call__(self, emit: Emit[Event]) -> ServiceSocket:
+        clock = asyncio.get_running_loop().time
+        if self._connected_s is None:
+            socket = await self._finder.find(self._enter)
+        else:
+            if clock() - self._connected_s >= self._reconnecting.settled_after_s:
+                self._give_up_s = 0.0
+            socket = await self._again(emit)
+        self._connected_s = clock()
+        return socket
+
+    async def _again(self, emit: Emit[Event]) -> ServiceSocket:
+        if not self._give_up_s:  # a search begins, at once
+            self._give_up_s = asyncio.get_running_loop().time() + self._reconnecting.give_up_after_s
+            self._pauses = iter(self._reconnecting.pauses)
+        else:
+            await self._pause(Missed(None, Miss.BROKEN, "it took us, and broke"))
+        told = False
+        while True:
+            try:
+                return await self._finder.find(self._enter)
+            except ServiceUnavailable as error:
+                if not told:
+                    emit(Warned(f"{error.told} Trying again; what you say meanwhile is kept."))
+                told = True
+                await self._pause(*error.missed)
+
+    async def _pause(self, *missed: Missed) -> None:
+        """Before the next search. Raises ServiceUnavailable when there has been enough of them."""
+        pause_s = next(self._pauses)
+        if asyncio.get_running_loop().time() + pause_s > self._give_up_s:
+            raise ServiceUnavailable(self._finder.service, missed)
+        await asyncio.sleep(pause_s)
+
+
+async def _enter(door: Door, instance: Instance) -> ServiceSocket:
+    """A socket to an instance that has taken us. Raises Full, Lost, TalksNonsense."""
+    socket = await door.open(instance)
+    try:
+        await _be_welcome(socket)
+    except BaseException:
+        await socket.close()
+        raise
+    return socket
+
+
+async def _be_welcome(socket: ServiceSocket) -> None:
+    try:
+        first = decode(await socket.receive(), service=socket.service)
+    except Closed:
+        raise Lost(socket.service, "it said goodbye") from None
+    if not isinstance(first, Ready):
+        raise TalksNonsense(socket.service, "something else than Ready")

@@ -1,0 +1,226 @@
+"""Conversations drawn by hypothesis, played in every order, and held against the invariants.
+
+A drawn conversation is a scenario, so that what breaks is shrunk to a few lines of Python that can be kept as a test::
+
+    def test_nothing_breaks():
+        explore("pipelines/default.py", cases=300)
+
+Times lie on the grid of the microphone's frames: most things that can happen at the same instant do, and the order
+number of the scenario says which is first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from voicepipe.testing.player import acts as a
+from voicepipe.testing.scenario.run import ScenarioFailed, run
+from voicepipe.testing.scenario.scenario import Scenario
+
+if TYPE_CHECKING:
+    from voicepipe.session import Pipeline
+
+__all__ = ["conversations", "explore"]
+
+UTTERANCES = ("stop", "hello there", "what time is it", "well I wanted to ask you something")
+STORY = "Let me see, that is a long story, and it begins at sea."
+ANSWERS = ("Hi!", STORY, f"{STORY} Do you want to hear it?", "Take care. Bye!")
+STEP_MS = 20
+SILENCE_S = 9.0
+"""More than the slowest of the services needs."""
+
+
+def explore(
+    pipeline: str | Pipeline | None = None,
+    *,
+    cases: int,
+    stalls: bool = True,
+    skip: Collection[str] = (),
+    check: Callable[[Scenario], object] | None = None,
+) -> None:
+    """Play `cases` drawn conversations; raise ScenarioFailed for the shortest that breaks an invariant, with its code.
+
+    The same cases are drawn each time when the environment variable CI is set. `stalls`: whether services may stop
+    answering for ever; a pipeline without deadlines is silent for ever then, too. `skip`: names of invariants that do
+    not matter. `check` replaces `run`.
+    """
+    __tracebackhide__ = True
+    from voicepipe.loader import load_pipeline
+
+    function = pipeline if callable(pipeline) else load_pipeline(pipeline)
+
+    @settings(
+        max_examples=cases,
+        derandomize="CI" in os.environ,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        print_blob=False,
+    )
+    @given(conversations(stalls=stalls))
+    def case(scenario: Scenario) -> None:
+        __tracebackhide__ = True
+        if skip:
+            scenario.unchecked(*skip)
+        try:
+            run(scenario, function) if check is None else check(scenario)
+        except ScenarioFailed as failed:
+            raise ScenarioFailed(f"{scenario!r}\n\n{failed}") from None
+
+    case()
+
+
+@st.composite
+def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
+    """Scenarios of users who speak, cough, interrupt, mute themselves and leave, and services that are slow, fail or
+    stall; without expectations, as the invariants are what must hold."""
+    scenario = Scenario("A drawn conversation")
+    for change in draw(_services(stalls)):
+        change(scenario)
+    for act in draw(_acts()):
+        scenario.act(act)
+    scenario.longest_silence(SILENCE_S).order(draw(st.integers(0, 1000)))
+    return scenario.lasts(round(scenario.length_s + SILENCE_S, 3))
+
+
+# ---- services --------------------------------------------------------------------------------------------------------
+
+Change: TypeAlias = Callable[[Scenario], object]
+"""A call of the builder."""
+
+
+@st.composite
+def _services(draw: st.DrawFn, stalls: bool) -> list[Change]:
+    services = [service for kind in (_llm(), _recogniser(), _tts()) for service in draw(kind)]
+    chosen = draw(st.lists(st.sampled_from(sorted(_TROUBLE | (_STALLS if stalls else {}))), max_size=2, unique=True))
+    trouble = [(_TROUBLE | _STALLS)[name] for name in chosen]
+    where: list[Change] = [Scenario.in_process] if draw(st.booleans()) else []
+    return [*where, *services, *trouble]
+
+
+_TROUBLE: dict[str, Change] = {
+    "LLM fails at once": lambda s: s.llm_fails("stop"),
+    "LLM fails after two words": lambda s: s.llm_fails("hello there", words=2),
+    "LLM fails at a silent user": lambda s: s.llm_fails("...", words=1),
+    "LLM closes late": lambda s: s.llm_closes_after(0.1),
+    "LLM closes very late": lambda s: s.llm_closes_after(0.4),
+    "TTS fails at once": lambda s: s.tts_fails(words=0),
+    "TTS fails after two words": lambda s: s.tts_fails(words=2),
+    "recogniser hears nothing": lambda s: s.recogniser_hears_nothing(),
+    "recogniser mishears": lambda s: s.recogniser_mishears("stop", "top"),
+    "no instructions": lambda s: s.instructions(None),
+}
+_STALLS: dict[str, Change] = {
+    "LLM stalls after two words": lambda s: s.llm_stalls("hello there", words=2),
+    "LLM stalls at once": lambda s: s.llm_stalls("stop"),
+    "LLM never answers": lambda s: s.llm_never_answers(),
+    "TTS stalls at once": lambda s: s.tts_stalls(words=0),
+    "TTS stalls after two words": lambda s: s.tts_stalls(words=2),
+}
+
+
+def _ms(*values: int) -> st.SearchStrategy[float]:
+    return st.sampled_from([ms / 1000 for ms in values])
+
+
+@st.composite
+def _llm(draw: st.DrawFn) -> list[Change]:
+    answer, after_s, word_s = draw(st.sampled_from(ANSWERS)), draw(_ms(0, 100, 400, 2000)), draw(_ms(0, 40, 200, 500))
+    opening, opens_s = draw(st.sampled_from(ANSWERS[:3])), draw(_ms(100, 0, 1000))
+    return [
+        lambda s: s.llm(None, answer, after_s=after_s, word_s=word_s),
+        lambda s: s.llm("", opening, after_s=opens_s),
+    ]
+
+
+@st.composite
+def _tts(draw: st.DrawFn) -> list[Change]:
+    delay_s, word_s = draw(_ms(60, 0, 300)), draw(_ms(300, 20, 80))
+    return [lambda s: s.tts(delay_s=delay_s, word_s=word_s)]
+
+
+@st.composite
+def _recogniser(draw: st.DrawFn) -> list[Change]:
+    word_s, flush_s = draw(_ms(500, 0, 200, 1200)), draw(_ms(0, 60, 300, 1000))
+    finished, verdict_s = draw(st.sampled_from([0.9, 0.2, 0.5, 0.0])), draw(_ms(60, 0, 600))
+    judge: Change = lambda s: s.pause_sounds_finished(finished, after_s=verdict_s)
+    needs: Change = lambda s: s.recogniser_needs(word_s=word_s, flush_s=flush_s)
+    return [needs, judge if finished else Scenario.no_end_of_turn_model]
+
+
+# ---- acts ------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _acts(draw: st.DrawFn) -> list[a.Act]:
+    """One after the other, a drawn while between them."""
+    acts: list[a.Act] = []
+    at_s = 0.0
+    for make, wait_s in draw(st.lists(st.tuples(st.sampled_from(_MAKERS), _WAITS), min_size=1, max_size=7)):
+        at_s = round(at_s + wait_s, 3)
+        acts.append(make(draw, at_s))
+    return acts
+
+
+_SHORT = st.integers(0, 75).map(lambda frames: frames * STEP_MS / 1000)
+_LONG = st.integers(75, 450).map(lambda frames: frames * STEP_MS / 1000)
+_WAITS = _SHORT | _SHORT | _LONG
+
+
+def _says(draw: st.DrawFn, at_s: float) -> a.Act:
+    return a.UserSays(at_s, draw(st.sampled_from(UTTERANCES)))
+
+
+def _coughs(draw: st.DrawFn, at_s: float) -> a.Act:
+    return a.UserCoughs(at_s, draw(_ms(200, 60, 100, 1000)))
+
+
+def _muted(draw: st.DrawFn, at_s: float) -> a.Act:
+    return draw(st.sampled_from([a.Mutes, a.Unmutes]))(at_s)
+
+
+def _stalled(draw: st.DrawFn, at_s: float) -> a.Act:
+    lasts_s = draw(_ms(100, 400, 1000))
+    if draw(st.booleans()):
+        return a.NetworkStalls(at_s, lasts_s)
+    return a.MachineStalls(round(at_s + STEP_MS / 2000, 3), lasts_s)  # between two frames: none is on its way
+
+
+def _cued(draw: st.DrawFn, at_s: float) -> a.Act:
+    del at_s
+    cue = draw(st.sampled_from(["Hi!", "Let", "see,", "long", "story,", "begins", "hear", "Bye!", "still"]))
+    after_s = draw(_SHORT)
+    return draw(st.sampled_from([a.SaysOnCue(after_s, cue, "stop"), a.CoughsOnCue(after_s, cue)]))
+
+
+def _told(draw: st.DrawFn, at_s: float) -> a.Act:
+    return a.ClientTells(at_s, draw(st.sampled_from(["Be kind.", "Be silent."])))
+
+
+def _ends(draw: st.DrawFn, at_s: float) -> a.Act:
+    return draw(st.sampled_from([a.ClientLeaves, a.RecogniserFails]))(at_s)
+
+
+_MAKERS: list[Callable[[Any, float], a.Act]] = [
+    _says,
+    _says,
+    _says,
+    _says,
+    _coughs,
+    _coughs,
+    _muted,
+    _stalled,
+    _stalled,
+    _cued,
+    _cued,
+    _cued,
+    _told,
+    _ends,
+]
+"""What happens the more often the oftener it is here."""

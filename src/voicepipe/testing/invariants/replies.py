@@ -1,0 +1,176 @@
+"""What holds of replies and of what is remembered of them, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from voicepipe.conversation import CUT, SILENCE, Conversation
+from voicepipe.events import (
+    Event,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    Speech,
+    SpeechEncoded,
+    Spoken,
+    Transcribed,
+    Word,
+)
+from voicepipe.testing.invariants.recording import Found, Recording
+from voicepipe.testing.player.transcript import At
+from voicepipe.testing.scenario.steps import show_time
+
+__all__ = [
+    "bot_remembers_what_was_heard",
+    "bot_remembers_what_was_said",
+    "ends_once",
+    "heard_text",
+    "no_sound_after_the_end",
+    "one_reply",
+    "spoken_in_order",
+    "spoken_when_released",
+]
+
+
+def one_reply(recording: Recording) -> Found:
+    """The bot has one voice."""
+    since: float | None = None
+    for at_s, event in recording.events:
+        if isinstance(event, ReplyStarted):
+            if since is not None:
+                yield at_s, f"a reply began while that of {show_time(round(since, 3))} was still going on"
+            since = at_s
+        elif isinstance(event, ReplyEnded | ReplyInterrupted):
+            since = None
+
+
+def ends_once(recording: Recording) -> Found:
+    """A reply ends, or is cut; not both, and not twice."""
+    replying = False
+    for at_s, event in recording.events:
+        if isinstance(event, ReplyStarted):
+            replying = True
+        elif isinstance(event, ReplyEnded | ReplyInterrupted):
+            if not replying:
+                yield at_s, f"{type(event).__name__}, and no reply was going on"
+            replying = False
+
+
+def no_sound_after_the_end(recording: Recording) -> Found:
+    """What was still on its way when a reply was over is not let out."""
+    over: At | None = None
+    spoke = False
+    for one in recording.events:
+        match one.event:
+            case ReplyStarted():
+                over, spoke = None, True
+            case ReplyEnded() | ReplyInterrupted():
+                over = one
+            case Speech() | SpeechEncoded() | Spoken() if over is not None and spoke:
+                what, ended = type(one.event).__name__, type(over.event).__name__
+                yield one.at_s, f"{what} of a reply that was over ({ended}) at {show_time(round(over.at_s, 3))}"
+            case _:
+                pass
+
+
+def heard_text(recording: Recording) -> Found:
+    """What a reply says of itself at its end is what was spoken in it."""
+    words: list[str] = []
+    for at_s, event in recording.events:
+        match event:
+            case ReplyStarted():
+                words = []
+            case Spoken(word=word):
+                words.append(word)
+            case ReplyInterrupted(heard_text=text) | ReplyEnded(text=text) if text != " ".join(words):
+                yield at_s, f"it ended with {text!r}, and spoken was {' '.join(words)!r}"
+            case _:
+                pass
+
+
+def spoken_in_order(recording: Recording) -> Found:
+    """The words of a reply have their times in order."""
+    last: Spoken | None = None
+    for at_s, event in recording.events:
+        if isinstance(event, ReplyStarted):
+            last = None
+        elif isinstance(event, Spoken):
+            if event.stop_s < event.start_s:
+                yield at_s, f"{event.word!r} stops at {event.stop_s:g} s, before it starts, at {event.start_s:g} s"
+            if last is not None and event.start_s < last.start_s - 1e-6:
+                yield (
+                    at_s,
+                    f"{event.word!r} starts at {event.start_s:g} s, {last.word!r} before it at {last.start_s:g} s",
+                )
+            last = event
+
+
+def spoken_when_released(recording: Recording) -> Found:
+    """No word is said to be heard before its own sound has been sent."""
+    sent_s, began_s = 0.0, 0.0
+    for at_s, event in recording.events:
+        match event:
+            case ReplyStarted():
+                sent_s, began_s = 0.0, -1.0
+            case SpeechEncoded(duration_ms=ms):
+                sent_s, began_s = sent_s + ms / 1000, at_s if began_s < 0 else began_s
+            case Speech(audio=audio):
+                sent_s, began_s = sent_s + audio.duration_s, at_s if began_s < 0 else began_s
+            case Spoken(word=word, start_s=start_s) if start_s > sent_s + 1e-6:
+                yield at_s, f"{word!r} of {start_s:g} s is spoken, and only {sent_s:g} s of sound have been sent"
+            case Spoken(word=word, start_s=start_s) if at_s < began_s + start_s - EARLY_S:
+                yield at_s, f"{word!r} of {start_s:g} s is spoken {at_s - began_s:g} s after the sound began"
+            case _:
+                pass
+
+
+EARLY_S = 0.002
+
+
+# ---- the conversation ------------------------------------------------------------------------------------------------
+
+
+def bot_remembers_what_was_heard(recording: Recording) -> Found:
+    """All that is remembered of the bot, word by word in order, has been spoken."""
+    spoken: list[str] = []
+    for at_s, event in recording.events:
+        if isinstance(event, Spoken):
+            spoken += event.word.split()
+        for conversation in _conversations(event):
+            said = [message.text.rstrip(CUT) for message in conversation.messages if message.role == "assistant"]
+            if strange := _not_in_order(" ".join(said).split(), spoken):
+                yield at_s, f"the bot remembers saying {strange!r}, and was not heard to"
+
+
+def bot_remembers_what_was_said(recording: Recording) -> Found:
+    """All that is remembered of the user was recognised."""
+    heard = {SILENCE}
+    for at_s, event in recording.events:
+        match event:
+            case Word(text=text) | Transcribed(text=str(text)):
+                heard.update(text.split())
+            case _:
+                pass
+        for conversation in _conversations(event):
+            words = [word for one in conversation.messages if one.role == "user" for word in one.text.split()]
+            if strange := [word for word in words if word not in heard]:
+                yield at_s, f"the bot remembers the user saying {strange[0]!r}, and nobody recognised that"
+
+
+def _conversations(event: Speech | Event) -> Iterable[Conversation]:
+    match event:
+        case ReplyStarted(conversation) | ReplyEnded(_, conversation) | ReplyInterrupted(_, conversation):
+            return (conversation,)
+        case _:
+            return ()
+
+
+def _not_in_order(words: Iterable[str], spoken: Sequence[str]) -> str | None:
+    """The first of `words` that does not come in `spoken` after those before it."""
+    place = 0
+    for word in words:
+        try:
+            place = spoken.index(word, place) + 1
+        except ValueError:
+            return word
+    return None

@@ -1,0 +1,188 @@
+"""What holds of turns and of who has the floor, whatever happens."""
+
+from __future__ import annotations
+
+from voicepipe.conversation import SILENCE, Message
+from voicepipe.events import (
+    Event,
+    HungUp,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    Speech,
+    SpeechEncoded,
+    SpeechStarted,
+    Spoken,
+    StageFailed,
+    Transcribed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnMeasured,
+    TurnStarted,
+    Word,
+)
+from voicepipe.testing.invariants.recording import Found, Recording
+from voicepipe.testing.scenario.steps import show_time
+
+__all__ = [
+    "answered",
+    "nobody_cut",
+    "only_answers_measured",
+    "parts_sum",
+    "turn_is_confirmed",
+    "turn_is_what_was_recognised",
+    "turns_alternate",
+    "word_silences",
+]
+
+
+def answered(recording: Recording) -> Found:
+    """Whoever has the floor does something with it, and a turn with words stays owed an answer until it gets one."""
+    floor = _Floor()
+    for at_s, event in [*recording.events, (recording.closed_s, None)]:
+        if floor.since is not None:
+            spoke_s = [min(stop, at_s) for start, stop in recording.voice if start < at_s]
+            since = max([floor.since, *spoke_s])
+            if at_s > since + recording.silence_s:
+                yield since + recording.silence_s, f"silence since {show_time(round(since, 3))}, {floor.what}"
+        if event is not None:
+            floor.take(at_s, event)
+
+
+class _Floor:
+    """Since when somebody is waited for, and what for; nobody is while `since` is None."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.what = ""
+        self._owed = ""
+        self._replying = False
+
+    def take(self, at_s: float, event: Speech | Event) -> None:
+        match event:
+            case TurnStarted() | SpeechStarted() | Word():
+                self.since, self.what = at_s, "in a turn of the user that does not end"
+            case TurnEnded(text=text):
+                self._owed = text or self._owed
+                self._wait(at_s if self._owed else None, f"when {self._owed!r} was heard")
+            case ReplyStarted(conversation=conversation):
+                self._replying = True
+                self._owed = self._owed or ("" if conversation.messages else "nothing yet")
+                self._wait(at_s, "when a reply began")
+            case Spoken() | Speech() | SpeechEncoded():
+                self._owed = ""
+                self._wait(at_s if self._replying else None, "in the middle of a reply")
+            case StageFailed() | ReplyEnded() | HungUp():
+                self._owed, self._replying = "", False
+                self._wait(None)
+            case ReplyInterrupted():
+                self._replying = False
+                self._wait(at_s if self._owed else None, f"when the answer to {self._owed!r} was cut before it began")
+            case _:
+                pass
+
+    def _wait(self, since: float | None, what: str = "") -> None:
+        self.since, self.what = since, what
+
+
+def turn_is_what_was_recognised(recording: Recording) -> Found:
+    """Every word is in the turn that it was recognised in: none is lost, none is heard twice."""
+    settled: list[str] = []
+    words: list[str] = []
+    for at_s, event in recording.events:
+        match event:
+            case Word(text=word):
+                words.append(word)
+            case Transcribed(text=text):
+                settled += words if text is None else text.split()
+                words = []
+            case TurnEnded(text=text):
+                if text.split() != " ".join([*settled, *words]).split():
+                    yield at_s, f"the turn {text!r} ended, and recognised was {' '.join([*settled, *words])!r}"
+                settled, words = [], []
+            case _:
+                pass
+
+
+def nobody_cut(recording: Recording) -> Found:
+    """A turn does not end while the user has been speaking for a while, if they could be heard."""
+    for at_s, event in recording.events:
+        if not isinstance(event, TurnEnded):
+            continue
+        for start_s, stop_s in recording.voice:
+            unheard = any(start < at_s and stop > start_s for start, stop in recording.unheard)
+            if start_s + NOTICED_S <= at_s < stop_s and not unheard:
+                yield (
+                    at_s,
+                    f"{event.text!r} ended, and the user was still speaking, from {show_time(round(start_s, 3))}",
+                )
+
+
+NOTICED_S = 0.25
+"""The time in which anybody notices that somebody speaks."""
+
+
+def word_silences(recording: Recording) -> Found:
+    """From the first word of a turn on the bot is silent, until it replies to it."""
+    word: float | None = None
+    for at_s, event in recording.events:
+        match event:
+            case TurnConfirmed():
+                word = at_s
+            case ReplyStarted():
+                word = None
+            case Speech() | SpeechEncoded() | Spoken() if word is not None:
+                yield at_s, f"{type(event).__name__}, after the word of {show_time(round(word, 3))}"
+            case _:
+                pass
+
+
+def parts_sum(recording: Recording) -> Found:
+    """Where the time of an answer went is all of it, and none of it is negative."""
+    for at_s, event in recording.events:
+        if isinstance(event, TurnMeasured):
+            if abs(sum(event.parts_ms.values()) - event.total_ms) > 1e-3:
+                yield at_s, f"the parts sum to {sum(event.parts_ms.values()):g} ms, the total is {event.total_ms:g} ms"
+            for name, ms in event.parts_ms.items():
+                if ms < -1e-6:
+                    yield at_s, f"the part {name} took {ms:g} ms"
+
+
+def only_answers_measured(recording: Recording) -> Found:
+    """Who breaks a silence answers nobody, and nobody has waited for it."""
+    nudge = False
+    for at_s, event in recording.events:
+        if isinstance(event, ReplyStarted):
+            messages = event.conversation.messages
+            nudge = bool(messages) and messages[-1] == Message("user", SILENCE)
+        elif isinstance(event, TurnMeasured) and nudge:
+            yield at_s, f"a nudge is said to have been waited for, for {event.total_ms:.0f} ms"
+
+
+def turns_alternate(recording: Recording) -> Found:
+    """A turn begins when none is on, and ends when one is."""
+    talking = False
+    for at_s, event in recording.events:
+        if isinstance(event, TurnStarted):
+            if talking:
+                yield at_s, "the user's turn began while it was on"
+            talking = True
+        elif isinstance(event, TurnEnded):
+            if not talking:
+                yield at_s, f"the user's turn ended ({event.text!r}), and none was on"
+            talking = False
+
+
+def turn_is_confirmed(recording: Recording) -> Found:
+    """The first word of a turn is told before the turn ends, once: by it the bot falls silent."""
+    confirmed = 0
+    for at_s, event in recording.events:
+        match event:
+            case TurnStarted():
+                confirmed = 0
+            case TurnConfirmed():
+                confirmed += 1
+            case TurnEnded(text=text, committed=False) if text and confirmed != 1:
+                yield at_s, f"the turn {text!r} was confirmed {confirmed} times"
+            case _:
+                pass

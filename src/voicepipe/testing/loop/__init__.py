@@ -1,0 +1,1 @@
+"""Virtual time for asyncio: the loop, and its parts."""

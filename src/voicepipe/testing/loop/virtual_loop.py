@@ -1,0 +1,349 @@
+"""`VirtualLoop`: an asyncio event loop on which waiting takes no time.
+
+Real code runs on it, with real sockets: an aiohttp server, its client and the WebSocket between them. Only the clock
+is not real. When no callback is ready and nothing is on its way, the clock jumps to the next timer::
+
+    with VirtualLoop() as loop:
+        loop.run(asyncio.sleep(3600))     # returns at once
+        assert loop.time() == 3600
+
+The rules, in their order, whenever no callback is ready:
+
+1. What is readable is read, in the order of the descriptors. What one socket of this process has sent to another is
+   waited for in real time (`voicepipe.testing.loop.loopback`), so that the order of events does not depend on the
+   kernel.
+2. Work in threads takes no virtual time: while some is under way the loop waits for it, in real time. It knows of
+   `run_in_executor`, and of whoever calls `work_started` and `work_finished`.
+3. The clock jumps to the next timer. Timers of one instant run in the order in which they were set.
+4. With no timer left nothing can ever happen: `Deadlock`, at once, with a list of who waits for what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar, cast
+
+from voicepipe.testing.loop.deadlock import Deadlock
+from voicepipe.testing.loop.loopback import Loopback
+from voicepipe.testing.loop.selector import Poller, Ready, Timer
+from voicepipe.testing.loop.shuffle import Shuffle
+
+__all__ = ["VirtualLoop"]
+
+T = TypeVar("T")
+
+GRACE_S = 0.05
+"""Real time for which a socket or pipe that leads out of this process is listened to before a deadlock is declared."""
+ARRIVAL_S = 1.0
+"""Real time after which what was sent within this process counts as lost: somebody else has read it."""
+POLL_EVERY = 50
+"""Rounds with callbacks ready after which the sockets are looked at all the same: a loop of `sleep(0)` awaits them."""
+SPINS = 100_000
+"""Rounds at one instant, with nothing read, that count as spinning."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in virtual time, beginning at 0.0 and exact to the microsecond.
+
+    `patience_s` bounds the real time that a piece of work in a thread may take, `horizon_s` the virtual time that one
+    run may take; both end in `Deadlock`. `swallowed` holds what reached the loop's exception handler. `shuffle` draws
+    the order of the timers of one instant, which otherwise is that in which they were set.
+    """
+
+    def __init__(self, *, patience_s: float = 10.0, horizon_s: float = 3600.0, shuffle: Shuffle | None = None) -> None:
+        self._shuffle = shuffle
+        self.patience_s = patience_s
+        self.horizon_s = horizon_s
+        self.swallowed: list[dict[str, Any]] = []
+        self._failed: list[asyncio.Task[Any]] = []
+        self._now_us = 0
+        self._end_s = horizon_s
+        self._numbers = itertools.count()
+        self._work, self._work_lock = 0, threading.Lock()
+        self._connecting = 0
+        self._spins = 0
+        self._settling = False
+        self._abandoned = False
+        self._idlers: list[tuple[float, asyncio.Future[bool]]] = []
+        self._loopback = Loopback()
+        self._poller = Poller(self._wait)
+        super().__init__(self._poller)
+
+    # ---- running ----------------------------------------------------------------------------------------------------
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result. After a `Deadlock` every task has been cancelled."""
+        __tracebackhide__ = True
+        task = self.create_task(main, name="main")
+        try:
+            return self.run_until_complete(task)
+        except Deadlock as deadlock:
+            self.abandon()
+            raise deadlock.with_traceback(None) from None
+
+    def run_forever(self) -> None:
+        self._end_s = self.time() + self.horizon_s
+        self._spins = 0
+        super().run_forever()
+
+    def settle(self) -> None:
+        """Run everything that needs no time to pass: callbacks, what is on its way in sockets and threads."""
+        self._settling = True
+        try:
+            self.run_forever()
+        finally:
+            self._settling = False
+
+    def idle(self, until_s: float = float("inf")) -> asyncio.Future[bool]:
+        """A future that is True when nothing can happen any more, or False when the clock has reached `until_s`.
+
+        While somebody waits for it, the loop has no deadlock.
+        """
+        future: asyncio.Future[bool] = self.create_future()
+        self._idlers.append((until_s, future))
+        return future
+
+    def connections(self) -> list[str]:
+        """The TCP connections and listeners that are open, for people to read."""
+        return self._loopback.describe()
+
+    def failed_tasks(self) -> list[asyncio.Task[Any]]:
+        """Tasks that ended in an exception which nobody has looked at."""
+        return [task for task in self._failed if _unseen(task)]
+
+    def abandon(self) -> None:
+        """Cancel every task and let it clean up as far as that needs no time; close what is connected or listens, and
+        forget all timers. What goes wrong on the way is not reported."""
+        self._abandoned = True
+        try:
+            for task in asyncio.all_tasks(self):
+                task.cancel()
+                task.add_done_callback(_retrieve)
+            self.settle()
+            self._disconnect()
+            self.settle()
+        except Deadlock:
+            pass  # a thread does not come back; nobody waits for it any more
+        finally:
+            for timer in self.timers():
+                timer.cancel()
+            self._abandoned = False
+
+    def _disconnect(self) -> None:
+        for transport in list(self._transports.values()):  # pyright: ignore
+            if transport._loop is not None:  # pyright: ignore — a closed one stays listed while its data is unread
+                transport.abort()  # pyright: ignore
+        for listener in self._loopback.listeners:
+            self.remove_reader(listener.fileno())
+            listener.close()
+
+    def close(self) -> None:
+        """`abandon` what still runs, and close asynchronous generators and executors. Safe to call twice."""
+        if not self.is_closed():
+            try:
+                self.abandon()
+                self.run_until_complete(self.shutdown_asyncgens())
+                self.run_until_complete(self.shutdown_default_executor())
+            finally:
+                super().close()
+
+    def __enter__(self) -> VirtualLoop:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ---- time -------------------------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._now_us / 1e6
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As in asyncio, and more: `when` is exact to the microsecond, and timers of one instant keep their order."""
+        when = round(when, 6)
+        rank = 0.0 if self._shuffle is None else self._shuffle.rank(when, callback, args)
+        timer = Timer(when, next(self._numbers), callback, args, self, context, rank)
+        heapq.heappush(self._scheduled, timer)  # pyright: ignore
+        timer._scheduled = True  # so that asyncio counts its cancellation  # pyright: ignore
+        return timer
+
+    def stall(self, seconds: float) -> None:
+        """What a blocking call of that length does to the loop: time passes, and nothing runs meanwhile."""
+        self._now_us += round(seconds * 1e6)
+
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """Those that are still to run, the next one first."""
+        handles = cast("list[asyncio.TimerHandle]", self._scheduled)  # pyright: ignore
+        return sorted(handle for handle in handles if not handle.cancelled())
+
+    # ---- threads ----------------------------------------------------------------------------------------------------
+
+    def work_started(self) -> None:
+        """A thread has work for this loop: the clock stands still until `work_finished`. From any thread."""
+        with self._work_lock:
+            self._work += 1
+
+    def work_finished(self) -> None:
+        """One piece of thread work is done. Call it after the result was posted, or in the posted callback itself."""
+        with self._work_lock:
+            self._work -= 1
+        if not self.is_closed():
+            self.call_soon_threadsafe(_nothing)  # the loop may be waiting for just this
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        future = super().run_in_executor(executor, func, *args)
+        self.work_started()
+        future.add_done_callback(lambda _: self.work_finished())
+        return future
+
+    async def shutdown_default_executor(self, *timeout: float) -> None:
+        self.work_started()
+        try:
+            await super().shutdown_default_executor(*timeout)
+        finally:
+            self.work_finished()
+
+    # ---- what a round waits for -------------------------------------------------------------------------------------
+
+    def _wait(self, timeout: float | None) -> Ready:
+        """The selector's `select`. None: no timer; 0: callbacks are ready; else the time to the next timer."""
+        __tracebackhide__ = True
+        if timeout is not None and timeout <= 0:
+            return self._pass_by()
+        self._spins = 0
+        working = self._work > 0  # looked at before the sockets: the result may come in between
+        if ready := self._arrived():
+            return ready
+        if working:
+            return self._await_threads()
+        if self._settling:
+            self.stop()
+            return []
+        return self._jump(float("inf") if timeout is None else self.time() + timeout)
+
+    def _pass_by(self) -> Ready:
+        self._spins += 1
+        if self._spins >= SPINS and not self._work:
+            raise self._deadlock(f"{SPINS} rounds at one instant: a callback or a task keeps itself ready.")
+        return [] if self._spins % POLL_EVERY else self._poller.poll(0)
+
+    def _arrived(self) -> Ready:
+        """What can be read and written, once all that is on its way has arrived."""
+        ready = self._poller.poll(0)
+        awaited = self._loopback.awaited(self._poller.is_read)
+        blocked = self._loopback.acknowledged(self._poller.is_written)
+        deadline = None
+        while self._connecting or awaited or (blocked and not ready):
+            if awaited <= {key.fd for key, _ in ready} and (ready or not (self._connecting or blocked)):
+                break
+            deadline = deadline or time.monotonic() + ARRIVAL_S
+            if (left := deadline - time.monotonic()) <= 0:
+                self._loopback.forget(awaited)
+                break
+            ready = self._poller.poll(min(left, 0.001) if ready else left)
+        return ready
+
+    def _await_threads(self) -> Ready:
+        if ready := self._poller.poll(self.patience_s):
+            return ready
+        raise self._deadlock(f"Work in a thread has not come back in {self.patience_s:g} s of real time.")
+
+    def _jump(self, when_s: float) -> Ready:
+        """On to the next timer; past somebody's limit or the horizon, no further than that."""
+        limit_s = min((until for until, future in self._idlers if not future.done()), default=float("inf"))
+        if when_s == float("inf"):
+            return self._stuck()
+        if when_s > limit_s:
+            self._now_us = round(limit_s * 1e6)
+            self._finish_idlers(timed_out=True)
+        elif when_s > self._end_s:
+            raise self._deadlock(f"{self.horizon_s:g} s of virtual time have passed, and only timers go on.")
+        else:
+            self._now_us = round(when_s * 1e6)
+        return []
+
+    def _stuck(self) -> Ready:
+        if ready := self._poller.poll(GRACE_S if self._leads_out() else 0):
+            return ready
+        if not self._finish_idlers(timed_out=False):
+            raise self._deadlock("Nothing can happen any more: no timer, no thread at work, nothing in a socket.")
+        return []
+
+    def _leads_out(self) -> bool:
+        """Whether a descriptor is watched whose other end is outside: it might still speak."""
+        numbers = (key.fd for key in self._poller.get_map().values())
+        return any(number != self._own_pipe and not self._loopback.knows(number) for number in numbers)
+
+    def _finish_idlers(self, *, timed_out: bool) -> bool:
+        now, waiting = self.time(), [(until, future) for until, future in self._idlers if not future.done()]
+        finished = [future for until, future in waiting if not timed_out or until <= now]
+        for future in finished:
+            future.set_result(not timed_out)
+        self._idlers = [(until, future) for until, future in waiting if not future.done()]
+        return bool(finished)
+
+    def _deadlock(self, why: str) -> Deadlock:
+        return Deadlock(f"{why} At {self.time():g} s of virtual time, pending:", asyncio.all_tasks(self))
+
+    @property
+    def _own_pipe(self) -> int:
+        return self._ssock.fileno()  # pyright: ignore
+
+    # ---- what asyncio calls -----------------------------------------------------------------------------------------
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if self._abandoned:
+            return
+        self.swallowed.append(context)
+        super().call_exception_handler(context)
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(coro, **options)
+        task.add_done_callback(self._note_failure)
+        return task
+
+    def _note_failure(self, task: asyncio.Task[Any]) -> None:
+        if _unseen(task):
+            self._failed.append(task)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        self._connecting += 1
+        try:
+            await super().sock_connect(sock, address)
+        finally:
+            self._connecting -= 1
+        self._loopback.connected(sock)
+
+    def _start_serving(self, protocol_factory: Any, sock: Any, *args: Any, **options: Any) -> None:
+        self._loopback.listen(sock)
+        super()._start_serving(protocol_factory, sock, *args, **options)  # pyright: ignore
+
+    def _make_socket_transport(self, sock: Any, *args: Any, **options: Any) -> Any:
+        return super()._make_socket_transport(self._loopback.adopt(sock), *args, **options)  # pyright: ignore
+
+    def _make_ssl_transport(self, rawsock: Any, *args: Any, **options: Any) -> Any:
+        return super()._make_ssl_transport(self._loopback.adopt(rawsock), *args, **options)  # pyright: ignore
+
+
+def _nothing() -> None:
+    """Wakes the loop."""
+
+
+def _unseen(task: asyncio.Task[Any]) -> bool:
+    """asyncio's own mark of an exception that would be logged when the task is collected."""
+    return bool(getattr(task, "_log_traceback", False))
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """So that asyncio does not report the exception of a task that was given up."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,1 @@
+"""Marble diagrams: notation, harness, comparison, pictures, scripted services."""

@@ -1,0 +1,91 @@
+"""`Timeline`: a diagram whose letters have values; `Recorded`: one thing that an observable did, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeAlias
+
+from voicepipe.testing.marbles.notation import SIGNS, Diagram, Kind, Marble, format_diagram, parse
+
+__all__ = ["Boom", "Recorded", "Script", "Timeline", "timeline"]
+
+
+class Boom(Exception):
+    """What ``#`` raises when no `error` is given."""
+
+
+class Recorded(NamedTuple):
+    """What an observable did `t_ms` after it was subscribed. Equal to the plain tuple: ``(40, "next", "a")``.
+
+    `kind` is "next", "error" or "completed"; `value` the item, the exception, or None.
+    """
+
+    t_ms: float
+    kind: Kind
+    value: Any
+
+    def __str__(self) -> str:
+        shown = "" if self.kind is Kind.COMPLETED else f"  {self.value!r}"
+        return f"{self.t_ms:g} ms  {self.kind}{shown}"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A diagram and what its letters stand for; a letter without a value stands for itself.
+
+    `error` is what ``#`` stands for: an exception, or in an expectation also a class of exceptions, or None for any.
+    """
+
+    diagram: Diagram
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    error: Exception | type[Exception] | None = None
+
+    def value(self, marble: Marble) -> Any:
+        """The item or exception that a marble stands for."""
+        match marble.kind:
+            case Kind.NEXT:
+                return self.values.get(marble.symbol, marble.symbol)
+            case Kind.ERROR:
+                return self.error
+            case _:
+                return None
+
+    @property
+    def notifications(self) -> list[Marble]:
+        """The items that an observer sees: all but ``^`` and ``!``."""
+        return [marble for marble in self.diagram.marbles if marble.kind not in (Kind.SUBSCRIBED, Kind.DISPOSED)]
+
+    def since_subscription(self) -> Timeline:
+        """The same with time 0 at the ``^``, if there is one."""
+        start_ms = self.diagram.at(Kind.SUBSCRIBED)
+        return replace(self, diagram=self.diagram.shifted(-start_ms)) if start_ms else self
+
+    @property
+    def ends(self) -> bool:
+        """Whether it completes or fails; without, it goes on in silence."""
+        return any(marble.kind in (Kind.COMPLETED, Kind.ERROR) for marble in self.diagram.marbles)
+
+    @property
+    def text(self) -> str:
+        """The diagram, for people."""
+        return format_diagram(self.diagram.marbles)
+
+
+Script: TypeAlias = str | Timeline
+"""A diagram as text, or one that has its values already (`Marbles.audio`)."""
+
+
+def timeline(script: Script, values: Mapping[str, Any]) -> Timeline:
+    """Give the letters of a diagram their values; the keyword `error` is what ``#`` stands for.
+
+    Raises DiagramError for a diagram that cannot be read, TypeError for a value whose name no diagram can hold.
+    """
+    known = dict(values)
+    error = known.pop("error", None)
+    for name in known:
+        if len(name) != 1 or name in SIGNS or name in "-()± ":
+            raise TypeError(f"{name!r} cannot be a value's name: a letter of a diagram is one character")
+    if isinstance(script, Timeline):
+        return replace(script, values={**script.values, **known}, error=error or script.error)
+    return Timeline(parse(script), known, error)

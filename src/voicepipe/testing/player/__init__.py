@@ -1,0 +1,1 @@
+"""Play a scenario: a session, scripted services, a user at the microphone."""

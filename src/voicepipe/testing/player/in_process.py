@@ -1,0 +1,153 @@
+"""The scripted services as models in this process: real threads and boundaries, and models that take virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import reactivex
+from reactivex import Observable
+
+from voicepipe.boundary.threads import ask_worker
+from voicepipe.conversation import GREETING, Conversation
+from voicepipe.events import Audio, Event, ReplyText, Samples, Speech
+from voicepipe.llm.in_process import in_process
+from voicepipe.stage import Stage, named
+from voicepipe.stt.utterances import by_utterance
+from voicepipe.testing.loop.napping import NappingWorkers
+from voicepipe.testing.loop.virtual_loop import VirtualLoop
+from voicepipe.testing.marbles.services import Call, Calls
+from voicepipe.testing.marbles.sound import speech
+from voicepipe.testing.marbles.sources import Scene
+from voicepipe.testing.marbles.timeline import Boom
+from voicepipe.testing.player.llm_and_tts import last_said
+from voicepipe.testing.player.microphone import Microphone, words_in
+from voicepipe.testing.player.script import Cast
+from voicepipe.tts.clauses import Timing, clause_by_clause
+
+__all__ = ["Models"]
+
+LOOK_S = 0.05
+"""How often a model that stalls looks at its ticket."""
+CLOSE_S = 1.0
+
+
+class Models(Calls):
+    """A pool for the ear and the voice, one for the LLM, as the engine in this process has them.
+
+    `rate_hz` is what the recogniser wants: at another one the marks of the words would not survive the way to it.
+    """
+
+    rate_hz = 16_000
+
+    def __init__(self, cast: Cast, microphone: Microphone, loop: VirtualLoop) -> None:
+        super().__init__(Scene(loop))
+        self._cast, self._microphone, self._loop = cast, microphone, loop
+        self._pool = NappingWorkers(2, "scripted models", loop)
+        self._writers = NappingWorkers(1, "scripted llm", loop)
+        self._model = in_process(self, self._writers, max_tokens=120, slot=None)
+        self._broken = False
+        self.stt = self._stt()
+        self.tts = self._tts()
+
+    @property
+    def asked(self) -> list[Call]:
+        """What the LLM was asked."""
+        return self.calls
+
+    def deafen(self) -> None:
+        """The recogniser fails when it is needed next."""
+        self._broken = True
+
+    def close(self) -> None:
+        """End the threads, after what they are doing."""
+        self._pool.close(CLOSE_S)
+        self._writers.close(CLOSE_S)
+
+    # ---- the stages -------------------------------------------------------------------------------------------------
+
+    def end_of_turn(self, _: Audio) -> Observable[float]:
+        probability = self._cast.finished
+        if probability is None:
+            return reactivex.empty()
+        return ask_worker(lambda _: self._after(self._cast.verdict_s, probability), self._pool)
+
+    def _stt(self) -> Stage[Audio | Event, Event]:
+        return named(
+            "STT",
+            by_utterance(
+                self._transcribe,
+                self._pool,
+                margin_ms=200,
+                partial_every_ms=320,
+                unsure_words=2,
+                shortest_ms=120,
+                join_up_to_s=4,
+                longest_s=12,
+                capacity=4,
+            ),
+        )
+
+    def llm(self, conversation: Conversation) -> Observable[str]:
+        return self.logged(lambda _: self._model(conversation), asked=lambda: last_said(conversation))
+
+    def _tts(self) -> Stage[ReplyText, Speech | Event]:
+        return named(
+            "TTS",
+            clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),
+        )
+
+    # ---- the models -------------------------------------------------------------------------------------------------
+
+    def _after(self, seconds: float, answer: float) -> float:
+        self._pool.nap(seconds)
+        return answer
+
+    def _transcribe(self, samples: Samples, _: Sequence[int], cancelled: Callable[[], bool]) -> tuple[str, list[int]]:
+        """What was said in full; of a word that was only begun, its first letters."""
+        self._pool.nap(self._cast.flush_s)
+        if self._broken:
+            raise Boom("the scripted recogniser was told to fail")
+        if self._cast.deaf or cancelled():
+            return "", []
+        words = [self._begun(number, frames) for number, frames in words_in(samples, self.rate_hz)]
+        return " ".join(self._cast.misheard.get(word, word) for word in words), []
+
+    def _begun(self, number: int, frames: int) -> str:
+        """As much of a word as there is sound of it."""
+        word = self._microphone.words[number - 1]
+        return word[: max(1, round(len(word) * frames / self._microphone.frames_a_word))]
+
+    def stream(
+        self,
+        messages: list[dict[str, str]],
+        on_text: Callable[[str], None],
+        *,
+        cancelled: Callable[[], bool],
+        max_tokens: int,
+        slot: int | None = None,
+    ) -> None:
+        """The LLM: see `voicepipe.llm.in_process.Model`."""
+        del max_tokens, slot
+        said = next((one["content"] for one in reversed(messages) if one["role"] == "user"), GREETING)
+        answer = self._cast.answer("" if said == GREETING else said)
+        if answer is None:
+            raise LookupError(f"no answer to {said!r} is scripted")
+        self._writers.nap(answer.after_s)
+        for number, word in enumerate([*answer.text.split(), ""]):
+            if number == answer.fails_after:
+                raise Boom("the scripted LLM was told to fail")
+            while number == answer.stalls_after and not cancelled():
+                self._writers.nap(LOOK_S)
+            if cancelled():
+                return
+            on_text(f"{word} ")
+            if answer.word_s:
+                self._writers.nap(answer.word_s)
+
+    def _synthesise(self, text: str) -> tuple[Audio, list[Timing]]:
+        cast, words = self._cast, text.split()
+        if cast.tts_fails_at in words or (cast.tts_fails_after is not None and len(words) > cast.tts_fails_after):
+            raise Boom("the scripted TTS was told to fail")
+        self._pool.nap(cast.tts_delay_s)
+        audio = speech(0, cast.tts_word_s * len(words) * 1000, 24_000)
+        return audio, [(word, n * cast.tts_word_s, (n + 1) * cast.tts_word_s) for n, word in enumerate(words)]

@@ -1,0 +1,114 @@
+"""A scripted voice: an LLM that holds a real request open, and a TTS that may fail or stall at a word."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import FunctionCalled, Generation
+from voicepipe.rx import from_async
+from voicepipe.stage import naming
+from voicepipe.testing.marbles.services import Calls, ScriptedTts
+from voicepipe.testing.marbles.sources import Scene
+from voicepipe.testing.marbles.timeline import Boom
+from voicepipe.testing.player.script import Answer, Cast
+
+__all__ = ["Mind", "Voice", "last_said"]
+
+
+def last_said(conversation: Conversation) -> str:
+    """The user's last message; what functions gave since, with commas; nothing where the bot opens."""
+    results = itertools.takewhile(lambda message: message.role == "tool", reversed(conversation.messages))
+    if given := [message.text for message in results]:
+        return ", ".join(reversed(given))
+    return next((message.text for message in reversed(conversation.messages) if message.role == "user"), "")
+
+
+class Mind(Calls):
+    """An LLM that answers by what was said last, as a service does: in a task of its own, closed when nobody listens.
+
+    `Call.asked` is what was said. It calls what it is offered, and nothing where it must not.
+    """
+
+    def __init__(self, scene: Scene, cast: Cast) -> None:
+        super().__init__(scene)
+        self._cast = cast
+        self._ids = itertools.count(1)
+
+    def __call__(self, conversation: Conversation) -> Observable[str | FunctionCalled]:
+        said, wanted = last_said(conversation), conversation.generation
+        return self.logged(lambda _: self._answer(said, wanted), asked=lambda: said).pipe(naming("LLM"))
+
+    def _answer(self, said: str, wanted: Generation) -> Observable[str | FunctionCalled]:
+        return from_async(lambda: self._talk(said, wanted), f"LLM: {said!r}")
+
+    def _scripted(self, said: str, wanted: Generation) -> Answer | None:
+        answer = self._cast.answer(said)
+        if answer is not None and answer.calls and wanted.choice == "none":
+            return replace(answer, calls=()) if answer.text else self._cast.anything
+        for call in answer.calls if answer is not None else ():
+            if call.name not in (offered := [function.name for function in wanted.functions]):
+                raise LookupError(
+                    f"the LLM is scripted to call {call.name}; it is offered {', '.join(offered) or 'none'}"
+                )
+        return answer
+
+    async def _talk(self, said: str, wanted: Generation) -> AsyncGenerator[str | FunctionCalled]:
+        answer = self._scripted(said, wanted)
+        if answer is None:
+            raise LookupError(f"no answer to {said!r} is scripted, only to {', '.join(map(repr, self._cast.answers))}")
+        finished = False
+        try:
+            await asyncio.sleep(answer.after_s)
+            async for delta in _deltas(answer):
+                yield delta
+            for call in answer.calls:
+                yield FunctionCalled(replace(call, id=f"call{next(self._ids)}"))
+            finished = True
+        finally:
+            if not finished and self._cast.hang_up_s:
+                await asyncio.sleep(self._cast.hang_up_s)
+
+
+async def _deltas(answer: Answer) -> AsyncGenerator[str]:
+    words = answer.text.split()
+    for number, word in enumerate(words):
+        await _break_off(answer, number)
+        if number and answer.word_s:
+            await asyncio.sleep(answer.word_s)
+        yield word if number + 1 == len(words) else f"{word} "
+    await _break_off(answer, len(words))
+
+
+async def _break_off(answer: Answer, number: int) -> None:
+    if number == answer.fails_after:
+        raise Boom("the scripted LLM was told to fail")
+    if number == answer.stalls_after:
+        await asyncio.get_running_loop().create_future()
+
+
+class Voice(ScriptedTts):
+    """A TTS that may fail or stall after so many words of a reply, or at a certain word."""
+
+    def __init__(self, scene: Scene, cast: Cast) -> None:
+        super().__init__(
+            scene,
+            delay_ms=cast.tts_delay_s * 1000,
+            ms_per_word=cast.tts_word_s * 1000,
+            rate_hz=24_000,
+            fail_at=cast.tts_fails_after,
+            stall_at=cast.tts_stalls_after,
+            error=None,
+        )
+        self._cast = cast
+
+    def fails(self, number: int, word: str) -> bool:
+        return super().fails(number, word) or word == self._cast.tts_fails_at
+
+    def stalls(self, number: int, word: str) -> bool:
+        return super().stalls(number, word) or word == self._cast.tts_stalls_at

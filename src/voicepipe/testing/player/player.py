@@ -1,0 +1,258 @@
+"""Plays a scenario: a pipeline's session, scripted services, a user at the microphone, a loop in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from structlog.testing import capture_logs
+
+from voicepipe.audio import Pcm16
+from voicepipe.events import (
+    Audio,
+    AudioReceived,
+    ClientMessage,
+    Event,
+    HungUp,
+    ReplyStarted,
+    ReplyText,
+    SettingsChanged,
+    Speech,
+    Spoken,
+    StageFailed,
+    Voice,
+)
+from voicepipe.loader import load_pipeline
+from voicepipe.operators import EndOfTurn
+from voicepipe.session import Llm, Pipeline, Running
+from voicepipe.stage import Stage, named
+from voicepipe.testing.loop.shuffle import Shuffle
+from voicepipe.testing.loop.virtual_loop import VirtualLoop
+from voicepipe.testing.marbles.leaks import LeakWatch
+from voicepipe.testing.player.acts import Act, Cued, Timed
+from voicepipe.testing.player.in_process import Models
+from voicepipe.testing.player.microphone import FRAME_S, Microphone
+from voicepipe.testing.player.recogniser import by_loudness
+from voicepipe.testing.player.remote import Remote
+from voicepipe.testing.player.script import Cast
+from voicepipe.testing.player.transcript import At, Played, said_in
+
+__all__ = ["play"]
+
+AFTERMATH_S = 2.5
+"""For how long a closed session is watched: it must be silent."""
+GRACE_S = 1.0
+
+
+class Playable(Protocol):
+    """What can be played: a scenario."""
+
+    @property
+    def cast(self) -> Cast:
+        """How the services behave."""
+        ...
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """What happens, and when."""
+        ...
+
+    @property
+    def length_s(self) -> float:
+        """For how long it is played at most, in seconds."""
+        ...
+
+
+def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Played:
+    """Return what comes of the scenario, whatever that is. Raises PipelineError and Deadlock; what else breaks is an
+    event. `pipeline` is a function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
+    """
+    cast = scenario.cast
+    function = pipeline if callable(pipeline) else load_pipeline(pipeline)
+    loop = VirtualLoop(shuffle=Shuffle(cast.order) if cast.order else None)
+    watch = LeakWatch(loop)
+    stage = _Stage(scenario, cast, loop)
+    try:
+        with capture_logs() as stage.played.logs:
+            loop.run(stage.play(function))
+        stage.services.close()
+        stage.played.leaks = watch.leaks()
+    finally:
+        stage.services.close()
+        loop.close()
+    return stage.played
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """One session's, scripted."""
+
+    vad: Stage[Audio, Voice]
+    end_of_turn: EndOfTurn
+    stt: Stage[Audio | Event, Event]
+    llm: Llm
+    tts: Stage[ReplyText, Speech | Event]
+    close: Callable[[], None] = lambda: None
+
+
+class _Stage:
+    """The session, its client, and everything that befalls them. Times are of the loop, which begins at 0."""
+
+    def __init__(self, scenario: Playable, cast: Cast, loop: VirtualLoop) -> None:
+        self.played = Played(length_s=scenario.length_s)
+        self._scenario, self._cast, self._loop = scenario, cast, loop
+        self._over: asyncio.Future[str | None] = loop.create_future()
+        kind = Models if cast.in_process else Remote
+        self._microphone = Microphone(cast.user_word_s, kind.rate_hz)
+        self.services = kind(cast, self._microphone, loop)
+        self._frame = self._microphone.frame()
+        self._running: Running | None = None
+        self._muted = False
+        self._held_until = 0.0
+        self._held: deque[ClientMessage] = deque()
+        self._cues = [act for act in scenario.acts if isinstance(act, Cued)]
+        self._saying = ""
+        self._timers: list[asyncio.TimerHandle] = []
+
+    async def play(self, pipeline: Pipeline) -> None:
+        played = self.played
+        self._running = Running(
+            pipeline, session_id="scenario", codec=Pcm16(self.services.rate_hz), stages=self._stages(), emit=self._emit
+        )
+        self._running.ended.add_done_callback(self._pipeline_ended)
+        self._begin()
+        reason = await self._over
+        for timer in self._timers:
+            timer.cancel()
+        if reason is not None:
+            played.ended_s, played.reason = self._loop.time(), reason
+        await self._running.close(grace_s=GRACE_S)
+        played.closed_s, played.asked = self._loop.time(), self.services.asked
+        await asyncio.sleep(AFTERMATH_S)
+
+    def _stages(self) -> _Stages:
+        services = self.services
+        return _Stages(named("VAD", by_loudness()), services.end_of_turn, services.stt, services.llm, services.tts)
+
+    # ---- the client -------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._cast.prompt is not None:
+            self.receive(SettingsChanged(self._cast.prompt))
+        for act in self._scenario.acts:
+            if isinstance(act, Timed):
+                self._at(act.at_s, act.perform, self)
+        self._at(self.played.length_s, self._end, None)
+        self._loop.call_at(FRAME_S, self._tick, 1)
+
+    def _at(self, at_s: float, do: Callable[..., object], *args: Any) -> None:
+        self._timers.append(self._loop.call_at(at_s, do, *args))
+
+    def _tick(self, number: int) -> None:
+        """The microphone has filled frame `number`, counted from 1."""
+        if self._over.done():
+            return
+        self._loop.call_at((number + 1) * FRAME_S, self._tick, number + 1)
+        data, self._frame = self._frame, self._microphone.frame()  # what is said from now on fills the next one
+        if self._microphone.is_voice(data):
+            _extend(self.played.voice, (number - 1) * FRAME_S, number * FRAME_S)
+        if not self._muted:
+            self._send(AudioReceived(data))
+        else:
+            _extend(self.played.unheard, (number - 1) * FRAME_S, number * FRAME_S)
+
+    def _send(self, message: ClientMessage) -> None:
+        """A message comes in. As with a socket, who reads it is only woken by it: timers that are due go first."""
+        if self._held or self._loop.time() < self._held_until:
+            self._held.append(message)
+        else:
+            self._loop.call_soon(self.receive, message)
+
+    def _release(self) -> None:
+        while self._held and self._loop.time() >= self._held_until:
+            self.receive(self._held.popleft())
+
+    def receive(self, message: ClientMessage) -> None:
+        """As a server does it: what breaks in the graph's own call ends the session."""
+        if self._running is None or self._over.done():
+            return
+        try:
+            self._running.receive(message)
+        except Exception as error:
+            self._emit(StageFailed("pipeline", error, fatal=True))
+
+    def _emit(self, event: Event) -> None:
+        self.played.events.append(At(self._loop.time(), event))
+        match event:
+            case HungUp(reason=reason):
+                self._end(reason)
+            case StageFailed(fatal=True, stage=stage, error=error):
+                self._end(f"{stage} failed: {error!r}")
+            case ReplyStarted():
+                self._saying = ""
+            case Spoken(word=word):
+                self._saying += f" {word}"
+                self._give_cues()
+            case _:
+                pass
+
+    def _give_cues(self) -> None:
+        for cue in [cue for cue in self._cues if said_in(cue.cue, self._saying)]:
+            self._cues.remove(cue)
+            self._at(self._loop.time() + cue.after_s, cue.perform, self)
+
+    def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
+        self._end("the pipeline has completed" if ended.result() is None else f"{ended.result()!r}")
+
+    def _end(self, reason: str | None) -> None:
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    # ---- what acts do -----------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        self._note(f'"{text}"')
+        self._microphone.say(text)
+
+    def cough(self, length_s: float) -> None:
+        self._note("coughs")
+        self._microphone.cough(length_s)
+
+    def mute(self, muted: bool) -> None:
+        self._note("is muted" if muted else "is back")
+        self._muted = muted
+
+    def hold_network(self, length_s: float) -> None:
+        self._note(f"network stalls for {length_s:g} s")
+        self._held_until = max(self._held_until, round(self._loop.time() + length_s, 6))
+        self.played.unheard.append((self._loop.time(), self._held_until))
+        self._at(self._held_until, self._release)
+
+    def stall(self, length_s: float) -> None:
+        self._note(f"machine stalls for {length_s:g} s")
+        self._loop.stall(length_s)
+
+    def leave(self) -> None:
+        self._note("leaves")
+        self._end("the client left")
+
+    def tell(self, prompt: str) -> None:
+        self._note(f'tells the bot "{prompt}"')
+        self._send(SettingsChanged(prompt))
+
+    def deafen(self) -> None:
+        self._note("recogniser fails")
+        self.services.deafen()
+
+    def _note(self, what: str) -> None:
+        self.played.done.append((self._loop.time(), what))
+
+
+def _extend(stretches: list[tuple[float, float]], start_s: float, stop_s: float) -> None:
+    """One more frame: it continues the last stretch, or begins one."""
+    if stretches and abs(stretches[-1][1] - start_s) < FRAME_S / 2:
+        start_s = stretches.pop()[0]
+    stretches.append((start_s, stop_s))

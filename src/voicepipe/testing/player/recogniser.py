@@ -1,0 +1,154 @@
+"""A scripted ear: a VAD that reads loudness, a model that judges pauses, and a recogniser that knows the words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as rx_ops
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from voicepipe.events import Audio, Event, Flush, Transcribed, Voice, Word
+from voicepipe.rx import LoopScheduler, scheduler_of, transduce
+from voicepipe.stage import Stage
+from voicepipe.testing.marbles.timeline import Boom
+from voicepipe.testing.player.microphone import FRAME_S, Microphone, is_loud, word_in
+from voicepipe.testing.player.script import Cast
+
+__all__ = ["Ear", "by_loudness"]
+
+
+def by_loudness() -> Stage[Audio, Voice]:
+    """A VAD: what is loud is speech."""
+    return transduce(lambda _: _Loudness())
+
+
+class _Loudness:
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def __call__(self, audio: Audio) -> Iterator[Voice]:
+        self._at_s = round(self._at_s + audio.duration_s, 6)
+        yield Voice(float(is_loud(audio)), self._at_s)
+
+
+RECOGNISABLE = 6
+"""Frames of a word that it takes to recognise it, unless it has fewer; a VAD has noticed so much of a voice, too."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    """A word that has begun to be heard, in seconds of audio."""
+
+    text: str
+    start_s: float
+    stop_s: float
+    frames: int = 1
+
+
+class Ear:
+    """One session's recogniser and judge of pauses."""
+
+    def __init__(self, cast: Cast, microphone: Microphone) -> None:
+        self._cast, self._microphone = cast, microphone
+        self._listening: list[Callable[[Exception], None]] = []
+        self._last_word = ""
+
+    def judge(self, _: Audio) -> Observable[float]:
+        """How finished the user sounds; whoever is not to judge gives no answer."""
+        probability = self._cast.finished_after.get(self._last_word, self._cast.finished)
+        if probability is None:
+            return reactivex.empty()
+        return reactivex.timer(self._cast.verdict_s).pipe(rx_ops.map(lambda _: probability))
+
+    def recognise(self, source: Observable[Audio | Event]) -> Observable[Event]:
+        """A word comes so long after it began; at a `Flush` all words before the pause come at once."""
+
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            recogniser = _Recogniser(self._cast, observer, scheduler_of(scheduler), self._text)
+            self._listening.append(observer.on_error)
+            running = source.subscribe(recogniser.hear, observer.on_error, recogniser.finish, scheduler=scheduler)
+            return CompositeDisposable(
+                running, Disposable(recogniser.stop), Disposable(lambda: self._listening.remove(observer.on_error))
+            )
+
+        return Observable(subscribe)
+
+    def fail(self) -> None:
+        """The recogniser breaks, for good."""
+        for tell in list(self._listening):
+            tell(Boom("the scripted recogniser was told to fail"))
+
+    def _text(self, number: int) -> str:
+        """What the recogniser makes of a word, and what the judge of pauses remembers of it."""
+        self._last_word = self._microphone.words[number - 1]
+        return self._cast.misheard.get(self._last_word, self._last_word)
+
+
+class _Recogniser:
+    """What has been heard and not been told. `_audio_s` is how much audio has come."""
+
+    def __init__(
+        self,
+        cast: Cast,
+        observer: abc.ObserverBase[Event],
+        scheduler: LoopScheduler,
+        text: Callable[[int], str],
+    ) -> None:
+        self._cast, self._observer, self._scheduler, self._text = cast, observer, scheduler, text
+        self._audio_s = 0.0
+        self._words: list[_Heard] = []
+        self._number = 0
+        self._needed = min(RECOGNISABLE, round(cast.user_word_s / FRAME_S))
+        self._timers: list[abc.DisposableBase] = []
+
+    def hear(self, event: Audio | Event) -> None:
+        match event:
+            case Audio():
+                self._listen(event)
+            case Flush(at_s=at_s) if self._cast.flush_s:
+                due_s = self._scheduler.clock() + self._cast.flush_s
+                self._timers.append(self._scheduler.call_at(due_s, lambda: self._flush(at_s)))
+            case Flush(at_s=at_s):
+                self._flush(at_s)
+            case _:
+                pass
+
+    def finish(self) -> None:
+        self._tell(self._audio_s)
+        self._observer.on_completed()
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.dispose()
+
+    def _listen(self, audio: Audio) -> None:
+        began_s, self._audio_s = self._audio_s, round(self._audio_s + audio.duration_s, 6)
+        if is_loud(audio) and not self._cast.deaf:
+            self._note(word_in(audio.samples), began_s)
+        self._tell(self._audio_s - self._cast.recogniser_delay_s)
+
+    def _note(self, number: int | None, began_s: float) -> None:
+        if number and number != self._number:
+            self._number = number
+            self._words = [word for word in self._words if word.frames >= self._needed]
+            self._words.append(_Heard(self._text(number), began_s, self._audio_s))
+        elif number and self._words:
+            self._words[-1].stop_s = self._audio_s
+            self._words[-1].frames += 1
+
+    def _tell(self, began_until_s: float) -> None:
+        """The words that began until then, but for one of which hardly anything has been heard yet."""
+        while self._words and self._words[0].start_s <= began_until_s + FRAME_S / 100:
+            if self._words[0].frames < self._needed:
+                break
+            word = self._words.pop(0)
+            self._observer.on_next(Word(word.text, word.start_s, word.stop_s))
+
+    def _flush(self, at_s: float) -> None:
+        self._tell(at_s - FRAME_S / 2)
+        self._observer.on_next(Transcribed(at_s))

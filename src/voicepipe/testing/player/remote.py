@@ -1,0 +1,47 @@
+"""The scripted services as services somewhere else: each answers by itself, after a while."""
+
+from __future__ import annotations
+
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import Audio, Event, ReplyText, Speech
+from voicepipe.stage import Stage, named
+from voicepipe.testing.loop.virtual_loop import VirtualLoop
+from voicepipe.testing.marbles.services import Call
+from voicepipe.testing.marbles.sources import Scene
+from voicepipe.testing.player.llm_and_tts import Mind, Voice
+from voicepipe.testing.player.microphone import Microphone
+from voicepipe.testing.player.recogniser import Ear
+from voicepipe.testing.player.script import Cast
+
+__all__ = ["Remote"]
+
+
+class Remote:
+    """One session's services. `asked` is what the LLM was asked."""
+
+    rate_hz = 24_000
+
+    def __init__(self, cast: Cast, microphone: Microphone, loop: VirtualLoop) -> None:
+        scene = Scene(loop)
+        self._ear, self._mind = Ear(cast, microphone), Mind(scene, cast)
+        self.stt: Stage[Audio | Event, Event] = named("STT", self._ear.recognise)
+        self.tts: Stage[ReplyText, Speech | Event] = named("TTS", Voice(scene, cast))
+
+    @property
+    def asked(self) -> list[Call]:
+        return self._mind.calls
+
+    def end_of_turn(self, sound: Audio) -> Observable[float]:
+        return self._ear.judge(sound)
+
+    def llm(self, conversation: Conversation) -> Observable[str | Event]:
+        return self._mind(conversation)
+
+    def deafen(self) -> None:
+        """The recogniser fails, for good."""
+        self._ear.fail()
+
+    def close(self) -> None:
+        """Nothing is held."""

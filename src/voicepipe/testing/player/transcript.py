@@ -1,0 +1,219 @@
+"""What came of a scenario: every event with its time, what could be heard, and a picture of it for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import (
+    Event,
+    FunctionCalled,
+    FunctionReturned,
+    HungUp,
+    InputRejected,
+    Overflowed,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    Speech,
+    SpeechEncoded,
+    SpeechStarted,
+    Spoken,
+    StageFailed,
+    TurnEnded,
+    Warned,
+    Word,
+)
+from voicepipe.events.fold import fold
+from voicepipe.testing.marbles.services import Call
+
+__all__ = ["At", "Played", "picture", "said_in", "told"]
+
+E = TypeVar("E")
+
+GAP_S = 0.03
+"""A shorter pause between two sounds is none: nobody hears it."""
+
+
+class At(NamedTuple):
+    """Something that happened, in seconds since the conversation began."""
+
+    at_s: float
+    event: Speech | Event
+
+
+@dataclass(repr=False)
+class Played:
+    """A conversation that is over."""
+
+    events: list[At] = field(default_factory=list[At])
+    """Everything that the client was sent, in order."""
+    done: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    """What the user and the rest of the world did, and when."""
+    voice: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """From when to when the user made a sound."""
+    unheard: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """From when to when their sound did not arrive in time, by the microphone's fault or the network's."""
+    ended_s: float | None = None
+    """When the conversation ended by itself, or by the client; None where only the scenario was over."""
+    reason: str = ""
+    closed_s: float = 0.0
+    """When the session was closed."""
+    length_s: float = 0.0
+    asked: list[Call] = field(default_factory=list[Call])
+    """What the LLM was asked, from when to when (ms), and how it ended."""
+    leaks: list[str] = field(default_factory=list[str])
+    logs: Sequence[MutableMapping[str, Any]] = ()
+    """What was logged meanwhile, as structlog's `capture_logs` gives it."""
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one kind."""
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    def times(self, kind: type[Any]) -> list[float]:
+        """When those came, in seconds, to the millisecond."""
+        return [round(at_s, 3) for at_s, event in self.events if isinstance(event, kind)]
+
+    @property
+    def said(self) -> str:
+        """All words that the bot was heard to say."""
+        return " ".join(spoken.word for spoken in self.of(Spoken))
+
+    @property
+    def conversation(self) -> Conversation:
+        """As the bot remembers it at the end."""
+        conversation: Conversation | None = None
+        for _, event in self.events:
+            match event:
+                case ReplyStarted() | ReplyEnded() | ReplyInterrupted():
+                    conversation = event.conversation
+                case Event() if conversation is not None:
+                    conversation = fold(conversation, event)
+                case _:
+                    pass
+        return conversation or Conversation()
+
+    def audible(self) -> list[tuple[float, float]]:
+        """From when to when a client that plays what it gets, and stops when the reply is cut, makes a sound."""
+        heard: list[tuple[float, float]] = []
+        for at_s, event in self.events:
+            if isinstance(event, SpeechEncoded):
+                _play(heard, at_s, event.duration_ms / 1000)
+            elif isinstance(event, ReplyInterrupted) and heard and heard[-1][1] > at_s:
+                heard[-1] = (heard[-1][0], at_s)
+        return [(start_s, stop_s) for start_s, stop_s in heard if stop_s > start_s]
+
+    def __str__(self) -> str:
+        return picture(self)
+
+    def __repr__(self) -> str:
+        return f"<Played: {len(self.events)} events in {self.closed_s:g} s>"
+
+
+def _play(heard: list[tuple[float, float]], at_s: float, length_s: float) -> None:
+    if heard and at_s <= heard[-1][1] + GAP_S:
+        heard[-1] = (heard[-1][0], max(heard[-1][1], at_s) + length_s)
+    else:
+        heard.append((at_s, at_s + length_s))
+
+
+def said_in(text: str, spoken: str) -> bool:
+    """Whether `text` is in what was spoken, as whole words; small and large letters are the same."""
+    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", spoken, re.IGNORECASE) is not None
+
+
+def told(event: Speech | Event) -> str | None:
+    """What a person is told by an event, if it tells them anything."""
+    match event:
+        case Warned(message=text) | InputRejected(message=text) | HungUp(reason=text):
+            return text
+        case StageFailed() | Overflowed():
+            from voicepipe.realtime import sentence
+
+            return sentence(event)
+        case _:
+            return None
+
+
+# ---- the picture -----------------------------------------------------------------------------------------------------
+
+
+class _Line(NamedTuple):
+    at_s: float
+    lane: int
+    text: str
+
+
+_LANES = ("the user", "heard", "the bot")
+_WIDTHS = (34, 26)
+
+
+def picture(played: Played) -> str:
+    """A line for each thing that happened: the time, then what the user did, what was heard of it, or what the bot did.
+
+    Words in a row share a line, with the time of the first.
+    """
+    lines = sorted([*_deeds(played.done), *_facts(played.events)], key=lambda line: line.at_s)
+    head = f"{'s':>7}  {_LANES[0]:<{_WIDTHS[0]}}{_LANES[1]:<{_WIDTHS[1]}}{_LANES[2]}"
+    return "\n".join([head, *map(_row, _joined(lines))])
+
+
+def _row(line: _Line) -> str:
+    indent = " " * sum(_WIDTHS[: line.lane])
+    return f"{line.at_s:7.3f}  {indent}{line.text}"
+
+
+def _deeds(done: Iterable[tuple[float, str]]) -> Iterator[_Line]:
+    return (_Line(at_s, 0, text) for at_s, text in done)
+
+
+def _facts(events: Iterable[At]) -> Iterator[_Line]:
+    for at_s, event in events:
+        if (shown := _shown(event)) is not None:
+            yield _Line(at_s, *shown)
+
+
+def _shown(event: Speech | Event) -> tuple[int, str] | None:
+    match event:
+        case SpeechStarted():
+            return 1, "(a voice)"
+        case Word(text=text):
+            return 1, text
+        case TurnEnded(text=text):
+            return 1, f"→ {text!r}" if text else "→ nothing said"
+        case ReplyStarted():
+            return 2, "▸"
+        case Spoken(word=word):
+            return 2, word
+        case FunctionCalled(call=call):
+            return 2, f"ƒ {call.name} {call.arguments}"
+        case FunctionReturned(output=output):
+            return 2, f"ƒ → {output}"
+        case ReplyInterrupted():
+            return 2, "✂ interrupted"
+        case ReplyEnded():
+            return 2, "▪"
+        case _:
+            text = told(event)
+            return None if text is None else (2, f"({text})")
+
+
+def _joined(lines: Sequence[_Line]) -> Iterator[_Line]:
+    """Neighbours that are words of one speaker, in one line."""
+    held: _Line | None = None
+    for line in lines:
+        if held is not None and _goes_on(held, line):
+            held = held._replace(text=f"{held.text} {line.text}")
+            continue
+        if held is not None:
+            yield held
+        held = line
+    if held is not None:
+        yield held
+
+
+def _goes_on(held: _Line, line: _Line) -> bool:
+    return held.lane == line.lane > 0 and held.text[0] not in "→ƒ" and line.text[0] not in "▸(→ƒ"

@@ -1,0 +1,44 @@
+"""A scenario played and judged: its expectations, and the invariants of every conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from voicepipe.testing.invariants.all import SILENCE_S, broken
+from voicepipe.testing.player.player import play
+from voicepipe.testing.player.transcript import Played
+from voicepipe.testing.scenario.scenario import Scenario
+
+if TYPE_CHECKING:
+    from voicepipe.session import Pipeline
+
+__all__ = ["ScenarioFailed", "complaints", "run"]
+
+
+class ScenarioFailed(AssertionError):
+    """A conversation did not go as the scenario says; the message has what was expected, what happened instead, and the
+    whole conversation."""
+
+
+def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Played:
+    """Play a scenario, and raise ScenarioFailed unless all went as expected and no invariant broke.
+
+    Args:
+        scenario: what happens, and what must come of it.
+        pipeline: a function, or what `voicepipe serve` takes for one; None: the default pipeline.
+    """
+    __tracebackhide__ = True
+    played = play(scenario, pipeline)
+    if found := [*complaints(scenario, played)]:
+        raise ScenarioFailed("\n".join([scenario.title, "", *found, "", str(played)]).strip())
+    return played
+
+
+def complaints(scenario: Scenario, played: Played) -> Iterator[str]:
+    """Yield a paragraph for each expectation that was not met, and for each invariant that broke."""
+    for one in scenario.expectations:
+        if (instead := one.complaint(played)) is not None:
+            yield f"{one}\n    but {instead}"
+    cast = scenario.cast
+    yield from map(str, broken(played, skip=cast.unchecked, silence_s=cast.silence_s or SILENCE_S))

@@ -1,0 +1,1 @@
+"""Kyutai's text to speech: stage, session, protocol, prewarmed connections."""

@@ -1,0 +1,148 @@
+"""Text to speech as Kyutai's moshi-server speaks it: MessagePack on a WebSocket, words in, words and sound out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import ormsgpack
+
+from voicepipe.events import Samples
+from voicepipe.services import Full, TalksNonsense
+from voicepipe.services.msgpack import unpacked
+
+__all__ = [
+    "EOS",
+    "KEY_HEADER",
+    "PATH",
+    "RATE_HZ",
+    "STRAYS",
+    "Message",
+    "Options",
+    "Ready",
+    "Sound",
+    "VoiceChoice",
+    "WordSaid",
+    "decode",
+    "encode_text",
+    "speakable",
+]
+
+PATH = "/api/tts_streaming"
+KEY_HEADER = "kyutai-api-key"
+RATE_HZ = 24_000
+STRAYS = 10
+"""Packets of an earlier client that may come before `Ready`."""
+
+EOS = ormsgpack.packb({"type": "Eos"})
+"""There is no more text."""
+
+VoiceChoice: TypeAlias = str | bytes | None
+"""A voice by its name, a cloned one as the cloning server sent it (a whole message), or the server's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the voice speaks; what is None is left to the server."""
+
+    cfg_alpha: float = 1.5
+    seed: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    max_seq_len: int | None = None
+    auth_id: str | None = None
+
+    def query(self, voice: VoiceChoice) -> dict[str, str]:
+        """The query of a connection. A cloned voice is no part of it: it is the first message.
+
+        >>> Options(seed=7).query("a/b.wav")
+        {'voice': 'a/b.wav', 'cfg_alpha': '1.5', 'format': 'PcmMessagePack', 'seed': '7'}
+        """
+        named = {"voice": voice} if isinstance(voice, str) else {}
+        more = {name: getattr(self, name) for name in ("seed", "temperature", "top_k", "max_seq_len", "auth_id")}
+        given = {name: str(value) for name, value in more.items() if value is not None}
+        return {**named, "cfg_alpha": str(self.cfg_alpha), "format": "PcmMessagePack", **given}
+
+
+def encode_text(text: str) -> bytes:
+    """A word, with the space before it."""
+    return ormsgpack.packb({"type": "Text", "text": text})
+
+
+_UNSPOKEN = str.maketrans({**dict.fromkeys("*_`", ""), "’": "'", "‘": "'", "“": '"', "”": '"'})
+
+
+def speakable(text: str) -> str:
+    """Text as it is said: without markup, quotes straight, and a colon that stands alone is none. "" is not said.
+
+    The space before a word stays.
+
+    >>> speakable(" *really*"), speakable("“Don’t”"), speakable(" :"), speakable("10 : 30"), speakable(" **")
+    (' really', '"Don\\'t"', '', '10 30', '')
+    """
+    bare = " ".join(word for word in text.translate(_UNSPOKEN).split() if word != ":")
+    return f" {bare}" if bare and text[:1].isspace() else bare
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """There is room: text may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordSaid:
+    """A word, and where in the sound it is; its sound comes later."""
+
+    text: str
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """The next 80 ms: float32 at 24 kHz."""
+
+    samples: Samples
+
+
+Message: TypeAlias = Ready | WordSaid | Sound
+
+
+def decode(data: bytes, *, service: str) -> Message | None:
+    """A server's message; None for a kind that we do not know. Raises Full for its `Error`, and TalksNonsense."""
+    if (sound := _sound(data)) is not None:
+        return Sound(sound)
+    message = unpacked(data, service)
+    try:
+        match message["type"]:
+            case "Text":
+                return WordSaid(str(message["text"]), float(message["start_s"]), float(message["stop_s"]))
+            case "Audio":
+                return Sound(np.asarray(message["pcm"], np.float32))
+            case "Ready":
+                return Ready()
+            case "Error":
+                raise Full(service, str(message.get("message", "")))
+            case _:
+                return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise TalksNonsense(service, f"{message.get('type')} without {error}") from error
+
+
+# ---- sound without a list --------------------------------------------------------------------------------------------
+
+_AUDIO = b"\x82\xa4type\xa5Audio\xa3pcm\xdc"
+"""How the map begins that a server writes for a sound: two keys, then an array with a length of 16 bits."""
+_SINGLE = np.dtype([("kind", "u1"), ("value", ">f4")])
+_FLOAT32 = 0xCA
+
+
+def _sound(data: bytes) -> Samples | None:
+    """The samples of a sound that is written as it usually is, 5 µs instead of 69; None for any other message."""
+    if not data.startswith(_AUDIO) or (len(data) - len(_AUDIO) - 2) % _SINGLE.itemsize:
+        return None
+    values = np.frombuffer(data, _SINGLE, offset=len(_AUDIO) + 2)
+    if len(values) != int.from_bytes(data[len(_AUDIO) : len(_AUDIO) + 2], "big") or (values["kind"] != _FLOAT32).any():
+        return None
+    return values["value"].astype(np.float32)

@@ -1,0 +1,162 @@
+"""What a conversation with the synthesiser is: one reply, words in, sound and the times of its words out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voicepipe.boundary.overflow import BoundaryFull
+from voicepipe.events import (
+    Audio,
+    Event,
+    ReplyText,
+    Speech,
+    Spoken,
+    SynthesisEnded,
+    SynthesisStarted,
+    Warned,
+)
+from voicepipe.rx import Clock
+from voicepipe.services import Lost, ServiceError, ServiceObserver
+from voicepipe.tts.kyutai.protocol import EOS, RATE_HZ, Sound, WordSaid, decode, encode_text, speakable
+
+__all__ = ["Mouth", "Speaking"]
+
+LOOKAHEAD = 4
+"""Words that the model may want to know before it says one: so many untold ones are no silence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaking:
+    """How the synthesiser is used.
+
+    At most `capacity` words wait to be sent: one more fails the turn, as text is never dropped. A synthesiser
+    that has something to say and says nothing for `silent_s` is lost. Of a reply of which nothing was said yet,
+    `retries` are made on other connections.
+    """
+
+    capacity: int
+    silent_s: float
+    retries: int
+
+
+class Mouth:
+    """The exchange with the synthesiser for one reply: see `voicepipe.services.Exchange`."""
+
+    def __init__(self, clock: Clock, speaking: Speaking, service: str, observer: ServiceObserver) -> None:
+        self._clock, self._speaking, self._service, self._observer = clock, speaking, service, observer
+        self._words: list[str] = []
+        """All that is to be said, as it is sent."""
+        self._sent = 0
+        self._finished = self._eos_sent = False
+        self._said: list[str] = []
+        self._held: list[Spoken] = []
+        """Words whose sound has not begun: without it they were not spoken, and may be said again."""
+        self._made_s = 0.0
+        self._retries = speaking.retries
+        self._asked_s: float | None = None
+        self._active_s = clock()
+        self.done = False
+
+    # ---- the graph's side -------------------------------------------------------------------------------------------
+
+    def put(self, item: Event) -> Sequence[Event]:
+        if not isinstance(item, ReplyText) or not (word := speakable(item.delta)):
+            return [item]
+        if len(self._words) - self._sent >= self._speaking.capacity:
+            raise BoundaryFull(self._service, self._speaking.capacity)
+        self._words.append(word)
+        return [item, SynthesisStarted(word.strip())] if len(self._words) == 1 else [item]
+
+    def finish(self) -> None:
+        self._finished = True
+        self.done = not self._words
+
+    # ---- the connection ---------------------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        self._sent, self._eos_sent = 0, False
+        self._said.clear()
+        self._held.clear()
+        self._asked_s = None
+        self._active_s = self._clock()
+
+    def outgoing(self) -> bytes | None:
+        if self._sent < len(self._words):
+            self._sent += 1
+            self._asked()
+            self._observer.sent(1)
+            return encode_text(self._words[self._sent - 1])
+        if self._finished and not self._eos_sent:
+            self._eos_sent = True
+            self._active_s = self._clock()
+            return EOS
+        return None
+
+    def _asked(self) -> None:
+        self._active_s = self._clock()
+        self._asked_s = self._active_s if self._asked_s is None else self._asked_s
+
+    def received(self, message: bytes) -> Sequence[Speech | Event]:
+        self._active_s = self._clock()
+        match decode(message, service=self._service):
+            case WordSaid(text=text, start_s=start_s, stop_s=stop_s) if text.strip():
+                self._said += text.split()
+                self._held.append(Spoken(text.strip(), start_s, stop_s))
+                return self._release() if self._made_s else ()
+            case Sound(samples=samples):
+                return self._sound(Audio(samples, RATE_HZ))
+            case _:
+                return ()
+
+    def _sound(self, audio: Audio) -> Sequence[Speech | Event]:
+        self._observer.received(1)
+        if not self._made_s and self._asked_s is not None:
+            self._observer.first_item(self._clock() - self._asked_s)
+        self._made_s += audio.duration_s
+        return [*self._release(), Speech(audio)]
+
+    def _release(self) -> Sequence[Event]:
+        words, self._held = self._held, []
+        return words
+
+    def closed(self) -> Sequence[Event]:
+        if not self._eos_sent or self._left_out:
+            raise Lost(self._service, "it ended before it had finished")
+        self.done = True
+        if self._asked_s is not None:
+            self._observer.generated(self._made_s, self._clock() - self._asked_s)
+        return [*self._release(), SynthesisEnded(self._made_s)]
+
+    def lost(self, error: ServiceError) -> Sequence[Event]:
+        if self._made_s or not self._retries:
+            raise error
+        self._retries -= 1
+        return [Warned(f"{error.told} Trying another one.")]
+
+    def cut(self) -> None:
+        if self._words:
+            self._observer.interrupted()
+
+    # ---- what is owed -----------------------------------------------------------------------------------------------
+
+    @property
+    def _left_out(self) -> bool:
+        """Whether the last words were not said. A server may count words otherwise: the last one decides, too."""
+        sent = [word for text in self._words for word in text.split() if _letters(word)]
+        said = [word for word in self._said if _letters(word)]
+        return len(said) < len(sent) and (not said or _letters(said[-1]) != _letters(sent[-1]))
+
+    @property
+    def overdue_at(self) -> float | None:
+        ahead = self._sent - len(self._said)
+        owes = self._asked_s is not None and (self._eos_sent or ahead > LOOKAHEAD)
+        return self._active_s + self._speaking.silent_s if owes else None
+
+    @property
+    def stale(self) -> bool:
+        return False
+
+
+def _letters(word: str) -> str:
+    return "".join(filter(str.isalnum, word)).lower()

@@ -1,0 +1,1 @@
+"""Voices: the catalogue, the stores of cloned voices, and the cloning service."""

@@ -1,0 +1,71 @@
+"""Voices: which ones are offered, and the embeddings of those that users have cloned."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from voicepipe._yaml import YamlError, read_yaml
+
+__all__ = ["CUSTOM", "Synthesiser", "offered_voices"]
+
+
+Synthesiser: TypeAlias = Literal["embedded", "kyutai"]
+
+CUSTOM = "custom:"
+"""Begins the name of each cloned voice."""
+
+
+# ---- the voices that are offered -------------------------------------------------------------------------------------
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class _Source(_Part):
+    source_type: Literal["file", "freesound"]
+    path_on_server: str = Field(min_length=1)
+
+
+class _Voice(_Part):
+    name: str | None = None
+    good: bool | None = None
+    comment: str | None = None
+    instructions: dict[str, Any] | None = None
+    source: _Source
+
+
+_ByTts: TypeAlias = dict[Synthesiser, list[_Voice]]
+
+
+def offered_voices(path: Path | None, synthesiser: Synthesiser) -> list[dict[str, Any]]:
+    """The good voices of a file, or of our own, without their comments. YamlError names the file and the key.
+
+    A file may hold a list, or a list for each synthesiser.
+
+    >>> [voice["source"]["path_on_server"] for voice in offered_voices(None, "embedded")]
+    ['hibari']
+    """
+    read = _own_file() if path is None else _read(path)
+    voices = read if isinstance(read, list) else read.get(synthesiser, [])
+    return [voice.model_dump(exclude={"comment"}, exclude_unset=True) for voice in voices if voice.good]
+
+
+@functools.cache
+def _own_file() -> list[_Voice] | _ByTts:
+    """Return the package's own voices, which do not change while the process runs."""
+    return _read(Path(__file__).with_name("voices.yaml"))
+
+
+def _read(path: Path) -> list[_Voice] | _ByTts:
+    read: Any = read_yaml(path, object)
+    if not isinstance(read, list | dict):
+        raise YamlError(path, "", "should be a list of voices")
+    return read_yaml(path, list[_Voice]) if isinstance(read, list) else read_yaml(path, _ByTts)
+
+
+# ---- cloned voices ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Weights of the embedded models: the registry, and how files are fetched."""

@@ -1,0 +1,56 @@
+"""What a session's ear has not done with."""
+
+from __future__ import annotations
+
+import asyncio
+
+from voicepipe.boundary.pending import Backlog, Gauge
+from voicepipe.testing import VirtualLoop
+
+
+def test_it_is_clear_when_nobody_is_at_work(virtual_loop: VirtualLoop) -> None:
+    """Who waits for it waits for the last; what is disposed twice counts once."""
+    backlog = Backlog()
+    one, two = backlog.busy(), backlog.busy()
+    virtual_loop.call_at(1.0, one.dispose)
+    virtual_loop.call_at(1.5, one.dispose)
+    virtual_loop.call_at(2.0, two.dispose)
+    virtual_loop.run(backlog.cleared())
+    assert (virtual_loop.time(), backlog.is_clear) == (2.0, True)
+
+
+def test_a_gauge_counts_once_however_often_it_is_shown() -> None:
+    """Two boundaries are two."""
+    backlog = Backlog()
+    one, two = Gauge(backlog), Gauge(backlog)
+    for gauge in (one, one, two):
+        gauge.show(behind=True)
+    one.show(behind=False)
+    assert not backlog.is_clear
+    for _ in range(2):
+        two.show(behind=False)
+    assert backlog.is_clear
+
+
+def test_a_gauge_without_a_backlog_is_seen_by_nobody() -> None:
+    """Nor does it mind."""
+    gauge = Gauge(None)
+    gauge.show(behind=True)
+    gauge.show(behind=False)
+
+
+def test_who_gives_up_waiting_leaves_it_as_it_is(virtual_loop: VirtualLoop) -> None:
+    """The next one waits as long."""
+    backlog = Backlog()
+    work = backlog.busy()
+
+    async def main() -> None:
+        waiting = asyncio.create_task(backlog.cleared())
+        await asyncio.sleep(1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert not backlog.is_clear
+        work.dispose()
+        await backlog.cleared()
+
+    virtual_loop.run(main())

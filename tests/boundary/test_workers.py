@@ -1,0 +1,86 @@
+"""A bounded pool of threads."""
+
+import contextvars
+import threading
+
+from voicepipe.boundary.workers import Outcome, Priority, Workers
+from voicepipe.testing import VirtualLoop
+
+WHO = contextvars.ContextVar[str]("WHO")
+
+
+def test_the_most_urgent_job_goes_first(virtual_loop: VirtualLoop) -> None:
+    """Equals in the order of asking."""
+    order: list[str] = []
+
+    async def main() -> None:
+        import asyncio
+
+        pool, gate, done = Workers(1, "test"), threading.Event(), asyncio.Event()
+
+        def job(name: str, priority: Priority) -> None:
+            pool.submit(
+                lambda _: order.append(name), lambda _: done.set() if len(order) == 4 else None, priority=priority
+            )
+
+        pool.submit(lambda _: gate.wait(5), lambda _: None)
+        for name, priority in [("partial", 2), ("ahead", 1), ("turn", 0), ("turn too", 0)]:
+            job(name, Priority(priority))
+        gate.set()
+        await done.wait()
+        pool.close(timeout_s=5)
+
+    virtual_loop.run(main())
+    assert order == ["turn", "turn too", "ahead", "partial"]
+
+
+def test_the_result_comes_in_the_context_of_who_asked(virtual_loop: VirtualLoop) -> None:
+    """A log line written there names the right session."""
+    told: list[tuple[str, str]] = []
+
+    async def main() -> None:
+        import asyncio
+
+        pool, done = Workers(2, "test"), asyncio.Event()
+
+        def answer(outcome: Outcome[str]) -> None:
+            told.append((WHO.get(), str(outcome.value)))
+            if len(told) == 2:
+                done.set()
+
+        for name in ("ann", "bob"):
+            WHO.set(name)
+            pool.submit(lambda _, name=name: name, answer)
+        await done.wait()
+        pool.close(timeout_s=5)
+
+    virtual_loop.run(main())
+    assert sorted(told) == [("ann", "ann"), ("bob", "bob")]
+
+
+def test_a_cancelled_job_is_not_started_and_tells_nobody(virtual_loop: VirtualLoop) -> None:
+    """And the jobs behind it go on."""
+    ran: list[str] = []
+
+    async def main() -> None:
+        import asyncio
+
+        pool, gate, done = Workers(1, "test"), threading.Event(), asyncio.Event()
+        pool.submit(lambda _: gate.wait(5), lambda _: None)
+        pool.submit(lambda _: ran.append("cancelled"), lambda _: ran.append("told")).cancel()
+        pool.submit(lambda _: ran.append("next"), lambda _: done.set())
+        gate.set()
+        await done.wait()
+        pool.close(timeout_s=5)
+
+    virtual_loop.run(main())
+    assert ran == ["next"]
+
+
+def test_closing_ends_the_threads() -> None:
+    """None is left behind."""
+    before = set(threading.enumerate())
+    pool = Workers(3, "test")
+    assert len(set(threading.enumerate()) - before) == 3
+    pool.close(timeout_s=5)
+    assert set(threading.enumerate()) == before

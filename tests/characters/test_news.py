@@ -1,0 +1,220 @@
+"""The newsroom: what it takes from a source, how long it waits, and what it says when there is nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from voicepipe.characters.news import NewsError, Newsroom, Source, asks_for_news, headlines_in
+from voicepipe.characters.prompts import Characters, system_prompt
+
+HEADLINES = ["It rains - The Drop", "Cats vote - Daily Purr"]
+NONE = "You have no news today"
+
+
+def articles(*titles: object) -> dict[str, Any]:
+    return {"status": "ok", "articles": [{"title": title} for title in titles]}
+
+
+# ---- what an answer says ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("titles", "headlines"),
+    [
+        (HEADLINES, ("It rains", "Cats vote")),
+        (["One - two - Paper", None, "", "[Removed]", 7, "x" * 161], ("One - two",)),
+        (["Two\nlines\x07 and {braces}"], ("Two lines and (braces)",)),
+        ([f"Number {number}" for number in range(50)], tuple(f"Number {number}" for number in range(8))),
+    ],
+)
+def test_headlines_are_lines_of_plain_text(titles, headlines):
+    """Others have written them, and they go into a prompt: short, printable, without our placeholders."""
+    assert headlines_in(200, json.dumps(articles(*titles)).encode(), most=8) == headlines
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (401, b'{"status": "error", "message": "Your API key is invalid."}', "401: Your API key is invalid."),
+        (500, b"<html>", "500, with what is no list of articles"),
+        (200, b"[]", "200, with what is no list of articles"),
+        (200, b'{"articles": 7}', "200, with what is no list of articles"),
+        (200, b'{"articles": []}', "a list without a headline"),
+    ],
+)
+def test_an_answer_without_headlines_is_an_error(status, body, told):
+    """That says what came."""
+    with pytest.raises(NewsError) as error:
+        headlines_in(status, body, most=8)
+    assert str(error.value) == told
+
+
+# ---- a source on loopback --------------------------------------------------------------------------------------------
+
+
+class Paper:
+    """Answers in `takes_s`, and notes how it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[dict[str, str], str | None]] = []
+        self.status, self.answer, self.takes_s = 200, articles(*HEADLINES), 0.1
+
+    async def headlines(self, request: web.Request) -> web.Response:
+        self.asked.append((dict(request.query), request.headers.get("X-Api-Key")))
+        await asyncio.sleep(self.takes_s)
+        return web.json_response(self.answer, status=self.status)
+
+
+@pytest.fixture
+def paper() -> Paper:
+    return Paper()
+
+
+@pytest.fixture
+def run(virtual_loop, paper):
+    """`run(story, **limits)`: a coroutine of a newsroom, whose source is `paper`."""
+
+    @asynccontextmanager
+    async def newsroom(*, key: str | None = "secret", timeout_s=5.0, wait_s=1.5, **limits):
+        app = web.Application()
+        app.router.add_get("/v2/top-headlines", paper.headlines)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/v2/top-headlines"
+        source = key and Source(url=url, key=key, query={"country": "us"}, most=8, timeout_s=timeout_s)
+        async with aiohttp.ClientSession() as http:
+            times = {"kept_s": 3600, "retry_s": 60, **limits}
+            room = Newsroom(
+                source or None,
+                Characters.load(),
+                lambda: http,
+                wait_s=wait_s,
+                clock=virtual_loop.time,
+                choose=lambda items: items[0],
+                **times,
+            )
+            try:
+                yield room
+            finally:
+                await room.close()
+        await runner.cleanup()
+
+    def play(story: Callable[[Newsroom], Awaitable[Any]], **limits) -> Any:
+        async def main() -> Any:
+            async with newsroom(**limits) as room:
+                return await story(room)
+
+        return virtual_loop.run(main())
+
+    return play
+
+
+async def brief(room: Newsroom) -> str:
+    return await room.brief("Read this. {headlines} Thanks.")
+
+
+def test_headlines_take_their_place_in_a_prompt(run, paper):
+    """The source is asked with the key in a header, which no log of addresses shows."""
+    assert run(brief) == (
+        "Read this. These are the headlines of today: It rains; Cats vote. Talk about one at a time. Thanks."
+    )
+    assert paper.asked == [({"country": "us", "pageSize": "8"}, "secret")]
+
+
+def test_without_a_key_nobody_is_asked(run, paper):
+    """The bot says that it has no news, and has something else to talk about."""
+    said = run(brief, key=None)
+    assert said.startswith(f"Read this. {NONE}")
+    assert "what makes a good day" in said
+    assert paper.asked == []
+
+
+def test_the_news_is_fetched_once_for_all(run, paper, virtual_loop):
+    """And anew when it is old."""
+
+    async def story(room):
+        assert len(set(await asyncio.gather(*(brief(room) for _ in range(5))))) == 1
+        await asyncio.sleep(599)
+        await brief(room)
+        assert len(paper.asked) == 1
+        await asyncio.sleep(2)
+        await brief(room)
+
+    run(story, kept_s=600)
+    assert len(paper.asked) == 2
+
+
+def test_a_slow_source_is_not_waited_for(run, paper, virtual_loop):
+    """What comes too late for the first serves the second."""
+    paper.takes_s = 3
+
+    async def story(room):
+        began_s = virtual_loop.time()
+        assert NONE in await brief(room)
+        assert virtual_loop.time() - began_s == pytest.approx(1.5, abs=0.01)
+        await asyncio.sleep(2)
+        assert "It rains" in await brief(room)
+
+    run(story)
+    assert len(paper.asked) == 1
+
+
+def test_a_source_that_hangs_is_given_up(run, paper, virtual_loop):
+    """And left in peace for a minute."""
+    paper.takes_s = 1000
+
+    async def story(room):
+        assert NONE in await brief(room)
+        await asyncio.sleep(10)
+        assert NONE in await brief(room)
+        assert len(paper.asked) == 1
+        paper.takes_s = 0
+        await asyncio.sleep(60)
+        assert "It rains" in await brief(room)
+
+    run(story)
+
+
+def test_a_source_that_refuses_is_asked_again_later(run, paper):
+    """Each who asks meanwhile is answered at once."""
+    paper.status, paper.answer = 429, {"message": "too many requests"}
+
+    async def story(room):
+        assert NONE in await brief(room)
+        paper.status, paper.answer = 200, articles(*HEADLINES)
+        assert NONE in await brief(room)
+        await asyncio.sleep(61)
+        assert "It rains" in await brief(room)
+
+    run(story)
+    assert len(paper.asked) == 2
+
+
+def test_a_source_that_is_not_there(virtual_loop):
+    """Nobody listens: an error that names no key."""
+
+    async def main() -> None:
+        source = Source(url="http://127.0.0.1:9/x", key="secret", query={}, most=8, timeout_s=5)
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(NewsError, match="cannot be reached") as error:
+                await source.fetch(http)
+        assert "secret" not in f"{error.value} {source}"
+
+    virtual_loop.run(main())
+
+
+def test_a_prompt_without_a_place_for_news_is_left_alone(run, paper):
+    """And nobody is asked."""
+    assert run(lambda room: room.brief("Be brief.")) == "Be brief."
+    assert paper.asked == []
+    assert asks_for_news(system_prompt("news"))
+    assert not asks_for_news(system_prompt("smalltalk"))

@@ -1,0 +1,148 @@
+"""Reading what the user says while they say it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from voicepipe.boundary.workers import Workers
+from voicepipe.conversation import Conversation
+from voicepipe.events import Event, TurnEnded, Word
+from voicepipe.llm.prefill import ReadAhead
+from voicepipe.testing import Marbles
+
+OPENED = Conversation("Be brief.").user_said("Hi.")
+HEARD = {name: Word(text, 0, 1) for name, text in {"a": "what", "b": "time", "c": "is"}.items()}
+
+
+class Reader:
+    """Stands for the model: notes what it read. `gate` closed: it reads until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        self.stopped: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.began = threading.Event()
+        self.error: Exception | None = None
+
+    def __call__(self, messages: list[dict[str, str]], cancelled: Callable[[], bool]) -> None:
+        self.read.append(" | ".join(message["content"] for message in messages))
+        self.began.set()
+        if self.error is not None:
+            raise self.error
+        while not self.gate.wait(0.001):
+            if cancelled():
+                self.stopped.append(messages[-1]["content"])
+                return
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def ahead(marbles: Marbles, reader: Reader) -> Iterator[ReadAhead]:
+    workers = Workers(1, "llm")
+    yield ReadAhead(reader, workers)
+    workers.close(1)
+
+
+def answered(marbles: Marbles, ahead: ReadAhead, conversation: Conversation = OPENED, text: str = "a-b|") -> None:
+    """The model has answered, and "Good day." was said."""
+    llm = marbles.llm({}, default=text, a="Good", b=" day.")
+    marbles.record(ahead.before(llm)(conversation))
+
+
+def hear(marbles: Marbles, ahead: ReadAhead, diagram: str) -> None:
+    """Everything passes, when it comes."""
+    events: dict[str, Event] = {**HEARD, "e": TurnEnded("", 1.0)}
+    marbles.expect(marbles.cold(diagram, **events).pipe(ahead.stage()), diagram, **events)
+
+
+def test_words_are_read_as_they_come(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """Behind all that was said before, the bot's answer included."""
+    answered(marbles, ahead)
+    hear(marbles, ahead, "a--b-e-c|")
+    before = "Be brief. | Hi. | Good day. | "
+    assert reader.read == [f"{before}what", f"{before}what time", f"{before}what time is"]
+
+
+def test_words_that_come_together_are_read_together(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """One reading at a time; then all that has come meanwhile."""
+    answered(marbles, ahead)
+    hear(marbles, ahead, "(abc)|")
+    assert [read.rpartition(" | ")[2] for read in reader.read] == ["what", "what time is"]
+
+
+def test_an_answer_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """It must not wait for a guess; the words that it answers are not read again."""
+    answered(marbles, ahead)
+    reader.gate.clear()
+    reader.began.clear()
+
+    async def main() -> None:
+        for word in "ab":
+            list(ahead._hear(HEARD[word]))  # pyright: ignore[reportPrivateUsage]
+        assert reader.began.wait(5)
+
+    marbles.loop.run_until_complete(main())
+    answered(marbles, ahead, OPENED.bot_said("Good day.").user_said("what time"), "a|")
+    assert reader.stopped == ["what"]
+    reader.gate.set()
+    hear(marbles, ahead, "c|")
+    assert reader.read[-1] == "Be brief. | Hi. | Good day. | what time | Good | is"
+
+
+def test_nothing_is_read_before_the_first_question(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """Without instructions nobody knows what the prompt will be."""
+    hear(marbles, ahead, "a-b|")
+    assert reader.read == []
+
+
+def test_a_cut_answer_that_said_nothing_is_no_message(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """The user goes on; their words join."""
+    answered(marbles, ahead, text="|")
+    hear(marbles, ahead, "a|")
+    assert reader.read == ["Be brief. | Hi. what"]
+
+
+def test_a_model_that_cannot_read_hurts_nobody(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """It will say so when it is asked."""
+    answered(marbles, ahead)
+    reader.error = ValueError("broken")
+    hear(marbles, ahead, "a-b|")
+    assert len(reader.read) == 2
+
+
+def test_closing_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+    """The session is over: its slot is somebody else's."""
+    answered(marbles, ahead)
+    reader.gate.clear()
+    reader.began.clear()
+
+    async def main() -> None:
+        list(ahead._hear(HEARD["a"]))  # pyright: ignore[reportPrivateUsage]
+        assert reader.began.wait(5)
+        ahead.close()
+
+    marbles.loop.run_until_complete(main())
+    marbles.loop.settle()
+    assert reader.read
+    assert reader.stopped == ["what"]
+
+
+def test_what_the_model_forgets_it_forgets_while_the_user_speaks(marbles: Marbles, reader: Reader) -> None:
+    """The history is cut before the reading, as it is before the asking."""
+    workers = Workers(1, "llm")
+    ahead = ReadAhead(reader, workers, lambda talk: replace(talk, messages=talk.messages[-1:]))
+    llm = marbles.llm({}, default="a|", a="Good day.")
+    marbles.record(ahead.before(llm)(OPENED.bot_said("Hello.").user_said("And?")))
+    assert [message.text for message in llm.conversations[0].messages] == ["And?"]
+    hear(marbles, ahead, "a|")
+    assert reader.read == ["Be brief. | what"]
+    workers.close(1)

@@ -1,0 +1,54 @@
+"""Consents: how long they are good, and for what. The rest of a donation is in `server/test_donation`."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from voicepipe.server.http.consents import Consents, DonationRefused
+
+
+class Now:
+    def __init__(self) -> None:
+        self.s = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def consents(now) -> Consents:
+    return Consents(valid_s=60, most=2, now=now, rng=random.Random(1))
+
+
+def test_a_consent_expires(consents, now):
+    """When the client was told, to the second."""
+    early, late = consents.ask(), consents.ask()
+    now.s = early.expires_s - 0.1
+    assert consents.take(early.id) == early
+    now.s = late.expires_s
+    with pytest.raises(DonationRefused, match=r"^metadata\.verification_id: expired, it was good for 60 s"):
+        consents.take(late.id)
+    with pytest.raises(DonationRefused, match="unknown"):
+        consents.take(late.id)
+
+
+def test_what_is_read_out_is_the_consent_and_two_sentences(consents):
+    """Of which no two are the same."""
+    text = consents.ask().text
+    _, one, other, rest = text.split(". ", 1)[0], *text.split(". ")[1:], ""
+    assert one != other
+    assert rest == ""
+
+
+def test_a_consent_that_is_given_back_can_be_taken_again(consents):
+    """Where the donation could not be kept."""
+    consent = consents.ask()
+    consents.give_back(consents.take(consent.id))
+    assert consents.take(consent.id) == consent

@@ -1,0 +1,42 @@
+"""The line per turn: which facts, and when it is written. Whole sessions are in test_connection."""
+
+from __future__ import annotations
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import ReplyEnded, ReplyStarted, StageFailed, TurnEnded, TurnMeasured
+from voicepipe.server.session.turn_log import TurnLog
+
+TALK = Conversation("x")
+
+
+def lines(logs, *events):
+    log = TurnLog()
+    for event in events:
+        log.note(event)
+    return [{key: value for key, value in line.items() if key not in ("event", "log_level")} for line in logs]
+
+
+def test_a_reply_to_nobody_has_no_question(logs):
+    """The bot opens, or breaks a silence: only what it said."""
+    assert lines(logs, ReplyStarted(TALK), ReplyEnded("Hello!", TALK)) == [{"answered": "Hello!", "interrupted": False}]
+
+
+def test_a_turn_that_failed_names_the_stage(logs):
+    """What was measured before it stays."""
+    assert lines(logs, TurnEnded("Hi", 1), ReplyStarted(TALK), StageFailed("LLM", OSError()), ReplyEnded("", TALK)) == [
+        {"heard": "Hi", "failed": "LLM", "answered": "", "interrupted": False}
+    ]
+
+
+def test_nothing_of_a_turn_is_left_for_the_next(logs):
+    """Each line has its own facts."""
+    turn = (TurnEnded("Hi", 1), ReplyStarted(TALK), TurnMeasured(500, {"tts": 500}), ReplyEnded("Hello!", TALK))
+    assert lines(logs, *turn, ReplyStarted(TALK), ReplyEnded("Well?", TALK))[1] == {
+        "answered": "Well?",
+        "interrupted": False,
+    }
+
+
+def test_a_turn_without_words_is_none(logs):
+    """A cough."""
+    assert lines(logs, TurnEnded("", 1)) == []
