@@ -1,6 +1,7 @@
 """What the graph itself costs: the default pipeline with an ear, a brain and a voice that are scripted and cost little.
 
-- *Per frame*: CPU of one `Running.receive(AudioReceived(…))` of 20 ms PCM16 at 24 kHz, which is the whole way through
+- *Per frame*: CPU of one `SessionRunner.receive(AudioReceived(…))` of 20 ms PCM16 at 24 kHz, which is the whole way
+through
   decode, VAD, endpointing, STT, turn detection and respond, in the caller's stack. Measured in a tight loop over a
   minute of microphone, in silence and where the user speaks and pauses (0.5 s of every 3 s); time stands still in the
   loop, so nothing of the bot's side is in it.
@@ -32,7 +33,7 @@ from reactivex import operators as rx_ops
 from benchmarks.common import Budget, Progress, Report, Table, command
 from benchmarks.common.scripted import packets, scripted_session, scripted_stages
 from voicepipe.events import AudioReceived, Event, ReplyStarted, SettingsChanged
-from voicepipe.session import Running
+from voicepipe.session import SessionRunner
 from voicepipe.testing import Marbles
 
 FRAME_US, BUILD_MS, SESSION_KIB, MINUTE_MS, MARBLE_MS = 60.0, 5.0, 150.0, 300.0, 5.0
@@ -154,7 +155,7 @@ def _session_kib() -> float:
     return _in_virtual_time(build)
 
 
-async def _close(sessions: list[Running]) -> None:
+async def _close(sessions: list[SessionRunner]) -> None:
     for session in sessions:
         await session.close(grace_s=1)
 

@@ -8,8 +8,8 @@ by default and would cost more: RTVI, turn tracking, the idle timer, log lines. 
 starts.
 
 *Microphone* frames are `Audio` and `InputAudioRawFrame` (in pipecat a system frame: one queue and task per processor);
-the *bot's* are `Speech` and `TTSAudioRawFrame` (a data frame: two of each). *Live*: each frame goes in alone, and the
-next when it has come out, as 20 ms lie between two of a conversation. *In a burst*: all at once, as when a TTS
+the *bot's* are `ReplyAudio` and `TTSAudioRawFrame` (a data frame: two of each). *Live*: each frame goes in alone, and
+the next when it has come out, as 20 ms lie between two of a conversation. *In a burst*: all at once, as when a TTS
 delivers a sentence; waking tasks then costs pipecat less.
 
 Each side is a process of its own; the trials alternate, A B A B …, and the median counts. What is not compared: what

@@ -8,7 +8,7 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import Speech
+from voicepipe.events import ReplyAudio
 
 PLACES = {"18:30": 6, "20:15": 2}  # of the restaurant, this evening; all who talk share them
 
@@ -52,8 +52,8 @@ def pipeline(session: Session) -> Observable[Event]:
         deadline_s=8, filler="Let me see.", filler_after_s=0.8, rounds=3,
     )  # fmt: skip
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
-        return llm(conversation).pipe(ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
+        return llm(conversation).pipe(ops.split_words(), session.tts, ops.pace(lead_ms=320, frame_ms=80))
 
-    spoken = turns.pipe(ops.respond(reply, nudge_after_s=7.0, nudges=1, uninterruptible_s=3.0, grace_s=0.25))
+    spoken = turns.pipe(ops.respond(reply, idle_after_s=7.0, idle_prompts=1, uninterruptible_s=3.0, grace_s=0.25))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

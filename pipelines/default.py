@@ -4,20 +4,20 @@ from reactivex import Observable
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
-from voicepipe.events import Speech
+from voicepipe.events import ReplyAudio
 from voicepipe.operators import (
-    by_word,
+    as_text,
     decode,
     detect_turns,
     encode,
     endpoint,
     fill_gaps,
     hang_up_after,
-    in_real_time,
-    in_writing,
     listen,
-    only_text,
+    pace,
     respond,
+    split_words,
+    text_only,
     with_deadline,
 )
 
@@ -41,15 +41,15 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
 
     llm = with_deadline(session.llm, "LLM", first_s=3, between_s=3)
-    tts = only_text(with_deadline(session.tts, "TTS", first_s=3, between_s=3, answer=Speech))
+    tts = text_only(with_deadline(session.tts, "TTS", first_s=3, between_s=3, answer=ReplyAudio))
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         said = llm(conversation)
         if not conversation.aloud:  # the client wants to read
-            return said.pipe(in_writing())
-        return said.pipe(by_word(), tts, in_real_time(lead_ms=320, frame_ms=80))
+            return said.pipe(as_text())
+        return said.pipe(split_words(), tts, pace(lead_ms=320, frame_ms=80))
 
     spoken = turns.pipe(
-        respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25), hang_up_after("Bye!")
+        respond(reply, idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25), hang_up_after("Bye!")
     )
     return merge(heard, turns, spoken).pipe(encode(session.codec))

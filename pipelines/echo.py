@@ -4,7 +4,7 @@ from reactivex import Observable
 from reactivex.operators import map as each
 
 from voicepipe import Event, Session
-from voicepipe.events import Audio, Speech
+from voicepipe.events import Audio, ReplyAudio
 from voicepipe.operators import decode, encode
 
 
@@ -13,6 +13,6 @@ def pipeline(session: Session) -> Observable[Event]:
     return session.received.pipe(decode(session.codec), each(as_speech), encode(session.codec))
 
 
-def as_speech(event: Audio | Event) -> Speech | Event:
+def as_speech(event: Audio | Event) -> ReplyAudio | Event:
     """Sound heard becomes sound spoken; what could not be decoded is reported as it is."""
-    return Speech(event) if isinstance(event, Audio) else event
+    return ReplyAudio(event) if isinstance(event, Audio) else event

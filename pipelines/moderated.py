@@ -5,7 +5,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyText, Speech
+from voicepipe.events import ReplyAudio, ReplyText
 
 SORRY = ReplyText(" Sorry, let us talk of something else.")
 
@@ -26,9 +26,9 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), rx_ops.share())
     turns = merge(heard, session.received).pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), rx_ops.share())
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
-        words = session.llm(conversation).pipe(ops.by_word(), ops.only_text(moderate))
-        return words.pipe(session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
+        words = session.llm(conversation).pipe(ops.split_words(), ops.text_only(moderate))
+        return words.pipe(session.tts, ops.pace(lead_ms=320, frame_ms=80))
 
-    spoken = turns.pipe(ops.respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25))
+    spoken = turns.pipe(ops.respond(reply, idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -5,7 +5,7 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import Speech
+from voicepipe.events import ReplyAudio
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -18,9 +18,9 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         heard_last = just(conversation.messages[-1].text)
-        return heard_last.pipe(ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+        return heard_last.pipe(ops.split_words(), session.tts, ops.pace(lead_ms=320, frame_ms=80))
 
-    spoken = turns.pipe(ops.respond(reply, nudge_after_s=7.0, nudges=0, uninterruptible_s=3.0, grace_s=0.25))
+    spoken = turns.pipe(ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

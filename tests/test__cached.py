@@ -1,4 +1,4 @@
-"""`Recent`: who asks whom, how often, and who waits."""
+"""`SingleFlightCache`: who asks whom, how often, and who waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from voicepipe._cached import Recent
+from voicepipe._cached import SingleFlightCache
 
 
 class Source:
@@ -30,8 +30,8 @@ def source() -> Source:
 
 
 @pytest.fixture
-def recent(source, virtual_loop) -> Recent[int]:
-    return Recent(source, fresh_s=lambda _: 10.0, clock=virtual_loop.time)
+def recent(source, virtual_loop) -> SingleFlightCache[int]:
+    return SingleFlightCache(source, fresh_s=lambda _: 10.0, clock=virtual_loop.time)
 
 
 def test_an_answer_serves_while_it_is_fresh(recent, virtual_loop):

@@ -33,25 +33,26 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     AudioReceived,
+    ConversationEnded,
     Event,
-    Flush,
+    FlushRequested,
     FunctionCall,
     FunctionCalled,
     FunctionReturned,
-    HungUp,
     InputRejected,
     Pause,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
     ReplyText,
+    ReplyTextWritten,
     Samples,
-    Speech,
     SpeechEncoded,
+    SpeechProbability,
     SpeechStarted,
     SpeechStopped,
-    Spoken,
     SynthesisEnded,
     SynthesisStarted,
     Transcribed,
@@ -59,53 +60,52 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
     TurnStarted,
-    Voice,
-    Word,
-    Written,
+    WordRecognised,
+    WordSpoken,
 )
-from voicepipe.llm.prefill import ReadAhead
+from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.operators import (
+    as_text,
     at_most_sentences,
     by_clause,
-    by_word,
     decode,
     detect_turns,
     encode,
     endpoint,
     fallback,
     fill_gaps,
+    followed_by,
     gate,
     hang_up_after,
     hedge,
-    in_real_time,
-    in_writing,
     listen,
-    only_text,
+    pace,
     respond,
     retrying,
+    split_words,
     tee,
-    then,
+    text_only,
     with_deadline,
     with_tools,
 )
-from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, watched
-from voicepipe.operators.fallback.attempts import Attempt, Plan, first_answer
+from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, with_timeout
+from voicepipe.operators.fallback.attempts import Attempt, Plan, race
 from voicepipe.operators.latency import measure_turns
-from voicepipe.operators.out_of_band import asides
+from voicepipe.operators.out_of_band import out_of_band
 from voicepipe.operators.pace import Due, release_at
-from voicepipe.operators.tee import beside
-from voicepipe.operators.text_only import in_runs
-from voicepipe.rx import Clock, feedback, merged, of_type, switch_turn, transduce
-from voicepipe.services import NOBODY, Address, Finder, Instance, Lost, Pauses, through_socket
+from voicepipe.operators.tee import side_branch
+from voicepipe.operators.text_only import per_run
+from voicepipe.rx import Clock, feedback, merge, of_type, switch_turn, transduce
+from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
 from voicepipe.stt import by_utterance
-from voicepipe.testing import Block, Boom, Cold, Hot, Kind, Marble, Marbles, Recorded, Row, Timeline, find
+from voicepipe.testing import Block, Cold, Hot, Kind, Marble, Marbles, Recorded, Row, ScriptedError, Timeline, find
 from voicepipe.testing.marbles.compare import compare
 from voicepipe.testing.marbles.notation import parse
 from voicepipe.testing.servers import ByTime, SttServer, TtsServer
 from voicepipe.testing.servers.base import FakeServer
 from voicepipe.tts import Timing, clause_by_clause
-from voicepipe.tts.kyutai.prewarm import Ahead
+from voicepipe.tts.kyutai.prewarm import PrewarmedConnection
 from voicepipe.vad import by_frame
 
 T = TypeVar("T")
@@ -278,7 +278,7 @@ def failing_at(letter: str) -> Stage[str, str]:
 
     def step(item: str) -> Iterator[str]:
         if item == letter:
-            raise Boom(item)
+            raise ScriptedError(item)
         yield from ()
 
     return transduce(lambda _: step)
@@ -338,9 +338,9 @@ class Constant:
     def dispose(self) -> None: ...
 
 
-@example("rx.merge.merged")
+@example("rx.merge.merge")
 def _(drawing: Drawing) -> Observable[Any]:
-    return merged(drawing.hot("a"), drawing.hot("b"))
+    return merge(drawing.hot("a"), drawing.hot("b"))
 
 
 @example("rx.of_type.of_type", **{"1": 1, "2": 2})
@@ -348,21 +348,21 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(of_type(str))
 
 
-@example("operators.text_only.in_runs", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))
+@example("operators.text_only.per_run", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))
 def _(drawing: Drawing) -> Observable[Any]:
     source = drawing.hot("source").pipe(rx_ops.map(lambda item: (0, "x") if item == "x" else item))
-    runs = in_runs(rx_ops.delay(0.02), lambda item: item in ("a", "b", "c"))
+    runs = per_run(rx_ops.delay(0.02), lambda item: item in ("a", "b", "c"))
     return source.pipe(runs, rx_ops.map(lambda out: "x" if out == (0, (0, "x")) else out))
 
 
-@example("operators.fallback.attempts.first_answer")
+@example("operators.fallback.attempts.race")
 def _(drawing: Drawing) -> Observable[Any]:
     first, second = drawing.cold("first"), drawing.cold("second")
     attempts = [Attempt("first", lambda: first, 0.0), Attempt("second", lambda: second, 0.0)]
-    return first_answer(attempts, Plan(lambda _: True), Constant())
+    return race(attempts, Plan(lambda _: True), Constant())
 
 
-@example("operators.deadline.watched")
+@example("operators.deadline.with_timeout")
 def _(drawing: Drawing) -> Observable[Any]:
     source = drawing.cold("source")
 
@@ -370,13 +370,13 @@ def _(drawing: Drawing) -> Observable[Any]:
         watch.asked()
         return source
 
-    return watched(make, Bounds(1.0, 0.1, lambda bound_s, first: Boom("late")), lambda _: True)
+    return with_timeout(make, Bounds(1.0, 0.1, lambda bound_s, first: ScriptedError("late")), lambda _: True)
 
 
-@example("operators.tee.beside")
+@example("operators.tee.side_branch")
 def _(drawing: Drawing) -> Observable[Any]:
     stage: Stage[Any, Any] = lambda source: source.pipe(failing_at("b"), drawing.watch("stage"))
-    return drawing.hot("source").pipe(beside(stage, lambda error: None))
+    return drawing.hot("source").pipe(side_branch(stage, lambda error: None))
 
 
 @example("rx.feedback.feedback")
@@ -403,7 +403,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("turns").pipe(rx_ops.map(turns.__getitem__), cut)
 
 
-@example("stage.naming", error=StageError("mine", Boom("#")))
+@example("stage.naming", error=StageError("mine", ScriptedError("#")))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(naming("mine"))
 
@@ -443,7 +443,7 @@ class Echo:
 
     async def receive(self) -> bytes:
         if (answer := await self.answers.get()) is None:
-            raise Lost("echo", "aborted")
+            raise ConnectionLost("echo", "aborted")
         return answer
 
     async def watch(self) -> None:
@@ -484,17 +484,17 @@ class Echo:
         return self.finished and not self.unanswered
 
 
-@example("services.socket_stage.through_socket")
+@example("services.socket_stage.socket_stage")
 def _(drawing: Drawing) -> Observable[Any]:
     echo = Echo()
 
     async def connect(emit: object) -> Any:
         return echo
 
-    return drawing.hot("source").pipe(through_socket(lambda _: echo, connect, observer=NOBODY, name="echo"))
+    return drawing.hot("source").pipe(socket_stage(lambda _: echo, connect, observer=NULL_OBSERVER, name="echo"))
 
 
-@example("tts.kyutai.prewarm.Ahead.prepare", w=Word("so", 0.0, 0.1))
+@example("tts.kyutai.prewarm.PrewarmedConnection.prepare", w=WordRecognised("so", 0.0, 0.1))
 def _(drawing: Drawing) -> Observable[Any]:
     opened_ms = list[float]()
 
@@ -506,8 +506,8 @@ def _(drawing: Drawing) -> Observable[Any]:
         assert opened_ms == [20]
 
     drawing.exits.callback(check)
-    ahead = Ahead(connect, key=lambda: "voice", max_age_s=10)
-    return drawing.hot("heard").pipe(ahead.prepare(lambda event: isinstance(event, Word)))
+    ahead = PrewarmedConnection(connect, key=lambda: "voice", max_age_s=10)
+    return drawing.hot("heard").pipe(ahead.prepare(lambda event: isinstance(event, WordRecognised)))
 
 
 # ---- sound -----------------------------------------------------------------------------------------------------------
@@ -526,7 +526,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 @example(
     "operators.codec.encode",
-    a=Speech(sound(2)), b=ReplyText("hi"), c=Speech(sound(4)),
+    a=ReplyAudio(sound(2)), b=ReplyText("hi"), c=ReplyAudio(sound(4)),
     A=Like(SpeechEncoded, duration_ms=2), C=Like(SpeechEncoded, duration_ms=4),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
@@ -541,7 +541,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(resample(16_000))
 
 
-@example("vad.frames.by_frame", **dict.fromkeys("abcd", sound(20)), v=Like(Voice))
+@example("vad.frames.by_frame", **dict.fromkeys("abcd", sound(20)), v=Like(SpeechProbability))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(by_frame(lambda: lambda samples: 0.5, frame=32, rate_hz=1000))
 
@@ -551,9 +551,9 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(fill_gaps(after_ms=40, at_most_ms=80))
 
 
-@example("operators.pace.in_real_time", **{letter: Speech(sound(20, level)) for level, letter in enumerate("abcd")})
+@example("operators.pace.pace", **{letter: ReplyAudio(sound(20, level)) for level, letter in enumerate("abcd")})
 def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("tts").pipe(in_real_time(lead_ms=40, frame_ms=20))
+    return drawing.hot("tts").pipe(pace(lead_ms=40, frame_ms=20))
 
 
 # ---- what is heard ---------------------------------------------------------------------------------------------------
@@ -580,12 +580,12 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("vad").pipe(stage)
 
 
-@example("operators.listen.listen", a=sound(20), p=Pause(0.0, 0.0), P=Pause(0.9, 0.1), w=Word("so", 0.0, 0.1))
+@example("operators.listen.listen", a=sound(20), p=Pause(0.0, 0.0), P=Pause(0.9, 0.1), w=WordRecognised("so", 0.0, 0.1))
 def _(drawing: Drawing) -> Observable[Any]:
     def stt(source: Observable[Event]) -> Observable[Event]:
         return source.pipe(
-            rx_ops.filter(lambda event: isinstance(event, Flush)),
-            rx_ops.map(lambda flush: Word("so", 0.0, flush.at_s)),
+            rx_ops.filter(lambda event: isinstance(event, FlushRequested)),
+            rx_ops.map(lambda flush: WordRecognised("so", 0.0, flush.at_s)),
             rx_ops.delay(0.04),
             drawing.watch("stt"),
         )
@@ -596,8 +596,8 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 @example(
     "stt.utterances.by_utterance",
-    s=SpeechStarted(0.0, 0.02), a=sound(20, rate_hz=16_000), e=SpeechStopped(0.08, 0.08), f=Flush(0.08),
-    v=Like(Word, text="well"), w=Like(Word, text="no."), t=Transcribed(0.08, "well no."),
+    s=SpeechStarted(0.0, 0.02), a=sound(20, rate_hz=16_000), e=SpeechStopped(0.08, 0.08), f=FlushRequested(0.08),
+    v=Like(WordRecognised, text="well"), w=Like(WordRecognised, text="no."), t=Transcribed(0.08, "well no."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     def transcribe(samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
@@ -617,14 +617,14 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("in").pipe(stage)
 
 
-@example("llm.prefill.ReadAhead.stage", w=Word("so", 0.0, 0.1))
+@example("llm.prefill.PromptPrefill.stage", w=WordRecognised("so", 0.0, 0.1))
 def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("heard").pipe(ReadAhead(lambda messages, cancelled: None, SlowWorkers()).stage())
+    return drawing.hot("heard").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).stage())
 
 
 @example(
     "operators.turns.detect_turns",
-    p=Pause(0.0, 0.0), w=Word("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
+    p=Pause(0.0, 0.0), w=WordRecognised("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
     s=TurnStarted(0.0), c=TurnConfirmed(0.0), e=TurnEnded("w w", 0.2),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
@@ -634,25 +634,28 @@ def _(drawing: Drawing) -> Observable[Any]:
 # ---- what is said ----------------------------------------------------------------------------------------------------
 
 
-@example("operators.words.by_word", a="Hel", b="lo wor", c="ld.", **words(x="Hello", y=" world."))
+@example("operators.words.split_words", a="Hel", b="lo wor", c="ld.", **words(x="Hello", y=" world."))
 def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("llm").pipe(by_word())
+    return drawing.hot("llm").pipe(split_words())
 
 
 @example(
-    "operators.text_only.only_text", **words(a="well", b=" yes", c=" no", A="WELL", B=" YES", C=" NO"),
+    "operators.text_only.text_only", **words(a="well", b=" yes", c=" no", A="WELL", B=" YES", C=" NO"),
     x=FunctionCalled(FunctionCall("call", "look")),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     loud = rx_ops.map(lambda word: ReplyText(word.delta.upper()))
-    return drawing.hot("words").pipe(only_text(lambda run: run.pipe(loud, rx_ops.delay(0.02))))
+    return drawing.hot("words").pipe(text_only(lambda run: run.pipe(loud, rx_ops.delay(0.02))))
 
 
 @example(
-    "operators.text_only.in_writing", A=Written("a"), x=FunctionCalled(FunctionCall("call", "look")), B=Written("b")
+    "operators.text_only.as_text",
+    A=ReplyTextWritten("a"),
+    x=FunctionCalled(FunctionCall("call", "look")),
+    B=ReplyTextWritten("b"),
 )
 def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("llm").pipe(in_writing())
+    return drawing.hot("llm").pipe(as_text())
 
 
 @example(
@@ -670,7 +673,9 @@ def _(drawing: Drawing) -> Observable[Any]:
         return second if conversation.messages else first
 
     asked = with_tools(llm, look, deadline_s=1, filler="", filler_after_s=1, rounds=2)
-    local = {FunctionCalled(FunctionCall("call", "look"), here=True): FunctionCalled(FunctionCall("call", "look"))}
+    local = {
+        FunctionCalled(FunctionCall("call", "look"), server_side=True): FunctionCalled(FunctionCall("call", "look"))
+    }
     return asked(Conversation()).pipe(rx_ops.map(lambda said: local.get(said, said)), rx_ops.map(_unspaced))
 
 
@@ -688,15 +693,15 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("words").pipe(by_clause(first_words=6, min_words=3, max_words=8))
 
 
-@example("operators.followed_by.then", _=" ")
+@example("operators.followed_by.followed_by", _=" ")
 def _(drawing: Drawing) -> Observable[Any]:
     second = {"ab": drawing.cold("second")}
-    return drawing.hot("first").pipe(then(second.__getitem__))
+    return drawing.hot("first").pipe(followed_by(second.__getitem__))
 
 
 @example(
     "tts.clauses.clause_by_clause", **words(a="Well,", b=" I", c=" know."), s=Like(SynthesisStarted),
-    e=Several([Like(SynthesisEnded), Like(Spoken), Like(Speech)]),
+    e=Several([Like(SynthesisEnded), Like(WordSpoken), Like(ReplyAudio)]),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     def synthesise(text: str) -> tuple[Audio, list[Timing]]:
@@ -708,12 +713,12 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 @example(
     "operators.respond.respond",
-    e=TurnEnded("hello", 1.0), s=TurnStarted(1.0), c=TurnConfirmed(1.0), w=Spoken("so", 0.0, 0.1),
+    e=TurnEnded("hello", 1.0), s=TurnStarted(1.0), c=TurnConfirmed(1.0), w=WordSpoken("so", 0.0, 0.1),
     b=Like(ReplyStarted), x=Like(ReplyInterrupted, heard_text="so so"), z=Like(ReplyEnded, text="so so so so"),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     replies = iter([drawing.cold("reply"), drawing.cold("again")])
-    stage = respond(lambda _: next(replies), nudge_after_s=1, nudges=0, uninterruptible_s=0.1, grace_s=0.1)
+    stage = respond(lambda _: next(replies), idle_after_s=1, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
     return drawing.hot("turns").pipe(stage)
 
 
@@ -721,16 +726,16 @@ TALK = Conversation()
 
 
 @example(
-    "operators.out_of_band.asides", **{name: ReplyRequested(name, aloud=False, remembered=False) for name in "rq"},
-    b=Like(ReplyStarted, item="r"), c=Like(ReplyStarted, item="q"), w=Written("w"), z=Like(ReplyEnded, text="w"),
+    "operators.out_of_band.out_of_band", **{name: ReplyRequested(name, aloud=False, remembered=False) for name in "rq"},
+    b=Like(ReplyStarted, item="r"), c=Like(ReplyStarted, item="q"), w=ReplyTextWritten("w"), z=Like(ReplyEnded, text="w"),  # noqa: E501
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
-    reply = drawing.marbles.cold("----w---|", w=Written("w"))
-    beside = asides(lambda _: reply, Conversation)
+    reply = drawing.marbles.cold("----w---|", w=ReplyTextWritten("w"))
+    beside = out_of_band(lambda _: reply, Conversation)
     return drawing.hot("turns").pipe(beside, rx_ops.map(lambda told: told.event))
 
 
-@example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(HungUp))
+@example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(ConversationEnded))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("replies").pipe(hang_up_after("Bye!"))
 
@@ -738,7 +743,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.latency.measure_turns",
     s=SpeechStopped(1.0, 1.2), p=Pause(0.9, 1.0), e=TurnEnded("hello", 1.0), b=ReplyStarted(TALK), t=ReplyText("hi"),
-    c=SynthesisStarted("hi"), m=SynthesisEnded(0.1), a=Speech(sound(20)), M=Like(TurnMeasured),
+    c=SynthesisStarted("hi"), m=SynthesisEnded(0.1), a=ReplyAudio(sound(20)), M=Like(TurnMeasured),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("events").pipe(measure_turns())
@@ -807,12 +812,12 @@ def finder(server: FakeServer) -> Finder:
         return [Instance(server.host, server.port)]
 
     address = Address.parse(server.url)
-    return Finder("service", address, resolve=resolve, tries=1, try_s=1, random=Random(1), observer=NOBODY)
+    return Finder("service", address, resolve=resolve, tries=1, try_s=1, random=Random(1), observer=NULL_OBSERVER)
 
 
 @example(
     "tts.kyutai.stage.kyutai", **words(a="Well,", b=" no."), s=SynthesisStarted("Well,"),
-    w=Several([Like(Spoken), Like(Speech)]), e=Like(SynthesisEnded),
+    w=Several([Like(WordSpoken), Like(ReplyAudio)]), e=Like(SynthesisEnded),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     server = serving(drawing, TtsServer(first_audio_s=0.04, word_s=0.08, pace=2, lookahead=0))
@@ -821,21 +826,21 @@ def _(drawing: Drawing) -> Observable[Any]:
         voice=lambda: "voice.wav",
         options=tts.Options(),
         api_key=None,
-        searching=tts.Searching(searches=1, pauses=Pauses(0.1, 1.5, 1.0)),
+        discovery=tts.DiscoveryOptions(searches=1, pauses=Backoff(0.1, 1.5, 1.0)),
         ahead_s=1,
     )
-    return drawing.hot("words").pipe(tts.kyutai(speaker, speaking=tts.Speaking(capacity=9, silent_s=1, retries=0)))
+    return drawing.hot("words").pipe(tts.kyutai(speaker, options=tts.TtsOptions(capacity=9, silent_s=1, retries=0)))
 
 
 @example(
     "stt.kyutai.stage.kyutai",
-    a=sound(80, rate_hz=24_000), F=Flush(0.8), w=Like(Word, text="so"), v=Like(Word, text="it"), T=Like(Transcribed),
+    a=sound(80, rate_hz=24_000), F=FlushRequested(0.8), w=Like(WordRecognised, text="so"), v=Like(WordRecognised, text="it"), T=Like(Transcribed),  # noqa: E501
     p=Several([Like(SpeechStarted), Like(Pause, probability=0)]),
     P=Several([Like(SpeechStopped), Like(Pause, probability=pytest.approx(0.95, abs=0.01))]),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     server = serving(drawing, SttServer(ByTime([("so", 0.08, 0.16), ("it", 0.72, 0.8)]), delay_s=0.32))
-    hearing = stt.Hearing(
+    stt_options = stt.SttOptions(
         delay_s=0.32,
         notices_pauses=True,
         speech_below=0.4,
@@ -846,6 +851,6 @@ def _(drawing: Drawing) -> Observable[Any]:
         silent_s=1,
         renew_after_s=600,
     )
-    again = stt.Reconnecting(pauses=Pauses(0.1, 1.5, 1.0), give_up_after_s=1, settled_after_s=5)
+    again = stt.ReconnectPolicy(pauses=Backoff(0.1, 1.5, 1.0), give_up_after_s=1, settled_after_s=5)
     key = "public_token"
-    return drawing.hot("in").pipe(stt.kyutai(finder(server), api_key=key, hearing=hearing, reconnecting=again))
+    return drawing.hot("in").pipe(stt.kyutai(finder(server), api_key=key, options=stt_options, reconnect=again))

@@ -12,16 +12,16 @@ FACES = {
         "async_stage", "in_worker", "merge", "stage_factory",
     ],
     "voicepipe.operators": [
-        "DeadlineMissed", "Due", "EndOfTurn", "Reply", "at_most_sentences", "by_clause", "by_word", "decode",
-        "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "gate", "hang_up_after", "hedge", "in_real_time",
-        "in_writing", "listen", "only_text", "release_at", "respond", "retrying", "tee", "then", "with_deadline",
+        "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "decode",
+        "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after", "hedge",
+        "listen", "pace", "release_at", "respond", "retrying", "split_words", "tee", "text_only", "with_deadline",
         "with_tools",
     ],
     "voicepipe.rx": [
-        "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "merged", "of_type", "scheduler_of",
+        "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "of_type", "scheduler_of",
         "switch_turn", "transduce",
     ],
-    "voicepipe.drawing": ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"],
+    "voicepipe.drawing": ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
     "voicepipe.stt": ["Moonshine", "by_utterance"],
     "voicepipe.llm": [

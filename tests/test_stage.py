@@ -8,21 +8,21 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe import stage as module
-from voicepipe.events import Word
-from voicepipe.operators import by_clause, by_word, detect_turns, listen
+from voicepipe.events import WordRecognised
+from voicepipe.operators import by_clause, detect_turns, listen, split_words
 from voicepipe.stage import Declared, NotAnObservable, Stage, StageError, called, named, stage_factory, stage_name
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 
-@stage_factory(gives=(Word,))
-def pinched(*, hard: float, why: str = "because") -> Stage[str, Word]:
+@stage_factory(gives=(WordRecognised,))
+def pinched(*, hard: float, why: str = "because") -> Stage[str, WordRecognised]:
     """Ouch."""
-    return rx_ops.map(lambda text: Word(text * int(hard), 0, 1))
+    return rx_ops.map(lambda text: WordRecognised(text * int(hard), 0, 1))
 
 
 def test_a_declared_stage_is_a_stage(marbles: Marbles) -> None:
     """It does what the function that its factory returned does."""
-    marbles.expect(marbles.cold("a|").pipe(pinched(hard=2)), "w|", w=Word("aa", 0, 1))
+    marbles.expect(marbles.cold("a|").pipe(pinched(hard=2)), "w|", w=WordRecognised("aa", 0, 1))
 
 
 def test_it_knows_what_it_was_made_with() -> None:
@@ -30,7 +30,7 @@ def test_it_knows_what_it_was_made_with() -> None:
     stage = pinched(hard=2)
     assert isinstance(stage, Declared)
     assert (stage.declaration.name, stage.declaration.arguments()) == ("pinched", {"hard": 2})
-    assert stage.declaration.gives == (Word,)
+    assert stage.declaration.gives == (WordRecognised,)
     assert (pinched.__name__, pinched.__doc__) == ("pinched", "Ouch.")
     assert repr(stage).startswith("<stage pinched (")
 
@@ -62,7 +62,7 @@ def local() -> Stage[str, str]:
 @pytest.mark.parametrize(
     ("stage", "name"),
     [
-        (by_word(), "by_word"),
+        (split_words(), "split_words"),
         (forgetful, "forgetful"),
         (local(), "local"),
         (rx_ops.map(str), "map"),
@@ -85,9 +85,11 @@ def test_its_place_is_that_of_the_function() -> None:
 def test_a_named_stage_names_its_errors_and_no_others(marbles: Marbles) -> None:
     """An error that has a name keeps it."""
     marbles.expect(
-        marbles.cold("#", error=Boom("x")).pipe(named("mine", Shout())), "#", error=StageError("mine", Boom("x"))
+        marbles.cold("#", error=ScriptedError("x")).pipe(named("mine", Shout())),
+        "#",
+        error=StageError("mine", ScriptedError("x")),
     )
-    deeper = StageError("deeper", Boom("x"))
+    deeper = StageError("deeper", ScriptedError("x"))
     marbles.expect(marbles.cold("#", error=deeper).pipe(named("mine", Shout())), "#", error=deeper)
 
 

@@ -19,7 +19,7 @@ import aiohttp
 import numpy as np
 
 from benchmarks.common.speech import RATE_HZ, Utterance
-from voicepipe.client import Connection, RecordedMicrophone, connect, websocket_url
+from voicepipe.client import ClientConnection, RecordedMicrophone, connect, websocket_url
 from voicepipe.client.unmute import Message
 from voicepipe.events import Samples
 
@@ -69,7 +69,7 @@ class Said:
 class Caller:
     """One call. `replies` are the bot's, `captions` the words that it heard, `history` the last chat history told."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
         self.replies: list[Reply] = []
         self.captions: list[str] = []
         self.history: list[dict[str, str]] = []
@@ -217,13 +217,13 @@ async def silent_call(url: str) -> AsyncGenerator[Caller]:
     async with (
         aiohttp.ClientSession() as http,
         http.ws_connect(websocket_url(url), protocols=("realtime",)) as socket,
-        _on(Connection(socket)) as caller,
+        _on(ClientConnection(socket)) as caller,
     ):
         yield caller
 
 
 @asynccontextmanager
-async def _on(connection: Connection) -> AsyncGenerator[Caller]:
+async def _on(connection: ClientConnection) -> AsyncGenerator[Caller]:
     caller = Caller(connection)
     tasks = [asyncio.create_task(caller.listen()), asyncio.create_task(caller.speak())]
     try:

@@ -12,10 +12,10 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.audio import Pcm16
-from voicepipe.events import Audio, Event, Flush, SpeechStarted, Transcribed, Voice, Word
+from voicepipe.events import Audio, Event, FlushRequested, SpeechProbability, SpeechStarted, Transcribed, WordRecognised
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
-from voicepipe.session import Running
+from voicepipe.session import SessionRunner
 from voicepipe.testing import Marbles
 
 __all__ = ["RATE_HZ", "packets", "scripted_session", "scripted_stages"]
@@ -40,9 +40,9 @@ def scripted_stages(marbles: Marbles) -> Any:
     )
 
 
-def scripted_session(stages: Any, emit: Callable[[Event], None]) -> Running:
+def scripted_session(stages: Any, emit: Callable[[Event], None]) -> SessionRunner:
     """The default pipeline on PCM16, subscribed. Must be called on the running loop."""
-    return Running(_PIPELINE, session_id="scripted", codec=Pcm16(), stages=stages, emit=emit)
+    return SessionRunner(_PIPELINE, session_id="scripted", codec=Pcm16(), stages=stages, emit=emit)
 
 
 def packets(seconds: float, speech: tuple[tuple[float, float], ...]) -> list[bytes]:
@@ -64,9 +64,9 @@ class _Loudness:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         self._at_s += audio.duration_s
-        yield Voice(float(audio.samples[0] > _LOUD), self._at_s)
+        yield SpeechProbability(float(audio.samples[0] > _LOUD), self._at_s)
 
 
 class _Recogniser:
@@ -83,11 +83,11 @@ class _Recogniser:
                 self._at_s += event.duration_s
                 if self._first_at_s is not None and self._at_s >= self._first_at_s:
                     self._first_at_s = None
-                    yield Word(self._words.pop(0), self._at_s - 0.3, self._at_s)
+                    yield WordRecognised(self._words.pop(0), self._at_s - 0.3, self._at_s)
             case SpeechStarted(at_s=at_s) if not self._words:
                 self._words, self._first_at_s = ["hello", "there", "you"], at_s + _WORD_AFTER_S
-            case Flush(at_s=at_s):
-                yield from (Word(word, at_s - 0.3, at_s) for word in self._words)
+            case FlushRequested(at_s=at_s):
+                yield from (WordRecognised(word, at_s - 0.3, at_s) for word in self._words)
                 self._words, self._first_at_s = [], None
                 yield Transcribed(at_s)
             case _:

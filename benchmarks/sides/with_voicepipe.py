@@ -11,7 +11,7 @@ import numpy as np
 from reactivex.subject import Subject
 from trials import RATE_HZ, frame_bytes, serve
 
-from voicepipe.events import Audio, Event, Speech
+from voicepipe.events import Audio, Event, ReplyAudio
 from voicepipe.rx import LoopScheduler, transduce
 from voicepipe.stage import Stage, named
 
@@ -28,7 +28,7 @@ def _same(event: Event) -> tuple[Event, ...]:
 def _make(kind: str) -> Callable[[], Event]:
     samples = np.frombuffer(frame_bytes(), "<i2").astype(np.float32)
     audio = lambda: Audio(samples, RATE_HZ)
-    return audio if kind == "microphone" else lambda: Speech(audio())
+    return audio if kind == "microphone" else lambda: ReplyAudio(audio())
 
 
 async def trial(stages: int, frames: int, kind: str, paced: bool) -> float:

@@ -6,8 +6,8 @@ import numpy as np
 from reactivex import Observable
 
 from voicepipe import Event, Session, Stage, stage_factory
-from voicepipe.events import Audio, Speech
-from voicepipe.operators import decode, encode, in_real_time
+from voicepipe.events import Audio, ReplyAudio
+from voicepipe.operators import decode, encode, pace
 from voicepipe.rx import transduce
 
 
@@ -16,14 +16,14 @@ def pipeline(session: Session) -> Observable[Event]:
     return session.received.pipe(
         decode(session.codec),
         say_again(after_ms=600, louder_than=0.02),
-        in_real_time(lead_ms=320, frame_ms=80),
+        pace(lead_ms=320, frame_ms=80),
         encode(session.codec),
     )
 
 
-@stage_factory(gives=(Speech,), takes=(Audio,), passes=True)
-def say_again(*, after_ms: float, louder_than: float) -> Stage[Audio | Event, Speech | Event]:
-    """An utterance as `Speech`, when nothing louder than `louder_than` has come for `after_ms`."""
+@stage_factory(gives=(ReplyAudio,), takes=(Audio,), passes=True)
+def say_again(*, after_ms: float, louder_than: float) -> Stage[Audio | Event, ReplyAudio | Event]:
+    """An utterance as `ReplyAudio`, when nothing louder than `louder_than` has come for `after_ms`."""
     return transduce(lambda _: Utterance(after_ms, louder_than))
 
 
@@ -35,7 +35,7 @@ class Utterance:
         self.frames: list[Audio] = []
         self.quiet_ms = 0.0
 
-    def __call__(self, event: Audio | Event) -> Iterator[Speech | Event]:
+    def __call__(self, event: Audio | Event) -> Iterator[ReplyAudio | Event]:
         if not isinstance(event, Audio):
             yield event
             return
@@ -44,5 +44,5 @@ class Utterance:
         if loud or self.frames:
             self.frames.append(event)
         if self.frames and self.quiet_ms >= self.after_ms:
-            yield from map(Speech, self.frames)
+            yield from map(ReplyAudio, self.frames)
             self.frames = []

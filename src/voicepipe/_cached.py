@@ -1,4 +1,4 @@
-"""`Recent`: an answer that is a moment old is good enough, and many who ask at once ask once."""
+"""`SingleFlightCache`: an answer that is a moment old is good enough, and many who ask at once ask once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import contextvars
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Recent"]
+__all__ = ["SingleFlightCache"]
 
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
+class SingleFlightCache(Generic[T]):
     """Calls `fetch` when its last answer is older than `fresh_s(answer)` seconds on `clock`.
 
     Whoever asks meanwhile waits for that one call. Who gives up waiting does not stop it: others may wait, and the next

@@ -17,29 +17,32 @@ from reactivex import Observable
 from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     ClientMessage,
     Event,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyText,
     SettingsChanged,
-    Speech,
+    SpeechProbability,
     StageFailed,
     Unpaced,
     Unspoken,
-    Voice,
 )
-from voicepipe.operators import EndOfTurn, only_text
+from voicepipe.operators import EndOfTurn, text_only
 from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
 from voicepipe.stage import Stage, StageError
 
-__all__ = ["STAGE_NAMES", "Llm", "Pipeline", "Running", "Session", "StageName", "Stages"]
+__all__ = ["STAGE_NAMES", "Llm", "Pipeline", "Service", "Session", "SessionRunner", "StageName", "Stages"]
+
+Service: TypeAlias = Literal["stt", "tts", "llm"]
+"""The kinds of service, or of embedded model, that an engine has."""
 
 StageName: TypeAlias = Literal["vad", "end_of_turn", "stt", "llm", "tts"]
 """A field of `Session` that holds a stage."""
@@ -50,7 +53,7 @@ Llm: TypeAlias = Callable[[Conversation], Observable[str | Event]]
 """What the model says to a conversation, a piece of text at a time; disposing stops it.
 
 Where it may call functions (`Conversation.generation`), `FunctionCallWritten` and `FunctionCalled` come between, and at
-the end `AnswerLimited`, if it was cut short. A model that knows no functions is one, too.
+the end `MaxTokensReached`, if it was cut short. A model that knows no functions is one, too.
 """
 
 log = structlog.get_logger()
@@ -60,7 +63,7 @@ class Stages(Protocol):
     """What a pipeline is made from: one session's own, on models or services that all sessions share."""
 
     @property
-    def vad(self) -> Stage[Audio, Voice] | None:
+    def vad(self) -> Stage[Audio, SpeechProbability] | None:
         """None: the recogniser notices pauses itself."""
         ...
 
@@ -74,7 +77,7 @@ class Stages(Protocol):
     def llm(self) -> Llm: ...
 
     @property
-    def tts(self) -> Stage[ReplyText, Speech | Event]: ...
+    def tts(self) -> Stage[ReplyText, ReplyAudio | Event]: ...
 
     def close(self) -> None:
         """The session is over: what these stages hold of the shared models is free again."""
@@ -88,7 +91,7 @@ class Session:
     id: str
     received: Observable[ClientMessage]
     codec: Codec
-    vad: Stage[Audio, Voice] | None
+    vad: Stage[Audio, SpeechProbability] | None
     end_of_turn: EndOfTurn
     stt: Stage[Audio | Event, Event]
     llm: Llm
@@ -99,7 +102,7 @@ class Session:
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
 
 
-class Running:
+class SessionRunner:
     """A pipeline at work for one client.
 
     `emit` gets every event on the event loop, in order. `ended` completes when the pipeline has: with None, or with the
@@ -118,7 +121,7 @@ class Running:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
-        self.backlog: Backlog = getattr(stages, "backlog", None) or Backlog()
+        self.backlog: PendingWork = getattr(stages, "backlog", None) or PendingWork()
         """What the stages that hear have not done with, where they tell."""
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
         self._stages = stages
@@ -133,7 +136,7 @@ class Running:
             end_of_turn=stages.end_of_turn,
             stt=stages.stt,
             llm=stages.llm,
-            tts=only_text(stages.tts),
+            tts=text_only(stages.tts),
         )
         events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)

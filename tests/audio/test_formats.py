@@ -17,13 +17,13 @@ def test_each_way_on_its_own():
     decode, encode = formats.decoder(), formats.encoder()
     assert len(decode(bytes(960))) == 480
     assert len(encode(TONE)) == 48_000
-    formats.given = G711("a")
+    formats.input = G711("a")
     assert len(encode(TONE)) == 48_000
     sound = np.concatenate([decode(b"\xd5" * 160) for _ in range(50)])
     assert 23_000 < len(sound) <= 24_000
-    formats.wanted = G711("mu")
+    formats.output = G711("mu")
     assert 7_700 < len(encode(TONE)) <= 8_000
-    formats.given = formats.wanted = OggOpus()
+    formats.input = formats.output = OggOpus()
     page = encode(TONE)
     assert page.startswith(b"OggS")
     assert len(decode(page)) > 20_000
@@ -39,11 +39,11 @@ def test_what_cannot_be_decoded_is_told():
 def test_the_same_format_again_goes_on():
     """A client that repeats its settings does not break its stream."""
     formats = Formats()
-    formats.given = OggOpus()
+    formats.input = OggOpus()
     encode, decode = OggOpus().encoder(), formats.decoder()
     first, second = encode(TONE), encode(TONE)
     heard = len(decode(first))
-    formats.given = OggOpus()
+    formats.input = OggOpus()
     assert heard + len(decode(second)) > 40_000
     assert formats.rate_hz == Pcm16().rate_hz
 
@@ -52,7 +52,7 @@ def test_a_stretch_ends_with_its_last_sample():
     """Whatever is held up where the rate is changed: when the client says so, or changes its format."""
     for end in ("rest", "change"):
         formats = Formats()
-        formats.given = G711("mu")
+        formats.input = G711("mu")
         decode = formats.decoder()
         assert len(decode.rest()) == 0
         length = sum(len(decode(b"\x80" * 160)) for _ in range(50))
@@ -60,7 +60,7 @@ def test_a_stretch_ends_with_its_last_sample():
         if end == "rest":
             length += len(decode.rest())
         else:
-            formats.given = Pcm16()
+            formats.input = Pcm16()
             length += len(decode(bytes(960))) - 480
         assert length == 24_000
 
@@ -69,7 +69,7 @@ def test_a_stretch_ends_with_its_last_sample():
 def test_a_long_packet_is_cut(codec, per_ms: int):
     """Into pieces of so many milliseconds; together they are the packet."""
     formats = Formats()
-    formats.given = codec
+    formats.input = codec
     packet = bytes(range(256)) * 80
     pieces = list(formats.pieces(packet, 80))
     assert b"".join(pieces) == packet

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from voicepipe.boundary.pending import Backlog, Gauge
+from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.testing import VirtualLoop
 
 
 def test_it_is_clear_when_nobody_is_at_work(virtual_loop: VirtualLoop) -> None:
     """Who waits for it waits for the last; what is disposed twice counts once."""
-    backlog = Backlog()
+    backlog = PendingWork()
     one, two = backlog.busy(), backlog.busy()
     virtual_loop.call_at(1.0, one.dispose)
     virtual_loop.call_at(1.5, one.dispose)
@@ -21,8 +21,8 @@ def test_it_is_clear_when_nobody_is_at_work(virtual_loop: VirtualLoop) -> None:
 
 def test_a_gauge_counts_once_however_often_it_is_shown() -> None:
     """Two boundaries are two."""
-    backlog = Backlog()
-    one, two = Gauge(backlog), Gauge(backlog)
+    backlog = PendingWork()
+    one, two = PendingMark(backlog), PendingMark(backlog)
     for gauge in (one, one, two):
         gauge.show(behind=True)
     one.show(behind=False)
@@ -34,14 +34,14 @@ def test_a_gauge_counts_once_however_often_it_is_shown() -> None:
 
 def test_a_gauge_without_a_backlog_is_seen_by_nobody() -> None:
     """Nor does it mind."""
-    gauge = Gauge(None)
+    gauge = PendingMark(None)
     gauge.show(behind=True)
     gauge.show(behind=False)
 
 
 def test_who_gives_up_waiting_leaves_it_as_it_is(virtual_loop: VirtualLoop) -> None:
     """The next one waits as long."""
-    backlog = Backlog()
+    backlog = PendingWork()
     work = backlog.busy()
 
     async def main() -> None:

@@ -15,7 +15,7 @@ from voicepipe.events import Audio, Event, Overflowed, SettingsChanged, StageFai
 from voicepipe.operators import respond
 from voicepipe.rx import switch_turn
 from voicepipe.stage import SessionError, Stage, StageError
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 LOST = Overflowed("test", 0.0)
 
@@ -119,7 +119,7 @@ def test_where_the_session_cannot_go_on_no_turn_survives_it(marbles: Marbles) ->
     turn = marbles.cold("a-bc|").pipe(stage)
     switching = switch_turn(on_cut=lambda: [], on_error=lambda error: [error], grace_s=1)
     marbles.expect(reactivex.of(turn).pipe(switching), "---#", error=error)
-    replying = respond(lambda _: turn, nudge_after_s=1, nudges=0, uninterruptible_s=0, grace_s=1)
+    replying = respond(lambda _: turn, idle_after_s=1, idle_prompts=0, uninterruptible_s=0, grace_s=1)
     out = marbles.record(marbles.hot("e----|", e=TurnEnded("hi", 0)).pipe(replying))
     assert (out[-1].kind, str(out[-1].value)) == ("error", str(error))
     assert not [one for one in out if isinstance(one.value, StageFailed)]
@@ -128,7 +128,7 @@ def test_where_the_session_cannot_go_on_no_turn_survives_it(marbles: Marbles) ->
 def test_where_a_turn_fails_respond_goes_on(marbles: Marbles) -> None:
     """The difference between the two policies."""
     turn = marbles.cold("a-bc|").pipe(through(slow(0.1), Overflow.FAIL_TURN, 1))
-    replying = respond(lambda _: turn, nudge_after_s=1, nudges=0, uninterruptible_s=0, grace_s=1)
+    replying = respond(lambda _: turn, idle_after_s=1, idle_prompts=0, uninterruptible_s=0, grace_s=1)
     out: list[Event] = [one.value for one in marbles.record(marbles.hot("e----|", e=TurnEnded("hi", 0)).pipe(replying))]
     assert [failed.stage for failed in out if isinstance(failed, StageFailed)] == ["reply"]
 
@@ -175,7 +175,7 @@ def closing(log: list[str], clean_up_s: float = 0.0) -> Callable[[AsyncIterator[
         try:
             async for item in items:
                 if item == "!":
-                    raise Boom("no")
+                    raise ScriptedError("no")
                 yield item
         finally:
             await asyncio.sleep(clean_up_s)
@@ -198,8 +198,12 @@ def test_it_is_closed_however_it_ends(marbles: Marbles, source: str, expected: s
 
 def test_an_exception_has_the_boundarys_name(marbles: Marbles) -> None:
     """An error of the source keeps its own."""
-    marbles.expect(marbles.cold("a|", a="!").pipe(through(closing([]))), "#", error=StageError("test", Boom("no")))
-    marbles.expect(marbles.cold("#", error=Boom("mic")).pipe(through(closing([]))), "#", error=Boom("mic"))
+    marbles.expect(
+        marbles.cold("a|", a="!").pipe(through(closing([]))), "#", error=StageError("test", ScriptedError("no"))
+    )
+    marbles.expect(
+        marbles.cold("#", error=ScriptedError("mic")).pipe(through(closing([]))), "#", error=ScriptedError("mic")
+    )
 
 
 def test_the_next_turn_waits_until_the_last_ones_task_is_done(marbles: Marbles) -> None:

@@ -10,7 +10,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.boundary.overflow import BoundaryFull, Overflow
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import ask_worker, from_worker, in_worker
 from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.events import Overflowed
@@ -67,7 +67,7 @@ def test_the_last_results_come_before_the_end(marbles: Marbles, workers: Workers
 
 def test_what_is_asked_for_stands_in_the_backlog_until_it_is_out(marbles: Marbles, workers: Workers) -> None:
     """A guess does not."""
-    backlog, seen = Backlog(), list[tuple[str, bool]]()
+    backlog, seen = PendingWork(), list[tuple[str, bool]]()
     stage = in_worker(
         lambda item, _: item,
         workers,
@@ -90,7 +90,7 @@ def test_a_boundary_that_is_left_leaves_no_backlog(marbles: Marbles, workers: Wo
         raise ValueError(item)
 
     for work, until in ((lambda item, _: item, "1ms d"), (fail, "1s d")):
-        backlog = Backlog()
+        backlog = PendingWork()
         limits = {"boundary": "test", "capacity": 2, "overflow": Overflow.DROP_OLDEST}
         stage = in_worker(work, workers, **limits, backlog=backlog)
         marbles.record(marbles.cold("(abc)-|").pipe(stage, rx_ops.take_until(marbles.cold(until))))

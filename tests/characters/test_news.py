@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from voicepipe.characters.news import NewsError, Newsroom, Source, asks_for_news, headlines_in
+from voicepipe.characters.news import Headlines, NewsError, Source, asks_for_news, headlines_in
 from voicepipe.characters.prompts import Characters, system_prompt
 
 HEADLINES = ["It rains - The Drop", "Cats vote - Daily Purr"]
@@ -83,7 +83,7 @@ def run(virtual_loop, paper):
     """`run(story, **limits)`: a coroutine of a newsroom, whose source is `paper`."""
 
     @asynccontextmanager
-    async def newsroom(*, key: str | None = "secret", timeout_s=5.0, wait_s=1.5, **limits):
+    async def headline_news(*, key: str | None = "secret", timeout_s=5.0, wait_s=1.5, **limits):
         app = web.Application()
         app.router.add_get("/v2/top-headlines", paper.headlines)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
@@ -93,7 +93,7 @@ def run(virtual_loop, paper):
         source = key and Source(url=url, key=key, query={"country": "us"}, most=8, timeout_s=timeout_s)
         async with aiohttp.ClientSession() as http:
             times = {"kept_s": 3600, "retry_s": 60, **limits}
-            room = Newsroom(
+            room = Headlines(
                 source or None,
                 Characters.load(),
                 lambda: http,
@@ -108,9 +108,9 @@ def run(virtual_loop, paper):
                 await room.close()
         await runner.cleanup()
 
-    def play(story: Callable[[Newsroom], Awaitable[Any]], **limits) -> Any:
+    def play(story: Callable[[Headlines], Awaitable[Any]], **limits) -> Any:
         async def main() -> Any:
-            async with newsroom(**limits) as room:
+            async with headline_news(**limits) as room:
                 return await story(room)
 
         return virtual_loop.run(main())
@@ -118,8 +118,8 @@ def run(virtual_loop, paper):
     return play
 
 
-async def brief(room: Newsroom) -> str:
-    return await room.brief("Read this. {headlines} Thanks.")
+async def brief(room: Headlines) -> str:
+    return await room.render("Read this. {headlines} Thanks.")
 
 
 def test_headlines_take_their_place_in_a_prompt(run, paper):
@@ -214,7 +214,7 @@ def test_a_source_that_is_not_there(virtual_loop):
 
 def test_a_prompt_without_a_place_for_news_is_left_alone(run, paper):
     """And nobody is asked."""
-    assert run(lambda room: room.brief("Be brief.")) == "Be brief."
+    assert run(lambda room: room.render("Be brief.")) == "Be brief."
     assert paper.asked == []
     assert asks_for_news(system_prompt("news"))
     assert not asks_for_news(system_prompt("smalltalk"))

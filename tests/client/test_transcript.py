@@ -27,7 +27,7 @@ from voicepipe.client.facts import (
     Understood,
     UserDone,
 )
-from voicepipe.client.transcript import JsonLines, Transcript, summary_line
+from voicepipe.client.transcript import JsonLines, TranscriptPrinter, summary_line
 
 CONVERSATION: list[tuple[float, Fact]] = [
     (0.0, Connected("ws://here")),
@@ -78,7 +78,7 @@ LINES = """\
 
 def printed(*facts: tuple[float, Fact], live: bool = False) -> str:
     out = io.StringIO()
-    show = Transcript(out, live=live)
+    show = TranscriptPrinter(out, live=live)
     for at_s, fact in facts:
         show(at_s, fact)
     return out.getvalue()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from voicepipe.client.unmute import CannotConnect, Connection, connect, settings, websocket_url
+from voicepipe.client.unmute import CannotConnect, ClientConnection, connect, settings, websocket_url
 from voicepipe.testing import VirtualLoop
 
 
@@ -92,7 +92,7 @@ def test_what_is_no_event_becomes_a_warning(virtual_loop: VirtualLoop, bot: Any)
             await bot._socket.send_str(text)
         await bot.close(1011, "broken")
 
-    async def main() -> tuple[list[Any], Connection]:
+    async def main() -> tuple[list[Any], ClientConnection]:
         async with connect(bot.url) as connection:
             return [message async for message in connection], connection
 

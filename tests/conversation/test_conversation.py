@@ -19,10 +19,10 @@ from voicepipe.events import (
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
+    ReplyTextWritten,
     SettingsChanged,
-    Spoken,
     TurnEnded,
-    Written,
+    WordSpoken,
 )
 from voicepipe.events.fold import fold
 
@@ -40,8 +40,8 @@ def test_it_is_a_fold_over_events() -> None:
         SettingsChanged("Be kind."),
         TurnEnded("Hello there.", 1.0),
         ReplyText("Well, not heard"),
-        Spoken("Well,", 0.0, 0.2),
-        Spoken("hi!", 0.2, 0.4),
+        WordSpoken("Well,", 0.0, 0.2),
+        WordSpoken("hi!", 0.2, 0.4),
         TurnEnded("", 2.0),
     ]
     for event in events:
@@ -111,7 +111,7 @@ def talk(*events: Event) -> Conversation:
 
 
 def spoken(text: str) -> list[Event]:
-    return [Spoken(word, 0.2 * at, 0.2 * (at + 1)) for at, word in enumerate(text.split())]
+    return [WordSpoken(word, 0.2 * at, 0.2 * (at + 1)) for at, word in enumerate(text.split())]
 
 
 def outline(conversation: Conversation) -> list[str]:
@@ -125,7 +125,7 @@ def _text(message: Message) -> str:
     return f"[{message.call.id}]" if message.role == "assistant" else f"{message.call.id} gave {message.text}"
 
 
-HERE = FunctionCalled(LOOK, here=True)
+HERE = FunctionCalled(LOOK, server_side=True)
 THERE = FunctionCalled(LOOK)
 
 
@@ -139,7 +139,13 @@ def test_what_the_bot_says_around_its_own_call_is_one_message() -> None:
 
 def test_what_is_written_around_its_own_call_is_one_message() -> None:
     """Letter for letter."""
-    reply = talk(Written("I lo"), Written("ok."), HERE, FunctionReturned("1", "Nobody."), Written(" Nobody."))
+    reply = talk(
+        ReplyTextWritten("I lo"),
+        ReplyTextWritten("ok."),
+        HERE,
+        FunctionReturned("1", "Nobody."),
+        ReplyTextWritten(" Nobody."),
+    )
     assert outline(reply) == ["turn1: Look!", ": [1]", ": 1 gave Nobody.", "reply1: I look. Nobody."]
 
 
@@ -165,9 +171,9 @@ def test_the_result_of_the_client_comes_where_it_was_written() -> None:
 
 def test_several_rounds_come_in_their_order() -> None:
     """Before what was said, each result behind what was called with it."""
-    first = [HERE, FunctionCalled(WAIT, here=True), FunctionReturned("1", "a"), FunctionReturned("2", "b")]
+    first = [HERE, FunctionCalled(WAIT, server_side=True), FunctionReturned("1", "a"), FunctionReturned("2", "b")]
     third = FunctionCall("3", "look")
-    second = [*spoken("Hm."), FunctionCalled(third, here=True), FunctionReturned("3", "c"), *spoken("So.")]
+    second = [*spoken("Hm."), FunctionCalled(third, server_side=True), FunctionReturned("3", "c"), *spoken("So.")]
     calls = [": [1]", ": [2]", ": 1 gave a", ": 2 gave b", ": [3]", ": 3 gave c"]
     assert outline(talk(*first, *second)) == ["turn1: Look!", *calls, "reply1: Hm. So."]
 

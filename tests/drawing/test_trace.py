@@ -12,8 +12,8 @@ from reactivex import operators as rx_ops
 from voicepipe import Conversation, Event, Overflow, Session, Stage, async_stage, in_worker, stage_factory
 from voicepipe import operators as ops
 from voicepipe.boundary.workers import Workers
-from voicepipe.drawing import Boundary, Graph, Kind, trace
-from voicepipe.events import ReplyText, Speech, Word
+from voicepipe.drawing import Boundary, Graph, NodeKind, trace
+from voicepipe.events import ReplyAudio, ReplyText, WordRecognised
 from voicepipe.loader import load_pipeline
 from voicepipe.stage import TRACER, NotAnObservable, named
 
@@ -21,7 +21,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 def names(graph: Graph) -> list[str]:
-    return [node.name for node in graph.nodes if node.kind is not Kind.INPUT]
+    return [node.name for node in graph.nodes if node.kind is not NodeKind.INPUT]
 
 
 def arrows(graph: Graph) -> set[str]:
@@ -54,11 +54,11 @@ def test_a_reply_is_drawn_inside_of_respond() -> None:
     """By asking it, with a conversation that says nothing in particular."""
     (reply,) = trace(load_pipeline()).find("respond").parts
     assert reply.name == "reply"
-    assert names(reply.graph) == ["with_deadline", "by_word", "only_text", "in_real_time"]
+    assert names(reply.graph) == ["with_deadline", "split_words", "text_only", "pace"]
     inside = [part for node in reply.graph.nodes for part in node.parts]
     deadlines = [inside[0], *inside[1].graph.output.parts]
     models = [part.graph.nodes[-1] for part in deadlines]
-    assert [(model.name, model.kind) for model in models] == [("LLM", Kind.MODEL), ("TTS", Kind.MODEL)]
+    assert [(model.name, model.kind) for model in models] == [("LLM", NodeKind.MODEL), ("TTS", NodeKind.MODEL)]
 
 
 def test_stages_that_are_parameters_are_drawn_inside_of_their_stage() -> None:
@@ -82,9 +82,9 @@ def test_every_pipeline_of_ours_is_drawn(pipeline: Path) -> None:
 def test_ones_own_stage_is_told_from_ours() -> None:
     """By the module it stands in."""
     moderate = trace(load_pipeline(str(PIPELINES / "moderated.py"))).find("moderate")
-    assert (moderate.kind, moderate.gives) == (Kind.OWN, ("ReplyText",))
+    assert (moderate.kind, moderate.gives) == (NodeKind.OWN, ("ReplyText",))
     each = trace(load_pipeline(str(PIPELINES / "echo.py"))).find("map")
-    assert (each.kind, list(each.parameters.values())) == (Kind.OWN, ["as_speech"])
+    assert (each.kind, list(each.parameters.values())) == (NodeKind.OWN, ["as_speech"])
 
 
 def test_functions_of_the_model_are_named() -> None:
@@ -106,8 +106,8 @@ def test_event_types_come_from_annotations_and_from_what_a_stage_says_of_itself(
     assert graph.find("detect_turns").gives[:3] == ("TurnStarted", "TurnConfirmed", "TurnEnded")
     encode = graph.find("encode").gives
     assert encode[0] == "SpeechEncoded"
-    assert {"Word", "TurnEnded", "Spoken", "HungUp"} <= set(encode)
-    assert "Speech" not in encode
+    assert {"WordRecognised", "TurnEnded", "WordSpoken", "ConversationEnded"} <= set(encode)
+    assert "ReplyAudio" not in encode
 
 
 def shout(words: Observable[ReplyText]) -> Observable[ReplyText]:
@@ -115,23 +115,23 @@ def shout(words: Observable[ReplyText]) -> Observable[ReplyText]:
 
 
 @stage_factory()
-def pinched(*, hard: float, why: str = "because") -> Stage[Event, Word | Speech]:
+def pinched(*, hard: float, why: str = "because") -> Stage[Event, WordRecognised | ReplyAudio]:
     return rx_ops.map(lambda event: event)
 
 
-def as_word(_: Event) -> Word:
-    return Word("a", 0, 1)
+def as_word(_: Event) -> WordRecognised:
+    return WordRecognised("a", 0, 1)
 
 
 @pytest.mark.parametrize(
     ("stage", "name", "gives"),
     [
         (lambda words: rx_ops.map(as_word)(words), "λ", ()),
-        (rx_ops.map(as_word), "map", ("Word",)),
-        (rx_ops.map(Speech), "map", ("Speech",)),
+        (rx_ops.map(as_word), "map", ("WordRecognised",)),
+        (rx_ops.map(ReplyAudio), "map", ("ReplyAudio",)),
         (rx_ops.filter(bool), "filter", ("AudioReceived", "SettingsChanged")),
-        (pinched(hard=3), "pinched", ("Word", "Speech")),
-        (named("mine", pinched(hard=3)), "mine", ("Word", "Speech")),
+        (pinched(hard=3), "pinched", ("WordRecognised", "ReplyAudio")),
+        (named("mine", pinched(hard=3)), "mine", ("WordRecognised", "ReplyAudio")),
     ],
 )
 def test_a_stages_name_and_what_it_gives(stage: Callable[[Any], Any], name: str, gives: tuple[str, ...]) -> None:
@@ -172,7 +172,7 @@ def test_what_joins_streams_is_found_without_a_pipe(join: Callable[..., Observab
 
     graph = trace(pipeline)
     assert arrows(graph) >= {f"map → {join.__name__}", f"filter → {join.__name__}", f"{join.__name__} → pinched"}
-    assert graph.find(join.__name__).kind is Kind.JOIN
+    assert graph.find(join.__name__).kind is NodeKind.JOIN
 
 
 def test_a_second_stream_that_a_stage_listens_to_is_an_arrow() -> None:
@@ -220,10 +220,10 @@ def test_stages_with_alternatives_show_them_all() -> None:
     def pipeline(session: Session) -> Observable[Event]:
         answer = ops.fallback(ops.hedge(session.llm, session.llm, after_ms=300), backup, backup)
         tts = ops.fallback(session.tts, shout, remembers=8)
-        return answer(Conversation()).pipe(ops.by_word(), tts)
+        return answer(Conversation()).pipe(ops.split_words(), tts)
 
     graph = trace(pipeline)
-    assert names(graph) == ["fallback", "by_word", "fallback", "client"]
+    assert names(graph) == ["fallback", "split_words", "fallback", "client"]
     first, _, second = graph.nodes[:3]
     assert [part.name for part in first.parts] == ["first", "others 1 = backup", "others 2 = backup"]
     assert [names(part.graph) for part in first.parts] == [["hedge"], ["just"], ["just"]]
@@ -231,9 +231,9 @@ def test_stages_with_alternatives_show_them_all() -> None:
     assert first.gives == ("str",)
 
 
-async def remote(items: AsyncIterator[Event]) -> AsyncIterator[Word]:
+async def remote(items: AsyncIterator[Event]) -> AsyncIterator[WordRecognised]:
     async for _ in items:
-        yield Word("a", 0, 1)
+        yield WordRecognised("a", 0, 1)
 
 
 def test_boundaries_say_what_they_hold() -> None:
@@ -241,7 +241,7 @@ def test_boundaries_say_what_they_hold() -> None:
     stage = async_stage(remote, boundary="stt", capacity=50, overflow=Overflow.DROP_OLDEST)
     node = drawn(stage).find("async_stage")
     assert node.boundary == Boundary("50", "DROP_OLDEST")
-    assert node.gives == ("Word", "Overflowed")
+    assert node.gives == ("WordRecognised", "Overflowed")
     workers = Workers(0, "none")
     blocking = in_worker(lambda item, _: item, workers, boundary="tts", capacity=4, overflow=Overflow.FAIL_TURN)
     assert drawn(blocking).find("in_worker").boundary == Boundary("4", "FAIL_TURN")

@@ -18,7 +18,7 @@ from processes import free_port, running, wait_for_port
 from served import UPDATE, Client, Engine
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import HungUp, ReplyEnded, ReplyStarted, SpeechStarted, TurnEnded, TurnMeasured
+from voicepipe.events import ConversationEnded, ReplyEnded, ReplyStarted, SpeechStarted, TurnEnded, TurnMeasured
 from voicepipe.operators.latency import PARTS
 from voicepipe.server import ServerSettings, make_app
 
@@ -32,7 +32,12 @@ def one_turn(_: Any) -> reactivex.Observable[Any]:
     """A measured turn, and goodbye."""
     measured = TurnMeasured(600.0, dict.fromkeys(PARTS, 100.0))
     return reactivex.of(
-        SpeechStarted(0, 0), TurnEnded("Hi", 1), ReplyStarted(TALK), measured, ReplyEnded("Hi!", TALK), HungUp("Bye!")
+        SpeechStarted(0, 0),
+        TurnEnded("Hi", 1),
+        ReplyStarted(TALK),
+        measured,
+        ReplyEnded("Hi!", TALK),
+        ConversationEnded("Bye!"),
     )
 
 

@@ -16,7 +16,7 @@ from scripted_stages import scripted_stages
 from unmute_talk import ANSWERS, SAID, SAID_WORD_S
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, Event, Flush, SpeechStarted, Transcribed, Word
+from voicepipe.events import Audio, Event, FlushRequested, SpeechStarted, Transcribed, WordRecognised
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.server import ServerSettings, run_server
@@ -51,7 +51,7 @@ class _Ear:
     def __init__(self) -> None:
         self._said = iter(SAID)
         self._at_s = 0.0
-        self._words: list[Word] = []
+        self._words: list[WordRecognised] = []
 
     def __call__(self, event: Event) -> Iterator[Event]:
         match event:
@@ -61,14 +61,14 @@ class _Ear:
             case SpeechStarted(at_s=at_s):
                 times = [at_s + SAID_WORD_S * number for number in range(100)]
                 words = next(self._said).split()
-                self._words += [Word(*word) for word in zip(words, times, times[1:], strict=False)]
-            case Flush(at_s=at_s):
+                self._words += [WordRecognised(*word) for word in zip(words, times, times[1:], strict=False)]
+            case FlushRequested(at_s=at_s):
                 yield from self._until(self._at_s)
                 yield Transcribed(at_s)
             case _:
                 pass
 
-    def _until(self, at_s: float) -> Iterator[Word]:
+    def _until(self, at_s: float) -> Iterator[WordRecognised]:
         while self._words and self._words[0].stop_s <= at_s:
             yield self._words.pop(0)
 

@@ -14,10 +14,10 @@ import reactivex
 
 import voicepipe.engine.local
 from voicepipe.conversation import Conversation
-from voicepipe.engine.build import Assembled, build_engine, check_all, embedded_kinds
+from voicepipe.engine.build import ComposedEngine, build_engine, check_all, embedded_kinds
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.local import LocalParts, local_probe, needed_models
-from voicepipe.engine.parts import Ear, Opened
+from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import Audio
 from voicepipe.installation.installation import install_command
@@ -37,9 +37,9 @@ class FakePart:
     def __init__(self, kind: Any, stage: Any) -> None:
         self.kind, self.stage, self.open_now = kind, stage, 0
 
-    def open(self) -> Opened[Any]:
+    def open(self) -> SessionPart[Any]:
         self.open_now += 1
-        return Opened(self.stage, self._close)
+        return SessionPart(self.stage, self._close)
 
     def _close(self) -> None:
         self.open_now -= 1
@@ -58,7 +58,7 @@ class FakeLocal:
     def __init__(self) -> None:
         self.wanted: list[list[str]] = []
         self.sessions = 0
-        ear: Any = Ear("vad", "end", "stt", "backlog")  # type: ignore[arg-type]
+        ear: Any = InputStages("vad", "end", "stt", "backlog")  # type: ignore[arg-type]
         parts: list[Any] = [FakePart("stt", ear), FakePart("llm", "llm"), FakePart("tts", "tts")]
         self.parts = LocalParts(*parts)
 
@@ -193,7 +193,7 @@ def test_a_mixed_session_has_stages_of_both_kinds(local: FakeLocal, marbles: Mar
     engine.close()
 
 
-def health(marbles: Marbles, engine: Assembled) -> dict[str, bool]:
+def health(marbles: Marbles, engine: ComposedEngine) -> dict[str, bool]:
     return marbles.run(engine.health())
 
 

@@ -24,7 +24,7 @@ from voicepipe.events import (
     TurnMeasured,
 )
 from voicepipe.loader import load_pipeline
-from voicepipe.session import Running
+from voicepipe.session import SessionRunner
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
 
@@ -53,7 +53,7 @@ async def talk(settings: EngineSettings, until_s: float = 10.0, voice: str | Non
     """What a client of the default pipeline gets: it sends its microphone in real time."""
     engine, events = build_engine(settings, max_sessions=None), list[Event]()
     pipeline = load_pipeline(None)
-    running = Running(pipeline, session_id="s", codec=Pcm16(), stages=engine.stages(), emit=events.append)
+    running = SessionRunner(pipeline, session_id="s", codec=Pcm16(), stages=engine.stages(), emit=events.append)
     running.receive(SettingsChanged("Be brief.", voice=voice))
     for frame in microphone(until_s):
         running.receive(AudioReceived(frame))

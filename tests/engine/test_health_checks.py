@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from voicepipe.engine.health_checks import Check, Checks, Kind, Probe
+from voicepipe.engine.health_checks import Check, Checks, Probe, ServiceKind
 from voicepipe.testing import VirtualLoop
 
 
-def probe(kind: Kind, ask: Callable[[], Awaitable[str]]) -> Probe:
+def probe(kind: ServiceKind, ask: Callable[[], Awaitable[str]]) -> Probe:
     return Probe(kind, "fake", "there", "start it", ask)
 
 

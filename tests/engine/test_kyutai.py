@@ -8,11 +8,11 @@ import ormsgpack
 import pytest
 from reactivex import Observable
 
-from voicepipe.engine.kyutai import KyutaiVoice
-from voicepipe.engine.parts import Opened
+from voicepipe.engine.kyutai import KyutaiTts
+from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.events import Event, ReplyText, Speech, StageFailed, Warned
-from voicepipe.services import NOBODY
+from voicepipe.events import Event, ReplyAudio, ReplyText, StageFailed, Warned
+from voicepipe.services import NULL_OBSERVER
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import Fails, TtsServer
@@ -46,7 +46,7 @@ class Voice:
     def __init__(self, marbles: Marbles, server: TtsServer, store: Store) -> None:
         self.marbles, self.server, self.store = marbles, server, store
         settings = EngineSettings(tts_voice="default.wav", tts_searches=2)
-        self.opened: Opened[Any] = KyutaiVoice(server.url, settings, _no_http, NOBODY, store).open()
+        self.opened: SessionPart[Any] = KyutaiTts(server.url, settings, _no_http, NULL_OBSERVER, store).open()
 
     def says(self, *words: str) -> list[Event]:
         """What a reply of these words gives."""
@@ -74,7 +74,7 @@ def test_the_client_chooses_the_voice(voice: Voice) -> None:
     """Before that it is the configured one; each reply has the one that was chosen last."""
     voice.says("Hello.")
     voice.opened.speak_with("other.wav")
-    assert any(isinstance(event, Speech) for event in voice.says("Hello."))
+    assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello."))
     assert voice.voices == ["default.wav", "other.wav"]
 
 
@@ -82,7 +82,7 @@ def test_a_cloned_voice_is_looked_up_and_sent_as_it_was_made(voice: Voice) -> No
     """Once, for as long as it is the one."""
     voice.opened.speak_with(f"{CUSTOM}mine")
     for _ in range(2):
-        assert any(isinstance(event, Speech) for event in voice.says("Hello."))
+        assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello."))
         voice.store.kept.clear()
     assert voice.voices == [None, None]
     first, second = (visit.notes for visit in voice.server.visits)
@@ -94,7 +94,7 @@ def test_a_cloned_voice_that_is_gone_is_told_and_replaced(voice: Voice) -> None:
     voice.opened.speak_with(f"{CUSTOM}gone")
     events = voice.says("Hello.")
     assert Warned("The cloned voice is not kept any more.") in events
-    assert any(isinstance(event, Speech) for event in events)
+    assert any(isinstance(event, ReplyAudio) for event in events)
     assert voice.voices == ["default.wav"]
 
 

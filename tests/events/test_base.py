@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 
 from voicepipe import events
-from voicepipe.events import Audio, AudioReceived, ClientEvent, Event, ReplyText, Speech, Unpaced, Unspoken, Word
+from voicepipe.events import (
+    Audio,
+    AudioReceived,
+    ClientEvent,
+    Event,
+    ReplyAudio,
+    ReplyText,
+    Unpaced,
+    Unspoken,
+    WordRecognised,
+)
 
 DATA = {"CharacterLines", "Function", "FunctionCall", "Generation"}
 """Fields of events."""
-TRANSFORMED = {"Audio", "AudioReceived", "Speech"}
+TRANSFORMED = {"Audio", "AudioReceived", "ReplyAudio"}
 """What stages transform: it passes none."""
 
 KINDS = {name: kind for name in events.__all__ if dataclasses.is_dataclass(kind := getattr(events, name))}
@@ -59,13 +69,13 @@ def test_an_event_of_ones_own_must_be_frozen() -> None:
 
 
 def test_events_of_two_classes_differ_also_with_the_same_fields() -> None:
-    assert Word("a", 0, 1) != KeywordHeard("a", 0)
+    assert WordRecognised("a", 0, 1) != KeywordHeard("a", 0)
 
 
 def test_sound_is_compared_by_its_samples() -> None:
-    sound = [Speech(Audio(np.zeros(3, np.float32), 24_000)) for _ in range(2)]
+    sound = [ReplyAudio(Audio(np.zeros(3, np.float32), 24_000)) for _ in range(2)]
     assert sound[0] == sound[1]
-    assert sound[0] != Speech(Audio(np.ones(3, np.float32), 24_000))
+    assert sound[0] != ReplyAudio(Audio(np.ones(3, np.float32), 24_000))
 
 
 def test_the_groups() -> None:
@@ -73,4 +83,4 @@ def test_the_groups() -> None:
     sent = set(events.ClientMessage.__args__)
     assert {kind for kind in sent if not issubclass(kind, ClientEvent)} == {AudioReceived}
     assert issubclass(ReplyText, Unspoken)
-    assert issubclass(Speech, Unpaced)
+    assert issubclass(ReplyAudio, Unpaced)

@@ -21,7 +21,7 @@ from witness import Witness
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
 from voicepipe.events import Audio
-from voicepipe.server.session.pacing import Meter
+from voicepipe.server.session.pacing import AudioMeter
 
 __all__ = ["FAREWELL", "Caller"]
 
@@ -79,7 +79,7 @@ class Caller:
         self._may_end: list[tuple[int, str] | None] = []
         """How the server may end it, after what the client did."""
         self._clock = asyncio.get_running_loop().time
-        self._sound = Meter(self._clock)
+        self._sound = AudioMeter(self._clock)
         self._settled = False
         self._waiting: list[str] = []
         self._waiting_ms = 0.0

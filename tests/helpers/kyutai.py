@@ -14,9 +14,9 @@ from reactivex.subject import Subject
 
 from voicepipe.events import Audio, Event
 from voicepipe.rx import LoopScheduler
-from voicepipe.services import NOBODY, Address, Finder, Instance, Pauses, ServiceObserver, resolve_with_dns
+from voicepipe.services import NULL_OBSERVER, Address, Backoff, Finder, Instance, ServiceObserver, resolve_with_dns
 from voicepipe.stage import Stage
-from voicepipe.stt.kyutai.stage import Hearing, Reconnecting
+from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.testing.servers import FakeServer, Tones
 from voicepipe.testing.servers.tones import joined, silence
 
@@ -25,7 +25,7 @@ TONES = Tones(
 )
 STT, TTS = "speech recognition (STT)", "speech synthesis (TTS)"
 
-HEARING = Hearing(
+STT_OPTIONS = SttOptions(
     delay_s=0.5,
     notices_pauses=True,
     speech_below=0.4,
@@ -36,14 +36,14 @@ HEARING = Hearing(
     silent_s=1.5,
     renew_after_s=600,
 )
-RECONNECTING = Reconnecting(pauses=Pauses(0.1, 1.5, 1.0), give_up_after_s=20, settled_after_s=5)
+RECONNECTING = ReconnectPolicy(pauses=Backoff(0.1, 1.5, 1.0), give_up_after_s=20, settled_after_s=5)
 
 
 def finder(
     *servers: FakeServer,
     service: str = STT,
     resolve: Callable[[Address], Any] | None = None,
-    observer: ServiceObserver = NOBODY,
+    observer: ServiceObserver = NULL_OBSERVER,
     url: str | None = None,
 ) -> Finder:
     """Of one server, or of a name behind which there are several."""

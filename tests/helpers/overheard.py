@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from voicepipe.boundary.workers import Priority, Ticket, Workers
-from voicepipe.engine.local import LocalEar
+from voicepipe.engine.local import LocalStt
 from voicepipe.events import Samples
 from voicepipe.vad.silero import Silero, VadStream
 
@@ -22,12 +22,12 @@ class Overheard:
     Guesses at a clip that still grows are left out: how many are made depends on the machine.
     """
 
-    def __init__(self, ear: LocalEar) -> None:
+    def __init__(self, ear: LocalStt) -> None:
         self.frames: list[Samples] = []
         self.asked: list[Samples] = []
         self.clips: list[Samples] = []
         models: Any = (_Silero(ear.silero, self), _SmartTurn(ear.smart_turn, self), _Moonshine(ear.moonshine, self))
-        self.ear = LocalEar(*models, _Pool(ear.pool))
+        self.ear = LocalStt(*models, _Pool(ear.pool))
 
     @property
     def sound(self) -> Samples:

@@ -16,16 +16,16 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     Event,
-    Flush,
+    FlushRequested,
+    ReplyAudio,
     ReplyText,
-    Speech,
+    SpeechProbability,
     SpeechStarted,
-    Spoken,
     SynthesisEnded,
     SynthesisStarted,
     Transcribed,
-    Voice,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.rx import transduce
 
@@ -51,19 +51,19 @@ class _Loudness:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         for start in range(0, len(audio.samples), _FRAME):
             frame = audio.samples[start : start + _FRAME]
             self._at_s += len(frame) / RATE_HZ
-            yield Voice(float(np.abs(frame).max() > 0.1), self._at_s)
+            yield SpeechProbability(float(np.abs(frame).max() > 0.1), self._at_s)
 
 
 def _recognise(event: Event) -> Iterator[Event]:
     match event:
         case SpeechStarted(at_s=at_s):
             for number, word in enumerate(HEARD.split()):
-                yield Word(word, at_s + number * WORD_S, at_s + (number + 1) * WORD_S)
-        case Flush(at_s=at_s):
+                yield WordRecognised(word, at_s + number * WORD_S, at_s + (number + 1) * WORD_S)
+        case FlushRequested(at_s=at_s):
             yield Transcribed(at_s)
         case _:
             pass
@@ -79,5 +79,5 @@ class _Synthesis:
         yield text
         yield SynthesisStarted(text.delta)
         yield SynthesisEnded(WORD_S)
-        yield Speech(Audio(tone, RATE_HZ))
-        yield Spoken(text.delta.strip(), start_s, self._at_s)
+        yield ReplyAudio(Audio(tone, RATE_HZ))
+        yield WordSpoken(text.delta.strip(), start_s, self._at_s)

@@ -17,17 +17,17 @@ from voicepipe.events import (
     Audio,
     AudioReceived,
     Event,
-    Flush,
+    FlushRequested,
     SettingsChanged,
     SpeechEncoded,
+    SpeechProbability,
     SpeechStarted,
     Transcribed,
-    Voice,
-    Word,
+    WordRecognised,
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
-from voicepipe.session import Running
+from voicepipe.session import SessionRunner
 from voicepipe.testing import Marbles
 
 RATE_HZ = 24_000
@@ -84,7 +84,7 @@ class Talk:
         loop = asyncio.get_running_loop()
         self._said = [text for _, text in script]
         began = loop.time()
-        running = Running(
+        running = SessionRunner(
             load_pipeline(pipeline),
             session_id="test",
             codec=Pcm16(),
@@ -120,9 +120,9 @@ class _Loudness:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         self._at_s += audio.duration_s
-        yield Voice(float(np.abs(audio.samples).max() > 0.1), round(self._at_s, 6))
+        yield SpeechProbability(float(np.abs(audio.samples).max() > 0.1), round(self._at_s, 6))
 
 
 class _Recogniser:
@@ -140,12 +140,12 @@ class _Recogniser:
                 self._at_s += event.duration_s
                 if self._first_at is not None and self._at_s >= self._first_at and self._words:
                     self._first_at = None
-                    yield Word(self._words.pop(0), self._at_s - WORD_S, self._at_s)
+                    yield WordRecognised(self._words.pop(0), self._at_s - WORD_S, self._at_s)
             case SpeechStarted(at_s=at_s):
                 self._words += next(self._said).replace("*", "").split()
                 self._first_at = at_s + 0.5
-            case Flush(at_s=at_s):
-                yield from (Word(word, at_s - WORD_S, at_s) for word in self._words)
+            case FlushRequested(at_s=at_s):
+                yield from (WordRecognised(word, at_s - WORD_S, at_s) for word in self._words)
                 self._words, self._first_at = [], None
                 yield Transcribed(at_s)
             case _:

@@ -82,7 +82,13 @@ def test_the_module_is_named_by_its_interpreter(folder: Path, monkeypatch: pytes
 @pytest.mark.e2e
 def test_what_is_printed_runs():
     """The command for what was started as a module is one that a shell runs."""
-    code = "import sys, voicepipe.installation.program as p, voicepipe.__main__ as m; sys.argv = [m.__file__]; print(p.this_program())"
+    code = """
+import sys
+import voicepipe.__main__ as module
+import voicepipe.installation.program as program
+sys.argv = [module.__file__]
+print(program.this_program())
+"""
     program = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     helped = subprocess.run(f"{program} talk --help", shell=True, capture_output=True, text=True, check=True)
     assert "--sample" in helped.stdout

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation, Message
-from voicepipe.events import Event, FunctionCall, ReplyEnded, ReplyInterrupted, Spoken
+from voicepipe.events import Event, FunctionCall, ReplyEnded, ReplyInterrupted, WordSpoken
 from voicepipe.llm.history import estimated_tokens, recent, summarised, whole
 from voicepipe.operators import tee
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 from voicepipe.testing.servers.chat_rules import check
 
 
@@ -173,7 +173,9 @@ def results(conversation: Conversation) -> list[str]:
 
 
 def events(marbles: Marbles, diagram: str, **ends: Conversation) -> Observable[Event]:
-    return marbles.cold(diagram, w=Spoken("well", 0, 0.1), **{key: ReplyEnded("", talk) for key, talk in ends.items()})
+    return marbles.cold(
+        diagram, w=WordSpoken("well", 0, 0.1), **{key: ReplyEnded("", talk) for key, talk in ends.items()}
+    )
 
 
 Memory = Callable[..., tuple[object, list[Conversation]]]
@@ -221,7 +223,7 @@ def test_a_short_talk_is_not_summed_up(marbles: Marbles) -> None:
 @pytest.mark.parametrize("answer", ["#", "|"])
 def test_without_a_summary_the_oldest_is_forgotten(marbles: Marbles, answer: str) -> None:
     """A model that fails, or has nothing to say, costs a memory and no more; it is asked again later."""
-    llm = marbles.llm({}, default=answer, error=Boom("no")) if answer == "|" else marbles.llm({}, default="#")
+    llm = marbles.llm({}, default=answer, error=ScriptedError("no")) if answer == "|" else marbles.llm({}, default="#")
     memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1)
     marbles.expect(events(marbles, "a-a|", a=talk(6)).pipe(memory.update, _ignore()), "---|")
     assert len(llm.calls) == 2

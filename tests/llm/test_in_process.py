@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import AnswerLimited, Function, FunctionCall, FunctionCalled, FunctionReturned, Generation, Warned
+from voicepipe.events import (
+    Function,
+    FunctionCall,
+    FunctionCalled,
+    FunctionReturned,
+    Generation,
+    MaxTokensReached,
+    Warned,
+)
 from voicepipe.events.fold import fold
 from voicepipe.llm.in_process import in_process
 from voicepipe.stage import StageError
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 from voicepipe.testing.loop.napping import NappingWorkers
 
 HI = Conversation("Be brief.").user_said("Hi.")
@@ -47,7 +55,7 @@ class Model:
                 return
             on_text(word)
         if self._breaks:
-            raise Boom("broken")
+            raise ScriptedError("broken")
 
 
 @pytest.fixture
@@ -89,7 +97,7 @@ def test_it_declines_to_call_functions_once(marbles: Marbles, workers: NappingWo
 
 def test_it_reads_nothing_of_calls(marbles: Marbles, workers: NappingWorkers) -> None:
     """Of a talk that was with another model; its template might not know them."""
-    call = FunctionCalled(FunctionCall("1", "look"), here=True)
+    call = FunctionCalled(FunctionCall("1", "look"), server_side=True)
     model = Model(workers, "Good")
     talk = fold(fold(HI, call), FunctionReturned("1", "Nobody.")).bot_said("Nobody.").user_said("Sure?")
     values(marbles, in_process(model, workers, max_tokens=9, slot=None), talk)
@@ -103,7 +111,7 @@ def test_an_answer_that_is_cut_says_so(
     """At the client's limit or at ours, whichever is lower; behind the text."""
     words = ["Good", " day", " to you."]
     llm = in_process(Model(workers, *words), workers, max_tokens=ours, slot=None)
-    limited = [AnswerLimited()] if said < len(words) else []
+    limited = [MaxTokensReached()] if said < len(words) else []
     assert values(marbles, llm, replace(HI, generation=Generation(max_tokens=theirs))) == [*words[:said], *limited]
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, TurnEnded, Word
-from voicepipe.llm.prefill import ReadAhead
+from voicepipe.events import Event, TurnEnded, WordRecognised
+from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.testing import Marbles
 
 OPENED = Conversation("Be brief.").user_said("Hi.")
-HEARD = {name: Word(text, 0, 1) for name, text in {"a": "what", "b": "time", "c": "is"}.items()}
+HEARD = {name: WordRecognised(text, 0, 1) for name, text in {"a": "what", "b": "time", "c": "is"}.items()}
 
 
 class Reader:
@@ -46,25 +46,25 @@ def reader() -> Reader:
 
 
 @pytest.fixture
-def ahead(marbles: Marbles, reader: Reader) -> Iterator[ReadAhead]:
+def ahead(marbles: Marbles, reader: Reader) -> Iterator[PromptPrefill]:
     workers = Workers(1, "llm")
-    yield ReadAhead(reader, workers)
+    yield PromptPrefill(reader, workers)
     workers.close(1)
 
 
-def answered(marbles: Marbles, ahead: ReadAhead, conversation: Conversation = OPENED, text: str = "a-b|") -> None:
+def answered(marbles: Marbles, ahead: PromptPrefill, conversation: Conversation = OPENED, text: str = "a-b|") -> None:
     """The model has answered, and "Good day." was said."""
     llm = marbles.llm({}, default=text, a="Good", b=" day.")
     marbles.record(ahead.before(llm)(conversation))
 
 
-def hear(marbles: Marbles, ahead: ReadAhead, diagram: str) -> None:
+def hear(marbles: Marbles, ahead: PromptPrefill, diagram: str) -> None:
     """Everything passes, when it comes."""
     events: dict[str, Event] = {**HEARD, "e": TurnEnded("", 1.0)}
     marbles.expect(marbles.cold(diagram, **events).pipe(ahead.stage()), diagram, **events)
 
 
-def test_words_are_read_as_they_come(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_words_are_read_as_they_come(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """Behind all that was said before, the bot's answer included."""
     answered(marbles, ahead)
     hear(marbles, ahead, "a--b-e-c|")
@@ -72,14 +72,14 @@ def test_words_are_read_as_they_come(marbles: Marbles, ahead: ReadAhead, reader:
     assert reader.read == [f"{before}what", f"{before}what time", f"{before}what time is"]
 
 
-def test_words_that_come_together_are_read_together(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_words_that_come_together_are_read_together(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """One reading at a time; then all that has come meanwhile."""
     answered(marbles, ahead)
     hear(marbles, ahead, "(abc)|")
     assert [read.rpartition(" | ")[2] for read in reader.read] == ["what", "what time is"]
 
 
-def test_an_answer_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_an_answer_stops_the_reading(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """It must not wait for a guess; the words that it answers are not read again."""
     answered(marbles, ahead)
     reader.gate.clear()
@@ -98,20 +98,20 @@ def test_an_answer_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader:
     assert reader.read[-1] == "Be brief. | Hi. | Good day. | what time | Good | is"
 
 
-def test_nothing_is_read_before_the_first_question(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_nothing_is_read_before_the_first_question(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """Without instructions nobody knows what the prompt will be."""
     hear(marbles, ahead, "a-b|")
     assert reader.read == []
 
 
-def test_a_cut_answer_that_said_nothing_is_no_message(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_a_cut_answer_that_said_nothing_is_no_message(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """The user goes on; their words join."""
     answered(marbles, ahead, text="|")
     hear(marbles, ahead, "a|")
     assert reader.read == ["Be brief. | Hi. what"]
 
 
-def test_a_model_that_cannot_read_hurts_nobody(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_a_model_that_cannot_read_hurts_nobody(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """It will say so when it is asked."""
     answered(marbles, ahead)
     reader.error = ValueError("broken")
@@ -119,7 +119,7 @@ def test_a_model_that_cannot_read_hurts_nobody(marbles: Marbles, ahead: ReadAhea
     assert len(reader.read) == 2
 
 
-def test_closing_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader: Reader) -> None:
+def test_closing_stops_the_reading(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """The session is over: its slot is somebody else's."""
     answered(marbles, ahead)
     reader.gate.clear()
@@ -139,7 +139,7 @@ def test_closing_stops_the_reading(marbles: Marbles, ahead: ReadAhead, reader: R
 def test_what_the_model_forgets_it_forgets_while_the_user_speaks(marbles: Marbles, reader: Reader) -> None:
     """The history is cut before the reading, as it is before the asking."""
     workers = Workers(1, "llm")
-    ahead = ReadAhead(reader, workers, lambda talk: replace(talk, messages=talk.messages[-1:]))
+    ahead = PromptPrefill(reader, workers, lambda talk: replace(talk, messages=talk.messages[-1:]))
     llm = marbles.llm({}, default="a|", a="Good day.")
     marbles.record(ahead.before(llm)(OPENED.bot_said("Hello.").user_said("And?")))
     assert [message.text for message in llm.conversations[0].messages] == ["And?"]

@@ -17,26 +17,26 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     Overflowed,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
-    Speech,
     SpeechStarted,
-    Spoken,
     StageFailed,
     TurnEnded,
     TurnMeasured,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.llm.errors import LlmGarbled, LlmUnavailable
 from voicepipe.metrics.registry import Metrics
-from voicepipe.metrics.series import Label
+from voicepipe.metrics.series import BoundedLabel
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import MeteredStages, metered_llm, metered_stt, metered_tts
 from voicepipe.operators.latency import PARTS
 from voicepipe.rx import LoopScheduler
-from voicepipe.services.errors import Full, Lost, Miss, ServiceUnavailable
+from voicepipe.services.errors import AtCapacity, ConnectionLost, FailureReason, ServiceUnavailable
 from voicepipe.stage import StageError
 
 DASHBOARD = Path(__file__).parents[2] / "docs/grafana/voicepipe.json"
@@ -132,7 +132,7 @@ def test_the_scraper_chooses_the_format():
 
 def test_a_label_takes_few_values():
     """A pipeline that names its stages by the minute fills no disk."""
-    label = Label(most=2)
+    label = BoundedLabel(most=2)
     assert [label(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
 
 
@@ -183,7 +183,13 @@ def test_a_reply_that_the_client_cancels_is_no_barge_in(metrics, turns, between)
 
 def test_turns_replies_and_words_are_counted(metrics, turns):
     """A turn without words is none."""
-    events = (TurnEnded("", 1), TurnEnded("Hi", 2), ReplyStarted(TALK), Spoken("Well", 0, 1), ReplyEnded("Well", TALK))
+    events = (
+        TurnEnded("", 1),
+        TurnEnded("Hi", 2),
+        ReplyStarted(TALK),
+        WordSpoken("Well", 0, 1),
+        ReplyEnded("Well", TALK),
+    )
     for event in events:
         turns.note(event)
     scraped = Scraped.of(metrics)
@@ -221,7 +227,7 @@ def test_a_service_that_was_not_to_be_had_is_fatal(metrics, turns):
 def test_full_is_no_fault(metrics):
     """Misses and hard misses are two series."""
     observer = metrics.observer("tts")
-    for why in (Miss.FULL, Miss.FULL, Miss.TIMED_OUT, Miss.REFUSED):
+    for why in (FailureReason.FULL, FailureReason.FULL, FailureReason.TIMED_OUT, FailureReason.REFUSED):
         observer.missed(why)
     assert Scraped.of(metrics)["tts_misses_total"] == 2
     assert Scraped.of(metrics)["tts_hard_misses_total"] == 2
@@ -238,7 +244,7 @@ def test_all_that_an_observer_is_told_has_a_series(metrics):
     observer.received(2)
     observer.generated(5.0, 6.0)
     observer.interrupted()
-    observer.failed(Lost("speech recognition (STT)", "gone"))
+    observer.failed(ConnectionLost("speech recognition (STT)", "gone"))
     assert Scraped.of(metrics)["stt_active_sessions"] == 1
     observer.session_closed(7.0)
     assert Scraped.of(metrics).seen("stt_") == {
@@ -254,7 +260,7 @@ def test_a_service_that_was_not_found_has_not_broken(metrics):
     """Its misses have been counted one by one."""
     observer = metrics.observer("tts")
     observer.failed(ServiceUnavailable("speech synthesis (TTS)", []))
-    observer.failed(Full("speech synthesis (TTS)"))
+    observer.failed(AtCapacity("speech synthesis (TTS)"))
     assert Scraped.of(metrics)["tts_hard_errors_total"] == 1
 
 
@@ -294,8 +300,8 @@ def test_an_answer_that_is_cut_is_an_interrupt(metrics, virtual_loop):
     [
         (LlmGarbled("x", "talks nonsense"), "hard_errors_total"),
         (StageError("LLM", LlmGarbled("x", "talks nonsense")), "hard_errors_total"),
-        (LlmUnavailable("x", "is full", why=Miss.FULL), "misses_total"),
-        (LlmUnavailable("x", "is gone", why=Miss.REFUSED), "hard_misses_total"),
+        (LlmUnavailable("x", "is full", why=FailureReason.FULL), "misses_total"),
+        (LlmUnavailable("x", "is gone", why=FailureReason.REFUSED), "hard_misses_total"),
     ],
 )
 def test_an_llm_that_fails_is_counted_by_how(metrics, virtual_loop, error, series):
@@ -313,7 +319,7 @@ def test_a_synthesiser_is_timed_from_its_first_word(metrics, virtual_loop):
     """Words in, frames of 80 ms out."""
     tts = metered_tts(
         lambda source: source.pipe(
-            ops.flat_map(lambda _: reactivex.timer(0.3).pipe(ops.map(lambda _: Speech(SECOND))))
+            ops.flat_map(lambda _: reactivex.timer(0.3).pipe(ops.map(lambda _: ReplyAudio(SECOND))))
         ),
         metrics.tts,
     )
@@ -335,7 +341,7 @@ def test_a_recogniser_is_timed_from_the_speech(metrics, virtual_loop):
     stt = metered_stt(
         lambda source: source.pipe(
             ops.filter(lambda event: isinstance(event, SpeechStarted)),
-            ops.flat_map(lambda _: reactivex.timer(0.4).pipe(ops.map(lambda _: Word("Hello there", 2, 3)))),
+            ops.flat_map(lambda _: reactivex.timer(0.4).pipe(ops.map(lambda _: WordRecognised("Hello there", 2, 3)))),
         ),
         metrics.stt,
     )

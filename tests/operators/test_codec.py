@@ -9,11 +9,11 @@ from voicepipe.events import (
     Audio,
     AudioReceived,
     InputRejected,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyText,
     SettingsChanged,
-    Speech,
     SpeechEncoded,
 )
 from voicepipe.operators import decode, encode
@@ -46,7 +46,7 @@ def test_an_empty_packet_is_no_sound(marbles: Marbles) -> None:
 def test_speech_is_encoded_and_the_rest_passes(marbles: Marbles) -> None:
     """The packet knows how long it sounds."""
     text = ReplyText("hi")
-    spoken = marbles.cold("ts|", t=text, s=Speech(Audio(np.array([0.5, -1.0], np.float32), 1000)))
+    spoken = marbles.cold("ts|", t=text, s=ReplyAudio(Audio(np.array([0.5, -1.0], np.float32), 1000)))
     marbles.expect(
         spoken.pipe(encode(Pcm16(1000))), "ts|", t=text, s=SpeechEncoded(b"\xff\x3f\x01\x80", duration_ms=2.0)
     )
@@ -56,7 +56,7 @@ def test_speech_is_encoded_and_the_rest_passes(marbles: Marbles) -> None:
 def test_the_last_milliseconds_do_not_sound_in_the_next_reply(marbles: Marbles, ending: str) -> None:
     """Opus packs 40 ms: what does not fill a packet comes at the reply's end, or is dropped when it was cut."""
     loud, quiet = Audio(np.full(1200, 0.5, np.float32), 24_000), Audio(np.zeros(960, np.float32), 24_000)
-    values = {"l": Speech(loud), "q": Speech(quiet), "e": ReplyEnded("", Conversation())}
+    values = {"l": ReplyAudio(loud), "q": ReplyAudio(quiet), "e": ReplyEnded("", Conversation())}
     spoken = marbles.cold(f"ql{ending}qq|", **values, x=ReplyInterrupted("", Conversation()))
     decoder = OggOpus().decoder()
     out = [one.value for one in marbles.record(spoken.pipe(encode(OggOpus())))[:-1]]
@@ -71,7 +71,7 @@ def test_the_last_milliseconds_do_not_sound_in_the_next_reply(marbles: Marbles, 
 def test_a_reply_that_was_cut_before_its_first_sound_leaves_the_next_one_its_headers(marbles: Marbles) -> None:
     """A client cannot play a stream whose first page it did not get: the bot would be mute from then on."""
     tone = Audio((0.3 * np.sin(np.arange(2880) * 0.1)).astype(np.float32), 24_000)
-    spoken = marbles.cold("xs|", x=ReplyInterrupted("", Conversation()), s=Speech(tone))
+    spoken = marbles.cold("xs|", x=ReplyInterrupted("", Conversation()), s=ReplyAudio(tone))
     sent = [one.value for one in marbles.record(spoken.pipe(encode(OggOpus())))[:-1]]
     hear = OggOpus().decoder()
     heard = np.concatenate([hear(event.data) for event in sent if isinstance(event, SpeechEncoded)])

@@ -22,24 +22,24 @@ from voicepipe.events import (
     ItemDeleted,
     ItemTruncated,
     Pause,
+    ReplyAudio,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyTextWritten,
     SettingsChanged,
-    Speech,
+    SpeechProbability,
     SpeechStarted,
     SpeechStopped,
-    Spoken,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
     TurnTaking,
-    Voice,
-    Word,
-    Written,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators import decode, detect_turns, endpoint, fill_gaps, hang_up_after, respond
@@ -60,8 +60,8 @@ HEARD = {
     "M": CLIENT,
     "p": Pause(0.0, 1.0),
     "P": Pause(1.0, 2.0),
-    "w": Word("so", 1.0, 1.5),
-    "v": Word("it is", 1.5, 2.0),
+    "w": WordRecognised("so", 1.0, 1.5),
+    "v": WordRecognised("it is", 1.5, 2.0),
     "t": Transcribed(2.0),
     "C": COMMIT,
     "D": InputCommitted("=b"),
@@ -208,9 +208,9 @@ def _voices(levels: str) -> list[Event]:
 def _endpoint(marbles: Marbles, first: list[Event], levels: str) -> list[Any]:
     at = [0.0]
 
-    def vad(audio: Audio) -> list[Voice]:
+    def vad(audio: Audio) -> list[SpeechProbability]:
         at[0] = round(at[0] + 0.1, 3)
-        return [Voice(float(audio.samples[0]), at[0])]
+        return [SpeechProbability(float(audio.samples[0]), at[0])]
 
     stage = endpoint(
         transduce(lambda _: vad),
@@ -250,9 +250,14 @@ def test_patience_multiplies_the_silence(marbles: Marbles) -> None:
 
 # ---- replies --------------------------------------------------------------------------------------------------------
 
-SOUND = Speech(Audio(np.zeros(8, np.float32), 1000))
+SOUND = ReplyAudio(Audio(np.zeros(8, np.float32), 1000))
 ASIDE = ReplyRequested("=q", "Sing.", (ItemCreated("", "user", "Now?"),), aloud=False, remembered=False)
-SAYS = {"w": Spoken("good", 0.0, 0.1), "v": Spoken("day", 0.1, 0.2), "S": SOUND, "x": Written("Good day.")}
+SAYS = {
+    "w": WordSpoken("good", 0.0, 0.1),
+    "v": WordSpoken("day", 0.1, 0.2),
+    "S": SOUND,
+    "x": ReplyTextWritten("Good day."),
+}
 LED = TurnTaking("meaning")
 
 
@@ -283,14 +288,21 @@ class Bot:
         return self._marbles.cold(self._reply, **SAYS)
 
     def hear(self, said: str, values: dict[str, Event], **options: Any) -> list[Any]:
-        settings: dict[str, Any] = {"nudge_after_s": 1.0, "nudges": 1, "uninterruptible_s": 0.1, "grace_s": 0.1}
+        settings: dict[str, Any] = {"idle_after_s": 1.0, "idle_prompts": 1, "uninterruptible_s": 0.1, "grace_s": 0.1}
         stage = respond(self, **{**settings, **options})
         return next_values(self._marbles, self._marbles.hot(said, **values).pipe(stage))
 
 
 def kinds(out: list[Any]) -> str:
     """One letter each: started, ended, interrupted."""
-    letters = {ReplyStarted: "b", ReplyEnded: "e", ReplyInterrupted: "x", Spoken: "w", Written: "t", Speech: "S"}
+    letters = {
+        ReplyStarted: "b",
+        ReplyEnded: "e",
+        ReplyInterrupted: "x",
+        WordSpoken: "w",
+        ReplyTextWritten: "t",
+        ReplyAudio: "S",
+    }
     return "".join(letters[type(event)] for event in out)
 
 
@@ -361,7 +373,7 @@ def told(*happened: Event) -> Conversation:
     return talk
 
 
-WORDS = [Spoken(word, 0.2 * number, 0.2 * number + 0.2) for number, word in enumerate(["One", "two", "three."])]
+WORDS = [WordSpoken(word, 0.2 * number, 0.2 * number + 0.2) for number, word in enumerate(["One", "two", "three."])]
 REPLY = (ReplyStarted(Conversation(), "reply1"), *WORDS)
 
 
@@ -397,20 +409,22 @@ def test_a_reply_is_cut_to_what_was_heard(end_ms: float, left: str | None) -> No
 
 def test_what_comes_after_the_cut_is_not_remembered() -> None:
     """The bot may go on for a moment; the user does not hear it."""
-    talk = told(*REPLY, ItemTruncated("reply1", 100), Spoken("four", 0.6, 0.8), ReplyInterrupted("", Conversation()))
+    talk = told(
+        *REPLY, ItemTruncated("reply1", 100), WordSpoken("four", 0.6, 0.8), ReplyInterrupted("", Conversation())
+    )
     assert [message.text for message in talk.messages] == [f"One{CUT}"]
 
 
 def test_two_replies_in_a_row_are_two_messages() -> None:
     """And the model reads them as one."""
-    talk = told(*REPLY, ReplyStarted(Conversation(), "reply2"), Spoken("Four.", 0.0, 0.2))
+    talk = told(*REPLY, ReplyStarted(Conversation(), "reply2"), WordSpoken("Four.", 0.0, 0.2))
     assert [message.text for message in talk.messages] == ["One two three.", "Four."]
     assert talk.prompt()[-1]["content"] == "One two three. Four."
 
 
 def test_what_was_written_is_kept_letter_for_letter() -> None:
     """Lines and all."""
-    talk = told(ReplyStarted(Conversation(), "reply1"), Written("- a\n"), Written("- b"))
+    talk = told(ReplyStarted(Conversation(), "reply1"), ReplyTextWritten("- a\n"), ReplyTextWritten("- b"))
     assert talk.messages == (Message("assistant", "- a\n- b"),)
 
 

@@ -6,7 +6,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, ReplyText, Speech
+from voicepipe.events import Audio, ReplyAudio, ReplyText
 from voicepipe.operators import DeadlineMissed, fallback, with_deadline
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
@@ -80,8 +80,8 @@ def test_a_stage_is_not_blamed_for_what_comes_late_to_it(marbles: Marbles) -> No
 
 def test_a_stage_that_does_not_answer_what_it_received_has_failed(marbles: Marbles) -> None:
     """What it passes on is no answer where the answer is sound."""
-    words = {"a": ReplyText("Hi"), "S": Speech(Audio(np.zeros(8, np.float32), 1000))}
-    silent = with_deadline(lambda source: source, "TTS", first_s=0.1, between_s=0.06, answer=Speech)
+    words = {"a": ReplyText("Hi"), "S": ReplyAudio(Audio(np.zeros(8, np.float32), 1000))}
+    silent = with_deadline(lambda source: source, "TTS", first_s=0.1, between_s=0.06, answer=ReplyAudio)
     marbles.expect(marbles.hot("--aa|", **words).pipe(silent), "--aa|", **words)
     late = missed(0.1, first=True, stage="TTS")
     marbles.expect(marbles.hot("--aaaaaaa|", **words).pipe(silent), "--aaaaa(a#)", error=late, **words)

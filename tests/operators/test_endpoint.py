@@ -5,7 +5,7 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Pause, SpeechStarted, SpeechStopped, Voice
+from voicepipe.events import Audio, Pause, SpeechProbability, SpeechStarted, SpeechStopped
 from voicepipe.operators import EndOfTurn, endpoint
 from voicepipe.rx import transduce
 from voicepipe.testing import Marbles
@@ -15,10 +15,10 @@ SILENCE = Audio(np.zeros(20, np.float32), 1000)
 UNSURE = Audio(np.full(20, 0.4, np.float32), 1000)
 
 
-def loudness(mic: Observable[Audio]) -> Observable[Voice]:
+def loudness(mic: Observable[Audio]) -> Observable[SpeechProbability]:
     """A VAD for tests: a frame's first sample is its probability, at the ends of 20 ms frames."""
     ends = iter(range(1, 1_000_000))
-    return mic.pipe(rx_ops.map(lambda audio: Voice(float(audio.samples[0]), next(ends) * 0.02)))
+    return mic.pipe(rx_ops.map(lambda audio: SpeechProbability(float(audio.samples[0]), next(ends) * 0.02)))
 
 
 def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[float, object]]:
@@ -111,7 +111,7 @@ def test_the_model_hears_the_last_seconds_of_sound(marbles: Marbles) -> None:
 def test_frames_of_another_length_than_the_audio(marbles: Marbles) -> None:
     """A VAD with frames of its own is followed by their times, not by the packets'."""
     stage = endpoint(
-        transduce(lambda _: lambda audio: [Voice(1.0, 0.5), Voice(1.0, 1.0)]),
+        transduce(lambda _: lambda audio: [SpeechProbability(1.0, 0.5), SpeechProbability(1.0, 1.0)]),
         never,
         speech_above=0.5,
         silence_below=0.3,

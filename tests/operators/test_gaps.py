@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voicepipe.events import Audio, AudioHeld, InputRejected
+from voicepipe.events import Audio, AudioDeferred, InputRejected
 from voicepipe.operators import fill_gaps
 from voicepipe.testing import Marbles
 
@@ -40,7 +40,7 @@ def test_its_timer_ends_with_the_microphone(marbles: Marbles) -> None:
 
 def test_sound_that_is_held_back_is_no_silence(marbles: Marbles) -> None:
     """However long it takes; what is missing after it is."""
-    mic = marbles.hot("ah-------------a-----|", a=SOUND, h=AudioHeld())
+    mic = marbles.hot("ah-------------a-----|", a=SOUND, h=AudioDeferred())
     marbles.expect(mic.pipe(fill_gaps(after_ms=40, at_most_ms=40)), "a--------------a--s--|", a=SOUND, s=FILL)
 
 

@@ -3,7 +3,7 @@
 from reactivex import operators as rx_ops
 
 from voicepipe.operators import gate
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 
 def test_an_observable_opens_and_closes_it(marbles: Marbles) -> None:
@@ -33,6 +33,8 @@ def test_errors_of_either_are_passed_on(marbles: Marbles) -> None:
     """And what opens it may end without closing it."""
     marbles.expect(marbles.cold("a-#").pipe(gate(marbles.cold("---"), is_open=True)), "a-#")
     marbles.expect(
-        marbles.cold("a---|").pipe(gate(marbles.cold("-#", error=Boom("x")), is_open=True)), "a#", error=Boom("x")
+        marbles.cold("a---|").pipe(gate(marbles.cold("-#", error=ScriptedError("x")), is_open=True)),
+        "a#",
+        error=ScriptedError("x"),
     )
     marbles.expect(marbles.hot("a--b|").pipe(gate(marbles.hot("-|"), is_open=True)), "a--b|")

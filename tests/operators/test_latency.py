@@ -7,11 +7,11 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     Pause,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
-    Speech,
     SpeechStopped,
     SynthesisEnded,
     SynthesisStarted,
@@ -32,7 +32,7 @@ EVENTS = {
     "t": ReplyText("hi"),
     "c": SynthesisStarted("hi"),
     "m": SynthesisEnded(0.1),
-    "a": Speech(Audio(np.zeros(2, np.float32), 1000)),
+    "a": ReplyAudio(Audio(np.zeros(2, np.float32), 1000)),
 }
 
 

@@ -9,14 +9,14 @@ from reactivex import operators as rx_ops
 from voicepipe.events import (
     Audio,
     Event,
-    Flush,
+    FlushRequested,
     InputCleared,
     InputCommitted,
     InputRejected,
     Pause,
     SpeechStarted,
     TurnTaking,
-    Word,
+    WordRecognised,
 )
 from voicepipe.operators import listen
 from voicepipe.testing import Marbles
@@ -40,12 +40,12 @@ def test_the_recogniser_gets_the_sound_and_what_was_noticed(marbles: Marbles) ->
     mic = marbles.hot("-a---a---|", a=SOUND)
     stage = listen(stt, pauses_at(marbles, "s-b-P-L|"), flush_at=0.6)
     marbles.expect(mic.pipe(stage), "s-b-P-L--|", s=STARTED, b=BEGIN, P=PAUSED, L=LONG)
-    assert [e if isinstance(e, Flush) else type(e) for e in got] == [
+    assert [e if isinstance(e, FlushRequested) else type(e) for e in got] == [
         SpeechStarted,
         Audio,
         Pause,
         Pause,
-        Flush(0.1),
+        FlushRequested(0.1),
         Audio,
         Pause,
     ]
@@ -53,7 +53,7 @@ def test_the_recogniser_gets_the_sound_and_what_was_noticed(marbles: Marbles) ->
 
 def test_words_and_pauses_come_out_as_they_are_noticed(marbles: Marbles) -> None:
     """`listen` adds no time of its own."""
-    word = Word("hi", 0.0, 0.1)
+    word = WordRecognised("hi", 0.0, 0.1)
     stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("---w|", w=word))
     mic = marbles.hot("a-----|", a=SOUND)
     marbles.expect(mic.pipe(listen(stt, pauses_at(marbles, "-s|"), flush_at=0.6)), "-s-w--|", s=STARTED, w=word)
@@ -84,7 +84,7 @@ def test_a_recogniser_that_notices_pauses_itself_is_flushed_by_its_own(marbles: 
 
     mic = marbles.hot("-a-------a|", a=SOUND)
     marbles.expect(mic.pipe(listen(stt, None, flush_at=0.6)), "b-P-L-b-P-|", b=BEGIN, P=PAUSED, L=LONG)
-    assert [event for event in got if isinstance(event, Flush)] == [Flush(0.1)] * 2
+    assert [event for event in got if isinstance(event, FlushRequested)] == [FlushRequested(0.1)] * 2
     assert len([event for event in got if isinstance(event, Audio)]) == 2
     assert not [event for event in got if isinstance(event, Pause)], "it knows its own pauses"
 
@@ -109,7 +109,7 @@ def test_where_the_client_ends_what_was_said_the_recogniser_is_flushed(
     stage = listen(stt, None if alone else pauses_at(marbles, "|"), flush_at=0.6)
     (out,) = [one.value for one in marbles.record(mic.pipe(stage)) if one.kind == "next"]
     assert (out, out.at_s) == (end, pytest.approx(0.06))
-    assert got == [SOUND, SOUND, SOUND, Flush(out.at_s), SOUND]
+    assert got == [SOUND, SOUND, SOUND, FlushRequested(out.at_s), SOUND]
 
 
 def test_the_recogniser_has_the_sound_before_what_was_noticed_in_it(marbles: Marbles) -> None:

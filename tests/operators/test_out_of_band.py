@@ -10,23 +10,23 @@ from reactivex import Observable
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
-    Aside,
     Event,
     ItemCreated,
+    OutOfBandResponse,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyTextWritten,
     SettingsChanged,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnTaking,
-    Written,
+    WordSpoken,
 )
 from voicepipe.operators import respond
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 HELLO = ItemCreated("=i", "user", "Hello.")
 GAMES = {
@@ -51,19 +51,19 @@ class Bot:
     def __call__(self, conversation: Conversation) -> Observable[Event]:
         self.asked.append(conversation)
         if conversation.aloud:
-            return self._marbles.cold("w----w|", w=Spoken("good", 0.0, 0.1))
-        return self._marbles.cold("--a--b|", a=Written("a"), b=Written("b"))
+            return self._marbles.cold("w----w|", w=WordSpoken("good", 0.0, 0.1))
+        return self._marbles.cold("--a--b|", a=ReplyTextWritten("a"), b=ReplyTextWritten("b"))
 
 
 def hear(marbles: Marbles, bot: Any, said: str) -> tuple[list[Event], dict[str, list[Event]]]:
     """What is told of the talk, and of each reply beside it."""
-    stage = respond(bot, nudge_after_s=1.0, nudges=0, uninterruptible_s=0.1, grace_s=0.1)
+    stage = respond(bot, idle_after_s=1.0, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
     out = [one.value for one in marbles.record(marbles.hot(said, **GAMES).pipe(stage)) if one.kind == "next"]
     beside: dict[str, list[Event]] = {}
     for event in out:
-        if isinstance(event, Aside):
+        if isinstance(event, OutOfBandResponse):
             beside.setdefault(event.item, []).append(event.event)
-    return [event for event in out if not isinstance(event, Aside)], beside
+    return [event for event in out if not isinstance(event, OutOfBandResponse)], beside
 
 
 def kinds(events: list[Event]) -> list[type]:
@@ -74,19 +74,19 @@ def test_it_knows_the_conversation_and_leaves_no_trace(marbles: Marbles) -> None
     """What was said is in its prompt; what it answers is in nobody's."""
     bot = Bot(marbles)
     talk, beside = hear(marbles, bot, "oiq-------r|")
-    assert kinds(beside["=q"]) == [ReplyStarted, Written, Written, ReplyEnded]
+    assert kinds(beside["=q"]) == [ReplyStarted, ReplyTextWritten, ReplyTextWritten, ReplyEnded]
     assert beside["=q"][-1].text == "ab"
     assert (bot.asked[0].system_prompt, [message.text for message in bot.asked[0].messages]) == ("Sort.", ["Hello."])
     assert [message.text for message in bot.asked[1].messages] == ["Hello."]
-    assert kinds(talk) == [ReplyStarted, Spoken, Spoken, ReplyEnded]
+    assert kinds(talk) == [ReplyStarted, WordSpoken, WordSpoken, ReplyEnded]
 
 
 def test_many_are_written_side_by_side_while_the_bot_speaks(marbles: Marbles) -> None:
     """And whoever interrupts the bot interrupts none of them."""
     talk, beside = hear(marbles, Bot(marbles), "oirqpc|")
-    assert kinds(talk) == [ReplyStarted, Spoken, ReplyInterrupted]
+    assert kinds(talk) == [ReplyStarted, WordSpoken, ReplyInterrupted]
     for name in ("=q", "=p"):
-        assert kinds(beside[name]) == [ReplyStarted, Written, Written, ReplyEnded]
+        assert kinds(beside[name]) == [ReplyStarted, ReplyTextWritten, ReplyTextWritten, ReplyEnded]
 
 
 @pytest.mark.parametrize(("said", "cancelled"), [("oiqp--k|", ["=q"]), ("oiqp--K|", [])])
@@ -104,9 +104,13 @@ def test_one_that_fails_tells_why_and_hurts_nobody(marbles: Marbles) -> None:
     """Its own end comes after the failure."""
 
     def bot(conversation: Conversation) -> Observable[Event]:
-        return reactivex.throw(Boom("no")) if conversation.system_prompt == "Sort." else Bot(marbles)(conversation)
+        return (
+            reactivex.throw(ScriptedError("no"))
+            if conversation.system_prompt == "Sort."
+            else Bot(marbles)(conversation)
+        )
 
     talk, beside = hear(marbles, bot, "oirqp|")
     assert kinds(beside["=q"]) == [ReplyStarted, StageFailed, ReplyEnded]
-    assert kinds(beside["=p"]) == [ReplyStarted, Written, Written, ReplyEnded]
-    assert kinds(talk) == [ReplyStarted, Spoken, Spoken, ReplyEnded]
+    assert kinds(beside["=p"]) == [ReplyStarted, ReplyTextWritten, ReplyTextWritten, ReplyEnded]
+    assert kinds(talk) == [ReplyStarted, WordSpoken, WordSpoken, ReplyEnded]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from reactivex import Observable, operators
 from reactivex.subject import Subject
 
-from voicepipe.operators.text_only import in_runs
+from voicepipe.operators.text_only import per_run
 from voicepipe.rx import transduce
 from voicepipe.stage import NotAnObservable, Stage
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 from voicepipe.testing.marbles.sources import Cold
 
 Log = list[str]
@@ -28,7 +28,7 @@ def belongs(item: str) -> bool:
 
 def runs(stage: Stage[str, Any]) -> Callable[[Observable[str]], Observable[str]]:
     """What comes out, the number of the run before what a run has made: "1a"."""
-    numbered = in_runs(stage, belongs)
+    numbered = per_run(stage, belongs)
     return lambda source: source.pipe(numbered, operators.map(lambda out: f"{out[0] or ''}{out[1]}"))
 
 
@@ -123,10 +123,10 @@ def test_an_error_of_a_run_ends_all(marbles: Marbles) -> None:
     """Also where another one is still to come out, or coming."""
     source = marbles.cold("aXbYc---|")
     failing = iter([operators.delay(0.2), fails_at("b"), operators.delay(0.01)])
-    expect(marbles, source, lambda run: run.pipe(next(failing)), "-X#", error=Boom("b"))
+    expect(marbles, source, lambda run: run.pipe(next(failing)), "-X#", error=ScriptedError("b"))
     marbles.expect_subscriptions(source, "^-!")
     late = iter([fails_at("a", after_s=0.08), operators.delay(0.02), operators.delay(0.02)])
-    expect(marbles, source, lambda run: run.pipe(next(late)), "-X-Y#", error=Boom("a"))
+    expect(marbles, source, lambda run: run.pipe(next(late)), "-X-Y#", error=ScriptedError("a"))
     marbles.expect_subscriptions(source, "^---!")
 
 
@@ -134,7 +134,7 @@ def fails_at(item: str, after_s: float = 0.0) -> Stage[str, str]:
     def check(given: str) -> Observable[str]:
         if given != item:
             return reactivex.of(given)
-        failing = reactivex.throw(Boom(item))
+        failing = reactivex.throw(ScriptedError(item))
         return failing if not after_s else reactivex.timer(after_s).pipe(operators.flat_map(lambda _: failing))
 
     return operators.flat_map(check)
@@ -172,7 +172,7 @@ def test_a_source_without_time_is_read_no_further_than_the_error(marbles: Marble
     """It gives all its items before its subscription is there to be disposed."""
     stage = Counted(fails_at("b"))
     source: Observable[str] = reactivex.of("a", "b", "c", "X", "d")
-    expect_now(marbles, source, stage, ["1a", Boom])
+    expect_now(marbles, source, stage, ["1a", ScriptedError])
     assert stage.log == ["1 begins", "1 ends"]
 
 
@@ -232,7 +232,7 @@ def test_whatever_each_run_takes_the_order_is_that_of_the_source(items: list[str
         waits = iter(delays)
         source: Observable[str] = reactivex.from_iterable(items)
         stage: Stage[str, str] = lambda run: run.pipe(operators.delay(next(waits) / 100))
-        *out, end = marbles.record(source.pipe(in_runs(stage, belongs)))
+        *out, end = marbles.record(source.pipe(per_run(stage, belongs)))
     assert end.kind == "completed"
     made = [out.value for out in out if out.value[0]]
     assert [item for _, item in made] == [item for item in items if belongs(item)]

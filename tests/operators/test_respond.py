@@ -13,19 +13,19 @@ from voicepipe.events import (
     FunctionCalled,
     FunctionReturned,
     ItemCreated,
+    ReplyAudio,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
     SettingsChanged,
-    Speech,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
     TurnTaking,
+    WordSpoken,
 )
 from voicepipe.operators import Reply, respond
 from voicepipe.stage import StageError
@@ -38,62 +38,62 @@ TURNS = {
     "s": TurnStarted(1.0),
     "c": TurnConfirmed(1.0),
 }
-SOUND = Speech(Audio(np.zeros(8, np.float32), 1000))
-SAYS = {"w": Spoken("good", 0.0, 0.1), "v": Spoken("day", 0.1, 0.2), "S": SOUND}
+SOUND = ReplyAudio(Audio(np.zeros(8, np.float32), 1000))
+SAYS = {"w": WordSpoken("good", 0.0, 0.1), "v": WordSpoken("day", 0.1, 0.2), "S": SOUND}
 
 
 def responding(reply: Reply, **overrides: float | int) -> Callable[[Observable[Event]], Observable[Event]]:
-    options = {"nudge_after_s": 1.0, "nudges": 1, "uninterruptible_s": 0.1, "grace_s": 0.1, **overrides}
+    options = {"idle_after_s": 1.0, "idle_prompts": 1, "uninterruptible_s": 0.1, "grace_s": 0.1, **overrides}
     return respond(reply, **options)  # pyright: ignore[reportArgumentType]
 
 
 def outline(marbles: Marbles, turns: str, reply: str, **overrides: float | int) -> str:
     """What comes out, a letter an event, with the time of each that is not a word or sound."""
-    names = {ReplyStarted: "begin", ReplyEnded: "end", ReplyInterrupted: "cut", StageFailed: "fail", Speech: "S"}
+    names = {ReplyStarted: "begin", ReplyEnded: "end", ReplyInterrupted: "cut", StageFailed: "fail", ReplyAudio: "S"}
     source, answer = marbles.hot(turns, **TURNS), marbles.cold(reply, **SAYS)
     out = marbles.record(source.pipe(responding(lambda _: answer, **overrides)))
     shown: list[str] = []
     for t_ms, kind, value in out:
         if kind == "next":
-            shown.append(value.word if isinstance(value, Spoken) else f"{names[type(value)]}@{t_ms:g}")
+            shown.append(value.word if isinstance(value, WordSpoken) else f"{names[type(value)]}@{t_ms:g}")
     return " ".join(shown)
 
 
 def test_the_bot_opens_once_it_has_instructions(marbles: Marbles) -> None:
     """Before that it stays silent; new instructions later do not make it speak."""
-    assert outline(marbles, "--o--o|", "-w-v-|", nudges=0) == "begin@40 good day end@140"
+    assert outline(marbles, "--o--o|", "-w-v-|", idle_prompts=0) == "begin@40 good day end@140"
 
 
 def test_nobody_is_opened_upon_who_speaks(marbles: Marbles) -> None:
     """Instructions that come meanwhile let the bot open when the user has finished, or answer them."""
-    assert outline(marbles, "-s-o-n|", "-w-v-|", nudges=0) == "begin@100 good day end@200"
-    assert outline(marbles, "-scoe|", "-w-v-|", nudges=0) == "begin@80 good day end@180"
+    assert outline(marbles, "-s-o-n|", "-w-v-|", idle_prompts=0) == "begin@100 good day end@200"
+    assert outline(marbles, "-scoe|", "-w-v-|", idle_prompts=0) == "begin@80 good day end@180"
 
 
 def test_a_turn_with_words_is_answered(marbles: Marbles) -> None:
     """One reply, which begins in the callback that ended the turn and ends when it has been played."""
-    assert outline(marbles, "--e--|", "-w-v-|", nudges=0) == "begin@40 good day end@140"
+    assert outline(marbles, "--e--|", "-w-v-|", idle_prompts=0) == "begin@40 good day end@140"
 
 
 def test_a_word_cuts_the_reply_at_once(marbles: Marbles) -> None:
     """Even in the first moments of its sound."""
-    assert outline(marbles, "e--c--|", "S-w-v-v|", nudges=0) == "begin@0 S@0 good cut@60"
+    assert outline(marbles, "e--c--|", "S-w-v-v|", idle_prompts=0) == "begin@0 S@0 good cut@60"
 
 
 def test_a_voice_cuts_the_reply_but_not_while_it_is_new(marbles: Marbles) -> None:
     """An echo canceller needs time; after that any voice does."""
-    assert outline(marbles, "e--s--|", "S-w-v-|", nudges=0) == "begin@0 S@0 good day end@120"
-    assert outline(marbles, "e------s--|", "S-w 200ms v|", nudges=0) == "begin@0 S@0 good cut@140"
+    assert outline(marbles, "e--s--|", "S-w-v-|", idle_prompts=0) == "begin@0 S@0 good day end@120"
+    assert outline(marbles, "e------s--|", "S-w 200ms v|", idle_prompts=0) == "begin@0 S@0 good cut@140"
 
 
 def test_a_voice_stops_a_reply_that_has_made_no_sound(marbles: Marbles) -> None:
     """The user was not finished; the next turn adds to this one."""
-    assert outline(marbles, "e-s---|", "200ms w|", nudges=0) == "begin@0 cut@40"
+    assert outline(marbles, "e-s---|", "200ms w|", idle_prompts=0) == "begin@0 cut@40"
 
 
 def test_a_cough_gives_the_unanswered_turn_back(marbles: Marbles) -> None:
     """A voice without words must not swallow the user's question."""
-    assert outline(marbles, "e-s--n---|", "80ms w-|", nudges=0) == "begin@0 cut@40 begin@100 good end@220"
+    assert outline(marbles, "e-s--n---|", "80ms w-|", idle_prompts=0) == "begin@0 cut@40 begin@100 good end@220"
 
 
 def test_a_cough_during_a_heard_reply_does_not_repeat_it(marbles: Marbles) -> None:
@@ -105,12 +105,14 @@ def test_a_cough_during_a_heard_reply_does_not_repeat_it(marbles: Marbles) -> No
 def test_silence_is_broken_once_by_a_nudge(marbles: Marbles) -> None:
     """A second after the reply, as often as allowed."""
     assert outline(marbles, "e|", "w-|") == "begin@0 good end@40 begin@1040 good end@1080"
-    assert outline(marbles, "e|", "w-|", nudges=0) == "begin@0 good end@40"
+    assert outline(marbles, "e|", "w-|", idle_prompts=0) == "begin@0 good end@40"
 
 
 def test_the_user_takes_the_nudge_away(marbles: Marbles) -> None:
     """Who begins to speak is not asked whether they are there."""
-    assert outline(marbles, "e 800ms s 400ms c 400ms e|", "w|", nudges=1).startswith("begin@0 good end@20 begin@1660")
+    assert outline(marbles, "e 800ms s 400ms c 400ms e|", "w|", idle_prompts=1).startswith(
+        "begin@0 good end@20 begin@1660"
+    )
 
 
 def test_the_nudge_says_so_to_the_model(marbles: Marbles) -> None:
@@ -135,7 +137,7 @@ def test_the_conversation_keeps_what_was_heard(marbles: Marbles) -> None:
         asked.append(conversation)
         return marbles.cold("S-w---v|", **SAYS)
 
-    out = marbles.record(marbles.hot("e--c-e|", **TURNS).pipe(responding(reply, nudges=0)))
+    out = marbles.record(marbles.hot("e--c-e|", **TURNS).pipe(responding(reply, idle_prompts=0)))
     cut = next(one.value for one in out if isinstance(one.value, ReplyInterrupted))
     assert cut.heard_text == "good"
     assert asked[1].messages == (Message("user", "hello"), Message("assistant", "good—"), Message("user", "hello"))
@@ -145,9 +147,9 @@ def test_a_failing_reply_ends_and_the_next_one_works(marbles: Marbles) -> None:
     """The error names its stage; no turn is left open."""
     broken, good = marbles.cold("w#", error=StageError("LLM", ValueError("no")), **SAYS), marbles.cold("w|", **SAYS)
     replies = iter([broken, good])
-    out = marbles.record(marbles.hot("e---e|", **TURNS).pipe(responding(lambda _: next(replies), nudges=0)))
+    out = marbles.record(marbles.hot("e---e|", **TURNS).pipe(responding(lambda _: next(replies), idle_prompts=0)))
     kinds = [type(one.value) for one in out[:-1]]
-    assert kinds == [ReplyStarted, Spoken, StageFailed, ReplyEnded, ReplyStarted, Spoken, ReplyEnded]
+    assert kinds == [ReplyStarted, WordSpoken, StageFailed, ReplyEnded, ReplyStarted, WordSpoken, ReplyEnded]
     failed = out[2].value
     assert (failed.stage, str(failed.error), failed.fatal) == ("LLM", "no", False)
 
@@ -158,7 +160,7 @@ def test_a_reply_that_cannot_be_made_fails_like_one_that_breaks(marbles: Marbles
     def reply(_: Conversation) -> Observable[Event]:
         raise ValueError("no model")
 
-    out = marbles.record(marbles.hot("e|", **TURNS).pipe(responding(reply, nudges=0)))
+    out = marbles.record(marbles.hot("e|", **TURNS).pipe(responding(reply, idle_prompts=0)))
     assert [type(one.value) for one in out[:-1]] == [ReplyStarted, StageFailed, ReplyEnded]
 
 
@@ -172,7 +174,7 @@ def test_disposing_the_session_disposes_the_reply(marbles: Marbles) -> None:
 # ---- function calls --------------------------------------------------------------------------------------------------
 
 LOOK = FunctionCall("1", "look")
-CALLS = {"F": FunctionCalled(LOOK), "H": FunctionCalled(LOOK, here=True), "R": FunctionReturned("1", "Nobody.")}
+CALLS = {"F": FunctionCalled(LOOK), "H": FunctionCalled(LOOK, server_side=True), "R": FunctionReturned("1", "Nobody.")}
 LED = {
     **TURNS,
     "p": TURNS["o"],
@@ -198,7 +200,9 @@ class Bot:
 
     def hear(self, said: str, **overrides: float | int) -> str:
         """When replies began, by their names, and when they ended."""
-        out = self._marbles.record(self._marbles.hot(said, **LED).pipe(responding(self, **{"nudges": 0, **overrides})))
+        out = self._marbles.record(
+            self._marbles.hot(said, **LED).pipe(responding(self, **{"idle_prompts": 0, **overrides}))
+        )
         shown: list[str] = []
         for t_ms, _, value in out:
             match value:

@@ -9,13 +9,13 @@ from reactivex import operators as rx_ops
 from voicepipe.operators import tee
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 
 def writing(log: list[str], *, fail_at: str = "") -> Stage[str, str]:
     def write(item: str) -> str:
         if item == fail_at:
-            raise Boom(item)
+            raise ScriptedError(item)
         log.append(item)
         return item.upper()
 
@@ -47,15 +47,15 @@ def test_whatever_it_raises_stays_there(marbles: Marbles, when: str) -> None:
     def careless(source: Observable[str]) -> Observable[str]:
         def subscribe(observer: object, scheduler: object = None) -> object:
             if when == "subscribed":
-                raise Boom(when)
+                raise ScriptedError(when)
 
             def on_next(item: str) -> None:
-                raise Boom(item)
+                raise ScriptedError(item)
 
             return source.subscribe(on_next)
 
         if when == "built":
-            raise Boom(when)
+            raise ScriptedError(when)
         return Observable(subscribe)  # pyright: ignore[reportArgumentType]
 
     with structlog.testing.capture_logs() as logs:

@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from voicepipe.conversation import Conversation
 from voicepipe.conversation.chat_prompt import NO_RESULT
 from voicepipe.events import (
-    AnswerLimited,
     Event,
     Function,
     FunctionCall,
@@ -24,11 +23,12 @@ from voicepipe.events import (
     FunctionDelayed,
     FunctionReturned,
     Generation,
+    MaxTokensReached,
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators import with_tools
 from voicepipe.rx import LoopScheduler
-from voicepipe.testing import Boom, Marbles, Recorded
+from voicepipe.testing import Marbles, Recorded, ScriptedError
 
 ASKED = Conversation("Be brief.").user_said("Who is there?")
 FILLER = "One moment."
@@ -65,7 +65,7 @@ VALUES: dict[str, Any] = {
     "U": called("lock"),
     "w": FunctionCallWritten("look", "look", "{"),
     "o": FunctionCallWritten("open_door", "open_door", "{"),
-    "T": AnswerLimited(),
+    "T": MaxTokensReached(),
 }
 
 
@@ -104,7 +104,7 @@ def _line(one: Recorded) -> str:
     match one.value:
         case str(text):
             return repr(text)
-        case FunctionCalled(call=call, here=here):
+        case FunctionCalled(call=call, server_side=here):
             return f"{'calls' if here else 'asks for'} {call.name}"
         case FunctionReturned(id=call_id, output=output):
             return f"{call_id} gave {output}"
@@ -131,7 +131,7 @@ def test_without_calls_the_answer_passes_as_it_is(marbles: Marbles) -> None:
     assert play(marbles, model) == [
         "20 'Let me look.'",
         "60 'Nobody is there.'",
-        "100 AnswerLimited",
+        "100 MaxTokensReached",
         "120 completed",
     ]
     (asked,) = model.asked
@@ -270,15 +270,15 @@ def test_a_function_in_which_something_is_cancelled_has_failed(marbles: Marbles)
 
 def test_an_error_of_the_model_is_passed_on_in_any_answer(marbles: Marbles) -> None:
     """What was said and called stays."""
-    assert play(marbles, Model(marbles, "a#", error=Boom("down")))[1:] == ["20 Boom('down')"]
-    out = play(marbles, Model(marbles, "W|", "a#", error=Boom("down")))
-    assert out == ["0 calls weigh", '20 weigh gave {"grams":5}', "20 'Let me look.'", "40 Boom('down')"]
+    assert play(marbles, Model(marbles, "a#", error=ScriptedError("down")))[1:] == ["20 ScriptedError('down')"]
+    out = play(marbles, Model(marbles, "W|", "a#", error=ScriptedError("down")))
+    assert out == ["0 calls weigh", '20 weigh gave {"grams":5}', "20 'Let me look.'", "40 ScriptedError('down')"]
 
 
 def test_an_answer_that_fails_behind_its_call_runs_nothing(marbles: Marbles) -> None:
     """Half an answer is none."""
-    model = Model(marbles, "L#", error=Boom("down"))
-    assert play(marbles, model) == ["0 calls look", "20 Boom('down')"]
+    model = Model(marbles, "L#", error=ScriptedError("down"))
+    assert play(marbles, model) == ["0 calls look", "20 ScriptedError('down')"]
 
 
 def test_a_model_that_cannot_be_asked_is_an_error_of_the_reply(marbles: Marbles) -> None:
@@ -286,10 +286,10 @@ def test_a_model_that_cannot_be_asked_is_an_error_of_the_reply(marbles: Marbles)
 
     def ask(conversation: Conversation) -> Observable[str | Event]:
         if len(conversation.messages) > 1:
-            raise Boom("no model")
+            raise ScriptedError("no model")
         return reactivex.of(called("weigh", '{"grams": 5}'))
 
-    assert play(marbles, ask)[1:] == ['0 weigh gave {"grams":5}', "0 Boom('no model')"]
+    assert play(marbles, ask)[1:] == ['0 weigh gave {"grams":5}', "0 ScriptedError('no model')"]
 
 
 # ---- filler ----------------------------------------------------------------------------------------------------------
@@ -479,7 +479,7 @@ def test_a_barge_in_does_not_wait_for_a_thread() -> None:
         await begun.wait()
         subscription.dispose()
         await asyncio.wait(turn.tasks)
-        assert heard == [FunctionCalled(FunctionCall("block", "block"), here=True)]
+        assert heard == [FunctionCalled(FunctionCall("block", "block"), server_side=True)]
 
     with capture_logs():
         asyncio.run(main())

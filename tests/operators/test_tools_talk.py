@@ -13,11 +13,11 @@ from reactivex import Observable
 
 from voicepipe.conversation import GREETING, Conversation
 from voicepipe.conversation.chat_prompt import NO_RESULT
-from voicepipe.events import Event, FunctionCall, FunctionCalled, FunctionReturned, ReplyEnded, Spoken
+from voicepipe.events import Event, FunctionCall, FunctionCalled, FunctionReturned, ReplyEnded, WordSpoken
 from voicepipe.loader import load_pipeline
 from voicepipe.operators import with_tools
 from voicepipe.session import Pipeline, Session
-from voicepipe.testing import Played, Scenario, run
+from voicepipe.testing import Scenario, Transcript, run
 
 
 class Talk:
@@ -59,16 +59,16 @@ class Talk:
         finally:
             self.steps.append("looked")
 
-    def play(self, scenario: Scenario) -> Played:
+    def play(self, scenario: Scenario) -> Transcript:
         return run(scenario.in_process(), self.pipeline())
 
 
-def when(played: Played, is_it: Callable[[Event], bool]) -> float:
+def when(played: Transcript, is_it: Callable[[Event], bool]) -> float:
     return next(at_s for at_s, event in played.events if is_it(event))
 
 
 def heard(word: str) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, Spoken) and event.word == word
+    return lambda event: isinstance(event, WordSpoken) and event.word == word
 
 
 def returned(event: Event) -> bool:

@@ -8,7 +8,7 @@ from voicepipe.events import (
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
-    Word,
+    WordRecognised,
 )
 from voicepipe.operators import detect_turns
 from voicepipe.testing import Marbles
@@ -17,8 +17,8 @@ HEARD = {
     "p": Pause(0.0, 1.0),
     "P": Pause(0.9, 2.0),
     "q": Pause(0.5, 2.0),
-    "w": Word("so", 1.0, 1.5),
-    "v": Word("it is", 1.5, 2.0),
+    "w": WordRecognised("so", 1.0, 1.5),
+    "v": WordRecognised("it is", 1.5, 2.0),
     "t": Transcribed(2.0),
     "o": Transcribed(1.9),
     "x": Transcribed(1.0, ""),

@@ -4,31 +4,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicepipe.events import ReplyText
-from voicepipe.operators import at_most_sentences, by_clause, by_word
+from voicepipe.operators import at_most_sentences, by_clause, split_words
 from voicepipe.testing import Marbles
 
 
 def test_words_come_whole_as_soon_as_the_next_one_begins(marbles: Marbles) -> None:
     """A delta may end in the middle of a word; the word waits for its end, the last one for the stream's."""
     llm = marbles.cold("a--b--c|", a="Hel", b="lo wor", c="ld.")
-    marbles.expect(llm.pipe(by_word()), "---x---(y|)", x=ReplyText("Hello"), y=ReplyText(" world."))
+    marbles.expect(llm.pipe(split_words()), "---x---(y|)", x=ReplyText("Hello"), y=ReplyText(" world."))
 
 
 def test_a_delta_of_several_words_gives_them_all_at_once(marbles: Marbles) -> None:
     """Nothing is held back but the word that may go on."""
     llm = marbles.cold("a|", a="one two three")
     words = {"x": ReplyText("one"), "y": ReplyText(" two"), "z": ReplyText(" three")}
-    marbles.expect(llm.pipe(by_word()), "(xy)(z|)", **words)
+    marbles.expect(llm.pipe(split_words()), "(xy)(z|)", **words)
 
 
 def test_nothing_but_white_space_says_nothing(marbles: Marbles) -> None:
     """A model that answers with blanks has not answered."""
-    marbles.expect(marbles.cold("aa|", a=" \n ").pipe(by_word()), "--|")
+    marbles.expect(marbles.cold("aa|", a=" \n ").pipe(split_words()), "--|")
 
 
 def test_an_error_passes_and_the_begun_word_is_dropped(marbles: Marbles) -> None:
     """What was not finished was not said."""
-    marbles.expect(marbles.cold("a#", a="half").pipe(by_word()), "-#")
+    marbles.expect(marbles.cold("a#", a="half").pipe(split_words()), "-#")
 
 
 @given(st.lists(st.text(alphabet="ab ,.\n", max_size=6), max_size=8))
@@ -37,7 +37,7 @@ def test_no_letter_is_lost_however_the_text_is_cut(deltas: list[str]) -> None:
     with Marbles() as marbles:
         letters = dict(zip("abcdefgh", deltas, strict=False))
         source = marbles.cold("".join(letters) + "|", **letters)
-        recorded = marbles.record(source.pipe(by_word()))
+        recorded = marbles.record(source.pipe(split_words()))
     said = "".join(one.value.delta for one in recorded if one.kind == "next")
     assert said.split() == "".join(deltas).split()
     assert not said.startswith(" ")
@@ -46,7 +46,7 @@ def test_no_letter_is_lost_however_the_text_is_cut(deltas: list[str]) -> None:
 def clauses(marbles: Marbles, text: str) -> list[str]:
     """What `by_clause` makes of a text whose words come one by one."""
     source = marbles.cold("a|", a=text)
-    cut = source.pipe(by_word(), by_clause(first_words=6, min_words=3, max_words=8))
+    cut = source.pipe(split_words(), by_clause(first_words=6, min_words=3, max_words=8))
     return [one.value for one in marbles.record(cut) if one.kind == "next"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from talk import Talk
 
-from voicepipe.events import ReplyStarted, Speech, SpeechEncoded, TurnEnded, Word
+from voicepipe.events import ReplyAudio, ReplyStarted, SpeechEncoded, TurnEnded, WordRecognised
 from voicepipe.testing import Marbles
 
 DICTATION = str(Path(__file__).parents[2] / "pipelines" / "dictation.py")
@@ -19,12 +19,12 @@ def talk(marbles: Marbles) -> Talk:
 def test_what_is_said_is_written_word_by_word_and_sentence_by_sentence(talk: Talk) -> None:
     """The first word while it is still being said."""
     talk.run([(1.0, "take a letter"), (4.0, "dear sir")], until_s=7, pipeline=DICTATION)
-    assert [word.text for word in talk.events(Word)] == ["take", "a", "letter", "dear", "sir"]
+    assert [word.text for word in talk.events(WordRecognised)] == ["take", "a", "letter", "dear", "sir"]
     assert [turn.text for turn in talk.events(TurnEnded)] == ["take a letter", "dear sir"]
-    assert talk.times(Word)[0] == pytest.approx(1.5, abs=0.05)
+    assert talk.times(WordRecognised)[0] == pytest.approx(1.5, abs=0.05)
 
 
 def test_nobody_answers(talk: Talk) -> None:
     """The model and the voice are never asked."""
     talk.run([(1.0, "take a letter")], until_s=5, pipeline=DICTATION)
-    assert not talk.events(ReplyStarted) + talk.events(Speech) + talk.events(SpeechEncoded)
+    assert not talk.events(ReplyStarted) + talk.events(ReplyAudio) + talk.events(SpeechEncoded)

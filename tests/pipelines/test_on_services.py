@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kyutai import HEARING, RECONNECTING, STT, TONES, TTS, finder
+from kyutai import RECONNECTING, STT, STT_OPTIONS, TONES, TTS, finder
 
 from voicepipe.audio import Pcm16
 from voicepipe.conversation import Message
@@ -21,16 +21,16 @@ from voicepipe.events import (
     ReplyStarted,
     SettingsChanged,
     SpeechEncoded,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnMeasured,
     Warned,
+    WordSpoken,
 )
 from voicepipe.loader import load_pipeline
-from voicepipe.services import Pauses, ServiceUnavailable
-from voicepipe.session import Running
+from voicepipe.services import Backoff, ServiceUnavailable
+from voicepipe.session import SessionRunner
 from voicepipe.stage import named
 from voicepipe.stt.kyutai import stage as stt
 from voicepipe.testing import Marbles
@@ -67,7 +67,7 @@ class Talk:
 
     @property
     def spoken(self) -> str:
-        return " ".join(event.word for event in self.events(Spoken))
+        return " ".join(event.word for event in self.events(WordSpoken))
 
     async def _talk(self, script: list[tuple[float, str]], until_s: float, trouble: Any) -> None:
         async with self.stt, self.tts:
@@ -80,7 +80,7 @@ class Talk:
     async def _session(self, script: list[tuple[float, str]], until_s: float) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        running = Running(
+        running = SessionRunner(
             load_pipeline(None),
             session_id="test",
             codec=Pcm16(),
@@ -103,18 +103,18 @@ class Talk:
             voice=lambda: "voice.wav",
             options=tts.Options(),
             api_key="public_token",
-            searching=tts.Searching(searches=5, pauses=Pauses(0.05, 1.5, 1.0)),
+            discovery=tts.DiscoveryOptions(searches=5, pauses=Backoff(0.05, 1.5, 1.0)),
             ahead_s=10,
         )
         ear = stt.kyutai(
-            finder(self.stt, service=STT), api_key="public_token", hearing=HEARING, reconnecting=RECONNECTING
+            finder(self.stt, service=STT), api_key="public_token", options=STT_OPTIONS, reconnect=RECONNECTING
         )
         return SimpleNamespace(
             vad=None,
             end_of_turn=None,
             stt=named("STT", lambda source: source.pipe(ear, speaker.prepare())),
             llm=self.marbles.llm(ANSWERS, default="200ms t|", **SAYS),
-            tts=named("TTS", tts.kyutai(speaker, speaking=tts.Speaking(capacity=200, silent_s=1.5, retries=1))),
+            tts=named("TTS", tts.kyutai(speaker, options=tts.TtsOptions(capacity=200, silent_s=1.5, retries=1))),
             close=lambda: None,
         )
 

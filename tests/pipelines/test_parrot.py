@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from talk import Talk
 
-from voicepipe.events import ReplyEnded, ReplyInterrupted, SpeechEncoded, Spoken, TurnEnded
+from voicepipe.events import ReplyEnded, ReplyInterrupted, SpeechEncoded, TurnEnded, WordSpoken
 from voicepipe.testing import Marbles
 
 PARROT = str(Path(__file__).parents[2] / "pipelines" / "parrot.py")
@@ -28,7 +28,7 @@ def test_it_can_be_interrupted(talk: Talk) -> None:
     talk.run([(1.0, "one two three four five"), (3.5, "stop it now")], until_s=9, pipeline=PARROT)
     (cut,) = talk.events(ReplyInterrupted)
     assert "one two three four five".startswith(cut.heard_text)
-    assert " ".join(event.word for event in talk.events(Spoken)).endswith("stop it now")
+    assert " ".join(event.word for event in talk.events(WordSpoken)).endswith("stop it now")
 
 
 def test_it_does_not_open_the_conversation(talk: Talk) -> None:

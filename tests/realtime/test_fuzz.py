@@ -33,7 +33,7 @@ from served import Engine
 from structlog.testing import capture_logs
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, FunctionCall, FunctionCalled, FunctionCallWritten, Voice
+from voicepipe.events import Audio, FunctionCall, FunctionCalled, FunctionCallWritten, SpeechProbability
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.server import ServerSettings, make_app
@@ -106,12 +106,12 @@ class _Hearing:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         step = audio.rate_hz // 10
         for start in range(0, len(audio.samples), step):
             frame = audio.samples[start : start + step]
             self._at_s += len(frame) / audio.rate_hz
-            yield Voice(float(np.abs(frame).max() > 0.1), self._at_s)
+            yield SpeechProbability(float(np.abs(frame).max() > 0.1), self._at_s)
 
 
 QUIET = ("debug", "info")

@@ -17,16 +17,16 @@ from voicepipe.events import (
     TurnTaking,
     Warned,
 )
-from voicepipe.realtime import Wire, dialect_of
+from voicepipe.realtime import DialectNegotiation, dialect_of
 
 UNMUTE = {"type": "session.update", "session": {"instructions": {"type": "news"}, "allow_recording": False}}
 GA = {"type": "session.update", "session": {"type": "realtime", "instructions": "Be brief."}}
 APPEND = {"type": "input_audio_buffer.append", "audio": "T2dnUw=="}
 
 
-def formats(wire: Wire) -> tuple[Any, Any]:
+def formats(wire: DialectNegotiation) -> tuple[Any, Any]:
     assert isinstance(wire.codec, Formats)
-    return wire.codec.given, wire.codec.wanted
+    return wire.codec.input, wire.codec.output
 
 
 def types(received: list[Any]) -> list[type]:
@@ -55,7 +55,7 @@ def test_by_the_handshake(headers: dict[str, str], protocols: list[str], kind: s
 @pytest.mark.parametrize(("kind", "event"), [("ga", "conversation.item.done"), ("beta", "conversation.item.created")])
 def test_a_client_of_openai_is_greeted_at_once(kind: Any, event: str):
     """With settings for the pipeline; not twice."""
-    wire = Wire(kind, "sess_x")
+    wire = DialectNegotiation(kind, "sess_x")
     opened = wire.opening()
     assert types(opened) == [SessionOpened, SettingsChanged]
     assert opened[1].turns == TurnTaking("meaning")  # pyright: ignore[reportAttributeAccessIssue]
@@ -69,7 +69,7 @@ def test_a_client_of_openai_is_greeted_at_once(kind: Any, event: str):
 
 def test_unmute_speaks_first():
     """Nothing before its settings, Ogg-Opus both ways, and no greeting later."""
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert wire.opening() == []
     (settings,) = wire.decode(json.dumps(UNMUTE))
     assert isinstance(settings, SettingsChanged)
@@ -83,16 +83,16 @@ def test_unmute_speaks_first():
 
 def test_who_looked_like_unmute_may_be_ga():
     """By the first settings, or by a request that Unmute does not have: then it is greeted, and heard."""
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.decode(json.dumps(GA))) == [SessionOpened, SettingsChanged, SettingsChanged]
     assert formats(wire) == (Pcm16(), Pcm16())
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.decode('{"type": "response.create"}')) == [SessionOpened, SettingsChanged, ReplyRequested]
 
 
 def test_who_waits_is_greeted():
     """A GA client that says nothing before it is; once."""
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.waited()) == [SessionOpened, SettingsChanged]
     assert wire.waited() == []
     assert types(wire.decode(json.dumps(GA))) == [SettingsChanged]
@@ -102,7 +102,7 @@ def test_who_waits_is_greeted():
 def test_who_was_greeted_may_still_be_unmute():
     """On a slow line; what the pipeline was told of turns is taken back."""
     for kind in ("ga", "beta", "unmute?"):
-        wire = Wire(kind, "sess_x")
+        wire = DialectNegotiation(kind, "sess_x")
         wire.opening() or wire.waited()
         (settings,) = wire.decode(json.dumps(UNMUTE))
         assert isinstance(settings, SettingsChanged)
@@ -112,10 +112,10 @@ def test_who_was_greeted_may_still_be_unmute():
 
 def test_sound_before_any_settings_is_that_of_unmute():
     """From one that may be Unmute; it is not greeted any more once it was told something."""
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.decode(json.dumps(APPEND))) == [AudioReceived]
     assert wire.waited() == []
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert wire.encode(Warned("Mind."))
     assert wire.waited() == []
 
@@ -123,7 +123,7 @@ def test_sound_before_any_settings_is_that_of_unmute():
 @pytest.mark.parametrize("text", ["", "no", "[]", "null", '{"type": "session.update"}', '{"type": "sing"}', "[" * 9999])
 def test_nonsense_decides_nothing(text: str):
     """It is answered, and what comes after it is understood."""
-    wire = Wire("unmute?", "sess_x")
+    wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.decode(text)) == [InputRejected]
     assert wire.name == "unmute?"
     assert types(wire.decode(json.dumps(UNMUTE))) == [SettingsChanged]

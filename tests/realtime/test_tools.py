@@ -12,7 +12,6 @@ from spoken import kinds, one
 from voicepipe.audio import G711, OggOpus, Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
-    AnswerLimited,
     Function,
     FunctionCall,
     FunctionCalled,
@@ -21,18 +20,19 @@ from voicepipe.events import (
     FunctionReturned,
     Generation,
     ItemCreated,
+    MaxTokensReached,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
     ReplyText,
+    ReplyTextWritten,
     SpeechEncoded,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
-    Written,
+    WordSpoken,
 )
 
 TALK = Conversation("Be brief.").user_said("Is it warm?")
@@ -42,7 +42,7 @@ WEATHER = Function("weather", "How warm it is.", CITY)
 PARIS = FunctionCall("c1", "weather", '{"city": "Paris"}')
 ROME = FunctionCall("c2", "weather", '{"city": "Rome"}')
 BEGIN = ReplyStarted(TALK, "reply1")
-SAID = (ReplyText("One"), ReplyText(" moment."), SpeechEncoded(b"\x01\x02", 80), Spoken("One", 0.0, 0.2))
+SAID = (ReplyText("One"), ReplyText(" moment."), SpeechEncoded(b"\x01\x02", 80), WordSpoken("One", 0.0, 0.2))
 END = ReplyEnded("", TALK)
 
 
@@ -104,7 +104,7 @@ def test_a_call_in_order(client: Client) -> None:
 def test_a_call_behind_what_is_said(client: Client) -> None:
     """The call is complete long before the words before it have been heard: each has its index, and the message its
     place before the call."""
-    told = client.tell(BEGIN, *SAID, *CALLED, Spoken("moment.", 0.2, 0.4), END)
+    told = client.tell(BEGIN, *SAID, *CALLED, WordSpoken("moment.", 0.2, 0.4), END)
     message, call = (added["item"]["type"] for added in of(told, "response.output_item.added"))
     assert (message, call) == ("message", "function_call")
     assert [done["output_index"] for done in of(told, "response.output_item.done")] == [1, 0]
@@ -130,7 +130,7 @@ def test_a_call_before_the_first_sound(client: Client) -> None:
 
 def test_a_call_in_a_written_reply(client: Client) -> None:
     """Behind its text."""
-    told = client.tell(ReplyStarted(Conversation(aloud=False), "reply1"), Written("Wait."), *CALLED, END)
+    told = client.tell(ReplyStarted(Conversation(aloud=False), "reply1"), ReplyTextWritten("Wait."), *CALLED, END)
     assert outputs(told) == [("message", "completed"), ("function_call", "completed")]
     assert one(told, "response.output_text.done")["text"] == "Wait."
 
@@ -178,7 +178,7 @@ def test_a_model_that_fails_in_mid_call(client: Client) -> None:
 
 def test_an_answer_at_its_limit(client: Client) -> None:
     """Incomplete, with the reason; what was complete is."""
-    told = client.tell(BEGIN, *CALLED, *pieces(ROME), AnswerLimited(), END)
+    told = client.tell(BEGIN, *CALLED, *pieces(ROME), MaxTokensReached(), END)
     response = told[-1]["response"]
     assert (response["status"], response["status_details"]["reason"]) == ("incomplete", "max_output_tokens")
     assert outputs(told) == [("function_call", "completed"), ("function_call", "incomplete")]
@@ -186,8 +186,8 @@ def test_an_answer_at_its_limit(client: Client) -> None:
 
 def test_functions_of_the_pipeline_are_not_told_of(client: Client) -> None:
     """What is called, what it gave, and that it takes a while: the client hears what is said."""
-    here = (FunctionCalled(PARIS, here=True), FunctionDelayed(0.8), FunctionReturned("c1", "21"))
-    told = client.tell(BEGIN, *SAID, *here, Spoken("moment.", 0.2, 0.4), END)
+    here = (FunctionCalled(PARIS, server_side=True), FunctionDelayed(0.8), FunctionReturned("c1", "21"))
+    told = client.tell(BEGIN, *SAID, *here, WordSpoken("moment.", 0.2, 0.4), END)
     assert outputs(told) == [("message", "completed")]
     assert not [kind for kind in kinds(told) if "function" in kind]
 
@@ -377,12 +377,12 @@ def test_the_format_of_one_response(client: Client, kind: str, codec: Any) -> No
     for ends in (END, ReplyInterrupted("", TALK)):
         wishes = {"audio": {"output": {"format": {"type": kind}, "voice": {"id": "deep"}}}}
         request = client.decode("response.create", response=wishes)
-        assert (request.voice, client.formats.wanted) == ("deep", Pcm16())
+        assert (request.voice, client.formats.output) == ("deep", Pcm16())
         (created,) = client.tell(ReplyStarted(TALK, request.item))
         assert created["response"]["audio"]["output"] == {"format": {"type": kind}, "voice": "deep"}
-        assert client.formats.wanted == codec
+        assert client.formats.output == codec
         client.tell(ends)
-        assert client.formats.wanted == Pcm16()
+        assert client.formats.output == Pcm16()
     assert client.decode("response.create").voice == "default"
 
 
@@ -391,9 +391,9 @@ def test_a_session_that_changes_its_format_meanwhile(client: Client) -> None:
     law = {"format": {"type": "audio/pcmu"}}
     client.tell(BEGIN, *SAID)
     client.say("session.update", session={"audio": {"output": law}})
-    assert client.formats.wanted == Pcm16()
+    assert client.formats.output == Pcm16()
     client.tell(END)
-    assert client.formats.wanted == G711("mu")
+    assert client.formats.output == G711("mu")
 
 
 def test_beta_has_formats_of_one_response() -> None:
@@ -404,7 +404,7 @@ def test_beta_has_formats_of_one_response() -> None:
     (created,) = client.tell(ReplyStarted(TALK, request.item))
     response = created["response"]
     assert (response["voice"], response["output_audio_format"]) == ("deep", "g711_alaw")
-    assert client.formats.wanted == G711("a")
+    assert client.formats.output == G711("a")
 
 
 # ---- what follows a call --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.rx import feedback, transduce
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 
 def upper(item: str) -> Iterator[str]:
@@ -60,15 +60,15 @@ def test_the_source_may_end_in_the_middle_of_the_loop(marbles: Marbles) -> None:
 
 def test_errors_come_through(marbles: Marbles) -> None:
     """Of the source, of the stage, and of the machine."""
-    marbles.expect(marbles.hot("-#", error=Boom("source")).pipe(looped()), "-#", error=Boom("source"))
-    failing = feedback(lambda source: rx.throw(Boom("stage")), lambda _: again)
-    marbles.expect(marbles.hot("-a").pipe(failing), "#", error=Boom("stage"))
+    marbles.expect(marbles.hot("-#", error=ScriptedError("source")).pipe(looped()), "-#", error=ScriptedError("source"))
+    failing = feedback(lambda source: rx.throw(ScriptedError("stage")), lambda _: again)
+    marbles.expect(marbles.hot("-a").pipe(failing), "#", error=ScriptedError("stage"))
 
     def breaks(_: str) -> Iterator[str]:
-        raise Boom("machine")
+        raise ScriptedError("machine")
 
     broken = feedback(transduce(lambda _: upper), lambda _: breaks)
-    marbles.expect(marbles.hot("a").pipe(broken), "(A#)", error=Boom("machine"))
+    marbles.expect(marbles.hot("a").pipe(broken), "(A#)", error=ScriptedError("machine"))
 
 
 @pytest.mark.parametrize("diagram", ["^--!", "^-!"])

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from voicepipe.server.availability import NEEDED, Health, Why, is_ok, obstacles
+from voicepipe.server.availability import NEEDED, Health, Reason, is_ok, obstacles
 
 UP = {**dict.fromkeys(NEEDED, True), "voice_cloning_up": False}
 FREE = {"loading": False, "stopping": False, "taken": 0, "capacity": 2}
@@ -17,14 +17,14 @@ FREE = {"loading": False, "stopping": False, "taken": 0, "capacity": 2}
     [
         ({}, UP, []),
         ({"taken": 1}, UP, []),
-        ({"taken": 2}, UP, [Why.FULL]),
-        ({"stopping": True}, UP, [Why.STOPPING]),
-        ({"loading": True, "capacity": 0}, {}, [Why.LOADING]),
-        ({"stopping": True, "taken": 2}, None, [Why.STOPPING, Why.FULL]),
-        ({}, {**UP, "tts_up": False}, [Why.SERVICE_DOWN]),
-        ({}, dict.fromkeys(NEEDED, False), [Why.SERVICE_DOWN] * 3),
+        ({"taken": 2}, UP, [Reason.FULL]),
+        ({"stopping": True}, UP, [Reason.STOPPING]),
+        ({"loading": True, "capacity": 0}, {}, [Reason.LOADING]),
+        ({"stopping": True, "taken": 2}, None, [Reason.STOPPING, Reason.FULL]),
+        ({}, {**UP, "tts_up": False}, [Reason.SERVICE_DOWN]),
+        ({}, dict.fromkeys(NEEDED, False), [Reason.SERVICE_DOWN] * 3),
         ({}, {"stt_up": True}, []),
-        ({}, {"stt_up": False}, [Why.SERVICE_DOWN]),
+        ({}, {"stt_up": False}, [Reason.SERVICE_DOWN]),
         ({}, {}, []),
         ({}, None, []),
     ],
@@ -32,13 +32,13 @@ FREE = {"loading": False, "stopping": False, "taken": 0, "capacity": 2}
 def test_what_stands_in_the_way(now, up, why):
     """The most lasting first. Voice cloning is not needed, and what is not used does not count."""
     found = obstacles(up, **(FREE | now))
-    assert [obstacle.why for obstacle in found] == why
+    assert [obstacle.reason for obstacle in found] == why
 
 
 def test_a_service_that_is_down_is_named_to_the_client():
     """In words for the one who wanted to talk."""
     (obstacle,) = obstacles({**UP, "stt_up": False}, **FREE)
-    assert obstacle.told == "The speech recognition (STT) cannot be reached. Please try again in a moment."
+    assert obstacle.user_message == "The speech recognition (STT) cannot be reached. Please try again in a moment."
 
 
 @pytest.mark.parametrize("key", NEEDED)
@@ -88,13 +88,13 @@ def test_who_cannot_wait_gets_what_is_known(engine, virtual_loop):
     engine.takes_s = 1
 
     async def main() -> None:
-        assert await health.known(0.2) is None
+        assert await health.cached(0.2) is None
         assert virtual_loop.time() == pytest.approx(0.2)
-        assert await health.known(2) == UP
+        assert await health.cached(2) == UP
         await asyncio.sleep(60)
         engine.broken = OSError("gone")
-        assert await health.known(0.2) == UP
-        assert await health.known(2) == dict.fromkeys(UP, False)
+        assert await health.cached(0.2) == UP
+        assert await health.cached(2) == dict.fromkeys(UP, False)
 
     virtual_loop.run(main())
 

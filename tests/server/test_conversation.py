@@ -15,16 +15,16 @@ from served import UPDATE, Engine
 from voicepipe.events import (
     Audio,
     Event,
-    Flush,
+    FlushRequested,
+    ReplyAudio,
     ReplyText,
-    Speech,
+    SpeechProbability,
     SpeechStarted,
-    Spoken,
     SynthesisEnded,
     SynthesisStarted,
     Transcribed,
-    Voice,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
@@ -57,16 +57,16 @@ class _Loudness:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         self._at_s += audio.duration_s
-        yield Voice(float(np.abs(audio.samples).max() > 0.1), self._at_s)
+        yield SpeechProbability(float(np.abs(audio.samples).max() > 0.1), self._at_s)
 
 
 def _recognise(event: Event) -> Iterator[Event]:
     match event:
         case SpeechStarted(at_s=at_s):
-            yield Word("Hello.", at_s, at_s + 0.4)
-        case Flush(at_s=at_s):
+            yield WordRecognised("Hello.", at_s, at_s + 0.4)
+        case FlushRequested(at_s=at_s):
             yield Transcribed(at_s)
         case _:
             pass
@@ -81,8 +81,8 @@ class _Synthesis:
         start_s, self._at_s = self._at_s, self._at_s + WORD_S
         yield SynthesisStarted(text.delta)
         yield SynthesisEnded(WORD_S)
-        yield Speech(Audio(tone, RATE_HZ))
-        yield Spoken(text.delta.strip(), start_s, self._at_s)
+        yield ReplyAudio(Audio(tone, RATE_HZ))
+        yield WordSpoken(text.delta.strip(), start_s, self._at_s)
 
 
 class User:

@@ -13,12 +13,12 @@ from served import UPDATE, Engine
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
-    HungUp,
+    ConversationEnded,
+    ReplyAudio,
     ReplyEnded,
     ReplyStarted,
     ReplyText,
     SettingsChanged,
-    Speech,
     SpeechEncoded,
     StageFailed,
     TurnMeasured,
@@ -44,7 +44,7 @@ class Speaking(Engine):
     def stages(self):
         stages = super().stages()
         stages.llm = lambda _: reactivex.of("How ", "are you?").pipe(ops.delay_subscription(0.3))
-        speech = Speech(Audio(np.zeros(24_000, np.float32), 24_000))
+        speech = ReplyAudio(Audio(np.zeros(24_000, np.float32), 24_000))
         stages.tts = lambda source: source.pipe(ops.to_list(), ops.delay(0.2), ops.map(lambda _: speech))
         return stages
 
@@ -55,7 +55,7 @@ def one_reply(session):
     events = reactivex.concat(
         reactivex.of(ReplyStarted(TALK)),
         sound,
-        reactivex.of(TurnMeasured(850, {"tts": 850}), ReplyEnded("How are you?", TALK), HungUp("Bye!")),
+        reactivex.of(TurnMeasured(850, {"tts": 850}), ReplyEnded("How are you?", TALK), ConversationEnded("Bye!")),
     )
     settings = session.received.pipe(ops.filter(lambda message: isinstance(message, SettingsChanged)))
     return settings.pipe(ops.flat_map(lambda _: events))

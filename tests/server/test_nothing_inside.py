@@ -32,7 +32,7 @@ from voicepipe.rx import from_async
 from voicepipe.server import ServerSettings, make_app
 from voicepipe.server.http.runner import Runner
 from voicepipe.services import ServiceError
-from voicepipe.services.errors import Full, Lost, TalksNonsense
+from voicepipe.services.errors import AtCapacity, ConnectionLost, ProtocolViolation
 from voicepipe.stage import named
 from voicepipe.voices.store import VoiceStore
 
@@ -61,9 +61,9 @@ FAULTS = [
     KeyError(PATH),
     ConnectionRefusedError(111, f"Connect call failed ('{SECRET}', 8090)"),
     TimeoutError(PATH),
-    Lost("speech recognition (STT)", f"Cannot connect to host {SECRET}:8090"),
-    Full("speech synthesis (TTS)", f"no slot in {PATH}"),
-    TalksNonsense("speech synthesis (TTS)", f"no MessagePack: {PATH}"),
+    ConnectionLost("speech recognition (STT)", f"Cannot connect to host {SECRET}:8090"),
+    AtCapacity("speech synthesis (TTS)", f"no slot in {PATH}"),
+    ProtocolViolation("speech synthesis (TTS)", f"no MessagePack: {PATH}"),
     LlmRefused(f"http://{SECRET}:8091", "does not know that model", PATH),
 ]
 
@@ -122,7 +122,7 @@ def fails_a_turn(fault):
         )
 
     reply = lambda _: reactivex.just("x").pipe(named("LLM", lambda _: reactivex.throw(fault)))
-    answering = respond(reply, nudge_after_s=7, nudges=3, uninterruptible_s=3, grace_s=0.25)
+    answering = respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25)
     return lambda session: session.received.pipe(ops.flat_map(turn), answering)
 
 
@@ -240,7 +240,7 @@ async def test_a_session_that_cannot_even_begin(serve, logs, monkeypatch):
     def broken(*_, **__):
         raise FAULTS[0]
 
-    monkeypatch.setattr("voicepipe.server.admission.Connection", broken)
+    monkeypatch.setattr("voicepipe.server.admission.SessionConnection", broken)
     async with serve(lambda _: reactivex.never()) as served, served.connect() as client:
         assert await client.end() == (1011, "internal error")
     assert "session.failed" in [line["event"] for line in logs]
@@ -349,8 +349,8 @@ async def _donated_to_a_disk_that_fails(served: Served, folder) -> str:
 
 
 def test_a_failure_of_a_service_is_told_without_what_it_said():
-    """Also where the session looks for another one: `told` is for the one who talks."""
+    """Also where the session looks for another one: `user_message` is for the one who talks."""
     for fault in FAULTS:
         if isinstance(fault, ServiceError):
             assert SECRET in str(fault)
-            assert not INSIDE.search(fault.told), fault.told
+            assert not INSIDE.search(fault.user_message), fault.user_message

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from kyutai import HEARING, RECONNECTING, TONES, finder
+from kyutai import RECONNECTING, STT_OPTIONS, TONES, finder
 from scripted_stages import scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import Pcm16
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Audio
 from voicepipe.loader import load_pipeline
 from voicepipe.stt.kyutai.stage import kyutai
@@ -37,12 +37,12 @@ class Ears(Engine):
 
     def stages(self) -> Any:
         stages = scripted_stages(lambda _: "La", super().stages().close)
-        stages.vad, stages.backlog = None, Backlog()
+        stages.vad, stages.backlog = None, PendingWork()
         stages.stt = kyutai(
             finder(self._server),
             api_key="public_token",
-            hearing=replace(HEARING, delay_s=self._server.delay_s),
-            reconnecting=RECONNECTING,
+            options=replace(STT_OPTIONS, delay_s=self._server.delay_s),
+            reconnect=RECONNECTING,
             backlog=stages.backlog,
         )
         return stages

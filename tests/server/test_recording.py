@@ -15,8 +15,8 @@ from scripted_stages import HEARD, scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import G711, Codec, OggOpus
-from voicepipe.boundary.pending import Backlog
-from voicepipe.events import Audio, HungUp, InputCommitted
+from voicepipe.boundary.pending import PendingWork
+from voicepipe.events import Audio, ConversationEnded, InputCommitted
 from voicepipe.loader import load_pipeline
 from voicepipe.operators import decode, fill_gaps
 from voicepipe.rx import from_async
@@ -36,7 +36,7 @@ class Busy(Engine):
 
     def stages(self) -> Any:
         stages = scripted_stages(lambda _: " ".join(["La"] * 40), super().stages().close)
-        stages.backlog = Backlog()
+        stages.backlog = PendingWork()
         if not self._clear:
             stages.backlog.busy()
         return stages
@@ -221,7 +221,7 @@ async def test_the_session_can_end(serve, virtual_loop):
 
     async def hang_up() -> Any:
         await asyncio.sleep(3)
-        yield HungUp("Bye!")
+        yield ConversationEnded("Bye!")
 
     async with (
         serve(lambda session: reactivex.merge(Heard()(session), from_async(hang_up, "bye")), Busy()) as served,

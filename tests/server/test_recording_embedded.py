@@ -19,7 +19,7 @@ from human import TWO_CITIES_OPENING, Utterance
 from overheard import Overheard
 from served import Client, Engine
 
-from voicepipe.engine.local import LocalEar, load_local
+from voicepipe.engine.local import LocalStt, load_local
 from voicepipe.events import Samples
 from voicepipe.loader import load_pipeline
 from voicepipe.weights import registry
@@ -34,7 +34,7 @@ PAUSES_S = [(8.0, 9.1), (12.6, 13.8), (16.5, 17.9), (20.3, 21.5), (23.9, 27.0)]
 
 
 @pytest.fixture(scope="module")
-def ear() -> Iterator[LocalEar]:
+def ear() -> Iterator[LocalStt]:
     if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     parts = load_local(["stt"], sessions=1, progress=lambda _: None)
@@ -46,7 +46,7 @@ def ear() -> Iterator[LocalEar]:
 class Hearing(Engine):
     """The embedded ear, and a bot that says nothing."""
 
-    def __init__(self, ear: LocalEar) -> None:
+    def __init__(self, ear: LocalStt) -> None:
         super().__init__()
         self.overheard = Overheard(ear)
 
@@ -74,7 +74,7 @@ class Session:
         return [event["transcript"] for event in self.told if event["type"] == COMPLETED]
 
 
-async def session(serve: Any, ear: LocalEar, recordings: Path, detection: str | None, *, live: bool) -> Session:
+async def session(serve: Any, ear: LocalStt, recordings: Path, detection: str | None, *, live: bool) -> Session:
     """Frames of 20 ms, each at its time, or messages of 15 s as fast as it goes; and a while of silence behind them."""
     engine = Hearing(ear)
     async with serve(load_pipeline(None), engine) as served, served.connect(protocols=()) as client:
@@ -114,7 +114,7 @@ def same(one: list[Samples], other: list[Samples]) -> bool:
 
 @pytest.mark.parametrize("detection", [None, "server_vad"], ids=["commit", "server_vad"])
 async def test_where_silence_ends_turns_the_models_hear_the_same(
-    serve: Any, ear: LocalEar, recordings: Path, detection: str | None
+    serve: Any, ear: LocalStt, recordings: Path, detection: str | None
 ) -> None:
     """Live and at once: every frame, every clip and every edge, to the sample. The words are judged by their errors:
     they also depend on which guesses at a clip were made before the last one, and on the processor."""
@@ -130,7 +130,7 @@ async def test_where_silence_ends_turns_the_models_hear_the_same(
         assert all(in_a_pause(at_ms) for kind, at_ms in heard.edges if kind == SPEECH[1]), heard.edges
 
 
-async def test_where_meaning_ends_turns_they_end_at_pauses(serve: Any, ear: LocalEar, recordings: Path) -> None:
+async def test_where_meaning_ends_turns_they_end_at_pauses(serve: Any, ear: LocalStt, recordings: Path) -> None:
     """The sound and the first question are the same to the sample. Which pauses end a turn is Smart Turn's affair, and
     an answer that comes when speech has gone on is dropped; the words are there all the same."""
     live = await session(serve, ear, recordings, "semantic_vad", live=True)

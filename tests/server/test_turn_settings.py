@@ -17,7 +17,7 @@ from scripted_stages import scripted_stages
 from served import Client, Engine
 
 from voicepipe.boundary.workers import Workers
-from voicepipe.events import Audio, Samples, Voice
+from voicepipe.events import Audio, Samples, SpeechProbability
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
 from voicepipe.stt import by_utterance
@@ -68,9 +68,9 @@ class _Loudness:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> list[Voice]:
+    def __call__(self, audio: Audio) -> list[SpeechProbability]:
         self._at_s = round(self._at_s + audio.duration_s, 6)
-        return [Voice(float(np.abs(audio.samples).max()), self._at_s)]
+        return [SpeechProbability(float(np.abs(audio.samples).max()), self._at_s)]
 
 
 async def say(client: Client, *stretches: tuple[float, float]) -> None:

@@ -10,18 +10,18 @@ from structlog.testing import capture_logs
 
 from voicepipe.services import (
     Address,
+    AtCapacity,
+    Backoff,
+    ConnectionLost,
+    FailureReason,
     Finder,
-    Full,
     HandshakeRefused,
     Instance,
-    Lost,
-    Miss,
-    Pauses,
+    ProtocolViolation,
     ServiceObserver,
     ServiceUnavailable,
-    TalksNonsense,
 )
-from voicepipe.services.observer import NOBODY
+from voicepipe.services.observer import NULL_OBSERVER
 from voicepipe.testing import VirtualLoop
 
 SERVICE = "speech synthesis (TTS)"
@@ -38,7 +38,7 @@ class Counting:
 
 
 def finder(
-    hosts: Sequence[str], *, observer: ServiceObserver = NOBODY, seed: int = 1, resolving_s: float = 0.0
+    hosts: Sequence[str], *, observer: ServiceObserver = NULL_OBSERVER, seed: int = 1, resolving_s: float = 0.0
 ) -> Finder:
     async def resolve(address: Address) -> Sequence[Instance]:
         await asyncio.sleep(resolving_s)
@@ -84,14 +84,14 @@ def test_three_are_asked_at_most(virtual_loop: VirtualLoop) -> None:
         virtual_loop.run(main())
     assert len(set(asked)) == len(asked) == 3
     assert virtual_loop.time() == 1.5
-    assert [one.why for one in failed.value.missed] == [Miss.TIMED_OUT] * 3
+    assert [one.reason for one in failed.value.missed] == [FailureReason.TIMED_OUT] * 3
     assert not failed.value.full
 
 
 def test_the_next_one_is_asked_when_one_is_full_or_broken(virtual_loop: VirtualLoop) -> None:
     """Each miss is counted as what it is, and logged with its instance."""
     observer, asked = Counting(), list[str]()
-    outcomes = {host: Full(SERVICE) for host in "abcd"}
+    outcomes = {host: AtCapacity(SERVICE) for host in "abcd"}
 
     async def main() -> str:
         found = finder("abcd", observer=observer)
@@ -99,14 +99,14 @@ def test_the_next_one_is_asked_when_one_is_full_or_broken(virtual_loop: VirtualL
         take = taking(first, asked)
 
         async def second_is_free(instance: Instance) -> str:
-            first[instance.host] = Full(SERVICE) if not asked else 0.03
+            first[instance.host] = AtCapacity(SERVICE) if not asked else 0.03
             return await take(instance)
 
         return await found.find(second_is_free)
 
     with capture_logs() as logs:
         assert virtual_loop.run(main()) == asked[1]
-    assert observer.told == [("missed", Miss.FULL), ("pinged", 0.03), ("found", 0.03)]
+    assert observer.told == [("missed", FailureReason.FULL), ("pinged", 0.03), ("found", 0.03)]
     assert [(line["log_level"], line["event"], line["why"], line["instance"]) for line in logs] == [
         ("info", "service.missed", "full", f"{asked[0]}:8089")
     ]
@@ -115,22 +115,22 @@ def test_the_next_one_is_asked_when_one_is_full_or_broken(virtual_loop: VirtualL
 @pytest.mark.parametrize(
     ("error", "why"),
     [
-        (Full(SERVICE), Miss.FULL),
-        (ConnectionRefusedError(), Miss.REFUSED),
-        (TimeoutError(), Miss.TIMED_OUT),
-        (HandshakeRefused(SERVICE, 401), Miss.FORBIDDEN),
-        (HandshakeRefused(SERVICE, 500), Miss.BROKEN),
-        (TalksNonsense(SERVICE, "noise"), Miss.NONSENSE),
-        (Lost(SERVICE, "gone"), Miss.REFUSED),
-        (ValueError("a bug"), Miss.BROKEN),
+        (AtCapacity(SERVICE), FailureReason.FULL),
+        (ConnectionRefusedError(), FailureReason.REFUSED),
+        (TimeoutError(), FailureReason.TIMED_OUT),
+        (HandshakeRefused(SERVICE, 401), FailureReason.FORBIDDEN),
+        (HandshakeRefused(SERVICE, 500), FailureReason.BROKEN),
+        (ProtocolViolation(SERVICE, "noise"), FailureReason.NONSENSE),
+        (ConnectionLost(SERVICE, "gone"), FailureReason.REFUSED),
+        (ValueError("a bug"), FailureReason.BROKEN),
     ],
 )
-def test_faults_are_told_apart(virtual_loop: VirtualLoop, error: Exception, why: Miss) -> None:
+def test_faults_are_told_apart(virtual_loop: VirtualLoop, error: Exception, why: FailureReason) -> None:
     """Full, refused, silent, forbidden, nonsense and broken are six things."""
     with pytest.raises(ServiceUnavailable) as failed, capture_logs() as logs:
         virtual_loop.run(finder("a").find(taking({"a": error}, [])))
-    assert failed.value.why is why
-    assert logs[0]["log_level"] == ("info" if why is Miss.FULL else "warning")
+    assert failed.value.reason is why
+    assert logs[0]["log_level"] == ("info" if why is FailureReason.FULL else "warning")
 
 
 def test_a_name_that_nobody_knows(virtual_loop: VirtualLoop) -> None:
@@ -160,10 +160,10 @@ def test_patience_is_five_searches_with_growing_pauses(virtual_loop: VirtualLoop
         async def take(instance: Instance) -> None:
             times.append(virtual_loop.time())
             asked.append(instance.host)
-            raise Full(SERVICE)
+            raise AtCapacity(SERVICE)
 
         delayed = lambda: told.append(virtual_loop.time())
-        await finder("a").find_patiently(take, searches=5, pauses=Pauses(0.05, 1.5, 1.0), delayed=delayed)
+        await finder("a").find_with_retry(take, searches=5, pauses=Backoff(0.05, 1.5, 1.0), delayed=delayed)
 
     with pytest.raises(ServiceUnavailable, match="is full"):
         virtual_loop.run(main())
@@ -173,7 +173,7 @@ def test_patience_is_five_searches_with_growing_pauses(virtual_loop: VirtualLoop
 
 def test_pauses_grow_to_a_second_at_most() -> None:
     """As the factor says, and no further."""
-    pauses = [pause for pause, _ in zip(Pauses(0.05, 1.5, 1.0), range(12), strict=False)]
+    pauses = [pause for pause, _ in zip(Backoff(0.05, 1.5, 1.0), range(12), strict=False)]
     assert pauses[:2] == [0.05, pytest.approx(0.075)]
     assert pauses[-1] == 1.0
 

@@ -7,7 +7,16 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from voicepipe.services import Address, Closed, Door, Full, HandshakeRefused, Instance, Lost, ServiceSocket
+from voicepipe.services import (
+    Address,
+    AtCapacity,
+    Closed,
+    ConnectionLost,
+    HandshakeRefused,
+    Instance,
+    ServiceSocket,
+    WebSocketEndpoint,
+)
 from voicepipe.testing import VirtualLoop
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
@@ -15,7 +24,7 @@ SERVICE = "speech synthesis (TTS)"
 
 
 @asynccontextmanager
-async def server(talk: Talk | int) -> AsyncIterator[tuple[Door, Instance, list[web.Request]]]:
+async def server(talk: Talk | int) -> AsyncIterator[tuple[WebSocketEndpoint, Instance, list[web.Request]]]:
     """Talks to each client, or answers with a status."""
     requests: list[web.Request] = []
 
@@ -36,7 +45,7 @@ async def server(talk: Talk | int) -> AsyncIterator[tuple[Door, Instance, list[w
     instance = Instance("127.0.0.1", runner.addresses[0][1])
     try:
         yield (
-            Door(SERVICE, Address.parse("ws://tts.example"), "/talk", {"voice": "a b"}, {"key": "k"}),
+            WebSocketEndpoint(SERVICE, Address.parse("ws://tts.example"), "/talk", {"voice": "a b"}, {"key": "k"}),
             instance,
             requests,
         )
@@ -50,7 +59,7 @@ async def received(socket: ServiceSocket) -> list[bytes | type]:
     try:
         while True:
             messages.append(await socket.receive())
-    except (Closed, Lost) as end:
+    except (Closed, ConnectionLost) as end:
         messages.append(type(end))
     return messages
 
@@ -87,7 +96,7 @@ def test_an_end_with_another_code_is_a_loss(virtual_loop: VirtualLoop, code: int
     async def talk(socket: web.WebSocketResponse) -> None:
         await socket.close(code=code)
 
-    assert talking(virtual_loop, talk)[0] == [Lost]
+    assert talking(virtual_loop, talk)[0] == [ConnectionLost]
 
 
 def test_a_cut_line_is_a_loss(virtual_loop: VirtualLoop) -> None:
@@ -100,7 +109,7 @@ def test_a_cut_line_is_a_loss(virtual_loop: VirtualLoop) -> None:
         assert request.transport is not None
         request.transport.abort()
 
-    assert talking(virtual_loop, talk)[0] == [b"one", Lost]
+    assert talking(virtual_loop, talk)[0] == [b"one", ConnectionLost]
 
 
 def test_a_message_that_is_no_websocket_frame(virtual_loop: VirtualLoop) -> None:
@@ -113,11 +122,11 @@ def test_a_message_that_is_no_websocket_frame(virtual_loop: VirtualLoop) -> None
         request.transport.write(b"\xff\xff this is no frame")
         await asyncio.sleep(1)
 
-    assert talking(virtual_loop, talk)[0] == [Lost]
+    assert talking(virtual_loop, talk)[0] == [ConnectionLost]
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(503, Full), (429, Full), (401, HandshakeRefused), (200, HandshakeRefused)]
+    ("status", "error"), [(503, AtCapacity), (429, AtCapacity), (401, HandshakeRefused), (200, HandshakeRefused)]
 )
 def test_a_status_in_place_of_a_websocket(virtual_loop: VirtualLoop, status: int, error: type[Exception]) -> None:
     """Too many requests, or no service at the moment, mean that it is full; all others that it refuses."""
@@ -176,12 +185,12 @@ def test_a_cut_from_our_side_wakes_who_receives(virtual_loop: VirtualLoop) -> No
             socket = await door.open(instance)
             asyncio.get_running_loop().call_later(1, socket.abort)
             messages = await received(socket)
-            with pytest.raises(Lost):
+            with pytest.raises(ConnectionLost):
                 await socket.send(b"hello?")
             await socket.close()
             return messages
 
-    assert virtual_loop.run(main()) == [Lost]
+    assert virtual_loop.run(main()) == [ConnectionLost]
     assert virtual_loop.time() < 1.2
 
 

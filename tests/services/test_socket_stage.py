@@ -11,7 +11,17 @@ from kyutai import Running, running
 
 from voicepipe.boundary.overflow import BoundaryFull
 from voicepipe.events import Warned
-from voicepipe.services import NOBODY, Address, Door, Emit, Instance, Lost, ServiceError, ServiceSocket, through_socket
+from voicepipe.services import (
+    NULL_OBSERVER,
+    Address,
+    ConnectionLost,
+    Emit,
+    Instance,
+    ServiceError,
+    ServiceSocket,
+    WebSocketEndpoint,
+    socket_stage,
+)
 from voicepipe.stage import Stage
 from voicepipe.testing import VirtualLoop
 
@@ -54,7 +64,7 @@ class Echo:
         return [message]
 
     def closed(self) -> Sequence[Any]:
-        raise Lost(SERVICE, "goodbye")
+        raise ConnectionLost(SERVICE, "goodbye")
 
     def lost(self, error: ServiceError) -> Sequence[Any]:
         self.forgiven -= 1
@@ -110,14 +120,14 @@ async def echoing(exchange: Echo) -> AsyncIterator[tuple[Server, Stage[Any, Any]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     instance = Instance("127.0.0.1", runner.addresses[0][1])
-    door = Door(SERVICE, Address.parse("ws://echo"), "/", {}, {})
+    door = WebSocketEndpoint(SERVICE, Address.parse("ws://echo"), "/", {}, {})
 
     async def connect(emit: Emit[Any]) -> ServiceSocket:
         emit("connecting")
         return await door.open(instance)
 
     try:
-        yield server, through_socket(lambda _: exchange, connect, observer=NOBODY, name="echo")
+        yield server, socket_stage(lambda _: exchange, connect, observer=NULL_OBSERVER, name="echo")
     finally:
         await runner.cleanup()
 
@@ -180,7 +190,7 @@ def test_an_error_of_the_exchange_ends_it(virtual_loop: VirtualLoop) -> None:
     exchange = Echo()
     exchange.forgiven = 0
     one = virtual_loop.run(send(exchange, "x"))
-    assert isinstance(one.error, Lost)
+    assert isinstance(one.error, ConnectionLost)
     one = virtual_loop.run(overfilled(Echo()))
     assert isinstance(one.error, BoundaryFull)
 

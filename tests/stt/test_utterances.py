@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from voicepipe.boundary.workers import Workers
-from voicepipe.events import Audio, Flush, Samples, SpeechStarted, SpeechStopped, Transcribed, TurnTaking, Word
+from voicepipe.events import (
+    Audio,
+    FlushRequested,
+    Samples,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    TurnTaking,
+    WordRecognised,
+)
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.testing import Marbles
 
@@ -68,22 +77,22 @@ def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Callable[
 EVENTS = {
     "s": SpeechStarted(0.04, 0.06),
     "e": SpeechStopped(0.16, 0.2),
-    "f": Flush(0.16),
+    "f": FlushRequested(0.16),
     "S": SpeechStarted(0.24, 0.26),
     "E": SpeechStopped(0.32, 0.36),
-    "F": Flush(0.32),
+    "F": FlushRequested(0.32),
 }
 
 
 def texts(out: list[tuple[float, object]]) -> list[str]:
-    return [event.text for _, event in out if isinstance(event, Word)]
+    return [event.text for _, event in out if isinstance(event, WordRecognised)]
 
 
 def test_a_word_is_let_out_when_two_guesses_agree_on_it(marbles: Marbles, workers: Workers) -> None:
     """The last word of a growing clip does not count yet; the rest comes when the pause is sure."""
     out = recorded(marbles, workers, "__1(s2)3456___(_e)_f|", Reader(), **EVENTS)
     assert texts(out) == ["a", "b", "c", "d", "e", "f"]
-    early = [t_ms for t_ms, event in out if isinstance(event, Word) and event.text == "a"]
+    early = [t_ms for t_ms, event in out if isinstance(event, WordRecognised) and event.text == "a"]
     settled = [t_ms for t_ms, event in out if isinstance(event, Transcribed)]
     assert early[0] < settled[0]
     assert out[-1][1] == Transcribed(0.16, "a b c d e f")
@@ -108,7 +117,7 @@ def test_a_clip_that_is_long_enough_is_settled_when_speech_goes_on(marbles: Marb
     long = {"s": SpeechStarted(0.0, 0.06), "e": SpeechStopped(0.22, 0.26)} | {"S": SpeechStarted(0.3, 0.32)}
     out = recorded(
         marbles, workers, "11(s1)11111111__(_e)_22(S2)__(_E)F|", Reader(),
-        **long, E=SpeechStopped(0.38, 0.4), F=Flush(0.38),
+        **long, E=SpeechStopped(0.38, 0.4), F=FlushRequested(0.38),
     )  # fmt: skip
     settled = [event for _, event in out if isinstance(event, Transcribed)]
     assert [event.until_s for event in settled] == [0.22, 0.38]
@@ -139,7 +148,7 @@ def test_silence_settles_to_nothing(marbles: Marbles, workers: Workers) -> None:
 def test_word_times_lie_within_the_speech_and_in_order(marbles: Marbles, workers: Workers) -> None:
     """Shared out by length."""
     out = recorded(marbles, workers, "__1(s2)34__(_e)_f|", Reader(), **EVENTS)
-    words = [event for _, event in out if isinstance(event, Word)]
+    words = [event for _, event in out if isinstance(event, WordRecognised)]
     assert words[0].start_s >= 0.04
     assert words[-1].stop_s <= 0.161
     assert all(a.stop_s <= b.start_s + 1e-6 for a, b in pairwise(words) if a.text != "z")
@@ -152,7 +161,7 @@ def test_no_word_begins_before_the_one_before_it(marbles: Marbles, workers: Work
         return "one two three" + " four" * (20 if len(samples) > 0.2 * RATE_HZ else 0), []
 
     out = recorded(marbles, workers, "11(s1)11111111111111(_e)_f|", quick, **(EVENTS | {"e": SpeechStopped(0.3, 0.34)}))
-    words = [event for _, event in out if isinstance(event, Word)]
+    words = [event for _, event in out if isinstance(event, WordRecognised)]
     assert len(words) == 23
     assert all(before.start_s <= after.start_s for before, after in pairwise(words))
     assert all(word.start_s <= word.stop_s for word in words)
@@ -192,7 +201,7 @@ def test_each_guess_begins_with_the_last_one_of_its_clip(marbles: Marbles, worke
 def test_a_blip_is_not_read(marbles: Marbles, workers: Workers) -> None:
     """Recognisers invent words for a click; what is shorter than any word has none."""
     reader = Reader()
-    blip = {"s": SpeechStarted(0.04, 0.06), "e": SpeechStopped(0.05, 0.1), "f": Flush(0.05)}
+    blip = {"s": SpeechStarted(0.04, 0.06), "e": SpeechStopped(0.05, 0.1), "f": FlushRequested(0.05)}
     assert recorded(marbles, workers, "__1(s_)(_e)f|", reader, **blip)[-1][1] == Transcribed(0.05, "")
     assert reader.clips == []
 
@@ -219,7 +228,7 @@ def clips(
 def test_what_is_read_does_not_depend_on_the_packets(marbles: Marbles, workers: Workers, packet: int) -> None:
     """The same clip, to the sample, from packets of 20 ms and from one of 560."""
     noticed = {0.08: SpeechStarted(0.04, 0.08), 0.22: SpeechStopped(0.16, 0.22), 0.3: SpeechStarted(0.28, 0.3)}
-    noticed |= {0.42: SpeechStopped(0.34, 0.42), 0.5: Flush(0.34)}
+    noticed |= {0.42: SpeechStopped(0.34, 0.42), 0.5: FlushRequested(0.34)}
     said = (marbles, workers, "0012345600000012300000000000", noticed)
     whole = clips(*said)[-1]
     assert len(whole) == 0.38 * RATE_HZ
@@ -229,7 +238,7 @@ def test_what_is_read_does_not_depend_on_the_packets(marbles: Marbles, workers: 
 def test_a_flush_in_mid_speech_ends_the_clip_there(marbles: Marbles, workers: Workers) -> None:
     """With all words so far, and silence behind them; what goes on is the next clip."""
     reader = Reader()
-    again = {"f": Flush(0.16), "e": SpeechStopped(0.22, 0.26), "F": Flush(0.22)}
+    again = {"f": FlushRequested(0.16), "e": SpeechStopped(0.22, 0.26), "F": FlushRequested(0.22)}
     out = recorded(marbles, workers, "__1(s2)3456(_f)-78(_e)_F|", reader, **(EVENTS | again))
     assert [event.text for _, event in out if isinstance(event, Transcribed)] == ["a b c d e f", "g h"]
     first = next(clip for clip in reader.clips if "".join(read(clip)) == "abcdef" and not clip[-640:].any())
@@ -239,7 +248,7 @@ def test_a_flush_in_mid_speech_ends_the_clip_there(marbles: Marbles, workers: Wo
 
 def test_a_flush_in_mid_speech_and_then_silence_has_no_more_words(marbles: Marbles, workers: Workers) -> None:
     """The detector notices the end of the speech only after it."""
-    again = {"f": Flush(0.14), "F": Flush(0.14), "e": SpeechStopped(0.14, 0.2)}
+    again = {"f": FlushRequested(0.14), "F": FlushRequested(0.14), "e": SpeechStopped(0.14, 0.2)}
     out = recorded(marbles, workers, "__1(s2)3456f___(_e)_F|", Reader(), **(EVENTS | again))
     assert [event.text for _, event in out if isinstance(event, Transcribed)] == ["a b c d e f", ""]
 
@@ -249,8 +258,8 @@ def test_the_client_says_how_much_before_a_voice_is_heard(
     marbles: Marbles, workers: Workers, prefix_ms: float | None, begins_s: float
 ) -> None:
     """As far as it is not of the clip before; without a word from the client it is the margin."""
-    noticed = {0.06: SpeechStarted(0.02, 0.06), 0.12: SpeechStopped(0.08, 0.12), 0.16: Flush(0.08)}
-    noticed |= {0.26: SpeechStarted(0.2, 0.26), 0.34: SpeechStopped(0.3, 0.34), 0.4: Flush(0.3)}
+    noticed = {0.06: SpeechStarted(0.02, 0.06), 0.12: SpeechStopped(0.08, 0.12), 0.16: FlushRequested(0.08)}
+    noticed |= {0.26: SpeechStarted(0.2, 0.26), 0.34: SpeechStopped(0.3, 0.34), 0.4: FlushRequested(0.3)}
     noticed |= {0.02: TurnTaking("voice", prefix_ms=prefix_ms)}
     whole = clips(marbles, workers, "02120000001234560000", noticed)[-1]
     assert len(whole) / RATE_HZ == pytest.approx(0.34 - begins_s)

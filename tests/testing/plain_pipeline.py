@@ -4,7 +4,7 @@ from reactivex import Observable, merge
 from reactivex.operators import share
 
 from voicepipe import Event, Session
-from voicepipe.operators import by_word, decode, detect_turns, encode, endpoint, in_real_time, listen, respond
+from voicepipe.operators import decode, detect_turns, encode, endpoint, listen, pace, respond, split_words
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -23,6 +23,6 @@ def pipeline(session: Session) -> Observable[Event]:
     )
     heard = session.received.pipe(decode(session.codec), listen(session.stt, pauses, flush_at=0.6), share())
     turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
-    reply = lambda talk: session.llm(talk).pipe(by_word(), session.tts, in_real_time(lead_ms=320, frame_ms=80))
-    spoken = turns.pipe(respond(reply, nudge_after_s=7.0, nudges=3, uninterruptible_s=3.0, grace_s=0.25))
+    reply = lambda talk: session.llm(talk).pipe(split_words(), session.tts, pace(lead_ms=320, frame_ms=80))
+    spoken = turns.pipe(respond(reply, idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25))
     return merge(heard, turns, spoken).pipe(encode(session.codec))

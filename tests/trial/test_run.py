@@ -21,14 +21,14 @@ from reactivex import Observable, just, merge, throw
 from reactivex import operators as rx
 from voicepipe import Conversation, async_stage, Overflow
 from voicepipe import operators as ops
-from voicepipe.events import Audio, Speech, Word
+from voicepipe.events import Audio, ReplyAudio, WordRecognised
 """
 
 TURNS = (
     "session.received.pipe(ops.decode(session.codec), ops.listen(session.stt, None, flush_at=0.6), "
     "ops.detect_turns(pause_above=0.6, resume_below=0.4))"
 )
-RESPOND = "ops.respond(reply, nudge_after_s=7.0, nudges=0, uninterruptible_s=3.0, grace_s=0.25)"
+RESPOND = "ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25)"
 
 
 def tried(folder: Path, source: str, *, notices_pauses: bool = False) -> Trial:
@@ -97,19 +97,19 @@ def test_a_mistake_in_the_declaration_is_told_as_voicepipe_draw_tells_it(
         ("def pipeline(session):\n  return just('hello')", "pipeline (mine.py:6) gives a value of type str; a"),
         ("def pipeline(session):\n  return session.received.pipe(rx.map(lambda m: 5))",
          "pipeline (mine.py:6) gives a value of type int; a pipeline gives events"),
-        ("def pipeline(session):\n  return session.received.pipe(rx.map(lambda m: Word))",
+        ("def pipeline(session):\n  return session.received.pipe(rx.map(lambda m: WordRecognised))",
          "pipeline (mine.py:6) gives a value of type type;"),
         ("def pipeline(session):\n  return merge(session.received, session.llm(Conversation('Hi')))",
          "pipeline (mine.py:6) gives a value of type str;"),
-        ("def pipeline(session):\n  return session.received.pipe(ops.decode(session.codec), rx.map(Speech))",
-         "pipeline (mine.py:6) gives Speech, which no client can be sent; is encode missing at the end"),
-        ("def speak(event): return Speech(event) if isinstance(event, Audio) else event\ndef pipeline(session):\n"
+        ("def pipeline(session):\n  return session.received.pipe(ops.decode(session.codec), rx.map(ReplyAudio))",
+         "pipeline (mine.py:6) gives ReplyAudio, which no client can be sent; is encode missing at the end"),
+        ("def speak(event): return ReplyAudio(event) if isinstance(event, Audio) else event\ndef pipeline(session):\n"
          "  return session.received.pipe(ops.decode(session.codec), rx.map(speak))",
-         "pipeline (mine.py:7) gives Speech, which no client can be sent; is encode missing at the end"),
+         "pipeline (mine.py:7) gives ReplyAudio, which no client can be sent; is encode missing at the end"),
         ("def pipeline(session):\n"
-         "  def reply(talk): return just('word').pipe(ops.by_word(), session.tts)\n"
+         "  def reply(talk): return just('word').pipe(ops.split_words(), session.tts)\n"
          "  return TURNS.pipe(RESPOND)",
-         "pipeline (mine.py:6) gives Speech, which no client can be sent"),
+         "pipeline (mine.py:6) gives ReplyAudio, which no client can be sent"),
     ],
 )  # fmt: skip
 def test_what_only_a_session_shows_is_told_too(tmp_path: Path, source: str, says: str) -> None:
@@ -123,8 +123,8 @@ def test_what_is_filtered_out_need_not_be_encoded(tmp_path: Path) -> None:
         tmp_path,
         """
         def pipeline(session):
-            def reply(talk): return just("word").pipe(ops.by_word(), session.tts)
-            return TURNS.pipe(RESPOND, rx.filter(lambda event: not isinstance(event, Speech)))
+            def reply(talk): return just("word").pipe(ops.split_words(), session.tts)
+            return TURNS.pipe(RESPOND, rx.filter(lambda event: not isinstance(event, ReplyAudio)))
         """,
     ).uses == {"stt", "tts"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from voicepipe.boundary.overflow import BoundaryFull
 from voicepipe.boundary.workers import Workers
-from voicepipe.events import Audio, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted
+from voicepipe.events import Audio, ReplyAudio, ReplyText, SynthesisEnded, SynthesisStarted, WordSpoken
 from voicepipe.testing import Marbles
 from voicepipe.tts.clauses import Timing, clause_by_clause
 
@@ -42,10 +42,10 @@ def test_each_clause_is_followed_by_its_sound_and_word_times(marbles: Marbles, w
         "(asemA)-b-(ctfnoB)|",
         **WORDS
         | {
-            "s": SynthesisStarted("Well,"), "e": SynthesisEnded(0.1), "m": Spoken("Well,", 0.0, 0.1),
-            "A": Speech(say("x")[0]),
-            "t": SynthesisStarted("I know."), "f": SynthesisEnded(0.2), "n": Spoken("I", 0.1, 0.2),
-            "o": Spoken("know.", 0.2, 0.30000000000000004), "B": Speech(say("x y")[0]),
+            "s": SynthesisStarted("Well,"), "e": SynthesisEnded(0.1), "m": WordSpoken("Well,", 0.0, 0.1),
+            "A": ReplyAudio(say("x")[0]),
+            "t": SynthesisStarted("I know."), "f": SynthesisEnded(0.2), "n": WordSpoken("I", 0.1, 0.2),
+            "o": WordSpoken("know.", 0.2, 0.30000000000000004), "B": ReplyAudio(say("x y")[0]),
         },
     )  # fmt: skip
 
@@ -53,14 +53,14 @@ def test_each_clause_is_followed_by_its_sound_and_word_times(marbles: Marbles, w
 def test_what_has_no_punctuation_is_spoken_at_the_end(marbles: Marbles, workers: Workers) -> None:
     """No word is left unsaid."""
     out = marbles.record(marbles.cold("b|", **WORDS).pipe(stage(workers)))
-    assert [one.value.word for one in out if isinstance(one.value, Spoken)] == ["I"]
+    assert [one.value.word for one in out if isinstance(one.value, WordSpoken)] == ["I"]
 
 
 def test_a_synthesiser_that_fails_fails_the_reply(marbles: Marbles, workers: Workers) -> None:
     """With its own error, after the sound that was made."""
     out = marbles.record(marbles.cold("a-f|", **WORDS).pipe(stage(workers)))
     assert [type(one.value) for one in out][-2:] == [SynthesisStarted, ValueError]
-    assert sum(isinstance(one.value, Speech) for one in out) == 1
+    assert sum(isinstance(one.value, ReplyAudio) for one in out) == 1
 
 
 def test_text_is_never_dropped_a_full_boundary_fails_the_turn(marbles: Marbles, workers: Workers) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from voicepipe._yaml import YamlError
-from voicepipe.realtime.unmute.client_events import SessionConfig
+from voicepipe.realtime.unmute.client_events import UnmuteSessionConfig
 from voicepipe.voices.catalog import offered_voices
 from voicepipe.voices.store import MemoryVoices, new_voice_name
 
@@ -22,7 +22,7 @@ def test_every_voice_of_ours_can_be_asked_for(synthesiser):
     for voice in voices:
         assert voice["source"]["path_on_server"]
         assert "comment" not in voice
-        SessionConfig.model_validate(
+        UnmuteSessionConfig.model_validate(
             {
                 "instructions": voice["instructions"],
                 "voice": voice["source"]["path_on_server"],

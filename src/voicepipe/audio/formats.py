@@ -15,14 +15,14 @@ __all__ = ["Formats"]
 
 
 class Formats:
-    """What `given` is written in, and `wanted`; both may be set at any time and hold from the next packet on.
+    """What `input` is written in, and `output`; both may be set at any time and hold from the next packet on.
 
     What is decoded comes at `rate_hz`, whatever the rate of the codec; another rate costs a few milliseconds.
     """
 
     def __init__(self, rate_hz: int = 24_000) -> None:
-        self.given: Codec = Pcm16(rate_hz)
-        self.wanted: Codec = Pcm16(rate_hz)
+        self.input: Codec = Pcm16(rate_hz)
+        self.output: Codec = Pcm16(rate_hz)
         self._rate_hz = rate_hz
 
     @property
@@ -36,7 +36,7 @@ class Formats:
         return _Encoder(self)
 
     def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
-        return self.given.pieces(data, ms)
+        return self.input.pieces(data, ms)
 
 
 _NOTHING: Samples = np.zeros(0, np.float32)
@@ -50,7 +50,7 @@ class _Decoder:
         self._resample: Resampler
 
     def __call__(self, data: bytes, /) -> Samples:
-        codec, before = self._formats.given, _NOTHING
+        codec, before = self._formats.input, _NOTHING
         if codec != self._codec:
             before = self.rest()
             self._codec, self._decode = codec, codec.decoder()
@@ -71,7 +71,7 @@ class _Encoder:
         self._encode: Encoder
 
     def __call__(self, audio: Audio) -> bytes:
-        codec = self._formats.wanted
+        codec = self._formats.output
         if codec != self._codec:
             self._codec, self._encode = codec, codec.encoder()
         return self._encode(audio)

@@ -11,13 +11,13 @@ import asyncio
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-__all__ = ["Backlog", "Gauge"]
+__all__ = ["PendingMark", "PendingWork"]
 
 
-class Backlog:
+class PendingWork:
     """Counts what is under way.
 
-    >>> backlog = Backlog()
+    >>> backlog = PendingWork()
     >>> work = backlog.busy()
     >>> backlog.is_clear
     False
@@ -51,10 +51,10 @@ class Backlog:
             self._clear.set()
 
 
-class Gauge:
+class PendingMark:
     """One boundary's share of a backlog: `show` whether it is behind, as often as you like."""
 
-    def __init__(self, backlog: Backlog | None) -> None:
+    def __init__(self, backlog: PendingWork | None) -> None:
         self._backlog = backlog
         self._work: abc.DisposableBase | None = None
 

@@ -17,7 +17,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from voicepipe.boundary.overflow import BoundaryFull, Overflow
-from voicepipe.boundary.pending import Backlog, Gauge
+from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.events import Overflowed
 from voicepipe.stage import Stage
@@ -48,7 +48,7 @@ def in_worker(
     optional: Callable[[A], bool] = _required,
     lost_ms: Callable[[A], float] = _nothing_lost,
     priority: Priority = Priority.TURN,
-    backlog: Backlog | None = None,
+    backlog: PendingWork | None = None,
 ) -> Stage[A, B | Overflowed]:
     """Run blocking `work(item, ticket)` in the pool, one item at a time, results in the order of the items.
 
@@ -70,7 +70,7 @@ def in_worker(
         def subscribe(
             observer: abc.ObserverBase[B | Overflowed], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            limits, gauge = _Limits(boundary, capacity, overflow), Gauge(backlog)
+            limits, gauge = _Limits(boundary, capacity, overflow), PendingMark(backlog)
             lane = _Lane(observer, work, workers, limits, optional, lost_ms, priority, gauge)
             subscription = source.subscribe(lane.push, observer.on_error, lane.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(lane.dispose))
@@ -99,7 +99,7 @@ class _Lane(Generic[A, B]):
         optional: Callable[[A], bool],
         lost_ms: Callable[[A], float],
         priority: Priority,
-        gauge: Gauge,
+        gauge: PendingMark,
     ) -> None:
         self._observer, self._work, self._workers, self._limits = observer, work, workers, limits
         self._optional, self._lost_ms, self._priority, self._gauge = optional, lost_ms, priority, gauge

@@ -12,10 +12,10 @@ from typing import Any, cast
 import aiohttp
 import structlog
 
-from voicepipe._cached import Recent
+from voicepipe._cached import SingleFlightCache
 from voicepipe.characters.prompts import HEADLINES, Characters, Choose
 
-__all__ = ["NewsError", "Newsroom", "Source", "asks_for_news", "headlines_in"]
+__all__ = ["Headlines", "NewsError", "Source", "asks_for_news", "headlines_in"]
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ def _line(title: object) -> str:
     return line.replace("{", "(").replace("}", ")") if len(line) <= _LONGEST else ""
 
 
-class Newsroom:
+class Headlines:
     """Puts the news into prompts. Without a source, or while it fails, the bot says that it has none.
 
     What was fetched serves all for `kept_s`; a failure is not repeated for `retry_s`. `wait_s` is how long a prompt
@@ -113,11 +113,11 @@ class Newsroom:
     ) -> None:
         self._source, self._characters, self._http = source, characters, http
         self._wait_s, self._choose = wait_s, choose
-        self._recent: Recent[tuple[str, ...]] = Recent(
+        self._recent: SingleFlightCache[tuple[str, ...]] = SingleFlightCache(
             self._fetch, fresh_s=lambda headlines: kept_s if headlines else retry_s, clock=clock
         )
 
-    async def brief(self, prompt: str) -> str:
+    async def render(self, prompt: str) -> str:
         """The prompt with the news in its place, or with a subject instead; after `wait_s` at the most."""
         headlines: tuple[str, ...] = ()
         if self._source is not None and asks_for_news(prompt):

@@ -53,11 +53,11 @@ _Text = Annotated[str, Field(min_length=1)]
 _Size: TypeAlias = Literal["tiny", "short", "long"]
 
 
-class _Part(BaseModel):
+class _CharacterModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Prompts(_Part):
+class _Prompts(_CharacterModel):
     short: _Text
     long: _Text | None = None
     tiny: _Text | None = None
@@ -66,7 +66,7 @@ class _Prompts(_Part):
         return (size == "long" and self.long) or (size == "tiny" and self.tiny) or self.short
 
 
-class _Example(_Part):
+class _Example(_CharacterModel):
     user: _Text
     bot: _Text
 
@@ -77,17 +77,17 @@ class _Who(_Prompts):
     examples: list[_Example] = []
 
 
-class _News(_Part):
+class _News(_CharacterModel):
     known: _Text
     unknown: _Text
 
 
-class _File(_Part):
+class _File(_CharacterModel):
     manner: _Prompts
     languages: dict[Language, _Text]
     characters: dict[Character, _Who]
     news: _News
-    nudges: list[_Text] = []
+    idle_prompts: list[_Text] = []
     lists: dict[str, Annotated[list[_Text], Field(min_length=1)]]
 
 
@@ -124,7 +124,7 @@ class Characters:
         tiny = self.size == "tiny" and self._plays(character)
         return CharacterLines(
             opening=choose(who.openings) if who.openings and english else "",
-            nudges=tuple(self.file.nudges) if english else (),
+            idle_prompts=tuple(self.file.idle_prompts) if english else (),
             examples=tuple((one.user, one.bot) for one in who.examples) if tiny and english else (),
             warning="" if self._plays(character) else self._warning(character),
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
-    from voicepipe.engine.health_checks import Kind
+    from voicepipe.engine.health_checks import ServiceKind
     from voicepipe.metrics.registry import Metrics
     from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
@@ -253,7 +253,7 @@ def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, v
         raise CommandError(f"the models cannot be loaded: {error}") from error
 
 
-def _check_packages(kinds: Sequence[Kind]) -> None:
+def _check_packages(kinds: Sequence[ServiceKind]) -> None:
     from voicepipe.engine.local import PACKAGES
 
     absent = [kind for kind in kinds if not all(find_spec(package) for package in PACKAGES[kind])]
@@ -264,7 +264,7 @@ def _check_packages(kinds: Sequence[Kind]) -> None:
         )
 
 
-def _fetch_missing(kinds: Sequence[Kind], uses: Collection[StageName], settings: Settings) -> None:
+def _fetch_missing(kinds: Sequence[ServiceKind], uses: Collection[StageName], settings: Settings) -> None:
     """Fetch what is missing. What cannot be fetched is told; the engine knows whether the server can do without it."""
     from voicepipe.engine.local import needed_models
     from voicepipe.weights import registry

@@ -168,10 +168,10 @@ async def _voice(args: argparse.Namespace, key: str | None) -> str | None:
 
 
 def _display(as_json: bool) -> Show:
-    from voicepipe.client.transcript import JsonLines, Transcript
+    from voicepipe.client.transcript import JsonLines, TranscriptPrinter
 
     live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return JsonLines(sys.stdout) if as_json else Transcript(sys.stdout, live=live)
+    return JsonLines(sys.stdout) if as_json else TranscriptPrinter(sys.stdout, live=live)
 
 
 def _print_summary(args: argparse.Namespace, summary: Summary) -> None:

@@ -11,12 +11,12 @@ from voicepipe.client.microphone import Microphone, RecordedMicrophone
 from voicepipe.client.playback import PlaybackQueue
 from voicepipe.client.recording import BadRecording, read_recording, write_stereo
 from voicepipe.client.talk import Summary, Talk
-from voicepipe.client.unmute import CannotConnect, Connection, connect, websocket_url
+from voicepipe.client.unmute import CannotConnect, ClientConnection, connect, websocket_url
 
 __all__ = [
     "BadRecording",
     "CannotConnect",
-    "Connection",
+    "ClientConnection",
     "Dialogue",
     "Fact",
     "Microphone",

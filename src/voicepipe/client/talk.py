@@ -13,7 +13,7 @@ import numpy as np
 from voicepipe.client.dialogue import Dialogue, Turn
 from voicepipe.client.facts import Connected, Ended, Fact, Interrupted, Playing, Problem, ReplyDropped, UserDone
 from voicepipe.client.microphone import Microphone
-from voicepipe.client.unmute import Connection, Message
+from voicepipe.client.unmute import ClientConnection, Message
 from voicepipe.events import Samples
 
 __all__ = ["Show", "Speakers", "Summary", "Talk"]
@@ -89,7 +89,7 @@ class Talk:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ClientConnection,
         microphone: Microphone,
         show: Show,
         *,

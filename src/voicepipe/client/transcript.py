@@ -30,7 +30,7 @@ from voicepipe.client.facts import (
 )
 from voicepipe.client.talk import Summary
 
-__all__ = ["JsonLines", "Transcript", "summary_line"]
+__all__ = ["JsonLines", "TranscriptPrinter", "summary_line"]
 
 _COLOURS = {"you": "\x1b[36m", "bot": "\x1b[32m", "·": "\x1b[2m", "!": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
@@ -68,7 +68,7 @@ class _Line:
     done: bool = False
 
 
-class Transcript:
+class TranscriptPrinter:
     """A line per utterance: when it began, who speaks, and what is said.
 
     Lines are written in the order in which they began: what begins while an utterance is under way waits for its end.

@@ -20,7 +20,7 @@ __all__ = [
     "CHARACTERS",
     "PATH",
     "CannotConnect",
-    "Connection",
+    "ClientConnection",
     "Message",
     "authorization",
     "connect",
@@ -52,7 +52,7 @@ class CannotConnect(Exception):
         self.status, self.unreachable = status, unreachable
 
 
-class Connection:
+class ClientConnection:
     """An open conversation: iterate for what the server says, until either side closes."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -105,7 +105,7 @@ async def connect(
     voice: str | None = None,
     api_key: str | None = None,
     open_timeout_s: float = 10.0,
-) -> AsyncGenerator[Connection]:
+) -> AsyncGenerator[ClientConnection]:
     """A conversation whose settings have been sent, so that the bot opens; `instructions` as in `settings`. `api_key`
     for a server that asks for one.
 
@@ -115,7 +115,7 @@ async def connect(
     async with aiohttp.ClientSession(headers=authorization(api_key)) as http:
         socket = await _open(http, address, open_timeout_s)
         try:
-            connection = Connection(socket)
+            connection = ClientConnection(socket)
             with suppress(ConnectionResetError):  # closed at once: the reader is told why
                 await connection.send(settings(instructions, voice))
             yield connection
@@ -202,7 +202,7 @@ async def _reason(http: aiohttp.ClientSession, address: str, status: int) -> str
     """A refused upgrade's body does not reach a WebSocket client: half of an upgrade is refused alike, and gets it."""
     question = URL(address).with_scheme("https" if address.startswith("wss") else "http")
     with suppress(aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
-        headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        headers = {"ClientConnection": "Upgrade", "Upgrade": "websocket"}
         async with http.get(question, headers=headers, timeout=aiohttp.ClientTimeout(total=2)) as response:
             body: Any = await response.json()
             if response.status == status and isinstance(detail := body.get("detail"), str):

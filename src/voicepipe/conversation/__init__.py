@@ -4,7 +4,7 @@ from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
 from voicepipe.conversation.conversation import Conversation, heard_until
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, Message, Role, Spoken
+from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
 
 __all__ = [
     "CUT",
@@ -18,6 +18,6 @@ __all__ = [
     "Generation",
     "Message",
     "Role",
-    "Spoken",
+    "TimedWord",
     "heard_until",
 ]

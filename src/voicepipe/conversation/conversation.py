@@ -10,7 +10,7 @@ from typing import Any
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, Message, Role, Spoken
+from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
 
 __all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until"]
 
@@ -54,7 +54,7 @@ class Conversation:
     def user_said(self, text: str, item: str = "") -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))
 
-    def bot_said(self, word: str, spoken: Spoken | None = None) -> Conversation:
+    def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
         """`word` was heard: it continues the bot's message, or begins one."""
         return self._bot_goes_on(word, " ", () if spoken is None else (spoken,))
 
@@ -62,9 +62,9 @@ class Conversation:
         """Append `delta`, as it is, to the message of a reply that is not spoken."""
         return self._bot_goes_on(delta, "", ())
 
-    def bot_called(self, call: FunctionCall, *, here: bool = False) -> Conversation:
-        """The bot wants a function to be run: `here`, and then it goes on speaking; or by the client."""
-        if not here:
+    def bot_called(self, call: FunctionCall, *, server_side: bool = False) -> Conversation:
+        """The bot wants a function to be run: `server_side`, and then it goes on speaking; or by the client."""
+        if not server_side:
             return self._with(Message("assistant", "", f"{self.replying}.{call.id}", call=call))
         at = self._bots_message() if self.replying else None
         return self._inserted(len(self.messages) if at is None else at, Message("assistant", "", call=call))
@@ -119,7 +119,7 @@ class Conversation:
     def _is_of_reply(self, message: Message) -> bool:
         return bool(self.replying) and message.item.startswith(f"{self.replying}.")
 
-    def _bot_goes_on(self, text: str, joint: str, spoken: tuple[Spoken, ...]) -> Conversation:
+    def _bot_goes_on(self, text: str, joint: str, spoken: tuple[TimedWord, ...]) -> Conversation:
         at = self._bots_message()
         if at is None and self.replying in self.gone:
             return self
@@ -131,6 +131,6 @@ class Conversation:
         return self._changed(at, replace(said, text=f"{said.text}{joint}{text}", spoken=(*said.spoken, *spoken)))
 
 
-def heard_until(spoken: Iterable[Spoken], audio_end_ms: float) -> tuple[Spoken, ...]:
+def heard_until(spoken: Iterable[TimedWord], audio_end_ms: float) -> tuple[TimedWord, ...]:
     """The words whose sound has begun before `audio_end_ms` of the reply's audio."""
     return tuple(word for word in spoken if word.start_s * 1000 < audio_end_ms)

@@ -1,26 +1,24 @@
-"""The messages of a conversation, and how a chat model wants to read them."""
+"""The messages of a conversation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from voicepipe.conversation.functions import FunctionCall
-from voicepipe.events.base import Event
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["CUT", "SILENCE", "Message", "Role", "Spoken"]
+__all__ = ["CUT", "SILENCE", "Message", "Role", "TimedWord"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken(Event):
-    """A word whose sound has been released (before `in_real_time`: whose sound has been made)."""
+class TimedWord(Protocol):
+    """A word of the bot, and when it was heard: the event `WordSpoken` is one."""
 
-    word: str
-    start_s: float
-    stop_s: float
+    @property
+    def word(self) -> str: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def stop_s(self) -> float: ...
 
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
@@ -43,5 +41,5 @@ class Message:
     role: Role
     text: str
     item: str = field(default="", compare=False, repr=False)
-    spoken: tuple[Spoken, ...] = field(default=(), compare=False, repr=False)
+    spoken: tuple[TimedWord, ...] = field(default=(), compare=False, repr=False)
     call: FunctionCall | None = None

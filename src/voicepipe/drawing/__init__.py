@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from voicepipe.drawing.graph import Boundary, Graph, Kind, Node, Part
+from voicepipe.drawing.graph import Boundary, Graph, Node, NodeKind, NodePart
 from voicepipe.drawing.mermaid import mermaid
 from voicepipe.drawing.svg import svg
 from voicepipe.drawing.trace import trace
 
-__all__ = ["Boundary", "Graph", "Kind", "Node", "Part", "mermaid", "svg", "trace"]
+__all__ = ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "mermaid", "svg", "trace"]

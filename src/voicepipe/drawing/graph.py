@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-__all__ = ["Boundary", "Graph", "Kind", "Node", "Part", "overview"]
+__all__ = ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "overview"]
 
 
-class Kind(Enum):
+class NodeKind(Enum):
     """What a box stands for."""
 
     CLIENT = auto()
@@ -43,18 +43,18 @@ class Node:
     """
 
     name: str
-    kind: Kind
+    kind: NodeKind
     inputs: list[Node] = field(default_factory=list["Node"])
     parameters: dict[str, str] = field(default_factory=dict[str, str])
     gives: tuple[str, ...] = ()
     boundary: Boundary | None = None
-    parts: list[Part] = field(default_factory=list["Part"])
+    parts: list[NodePart] = field(default_factory=list["NodePart"])
     shared: bool = False
     depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class NodePart:
     """What a box is made of: a parameter of its own that is a stage, or a function that gives an observable."""
 
     name: str
@@ -103,8 +103,8 @@ def overview(graph: Graph) -> Graph:
     """
     small: dict[Node, Node] = {}
     for node in graph.nodes:
-        inside = [inner for part in node.parts for inner in part.graph.everything() if inner.kind is Kind.MODEL]
-        parts = [Part("", Graph(Node(model.name, model.kind, depth=1))) for model in inside]
+        inside = [inner for part in node.parts for inner in part.graph.everything() if inner.kind is NodeKind.MODEL]
+        parts = [NodePart("", Graph(Node(model.name, model.kind, depth=1))) for model in inside]
         inputs = [small[source] for source in node.inputs]
         small[node] = Node(node.name, node.kind, inputs, parts=parts, shared=node.shared, depth=node.depth)
     return Graph(small[graph.output])

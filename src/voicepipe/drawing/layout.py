@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
-from voicepipe.drawing.graph import Graph, Kind, Node
+from voicepipe.drawing.graph import Graph, Node, NodeKind
 from voicepipe.drawing.spacing import WHOLE, Spacing
 from voicepipe.drawing.text import Label, label, title_width, wrapped
 
@@ -68,7 +68,7 @@ class Drawing:
 
 def layout(graph: Graph, spacing: Spacing = WHOLE) -> Drawing:
     """Place a graph, and what is inside of its boxes."""
-    boxes = {node: _box(node, spacing) for node in graph.nodes if node.kind is not Kind.INPUT}
+    boxes = {node: _box(node, spacing) for node in graph.nodes if node.kind is not NodeKind.INPUT}
     return _Layers(boxes, spacing).drawing()
 
 
@@ -77,7 +77,7 @@ def layout(graph: Graph, spacing: Spacing = WHOLE) -> Drawing:
 
 def _box(node: Node, spacing: Spacing) -> Box:
     pad = spacing.pad
-    if node.kind is Kind.JOIN:
+    if node.kind is NodeKind.JOIN:
         return Box(node, 2 * JOIN, 2 * JOIN, [], label(()), pad)
     inner = [(part.name, layout(part.graph, spacing)) for part in node.parts]
     inner_width = sum(one.width for _, one in inner) + pad * max(0, len(inner) - 1)
@@ -246,7 +246,7 @@ class _Layers:
             if number > 0:
                 points.insert(-1 if number < len(way) - 1 else len(points), (slot.x, tops[depth + number]))
         ports = sorted(last.above, key=lambda slot: slot.x)
-        shift = 0.0 if end.node.kind is Kind.JOIN else (ports.index(way[-2]) - (len(ports) - 1) / 2) * 16
+        shift = 0.0 if end.node.kind is NodeKind.JOIN else (ports.index(way[-2]) - (len(ports) - 1) / 2) * 16
         points[-1] = (last.x + shift, end.y)
         return Arrow(start, end, points)
 

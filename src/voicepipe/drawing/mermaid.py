@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voicepipe.drawing.graph import Graph, Kind, Node
+from voicepipe.drawing.graph import Graph, Node, NodeKind
 from voicepipe.drawing.text import label
 
 __all__ = ["mermaid"]
@@ -28,12 +28,12 @@ class _Writer:
 
     def graph(self, graph: Graph, indent: str) -> Iterator[str]:
         for node in graph.nodes:
-            if node.kind is not Kind.INPUT:
+            if node.kind is not NodeKind.INPUT:
                 yield from self._node(node, indent)
         labelled: set[Node] = set()
         for source, target in graph.edges:
-            if source.kind is not Kind.INPUT:
-                types = "" if source in labelled or source.kind is Kind.JOIN else _types(source)
+            if source.kind is not NodeKind.INPUT:
+                types = "" if source in labelled or source.kind is NodeKind.JOIN else _types(source)
                 labelled.add(source)
                 yield f"{indent}{self._name(source)} -->{types} {self._name(target)}"
 
@@ -47,9 +47,11 @@ class _Writer:
                 yield f"{indent}  end"
             yield f"{indent}end"
         else:
-            before, after = {Kind.CLIENT: ('(["', '"])'), Kind.JOIN: ('(("', '"))')}.get(node.kind, ('["', '"]'))
+            before, after = {NodeKind.CLIENT: ('(["', '"])'), NodeKind.JOIN: ('(("', '"))')}.get(
+                node.kind, ('["', '"]')
+            )
             yield f"{indent}{name}{before}{text}{after}"
-        if node.kind in (Kind.OWN, Kind.MODEL):
+        if node.kind in (NodeKind.OWN, NodeKind.MODEL):
             yield f"{indent}class {name} {node.kind.name.lower()}"
         if node.boundary is not None:
             yield f"{indent}class {name} boundary"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from voicepipe.drawing.graph import Graph, Kind, overview
+from voicepipe.drawing.graph import Graph, NodeKind, overview
 from voicepipe.drawing.layout import ABOVE_PART, JOIN, LINE, TITLE, Arrow, Box, Drawing, layout
 from voicepipe.drawing.spacing import SMALL
 
@@ -35,7 +35,7 @@ _STYLE = """
     .event { fill: #7fb3dd } .client { stroke: #c3cad3 } .holds { fill: #e0a25c }
   }
 """
-_CLASSES = {Kind.OWN: "box own", Kind.MODEL: "box model", Kind.CLIENT: "box client", Kind.STAGE: "box"}
+_CLASSES = {NodeKind.OWN: "box own", NodeKind.MODEL: "box model", NodeKind.CLIENT: "box client", NodeKind.STAGE: "box"}
 _LEGEND = {"box own": "written in this pipeline", "box model": "a model or service of the session"}
 
 
@@ -77,13 +77,13 @@ def _drawing(drawing: Drawing) -> Iterator[str]:
 
 
 def _box(box: Box) -> Iterator[str]:
-    if box.node.kind is Kind.JOIN:
+    if box.node.kind is NodeKind.JOIN:
         x, y = box.middle, box.y + box.height / 2
         yield f'<circle class="box" cx="{x:g}" cy="{y:g}" r="{JOIN:g}"/>'
         yield f'<path class="arrow" d="M{x - 5:g} {y:g} h10 M{x:g} {y - 5:g} v10"/>'
         yield _text("join", x + JOIN + 6, y + 4, box.node.name, anchor="start")
         return
-    round_by = box.height / 2 if box.node.kind is Kind.CLIENT else 6
+    round_by = box.height / 2 if box.node.kind is NodeKind.CLIENT else 6
     yield f'<g transform="translate({box.x:g} {box.y:g})">'
     yield (f'<rect class="{_CLASSES[box.node.kind]}" width="{box.width:g}" height="{box.height:g}" rx="{round_by:g}"/>')
     yield from _writing(box)
@@ -113,7 +113,7 @@ def _event_types(box: Box) -> Iterator[str]:
 
 
 def _fork(box: Box) -> str:
-    kind = "fork" if box.node.shared or box.node.kind is Kind.CLIENT else "copies"
+    kind = "fork" if box.node.shared or box.node.kind is NodeKind.CLIENT else "copies"
     return f'<circle class="{kind}" cx="{box.middle:g}" cy="{box.y + box.height + box.label.height:g}" r="4"/>'
 
 

@@ -18,7 +18,7 @@ from reactivex import Observable
 from voicepipe.audio import Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.drawing import types
-from voicepipe.drawing.graph import Boundary, Graph, Kind, Node, Part
+from voicepipe.drawing.graph import Boundary, Graph, Node, NodeKind, NodePart
 from voicepipe.drawing.inside import arguments, composed, contained, is_observable, is_share, origin, printed, title
 from voicepipe.events import Audio
 from voicepipe.session import Pipeline, Session
@@ -54,20 +54,20 @@ def trace(pipeline: Pipeline) -> Graph:
         last = tracer.node_of(checked(pipeline, pipeline(_session(tracer))))
     finally:
         TRACER.reset(token)
-    return Graph(Node("client", Kind.CLIENT, [last]))
+    return Graph(Node("client", NodeKind.CLIENT, [last]))
 
 
 def _session(tracer: _Tracer) -> Session:
-    received = Node("client", Kind.CLIENT, gives=("AudioReceived", "SettingsChanged"))
+    received = Node("client", NodeKind.CLIENT, gives=("AudioReceived", "SettingsChanged"))
     return Session(
         "drawing",
         Traced(tracer, received),
         Pcm16(),
-        vad=_Model("VAD", ("Voice",)),
+        vad=_Model("VAD", ("SpeechProbability",)),
         end_of_turn=_Model("end of turn", ("float",)),
-        stt=_Model("STT", ("Word", "Transcribed")),
+        stt=_Model("STT", ("WordRecognised", "Transcribed")),
         llm=_Model("LLM", ("str",)),
-        tts=_Model("TTS", ("ReplyText", "Speech", "Spoken"), passes=True),
+        tts=_Model("TTS", ("ReplyText", "ReplyAudio", "WordSpoken"), passes=True),
     )
 
 
@@ -136,16 +136,16 @@ class _Tracer:
         inside = [self.node_of(source) for source in contained(observable)]
         inputs = list(dict.fromkeys(node for one in inside for node in (one.inputs if one.name == LIST else [one])))
         if name == LIST and inputs:
-            return self._made(LIST, Kind.JOIN, inputs)
+            return self._made(LIST, NodeKind.JOIN, inputs)
         gives = _together(inputs)
         if name in JOINS:
-            return self._made(JOINS[name], Kind.JOIN, inputs, gives)
-        return self._made(name, Kind.STAGE, inputs, gives)
+            return self._made(JOINS[name], NodeKind.JOIN, inputs, gives)
+        return self._made(name, NodeKind.STAGE, inputs, gives)
 
     def _node(self, stage: Any, inputs: list[Node], asked: Any) -> Node:
         flowing = inputs[0].gives if inputs else ()
         if isinstance(stage, _Model):
-            return self._made(stage.name, Kind.MODEL, inputs, stage.given_by(flowing))
+            return self._made(stage.name, NodeKind.MODEL, inputs, stage.given_by(flowing))
         given = arguments(stage)
         if _is_named(stage):
             node = self._node(given["stage"], inputs, asked)
@@ -165,16 +165,16 @@ class _Tracer:
             node.boundary = Boundary(node.parameters.pop("capacity"), overflow)
         return node
 
-    def _made(self, name: str, kind: Kind, inputs: list[Node], gives: tuple[str, ...] = ()) -> Node:
+    def _made(self, name: str, kind: NodeKind, inputs: list[Node], gives: tuple[str, ...] = ()) -> Node:
         return Node(name, kind, inputs, gives=gives, depth=self._depth)
 
-    def _kind(self, stage: Any, given: dict[str, Any]) -> Kind:
+    def _kind(self, stage: Any, given: dict[str, Any]) -> NodeKind:
         """The pipeline's own stage, or an operator of reactivex around a function of its own."""
         if isinstance(stage, Declared):
             modules = [cast("Declared[Any, Any]", stage).declaration.factory.__module__]
         else:
             modules = [getattr(thing, "__module__", "") for thing in (stage, *given.values())]
-        return Kind.OWN if self._module in modules else Kind.STAGE
+        return NodeKind.OWN if self._module in modules else NodeKind.STAGE
 
     # -- what is inside of a stage -------------------------------------------------------------------------------------
 
@@ -188,9 +188,9 @@ class _Tracer:
             TRACER.reset(token)
         return [traced.node for traced in _traced_in(given)]
 
-    def _parts(self, stage: Any, given: dict[str, Any], asked: Any) -> tuple[list[Part], list[Node]]:
+    def _parts(self, stage: Any, given: dict[str, Any], asked: Any) -> tuple[list[NodePart], list[Node]]:
         """What a stage is made of, and what that listens to outside of the stage."""
-        parts: list[Part] = []
+        parts: list[NodePart] = []
         outside: list[Node] = []
         for name, value in given.items():
             values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
@@ -202,7 +202,7 @@ class _Tracer:
                 outside += _cut_off(output, self._depth)
                 if output.depth > self._depth:
                     numbered = name if len(values) == 1 else f"{name} {number}"
-                    parts.append(Part(_called(numbered, one, output), Graph(output)))
+                    parts.append(NodePart(_called(numbered, one, output), Graph(output)))
         return parts, outside
 
     def _inside(self, make: Callable[[Any], Any], sample: str, asked: Any) -> Node:
@@ -210,7 +210,7 @@ class _Tracer:
         self._depth += 1
         try:
             if sample == types.STREAM or (sample == types.EITHER and isinstance(asked, Observable)):
-                return self.node_of(Traced(self, self._made("", Kind.INPUT, [])).pipe(make))
+                return self.node_of(Traced(self, self._made("", NodeKind.INPUT, [])).pipe(make))
             given = make(asked if sample == types.EITHER else SAMPLES[sample])
             return self.node_of(checked(make, given))
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from voicepipe.engine.health_checks import Kind
+from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.session import Stages
 
 __all__ = ["Engine"]
@@ -23,7 +23,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def kinds(self) -> Sequence[Kind]:
+    def kinds(self) -> Sequence[ServiceKind]:
         """What the pipeline uses of it. `health` tells of these; the stages of the others cannot be used."""
         ...
 

@@ -7,26 +7,25 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicepipe.boundary.pending import Backlog
-from voicepipe.engine.health_checks import KINDS, Check, Checks, Kind, Probe
+from voicepipe.boundary.pending import PendingWork
+from voicepipe.engine.health_checks import KINDS, Check, Checks, Probe, ServiceKind
 from voicepipe.engine.http import Http
-from voicepipe.engine.kyutai import KyutaiEar, KyutaiVoice
+from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
-from voicepipe.engine.parts import Ear, Part
+from voicepipe.engine.parts import InputStages, StageProvider
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
-from voicepipe.events import Audio, Event, ReplyText, Speech, Voice
-from voicepipe.metrics.series import Service
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, SpeechProbability
 from voicepipe.operators import EndOfTurn
-from voicepipe.services.observer import NOBODY, ServiceObserver
-from voicepipe.session import STAGE_NAMES, Llm, StageName
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
+from voicepipe.session import STAGE_NAMES, Llm, Service, StageName
 from voicepipe.stage import Stage
 from voicepipe.voices.store import VoiceStore
 
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts
 
-__all__ = ["Assembled", "Observe", "SessionStages", "build_engine", "check_all", "embedded_kinds", "used_kinds"]
+__all__ = ["ComposedEngine", "Observe", "SessionStages", "build_engine", "check_all", "embedded_kinds", "used_kinds"]
 
 P = TypeVar("P")
 
@@ -41,14 +40,14 @@ _RESOLVE_EVERY_S = 10
 class SessionStages:
     """One session's stages."""
 
-    vad: Stage[Audio, Voice] | None
+    vad: Stage[Audio, SpeechProbability] | None
     end_of_turn: EndOfTurn
     stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[ReplyText, Speech | Event]
+    tts: Stage[ReplyText, ReplyAudio | Event]
     closing: tuple[Callable[[], None], ...]
     chosen: Callable[[str], None]
-    backlog: Backlog
+    backlog: PendingWork
     """What the ear has not done with: a recording waits for it."""
 
     def speak_with(self, voice: str) -> None:
@@ -61,18 +60,18 @@ class SessionStages:
             close()
 
 
-class Assembled:
+class ComposedEngine:
     """An engine of three parts. `checks` asks those of the network, and voice cloning where there is one."""
 
     def __init__(
         self,
-        ear: Part[Ear],
-        llm: Part[Llm],
-        voice: Part[Stage[ReplyText, Speech | Event]],
+        ear: StageProvider[InputStages],
+        llm: StageProvider[Llm],
+        voice: StageProvider[Stage[ReplyText, ReplyAudio | Event]],
         *,
         max_sessions: int,
         checks: Checks,
-        kinds: Sequence[Kind] = KINDS,
+        kinds: Sequence[ServiceKind] = KINDS,
         http: Http,
         local: LocalParts | None,
     ) -> None:
@@ -87,8 +86,8 @@ class Assembled:
         heard = ear.stage
         stt = _behind(heard.stt, [ahead for ahead in (llm.ahead, voice.ahead) if ahead is not None])
         closing = (ear.close, llm.close, voice.close)
-        hearing = (heard.vad, heard.end_of_turn, stt)
-        return SessionStages(*hearing, llm.stage, voice.stage, closing, voice.speak_with, heard.backlog)
+        stt_options = (heard.vad, heard.end_of_turn, stt)
+        return SessionStages(*stt_options, llm.stage, voice.stage, closing, voice.speak_with, heard.backlog)
 
     async def health(self) -> dict[str, bool]:
         return await self.checks.health()
@@ -113,7 +112,7 @@ def used_kinds(uses: Collection[StageName]) -> list[Service]:
     return [kind for kind, names in stages.items() if not names.isdisjoint(uses)]
 
 
-def embedded_kinds(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Kind]:
+def embedded_kinds(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[ServiceKind]:
     """Return what a pipeline uses that runs in this process: on embedded models, or on a GGUF file."""
     urls: dict[Service, str | None] = {"stt": settings.stt_url, "llm": settings.llm_service, "tts": settings.tts_url}
     return [kind for kind in used_kinds(uses) if urls[kind] is None]
@@ -125,9 +124,9 @@ def build_engine(
     max_sessions: int | None,
     uses: Collection[StageName] = STAGE_NAMES,
     progress: Callable[[str], None] = lambda _: None,
-    observe: Observe = lambda _: NOBODY,
+    observe: Observe = lambda _: NULL_OBSERVER,
     voices: VoiceStore | None = None,
-) -> Assembled:
+) -> ComposedEngine:
     """The engine that the settings describe. Only the models that it needs are loaded, or imported.
 
     `uses` are the stages that the pipeline uses: the others fail when a session uses them all the same (NotLoaded).
@@ -141,10 +140,10 @@ def build_engine(
     local = _load(settings, embedded, uses, sessions, progress)
     parts = _Parts(settings, kinds, http, local, observe, voices)
     ear, llm, voice = parts.ear(), parts.llm(), parts.voice()
-    probed: dict[Kind, Part[Any]] = {"stt": ear, "llm": llm, "tts": voice}
+    probed: dict[ServiceKind, StageProvider[Any]] = {"stt": ear, "llm": llm, "tts": voice}
     probes = [part.probe() for kind, part in probed.items() if kind in kinds]
     checks = _checks(settings, [*probes, *_cloning(settings, kinds, http)], kinds)
-    return Assembled(ear, llm, voice, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
+    return ComposedEngine(ear, llm, voice, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
 
 
 async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Check]:
@@ -156,7 +155,7 @@ async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAG
         await http.close()
 
 
-def _sessions(settings: EngineSettings, embedded: Collection[Kind]) -> int:
+def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind]) -> int:
     if not embedded:
         return settings.network_sessions
     from voicepipe.engine.local import SESSIONS_PER_CORE
@@ -164,7 +163,7 @@ def _sessions(settings: EngineSettings, embedded: Collection[Kind]) -> int:
     return max(1, (os.cpu_count() or 1) * SESSIONS_PER_CORE)
 
 
-def _kinds(uses: Collection[StageName]) -> list[Kind]:
+def _kinds(uses: Collection[StageName]) -> list[ServiceKind]:
     """Voice cloning belongs to the synthesiser."""
     used = used_kinds(uses)
     return [kind for kind in KINDS if kind in used or (kind == "voice_cloning" and "tts" in used)]
@@ -172,7 +171,7 @@ def _kinds(uses: Collection[StageName]) -> list[Kind]:
 
 def _load(
     settings: EngineSettings,
-    embedded: Collection[Kind],
+    embedded: Collection[ServiceKind],
     uses: Collection[StageName],
     sessions: int,
     progress: Callable[[str], None],
@@ -189,33 +188,31 @@ class _Parts:
     """Each part: of the network where the settings have its URL, else the one that was loaded; none that is unused."""
 
     settings: EngineSettings
-    kinds: Collection[Kind]
+    kinds: Collection[ServiceKind]
     http: Http
     local: LocalParts | None
     observe: Observe
     voices: VoiceStore | None
 
-    def ear(self) -> Part[Ear]:
+    def ear(self) -> StageProvider[InputStages]:
         if "stt" not in self.kinds:
             return UNUSED_EAR
         if self.settings.stt_url is not None:
-            return KyutaiEar(self.settings.stt_url, self.settings, self.http.session, self.observe("stt"))
+            return KyutaiStt(self.settings.stt_url, self.settings, self.http.session, self.observe("stt"))
         return _loaded(self.local and self.local.ear)
 
-    def llm(self) -> Part[Llm]:
+    def llm(self) -> StageProvider[Llm]:
         if "llm" not in self.kinds:
             return UNUSED_LLM
         if self.settings.llm_service is not None:
             return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
-    def voice(self) -> Part[Stage[ReplyText, Speech | Event]]:
+    def voice(self) -> StageProvider[Stage[ReplyText, ReplyAudio | Event]]:
         if "tts" not in self.kinds:
             return UNUSED_VOICE
         if self.settings.tts_url is not None:
-            return KyutaiVoice(
-                self.settings.tts_url, self.settings, self.http.session, self.observe("tts"), self.voices
-            )
+            return KyutaiTts(self.settings.tts_url, self.settings, self.http.session, self.observe("tts"), self.voices)
         return _loaded(self.local and self.local.voice)
 
 
@@ -227,7 +224,7 @@ def _loaded(part: P | None) -> P:
 # ---- probes ----------------------------------------------------------------------------------------------------------
 
 
-def _checks(settings: EngineSettings, probes: Sequence[Probe], kinds: Sequence[Kind]) -> Checks:
+def _checks(settings: EngineSettings, probes: Sequence[Probe], kinds: Sequence[ServiceKind]) -> Checks:
     return Checks(probes, within_s=settings.health_timeout_s, kinds=kinds)
 
 
@@ -251,6 +248,6 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
     yield from _cloning(settings, kinds, http)
 
 
-def _cloning(settings: EngineSettings, kinds: Collection[Kind], http: Http) -> Iterator[Probe]:
+def _cloning(settings: EngineSettings, kinds: Collection[ServiceKind], http: Http) -> Iterator[Probe]:
     if settings.voice_cloning_url is not None and "voice_cloning" in kinds:
         yield kyutai_probe("voice_cloning", settings.voice_cloning_url, http.session, "")

@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["KINDS", "Check", "Checks", "Kind", "Probe"]
+__all__ = ["KINDS", "Check", "Checks", "Probe", "ServiceKind"]
 
-Kind: TypeAlias = Literal["stt", "llm", "tts", "voice_cloning"]
+ServiceKind: TypeAlias = Literal["stt", "llm", "tts", "voice_cloning"]
 """What a service, or an embedded model, is for."""
 
-KINDS: tuple[Kind, ...] = ("stt", "tts", "llm", "voice_cloning")
+KINDS: tuple[ServiceKind, ...] = ("stt", "tts", "llm", "voice_cloning")
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """How one of them is asked. `ask` gives what it says of itself, or raises what is wrong with it."""
 
-    kind: Kind
+    kind: ServiceKind
     what: str
     where: str
     advice: str
@@ -48,7 +48,7 @@ class Checks:
     `kinds` are those that `health` tells of; one that has no probe is not up.
     """
 
-    def __init__(self, probes: Sequence[Probe], *, within_s: float, kinds: Sequence[Kind] = KINDS) -> None:
+    def __init__(self, probes: Sequence[Probe], *, within_s: float, kinds: Sequence[ServiceKind] = KINDS) -> None:
         self._probes, self._within_s, self._kinds = probes, within_s, kinds
 
     async def all(self) -> list[Check]:

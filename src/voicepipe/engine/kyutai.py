@@ -9,31 +9,31 @@ from typing import Any
 import aiohttp
 import reactivex
 
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.network import kyutai_probe
-from voicepipe.engine.parts import Ear, Opened
+from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.events import Event, ReplyText, Speech, Warned
+from voicepipe.events import Event, ReplyAudio, ReplyText, Warned
 from voicepipe.services import (
     Address,
+    Backoff,
     Emit,
     Finder,
-    Pauses,
     Resolver,
     ServiceObserver,
     ServiceSocket,
     resolve_with_dns,
 )
 from voicepipe.stage import Stage, named
-from voicepipe.stt.kyutai.stage import Hearing, Reconnecting
+from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
-from voicepipe.tts.kyutai.stage import Options, Searching, Speaker, Speaking, VoiceChoice
+from voicepipe.tts.kyutai.stage import DiscoveryOptions, Options, Speaker, TtsOptions, VoiceChoice
 from voicepipe.tts.kyutai.stage import kyutai as kyutai_tts
 from voicepipe.voices.catalog import CUSTOM
 from voicepipe.voices.store import VoiceStore, VoiceStoreDown
 
-__all__ = ["KyutaiEar", "KyutaiVoice"]
+__all__ = ["KyutaiStt", "KyutaiTts"]
 
 Session = Callable[[], aiohttp.ClientSession]
 
@@ -41,13 +41,13 @@ _FACTOR, _LONGEST_PAUSE_S = 1.5, 1.0
 """Of the pauses between two searches, as Unmute has them."""
 
 
-class KyutaiEar:
+class KyutaiStt:
     """Speech to text, which notices pauses itself: no VAD and no end-of-turn model beside it."""
 
     def __init__(self, url: str, settings: EngineSettings, http: Session, observer: ServiceObserver) -> None:
         self._url, self._settings, self._http = url, settings, http
         self._finder = _finder("speech recognition (STT)", url, settings, observer)
-        self._hearing = Hearing(
+        self._hearing = SttOptions(
             delay_s=settings.stt_delay_s,
             notices_pauses=True,
             speech_below=settings.stt_speech_below,
@@ -58,25 +58,25 @@ class KyutaiEar:
             silent_s=settings.stt_silent_s,
             renew_after_s=settings.stt_renew_after_s,
         )
-        self._reconnecting = Reconnecting(
+        self._reconnecting = ReconnectPolicy(
             pauses=_pauses(settings),
             give_up_after_s=settings.stt_give_up_after_s,
             settled_after_s=settings.stt_settled_after_s,
         )
 
-    def open(self) -> Opened[Ear]:
+    def open(self) -> SessionPart[InputStages]:
         key = self._settings.kyutai_api_key.get_secret_value()
-        backlog = Backlog()
+        backlog = PendingWork()
         stt = kyutai_stt(
-            self._finder, api_key=key, hearing=self._hearing, reconnecting=self._reconnecting, backlog=backlog
+            self._finder, api_key=key, options=self._hearing, reconnect=self._reconnecting, backlog=backlog
         )
-        return Opened(Ear(None, lambda _: reactivex.empty(), named("STT", stt), backlog))
+        return SessionPart(InputStages(None, lambda _: reactivex.empty(), named("STT", stt), backlog))
 
     def probe(self) -> Probe:
         return kyutai_probe("stt", self._url, self._http, "Moonshine")
 
 
-class KyutaiVoice:
+class KyutaiTts:
     """Text to speech. A reply's connection is opened when the user begins to speak. Cloned voices are in `voices`."""
 
     def __init__(
@@ -89,15 +89,15 @@ class KyutaiVoice:
     ) -> None:
         self._url, self._settings, self._http, self._voices = url, settings, http, voices
         self._finder = _finder("speech synthesis (TTS)", url, settings, observer)
-        self._speaking = Speaking(
+        self._speaking = TtsOptions(
             capacity=settings.tts_capacity, silent_s=settings.tts_silent_s, retries=settings.tts_retries
         )
 
-    def open(self) -> Opened[Stage[ReplyText, Speech | Event]]:
+    def open(self) -> SessionPart[Stage[ReplyText, ReplyAudio | Event]]:
         choice = _Choice(self._settings.tts_voice, self._voices)
         speaker = self._speaker(choice)
-        stage = named("TTS", kyutai_tts(speaker, speaking=self._speaking))
-        return Opened(stage, ahead=speaker.prepare(), speak_with=choice.choose)
+        stage = named("TTS", kyutai_tts(speaker, options=self._speaking))
+        return SessionPart(stage, ahead=speaker.prepare(), speak_with=choice.choose)
 
     def probe(self) -> Probe:
         return kyutai_probe("tts", self._url, self._http, "hibari")
@@ -109,7 +109,7 @@ class KyutaiVoice:
             self._finder,
             options=Options(cfg_alpha=settings.tts_cfg_alpha),
             api_key=settings.kyutai_api_key.get_secret_value(),
-            searching=Searching(searches=settings.tts_searches, pauses=_pauses(settings)),
+            discovery=DiscoveryOptions(searches=settings.tts_searches, pauses=_pauses(settings)),
             ahead_s=settings.tts_ahead_s,
         )
 
@@ -172,5 +172,5 @@ def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceO
     )
 
 
-def _pauses(settings: EngineSettings) -> Pauses:
-    return Pauses(settings.find_first_pause_s, _FACTOR, _LONGEST_PAUSE_S)
+def _pauses(settings: EngineSettings) -> Backoff:
+    return Backoff(settings.find_first_pause_s, _FACTOR, _LONGEST_PAUSE_S)

@@ -17,14 +17,14 @@ import structlog
 from reactivex import Observable
 
 from voicepipe.audio import resampled
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import ask_worker
 from voicepipe.boundary.workers import Workers
-from voicepipe.engine.health_checks import Kind, Probe
+from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
-from voicepipe.engine.parts import Ear, Opened
+from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.unused import unused_stage
-from voicepipe.events import Audio, Event, ReplyText, Samples, Speech, Voice
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, Samples, SpeechProbability
 from voicepipe.installation.installation import install_command
 from voicepipe.installation.program import this_program
 from voicepipe.llm.gguf import check_gguf
@@ -47,10 +47,10 @@ __all__ = [
     "PACKAGES",
     "SESSIONS_PER_CORE",
     "STAGES",
-    "LocalEar",
     "LocalLlm",
     "LocalParts",
-    "LocalVoice",
+    "LocalStt",
+    "LocalTts",
     "load_local",
     "local_probe",
     "needed_models",
@@ -61,14 +61,14 @@ log = structlog.get_logger()
 SESSIONS_PER_CORE = 1
 """Conversations that one core carries, by `benchmarks/capacity.py`: with more, replies come late."""
 
-MODELS: dict[Kind, tuple[str, ...]] = {
+MODELS: dict[ServiceKind, tuple[str, ...]] = {
     "stt": ("silero", "smart-turn", "moonshine"),
     "llm": ("smollm2",),
     "tts": ("hibari",),
 }
 """By their names in the registry. Without Smart Turn turns end by silence alone."""
 
-PACKAGES: dict[Kind, tuple[str, ...]] = {"stt": ("onnxruntime",), "llm": ("xllamacpp",), "tts": ("onnxruntime",)}
+PACKAGES: dict[ServiceKind, tuple[str, ...]] = {"stt": ("onnxruntime",), "llm": ("xllamacpp",), "tts": ("onnxruntime",)}
 """What they run on: without these the extra `embedded` is not installed."""
 
 STAGES: dict[str, StageName] = {
@@ -94,7 +94,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class LocalEar:
+class LocalStt:
     """Silero notices speech, Smart Turn whether it is complete, Moonshine writes it down.
 
     Silero or Moonshine is None where the pipeline does not use it.
@@ -105,20 +105,20 @@ class LocalEar:
     moonshine: Moonshine | None
     pool: Workers
 
-    def open(self) -> Opened[Ear]:
-        backlog = Backlog()
+    def open(self) -> SessionPart[InputStages]:
+        backlog = PendingWork()
 
         def end_of_turn(sound: Audio) -> Observable[float]:
             return reactivex.using(backlog.busy, lambda _: self._end_of_turn(sound))
 
-        return Opened(Ear(self._vad(), end_of_turn, self._stt(backlog), backlog))
+        return SessionPart(InputStages(self._vad(), end_of_turn, self._stt(backlog), backlog))
 
-    def _vad(self) -> Stage[Audio, Voice]:
+    def _vad(self) -> Stage[Audio, SpeechProbability]:
         if self.silero is None:
             return unused_stage("vad")
         return named("VAD", by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ))
 
-    def _stt(self, backlog: Backlog) -> Stage[Audio | Event, Event]:
+    def _stt(self, backlog: PendingWork) -> Stage[Audio | Event, Event]:
         """The capacities are what a listener would still wait for, not what memory holds."""
         if self.moonshine is None:
             return unused_stage("stt")
@@ -155,15 +155,15 @@ def _transcribe(
 
 
 @dataclass(frozen=True, slots=True)
-class LocalVoice:
+class LocalTts:
     """hibari, clause by clause."""
 
     hibari: Hibari
     pool: Workers
 
-    def open(self) -> Opened[Stage[ReplyText, Speech | Event]]:
+    def open(self) -> SessionPart[Stage[ReplyText, ReplyAudio | Event]]:
         tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
-        return Opened(named("TTS", tts))
+        return SessionPart(named("TTS", tts))
 
     def probe(self) -> Probe:
         return _loaded("tts", MODELS["tts"])
@@ -184,9 +184,9 @@ def _at_16k(sound: Audio) -> Samples:
 class LocalParts:
     """Those that were wanted, and the threads in which they work."""
 
-    ear: LocalEar | None = None
+    ear: LocalStt | None = None
     llm: LocalLlm | None = None
-    voice: LocalVoice | None = None
+    voice: LocalTts | None = None
     threads: list[Workers] = field(default_factory=list[Workers])
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class LocalParts:
             workers.close(timeout_s=2)
 
 
-def needed_models(kinds: Collection[Kind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:
+def needed_models(kinds: Collection[ServiceKind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:
     """Return the models of these kinds whose stages a pipeline uses, by their names in the registry.
 
     `gguf` is a file that takes the place of the language model.
@@ -205,7 +205,7 @@ def needed_models(kinds: Collection[Kind], uses: Collection[StageName], gguf: Pa
 
 
 def load_local(
-    wanted: Collection[Kind],
+    wanted: Collection[ServiceKind],
     *,
     uses: Collection[StageName] = STAGE_NAMES,
     sessions: int,
@@ -241,9 +241,9 @@ def load_local(
         pool = Workers(max(2, cores), "models")
         parts.threads.append(pool)
         if "stt" in wanted:
-            parts.ear = LocalEar(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
+            parts.ear = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
         if "tts" in wanted:
-            parts.voice = LocalVoice(made["hibari"], pool)
+            parts.voice = LocalTts(made["hibari"], pool)
     if "llm" in wanted:
         model, manner = made[gguf.name if gguf else "smollm2"]
         parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)
@@ -276,7 +276,7 @@ def _load_together(makers: dict[str, Callable[[], Any]], progress: Callable[[str
 # ---- probes ----------------------------------------------------------------------------------------------------------
 
 
-def local_probe(kind: Kind, uses: Collection[StageName] = STAGE_NAMES) -> Probe:
+def local_probe(kind: ServiceKind, uses: Collection[StageName] = STAGE_NAMES) -> Probe:
     """Whether those models of this kind that a pipeline uses could be loaded. Nothing is loaded."""
     needed = needed_models([kind], uses)
 
@@ -292,7 +292,7 @@ def local_probe(kind: Kind, uses: Collection[StageName] = STAGE_NAMES) -> Probe:
     return Probe(kind, _titles(needed), "embedded", advice, ask)
 
 
-def _loaded(kind: Kind, names: Collection[str]) -> Probe:
+def _loaded(kind: ServiceKind, names: Collection[str]) -> Probe:
     async def ask() -> str:
         return "loaded"
 

@@ -13,14 +13,14 @@ from reactivex import Observable
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import GREETING, SILENCE, Conversation, Message
 from voicepipe.engine.health_checks import Probe
-from voicepipe.engine.parts import Opened
+from voicepipe.engine.parts import SessionPart
 from voicepipe.events import Event, ReplyText, Unspoken, Warned
 from voicepipe.llm.gguf import GgufError, check_gguf
 from voicepipe.llm.history import History, latest, recent
 from voicepipe.llm.in_process import in_process
-from voicepipe.llm.prefill import ReadAhead
+from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.llm.smollm import LlmFailed, SmolLM
-from voicepipe.operators import at_most_sentences, by_word
+from voicepipe.operators import at_most_sentences, split_words
 from voicepipe.rx import transduce
 from voicepipe.session import Llm
 
@@ -92,9 +92,9 @@ class LocalLlm:
     free_slots: list[int]
     manner: Manner = EMBEDDED
 
-    def open(self) -> Opened[Llm]:
+    def open(self) -> SessionPart[Llm]:
         slot = heapq.heappop(self.free_slots)
-        ahead = ReadAhead(
+        ahead = PromptPrefill(
             lambda messages, cancelled: self.model.warm(messages, slot, cancelled=cancelled),
             self.writers,
             self.manner.history,
@@ -104,7 +104,7 @@ class LocalLlm:
             ahead.close()
             heapq.heappush(self.free_slots, slot)
 
-        return Opened(_warned(_with_lines(ahead, ahead.before(self._answers(slot)))), close, ahead.stage())
+        return SessionPart(_warned(_with_lines(ahead, ahead.before(self._answers(slot)))), close, ahead.stage())
 
     def probe(self) -> Probe:
         async def ask() -> str:
@@ -118,7 +118,7 @@ class LocalLlm:
         if manner.sentences is None:
             return answer
         shortened = at_most_sentences(manner.sentences)
-        return lambda conversation: answer(conversation).pipe(by_word(), shortened, transduce(lambda _: _as_delta))
+        return lambda conversation: answer(conversation).pipe(split_words(), shortened, transduce(lambda _: _as_delta))
 
 
 def _as_delta(said: Unspoken | Event) -> Iterator[str | Event]:
@@ -131,7 +131,7 @@ def _as_delta(said: Unspoken | Event) -> Iterator[str | Event]:
             pass
 
 
-def _with_lines(ahead: ReadAhead, llm: Llm) -> Llm:
+def _with_lines(ahead: PromptPrefill, llm: Llm) -> Llm:
     """`llm`, which is not asked where the character has a line: then it reads the prompt while the line is spoken."""
 
     def answer(conversation: Conversation) -> Observable[str | Event]:
@@ -152,9 +152,9 @@ def _line(conversation: Conversation) -> str:
     lines, said = conversation.lines, conversation.messages
     if not said:
         return lines.opening
-    if lines.nudges and said[-1].role == "user" and said[-1].text == SILENCE:
+    if lines.idle_prompts and said[-1].role == "user" and said[-1].text == SILENCE:
         silences = sum(message.role == "user" and message.text == SILENCE for message in said)
-        return lines.nudges[(silences - 1) % len(lines.nudges)]
+        return lines.idle_prompts[(silences - 1) % len(lines.idle_prompts)]
     return ""
 
 

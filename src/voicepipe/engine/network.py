@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from voicepipe.engine.health_checks import Kind, Probe
-from voicepipe.engine.parts import Opened
+from voicepipe.engine.health_checks import Probe, ServiceKind
+from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.llm.errors import LlmError
 from voicepipe.llm.history import recent
@@ -50,8 +50,8 @@ class NetworkLlm:
         )
         return cls(OpenAiLlm(options, http), Address.parse(url).http(""))
 
-    def open(self) -> Opened[Llm]:
-        return Opened(self.llm)
+    def open(self) -> SessionPart[Llm]:
+        return SessionPart(self.llm)
 
     def probe(self) -> Probe:
         return Probe("llm", "OpenAI-compatible", self.where, _advice("llm_url", "SmolLM2"), self._ask)
@@ -60,10 +60,10 @@ class NetworkLlm:
         try:
             return f"model {await self.llm.check()}"
         except LlmError as error:  # where it is stands beside it
-            raise ConnectionError(f"{error.fate}: {error.detail}") from error
+            raise ConnectionError(f"{error.outcome}: {error.detail}") from error
 
 
-def kyutai_probe(kind: Kind, url: str, http: Session, instead: str) -> Probe:
+def kyutai_probe(kind: ServiceKind, url: str, http: Session, instead: str) -> Probe:
     """A server of Kyutai's, by its `/api/build_info`: this takes no place from a conversation, as a WebSocket would.
 
     A proxy may let nothing but the WebSocket through: then somebody answers, and that has to do.

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import Probe
-from voicepipe.events import Audio, Event, Voice
+from voicepipe.events import Audio, Event, SpeechProbability
 from voicepipe.operators import EndOfTurn
 from voicepipe.stage import Stage
 
-__all__ = ["Ear", "Opened", "Part", "nothing"]
+__all__ = ["InputStages", "SessionPart", "StageProvider", "nothing"]
 
 S = TypeVar("S")
 
@@ -26,7 +26,7 @@ def _only_one(voice: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened(Generic[S]):
+class SessionPart(Generic[S]):
     """One session's own stage; `close` gives back what it holds of the part.
 
     `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
@@ -39,10 +39,10 @@ class Opened(Generic[S]):
     speak_with: Callable[[str], None] = _only_one
 
 
-class Part(Protocol[S]):
+class StageProvider(Protocol[S]):
     """Makes one kind of stage for each session."""
 
-    def open(self) -> Opened[S]:
+    def open(self) -> SessionPart[S]:
         """A new session's own."""
         ...
 
@@ -52,10 +52,10 @@ class Part(Protocol[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class InputStages:
     """What hears: a recogniser, and what notices pauses, unless it does so itself; and what they have not done with."""
 
-    vad: Stage[Audio, Voice] | None
+    vad: Stage[Audio, SpeechProbability] | None
     end_of_turn: EndOfTurn
     stt: Stage[Audio | Event, Event]
-    backlog: Backlog
+    backlog: PendingWork

@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 import reactivex
 from reactivex import Observable
 
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import Probe
-from voicepipe.engine.parts import Ear, Opened, Part
-from voicepipe.events import Event, ReplyText, Speech
+from voicepipe.engine.parts import InputStages, SessionPart, StageProvider
+from voicepipe.events import Event, ReplyAudio, ReplyText
 from voicepipe.session import Llm, StageName
 from voicepipe.stage import Stage, StageError
 
@@ -40,20 +40,20 @@ def unused_stage(name: StageName) -> Callable[[Any], Observable[Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unused(Part[S], Generic[S]):
+class _Unused(StageProvider[S], Generic[S]):
     stage: Callable[[], S]
 
-    def open(self) -> Opened[S]:
-        return Opened(self.stage())
+    def open(self) -> SessionPart[S]:
+        return SessionPart(self.stage())
 
     def probe(self) -> Probe:
         raise LookupError("what is not used is not asked how it is")
 
 
-def _ear() -> Ear:
-    return Ear(unused_stage("vad"), unused_stage("end_of_turn"), unused_stage("stt"), Backlog())
+def _ear() -> InputStages:
+    return InputStages(unused_stage("vad"), unused_stage("end_of_turn"), unused_stage("stt"), PendingWork())
 
 
-UNUSED_EAR: Part[Ear] = _Unused(_ear)
-UNUSED_LLM: Part[Llm] = _Unused(lambda: unused_stage("llm"))
-UNUSED_VOICE: Part[Stage[ReplyText, Speech | Event]] = _Unused(lambda: unused_stage("tts"))
+UNUSED_EAR: StageProvider[InputStages] = _Unused(_ear)
+UNUSED_LLM: StageProvider[Llm] = _Unused(lambda: unused_stage("llm"))
+UNUSED_VOICE: StageProvider[Stage[ReplyText, ReplyAudio | Event]] = _Unused(lambda: unused_stage("tts"))

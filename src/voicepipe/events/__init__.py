@@ -2,21 +2,20 @@
 
 Events are small, frozen, past-tense facts. Units stand in the field names. Two clocks exist, and a field is on one
 of them: times of *heard* and *turn* events (`at_s`, `start_s`, `stop_s`, `until_s`) are seconds of the user's audio
-since the session began; times of *reply* events (`Spoken.start_s`, `stop_s`) are seconds of the reply's audio since
+since the session began; times of *reply* events (`WordSpoken.start_s`, `stop_s`) are seconds of the reply's audio since
 its first sample.
 
 A reply and a turn, in order, as the default pipeline emits them::
 
-    SpeechStarted Word… SpeechStopped Pause Transcribed          what was heard
+    SpeechStarted WordRecognised… SpeechStopped Pause Transcribed          what was heard
     TurnStarted TurnConfirmed TurnEnded                          whose turn it is
-    ReplyStarted (ReplyText | SynthesisStarted | Speech | Spoken)… (ReplyEnded | ReplyInterrupted)
+    ReplyStarted (ReplyText | SynthesisStarted | ReplyAudio | WordSpoken)… (ReplyEnded | ReplyInterrupted)
 
 Where the model calls functions, what comes between is in `voicepipe.events.functions`.
 """
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
-from voicepipe.conversation.message import Spoken
 from voicepipe.events.base import (
     ClientEvent,
     Event,
@@ -25,7 +24,7 @@ from voicepipe.events.base import (
     Unspoken,
 )
 from voicepipe.events.client import (
-    AudioHeld,
+    AudioDeferred,
     AudioReceived,
     ClientMessage,
     InputCleared,
@@ -43,31 +42,32 @@ from voicepipe.events.client import (
 from voicepipe.events.fold import fold
 from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
 from voicepipe.events.heard import (
-    Flush,
+    FlushRequested,
     Pause,
+    SpeechProbability,
     SpeechStarted,
     SpeechStopped,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
-    Voice,
-    Word,
+    WordRecognised,
 )
 from voicepipe.events.reply import (
-    AnswerLimited,
-    Aside,
+    MaxTokensReached,
+    OutOfBandResponse,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
-    Speech,
+    ReplyTextWritten,
     SynthesisEnded,
     SynthesisStarted,
-    Written,
+    WordSpoken,
 )
 from voicepipe.events.session import (
-    HungUp,
+    ConversationEnded,
     Overflowed,
     SessionOpened,
     SpeechEncoded,
@@ -81,16 +81,15 @@ from voicepipe.events.sound import (
 )
 
 __all__ = [
-    "AnswerLimited",
-    "Aside",
     "Audio",
-    "AudioHeld",
+    "AudioDeferred",
     "AudioReceived",
     "CharacterLines",
     "ClientEvent",
     "ClientMessage",
+    "ConversationEnded",
     "Event",
-    "Flush",
+    "FlushRequested",
     "Function",
     "FunctionCall",
     "FunctionCallWritten",
@@ -98,7 +97,6 @@ __all__ = [
     "FunctionDelayed",
     "FunctionReturned",
     "Generation",
-    "HungUp",
     "InputCleared",
     "InputCommitted",
     "InputRejected",
@@ -106,22 +104,25 @@ __all__ = [
     "ItemDeleted",
     "ItemRequested",
     "ItemTruncated",
+    "MaxTokensReached",
+    "OutOfBandResponse",
     "Overflowed",
     "Pause",
+    "ReplyAudio",
     "ReplyCancelled",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyRequested",
     "ReplyStarted",
     "ReplyText",
+    "ReplyTextWritten",
     "Samples",
     "SessionOpened",
     "SettingsChanged",
-    "Speech",
     "SpeechEncoded",
+    "SpeechProbability",
     "SpeechStarted",
     "SpeechStopped",
-    "Spoken",
     "StageFailed",
     "SynthesisEnded",
     "SynthesisStarted",
@@ -134,9 +135,8 @@ __all__ = [
     "TurnTaking",
     "Unpaced",
     "Unspoken",
-    "Voice",
     "Warned",
-    "Word",
-    "Written",
+    "WordRecognised",
+    "WordSpoken",
     "fold",
 ]

@@ -12,7 +12,7 @@ class Event:
     """Base class of all events: small, frozen, slotted facts. Derive your own from it.
 
     A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and a
-    stage that takes or gives it names it in its type: `AudioReceived`, `Audio` and `Speech` (sound), and `str` (the
+    stage that takes or gives it names it in its type: `AudioReceived`, `Audio` and `ReplyAudio` (sound), and `str` (the
     LLM's text).
 
     >>> @dataclass(frozen=True, slots=True)
@@ -37,18 +37,18 @@ class TurnEvent(Event):
 class Unspoken:
     """Text of a reply that no TTS has taken yet. Every `ReplyText` is one.
 
-    `by_word` gives `Unspoken`, which is not an `Event` to a type checker; the TTS takes it and passes the same object
-    on as an `Event`. A pipeline that leaves the TTS out is therefore a type error.
+    `split_words` gives `Unspoken`, which is not an `Event` to a type checker; the TTS takes it and passes the same
+    object on as an `Event`. A pipeline that leaves the TTS out is therefore a type error.
     """
 
     __slots__ = ()
 
 
 class Unpaced:
-    """Sound of a reply as fast as the TTS makes it. Every `Speech` is one.
+    """Sound of a reply as fast as the TTS makes it. Every `ReplyAudio` is one.
 
-    `Session.tts` gives `Unpaced`, `in_real_time` makes `Speech` of it, and only that may be sent: a pipeline that
-    leaves `in_real_time` out is a type error.
+    `Session.tts` gives `Unpaced`, `pace` makes `ReplyAudio` of it, and only that may be sent: a pipeline that
+    leaves `pace` out is a type error.
     """
 
     __slots__ = ()

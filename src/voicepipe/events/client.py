@@ -10,7 +10,7 @@ from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.events.base import ClientEvent
 
 __all__ = [
-    "AudioHeld",
+    "AudioDeferred",
     "AudioReceived",
     "ClientMessage",
     "InputCleared",
@@ -36,7 +36,7 @@ class AudioReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class AudioHeld(ClientEvent):
+class AudioDeferred(ClientEvent):
     """More of the microphone's sound is here, but far ahead of real time: it waits until what came before is heard.
 
     Until the next `AudioReceived` the client is not silent, though nothing comes.
@@ -177,7 +177,7 @@ class InputRejected(ClientEvent):
 
 ClientMessage: TypeAlias = (
     AudioReceived
-    | AudioHeld
+    | AudioDeferred
     | SettingsChanged
     | InputRejected
     | InputCommitted

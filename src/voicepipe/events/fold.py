@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from voicepipe.conversation import CUT, Conversation, Message, heard_until
-from voicepipe.conversation.message import Spoken
 from voicepipe.events.client import ItemCreated, ItemDeleted, ItemTruncated, SettingsChanged
 from voicepipe.events.functions import FunctionCalled, FunctionReturned
 from voicepipe.events.heard import TurnEnded
-from voicepipe.events.reply import ReplyInterrupted, ReplyStarted, Written
+from voicepipe.events.reply import ReplyInterrupted, ReplyStarted, ReplyTextWritten, WordSpoken
 from voicepipe.events.session import Event
 
 __all__ = ["fold"]
@@ -34,12 +33,12 @@ def fold(conversation: Conversation, event: Event) -> Conversation:
             return conversation.user_said(text, item)
         case ReplyStarted(item=item):
             return replace(conversation, replying=item)
-        case Spoken(word=word):
+        case WordSpoken(word=word):
             return conversation.bot_said(word, event)
-        case Written(delta=delta):
+        case ReplyTextWritten(delta=delta):
             return conversation.bot_wrote(delta)
-        case FunctionCalled(call=call, here=here):
-            return conversation.bot_called(call, here=here)
+        case FunctionCalled(call=call, server_side=here):
+            return conversation.bot_called(call, server_side=here)
         case FunctionReturned(id=call_id, output=output):
             return conversation.returned(call_id, output)
         case ReplyInterrupted():

@@ -26,10 +26,10 @@ class FunctionCallWritten(Event):
 
 @dataclass(frozen=True, slots=True)
 class FunctionCalled(Event):
-    """The call is complete. `here`: it is run by the pipeline; else the client shall run it."""
+    """The call is complete. `server_side`: it is run by the pipeline; else the client shall run it."""
 
     call: FunctionCall
-    here: bool = False
+    server_side: bool = False
 
 
 @dataclass(frozen=True, slots=True)

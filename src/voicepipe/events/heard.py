@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
-    "Flush",
+    "FlushRequested",
     "Pause",
+    "SpeechProbability",
     "SpeechStarted",
     "SpeechStopped",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",
     "TurnStarted",
-    "Voice",
-    "Word",
+    "WordRecognised",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Voice(Event):
+class SpeechProbability(Event):
     """How surely a frame that ends at `at_s` is speech (a VAD's output, one per frame)."""
 
     probability: float
@@ -53,7 +53,7 @@ class Pause(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Word(Event):
+class WordRecognised(Event):
     """A word was recognised."""
 
     text: str
@@ -74,7 +74,7 @@ class Transcribed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Flush(Event):
+class FlushRequested(Event):
     """To a recogniser: the user has paused at `at_s`; give the words up to there as soon as you can."""
 
     at_s: float

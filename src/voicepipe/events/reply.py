@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from voicepipe.conversation import Conversation
 
 __all__ = [
-    "AnswerLimited",
-    "Aside",
+    "MaxTokensReached",
+    "OutOfBandResponse",
+    "ReplyAudio",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyStarted",
     "ReplyText",
-    "Speech",
+    "ReplyTextWritten",
     "SynthesisEnded",
     "SynthesisStarted",
-    "Written",
+    "WordSpoken",
 ]
 
 
@@ -55,21 +56,30 @@ class SynthesisEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Speech(Unpaced):
+class WordSpoken(Event):
+    """A word whose sound has been released (before `pace`: whose sound has been made)."""
+
+    word: str
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAudio(Unpaced):
     """The next stretch of the bot's voice. Not an `Event`: `encode` makes `SpeechEncoded` of it."""
 
     audio: Audio
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Event):
+class ReplyTextWritten(Event):
     """The next piece of a reply that is not spoken; deltas concatenate to its text."""
 
     delta: str
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerLimited(Event):
+class MaxTokensReached(Event):
     """The model has stopped because it may say no more (`Generation.max_tokens`), not because it was done."""
 
 
@@ -90,8 +100,8 @@ class ReplyEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Aside(Event):
+class OutOfBandResponse(Event):
     """Something happened in the reply `item`, which is written beside the conversation and takes nobody's floor."""
 
     item: str
-    event: Speech | Event
+    event: ReplyAudio | Event

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from voicepipe.events.base import Event
 
 __all__ = [
-    "HungUp",
+    "ConversationEnded",
     "Overflowed",
     "SessionOpened",
     "SpeechEncoded",
@@ -61,14 +61,14 @@ class TurnMeasured(Event):
 
 @dataclass(frozen=True, slots=True)
 class SpeechEncoded(Event):
-    """`Speech` as the session's codec writes it."""
+    """`ReplyAudio` as the session's codec writes it."""
 
     data: bytes
     duration_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class HungUp(Event):
+class ConversationEnded(Event):
     """The bot ended the conversation."""
 
     reason: str

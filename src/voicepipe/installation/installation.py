@@ -26,7 +26,7 @@ __all__ = ["DISTRIBUTION", "Installation", "install_command", "installation", "r
 DISTRIBUTION = "voicepipe-rx"
 """The name in pyproject.toml. The import package and the command are called `voicepipe`."""
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of the package that runs."""
 
 

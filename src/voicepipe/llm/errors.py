@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicepipe.services.errors import Miss, ServiceError
+from voicepipe.services.errors import FailureReason, ServiceError
 
 __all__ = ["LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable"]
 
@@ -10,16 +10,16 @@ __all__ = ["LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable
 class LlmError(ServiceError):
     """The language model did not give its whole answer.
 
-    `fate` is for the one who talks; the message, which adds where the service is and what it said (`detail`), for the
-    one who runs it. Neither holds a key. `why` is what a metric calls it.
+    `outcome` is for the one who talks; the message, which adds where the service is and what it said (`detail`), for
+    the one who runs it. Neither holds a key. `why` is what a metric calls it.
     """
 
-    def __init__(self, where: str, fate: str, detail: str = "", *, why: Miss = Miss.BROKEN) -> None:
+    def __init__(self, where: str, fate: str, detail: str = "", *, why: FailureReason = FailureReason.BROKEN) -> None:
         super().__init__("language model (LLM)", fate)
         self.where, self.detail, self.why = where, detail, why
 
     def __str__(self) -> str:
-        return f"The {self.service} at {self.where} {self.fate}{self.detail and f': {self.detail}'}"
+        return f"The {self.service} at {self.where} {self.outcome}{self.detail and f': {self.detail}'}"
 
 
 class LlmUnavailable(LlmError):
@@ -29,7 +29,13 @@ class LlmUnavailable(LlmError):
     """
 
     def __init__(
-        self, where: str, fate: str, detail: str = "", *, why: Miss = Miss.BROKEN, retry_after_s: float | None = 0.0
+        self,
+        where: str,
+        fate: str,
+        detail: str = "",
+        *,
+        why: FailureReason = FailureReason.BROKEN,
+        retry_after_s: float | None = 0.0,
     ) -> None:
         super().__init__(where, fate, detail, why=why)
         self.retry_after_s = retry_after_s

@@ -11,7 +11,7 @@ from reactivex import Observable
 from voicepipe.boundary.threads import from_worker
 from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import AnswerLimited, Event, Generation, Warned
+from voicepipe.events import Event, Generation, MaxTokensReached, Warned
 from voicepipe.stage import naming
 
 __all__ = ["Model", "in_process"]
@@ -37,8 +37,8 @@ def in_process(
     """The model's answer to a conversation, in pieces, from a thread of the pool; disposing stops it within a token.
 
     `slot` keeps one session's prompt prefix warm between turns. An answer ends after `max_tokens` at the latest, or
-    after what the conversation's `generation` allows, and then with `AnswerLimited`. A model in this process calls no
-    functions: where the conversation offers some, the first answer of all begins with `Warned`, which says so.
+    after what the conversation's `generation` allows, and then with `MaxTokensReached`. A model in this process calls
+    no functions: where the conversation offers some, the first answer of all begins with `Warned`, which says so.
     """
     warn = _Warning()
 
@@ -51,7 +51,7 @@ def in_process(
             cancelled = lambda: ticket.cancelled
             model.stream(conversation.prompt(), counted, cancelled=cancelled, max_tokens=limit, slot=slot)
             if counted.pieces >= limit:
-                emit(AnswerLimited())
+                emit(MaxTokensReached())
 
         said = from_worker(produce, workers).pipe(naming("LLM"))
         return reactivex.concat(reactivex.of(*warn.about(generation)), said) if generation.functions else said

@@ -15,12 +15,12 @@ from reactivex import operators as rx_ops
 
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, Word
+from voicepipe.events import Event, WordRecognised
 from voicepipe.llm.history import History, whole
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 
-__all__ = ["ReadAhead"]
+__all__ = ["PromptPrefill"]
 
 Llm = Callable[[Conversation], Observable[str | Event]]
 
@@ -28,7 +28,7 @@ Read = Callable[[list[dict[str, str]], Callable[[], bool]], None]
 """Blocks until the messages have been read; stops soon after the second argument says that it is cancelled."""
 
 
-class ReadAhead:
+class PromptPrefill:
     """One session's. `read` is called in a thread of `workers`, one call at a time, never while an answer is written.
 
     What is read is what the model will be asked if the bot was heard to its end and the words are right so far; where
@@ -64,11 +64,11 @@ class ReadAhead:
         self._submit()
 
     def stage(self) -> Stage[Event, Event]:
-        """Everything passes; each `Word` is read as soon as those before it are.
+        """Everything passes; each `WordRecognised` is read as soon as those before it are.
 
         .. marbles::
 
-            heard   w-w-w---e|     w: Word   e: any other event
+            heard   w-w-w---e|     w: WordRecognised   e: any other event
             stage   w-w-w---e|
         """
         return transduce(lambda _: self._hear)
@@ -85,7 +85,7 @@ class ReadAhead:
 
     def _hear(self, event: Event) -> Iterator[Event]:
         yield event
-        if isinstance(event, Word):
+        if isinstance(event, WordRecognised):
             self._words.append(event.text)
             self._go_on()
 

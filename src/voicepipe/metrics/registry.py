@@ -12,8 +12,16 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
-from voicepipe.metrics.series import LlmSeries, Make, ServerSeries, Service, ServiceSeries, SessionSeries, TalkSeries
+from voicepipe.metrics.series import (
+    ConversationMetrics,
+    LlmMetrics,
+    MetricFactory,
+    ServerMetrics,
+    ServiceMetrics,
+    SessionMetrics,
+)
 from voicepipe.services.observer import ServiceObserver
+from voicepipe.session import Service
 
 __all__ = ["Metrics"]
 
@@ -29,18 +37,18 @@ class Metrics:
     def __init__(self, services: Collection[Service] = _SERVICES) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        make = Make(self._registry)
-        self.session, self.talk, self.server = SessionSeries(make), TalkSeries(make), ServerSeries(make)
-        self.stt = ServiceSeries(make, "stt", "frames", "words")
-        self.tts = ServiceSeries(make, "tts", "words", "frames")
-        self.llm = LlmSeries(make)
+        make = MetricFactory(self._registry)
+        self.session, self.talk, self.server = SessionMetrics(make), ConversationMetrics(make), ServerMetrics(make)
+        self.stt = ServiceMetrics(make, "stt", "frames", "words")
+        self.tts = ServiceMetrics(make, "tts", "words", "frames")
+        self.llm = LlmMetrics(make)
         self._observed: set[Service] = set()
         self._hidden = tuple(f"voicepipe_{service}_" for service in _SERVICES if service not in services)
 
     def observer(self, service: Service) -> ServiceObserver:
         """For a service on the network that tells by itself what happens with it; its stage is then not metered."""
         self._observed.add(service)
-        series: dict[Service, ServiceSeries] = {"stt": self.stt, "tts": self.tts, "llm": self.llm}
+        series: dict[Service, ServiceMetrics] = {"stt": self.stt, "tts": self.tts, "llm": self.llm}
         return series[service]
 
     def metered(self, service: Service) -> bool:

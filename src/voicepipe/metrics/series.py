@@ -5,26 +5,24 @@ values, none of which a client chooses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from voicepipe.services.errors import Miss, ServiceUnavailable
+from voicepipe.services.errors import FailureReason, ServiceUnavailable
 from voicepipe.services.observer import ServiceObserver
+from voicepipe.session import Service
 
 __all__ = [
     "FRAME_S",
-    "Label",
-    "LlmSeries",
-    "Make",
-    "ServerSeries",
-    "Service",
-    "ServiceSeries",
-    "SessionSeries",
-    "TalkSeries",
+    "BoundedLabel",
+    "ConversationMetrics",
+    "LlmMetrics",
+    "MetricFactory",
+    "ServerMetrics",
+    "ServiceMetrics",
+    "SessionMetrics",
 ]
-
-Service: TypeAlias = Literal["stt", "tts", "llm"]
 
 FRAME_S = 0.08
 """A frame of sound, wherever frames are counted."""
@@ -44,10 +42,10 @@ _MOST_LABELS: Final = 24
 """Different values that one label may take; what comes after them is "other"."""
 
 
-class Label:
+class BoundedLabel:
     """The values of one label that somebody else names: a pipeline's stages, its boundaries. Bounded.
 
-    >>> stages = Label(most=1)
+    >>> stages = BoundedLabel(most=1)
     >>> stages("STT"), stages("TTS"), stages("STT")
     ('STT', 'other', 'STT')
     """
@@ -63,7 +61,7 @@ class Label:
         return value
 
 
-class Make:
+class MetricFactory:
     """Series on one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -79,10 +77,10 @@ class Make:
         return Histogram(name, what, labels, namespace="voicepipe", registry=self._registry, buckets=buckets)
 
 
-class ServiceSeries(ServiceObserver):
+class ServiceMetrics(ServiceObserver):
     """One kind of service, embedded or on the network. What goes out and comes in is counted in frames or in words."""
 
-    def __init__(self, make: Make, service: Service, sent: str, received: str) -> None:
+    def __init__(self, make: MetricFactory, service: Service, sent: str, received: str) -> None:
         self.service = service
         kind = service.upper()
         self._sessions = make.counter(f"{service}_sessions", f"Uses of the {kind}: connections, or runs of a model.")
@@ -118,7 +116,7 @@ class ServiceSeries(ServiceObserver):
         self._active.dec()
         self._duration.observe(after_s)
 
-    def missed(self, why: Miss) -> None:
+    def missed(self, why: FailureReason) -> None:
         (self._hard_misses if why.is_fault else self._misses).inc()
 
     def found(self, after_s: float) -> None:
@@ -158,10 +156,10 @@ _FIRST: dict[Service, str] = {
 }
 
 
-class LlmSeries(ServiceSeries):
+class LlmMetrics(ServiceMetrics):
     """A language model, with the length of what it reads and writes."""
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: MetricFactory) -> None:
         super().__init__(make, "llm", "words", "words")
         self._request = make.histogram("llm_request_length_words", "Words of one conversation to the LLM.", _WORDS)
         self._reply = make.histogram("llm_reply_length_words", "Words of one answer of the LLM.", _WORDS)
@@ -173,10 +171,10 @@ class LlmSeries(ServiceSeries):
         self._reply.observe(words)
 
 
-class SessionSeries:
+class SessionMetrics:
     """Who comes, stays and goes."""
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: MetricFactory) -> None:
         self.count = make.counter("sessions", "Conversations that were let in.")
         self.active = make.gauge("active_sessions", "Conversations under way.")
         self.duration = make.histogram("session_duration_seconds", "From the upgrade to the last clean-up.", _SESSION_S)
@@ -192,13 +190,13 @@ class SessionSeries:
             "fatal_service_misses", "Turns and conversations that ended since no instance was to be had.", "service"
         )
         self.rejected = make.counter("rejected_messages", "Messages of clients that were not understood.", "code")
-        self.code_label = Label()
+        self.code_label = BoundedLabel()
 
 
-class TalkSeries:
+class ConversationMetrics:
     """What users feel: how fast they are answered and heeded, and what fails or is lost."""
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: MetricFactory) -> None:
         self.turns = make.counter("turns", "Turns of users, with words.")
         self.replies = make.counter("replies", "Replies that were begun.")
         self.interruptions = make.counter("interruptions", "Replies that the user cut short.")
@@ -215,13 +213,13 @@ class TalkSeries:
         self.overflows = make.counter("overflows", "Times that a full boundary let go of something.", "boundary")
         self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries let go of.", "boundary")
         self.failures = make.counter("stage_failures", "Turns and conversations that a stage failed.", "stage")
-        self.stage_label, self.boundary_label = Label(), Label()
+        self.stage_label, self.boundary_label = BoundedLabel(), BoundedLabel()
 
 
-class ServerSeries:
+class ServerMetrics:
     """The server itself, and what it does beside conversations."""
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: MetricFactory) -> None:
         self.health_ok = make.gauge("health_ok", "1: all that a conversation needs is up.")
         self.service_up = make.gauge("service_up", "1: it is up.", "service")
         self.donations = make.counter("voice_donations", "Voices that were donated.")

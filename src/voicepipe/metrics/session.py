@@ -8,10 +8,10 @@ from voicepipe.events import (
     ReplyInterrupted,
     ReplyStarted,
     SpeechStarted,
-    Spoken,
     StageFailed,
     TurnEnded,
     TurnMeasured,
+    WordSpoken,
 )
 from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.metrics.registry import Metrics
@@ -35,7 +35,7 @@ class TurnMetrics:
     def note(self, event: Event) -> None:
         talk = self._metrics.talk
         match event:
-            case Spoken():
+            case WordSpoken():
                 talk.spoken_words.inc()
             case SpeechStarted(at_s=at_s, noticed_s=noticed_s):
                 self._voice_s = self._clock() - (noticed_s - at_s)

@@ -14,13 +14,13 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, Event, ReplyText, Speech, SpeechStarted, Voice, Word
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, SpeechProbability, SpeechStarted, WordRecognised
 from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.metrics.registry import Metrics
-from voicepipe.metrics.series import FRAME_S, LlmSeries
+from voicepipe.metrics.series import FRAME_S, LlmMetrics
 from voicepipe.operators import EndOfTurn
 from voicepipe.rx import Clock, scheduler_of
-from voicepipe.services.observer import NOBODY, ServiceObserver
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.session import Llm, Stages
 from voicepipe.stage import Stage, StageError
 
@@ -36,7 +36,7 @@ class MeteredStages:
         self._stages, self._metrics = stages, metrics
 
     @property
-    def vad(self) -> Stage[Audio, Voice] | None:
+    def vad(self) -> Stage[Audio, SpeechProbability] | None:
         return self._stages.vad
 
     @property
@@ -50,11 +50,11 @@ class MeteredStages:
 
     @property
     def llm(self) -> Llm:
-        observer = self._metrics.llm if self._metrics.metered("llm") else NOBODY
+        observer = self._metrics.llm if self._metrics.metered("llm") else NULL_OBSERVER
         return metered_llm(self._stages.llm, observer, self._metrics.llm)
 
     @property
-    def tts(self) -> Stage[ReplyText, Speech | Event]:
+    def tts(self) -> Stage[ReplyText, ReplyAudio | Event]:
         metrics = self._metrics
         return metered_tts(self._stages.tts, metrics.tts) if metrics.metered("tts") else self._stages.tts
 
@@ -78,11 +78,13 @@ def metered_stt(stage: Stage[Audio | Event, Event], observer: ServiceObserver) -
     return metered
 
 
-def metered_tts(stage: Stage[ReplyText, Speech | Event], observer: ServiceObserver) -> Stage[ReplyText, Speech | Event]:
+def metered_tts(
+    stage: Stage[ReplyText, ReplyAudio | Event], observer: ServiceObserver
+) -> Stage[ReplyText, ReplyAudio | Event]:
     """Words in, frames out; the time runs from the first word."""
 
-    def metered(source: Observable[ReplyText]) -> Observable[Speech | Event]:
-        def spoken(use: _Use) -> Observable[Speech | Event]:
+    def metered(source: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
+        def spoken(use: _Use) -> Observable[ReplyAudio | Event]:
             return stage(source.pipe(rx_ops.do_action(use.reads)))
 
         return _used(spoken, _Use.speaks, observer)
@@ -90,7 +92,7 @@ def metered_tts(stage: Stage[ReplyText, Speech | Event], observer: ServiceObserv
     return metered
 
 
-def metered_llm(llm: Llm, observer: ServiceObserver, lengths: LlmSeries) -> Llm:
+def metered_llm(llm: Llm, observer: ServiceObserver, lengths: LlmMetrics) -> Llm:
     """A conversation in, words out; the time runs from the question. `lengths` is told how long both are."""
 
     def ask(conversation: Conversation) -> Observable[str | Event]:
@@ -156,11 +158,11 @@ class _Use:
     # ---- what comes out --------------------------------------------------------------------------------------------
 
     def hears(self, event: Event) -> None:
-        if isinstance(event, Word):
+        if isinstance(event, WordRecognised):
             self._got(len(event.text.split()))
 
-    def speaks(self, event: Speech | Event) -> None:
-        if isinstance(event, Speech):
+    def speaks(self, event: ReplyAudio | Event) -> None:
+        if isinstance(event, ReplyAudio):
             self._got(self._add(event.audio))
 
     def writes(self, text: str | Event) -> None:

@@ -9,18 +9,18 @@ import numpy as np
 from voicepipe.audio import BadAudio, Codec
 from voicepipe.events import (
     Audio,
-    AudioHeld,
+    AudioDeferred,
     AudioReceived,
     ClientMessage,
     Event,
     InputCleared,
     InputCommitted,
     InputRejected,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     Samples,
     SettingsChanged,
-    Speech,
     SpeechEncoded,
     TurnTaking,
 )
@@ -37,7 +37,7 @@ def decode(codec: Codec) -> Stage[ClientMessage, Audio | Event]:
     A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
     What a client that leads says of its sound has its place in it: where a turn ends (`InputCommitted`) or is forgotten
     (`InputCleared`), and how turns are taken from there on (the `TurnTaking` of its settings); also that the next
-    packet is held back (`AudioHeld`). All else is left behind.
+    packet is held back (`AudioDeferred`). All else is left behind.
 
     .. marbles::
 
@@ -58,7 +58,7 @@ class _Decoding:
             case InputCommitted() | InputCleared():
                 yield from self._audio(self._decode.rest())
                 yield message
-            case AudioHeld():
+            case AudioDeferred():
                 yield message
             case SettingsChanged(turns=TurnTaking() as turns):
                 yield turns
@@ -78,16 +78,16 @@ class _Decoding:
             yield Audio(samples, self._rate_hz)
 
 
-@stage_factory(gives=(SpeechEncoded,), takes=(Speech,), passes=True)
-def encode(codec: Codec) -> Stage[Speech | Event, Event]:
-    """`Speech` as the client's codec writes it; everything else passes.
+@stage_factory(gives=(SpeechEncoded,), takes=(ReplyAudio,), passes=True)
+def encode(codec: Codec) -> Stage[ReplyAudio | Event, Event]:
+    """`ReplyAudio` as the client's codec writes it; everything else passes.
 
     A codec that packs sound into packets may keep the last few milliseconds until more comes; at a reply's end they
     come out before it, and those of a reply that was cut are dropped: they must not sound at the start of the next.
 
     .. marbles::
 
-        spoken   a-b-c|     a, c: Speech   b: any other event
+        spoken   a-b-c|     a, c: ReplyAudio   b: any other event
         encode   A-b-C|     A, C: SpeechEncoded
     """
     return transduce(lambda _: _Encoding(codec))
@@ -98,9 +98,9 @@ class _Encoding:
         self._encode = codec.encoder()
         self._end = Audio(np.zeros(0, np.float32), codec.rate_hz)
 
-    def __call__(self, event: Speech | Event) -> Iterator[Event]:
+    def __call__(self, event: ReplyAudio | Event) -> Iterator[Event]:
         match event:
-            case Speech(audio=audio):
+            case ReplyAudio(audio=audio):
                 yield from self._encoded(audio)
             case ReplyEnded():
                 yield from self._encoded(self._end)

@@ -14,7 +14,7 @@ from voicepipe.events import Audio
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import Stage, StageError, checked, stage_factory
 
-__all__ = ["Bounds", "DeadlineMissed", "Watch", "watched", "with_deadline"]
+__all__ = ["Bounds", "DeadlineMissed", "Watch", "with_deadline", "with_timeout"]
 
 
 A = TypeVar("A")
@@ -58,8 +58,8 @@ def with_deadline(
     what comes before it, and `between_s` from the last item that it received or gave, whichever is later. It is meant
     for a stage that owes something for what it gets: `between_s` must be longer than the longest pause of its source.
 
-    `answer` is the type of event that counts: a synthesiser passes words on at once, its answer is `Speech`. One timer
-    runs per subscription, whatever the number of items.
+    `answer` is the type of event that counts: a synthesiser passes words on at once, its answer is `ReplyAudio`. One
+    timer runs per subscription, whatever the number of items.
 
     .. marbles::
 
@@ -70,7 +70,7 @@ def with_deadline(
     bounds = Bounds(first_s, between_s, lambda bound_s, first: StageError(name, DeadlineMissed(name, bound_s, first)))
 
     def make(asked: Any) -> Observable[B]:
-        return watched(lambda watch: checked(stage, stage(_seen(asked, watch))), bounds, _is(answer))
+        return with_timeout(lambda watch: checked(stage, stage(_seen(asked, watch))), bounds, _is(answer))
 
     return make
 
@@ -136,15 +136,15 @@ class Watch:
         self.fail(bounds.missed(bound_s, not self._answered))
 
 
-def watched(make: Callable[[Watch], Observable[B]], bounds: Bounds, answers: Callable[[B], bool]) -> Observable[B]:
+def with_timeout(make: Callable[[Watch], Observable[B]], bounds: Bounds, answers: Callable[[B], bool]) -> Observable[B]:
     """What `make(watch)` gives, which fails with `bounds.missed(…)` when an answer is overdue, and is then disposed.
 
     The clock runs from the first `watch.asked()` on, until the end.
 
     .. marbles::
 
-        source    -a-b--------c|
-        watched   -a-b----#         with 100 ms between two items
+        source         -a-b--------c|
+        with_timeout   -a-b----#         with 100 ms between two items
     """
 
     def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -12,8 +12,8 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, Event, Pause, SpeechStarted, SpeechStopped, TurnTaking, Voice
-from voicepipe.rx import merged, of_type, transduce
+from voicepipe.events import Audio, Event, Pause, SpeechProbability, SpeechStarted, SpeechStopped, TurnTaking
+from voicepipe.rx import merge, of_type, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["EndOfTurn", "endpoint"]
@@ -24,7 +24,7 @@ EndOfTurn: TypeAlias = Callable[[Audio], Observable[float]]
 
 @stage_factory(gives=(SpeechStarted, SpeechStopped, Pause))
 def endpoint(
-    vad: Stage[Audio, Voice],
+    vad: Stage[Audio, SpeechProbability],
     end_of_turn: EndOfTurn,
     *,
     speech_above: float,
@@ -59,9 +59,9 @@ def endpoint(
     def stage(mic: Observable[Audio | Event]) -> Observable[Event]:
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000)
         return mic.pipe(
-            rx_ops.publish(lambda sound: merged(sound, sound.pipe(of_type(Audio), vad))),
+            rx_ops.publish(lambda sound: merge(sound, sound.pipe(of_type(Audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s), ask_again_ms / 1000)),
-            rx_ops.publish(lambda edges: merged(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
+            rx_ops.publish(lambda edges: merge(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
         )
 
     return stage
@@ -181,7 +181,7 @@ class _Endpointing:
         if isinstance(item, TurnTaking):
             self._limits = self._written.changed(item)
             return
-        if not isinstance(item, Voice):
+        if not isinstance(item, SpeechProbability):
             return
         began, self._frame_began = self._frame_began, item.at_s
         if self._speaking:
@@ -189,7 +189,7 @@ class _Endpointing:
         else:
             yield from self._while_silent(item, began)
 
-    def _while_silent(self, voice: Voice, began: float) -> Iterator[_Edge]:
+    def _while_silent(self, voice: SpeechProbability, began: float) -> Iterator[_Edge]:
         if voice.probability < self._limits.speech_above:
             self._run_since = None
             yield from self._lengthen_silence(voice.at_s)
@@ -201,7 +201,7 @@ class _Endpointing:
             yield SpeechStarted(self._run_since, voice.at_s)
             yield Pause(0.0, self._run_since)
 
-    def _while_speaking(self, voice: Voice) -> Iterator[_Edge]:
+    def _while_speaking(self, voice: SpeechProbability) -> Iterator[_Edge]:
         if voice.probability >= self._limits.silence_below:
             self._voiced_until = voice.at_s
         elif voice.at_s - self._voiced_until >= self._limits.pause_s - 1e-6:

@@ -1,4 +1,4 @@
-"""`then`: somebody else goes on where the first has ended."""
+"""`followed_by`: somebody else goes on where the first has ended."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Event
-from voicepipe.rx import merged
+from voicepipe.rx import merge
 from voicepipe.stage import Stage, stage_factory
 
-__all__ = ["then"]
+__all__ = ["followed_by"]
 
 
 @stage_factory()
-def then(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | Event, str | Event]:
+def followed_by(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | Event, str | Event]:
     """What the source says, then a space and what `go_on(all that the source has said)` says.
 
     `go_on` is called once, when the source completes. An error of either is passed on; disposing stops the one that is
@@ -23,13 +23,13 @@ def then(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | Event, 
 
     .. marbles::
 
-        first    a-b|
-        second   ---^-c|     go_on("ab")
-        then     a-b_-c|     _: a space
+        first         a-b|
+        second        ---^-c|     go_on("ab")
+        followed_by   a-b_-c|     _: a space
     """
 
     def stage(first: Observable[str | Event]) -> Observable[str | Event]:
-        return first.pipe(rx_ops.publish(lambda said: merged(said, said.pipe(_joined(), _going_on(go_on)))))
+        return first.pipe(rx_ops.publish(lambda said: merge(said, said.pipe(_joined(), _going_on(go_on)))))
 
     return stage
 

@@ -9,8 +9,8 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, AudioHeld, Event, InputCleared, InputCommitted, InputRejected
-from voicepipe.rx import Clock, merged, transduce
+from voicepipe.events import Audio, AudioDeferred, Event, InputCleared, InputCommitted, InputRejected
+from voicepipe.rx import Clock, merge, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["fill_gaps"]
@@ -22,8 +22,8 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
 
     A muted or vanished microphone sends nothing at all, and a VAD that sees no frames would wait for ever. One timer
     per session ticks every `after_ms`; frames start none. Who sends longer packets than that has as much time for the
-    next one, and half of `after_ms`. No silence comes where the next one is held back (`AudioHeld`, which ends here).
-    Everything else passes as it comes.
+    next one, and half of `after_ms`. No silence comes where the next one is held back (`AudioDeferred`, which ends
+    here). Everything else passes as it comes.
 
     Where the client ends the detector's turn (`InputCommitted` without an item, `InputCleared`), the silence behind
     that comes at once, `at_most_ms` of it.
@@ -39,7 +39,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
         def ticking(mic: Observable[Audio | Event]) -> Observable[Audio | Event | _Tick]:
             over = mic.pipe(rx_ops.ignore_elements(), rx_ops.materialize())
             ticks = reactivex.interval(tick_s).pipe(rx_ops.map(lambda _: _TICK), rx_ops.take_until(over))
-            return merged(mic, ticks)
+            return merge(mic, ticks)
 
         return source.pipe(rx_ops.publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
 
@@ -67,7 +67,7 @@ class _Gaps:
         if isinstance(event, _Tick):
             yield from self._fill()
             return
-        if isinstance(event, AudioHeld):
+        if isinstance(event, AudioDeferred):
             self._held = True
             return
         if isinstance(event, Audio | InputRejected):

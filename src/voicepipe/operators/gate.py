@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.rx import merged, transduce
+from voicepipe.rx import merge, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["gate"]
@@ -54,7 +54,7 @@ class _Turned:
 
 def _beside(turned: Observable[_Turned], main: Observable[Any]) -> Observable[Any]:
     over = main.pipe(rx_ops.ignore_elements(), rx_ops.materialize())
-    return merged(turned.pipe(rx_ops.take_until(over)), main)
+    return merge(turned.pipe(rx_ops.take_until(over)), main)
 
 
 def _same(_: object) -> bool | None:

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voicepipe.events import Event, HungUp, ReplyEnded, Speech
+from voicepipe.events import ConversationEnded, Event, ReplyAudio, ReplyEnded
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["hang_up_after"]
 
 
-@stage_factory(gives=(HungUp,), passes=True)
-def hang_up_after(farewell: str) -> Stage[Speech | Event, Speech | Event]:
-    """`HungUp` follows a reply that was played to its end and ends with `farewell`, in letters of either case;
-    everything passes.
+@stage_factory(gives=(ConversationEnded,), passes=True)
+def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event]:
+    """`ConversationEnded` follows a reply that was played to its end and ends with `farewell`, in letters of either
+    case; everything passes.
 
     A client that leads the conversation ends it, too: there, nothing follows.
 
     .. marbles::
 
         replies         a-b|      b: ReplyEnded("… Bye!")
-        hang_up_after   a-(bh)|   h: HungUp
+        hang_up_after   a-(bh)|   h: ConversationEnded
     """
 
     goodbye = farewell.lower()
 
-    def step(event: Speech | Event) -> Iterator[Speech | Event]:
+    def step(event: ReplyAudio | Event) -> Iterator[ReplyAudio | Event]:
         yield event
         if (
             isinstance(event, ReplyEnded)
             and event.text.rstrip().lower().endswith(goodbye)
             and not event.conversation.led
         ):
-            yield HungUp(f"the bot said {farewell!r}")
+            yield ConversationEnded(f"the bot said {farewell!r}")
 
     return transduce(lambda _: step)

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from voicepipe.events import (
     Pause,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
-    Speech,
     SpeechEncoded,
     SpeechStopped,
     SynthesisEnded,
@@ -43,7 +43,7 @@ def measure_turns() -> Stage[A, A | TurnMeasured]:
     .. marbles::
 
         events          s-p-e-b-t-c-m-a        s: SpeechStopped   p: Pause   e: TurnEnded   b: ReplyStarted
-        measure_turns   s-p-e-b-t-c-m-(aM)     t: ReplyText   c, m: Synthesis…   a: Speech   M: TurnMeasured
+        measure_turns   s-p-e-b-t-c-m-(aM)     t: ReplyText   c, m: Synthesis…   a: ReplyAudio   M: TurnMeasured
     """
     return transduce(_Marks)
 
@@ -74,7 +74,7 @@ class _Marks:
                 self._mark(4)
             case SynthesisEnded():
                 self._mark(5)
-            case Speech() | SpeechEncoded() if self._marks is not None:
+            case ReplyAudio() | SpeechEncoded() if self._marks is not None:
                 yield self._measured()
             case ReplyStarted():
                 self._answering = self._marks is not None

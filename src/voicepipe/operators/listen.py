@@ -11,7 +11,7 @@ from reactivex import operators as rx_ops
 from voicepipe.events import (
     Audio,
     Event,
-    Flush,
+    FlushRequested,
     InputCleared,
     InputCommitted,
     Pause,
@@ -19,15 +19,15 @@ from voicepipe.events import (
     SpeechStopped,
     Transcribed,
     TurnTaking,
-    Word,
+    WordRecognised,
 )
-from voicepipe.rx import feedback, merged, of_type, transduce
+from voicepipe.rx import feedback, merge, of_type, transduce
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["listen"]
 
 
-@stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, Word, Transcribed), takes=(Audio,), passes=True)
+@stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, WordRecognised, Transcribed), takes=(Audio,), passes=True)
 def listen(
     stt: Stage[Audio | Event, Event], pauses: Stage[Audio | Event, Event] | None = None, *, flush_at: float
 ) -> Stage[Audio | Event, Event]:
@@ -35,7 +35,8 @@ def listen(
 
     `pauses` receives the audio, and how the client wants turns to be taken (`TurnTaking`), if that comes with it.
     `stt` receives that and then all that `pauses` notices in it, so that it need not find speech by itself, and a
-    `Flush` when a pause surer than `flush_at` begins: a streaming recogniser then hurries through its delay. Without
+    `FlushRequested` when a pause surer than `flush_at` begins: a streaming recogniser then hurries through its delay.
+    Without
     `pauses` the recogniser notices them itself, and its own `Pause` is what flushes it.
 
     What is not audio passes through. Where the client ends what was said (`InputCommitted`, `InputCleared`), the
@@ -54,8 +55,8 @@ def listen(
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         def hear(mic: Observable[Audio | Event]) -> Observable[Event]:
-            heard = mic.pipe(of_type(Audio, Flush, TurnTaking), ear)
-            return merged(heard, mic.pipe(transduce(lambda _: _passing)))
+            heard = mic.pipe(of_type(Audio, FlushRequested, TurnTaking), ear)
+            return merge(heard, mic.pipe(transduce(lambda _: _passing)))
 
         return source.pipe(transduce(lambda _: _Placing()), rx_ops.publish(hear))
 
@@ -75,7 +76,7 @@ def _told(
     def stage(sound: Observable[Audio | Event]) -> Observable[Event]:
         def hear(noticed: Observable[Event]) -> Observable[Event]:
             flushes = noticed.pipe(transduce(lambda _: _Flushing(flush_at)))
-            return merged(noticed, merged(sound, noticed, flushes).pipe(stt))
+            return merge(noticed, merge(sound, noticed, flushes).pipe(stt))
 
         # `publish` connects `pauses` last: the recogniser has the sound before it is told what was noticed in it.
         return sound.pipe(rx_ops.filter(_is_not_flush), pauses, rx_ops.publish(hear))
@@ -84,12 +85,12 @@ def _told(
 
 
 def _passing(event: Audio | Event) -> Iterator[Event]:
-    if not isinstance(event, Audio | Flush):
+    if not isinstance(event, Audio | FlushRequested):
         yield event
 
 
 def _is_not_flush(event: Audio | Event) -> bool:
-    return not isinstance(event, Flush)
+    return not isinstance(event, FlushRequested)
 
 
 class _Placing:
@@ -106,22 +107,22 @@ class _Placing:
                 yield event
             case InputCommitted() | InputCleared():
                 at_s = self._samples / self._rate_hz
-                yield Flush(at_s)
+                yield FlushRequested(at_s)
                 yield replace(event, at_s=at_s)
             case _:
                 yield event
 
 
 class _Flushing:
-    """One `Flush` per pause."""
+    """One `FlushRequested` per pause."""
 
     def __init__(self, flush_at: float) -> None:
         self._flush_at, self._flushed = flush_at, True
 
-    def __call__(self, event: Event) -> Iterator[Flush]:
+    def __call__(self, event: Event) -> Iterator[FlushRequested]:
         if not isinstance(event, Pause):
             return
         paused = event.probability > self._flush_at
         if paused and not self._flushed:
-            yield Flush(event.at_s)
+            yield FlushRequested(event.at_s)
         self._flushed = paused

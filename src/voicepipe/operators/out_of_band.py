@@ -10,25 +10,25 @@ from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
-    Aside,
     Event,
+    OutOfBandResponse,
+    ReplyAudio,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
-    Speech,
+    ReplyTextWritten,
     StageFailed,
-    Written,
 )
 from voicepipe.operators.commits import asked_of
-from voicepipe.rx import merged, of_type
+from voicepipe.rx import merge, of_type
 from voicepipe.stage import Stage, StageError
 
-__all__ = ["asides", "failure", "is_aside"]
+__all__ = ["failure", "is_out_of_band", "out_of_band"]
 
 
-def is_aside(request: ReplyRequested, conversation: Conversation) -> bool:
+def is_out_of_band(request: ReplyRequested, conversation: Conversation) -> bool:
     """Whether a reply takes nobody's floor: it is written, and leaves no trace."""
     aloud = conversation.aloud if request.aloud is None else request.aloud
     return not request.remembered and not aloud
@@ -39,44 +39,49 @@ def failure(error: Exception) -> StageFailed:
     return StageFailed(error.stage, error.cause) if isinstance(error, StageError) else StageFailed("reply", error)
 
 
-def asides(
-    reply: Callable[[Conversation], Observable[Speech | Event]], conversation: Callable[[], Conversation]
+def out_of_band(
+    reply: Callable[[Conversation], Observable[ReplyAudio | Event]], conversation: Callable[[], Conversation]
 ) -> Stage[Event, Event]:
     """What the client asks for beside the conversation: each is answered at once, any number side by side.
 
     A voice does not interrupt them, and what is said meanwhile is not known to them. Everything of a reply is an
-    `Aside` with its name: `ReplyStarted`, `Written…`, then `ReplyEnded`, or `ReplyInterrupted` where the client has
-    cancelled it. A failing one tells `StageFailed` before its end, and touches no other. All else stays behind.
+    `OutOfBandResponse` with its name: `ReplyStarted`, `ReplyTextWritten…`, then `ReplyEnded`, or `ReplyInterrupted`
+    where the client has cancelled it. A failing one tells `StageFailed` before its end, and touches no other. All else
+    stays behind.
 
     .. marbles::
 
-        turns    r-q---|            r, q: ReplyRequested
-        asides   b-c-w-w-z-(z|)     b, c: ReplyStarted   w: Written   z: ReplyEnded
+        turns         r-q---|            r, q: ReplyRequested
+        out_of_band   b-c-w-w-z-(z|)     b, c: ReplyStarted   w: ReplyTextWritten   z: ReplyEnded
     """
 
     def answers(events: Observable[Event]) -> Observable[Event]:
         def answer(request: ReplyRequested) -> Observable[Event]:
             ended = events.pipe(rx_ops.filter(lambda event: event == ReplyCancelled(request.item)))
             asked = asked_of(conversation(), request)
-            return _answer(reply, asked, request.item, ended).pipe(rx_ops.map(lambda said: Aside(request.item, said)))
+            return _answer(reply, asked, request.item, ended).pipe(
+                rx_ops.map(lambda said: OutOfBandResponse(request.item, said))
+            )
 
-        beside: Stage[ReplyRequested, ReplyRequested] = rx_ops.filter(lambda request: is_aside(request, conversation()))
+        beside: Stage[ReplyRequested, ReplyRequested] = rx_ops.filter(
+            lambda request: is_out_of_band(request, conversation())
+        )
         return events.pipe(of_type(ReplyRequested), beside, rx_ops.flat_map(answer))
 
     return rx_ops.publish(answers)
 
 
 def _answer(
-    reply: Callable[[Conversation], Observable[Speech | Event]],
+    reply: Callable[[Conversation], Observable[ReplyAudio | Event]],
     asked: Conversation,
     item: str,
     cancelled: Observable[Event],
-) -> Observable[Speech | Event]:
+) -> Observable[ReplyAudio | Event]:
     """One reply, to its end or until it is cancelled."""
     text: list[str] = []
 
-    def note(event: Speech | Event) -> None:
-        if isinstance(event, Written):
+    def note(event: ReplyAudio | Event) -> None:
+        if isinstance(event, ReplyTextWritten):
             text.append(event.delta)
 
     said = reactivex.defer(lambda _: reply(asked)).pipe(rx_ops.catch(lambda error, _: reactivex.just(failure(error))))
@@ -86,7 +91,7 @@ def _answer(
         reactivex.defer(lambda _: reactivex.just(ReplyEnded("".join(text), asked))),
     )
     cut = cancelled.pipe(rx_ops.map(lambda _: reactivex.just(ReplyInterrupted("".join(text), asked))))
-    return merged(reactivex.just(whole), cut).pipe(
+    return merge(reactivex.just(whole), cut).pipe(
         rx_ops.switch_latest(),
         rx_ops.take_while(lambda event: not isinstance(event, ReplyEnded | ReplyInterrupted), inclusive=True),
     )

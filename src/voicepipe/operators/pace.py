@@ -1,4 +1,4 @@
-"""`in_real_time`: the bot's voice no faster than it is heard."""
+"""`pace`: the bot's voice no faster than it is heard."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from voicepipe.events import Audio, Event, Speech, Spoken, Unpaced
+from voicepipe.events import Audio, Event, ReplyAudio, Unpaced, WordSpoken
 from voicepipe.rx import Clock, transduce
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import Stage, stage_factory
 
-__all__ = ["Due", "in_real_time", "release_at"]
+__all__ = ["Due", "pace", "release_at"]
 
 
 T = TypeVar("T")
 
 
 @stage_factory(passes=True)
-def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, Speech | Event]:
-    """Release `Speech` in frames of `frame_ms`, at most `lead_ms` ahead of the playback clock, and each `Spoken` word
-    at the moment in which its sound is heard. Everything else passes at once.
+def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudio | Event]:
+    """Release `ReplyAudio` in frames of `frame_ms`, at most `lead_ms` ahead of the playback clock, and each
+    `WordSpoken` word at the moment in which its sound is heard. Everything else passes at once.
 
     The playback clock starts with the first frame. Where the synthesiser falls behind, it stands still: the next frame
     goes out at once, and what follows is timed from there. Completes when the last sound has been *played*, so that a
@@ -33,11 +33,11 @@ def in_real_time(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, S
 
     .. marbles::
 
-        tts            (abcd)|       four frames of 20 ms
-        in_real_time   (abc)d--|     with a lead of 40 ms; d has been played at 80 ms
+        tts    (abcd)|       four frames of 20 ms
+        pace   (abc)d--|     with a lead of 40 ms; d has been played at 80 ms
     """
 
-    def stage(source: Observable[Unpaced | Event]) -> Observable[Speech | Event]:
+    def stage(source: Observable[Unpaced | Event]) -> Observable[ReplyAudio | Event]:
         return source.pipe(
             transduce(lambda clock: _Playback(clock, lead_ms / 1000, frame_ms / 1000), finish=_Playback.rest),
             release_at(),
@@ -53,38 +53,38 @@ class _Playback:
         self._clock, self._lead_s, self._frame_s = clock, lead_s, frame_s
         self._made_s = 0.0
         self._plays_at = 0.0
-        self._words: deque[Spoken] = deque()
+        self._words: deque[WordSpoken] = deque()
 
-    def __call__(self, event: Unpaced | Event) -> Iterator[Due[Speech | Event]]:
+    def __call__(self, event: Unpaced | Event) -> Iterator[Due[ReplyAudio | Event]]:
         match event:
-            case Speech(audio=audio):
+            case ReplyAudio(audio=audio):
                 yield from self._frames(audio)
-            case Spoken():
+            case WordSpoken():
                 self._words.append(event)
                 yield from self._due_words()
             case Unpaced():
-                pass  # only `Speech` derives from it: for the type checker
+                pass  # only `ReplyAudio` derives from it: for the type checker
             case _:
                 yield Due(self._clock(), event)
 
-    def rest(self) -> Iterator[Due[Speech | Event]]:
+    def rest(self) -> Iterator[Due[ReplyAudio | Event]]:
         for word in self._words:
             yield Due(self._plays_at, word)
         yield Due(self._plays_at, None)
 
-    def _frames(self, audio: Audio) -> Iterator[Due[Speech | Event]]:
+    def _frames(self, audio: Audio) -> Iterator[Due[ReplyAudio | Event]]:
         step = max(1, round(self._frame_s * audio.rate_hz))
         for start in range(0, len(audio.samples), step):
             yield from self._frame(Audio(audio.samples[start : start + step], audio.rate_hz))
 
-    def _frame(self, frame: Audio) -> Iterator[Due[Speech | Event]]:
+    def _frame(self, frame: Audio) -> Iterator[Due[ReplyAudio | Event]]:
         self._plays_at = max(self._plays_at, self._clock())
-        yield Due(self._plays_at - self._lead_s, Speech(frame))
+        yield Due(self._plays_at - self._lead_s, ReplyAudio(frame))
         self._plays_at += frame.duration_s
         self._made_s += frame.duration_s
         yield from self._due_words()
 
-    def _due_words(self) -> Iterator[Due[Speech | Event]]:
+    def _due_words(self) -> Iterator[Due[ReplyAudio | Event]]:
         """The words whose sound has begun within what is made so far."""
         while self._words and self._words[0].start_s < self._made_s:
             word = self._words.popleft()

@@ -15,40 +15,41 @@ from voicepipe.events import (
     Event,
     FunctionCalled,
     ItemCreated,
+    ReplyAudio,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
     ReplyText,
+    ReplyTextWritten,
     SettingsChanged,
-    Speech,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnEvent,
     TurnStarted,
     TurnTaking,
-    Written,
+    WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators.commits import asked_of
-from voicepipe.operators.out_of_band import asides, failure, is_aside
-from voicepipe.rx import Clock, merged, scheduler_of, switch_turn, transduce
+from voicepipe.operators.out_of_band import failure, is_out_of_band, out_of_band
+from voicepipe.rx import Clock, merge, scheduler_of, switch_turn, transduce
 from voicepipe.stage import SessionError, Stage, stage_factory
 
 __all__ = ["Reply", "respond"]
 
-Reply: TypeAlias = Callable[[Conversation], Observable[Speech | Event]]
-"""What the bot says to a conversation: `ReplyText`, `Speech` and `Spoken` on the playback clock, until it is played; or
-`Written`, where it is not `aloud`."""
+Reply: TypeAlias = Callable[[Conversation], Observable[ReplyAudio | Event]]
+"""What the bot says to a conversation: `ReplyText`, `ReplyAudio` and `WordSpoken` on the playback clock, until it is
+played; or
+`ReplyTextWritten`, where it is not `aloud`."""
 
 
-@stage_factory(gives=(ReplyStarted, ReplyText, Speech, Spoken, ReplyInterrupted, ReplyEnded, StageFailed))
+@stage_factory(gives=(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed))
 def respond(
-    reply: Reply, *, nudge_after_s: float, nudges: int, uninterruptible_s: float, grace_s: float
-) -> Stage[TurnEvent | ClientEvent, Speech | Event]:
+    reply: Reply, *, idle_after_s: float, idle_prompts: int, uninterruptible_s: float, grace_s: float
+) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
     """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
 
     - The bot opens when the client has given instructions, unless the user speaks, and answers each `TurnEnded` that
@@ -57,37 +58,37 @@ def respond(
       `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
       Before the bot has made a sound any voice stops it: the user was not finished.
     - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
-    - **Nudge**: when nothing happens for `nudge_after_s` after a reply, the user "says" `...` and the bot answers that,
-      `nudges` times in a row at most.
+    - **Nudge**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers that,
+      `idle_prompts` times in a row at most.
     - A failing reply becomes `StageFailed` and ends; the conversation goes on, but for a `SessionError`.
     - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
       stop when it asks (`ReplyCancelled`). The bot then does not open, nudges after `idle_s` only, and leaves turns
       unanswered, or voices without effect, where the client wants that; what was said meanwhile is answered next.
       Where the reply that is on has called a function of the client's, or has been overtaken by what one gave, what is
       asked meanwhile follows it.
-      What it wants in writing and not remembered is answered beside all that, at once (`Aside`).
+      What it wants in writing and not remembered is answered beside all that, at once (`OutOfBandResponse`).
     - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
-      the bot is what was `Spoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
+      the bot is what was `WordSpoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
 
     .. marbles::
 
         turns     e----s--c---e|              e: TurnEnded   s: TurnStarted   c: TurnConfirmed
-        reply     ^-ww-!                      w: Spoken; cut by the voice
+        reply     ^-ww-!                      w: WordSpoken; cut by the voice
         again     ------------^-ww-ww|        the next one, heard to its end
         respond   b-ww-x------b-ww-ww(z|)     b: ReplyStarted   x: ReplyInterrupted   z: ReplyEnded
     """
 
-    def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[Speech | Event]:
-        def begin(scheduler: abc.SchedulerBase) -> Observable[Speech | Event]:
-            floor = _Floor(reply, scheduler_of(scheduler).clock, nudge_after_s, nudges, uninterruptible_s)
+    def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
+        def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
+            floor = TurnState(reply, scheduler_of(scheduler).clock, idle_after_s, idle_prompts, uninterruptible_s)
 
-            def both(events: Observable[TurnEvent | ClientEvent]) -> Observable[Speech | Event]:
+            def both(events: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
                 talk = events.pipe(
                     transduce(lambda _: floor.decide),
                     switch_turn(on_cut=floor.cut, on_error=floor.fail, grace_s=grace_s),
                     rx_ops.do_action(floor.remember),
                 )
-                return merged(talk, events.pipe(asides(reply, lambda: floor.conversation)))
+                return merge(talk, events.pipe(out_of_band(reply, lambda: floor.conversation)))
 
             return turns.pipe(rx_ops.publish(both))
 
@@ -96,38 +97,40 @@ def respond(
     return stage
 
 
-class _Floor:
+class TurnState:
     """Who has the floor, and what was said: the state of one conversation."""
 
-    def __init__(self, reply: Reply, clock: Clock, nudge_after_s: float, nudges: int, uninterruptible_s: float) -> None:
+    def __init__(
+        self, reply: Reply, clock: Clock, idle_after_s: float, idle_prompts: int, uninterruptible_s: float
+    ) -> None:
         self._reply, self._clock = reply, clock
-        self._nudge_after_s, self._nudges, self._uninterruptible_s = nudge_after_s, nudges, uninterruptible_s
+        self._idle_after_s, self._idle_prompts, self._uninterruptible_s = idle_after_s, idle_prompts, uninterruptible_s
         self.conversation = Conversation()
-        self._aside: Conversation | None = None
+        self._out_of_band: Conversation | None = None
         """What a reply that shall not be remembered belongs to."""
         self._client: TurnTaking | None = None
         """How the client wants turns to be taken, if it leads."""
         self._replying = False
         self._replies = 0
-        self._owed = False
+        self._reply_pending = False
         """Whether the user's turn was left unanswered because a reply was on."""
-        self._called = False
+        self._awaits_tool_result = False
         """Whether the reply has called a function of the client's, or what one gave has come meanwhile."""
-        self._asked: ReplyRequested | None = None
+        self._requested: ReplyRequested | None = None
         """What the client has asked for meanwhile."""
         self._sound_since: float | None = None
         self._heard: list[str] = []
         self._written = ""
-        self._nudged = 0
-        self._opened = self._talks = False
+        self._idle_prompted = 0
+        self._opened = self._user_speaking = False
 
     # -- what happens next ---------------------------------------------------------------------------------------------
 
-    def decide(self, event: Event) -> Iterator[Observable[Speech | Event]]:
+    def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
         """The next turn of the bot, if `event` changes what it does."""
         self.conversation = fold(self.conversation, event)
         if isinstance(event, TurnStarted | TurnConfirmed | TurnEnded):
-            self._talks = not isinstance(event, TurnEnded)
+            self._user_speaking = not isinstance(event, TurnEnded)
         match event:
             case SettingsChanged(system_prompt=prompt, turns=turns):
                 self._client = turns
@@ -140,37 +143,37 @@ class _Floor:
             case TurnEnded() if event.committed or not self._answers:
                 pass
             case TurnEnded(text=text) if text or (self._owes_reply and not self._replying):
-                self._nudged = 0
+                self._idle_prompted = 0
                 yield from self._answer()
             case TurnEnded() if not self._replying:
-                yield self._nudge()
+                yield self._prompt_when_idle()
             case ItemCreated(role="tool"):
-                self._called = True
-            case ReplyRequested() if is_aside(event, self.conversation):
+                self._awaits_tool_result = True
+            case ReplyRequested() if is_out_of_band(event, self.conversation):
                 pass
             case ReplyRequested() if not self._replying:
-                self._nudged = 0
+                self._idle_prompted = 0
                 yield self._speak(event)
-            case ReplyRequested() if self._called:
-                self._nudged, self._asked = 0, event
+            case ReplyRequested() if self._awaits_tool_result:
+                self._idle_prompted, self._requested = 0, event
             case ReplyCancelled(item=""):
                 yield reactivex.empty()
             case _:
                 pass
 
-    def _open(self) -> Iterator[Observable[Speech | Event]]:
+    def _open(self) -> Iterator[Observable[ReplyAudio | Event]]:
         """Now, or, while the user speaks, when they have finished."""
-        if self._talks:
+        if self._user_speaking:
             self._opened = True
         else:
             yield self._speak()
 
-    def _answer(self) -> Iterator[Observable[Speech | Event]]:
+    def _answer(self) -> Iterator[Observable[ReplyAudio | Event]]:
         """Now, or, if the reply that is on must not be interrupted, after it."""
         if self._interrupts or not self._replying:
             yield self._speak()
         else:
-            self._owed = True
+            self._reply_pending = True
 
     @property
     def _answers(self) -> bool:
@@ -192,7 +195,7 @@ class _Floor:
             return True
         return self._clock() - self._sound_since >= self._uninterruptible_s
 
-    def _speak(self, request: ReplyRequested | None = None) -> Observable[Speech | Event]:
+    def _speak(self, request: ReplyRequested | None = None) -> Observable[ReplyAudio | Event]:
         self._opened = True
         self._replies += 1
         item = (request and request.item) or f"reply{self._replies}"
@@ -205,71 +208,77 @@ class _Floor:
 
     def _begin(self, request: ReplyRequested | None, item: str) -> ReplyStarted:
         asked = asked_of(self.conversation, request)
-        self._aside = asked if request is not None and not request.remembered else None
+        self._out_of_band = asked if request is not None and not request.remembered else None
         return ReplyStarted(asked, item)
 
-    def _next(self) -> Observable[Speech | Event]:
+    def _next(self) -> Observable[ReplyAudio | Event]:
         """What follows a reply that was not interrupted."""
-        owed, asked = self._owed, self._asked
-        self._owed, self._asked = False, None
-        return self._speak(asked) if owed or asked is not None else self._nudge()
+        owed, asked = self._reply_pending, self._requested
+        self._reply_pending, self._requested = False, None
+        return self._speak(asked) if owed or asked is not None else self._prompt_when_idle()
 
-    def _nudge(self) -> Observable[Speech | Event]:
+    def _prompt_when_idle(self) -> Observable[ReplyAudio | Event]:
         """Wait for the user; then let their silence speak for them."""
-        after_s = self._nudge_after_s if self._client is None else self._client.idle_s
-        if after_s is None or not self._opened or self._nudged >= self._nudges:
+        after_s = self._idle_after_s if self._client is None else self._client.idle_s
+        if after_s is None or not self._opened or self._idle_prompted >= self._idle_prompts:
             return reactivex.empty()
         return reactivex.timer(after_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
 
-    def _break_silence(self) -> Observable[Speech | Event]:
-        self._nudged += 1
+    def _break_silence(self) -> Observable[ReplyAudio | Event]:
+        self._idle_prompted += 1
         self.conversation = self.conversation.user_said(SILENCE, f"silence{self._replies}")
         return self._speak()
 
     # -- what has happened ---------------------------------------------------------------------------------------------
 
-    def remember(self, event: Speech | Event) -> None:
+    def remember(self, event: ReplyAudio | Event) -> None:
         """Fold what the bot did into the conversation."""
-        if isinstance(event, Speech):
+        if isinstance(event, ReplyAudio):
             self._sound_since = self._clock() if self._sound_since is None else self._sound_since
             return
-        if self._aside is None:
+        if self._out_of_band is None:
             self.conversation = fold(self.conversation, event)
         else:
-            self._aside = fold(self._aside, event)
+            self._out_of_band = fold(self._out_of_band, event)
         match event:
             case ReplyStarted():
-                self._replying, self._called, self._sound_since, self._heard, self._written = True, False, None, [], ""
-            case FunctionCalled(here=False):
-                self._called = True
-            case Spoken(word=word):
+                self._replying, self._awaits_tool_result, self._sound_since, self._heard, self._written = (
+                    True,
+                    False,
+                    None,
+                    [],
+                    "",
+                )
+            case FunctionCalled(server_side=False):
+                self._awaits_tool_result = True
+            case WordSpoken(word=word):
                 self._heard.append(word)
-            case Written(delta=delta):
+            case ReplyTextWritten(delta=delta):
                 self._written += delta
             case ReplyEnded() | ReplyInterrupted():
-                self._replying, self._aside = False, None
+                self._replying, self._out_of_band = False, None
             case _:
                 pass
 
     def cut(self) -> Iterator[Event]:
         """The user takes the floor: what goes out before the running turn is stopped."""
         if self._replying:
-            self._owed, self._asked = False, None
+            self._reply_pending, self._requested = False, None
             yield ReplyInterrupted(self._heard_text, self._talk.cut())
 
     def fail(self, error: Exception) -> Iterator[Event]:
         """A turn broke, outside of the reply itself."""
-        self._owed, self._asked = False, None
+        self._reply_pending, self._requested = False, None
         yield failure(error)
         if self._replying:
             yield ReplyEnded(self._heard_text, self._talk)
 
-    def _failing(self, error: Exception, _: Observable[Speech | Event]) -> Observable[Speech | Event]:
+    def _failing(self, error: Exception, _: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
         return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(failure(error))
 
     @property
     def _talk(self) -> Conversation:
-        return self.conversation if self._aside is None else self._aside
+        return self.conversation if self._out_of_band is None else self._out_of_band
 
     @property
     def _heard_text(self) -> str:

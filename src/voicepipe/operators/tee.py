@@ -12,7 +12,7 @@ from reactivex.subject import Subject
 
 from voicepipe.stage import Stage, StageError, checked, stage_factory, stage_name
 
-__all__ = ["beside", "tee"]
+__all__ = ["side_branch", "tee"]
 
 
 A = TypeVar("A")
@@ -40,10 +40,10 @@ def tee(stage: Stage[A, Any]) -> Stage[A, A]:
         name, cause = (error.stage, error.cause) if isinstance(error, StageError) else (stage_name(stage), error)
         log.error("tee.failed", stage=name, exc_info=cause)
 
-    return beside(stage, failed)
+    return side_branch(stage, failed)
 
 
-def beside(stage: Stage[A, Any], failed: Callable[[Exception], object]) -> Stage[A, A]:
+def side_branch(stage: Stage[A, Any], failed: Callable[[Exception], object]) -> Stage[A, A]:
     """Everything passes, and then `stage` gets it, too, in the same call; what it gives goes nowhere.
 
     When the stage fails, while it is set up or later, `failed(error)` is called once, the stage is disposed, and the
@@ -51,9 +51,9 @@ def beside(stage: Stage[A, Any], failed: Callable[[Exception], object]) -> Stage
 
     .. marbles::
 
-        source   a-b-c|
-        stage    --#           fails at b
-        beside   a-b-c|
+        source        a-b-c|
+        stage         --#           fails at b
+        side_branch   a-b-c|
     """
 
     def together(source: Observable[A]) -> Observable[A]:

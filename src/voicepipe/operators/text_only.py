@@ -1,4 +1,4 @@
-"""`only_text` and `in_writing`: where what a model says is more than text."""
+"""`text_only` and `as_text`: where what a model says is more than text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 from reactivex.subject import Subject
 
-from voicepipe.events import Event, ReplyText, Speech, Spoken, Unspoken, Written
+from voicepipe.events import Event, ReplyAudio, ReplyText, ReplyTextWritten, Unspoken, WordSpoken
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, checked, stage_factory
 
-__all__ = ["in_runs", "in_writing", "only_text"]
+__all__ = ["as_text", "per_run", "text_only"]
 
 
 B = TypeVar("B")
@@ -24,24 +24,25 @@ A = TypeVar("A")
 
 
 @stage_factory()
-def only_text(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
+def text_only(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
     """The reply's `ReplyText` goes through `stage`; everything else, a function call for example, passes at once.
 
     A call also ends what was said before it: the stage sees its source complete, says what it kept, and is subscribed
     anew for what is said next, so that a synthesiser does not wait for the end of a sentence until the function has
-    returned. The times of `Spoken` go on from one to the next. Errors are those of the stage; disposing disposes it.
+    returned. The times of `WordSpoken` go on from one to the next. Errors are those of the stage; disposing disposes
+    it.
 
-    `session.tts` is one already. A stage of your own between `by_word` and the synthesiser needs it where functions are
-    called: `only_text(shout)`.
+    `session.tts` is one already. A stage of your own between `split_words` and the synthesiser needs it where functions
+    are called: `text_only(shout)`.
 
     .. marbles::
 
         words       a-b-x-c|     x: FunctionCalled
-        only_text   -A-Bx--C|    A: what the stage makes of a, in 20 ms
+        text_only   -A-Bx--C|    A: what the stage makes of a, in 20 ms
     """
 
     def on_text(source: Observable[Unspoken | Event]) -> Observable[B | Event]:
-        return source.pipe(in_runs(stage, lambda item: isinstance(item, ReplyText)), transduce(lambda _: _Joined()))
+        return source.pipe(per_run(stage, lambda item: isinstance(item, ReplyText)), transduce(lambda _: _Joined()))
 
     return on_text
 
@@ -58,32 +59,32 @@ class _Joined:
         if run > self._run:
             self._run, self._begins_s = run, self._made_s
         match event:
-            case Speech(audio=audio):
+            case ReplyAudio(audio=audio):
                 self._made_s += audio.duration_s
                 yield event
-            case Spoken(start_s=start_s, stop_s=stop_s) if run and self._begins_s:
+            case WordSpoken(start_s=start_s, stop_s=stop_s) if run and self._begins_s:
                 yield replace(event, start_s=self._begins_s + start_s, stop_s=self._begins_s + stop_s)
             case _:
                 yield event
 
 
-@stage_factory(gives=(Written,))
-def in_writing() -> Stage[str | Event, Event]:
-    """The model's text as `Written`, for a reply that shall not be spoken; what is no text passes.
+@stage_factory(gives=(ReplyTextWritten,))
+def as_text() -> Stage[str | Event, Event]:
+    """The model's text as `ReplyTextWritten`, for a reply that shall not be spoken; what is no text passes.
 
     .. marbles::
 
-        llm          a-x-b|     x: FunctionCalled
-        in_writing   A-x-B|     A, B: Written
+        llm       a-x-b|     x: FunctionCalled
+        as_text   A-x-B|     A, B: ReplyTextWritten
     """
 
     def step(said: str | Event) -> Iterator[Event]:
-        yield Written(said) if isinstance(said, str) else said
+        yield ReplyTextWritten(said) if isinstance(said, str) else said
 
     return transduce(lambda _: step)
 
 
-def in_runs(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, tuple[int, Any]]:
+def per_run(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, tuple[int, Any]]:
     """Items in a row that `belongs` names are one run of `stage`; an item that does not belong ends it, and passes.
 
     What comes out has the number of its run before it, and 0 where it has passed. The stage is subscribed at the first
@@ -94,7 +95,7 @@ def in_runs(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, 
     .. marbles::
 
         source    a-b-x-c|         x does not belong
-        in_runs   -A-Bx--C|        A, B: (1, …)   C: (2, …); the stage takes 20 ms
+        per_run   -A-Bx--C|        A, B: (1, …)   C: (2, …); the stage takes 20 ms
     """
 
     def together(source: Observable[Any]) -> Observable[tuple[int, Any]]:

@@ -96,9 +96,9 @@ class _Answer:
                 yield from self._say(said)
             case FunctionCallWritten(name=name) if name not in self.theirs:
                 pass
-            case FunctionCalled(call=call, here=False) if call.name not in self.theirs:
+            case FunctionCalled(call=call, server_side=False) if call.name not in self.theirs:
                 yield from self._call(call)
-            case FunctionCalled(here=False):
+            case FunctionCalled(server_side=False):
                 self.asks_client = True
                 yield said
             case _:
@@ -107,7 +107,7 @@ class _Answer:
     def _call(self, call: FunctionCall) -> Iterator[Event]:
         if self.may_call:
             self.calls.append(call)
-            yield FunctionCalled(call, here=True)
+            yield FunctionCalled(call, server_side=True)
         else:
             log.warning("function.not_called", function=call.name, reason="no rounds are left")
 

@@ -23,7 +23,7 @@ from voicepipe.events import (
     TurnEvent,
     TurnStarted,
     TurnTaking,
-    Word,
+    WordRecognised,
 )
 from voicepipe.operators.commits import Commits
 from voicepipe.rx import transduce
@@ -48,7 +48,7 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event | Au
 
     .. marbles::
 
-        heard          p-w-w-P-t     p: Pause(0)   w: Word   P: Pause(0.9)   t: Transcribed up to P
+        heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
     """
     # `AudioReceived` is accepted because pipelines merge `session.received` in front of this stage; it is dropped.
@@ -70,7 +70,7 @@ class _Turn:
 
     def __call__(self, event: Event | AudioReceived) -> Iterator[TurnEvent | ClientEvent]:
         match event:
-            case Word():
+            case WordRecognised():
                 yield from self._hear(event)
             case Pause():
                 yield from self._weigh(event)
@@ -89,7 +89,7 @@ class _Turn:
             case _:
                 pass
 
-    def _hear(self, word: Word) -> Iterator[TurnEvent | ClientEvent]:
+    def _hear(self, word: WordRecognised) -> Iterator[TurnEvent | ClientEvent]:
         yield from self._start(word.start_s)
         if not self._confirmed and not self._commits.by_client:
             self._confirmed = True

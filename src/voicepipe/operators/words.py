@@ -13,11 +13,11 @@ from voicepipe.events import Event, ReplyText, Unspoken
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 
-__all__ = ["at_most_sentences", "by_clause", "by_word"]
+__all__ = ["at_most_sentences", "by_clause", "split_words"]
 
 
 @stage_factory(gives=(ReplyText,), takes=(str,), passes=True)
-def by_word() -> Stage[str | Event, Unspoken | Event]:
+def split_words() -> Stage[str | Event, Unspoken | Event]:
     """Whole words, each with its leading space, as soon as the next one begins; the last at the end.
 
     Splits at white space only: "don't", "3.5" and "Hello," are one word each. What the deltas say is what the words
@@ -25,8 +25,8 @@ def by_word() -> Stage[str | Event, Unspoken | Event]:
 
     .. marbles::
 
-        llm       a--b--c|      "Hel", "lo wor", "ld."
-        by_word   ---x---(y|)   "Hello", " world."
+        llm           a--b--c|      "Hel", "lo wor", "ld."
+        split_words   ---x---(y|)   "Hello", " world."
     """
     return transduce(lambda _: _Words(), finish=_Words.rest)
 

@@ -63,7 +63,7 @@ def _service(stage: str) -> str:
 
 def _fate(error: Exception) -> str:
     match error:
-        case ServiceError(fate=fate):
+        case ServiceError(outcome=fate):
             return fate
         case TimeoutError():
             return "did not answer in time"

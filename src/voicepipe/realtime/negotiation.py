@@ -15,18 +15,18 @@ from voicepipe.realtime.ga.dialect import Ga
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.unmute.dialect import Unmute
 
-__all__ = ["Received", "Wire", "dialect_of"]
+__all__ = ["DialectNegotiation", "Received", "dialect_of"]
 
 Received: TypeAlias = ClientMessage | SessionOpened
 """What comes of a client's message, for the encoder and for the pipeline."""
 
-Kind: TypeAlias = Literal["ga", "beta", "unmute?"]
+DialectKind: TypeAlias = Literal["ga", "beta", "unmute?"]
 
 _SUBPROTOCOL = "realtime"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 
 
-def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> Kind:
+def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> DialectKind:
     """The dialect, by the handshake.
 
     "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": nothing but the subprotocol `realtime`
@@ -52,7 +52,7 @@ class _Speaker(Protocol):
     def encode(self, event: Event) -> list[ServerMessage]: ...
 
 
-class Wire:
+class DialectNegotiation:
     """What a client sends becomes messages, and what happens becomes what it is told, in its dialect.
 
     A GA or beta client waits to be greeted (`session.created`), a frontend of Unmute speaks first, and does not know
@@ -68,7 +68,7 @@ class Wire:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: DialectKind,
         session_id: str,
         *,
         model: str = "",
@@ -187,7 +187,7 @@ class _Unmuted:
 
     def taking_over(self) -> _Unmuted:
         """The sound is Unmute's from now on."""
-        self._formats.given = self._formats.wanted = self._dialect.codec
+        self._formats.input = self._formats.output = self._dialect.codec
         return self
 
     def opening(self) -> None:

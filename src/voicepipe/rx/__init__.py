@@ -2,13 +2,13 @@
 
 from voicepipe.rx.feedback import feedback
 from voicepipe.rx.from_async import from_async
-from voicepipe.rx.merge import merged
+from voicepipe.rx.merge import merge
 from voicepipe.rx.of_type import of_type
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.rx.switch_turn import switch_turn
 from voicepipe.rx.transduce import Clock, Machine, transduce
 
-merge = merged
+merge = merge
 
 __all__ = [
     "Clock",
@@ -17,7 +17,6 @@ __all__ = [
     "feedback",
     "from_async",
     "merge",
-    "merged",
     "of_type",
     "scheduler_of",
     "switch_turn",

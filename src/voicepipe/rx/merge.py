@@ -1,4 +1,4 @@
-"""`merged`: several streams of one loop as one."""
+"""`merge`: several streams of one loop as one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
 
-__all__ = ["merged"]
+__all__ = ["merge"]
 
 A = TypeVar("A")
 
 
-def merged(*sources: Observable[A]) -> Observable[A]:
+def merge(*sources: Observable[A]) -> Observable[A]:
     """What any of the sources gives, as it gives it; they are subscribed in their order.
 
     `reactivex.merge` without its locks, which guard against other threads: a session has one. The default pipeline's
@@ -20,9 +20,9 @@ def merged(*sources: Observable[A]) -> Observable[A]:
 
     .. marbles::
 
-        a        a---a-|
-        b        -b---b--|
-        merged   ab--ab--|
+        a       a---a-|
+        b       -b---b--|
+        merge   ab--ab--|
     """
 
     def subscribe(observer: abc.ObserverBase[A], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -16,7 +16,8 @@ B = TypeVar("B")
 def of_type(*kinds: type[B]) -> Stage[object, B]:
     """Pass the items that are instances of one of `kinds`; drop the others.
 
-    It is a `filter` whose result a type checker knows: `heard.pipe(of_type(Word))` is an `Observable[Word]`.
+    It is a `filter` whose result a type checker knows: `heard.pipe(of_type(WordRecognised))` is an
+    `Observable[WordRecognised]`.
 
     .. marbles::
 

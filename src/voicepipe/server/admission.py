@@ -11,15 +11,15 @@ import structlog
 from aiohttp import WSCloseCode, hdrs, web
 from structlog.contextvars import bound_contextvars
 
-from voicepipe.characters.news import Newsroom
+from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
-from voicepipe.realtime import Wire, dialect_of, new_id
-from voicepipe.server.availability import Health, Obstacle, obstacles
-from voicepipe.server.http.auth import Door, offered_protocols
-from voicepipe.server.http.errors import Refusal, Refused
-from voicepipe.server.session.connection import Connection, End
+from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.server.availability import Health, Unavailability, obstacles
+from voicepipe.server.http.auth import AccessControl, offered_protocols
+from voicepipe.server.http.errors import ErrorResponse, HttpError
+from voicepipe.server.session.connection import End, SessionConnection
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 _MODEL_CHARS = 100
 """Of the name of a model, which is repeated to the client."""
 
-NO_UPGRADE = Refusal(
+NO_UPGRADE = ErrorResponse(
     426,
     "upgrade_required",
     "This address speaks WebSocket.",
@@ -53,14 +53,14 @@ class Sessions:
         health: Health,
         metrics: Metrics,
         characters: Characters,
-        newsroom: Newsroom,
-        door: Door,
+        headline_news: Headlines,
+        door: AccessControl,
     ) -> None:
         self._pipeline, self._engine, self._settings = pipeline, engine, settings
-        self._health, self._metrics, self._newsroom = health, metrics, newsroom
-        self._characters, self._door = characters, door
+        self._health, self._metrics, self._headline_news = health, metrics, headline_news
+        self._characters, self._access = characters, door
         self._slots_taken = 0
-        self._live: set[Connection] = set()
+        self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
         self._free.set()
         self.stopping = False
@@ -72,13 +72,13 @@ class Sessions:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
-            raise Refused(NO_UPGRADE)
-        if refusal := self._door.refusal(request) or self._door.no_more(request):
+            raise HttpError(NO_UPGRADE)
+        if refusal := self._access.refusal(request) or self._access.no_more(request):
             return await self._refuse(request, refusal)
         if found := self._obstacles(None):
             return await self._refuse(request, self._unavailable(found[0]))
-        with self._slot(), self._door.holding(request):
-            found = self._obstacles(await self._health.known(self._settings.admission_wait_s), own_slot=True)
+        with self._slot(), self._access.holding(request):
+            found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
             if not found:
                 socket = Socket(self._settings)
                 await socket.prepare(request)
@@ -101,11 +101,11 @@ class Sessions:
 
     # ---- admission --------------------------------------------------------------------------------------------------
 
-    async def obstacles(self) -> list[Obstacle]:
+    async def obstacles(self) -> list[Unavailability]:
         """Why a client that came now would not be let in."""
         return self._obstacles(await self._health.up())
 
-    def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Obstacle]:
+    def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Unavailability]:
         return obstacles(
             up,
             loading=bool(getattr(self._engine, "loading", False)),
@@ -126,12 +126,12 @@ class Sessions:
             if not self._slots_taken:
                 self._free.set()
 
-    def _unavailable(self, obstacle: Obstacle) -> Refusal:
+    def _unavailable(self, obstacle: Unavailability) -> ErrorResponse:
         later = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
         close_code = WSCloseCode.TRY_AGAIN_LATER
-        return Refusal(503, obstacle.why.value, obstacle.told, headers=later, close_code=close_code)
+        return ErrorResponse(503, obstacle.reason.value, obstacle.user_message, headers=later, close_code=close_code)
 
-    async def _refuse(self, request: web.Request, refusal: Refusal) -> web.StreamResponse:
+    async def _refuse(self, request: web.Request, refusal: ErrorResponse) -> web.StreamResponse:
         """A program reads a status; a page's script cannot, so it gets an upgrade, an event and a close code."""
         taken = self._slots_taken
         log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
@@ -142,7 +142,7 @@ class Sessions:
         await socket.prepare(request)
         is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
         await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
-        await socket.hang_up(refusal.close_code, refusal.reason)
+        await socket.close_with_reason(refusal.close_code, refusal.reason)
         return socket
 
     # ---- a session --------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Sessions:
             await self._talk(socket, request)
         except Exception:
             log.exception("session.failed", remote=request.remote)
-            await socket.hang_up(WSCloseCode.INTERNAL_ERROR, "internal error")
+            await socket.close_with_reason(WSCloseCode.INTERNAL_ERROR, "internal error")
 
     async def _talk(self, socket: Socket, request: web.Request) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
@@ -162,7 +162,9 @@ class Sessions:
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
             log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
-            connection = Connection(socket, wire, self._settings, metrics=self._metrics, newsroom=self._newsroom)
+            connection = SessionConnection(
+                socket, wire, self._settings, metrics=self._metrics, headline_news=self._headline_news
+            )
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
@@ -182,9 +184,11 @@ class Sessions:
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
 
-    def _wire(self, request: web.Request, session_id: str) -> Wire:
+    def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
         """How the client speaks. Whatever model it asks for, it gets ours; other parameters are not ours to know."""
         kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
         functions = bool(getattr(self._engine, "calls_functions", True))
         write, lines = self._characters.system_prompt, self._characters.lines
-        return Wire(kind, session_id, model=model[:_MODEL_CHARS], write=write, lines=lines, functions=functions)
+        return DialectNegotiation(
+            kind, session_id, model=model[:_MODEL_CHARS], write=write, lines=lines, functions=functions
+        )

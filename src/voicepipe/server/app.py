@@ -10,7 +10,7 @@ from functools import partial
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
-from voicepipe.characters.news import Newsroom, Source
+from voicepipe.characters.news import Headlines, Source
 from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.engine.health_checks import KINDS
@@ -19,13 +19,13 @@ from voicepipe.engine.settings import names_gguf
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
-from voicepipe.server.http.auth import Door
+from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.consents import Consents
-from voicepipe.server.http.donation import Donations
+from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
 from voicepipe.server.http.page import page_of
-from voicepipe.server.http.voices import Voices
+from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.settings import ServerSettings
 from voicepipe.services.address import Address
 from voicepipe.session import Pipeline
@@ -55,7 +55,7 @@ def make_app(
     """
     store = voice_store(settings) if voices is None else voices
     around = _Around.make(engine, settings, metrics or Metrics(), store)
-    door = Door(settings)
+    door = AccessControl(settings)
     sessions = Sessions(
         pipeline,
         engine,
@@ -63,7 +63,7 @@ def make_app(
         health=around.health,
         metrics=around.metrics,
         characters=around.characters,
-        newsroom=around.newsroom,
+        headline_news=around.headline_news,
         door=door,
     )
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
@@ -116,7 +116,7 @@ class _Around:
     metrics: Metrics
     health: Health
     characters: Characters
-    newsroom: Newsroom
+    headline_news: Headlines
     voices: VoiceStore
     http: Http
 
@@ -132,7 +132,7 @@ class _Around:
         )
         http = Http(keep_alive_s=_KEEP_ALIVE_S, resolve_every_s=_RESOLVE_EVERY_S)
         characters = load_characters(settings)
-        newsroom = Newsroom(
+        headline_news = Headlines(
             _news_source(settings),
             characters,
             http.session,
@@ -141,11 +141,11 @@ class _Around:
             retry_s=settings.news_retry_s,
             clock=_clock,
         )
-        return cls(metrics, health, characters, newsroom, voices, http)
+        return cls(metrics, health, characters, headline_news, voices, http)
 
     async def close(self) -> None:
         await self.health.close()
-        await self.newsroom.close()
+        await self.headline_news.close()
         await self.http.close()
 
 
@@ -171,9 +171,11 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
     )
 
 
-def _route(app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: Door) -> None:
+def _route(
+    app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl
+) -> None:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
-    voices = Voices(
+    voices = VoiceRoutes(
         around.characters.with_voices(
             offered_voices(settings.voices_file, "embedded" if settings.tts_url is None else "kyutai")
         ),
@@ -184,7 +186,7 @@ def _route(app: web.Application, sessions: Sessions, around: _Around, settings: 
         retry_after_s=settings.retry_after_s,
         metrics=around.metrics,
     )
-    donations = Donations(
+    donations = DonationRoutes(
         settings.donations_dir,
         Consents(valid_s=settings.consent_s, most=settings.consents_open, now=time.time),
         min_bytes=settings.donation_min_bytes,

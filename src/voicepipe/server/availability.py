@@ -9,9 +9,9 @@ from enum import StrEnum
 
 import structlog
 
-from voicepipe._cached import Recent
+from voicepipe._cached import SingleFlightCache
 
-__all__ = ["KEYS", "NEEDED", "Health", "Obstacle", "Why", "is_ok", "obstacles"]
+__all__ = ["KEYS", "NEEDED", "Health", "Reason", "Unavailability", "is_ok", "obstacles"]
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ KEYS = (*NEEDED, "voice_cloning_up")
 _LATER = "Please try again in a moment."
 
 
-class Why(StrEnum):
+class Reason(StrEnum):
     """Why nobody is let in. The value is what a metric calls it."""
 
     LOADING = "loading"
@@ -39,34 +39,34 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
-    """One reason for which nobody is let in; `told` is the sentence for the client."""
+class Unavailability:
+    """One reason for which nobody is let in; `user_message` is the sentence for the client."""
 
-    why: Why
-    told: str
+    reason: Reason
+    user_message: str
 
 
 def obstacles(
     up: Mapping[str, bool] | None, *, loading: bool, stopping: bool, taken: int, capacity: int
-) -> list[Obstacle]:
+) -> list[Unavailability]:
     """Everything that stands between a client and a conversation, the most lasting first. `up` None: not asked.
 
     What `up` does not have is not used, and does not stand in the way.
 
-    >>> [obstacle.told for obstacle in obstacles(None, loading=False, stopping=False, taken=2, capacity=2)]
+    >>> [obstacle.user_message for obstacle in obstacles(None, loading=False, stopping=False, taken=2, capacity=2)]
     ['All 2 conversations of this server are taken. Please try again in a moment.']
     """
-    found: list[Obstacle] = []
+    found: list[Unavailability] = []
     if stopping:
-        found.append(Obstacle(Why.STOPPING, f"The server is shutting down. {_LATER}"))
+        found.append(Unavailability(Reason.STOPPING, f"The server is shutting down. {_LATER}"))
     if loading:
-        found.append(Obstacle(Why.LOADING, f"The models are still being loaded. {_LATER}"))
+        found.append(Unavailability(Reason.LOADING, f"The models are still being loaded. {_LATER}"))
     elif up is not None:
         for key, name in NEEDED.items():
             if not up.get(key, True):
-                found.append(Obstacle(Why.SERVICE_DOWN, f"The {name} cannot be reached. {_LATER}"))
+                found.append(Unavailability(Reason.SERVICE_DOWN, f"The {name} cannot be reached. {_LATER}"))
     if taken >= capacity and not loading:
-        found.append(Obstacle(Why.FULL, f"All {capacity} conversations of this server are taken. {_LATER}"))
+        found.append(Unavailability(Reason.FULL, f"All {capacity} conversations of this server are taken. {_LATER}"))
     return found
 
 
@@ -88,13 +88,15 @@ class Health:
         on_answer: Callable[[dict[str, bool]], object] = lambda _: None,
     ) -> None:
         self._ask, self._timeout_s, self._keys, self._on_answer = ask, timeout_s, keys, on_answer
-        self._recent: Recent[dict[str, bool]] = Recent(self._answer, fresh_s=lambda _: fresh_s, clock=clock)
+        self._recent: SingleFlightCache[dict[str, bool]] = SingleFlightCache(
+            self._answer, fresh_s=lambda _: fresh_s, clock=clock
+        )
 
     async def up(self) -> dict[str, bool]:
         """Whether each of `keys` is up, as it was `fresh_s` ago at the most."""
         return await self._recent()
 
-    async def known(self, wait_s: float) -> dict[str, bool] | None:
+    async def cached(self, wait_s: float) -> dict[str, bool] | None:
         """The same after `wait_s` at the most: then as it was when it was last known, None for never."""
         try:
             async with asyncio.timeout(wait_s):

@@ -1,47 +1,47 @@
 """Reaching a service on the network: which instance takes us, what to do when none does, and the boundary to it."""
 
 from voicepipe.services.address import Address, BadAddress, Instance
-from voicepipe.services.discovery import Finder, Pauses, Resolve, Resolver, resolve_with_dns
+from voicepipe.services.discovery import Backoff, Finder, Resolve, Resolver, resolve_with_dns
 from voicepipe.services.errors import (
-    Full,
-    Lost,
-    Miss,
-    Missed,
+    AtCapacity,
+    AttemptFailed,
+    ConnectionLost,
+    FailureReason,
+    ProtocolViolation,
     ServiceError,
+    ServiceStalled,
     ServiceUnavailable,
-    Silent,
-    TalksNonsense,
 )
-from voicepipe.services.observer import NOBODY, ServiceObserver
-from voicepipe.services.protocol import Connect, Emit, Exchange
-from voicepipe.services.socket import Closed, Door, HandshakeRefused, ServiceSocket
-from voicepipe.services.socket_stage import through_socket
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
+from voicepipe.services.protocol import Connect, Emit, ServiceProtocol
+from voicepipe.services.socket import Closed, HandshakeRefused, ServiceSocket, WebSocketEndpoint
+from voicepipe.services.socket_stage import socket_stage
 
 __all__ = [
-    "NOBODY",
+    "NULL_OBSERVER",
     "Address",
+    "AtCapacity",
+    "AttemptFailed",
+    "Backoff",
     "BadAddress",
     "Closed",
     "Connect",
-    "Door",
+    "ConnectionLost",
     "Emit",
-    "Exchange",
+    "FailureReason",
     "Finder",
-    "Full",
     "HandshakeRefused",
     "Instance",
-    "Lost",
-    "Miss",
-    "Missed",
-    "Pauses",
+    "ProtocolViolation",
     "Resolve",
     "Resolver",
     "ServiceError",
     "ServiceObserver",
+    "ServiceProtocol",
     "ServiceSocket",
+    "ServiceStalled",
     "ServiceUnavailable",
-    "Silent",
-    "TalksNonsense",
+    "WebSocketEndpoint",
     "resolve_with_dns",
-    "through_socket",
+    "socket_stage",
 ]

@@ -14,11 +14,11 @@ from typing import TypeAlias, TypeVar
 import structlog
 
 from voicepipe.services.address import Address, Instance
-from voicepipe.services.errors import Full, Miss, Missed, ServiceUnavailable, TalksNonsense
-from voicepipe.services.observer import NOBODY, ServiceObserver
+from voicepipe.services.errors import AtCapacity, AttemptFailed, FailureReason, ProtocolViolation, ServiceUnavailable
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.socket import HandshakeRefused
 
-__all__ = ["Finder", "Pauses", "Resolve", "Resolver", "resolve_with_dns"]
+__all__ = ["Backoff", "Finder", "Resolve", "Resolver", "resolve_with_dns"]
 
 
 T = TypeVar("T")
@@ -27,10 +27,10 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Pauses:
+class Backoff:
     """Waits that grow: `first_s`, each `factor` times the one before, `at_most_s` at most.
 
-    >>> [round(pause, 4) for pause, _ in zip(Pauses(0.05, 1.5, 1.0), range(4))]
+    >>> [round(pause, 4) for pause, _ in zip(Backoff(0.05, 1.5, 1.0), range(4))]
     [0.05, 0.075, 0.1125, 0.1688]
     """
 
@@ -58,7 +58,7 @@ class Finder:
         tries: int,
         try_s: float,
         random: Random,
-        observer: ServiceObserver = NOBODY,
+        observer: ServiceObserver = NULL_OBSERVER,
     ) -> None:
         self.service, self.address, self.observer = service, address, observer
         self._resolve, self._tries, self._try_s, self._random = resolve, tries, try_s, random
@@ -66,11 +66,11 @@ class Finder:
     async def find(self, take: Callable[[Instance], Awaitable[T]]) -> T:
         """What `take(instance)` gives for the first instance that takes us.
 
-        `take` raises `Full` where the instance is at capacity; any other error, or a time-out, is a fault. It must
-        clean up when it is cancelled. Raises ServiceUnavailable.
+        `take` raises `AtCapacity` where the instance is at capacity; any other error, or a time-out, is a fault. It
+        must clean up when it is cancelled. Raises ServiceUnavailable.
         """
         clock = asyncio.get_running_loop().time
-        began_s, missed = clock(), list[Missed]()
+        began_s, missed = clock(), list[AttemptFailed]()
         for instance in await self._instances(missed):
             tried_s = clock()
             try:
@@ -84,12 +84,12 @@ class Finder:
             return taken
         raise ServiceUnavailable(self.service, missed)
 
-    async def find_patiently(
+    async def find_with_retry(
         self,
         take: Callable[[Instance], Awaitable[T]],
         *,
         searches: int,
-        pauses: Pauses,
+        pauses: Backoff,
         delayed: Callable[[], object],
     ) -> T:
         """As `find`, up to `searches` times with `pauses` between; `delayed()` is called once, when the first failed.
@@ -100,51 +100,53 @@ class Finder:
             try:
                 return await self.find(take)
             except ServiceUnavailable as error:
-                log.warning("service.searched_again", service=self.service, why=str(error.why), in_s=round(pause_s, 3))
+                log.warning(
+                    "service.searched_again", service=self.service, why=str(error.reason), in_s=round(pause_s, 3)
+                )
             if number == 0:
                 delayed()
             await asyncio.sleep(pause_s)
         return await self.find(take)
 
-    async def _instances(self, missed: list[Missed]) -> list[Instance]:
+    async def _instances(self, missed: list[AttemptFailed]) -> list[Instance]:
         try:
             async with asyncio.timeout(self._try_s):
                 found = list(await self._resolve(self.address))
         except OSError as error:  # a time-out is one, too
-            why = Miss.TIMED_OUT if isinstance(error, TimeoutError) else Miss.UNKNOWN_HOST
+            why = FailureReason.TIMED_OUT if isinstance(error, TimeoutError) else FailureReason.UNKNOWN_HOST
             missed.append(self._missed(None, why, f"{self.address.host}: {error}"))
             return []
         if not found:
-            missed.append(self._missed(None, Miss.UNKNOWN_HOST, f"{self.address.host} has no addresses"))
+            missed.append(self._missed(None, FailureReason.UNKNOWN_HOST, f"{self.address.host} has no addresses"))
         self._random.shuffle(found)
         return found[: self._tries]
 
-    def _miss(self, instance: Instance, error: Exception) -> Missed:
+    def _miss(self, instance: Instance, error: Exception) -> AttemptFailed:
         return self._missed(instance, _why(error), f"{type(error).__name__}: {error}")
 
-    def _missed(self, instance: Instance | None, why: Miss, detail: str) -> Missed:
+    def _missed(self, instance: Instance | None, why: FailureReason, detail: str) -> AttemptFailed:
         told = log.warning if why.is_fault else log.info
         told("service.missed", service=self.service, instance=str(instance), why=str(why), detail=detail)
         self.observer.missed(why)
-        return Missed(instance, why, detail)
+        return AttemptFailed(instance, why, detail)
 
 
-def _why(error: Exception) -> Miss:
+def _why(error: Exception) -> FailureReason:
     match error:
-        case Full():
-            return Miss.FULL
+        case AtCapacity():
+            return FailureReason.FULL
         case HandshakeRefused(status=401 | 403):
-            return Miss.FORBIDDEN
+            return FailureReason.FORBIDDEN
         case HandshakeRefused():
-            return Miss.BROKEN
+            return FailureReason.BROKEN
         case TimeoutError():
-            return Miss.TIMED_OUT
-        case TalksNonsense():
-            return Miss.NONSENSE
+            return FailureReason.TIMED_OUT
+        case ProtocolViolation():
+            return FailureReason.NONSENSE
         case OSError():
-            return Miss.REFUSED
+            return FailureReason.REFUSED
         case _:
-            return Miss.BROKEN
+            return FailureReason.BROKEN
 
 
 Resolve: TypeAlias = Callable[[Address], Awaitable[Sequence[Instance]]]

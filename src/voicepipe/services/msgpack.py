@@ -6,17 +6,17 @@ from typing import Any, cast
 
 import ormsgpack
 
-from voicepipe.services.errors import TalksNonsense
+from voicepipe.services.errors import ProtocolViolation
 
 __all__ = ["unpacked"]
 
 
 def unpacked(data: bytes, service: str) -> dict[str, Any]:
-    """The map that a service has sent. Raises TalksNonsense for anything else."""
+    """The map that a service has sent. Raises ProtocolViolation for anything else."""
     try:
         message = ormsgpack.unpackb(data)
     except ormsgpack.MsgpackDecodeError as error:
-        raise TalksNonsense(service, f"no MessagePack: {error}") from error
+        raise ProtocolViolation(service, f"no MessagePack: {error}") from error
     if not isinstance(message, dict):
-        raise TalksNonsense(service, f"a {type(message).__name__} in place of a message")
+        raise ProtocolViolation(service, f"a {type(message).__name__} in place of a message")
     return cast("dict[str, Any]", message)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from voicepipe.services.errors import Miss
+from voicepipe.services.errors import FailureReason
 
-__all__ = ["NOBODY", "ServiceObserver"]
+__all__ = ["NULL_OBSERVER", "ServiceObserver"]
 
 
 class ServiceObserver(Protocol):
@@ -21,7 +21,7 @@ class ServiceObserver(Protocol):
     def session_closed(self, after_s: float) -> None:
         """It is over, however it ended."""
 
-    def missed(self, why: Miss) -> None:
+    def missed(self, why: FailureReason) -> None:
         """An instance was asked in vain: a miss when it is full, else a hard miss (`why.is_fault`)."""
 
     def found(self, after_s: float) -> None:
@@ -49,12 +49,12 @@ class ServiceObserver(Protocol):
         """A hard error: a connection that worked broke, fell silent or talked nonsense."""
 
 
-class _Nobody:
+class _NullObserver:
     """Counts nothing."""
 
     def session_opened(self) -> None: ...
     def session_closed(self, after_s: float) -> None: ...
-    def missed(self, why: Miss) -> None: ...
+    def missed(self, why: FailureReason) -> None: ...
     def found(self, after_s: float) -> None: ...
     def pinged(self, after_s: float) -> None: ...
     def sent(self, count: int) -> None: ...
@@ -65,5 +65,5 @@ class _Nobody:
     def failed(self, error: Exception) -> None: ...
 
 
-NOBODY: ServiceObserver = _Nobody()
+NULL_OBSERVER: ServiceObserver = _NullObserver()
 """Counts nothing."""

@@ -1,4 +1,4 @@
-"""`Exchange`: what is said to a service and made of its answers, without the connection: the sans-I/O half."""
+"""`ServiceProtocol`: what is said to a service and made of its answers, without the connection: the sans-I/O half."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from voicepipe.services.errors import ServiceError
 from voicepipe.services.socket import ServiceSocket
 
-__all__ = ["Connect", "Emit", "Exchange"]
+__all__ = ["Connect", "Emit", "ServiceProtocol"]
 
 A_contra = TypeVar("A_contra", contravariant=True)
 B_co = TypeVar("B_co", covariant=True)
@@ -19,7 +19,7 @@ Connect: TypeAlias = Callable[[Emit[B]], Awaitable[ServiceSocket]]
 """Opens a connection to an instance that has taken us; may tell the user why it takes a while. Raises ServiceError."""
 
 
-class Exchange(Protocol[A_contra, B_co]):
+class ServiceProtocol(Protocol[A_contra, B_co]):
     """What is said on a connection, without the connection. An error that any of these raises ends the stage."""
 
     def put(self, item: A_contra, /) -> Sequence[B_co]:

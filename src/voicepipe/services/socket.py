@@ -13,9 +13,9 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from voicepipe.services.address import Address, Instance
-from voicepipe.services.errors import Full, Lost
+from voicepipe.services.errors import AtCapacity, ConnectionLost
 
-__all__ = ["Closed", "Door", "HandshakeRefused", "ServiceSocket"]
+__all__ = ["Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
 
 FULL_STATUSES = (429, 503)
 """What a proxy in front of many instances says when none is free."""
@@ -43,7 +43,7 @@ class Closed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class WebSocketEndpoint:
     """What to ask for at an instance: path, query and headers of the WebSocket."""
 
     service: str
@@ -55,7 +55,7 @@ class Door:
     async def open(self, instance: Instance) -> ServiceSocket:
         """A WebSocket to this instance. Unbounded in time: who calls it has a deadline.
 
-        Raises Full (429, 503), HandshakeRefused for any other status, and OSError.
+        Raises AtCapacity (429, 503), HandshakeRefused for any other status, and OSError.
         """
         # A pool of its own for each socket: none is ever used twice, and its end is its socket's end.
         http = aiohttp.ClientSession(
@@ -79,12 +79,12 @@ class Door:
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in FULL_STATUSES:
-                raise Full(self.service) from error
+                raise AtCapacity(self.service) from error
             raise HandshakeRefused(self.service, error.status) from error
         except aiohttp.ClientOSError:
             raise
         except aiohttp.ClientError as error:  # an answer that is no HTTP, or none at all
-            raise Lost(self.service, str(error) or type(error).__name__) from error
+            raise ConnectionLost(self.service, str(error) or type(error).__name__) from error
 
 
 class ServiceSocket:
@@ -97,14 +97,14 @@ class ServiceSocket:
         self._held: deque[bytes] = deque()
 
     async def send(self, message: bytes) -> None:
-        """Raises Lost."""
+        """Raises ConnectionLost."""
         try:
             await self._socket.send_bytes(message)
         except (ConnectionError, aiohttp.ClientError) as error:
-            raise Lost(self.service, str(error) or type(error).__name__) from error
+            raise ConnectionLost(self.service, str(error) or type(error).__name__) from error
 
     async def receive(self) -> bytes:
-        """The next message; text is given as its bytes. Raises Closed at an orderly end, else Lost."""
+        """The next message; text is given as its bytes. Raises Closed at an orderly end, else ConnectionLost."""
         return self._held.popleft() if self._held else await self._receive()
 
     async def watch(self) -> None:
@@ -112,7 +112,7 @@ class ServiceSocket:
 
         For a connection in store: nobody else would notice that its server has gone.
         """
-        with suppress(Closed, Lost):
+        with suppress(Closed, ConnectionLost):
             while len(self._held) < _MOST_HELD:
                 self._held.append(await self._receive())
 
@@ -124,7 +124,7 @@ class ServiceSocket:
             case WSMsgType.TEXT:
                 return message.data if isinstance(message.data, bytes) else message.data.encode()
             case WSMsgType.ERROR:
-                raise Lost(self.service, str(message.data))
+                raise ConnectionLost(self.service, str(message.data))
             case _:
                 raise self._end()
 
@@ -133,7 +133,7 @@ class ServiceSocket:
         return not self._socket.closed
 
     def abort(self) -> None:
-        """Cut the line at once: whoever receives gets `Lost`."""
+        """Cut the line at once: whoever receives gets `ConnectionLost`."""
         sock: sockets.socket | None = self._socket.get_extra_info("socket")
         if sock is not None:
             with suppress(OSError):
@@ -153,4 +153,4 @@ class ServiceSocket:
         code = self._socket.close_code
         if code == aiohttp.WSCloseCode.OK:
             return Closed()
-        return Lost(self.service, f"close code {code}")
+        return ConnectionLost(self.service, f"close code {code}")

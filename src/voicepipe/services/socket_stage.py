@@ -1,8 +1,8 @@
-"""`through_socket`: the boundary graph → service socket, as a stage.
+"""`socket_stage`: the boundary graph → service socket, as a stage.
 
-What is said to a service, and made of its answers, is an `Exchange`: a pure state machine that knows no socket, and
-that bounds what waits (sound: the oldest goes, and `Overflowed` says so; text is never dropped: the turn fails). Here
-is its thin twin, which opens sockets, carries bytes, and notices when a service falls silent.
+What is said to a service, and made of its answers, is an `ServiceProtocol`: a pure state machine that knows no socket,
+and that bounds what waits (sound: the oldest goes, and `Overflowed` says so; text is never dropped: the turn fails).
+Here is its thin twin, which opens sockets, carries bytes, and notices when a service falls silent.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from voicepipe.rx import Clock, LoopScheduler, scheduler_of
-from voicepipe.services.errors import Lost, ServiceError, Silent
+from voicepipe.services.errors import ConnectionLost, ServiceError, ServiceStalled
 from voicepipe.services.observer import ServiceObserver
-from voicepipe.services.protocol import Connect, Emit, Exchange
+from voicepipe.services.protocol import Connect, Emit, ServiceProtocol
 from voicepipe.services.socket import Closed, ServiceSocket
 from voicepipe.stage import Stage
 
-__all__ = ["through_socket"]
+__all__ = ["socket_stage"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -31,8 +31,8 @@ B = TypeVar("B")
 log = structlog.get_logger()
 
 
-def through_socket(
-    exchange: Callable[[Clock], Exchange[A, B]], connect: Connect[B], *, observer: ServiceObserver, name: str
+def socket_stage(
+    exchange: Callable[[Clock], ServiceProtocol[A, B]], connect: Connect[B], *, observer: ServiceObserver, name: str
 ) -> Stage[A, B]:
     """An `exchange` with a service over the sockets that `connect` opens, in a task called `name`.
 
@@ -43,8 +43,8 @@ def through_socket(
 
     .. marbles::
 
-        source           a-b---|
-        through_socket   --A-B-|
+        source         a-b---|
+        socket_stage   --A-B-|
     """
 
     def stage(source: Observable[A]) -> Observable[B]:
@@ -70,7 +70,7 @@ class _Line(Generic[A, B]):
     def __init__(
         self,
         out: abc.ObserverBase[B],
-        exchange: Exchange[A, B],
+        exchange: ServiceProtocol[A, B],
         connect: Connect[B],
         scheduler: LoopScheduler,
         observer: ServiceObserver,
@@ -143,7 +143,7 @@ class _Line(Generic[A, B]):
             try:
                 await self._converse(socket)
             except ServiceError as error:
-                log.warning("service.lost", service=error.service, how=error.fate)
+                log.warning("service.lost", service=error.service, how=error.outcome)
                 self._observer.failed(error)
                 self._emit(self._exchange.lost(error))
 
@@ -185,7 +185,7 @@ class _Line(Generic[A, B]):
             await self._read(socket)
         except Closed:
             self._emit(self._exchange.closed())
-        except Lost as error:
+        except ConnectionLost as error:
             if not self._over:
                 raise silent.error or error from None
         finally:
@@ -258,10 +258,10 @@ class _Silence:
 
     def __init__(self, socket: ServiceSocket) -> None:
         self._socket = socket
-        self.error: Silent | None = None
+        self.error: ServiceStalled | None = None
 
     def cut(self) -> None:
-        self.error = Silent(self._socket.service)
+        self.error = ServiceStalled(self._socket.service)
         self._socket.abort()
 
 

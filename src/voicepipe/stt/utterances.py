@@ -19,20 +19,20 @@ from reactivex import Observable
 
 from voicepipe.audio import Resampler, resampler
 from voicepipe.boundary.overflow import Overflow
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.events import (
     Audio,
     Event,
-    Flush,
+    FlushRequested,
     Overflowed,
     Samples,
     SpeechStarted,
     SpeechStopped,
     Transcribed,
     TurnTaking,
-    Word,
+    WordRecognised,
 )
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
@@ -85,23 +85,23 @@ def by_utterance(
     join_up_to_s: float,
     longest_s: float,
     capacity: int,
-    backlog: Backlog | None = None,
+    backlog: PendingWork | None = None,
 ) -> Stage[Audio | Event, Event]:
-    """`Word` as soon as it is sure, `Transcribed` at each `Flush`, from `Audio` and a VAD's edges.
+    """`WordRecognised` as soon as it is sure, `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
     `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
     and last words suffer), or before it what a `TurnTaking` says, as far as that is not of another clip; one with less
     than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech, if no
     other one is under way; its last `unsure_words` do not count yet. Speech that goes on after a pause without a
-    `Flush` continues its clip if that is shorter than `join_up_to_s`. A `Flush` in mid-speech ends the clip there.
-    Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the oldest is dropped
-    (`Overflowed`); in `backlog` they stand until they are read. Word times are shared out over the clip by length: the
-    recogniser gives none.
+    `FlushRequested` continues its clip if that is shorter than `join_up_to_s`. A `FlushRequested` in mid-speech ends
+    the clip there. Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the
+    oldest is dropped (`Overflowed`); in `backlog` they stand until they are read. Word times are shared out over the
+    clip by length: the recogniser gives none.
 
     .. marbles::
 
-        in             s-a-a-a-a-e-f        s: SpeechStarted   a: Audio   e: SpeechStopped   f: Flush
-        by_utterance   ------v-----(wt)     v, w: Word   t: Transcribed
+        in             s-a-a-a-a-e-f        s: SpeechStarted   a: Audio   e: SpeechStopped   f: FlushRequested
+        by_utterance   ------v-----(wt)     v, w: WordRecognised   t: Transcribed
     """
     limits = _Limits(
         _samples(margin_ms / 1000), _samples(partial_every_ms / 1000), _samples(join_up_to_s), _samples(longest_s)
@@ -210,7 +210,7 @@ class _Clips:
                 self._start(_samples(at_s), _samples(noticed_s))
             case SpeechStopped(at_s=at_s, noticed_s=noticed_s):
                 self._stop(_samples(at_s), _samples(noticed_s))
-            case Flush(at_s=at_s):
+            case FlushRequested(at_s=at_s):
                 self._flush(at_s)
             case TurnTaking(prefix_ms=prefix_ms):
                 self._let_go(self._sound.heard)
@@ -407,12 +407,12 @@ class _Agreement:
         sure = now.words[: max(0, len(now.words) - self._unsure)]
         return sum(1 for _ in takewhile(_same, zip(before.words, sure, strict=False)))
 
-    def _words(self, guess: Guess, until: int) -> Iterator[Word]:
+    def _words(self, guess: Guess, until: int) -> Iterator[WordRecognised]:
         times = _shared_out(guess.words, guess.clip.start_s, guess.clip.stop_s)
         for index in range(self._out, until):
             # A longer clip may share its time out so that a word would begin before one that has been let out.
             self._last_start_s = max(self._last_start_s, times[index][0])
-            yield Word(guess.words[index], self._last_start_s, max(self._last_start_s, times[index][1]))
+            yield WordRecognised(guess.words[index], self._last_start_s, max(self._last_start_s, times[index][1]))
         self._out = max(self._out, until)
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from voicepipe.testing.marbles.services import Call, ScriptedLlm, ScriptedStt, ScriptedTts
     from voicepipe.testing.marbles.sound import Sound
     from voicepipe.testing.marbles.sources import Cold, Hot, Subscription
-    from voicepipe.testing.marbles.timeline import Boom, Recorded, Timeline
+    from voicepipe.testing.marbles.timeline import Recorded, ScriptedError, Timeline
     from voicepipe.testing.player.player import play
-    from voicepipe.testing.player.transcript import At, Played
+    from voicepipe.testing.player.transcript import At, Transcript
     from voicepipe.testing.scenario.run import ScenarioFailed, run
     from voicepipe.testing.scenario.scenario import Scenario
 
@@ -37,7 +37,6 @@ __all__ = [
     "INVARIANTS",
     "At",
     "Block",
-    "Boom",
     "Broken",
     "Call",
     "Cold",
@@ -50,17 +49,18 @@ __all__ = [
     "Leaked",
     "Marble",
     "Marbles",
-    "Played",
     "Recorded",
     "Row",
     "Scenario",
     "ScenarioFailed",
+    "ScriptedError",
     "ScriptedLlm",
     "ScriptedStt",
     "ScriptedTts",
     "Sound",
     "Subscription",
     "Timeline",
+    "Transcript",
     "VirtualLoop",
     "broken",
     "conversations",
@@ -82,14 +82,14 @@ _MODULES = {
     "marbles.leaks": ["LeakWatch", "Leaked"],
     "marbles.notation": ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "parse"],
     "player.player": ["play"],
-    "player.transcript": ["At", "Played"],
+    "player.transcript": ["At", "Transcript"],
     "marbles.render": ["Row", "svg"],
     "scenario.run": ["ScenarioFailed", "run"],
     "scenario.scenario": ["Scenario"],
     "marbles.services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
     "marbles.sound": ["Sound"],
     "marbles.sources": ["Cold", "Hot", "Subscription"],
-    "marbles.timeline": ["Boom", "Recorded", "Timeline"],
+    "marbles.timeline": ["ScriptedError", "Recorded", "Timeline"],
     "loop.virtual_loop": ["VirtualLoop"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from voicepipe.testing.loop.virtual_loop import VirtualLoop
     from voicepipe.testing.marbles.harness import Marbles
     from voicepipe.testing.marbles.leaks import LeakWatch
-    from voicepipe.testing.player.transcript import Played
+    from voicepipe.testing.player.transcript import Transcript
 
 __all__ = ["marbles", "scenario", "virtual_loop"]
 
@@ -38,7 +38,7 @@ def marbles(_leak_watch: LeakWatch) -> Marbles:
 
 
 @pytest.fixture
-def scenario() -> Callable[..., Played]:
+def scenario() -> Callable[..., Transcript]:
     """`scenario(Scenario(…), pipeline=None)`: `voicepipe.testing.run`, for a test that imports nothing else."""
     from voicepipe.testing.scenario.run import run
 

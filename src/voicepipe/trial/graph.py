@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voicepipe.drawing import Graph, Node, trace
+from voicepipe.events import ReplyAudio
 from voicepipe.loader import PipelineError, is_library, located, users_line
 from voicepipe.session import Pipeline
 from voicepipe.stage import NotAnObservable, NotCalled, StageError, called, stage_name
@@ -44,7 +45,7 @@ def mistake(pipeline: Pipeline, error: Exception) -> PipelineError:
 def check_output(pipeline: Pipeline, graph: Graph) -> None:
     """Raise PipelineError where the graph shows that the pipeline gives what no client can be sent."""
     for last in graph.output.inputs:
-        if _gives(last, "Speech"):
+        if _gives(last, ReplyAudio.__name__):
             raise not_encoded(pipeline)
         if _gives(last, "str"):
             raise not_an_event(pipeline, "str")
@@ -53,7 +54,7 @@ def check_output(pipeline: Pipeline, graph: Graph) -> None:
 def not_encoded(pipeline: Pipeline) -> PipelineError:
     """Sound comes out as it is inside of the pipeline."""
     return PipelineError(
-        f"{place_of(pipeline)} gives Speech, which no client can be sent; "
+        f"{place_of(pipeline)} gives ReplyAudio, which no client can be sent; "
         "is encode missing at the end: .pipe(encode(session.codec))?"
     )
 

@@ -19,9 +19,9 @@ from reactivex.subject import Subject
 
 from voicepipe.audio import Pcm16
 from voicepipe.drawing import Graph
-from voicepipe.events import AudioReceived, ClientMessage, Event, Speech
+from voicepipe.events import AudioReceived, ClientMessage, Event, ReplyAudio
 from voicepipe.loader import PipelineError
-from voicepipe.operators import only_text
+from voicepipe.operators import text_only
 from voicepipe.rx import LoopScheduler
 from voicepipe.session import Pipeline, Session, StageName
 from voicepipe.trial.graph import check_output, graph_of, mistake, not_an_event, not_encoded
@@ -102,7 +102,7 @@ class _Client:
         return self._failed.result() if self._failed.done() else None
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, Speech):
+        if isinstance(event, ReplyAudio):
             self._fail(not_encoded(self._pipeline))
         elif not is_dataclass(event) or isinstance(event, type):
             self._fail(not_an_event(self._pipeline, type(event).__name__))
@@ -122,7 +122,7 @@ def _session(received: Observable[ClientMessage], *, notices_pauses: bool) -> Se
         end_of_turn=_no_answer,
         stt=_silent,
         llm=_no_answer,
-        tts=only_text(_silent),
+        tts=text_only(_silent),
     )
 
 

@@ -12,9 +12,18 @@ from reactivex import operators as rx_ops
 from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Priority, Ticket, Workers
-from voicepipe.events import Audio, Event, Overflowed, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted
+from voicepipe.events import (
+    Audio,
+    Event,
+    Overflowed,
+    ReplyAudio,
+    ReplyText,
+    SynthesisEnded,
+    SynthesisStarted,
+    WordSpoken,
+)
 from voicepipe.operators.words import by_clause
-from voicepipe.rx import merged, transduce
+from voicepipe.rx import merge, transduce
 from voicepipe.stage import Stage
 
 __all__ = ["Timing", "clause_by_clause"]
@@ -37,24 +46,24 @@ def clause_by_clause(
     min_words: int,
     max_words: int,
     capacity: int,
-) -> Stage[ReplyText, Speech | Event]:
+) -> Stage[ReplyText, ReplyAudio | Event]:
     """The reply's words pass; each clause of them is followed by its sound and the times of its words.
 
     `synthesise(text)` runs in the pool, one clause of this session at a time; clauses are cut as `by_clause` does. Of
-    each come `SynthesisStarted`, `SynthesisEnded`, `Spoken`… and one `Speech`. At most `capacity` clauses wait; text is
-    never dropped, so one more fails the turn.
+    each come `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`. At most `capacity` clauses wait;
+    text is never dropped, so one more fails the turn.
 
     .. marbles::
 
         words              a-b-c|                 "Well," " I" " know."; a clause takes 60 ms to make
-        clause_by_clause   (as)-be(cs)--(e|)      s: SynthesisStarted   e: SynthesisEnded, Spoken…, Speech
+        clause_by_clause   (as)-be(cs)--(e|)      s: SynthesisStarted   e: SynthesisEnded, WordSpoken…, ReplyAudio
     """
 
     def make(text: str, _: Ticket) -> _Clause:
         return _Clause(*synthesise(text))
 
-    def stage(source: Observable[ReplyText]) -> Observable[Speech | Event]:
-        def speaking(words: Observable[ReplyText]) -> Observable[Speech | Event]:
+    def stage(source: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
+        def speaking(words: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
             clauses = words.pipe(
                 by_clause(first_words=first_words, min_words=min_words, max_words=max_words), rx_ops.share()
             )
@@ -67,27 +76,27 @@ def clause_by_clause(
                     overflow=Overflow.FAIL_TURN,
                     priority=Priority.TURN,
                 ),
-                transduce(lambda _: _Voice()),
+                transduce(lambda _: _ClauseSynthesis()),
             )
-            return merged(words, clauses.pipe(rx_ops.map(SynthesisStarted)), sound)
+            return merge(words, clauses.pipe(rx_ops.map(SynthesisStarted)), sound)
 
         return source.pipe(rx_ops.publish(speaking))
 
     return stage
 
 
-class _Voice:
+class _ClauseSynthesis:
     """Clauses in a row: the times of a clause count from its own start, those of the reply from its first sample."""
 
     def __init__(self) -> None:
         self._made_s = 0.0
 
-    def __call__(self, clause: _Clause | Overflowed) -> Iterator[Speech | Event]:
+    def __call__(self, clause: _Clause | Overflowed) -> Iterator[ReplyAudio | Event]:
         if isinstance(clause, Overflowed):
             yield clause
             return
         yield SynthesisEnded(clause.audio.duration_s)
         for word, start_s, stop_s in clause.words:
-            yield Spoken(word, self._made_s + start_s, self._made_s + stop_s)
-        yield Speech(clause.audio)
+            yield WordSpoken(word, self._made_s + start_s, self._made_s + stop_s)
+        yield ReplyAudio(clause.audio)
         self._made_s += clause.audio.duration_s

@@ -8,18 +8,22 @@ import numpy as np
 from reactivex import Observable
 
 from voicepipe.audio import resample
-from voicepipe.events import Audio, Samples, Voice
+from voicepipe.events import Audio, Samples, SpeechProbability
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 
 __all__ = ["by_frame"]
 
 
-def by_frame(detector: Callable[[], Callable[[Samples], float]], *, frame: int, rate_hz: int) -> Stage[Audio, Voice]:
-    """One `Voice` per `frame` samples at `rate_hz`, on the event loop: a hop to a thread would cost as much.
+def by_frame(
+    detector: Callable[[], Callable[[Samples], float]], *, frame: int, rate_hz: int
+) -> Stage[Audio, SpeechProbability]:
+    """One `SpeechProbability` per `frame` samples at `rate_hz`, on the event loop: a hop to a thread would cost as
+    much.
 
     `detector()` gives a fresh detector per subscription, which is called with float32 of shape (frame,) in order.
-    `Voice.at_s` is the end of its frame, in seconds of audio since the subscription. What does not fill a frame waits.
+    `SpeechProbability.at_s` is the end of its frame, in seconds of audio since the subscription. What does not fill a
+    frame waits.
 
     .. marbles::
 
@@ -27,7 +31,7 @@ def by_frame(detector: Callable[[], Callable[[Samples], float]], *, frame: int, 
         by_frame   --v---v|    frames of 32 ms
     """
 
-    def stage(mic: Observable[Audio]) -> Observable[Voice]:
+    def stage(mic: Observable[Audio]) -> Observable[SpeechProbability]:
         return mic.pipe(resample(rate_hz, "QQ"), transduce(lambda _: _Frames(detector(), frame, rate_hz)))
 
     return stage
@@ -39,10 +43,10 @@ class _Frames:
         self._rest: Samples = np.zeros(0, np.float32)
         self._done = 0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         samples = np.concatenate([self._rest, audio.samples]) if len(self._rest) else audio.samples
         whole = len(samples) - len(samples) % self._frame
         self._rest = samples[whole:]
         for start in range(0, whole, self._frame):
             self._done += self._frame
-            yield Voice(self._detect(samples[start : start + self._frame]), self._done / self._rate_hz)
+            yield SpeechProbability(self._detect(samples[start : start + self._frame]), self._done / self._rate_hz)

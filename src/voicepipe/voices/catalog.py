@@ -22,16 +22,16 @@ CUSTOM = "custom:"
 # ---- the voices that are offered -------------------------------------------------------------------------------------
 
 
-class _Part(BaseModel):
+class _CatalogModel(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class _Source(_Part):
+class _Source(_CatalogModel):
     source_type: Literal["file", "freesound"]
     path_on_server: str = Field(min_length=1)
 
 
-class _Voice(_Part):
+class _CatalogVoice(_CatalogModel):
     name: str | None = None
     good: bool | None = None
     comment: str | None = None
@@ -39,7 +39,7 @@ class _Voice(_Part):
     source: _Source
 
 
-_ByTts: TypeAlias = dict[Synthesiser, list[_Voice]]
+_ByTts: TypeAlias = dict[Synthesiser, list[_CatalogVoice]]
 
 
 def offered_voices(path: Path | None, synthesiser: Synthesiser) -> list[dict[str, Any]]:
@@ -56,16 +56,16 @@ def offered_voices(path: Path | None, synthesiser: Synthesiser) -> list[dict[str
 
 
 @functools.cache
-def _own_file() -> list[_Voice] | _ByTts:
+def _own_file() -> list[_CatalogVoice] | _ByTts:
     """Return the package's own voices, which do not change while the process runs."""
     return _read(Path(__file__).with_name("voices.yaml"))
 
 
-def _read(path: Path) -> list[_Voice] | _ByTts:
+def _read(path: Path) -> list[_CatalogVoice] | _ByTts:
     read: Any = read_yaml(path, object)
     if not isinstance(read, list | dict):
         raise YamlError(path, "", "should be a list of voices")
-    return read_yaml(path, list[_Voice]) if isinstance(read, list) else read_yaml(path, _ByTts)
+    return read_yaml(path, list[_CatalogVoice]) if isinstance(read, list) else read_yaml(path, _ByTts)
 
 
 # ---- cloned voices ---------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
-from voicepipe.events import AnswerLimited
+from voicepipe.events import MaxTokensReached
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import recent, whole
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
-from voicepipe.services import Miss
+from voicepipe.services import FailureReason
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles, Recorded
 
@@ -124,7 +124,7 @@ class Bench:
         return self.marbles.record(self.llm(**options)(conversation))
 
     def text(self, conversation: Conversation = HI, **options: Any) -> str:
-        """What it says; `AnswerLimited` is no text."""
+        """What it says; `MaxTokensReached` is no text."""
         return "".join(one.value for one in self.ask(conversation, **options) if isinstance(one.value, str))
 
     def error(self, conversation: Conversation = HI, **options: Any) -> LlmError:
@@ -224,7 +224,7 @@ def test_an_answer_that_never_stops_is_stopped(bench: Bench) -> None:
     """After `max_tokens` pieces the connection is closed: the service hears it."""
     bench.service.script = [step for _ in range(1000) for step in ("la ", 0.01)]
     *text, limited = [one.value for one in bench.ask(max_tokens=20) if one.kind == "next"]
-    assert ("".join(text), limited) == ("la " * 20, AnswerLimited())
+    assert ("".join(text), limited) == ("la " * 20, MaxTokensReached())
     assert len(bench.service.left) == 1
 
 
@@ -297,8 +297,8 @@ def test_nobody_accepts_the_connection(bench: Bench) -> None:
     error = bench.error(url="http://127.0.0.1:9")
     assert isinstance(error, LlmUnavailable)
     assert str(error) == "The language model (LLM) at http://127.0.0.1:9 cannot be reached: Connection refused"
-    assert error.fate == "cannot be reached"
-    assert error.why is Miss.REFUSED
+    assert error.outcome == "cannot be reached"
+    assert error.why is FailureReason.REFUSED
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_a_busy_service_is_waited_for_as_long_as_it_says(bench: Bench, status: i
     bench.service.refusals = [refuse(status, "slow down", Retry_After="3")]
     error = bench.error()
     assert str(error).endswith(f"has too much to do: {status} slow down")
-    assert error.why is Miss.FULL
+    assert error.why is FailureReason.FULL
     bench.service.refusals = [refuse(status, "slow down")]
     assert isinstance(bench.error(), LlmUnavailable)
 
@@ -389,11 +389,11 @@ def test_a_wait_that_ends_after_the_deadline_is_not_begun(bench: Bench) -> None:
 def test_a_broken_connection_before_the_answer_is_forgiven_after_it_is_not(bench: Bench) -> None:
     """What was said cannot be unsaid."""
     bench.service.script = [None]
-    assert bench.error().fate == "broke the connection"
+    assert bench.error().outcome == "broke the connection"
     assert len(bench.service.asked) == 2
     bench.service.script = ["Hello", 0.1, None]
     assert bench.text() == "Hello"
-    assert bench.error().fate == "broke the connection"
+    assert bench.error().outcome == "broke the connection"
     assert len(bench.service.asked) == 4
 
 
@@ -419,7 +419,7 @@ def test_garbage_is_an_error_that_shows_it(bench: Bench, garbage: bytes) -> None
     bench.service.script = [garbage, 0.1]
     error = bench.error()
     assert isinstance(error, LlmGarbled)
-    assert error.fate == "sent what nobody understands"
+    assert error.outcome == "sent what nobody understands"
     assert len(str(error)) < 500
 
 
@@ -442,7 +442,7 @@ def test_an_error_within_the_stream(bench: Bench, fault: Any, kind: type, says: 
 def test_an_end_in_the_middle_is_an_error(bench: Bench) -> None:
     """The connection was closed in order, the answer was not."""
     bench.service.script = ["Hello"]
-    assert bench.error().fate == "broke off in the middle of its answer"
+    assert bench.error().outcome == "broke off in the middle of its answer"
 
 
 # ---- models ----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from hypothesis import strategies as some
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
 from voicepipe.events import (
-    AnswerLimited,
     Event,
     Function,
     FunctionCall,
@@ -26,10 +25,11 @@ from voicepipe.events import (
     Generation,
     ItemCreated,
     ItemDeleted,
+    MaxTokensReached,
     ReplyInterrupted,
     ReplyStarted,
-    Spoken,
     TurnEnded,
+    WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.llm.errors import LlmError, LlmRefused, LlmTimeout, LlmUnavailable
@@ -168,7 +168,7 @@ def test_the_opening_may_call(bench: Bench) -> None:
 
 def test_what_was_called_is_told_with_what_it_gave(bench: Bench) -> None:
     """In OpenAI's order; what has given nothing has a result, too, or nobody would answer."""
-    talk = HI.bot_said("One moment.").bot_called(PARIS, here=True).bot_called(ROME).returned("c1", "21 °C")
+    talk = HI.bot_said("One moment.").bot_called(PARIS, server_side=True).bot_called(ROME).returned("c1", "21 °C")
     asked = bench.asked(talk.user_said("hi"))
     said, *results, last = asked["messages"][2:]
     assert said["content"] == "One moment."
@@ -191,7 +191,7 @@ CALLS = some.builds(FunctionCall, IDS, some.just("weather"))
 HAPPENS: some.SearchStrategy[Event] = some.one_of(
     some.builds(TurnEnded, TEXTS, some.just(0.0), ITEMS),
     some.builds(ReplyStarted, some.just(Conversation()), some.sampled_from(["reply1", "reply2"])),
-    some.builds(Spoken, some.sampled_from(["One.", "two"]), some.just(0.0), some.just(0.1)),
+    some.builds(WordSpoken, some.sampled_from(["One.", "two"]), some.just(0.0), some.just(0.1)),
     some.builds(FunctionCalled, CALLS, some.booleans()),
     some.builds(FunctionReturned, IDS, TEXTS),
     some.just(ReplyInterrupted("", Conversation())),
@@ -266,24 +266,24 @@ def test_text_and_then_several_calls(bench: Bench) -> None:
 
 def test_an_answer_that_may_not_be_longer(bench: Bench) -> None:
     """By the client's wish, or by what is configured, which the service is told; it says so at its end."""
-    assert bench.said(wanting(max_tokens=2), "one two three") == ["one two", AnswerLimited()]
-    assert bench.said(HI, "one two three", max_tokens=2) == ["one two", AnswerLimited()]
+    assert bench.said(wanting(max_tokens=2), "one two three") == ["one two", MaxTokensReached()]
+    assert bench.said(HI, "one two three", max_tokens=2) == ["one two", MaxTokensReached()]
     assert bench.said(HI, "one two", max_tokens=2) == ["one two"]
 
 
 def test_a_service_that_never_stops_is_stopped_in_mid_call(bench: Bench) -> None:
     """The call is not complete, and nobody is told that it is."""
     bench.marbles.run(bench.server.fail(Fails.ENDLESS))
-    assert bench.said(max_tokens=20) == [AnswerLimited()]
+    assert bench.said(max_tokens=20) == [MaxTokensReached()]
     bench.marbles.run(asyncio.sleep(0.1))
     assert bench.server.visits[-1].notes[-1] == "cancelled"
 
 
 def test_a_call_that_is_cut_at_its_length_is_none(bench: Bench) -> None:
     """Half of its arguments would be run; the one before it is whole."""
-    assert bench.said(wanting(max_tokens=3)) == [AnswerLimited()]
+    assert bench.said(wanting(max_tokens=3)) == [MaxTokensReached()]
     now = FunctionCall("c0", "time", "{}")
-    assert bench.said(wanting(max_tokens=4), [now, PARIS]) == [FunctionCalled(now), AnswerLimited()]
+    assert bench.said(wanting(max_tokens=4), [now, PARIS]) == [FunctionCalled(now), MaxTokensReached()]
 
 
 # ---- barge-in, silence, refusals -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicepipe.events import AnswerLimited, Function, FunctionCall, FunctionCalled, FunctionCallWritten, Generation
+from voicepipe.events import Function, FunctionCall, FunctionCalled, FunctionCallWritten, Generation, MaxTokensReached
 from voicepipe.llm.errors import LlmError, LlmGarbled
 from voicepipe.llm.openai.stream import Answer
 from voicepipe.llm.openai.tool_calls import Calls, NotACall, Said, offered
@@ -234,7 +234,7 @@ def test_an_answer_that_breaks_off_has_not_called() -> None:
 def test_an_answer_cut_at_its_length_says_so_behind_its_calls() -> None:
     """A call that was cut in its midst is none."""
     whole = pieces(piece("weather", PARIS, index=0, id="1"))
-    call, limited = FunctionCalled(FunctionCall("1", "weather", PARIS)), AnswerLimited()
+    call, limited = FunctionCalled(FunctionCall("1", "weather", PARIS)), MaxTokensReached()
     assert said(answer(whole, finish="length"))[1:] == [call, limited]
     half = pieces(piece("now", '{"city', index=1, id="2"))
     assert said(answer(whole, half, finish="length"))[1:] == [call, FunctionCallWritten("2", "now", '{"city'), limited]

@@ -5,7 +5,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.operators.fallback.replay import Memory
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 
 def late(source: Observable[str], capacity: int, after_s: float) -> Observable[str]:
@@ -45,10 +45,10 @@ def test_what_is_forgotten_is_gone_for_who_comes_later(marbles: Marbles) -> None
 
 def test_a_failing_source_cannot_be_asked_again(marbles: Marbles) -> None:
     """It is the source that has failed, not who listens; a late listener is told, too."""
-    memory = Memory(marbles.cold("a#", error=Boom("gone")), 8)
-    marbles.expect(memory.items, "a#", error=Boom("gone"))
+    memory = Memory(marbles.cold("a#", error=ScriptedError("gone")), 8)
+    marbles.expect(memory.items, "a#", error=ScriptedError("gone"))
     assert not memory.possible()
-    marbles.expect(memory.items, "(a#)", error=Boom("gone"))
+    marbles.expect(memory.items, "(a#)", error=ScriptedError("gone"))
 
 
 def test_an_item_that_makes_somebody_listen_reaches_them_once(marbles: Marbles) -> None:

@@ -10,11 +10,11 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, ReplyText, Speech
+from voicepipe.events import Audio, ReplyAudio, ReplyText
 from voicepipe.operators import fallback, hedge, retrying
 from voicepipe.rx import from_async, transduce
 from voicepipe.stage import NotAnObservable, Stage, StageError
-from voicepipe.testing import Boom, Marbles
+from voicepipe.testing import Marbles, ScriptedError
 
 HI = Conversation().user_said("hi")
 Answer = Callable[[Conversation], Observable[str]]
@@ -34,7 +34,7 @@ def failing_at(number: int, error: Exception | None = None) -> Stage[str, str]:
     def stage(source: Observable[str]) -> Observable[str]:
         def step(item: str, index: int) -> str:
             if index == number:
-                raise error or Boom(item)
+                raise error or ScriptedError(item)
             return item
 
         return source.pipe(rx_ops.map_indexed(step), rx_ops.filter(lambda _: False))
@@ -55,8 +55,8 @@ def test_the_second_answers_when_the_first_fails_before_its_first_item(marbles: 
 
 def test_a_first_that_answers_is_all_there_is(marbles: Marbles) -> None:
     """What was said cannot be unsaid: its later error is an error; the second is never asked."""
-    a, b = marbles.cold("-x-#", error=Boom("late")), marbles.cold("y|")
-    marbles.expect(fallback(saying(a), saying(b))(HI), "-x-#", error=Boom("late"))
+    a, b = marbles.cold("-x-#", error=ScriptedError("late")), marbles.cold("y|")
+    marbles.expect(fallback(saying(a), saying(b))(HI), "-x-#", error=ScriptedError("late"))
     marbles.expect_subscriptions(b)
 
 
@@ -67,11 +67,11 @@ def test_an_answer_of_nothing_is_an_answer(marbles: Marbles) -> None:
 
 def test_when_all_fail_the_last_error_tells_of_the_others(marbles: Marbles) -> None:
     """As its notes."""
-    ways = [saying(marbles.cold("-#", error=Boom(name))) for name in "abc"]
+    ways = [saying(marbles.cold("-#", error=ScriptedError(name))) for name in "abc"]
     (failed,) = marbles.record(fallback(*ways)(HI))
     assert failed.t_ms == 60
     assert str(failed.value) == "c"
-    assert failed.value.__notes__ == ["before it: Boom('a')", "before it: Boom('b')"]
+    assert failed.value.__notes__ == ["before it: ScriptedError('a')", "before it: ScriptedError('b')"]
 
 
 def test_one_that_cannot_even_be_asked_has_failed(marbles: Marbles) -> None:
@@ -114,7 +114,7 @@ def test_more_than_can_be_remembered_means_no_second_chance(marbles: Marbles) ->
     """Better the error than a reply without its beginning."""
     words = marbles.hot("a-b-c-d|")
     marbles.expect(words.pipe(fallback(failing_at(2), upper, remembers=3)), "----(ABC)-D|")
-    marbles.expect(words.pipe(fallback(failing_at(2), upper, remembers=2)), "----#", error=Boom("c"))
+    marbles.expect(words.pipe(fallback(failing_at(2), upper, remembers=2)), "----#", error=ScriptedError("c"))
 
 
 def test_a_failing_input_is_not_the_stages_fault(marbles: Marbles) -> None:
@@ -136,16 +136,16 @@ def test_stages_need_a_capacity() -> None:
         reactivex.of("a").pipe(stage)  # pyright: ignore
 
 
-SOUND = Speech(Audio(np.zeros(8, np.float32), 1000))
+SOUND = ReplyAudio(Audio(np.zeros(8, np.float32), 1000))
 
 
-def speaking(fails: bool) -> Stage[ReplyText, ReplyText | Speech]:
+def speaking(fails: bool) -> Stage[ReplyText, ReplyText | ReplyAudio]:
     """Passes words on, and gives sound at the second one, or fails there."""
 
-    def voice(words: Observable[ReplyText]) -> Observable[ReplyText | Speech]:
-        def step(number: int) -> list[Speech]:
+    def voice(words: Observable[ReplyText]) -> Observable[ReplyText | ReplyAudio]:
+        def step(number: int) -> list[ReplyAudio]:
             if number == 1 and fails:
-                raise Boom("no voice")
+                raise ScriptedError("no voice")
             return [SOUND] if number >= 1 else []
 
         counted = words.pipe(rx_ops.map_indexed(lambda _, index: index), transduce(lambda _: step))
@@ -157,14 +157,14 @@ def speaking(fails: bool) -> Stage[ReplyText, ReplyText | Speech]:
 def test_what_comes_before_the_answer_goes_out_as_it_comes_and_once(marbles: Marbles) -> None:
     """A synthesiser passes words on, then fails at its first sound: its successor does not say the words again."""
     words = {"a": ReplyText("Well,"), "b": ReplyText(" I"), "c": ReplyText(" know"), "S": SOUND}
-    stage = fallback(speaking(fails=True), speaking(fails=False), remembers=8, answer=Speech)
+    stage = fallback(speaking(fails=True), speaking(fails=False), remembers=8, answer=ReplyAudio)
     marbles.expect(marbles.hot("a-b-c|", **words).pipe(stage), "a-(bS)-(cS)|", **words)
 
 
 def test_a_word_said_twice_is_said_twice(marbles: Marbles) -> None:
     """Only what is out already is left out."""
     words = {"a": ReplyText(" the"), "b": ReplyText(" the"), "S": SOUND}
-    stage = fallback(speaking(fails=True), speaking(fails=False), remembers=8, answer=Speech)
+    stage = fallback(speaking(fails=True), speaking(fails=False), remembers=8, answer=ReplyAudio)
     marbles.expect(marbles.hot("a-b|", **words).pipe(stage), "a-(bS)|", **words)
 
 
@@ -174,7 +174,7 @@ def test_a_failed_one_is_logged(marbles: Marbles, caplog: pytest.LogCaptureFixtu
 
     with structlog.testing.capture_logs() as logs, caplog.at_level(logging.CRITICAL):
         marbles.expect(fallback(saying(marbles.cold("-#")), saying(marbles.cold("x|")))(HI), "-x|")
-    assert [(one["event"], one["error"]) for one in logs] == [("stage.failed_before_answer", "Boom('#')")]
+    assert [(one["event"], one["error"]) for one in logs] == [("stage.failed_before_answer", "ScriptedError('#')")]
 
 
 # ---- hedge -----------------------------------------------------------------------------------------------------------
@@ -211,9 +211,9 @@ def test_one_of_two_may_fail_while_the_other_runs(marbles: Marbles) -> None:
     """Whichever; both together is an error."""
     slow, broken = marbles.cold("------x|"), marbles.cold("-#")
     marbles.expect(hedge(saying(slow), saying(broken), after_ms=40)(HI), "------x|")
-    late = marbles.cold("----#", error=Boom("late"))
+    late = marbles.cold("----#", error=ScriptedError("late"))
     marbles.expect(hedge(saying(late), saying(marbles.cold("---y|")), after_ms=40)(HI), "-----y|")
-    marbles.expect(hedge(saying(late), saying(broken), after_ms=40)(HI), "----#", error=Boom("late"))
+    marbles.expect(hedge(saying(late), saying(broken), after_ms=40)(HI), "----#", error=ScriptedError("late"))
 
 
 def test_a_third_joins_after_twice_the_time(marbles: Marbles) -> None:
@@ -225,8 +225,8 @@ def test_a_third_joins_after_twice_the_time(marbles: Marbles) -> None:
 def test_a_hedged_stage_hears_everything(marbles: Marbles) -> None:
     """And its early items wait until it leads."""
     words = {"a": ReplyText("Well,"), "b": ReplyText(" I"), "S": SOUND}
-    silent: Stage[ReplyText, ReplyText | Speech] = lambda source: source
-    stage = hedge(silent, speaking(fails=False), after_ms=10, remembers=8, answer=Speech)
+    silent: Stage[ReplyText, ReplyText | ReplyAudio] = lambda source: source
+    stage = hedge(silent, speaking(fails=False), after_ms=10, remembers=8, answer=ReplyAudio)
     marbles.expect(marbles.hot("a-b--|", **words).pipe(stage), "a-(bS)--|", **words)
 
 
@@ -306,4 +306,4 @@ def test_a_stage_is_tried_again_with_all_it_was_given(marbles: Marbles) -> None:
     marbles.expect(marbles.hot("ab-c-d|").pipe(retried), "---(ABC)-D|")
     stages = iter([failing_at(1), upper])
     forgetful = retrying(flaky, times=1, pause_ms=40, longest_pause_ms=40, remembers=2)
-    marbles.expect(marbles.hot("ab-c-d|").pipe(forgetful), "---#", error=Boom("b"))
+    marbles.expect(marbles.hot("ab-c-d|").pipe(forgetful), "---#", error=ScriptedError("b"))

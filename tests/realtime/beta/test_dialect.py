@@ -16,14 +16,14 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyRequested,
     ReplyStarted,
+    ReplyTextWritten,
     SessionOpened,
     SpeechEncoded,
-    Spoken,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
     TurnTaking,
-    Written,
+    WordSpoken,
 )
 from voicepipe.realtime.beta.dialect import as_beta, ga_session
 
@@ -43,7 +43,7 @@ def test_a_conversation_in_order(client: Client):
         TurnEnded("Hi.", 1.4, "turn1"),
         ReplyStarted(TALK, "reply1"),
         SpeechEncoded(b"\x01\x02", 80),
-        Spoken("Hello.", 0.0, 0.2),
+        WordSpoken("Hello.", 0.0, 0.2),
         ReplyEnded("Hello.", TALK),
     )
     assert kinds(told) == [
@@ -75,7 +75,7 @@ def test_a_written_reply(client: Client):
     """`response.text.*`, content `text`."""
     client.say("session.update", session={"modalities": ["text"]})
     talk = Conversation("", aloud=False)
-    told = client.tell(ReplyStarted(talk, "reply1"), Written("Hi."), ReplyEnded("Hi.", talk))
+    told = client.tell(ReplyStarted(talk, "reply1"), ReplyTextWritten("Hi."), ReplyEnded("Hi.", talk))
     assert [kind for kind in kinds(told) if "text" in kind] == ["response.text.delta", "response.text.done"]
     assert told[-1]["response"]["modalities"] == ["text"]
     assert told[-1]["response"]["output"][0]["content"] == [{"type": "text", "text": "Hi."}]
@@ -107,7 +107,7 @@ def test_settings_are_merged_and_understood(client: Client):
         "pcm16",
     )
     assert (session["turn_detection"], session["max_response_output_tokens"]) == (None, 9)
-    assert (client.formats.given, client.formats.wanted) == (G711("mu"), Pcm16())
+    assert (client.formats.input, client.formats.output) == (G711("mu"), Pcm16())
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from spoken import kinds, one
 from voicepipe.audio import G711, Formats, OggOpus, Pcm16
 from voicepipe.conversation import SILENCE, Conversation, Message
 from voicepipe.events import (
-    Aside,
     AudioReceived,
     Generation,
     InputCleared,
@@ -27,23 +26,24 @@ from voicepipe.events import (
     ItemDeleted,
     ItemRequested,
     ItemTruncated,
+    OutOfBandResponse,
     Overflowed,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyTextWritten,
     SessionOpened,
     SettingsChanged,
     SpeechEncoded,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
     TurnTaking,
     Warned,
-    Written,
+    WordSpoken,
 )
 from voicepipe.realtime.ga.dialect import Ga
 
@@ -52,9 +52,9 @@ TURN = (TurnStarted(0.4, "turn1"), TurnConfirmed(0.4), TurnEnded("Hi there.", 1.
 REPLY = (
     ReplyStarted(TALK, "reply1"),
     SpeechEncoded(b"\x01\x02", 80),
-    Spoken("Hello", 0.0, 0.2),
+    WordSpoken("Hello", 0.0, 0.2),
     SpeechEncoded(b"\x03\x04", 80),
-    Spoken("you.", 0.2, 0.4),
+    WordSpoken("you.", 0.2, 0.4),
 )
 SECOND_OF_SOUND = base64.b64encode(bytes(48_000)).decode()
 
@@ -217,7 +217,9 @@ def test_a_written_reply(client: Client):
     """Text in place of sound."""
     client.say("session.update", session={"output_modalities": ["text"]})
     talk = replace(TALK, aloud=False)
-    told = client.tell(ReplyStarted(talk, "reply1"), Written("Hel"), Written("lo."), ReplyEnded("Hello.", talk))
+    told = client.tell(
+        ReplyStarted(talk, "reply1"), ReplyTextWritten("Hel"), ReplyTextWritten("lo."), ReplyEnded("Hello.", talk)
+    )
     assert kinds(told)[3:8] == [
         "response.content_part.added",
         "response.output_text.delta",
@@ -342,12 +344,12 @@ def test_a_client_leads_from_the_beginning(client: Client):
 def test_formats_each_way(client: Client, kind: str, codec: Any):
     """Input and output are set independently."""
     client.say("session.update", session={"audio": {"output": {"format": {"type": kind}}}})
-    assert (client.formats.given, client.formats.wanted) == (Pcm16(), codec)
+    assert (client.formats.input, client.formats.output) == (Pcm16(), codec)
     client.say(
         "session.update",
         session={"audio": {"input": {"format": {"type": kind}}, "output": {"format": {"type": "audio/pcm"}}}},
     )
-    assert (client.formats.given, client.formats.wanted) == (codec, Pcm16())
+    assert (client.formats.input, client.formats.output) == (codec, Pcm16())
 
 
 @pytest.mark.parametrize(
@@ -528,8 +530,8 @@ def test_a_response_is_asked_for_with_wishes(client: Client):
     wanted = Generation(max_tokens=9)
     assert request == ReplyRequested(request.item, "Sing.", asked, False, False, wanted, "default")
     talk = Conversation("Sing.", aloud=False)
-    said = (ReplyStarted(talk, request.item), Written("La."), ReplyEnded("La.", talk))
-    told = client.tell(*(Aside(request.item, event) for event in said))
+    said = (ReplyStarted(talk, request.item), ReplyTextWritten("La."), ReplyEnded("La.", talk))
+    told = client.tell(*(OutOfBandResponse(request.item, event) for event in said))
     response = told[0]["response"]
     assert (response["metadata"], response["max_output_tokens"], response["conversation_id"]) == ({"k": "v"}, 9, None)
     assert response["output_modalities"] == ["text"]
@@ -571,15 +573,20 @@ def test_responses_beside_the_conversation_are_many(client: Client):
     """While another is spoken; each has a name, an end and an item of its own."""
     client.tell(*REPLY)
     first, second = (client.decode("response.create", response=ASIDE) for _ in range(2))
-    begun = client.tell(*(Aside(one.item, ReplyStarted(TALK, one.item)) for one in (first, second)))
+    begun = client.tell(*(OutOfBandResponse(one.item, ReplyStarted(TALK, one.item)) for one in (first, second)))
     assert kinds(begun) == ["response.created"] * 2
     names = [message["response"]["id"] for message in begun]
-    told = client.tell(Aside(second.item, Written("B")), Aside(first.item, Written("A")))
+    told = client.tell(
+        OutOfBandResponse(second.item, ReplyTextWritten("B")), OutOfBandResponse(first.item, ReplyTextWritten("A"))
+    )
     assert [(one["response_id"], one["delta"]) for one in told if "delta" in one] == [(names[1], "B"), (names[0], "A")]
     cancel = client.decode("response.cancel", response_id=names[0])
     assert cancel == ReplyCancelled(first.item)
     client.tell(cancel)
-    done = client.tell(Aside(first.item, ReplyInterrupted("A", TALK)), Aside(second.item, ReplyEnded("B", TALK)))
+    done = client.tell(
+        OutOfBandResponse(first.item, ReplyInterrupted("A", TALK)),
+        OutOfBandResponse(second.item, ReplyEnded("B", TALK)),
+    )
     ends = [one["response"] for one in done if one["type"] == "response.done"]
     assert [(one["id"], one["status"], one["output"][0]["content"][0]["text"]) for one in ends] == [
         (names[0], "cancelled", "A"),
@@ -591,7 +598,10 @@ def test_responses_beside_the_conversation_are_not_too_many(client: Client):
     """Each is a request to the language model; one that is over makes room."""
     requests = [client.decode("response.create", response=ASIDE) for _ in range(8)]
     assert client.rejected("response.create", response=ASIDE)[0] == "too_many_active_responses"
-    client.tell(Aside(requests[0].item, ReplyStarted(TALK)), Aside(requests[0].item, ReplyEnded("", TALK)))
+    client.tell(
+        OutOfBandResponse(requests[0].item, ReplyStarted(TALK)),
+        OutOfBandResponse(requests[0].item, ReplyEnded("", TALK)),
+    )
     assert isinstance(client.decode("response.create", response=ASIDE), ReplyRequested)
 
 
@@ -600,7 +610,7 @@ def test_a_failure_beside_the_conversation_is_its_own(client: Client):
     spoken = client.tell(*REPLY)[0]["response"]["id"]
     request = client.decode("response.create", response=ASIDE)
     failed = (ReplyStarted(TALK), StageFailed("LLM", TimeoutError()), ReplyEnded("", TALK))
-    told = client.tell(*(Aside(request.item, event) for event in failed))
+    told = client.tell(*(OutOfBandResponse(request.item, event) for event in failed))
     assert kinds(told) == ["response.created", "response.done"]
     assert told[-1]["response"]["status"] == "failed"
     done = client.tell(ReplyEnded("Hello you.", TALK))[-1]["response"]
@@ -726,7 +736,14 @@ MESSAGE = st.one_of(
     JSON,
 )
 HAPPENS = st.sampled_from(
-    [*TURN, *REPLY, ReplyEnded("x", TALK), ReplyInterrupted("x", TALK), Written("x"), StageFailed("LLM", OSError())]
+    [
+        *TURN,
+        *REPLY,
+        ReplyEnded("x", TALK),
+        ReplyInterrupted("x", TALK),
+        ReplyTextWritten("x"),
+        StageFailed("LLM", OSError()),
+    ]
 )
 
 

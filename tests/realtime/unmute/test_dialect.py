@@ -16,13 +16,13 @@ from voicepipe.audio import OggOpus
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     AudioReceived,
+    ConversationEnded,
     Event,
-    Flush,
+    FlushRequested,
     FunctionCall,
     FunctionCalled,
     FunctionDelayed,
     FunctionReturned,
-    HungUp,
     InputRejected,
     Overflowed,
     Pause,
@@ -32,9 +32,9 @@ from voicepipe.events import (
     ReplyText,
     SettingsChanged,
     SpeechEncoded,
+    SpeechProbability,
     SpeechStarted,
     SpeechStopped,
-    Spoken,
     StageFailed,
     SynthesisEnded,
     SynthesisStarted,
@@ -43,9 +43,9 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
     TurnStarted,
-    Voice,
     Warned,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.realtime import Encode, Unmute
 
@@ -178,12 +178,12 @@ def fields(encode: Encode, event: Event) -> list[tuple[str, dict[str, Any]]]:
         (TurnConfirmed(1.0), "input_audio_buffer.speech_started", {}),
         (TurnEnded("Hi!", 2.0), "input_audio_buffer.speech_stopped", {}),
         (
-            Word("Hi!", 1.0, 1.4),
+            WordRecognised("Hi!", 1.0, 1.4),
             "conversation.item.input_audio_transcription.delta",
             {"delta": "Hi!", "start_time": 1.0},
         ),
         (ReplyText(" there."), "unmute.response.text.delta.ready", {"delta": " there."}),
-        (Spoken("there.", 0.2, 0.5), "response.text.delta", {"delta": "there."}),
+        (WordSpoken("there.", 0.2, 0.5), "response.text.delta", {"delta": "there."}),
         (SpeechEncoded(b"OggS", 20), "response.audio.delta", {"delta": "T2dnUw=="}),
     ],
 )
@@ -208,9 +208,9 @@ def test_a_reply_begins_with_what_it_answers(encode: Encode):
 def test_functions_are_not_told_of(encode: Encode):
     """Nor are their calls in the chat, where a frontend knows what was said, and by whom."""
     call = FunctionCall("1", "look")
-    for event in (FunctionCalled(call, here=True), FunctionDelayed(0.8), FunctionReturned("1", "Nobody.")):
+    for event in (FunctionCalled(call, server_side=True), FunctionDelayed(0.8), FunctionReturned("1", "Nobody.")):
         assert fields(encode, event) == []
-    asked = Conversation("Be brief.").user_said("Hi!").bot_called(call, here=True).returned("1", "Nobody.")
+    asked = Conversation("Be brief.").user_said("Hi!").bot_called(call, server_side=True).returned("1", "Nobody.")
     ((_, begun),) = fields(encode, ReplyStarted(asked))
     assert begun["response"]["chat_history"] == HISTORY[:2]
 
@@ -293,12 +293,12 @@ def test_failures_become_errors(encode: Encode, event: Event, kind: str):
         SpeechStarted(0.0, 0.1),
         SpeechStopped(0.0, 0.1),
         Pause(0.5, 0.1),
-        Voice(0.5, 0.1),
+        SpeechProbability(0.5, 0.1),
         Transcribed(1.0),
-        Flush(1.0),
+        FlushRequested(1.0),
         SynthesisStarted("Hi"),
         SynthesisEnded(0.4),
-        HungUp("Bye!"),
+        ConversationEnded("Bye!"),
         object(),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from conversations import CONCIERGE, DEFAULT
 from unmute_check import Line, violations
 
-from voicepipe.events import HungUp, SettingsChanged
+from voicepipe.events import ConversationEnded, SettingsChanged
 from voicepipe.realtime import Unmute
 from voicepipe.testing import Scenario, ScenarioFailed, explore, play
 
@@ -26,7 +26,7 @@ def keeps_the_order(scenario: Scenario, pipeline: str | None = None) -> None:
     __tracebackhide__ = True
     played = play(scenario, pipeline)
     events = [BEGINNING, *(event for _, event in played.events)]
-    hung_up = any(isinstance(event, HungUp) for event in events)
+    hung_up = any(isinstance(event, ConversationEnded) for event in events)
     wrong = violations(_wire(events), words_are_final=False, hung_up=hung_up, is_opus=False)
     if found := list(wrong):
         raise ScenarioFailed("\n".join([*found, "", str(played)]))

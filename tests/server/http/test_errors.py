@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from served import refused
 
-from voicepipe.server.availability import Why
+from voicepipe.server.availability import Reason
 from voicepipe.server.http import errors as refusal
-from voicepipe.server.http.errors import Refusal, refusal_of
+from voicepipe.server.http.errors import ErrorResponse, refusal_of
 
 WIRE = Path(__file__).parents[3] / "docs" / "reference" / "wire.md"
 OF_THE_DOOR = {(401, "invalid_api_key"), (403, "origin_not_allowed"), (429, "too_many_sessions")}
@@ -27,13 +27,13 @@ def documented() -> set[tuple[int, str]]:
 def test_every_refusal_is_documented_and_no_other() -> None:
     """By status and code, for those who write a client."""
     general = set(refusal._CODES.items())
-    assert documented() == general | {(503, why.value) for why in Why} | OF_THE_DOOR | OF_A_FIELD
+    assert documented() == general | {(503, why.value) for why in Reason} | OF_THE_DOOR | OF_A_FIELD
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
 def test_one_shape_for_http_and_for_events(status: int) -> None:
     """The event is of its dialect: Unmute's frontend knows no errors of a server."""
-    told = Refusal(status, "odd", "That is odd.", "file", headers={"Retry-After": "7"})
+    told = ErrorResponse(status, "odd", "That is odd.", "file", headers={"Retry-After": "7"})
     response = told.response()
     assert (response.status, response.headers["Retry-After"]) == (status, "7")
     assert isinstance(response.body, bytes)

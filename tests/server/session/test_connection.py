@@ -17,7 +17,7 @@ from served import UPDATE
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
-    HungUp,
+    ConversationEnded,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
@@ -27,7 +27,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
     Warned,
-    Word,
+    WordRecognised,
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import from_async
@@ -80,7 +80,7 @@ async def test_settings_are_answered_once(serve):
 async def test_each_turn_has_one_line_in_the_log(serve, logs):
     """How long it took and where, what was heard, what was answered, and whether it was cut short."""
     turn = (
-        Word("Hi!", 0, 1),
+        WordRecognised("Hi!", 0, 1),
         TurnEnded("Hi!", 1.0),
         ReplyStarted(TALK),
         TurnMeasured(720.4, {"endpointing": 320.4, "tts": 400.0}),
@@ -337,7 +337,7 @@ async def test_a_client_that_never_reads_is_cut_off(serve, logs):
 
 async def test_a_client_that_reads_late_still_gets_everything(serve):
     """The bot has hung up meanwhile; the goodbye waits for the client, not longer than the deadline."""
-    goodbye = (Warned("x" * 300_000), HungUp("Bye!"))
+    goodbye = (Warned("x" * 300_000), ConversationEnded("Bye!"))
     async with serve(lambda _: reactivex.of(*goodbye), write_deadline_s=5) as served:
         reader, writer = await handshake(served, receive_buffer=4_096)
         await asyncio.sleep(4)
@@ -395,7 +395,7 @@ async def test_a_frame_that_is_none_ends_the_session(serve):
 
 async def test_a_bot_that_hangs_up_is_heard_to_the_end(serve, logs):
     """1000, after everything that waited has been sent."""
-    goodbye = (SpeechEncoded(b"OggS", 80), *(Warned(str(number)) for number in range(100)), HungUp("Bye!"))
+    goodbye = (SpeechEncoded(b"OggS", 80), *(Warned(str(number)) for number in range(100)), ConversationEnded("Bye!"))
     async with serve(script(*goodbye)) as served, served.connect() as client:
         await client.send(UPDATE)
         events = [event async for event in client.events()]

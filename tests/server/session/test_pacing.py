@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from voicepipe.audio import Pcm16
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Audio
-from voicepipe.server.session.pacing import Ingress, Meter
+from voicepipe.server.session.pacing import AudioMeter, IngressPacer
 from voicepipe.testing import VirtualLoop
 
 
@@ -26,7 +26,7 @@ class Clock:
 def test_what_comes_in_real_time_never_piles_up():
     """20 ms every 20 ms, for a minute."""
     clock = Clock()
-    meter = Meter(clock)
+    meter = AudioMeter(clock)
     for _ in range(3000):
         meter.add(20)
         clock.now += 0.02
@@ -36,7 +36,7 @@ def test_what_comes_in_real_time_never_piles_up():
 def test_a_backlog_leaks_away_with_time():
     """Three seconds at once are one and a half after half of that."""
     clock = Clock()
-    meter = Meter(clock)
+    meter = AudioMeter(clock)
     meter.add(3000)
     clock.now += 1.5
     assert round(meter.level_ms) == 1500
@@ -45,7 +45,7 @@ def test_a_backlog_leaks_away_with_time():
 def test_silence_is_not_saved_up():
     """Nobody may flood because they were quiet for an hour."""
     clock = Clock()
-    meter = Meter(clock)
+    meter = AudioMeter(clock)
     clock.now += 3600
     meter.add(500)
     assert round(meter.level_ms) == 500
@@ -54,19 +54,19 @@ def test_silence_is_not_saved_up():
 def test_a_faster_leak():
     """Ten times real time: a second is let through in a tenth of one."""
     clock = Clock()
-    meter = Meter(clock, speed=10)
+    meter = AudioMeter(clock, speed=10)
     meter.add(1000)
     clock.now += 0.04
     assert round(meter.level_ms) == 600
 
 
-def ingress(clock: Callable[[], float], **changed: float) -> Ingress:
-    return Ingress(clock, **{"lead_ms": 500, "speed": 10, "message_ms": 0} | changed)
+def pacer(clock: Callable[[], float], **changed: float) -> IngressPacer:
+    return IngressPacer(clock, **{"lead_ms": 500, "speed": 10, "message_ms": 0} | changed)
 
 
 def test_sound_counts_by_its_length():
     """As the codec decodes it; twice decoded is not twice received."""
-    door = ingress(Clock())
+    door = pacer(Clock())
     codec = door.metered(Pcm16(8000))
     one, two = codec.decoder(), codec.decoder()
     packet = bytes(2 * 800)
@@ -76,7 +76,7 @@ def test_sound_counts_by_its_length():
 
 def test_messages_count_whatever_is_in_them():
     """A flood of tiny ones is a flood."""
-    door = ingress(Clock(), message_ms=5)
+    door = pacer(Clock(), message_ms=5)
     for _ in range(100):
         door.count_message()
     assert round(door.ahead_ms) == 500
@@ -84,7 +84,7 @@ def test_messages_count_whatever_is_in_them():
 
 def test_a_metered_codec_is_otherwise_the_same():
     """Rate, encoder and pieces are its own."""
-    codec = ingress(Clock()).metered(Pcm16(8000))
+    codec = pacer(Clock()).metered(Pcm16(8000))
     silence = Audio(codec.decoder()(bytes(4)), 8000)
     assert (codec.rate_hz, codec.encoder()(silence)) == (8000, bytes(4))
     assert [len(piece) for piece in codec.pieces(bytes(2000), 80)] == [1280, 720]
@@ -93,9 +93,9 @@ def test_a_metered_codec_is_otherwise_the_same():
 # ---- a recording ----------------------------------------------------------------------------------------------------
 
 
-def fed(loop: VirtualLoop, seconds: float, *, backlog: Backlog | None = None, **changed: float) -> list[float]:
+def fed(loop: VirtualLoop, seconds: float, *, backlog: PendingWork | None = None, **changed: float) -> list[float]:
     """When each piece of 80 ms of a recording comes in."""
-    door = ingress(loop.time, **changed)
+    door = pacer(loop.time, **changed)
     door.backlog = backlog or door.backlog
     decode, came_s = door.metered(Pcm16(8000)).decoder(), list[float]()
 
@@ -119,7 +119,7 @@ def test_a_recording_comes_in_at_its_speed(virtual_loop: VirtualLoop):
 
 def test_a_recording_waits_for_the_ear(virtual_loop: VirtualLoop):
     """And comes in when that is clear again."""
-    backlog = Backlog()
+    backlog = PendingWork()
     virtual_loop.call_at(0.2, lambda: virtual_loop.call_at(0.7, backlog.busy().dispose))
     came_s = fed(virtual_loop, 60, backlog=backlog)
     assert not [at_s for at_s in came_s if 0.2 < at_s < 0.7]
@@ -128,7 +128,7 @@ def test_a_recording_waits_for_the_ear(virtual_loop: VirtualLoop):
 
 def test_nobody_is_held_below_real_time(virtual_loop: VirtualLoop):
     """By an ear that has never done, either: that is live sound to it."""
-    backlog = Backlog()
+    backlog = PendingWork()
     backlog.busy()
     came_s = fed(virtual_loop, 20, backlog=backlog)
     assert came_s[-1] == pytest.approx(19.5, abs=0.09)
@@ -136,9 +136,9 @@ def test_nobody_is_held_below_real_time(virtual_loop: VirtualLoop):
 
 def test_live_sound_waits_for_nobody(virtual_loop: VirtualLoop):
     """Nor what a bad line has held up for less than the lead."""
-    backlog = Backlog()
+    backlog = PendingWork()
     backlog.busy()
-    door = ingress(virtual_loop.time)
+    door = pacer(virtual_loop.time)
     door.backlog, decode = backlog, door.metered(Pcm16(8000)).decoder()
 
     async def microphone() -> None:

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from voicepipe.audio import Pcm16
-from voicepipe.server.session.pacing import Ingress
-from voicepipe.server.session.receive_queue import Inlet
+from voicepipe.server.session.pacing import IngressPacer
+from voicepipe.server.session.receive_queue import ReceiveQueue
 
 
 class Door:
@@ -18,12 +18,12 @@ class Door:
 
     def __init__(self, *, capacity: int = 100) -> None:
         loop = asyncio.get_running_loop()
-        ingress = Ingress(loop.time, lead_ms=80, speed=2, message_ms=0)
-        self._decode, self._clock = ingress.metered(Pcm16(8000)).decoder(), loop.time
+        pacer = IngressPacer(loop.time, lead_ms=80, speed=2, message_ms=0)
+        self._decode, self._clock = pacer.metered(Pcm16(8000)).decoder(), loop.time
         self.came: list[tuple[int, float]] = []
         self.held = 0
-        self.inlet: Inlet[int] = Inlet(
-            self._hear, ingress, capacity=capacity, held=self._note, spawn=lambda work: asyncio.create_task(work)
+        self.inlet: ReceiveQueue[int] = ReceiveQueue(
+            self._hear, pacer, capacity=capacity, held=self._note, spawn=lambda work: asyncio.create_task(work)
         )
 
     def _hear(self, pieces: int) -> Iterator[None]:

@@ -10,7 +10,7 @@ import pytest
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Event, Overflowed, ReplyInterrupted, SpeechEncoded
-from voicepipe.server.session.send_queue import ClientTooSlow, Outbox
+from voicepipe.server.session.send_queue import ClientTooSlow, SendQueue
 from voicepipe.testing import VirtualLoop
 
 
@@ -49,7 +49,7 @@ class Client:
         self.got.append(json.loads(text)["is"])
 
 
-def delivered(loop: VirtualLoop, box: Outbox, *, client: Client | None = None) -> list[str]:
+def delivered(loop: VirtualLoop, box: SendQueue, *, client: Client | None = None) -> list[str]:
     """What the client reads when the box is closed now."""
     client = client or Client()
     box.close()
@@ -58,24 +58,24 @@ def delivered(loop: VirtualLoop, box: Outbox, *, client: Client | None = None) -
 
 
 @pytest.fixture
-def box() -> Outbox:
+def box() -> SendQueue:
     """Half a second of sound; the stream has begun, as the tests of dropping need it to have."""
-    return Outbox(encode, audio_capacity_ms=500)
+    return SendQueue(encode, audio_capacity_ms=500)
 
 
-def begun(box: Outbox) -> Outbox:
+def begun(box: SendQueue) -> SendQueue:
     box.put(sound("headers"))
     return box
 
 
-def test_sound_and_control_keep_their_order(virtual_loop: VirtualLoop, box: Outbox):
+def test_sound_and_control_keep_their_order(virtual_loop: VirtualLoop, box: SendQueue):
     """Though they wait in two lanes."""
     for event in ("a", sound("1"), sound("2"), "b", "c", sound("3"), "d"):
         box.put(event)
     assert delivered(virtual_loop, box) == ["a", "1", "2", "b", "c", "3", "d"]
 
 
-def test_too_much_sound_loses_its_oldest(virtual_loop: VirtualLoop, box: Outbox):
+def test_too_much_sound_loses_its_oldest(virtual_loop: VirtualLoop, box: SendQueue):
     """It is counted, and told once, before what is left."""
     begun(box)
     for name in "1234567":
@@ -85,7 +85,7 @@ def test_too_much_sound_loses_its_oldest(virtual_loop: VirtualLoop, box: Outbox)
     assert box.lost_ms == 200
 
 
-def test_control_is_never_dropped(virtual_loop: VirtualLoop, box: Outbox):
+def test_control_is_never_dropped(virtual_loop: VirtualLoop, box: SendQueue):
     """However much of it waits, and whatever happens to the sound between."""
     begun(box)
     for number in range(1000):
@@ -96,13 +96,13 @@ def test_control_is_never_dropped(virtual_loop: VirtualLoop, box: Outbox):
     assert got.count("s") == 5
 
 
-def test_a_packet_longer_than_the_capacity_may_wait_alone(virtual_loop: VirtualLoop, box: Outbox):
+def test_a_packet_longer_than_the_capacity_may_wait_alone(virtual_loop: VirtualLoop, box: SendQueue):
     """Else a codec with long packets would be mute."""
     begun(box).put(sound("long", 2000))
     assert delivered(virtual_loop, box) == ["headers", "long"]
 
 
-def test_an_interruption_overtakes_the_sound(virtual_loop: VirtualLoop, box: Outbox):
+def test_an_interruption_overtakes_the_sound(virtual_loop: VirtualLoop, box: SendQueue):
     """What waited of it is dropped on purpose, so nothing counts as lost; what was said besides stays."""
     begun(box)
     for event in (sound("1"), "word", sound("2"), CUT, "after", sound("3")):
@@ -111,7 +111,7 @@ def test_an_interruption_overtakes_the_sound(virtual_loop: VirtualLoop, box: Out
     assert box.lost_ms == 0
 
 
-def test_the_first_packet_survives_everything(virtual_loop: VirtualLoop, box: Outbox):
+def test_the_first_packet_survives_everything(virtual_loop: VirtualLoop, box: SendQueue):
     """In Ogg it holds the headers, without which nothing that follows can be played."""
     begun(box)
     for name in "123456789":
@@ -120,7 +120,7 @@ def test_the_first_packet_survives_everything(virtual_loop: VirtualLoop, box: Ou
     assert delivered(virtual_loop, box)[:3] == ["lost 400", "headers", "x"]
 
 
-def test_an_interruption_reaches_a_writer_that_is_at_work(virtual_loop: VirtualLoop, box: Outbox):
+def test_an_interruption_reaches_a_writer_that_is_at_work(virtual_loop: VirtualLoop, box: SendQueue):
     """The sound that it has not begun to send is not sent."""
     client = Client(takes_s=0.1)
 
@@ -138,7 +138,7 @@ def test_an_interruption_reaches_a_writer_that_is_at_work(virtual_loop: VirtualL
     assert client.got == ["headers", "1", "2", "x"]
 
 
-def test_a_slow_client_hears_the_newest(virtual_loop: VirtualLoop, box: Outbox):
+def test_a_slow_client_hears_the_newest(virtual_loop: VirtualLoop, box: SendQueue):
     """Sound comes every 100 ms and goes every 200: it is never more than the capacity behind."""
     client = Client(takes_s=0.2)
 
@@ -158,7 +158,7 @@ def test_a_slow_client_hears_the_newest(virtual_loop: VirtualLoop, box: Outbox):
     assert sum(float(one.split()[1]) for one in client.got if one.startswith("lost")) == box.lost_ms
 
 
-def test_a_client_that_takes_nothing_is_given_up(virtual_loop: VirtualLoop, box: Outbox):
+def test_a_client_that_takes_nothing_is_given_up(virtual_loop: VirtualLoop, box: SendQueue):
     """At the deadline, to the moment, with a reason."""
 
     async def talk() -> float:
@@ -170,14 +170,14 @@ def test_a_client_that_takes_nothing_is_given_up(virtual_loop: VirtualLoop, box:
     assert virtual_loop.run(talk()) == 5
 
 
-def test_a_slow_client_that_takes_something_is_not_given_up(virtual_loop: VirtualLoop, box: Outbox):
+def test_a_slow_client_that_takes_something_is_not_given_up(virtual_loop: VirtualLoop, box: SendQueue):
     """The deadline is of one message, not of all that wait."""
     for number in range(10):
         box.put(str(number))
     assert len(delivered(virtual_loop, box, client=Client(takes_s=4))) == 10
 
 
-def test_a_burst_costs_one_wake_up(virtual_loop: VirtualLoop, box: Outbox):
+def test_a_burst_costs_one_wake_up(virtual_loop: VirtualLoop, box: SendQueue):
     """The loop goes round once for all that was put in one go."""
     client, rounds = Client(), 0
 
@@ -200,7 +200,7 @@ def test_a_burst_costs_one_wake_up(virtual_loop: VirtualLoop, box: Outbox):
     assert rounds <= 2
 
 
-def test_what_is_put_after_the_close_is_not_sent(virtual_loop: VirtualLoop, box: Outbox):
+def test_what_is_put_after_the_close_is_not_sent(virtual_loop: VirtualLoop, box: SendQueue):
     """What waited before it is."""
     box.put("a")
     box.close()
@@ -208,7 +208,7 @@ def test_what_is_put_after_the_close_is_not_sent(virtual_loop: VirtualLoop, box:
     assert delivered(virtual_loop, box) == ["a"]
 
 
-def test_an_error_of_the_socket_is_passed_on(virtual_loop: VirtualLoop, box: Outbox):
+def test_an_error_of_the_socket_is_passed_on(virtual_loop: VirtualLoop, box: SendQueue):
     """The writer ends with it."""
 
     async def broken(_: str) -> None:

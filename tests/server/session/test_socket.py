@@ -6,13 +6,13 @@ import socket
 
 import reactivex
 
-from voicepipe.events import HungUp
+from voicepipe.events import ConversationEnded
 from voicepipe.server.session.socket import Socket
 
 
 async def test_a_long_reason_is_cut_between_characters(serve):
     """A close frame has room for 123 bytes, and what is in it must be UTF-8."""
-    async with serve(lambda _: reactivex.just(HungUp("é" * 100))) as served, served.connect() as client:
+    async with serve(lambda _: reactivex.just(ConversationEnded("é" * 100))) as served, served.connect() as client:
         assert await client.end() == (1000, "é" * 61)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.services import Full, TalksNonsense
+from voicepipe.services import AtCapacity, ProtocolViolation
 from voicepipe.stt.kyutai import protocol
 from voicepipe.stt.kyutai.protocol import (
     FRAME,
@@ -71,7 +71,7 @@ def test_what_the_server_says(message: dict[str, object], read: object) -> None:
 
 def test_an_error_means_that_it_is_full() -> None:
     """This is no fault."""
-    with pytest.raises(Full, match="no free channels"):
+    with pytest.raises(AtCapacity, match="no free channels"):
         decode(ormsgpack.packb({"type": "Error", "message": "no free channels"}), service=SERVICE)
 
 
@@ -91,14 +91,14 @@ def test_an_error_means_that_it_is_full() -> None:
 )
 def test_nonsense_is_a_fault_with_a_name(data: bytes) -> None:
     """Whatever is wrong with it."""
-    with pytest.raises(TalksNonsense, match=r"The speech recognition \(STT\) sent what nobody understands"):
+    with pytest.raises(ProtocolViolation, match=r"The speech recognition \(STT\) sent what nobody understands"):
         decode(data, service=SERVICE)
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     """They are a message, or nonsense."""
-    with suppress(TalksNonsense, Full):
+    with suppress(ProtocolViolation, AtCapacity):
         decode(data, service=SERVICE)
 
 

@@ -6,21 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicepipe.events import Audio
-from voicepipe.stt.kyutai.replay_buffer import SILENCE, Framer, Piece, Tape
+from voicepipe.stt.kyutai.replay_buffer import SILENCE, Frame, Framer, ReplayBuffer
 
 
-def piece(number: int) -> Piece:
+def piece(number: int) -> Frame:
     """The frame with this number."""
-    return Piece(SILENCE, number * 0.08, (number + 1) * 0.08)
+    return Frame(SILENCE, number * 0.08, (number + 1) * 0.08)
 
 
-def pushed(at_s: float) -> Piece:
-    return Piece(SILENCE, at_s, at_s)
+def pushed(at_s: float) -> Frame:
+    return Frame(SILENCE, at_s, at_s)
 
 
-def send_all(tape: Tape) -> list[float]:
+def send_all(replay: ReplayBuffer) -> list[float]:
     sent: list[float] = []
-    while (one := tape.next()) is not None:
+    while (one := replay.next()) is not None:
         sent.append(round(one.start_s, 2))
     return sent
 
@@ -53,111 +53,111 @@ def test_other_rates_are_resampled() -> None:
 
 def test_only_so_many_are_on_the_way() -> None:
     """A recogniser that is slow is not sent more and more: what it has not heard grows old here, where it is seen."""
-    tape = Tape(capacity=10, in_flight=2)
+    replay = ReplayBuffer(capacity=10, in_flight=2)
     for number in range(4):
-        assert tape.add(piece(number)) == 0
-    assert send_all(tape) == [0.0, 0.08]
-    assert tape.unheard == 2
-    tape.step()
-    assert send_all(tape) == [0.16]
+        assert replay.add(piece(number)) == 0
+    assert send_all(replay) == [0.0, 0.08]
+    assert replay.unheard == 2
+    replay.step()
+    assert send_all(replay) == [0.16]
 
 
 def test_the_oldest_that_was_not_sent_is_lost() -> None:
     """And its length is told."""
-    tape = Tape(capacity=3, in_flight=99)
-    assert [round(tape.add(piece(number)), 2) for number in range(5)] == [0, 0, 0, 0.08, 0.08]
-    assert send_all(tape) == [0.16, 0.24, 0.32]
+    replay = ReplayBuffer(capacity=3, in_flight=99)
+    assert [round(replay.add(piece(number)), 2) for number in range(5)] == [0, 0, 0, 0.08, 0.08]
+    assert send_all(replay) == [0.16, 0.24, 0.32]
 
 
 def test_what_was_sent_is_not_lost_when_it_makes_room() -> None:
     """The recogniser has it already; only a new connection would miss it."""
-    tape = Tape(capacity=3, in_flight=99)
+    replay = ReplayBuffer(capacity=3, in_flight=99)
     for number in range(3):
-        tape.add(piece(number))
-    assert send_all(tape) == [0.0, 0.08, 0.16]
-    assert tape.add(piece(3)) == 0
-    assert send_all(tape) == [0.24]
+        replay.add(piece(number))
+    assert send_all(replay) == [0.0, 0.08, 0.16]
+    assert replay.add(piece(3)) == 0
+    assert send_all(replay) == [0.24]
 
 
 def test_a_new_connection_gets_what_was_not_understood() -> None:
     """Once more, in order; what was understood is forgotten."""
-    tape = Tape(capacity=99, in_flight=99)
+    replay = ReplayBuffer(capacity=99, in_flight=99)
     for number in range(5):
-        tape.add(piece(number))
-    send_all(tape)
-    tape.understood(0.2)
-    tape.rewind()
-    assert send_all(tape) == [0.16, 0.24, 0.32]
-    assert tape.unheard == 3
+        replay.add(piece(number))
+    send_all(replay)
+    replay.understood(0.2)
+    replay.rewind()
+    assert send_all(replay) == [0.16, 0.24, 0.32]
+    assert replay.unheard == 3
 
 
 def test_what_was_not_sent_is_never_forgotten() -> None:
     """However far the clock seems to be."""
-    tape = Tape(capacity=99, in_flight=99)
-    tape.add(piece(0))
-    tape.understood(99)
-    assert send_all(tape) == [0.0]
+    replay = ReplayBuffer(capacity=99, in_flight=99)
+    replay.add(piece(0))
+    replay.understood(99)
+    assert send_all(replay) == [0.0]
 
 
 def test_the_clock_starts_at_minus_the_delay() -> None:
     """And a step is 80 ms."""
-    tape = Tape(capacity=99, in_flight=99)
-    assert tape.clock_s(0.5) == -0.5
+    replay = ReplayBuffer(capacity=99, in_flight=99)
+    assert replay.clock_s(0.5) == -0.5
     for _ in range(10):
-        tape.step()
-    assert tape.clock_s(0.5) == pytest.approx(0.3)
+        replay.step()
+    assert replay.clock_s(0.5) == pytest.approx(0.3)
 
 
 def test_pushed_silence_takes_no_time_of_the_users_audio() -> None:
     """A word behind it is placed where the user said it."""
-    tape = Tape(capacity=99, in_flight=99)
+    replay = ReplayBuffer(capacity=99, in_flight=99)
     for one in (piece(0), piece(1), pushed(0.16), pushed(0.16), piece(2)):
-        tape.add(one)
-    send_all(tape)
+        replay.add(one)
+    send_all(replay)
     for _ in range(5):
-        tape.step()
-    assert [round(tape.audio_s(at_s), 3) for at_s in (0.0, 0.1, 0.16, 0.3, 0.32, 0.36)] == [
+        replay.step()
+    assert [round(replay.audio_s(at_s), 3) for at_s in (0.0, 0.1, 0.16, 0.3, 0.32, 0.36)] == [
         0.0, 0.1, 0.16, 0.16, 0.16, 0.2,
     ]  # fmt: skip
-    assert tape.audio_s(-1) == 0.0
-    assert tape.audio_s(99) == pytest.approx(0.24)
+    assert replay.audio_s(-1) == 0.0
+    assert replay.audio_s(99) == pytest.approx(0.24)
 
 
 def test_a_new_connections_clock_is_placed_where_it_began() -> None:
     """What is sent again keeps its place in the user's audio."""
-    tape = Tape(capacity=99, in_flight=99)
+    replay = ReplayBuffer(capacity=99, in_flight=99)
     for number in range(10):
-        tape.add(piece(number))
-    send_all(tape)
+        replay.add(piece(number))
+    send_all(replay)
     for _ in range(10):
-        tape.step()
-    tape.understood(0.5)
-    tape.rewind()
-    assert tape.audio_s(0) == pytest.approx(0.48)
-    send_all(tape)
-    tape.step()
-    assert tape.audio_s(0.04) == pytest.approx(0.52)
+        replay.step()
+    replay.understood(0.5)
+    replay.rewind()
+    assert replay.audio_s(0) == pytest.approx(0.48)
+    send_all(replay)
+    replay.step()
+    assert replay.audio_s(0.04) == pytest.approx(0.52)
 
 
 def test_a_step_too_many_does_no_harm() -> None:
     """It stands still in the user's audio."""
-    tape = Tape(capacity=99, in_flight=99)
-    assert tape.step() is None
-    tape.add(piece(0))
-    send_all(tape)
-    assert tape.step() is not None
-    assert tape.step() is None
-    assert tape.audio_s(0.2) == pytest.approx(0.08)
-    assert tape.audio_s(0.1) == pytest.approx(0.02)
+    replay = ReplayBuffer(capacity=99, in_flight=99)
+    assert replay.step() is None
+    replay.add(piece(0))
+    send_all(replay)
+    assert replay.step() is not None
+    assert replay.step() is None
+    assert replay.audio_s(0.2) == pytest.approx(0.08)
+    assert replay.audio_s(0.1) == pytest.approx(0.02)
 
 
 def test_an_hours_steps_are_not_all_remembered() -> None:
     """Only where the last ones were."""
-    tape = Tape(capacity=99, in_flight=99)
+    replay = ReplayBuffer(capacity=99, in_flight=99)
     for number in range(45_000):
-        tape.add(piece(number))
-        tape.next()
-        tape.step()
-        tape.understood((number - 5) * 0.08)
-    assert tape.kept < 10
-    assert tape.audio_s(44_990 * 0.08 + 0.01) == pytest.approx(44_990 * 0.08 + 0.01)
+        replay.add(piece(number))
+        replay.next()
+        replay.step()
+        replay.understood((number - 5) * 0.08)
+    assert replay.kept < 10
+    assert replay.audio_s(44_990 * 0.08 + 0.01) == pytest.approx(44_990 * 0.08 + 0.01)

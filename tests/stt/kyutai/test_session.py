@@ -6,12 +6,22 @@ from typing import Any
 import numpy as np
 import ormsgpack
 import pytest
-from kyutai import HEARING, TONES
+from kyutai import STT_OPTIONS, TONES
 
-from voicepipe.boundary.pending import Backlog
-from voicepipe.events import Audio, Event, Flush, Pause, SpeechStarted, SpeechStopped, Transcribed, Warned, Word
-from voicepipe.services import NOBODY, Lost
-from voicepipe.stt.kyutai.session import Ear, Hearing
+from voicepipe.boundary.pending import PendingWork
+from voicepipe.events import (
+    Audio,
+    Event,
+    FlushRequested,
+    Pause,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    Warned,
+    WordRecognised,
+)
+from voicepipe.services import NULL_OBSERVER, ConnectionLost
+from voicepipe.stt.kyutai.session import KyutaiSttSession, SttOptions
 from voicepipe.testing.servers.tones import joined, silence
 
 SERVICE = "speech recognition (STT)"
@@ -20,10 +30,10 @@ SERVICE = "speech recognition (STT)"
 class Played:
     """An ear, a clock that is turned by hand, and a recogniser that says what the test says."""
 
-    def __init__(self, hearing: Hearing = HEARING) -> None:
+    def __init__(self, stt_options: SttOptions = STT_OPTIONS) -> None:
         self.now_s = 0.0
-        self.backlog = Backlog()
-        self.ear = Ear(lambda: self.now_s, hearing, SERVICE, NOBODY, self.backlog)
+        self.backlog = PendingWork()
+        self.ear = KyutaiSttSession(lambda: self.now_s, stt_options, SERVICE, NULL_OBSERVER, self.backlog)
         self.ear.opened()
         self.events: list[Event] = []
 
@@ -55,9 +65,9 @@ class Played:
         return self.step(score, len([message for message in self.sent() if message["type"] == "Audio"]))
 
 
-def primed(hearing: Hearing = HEARING) -> Played:
+def primed(stt_options: SttOptions = STT_OPTIONS) -> Played:
     """After the twelve steps that do not count."""
-    played = Played(hearing)
+    played = Played(stt_options)
     assert played.hear(silence(12 * 0.08), 1.0) == []
     return played
 
@@ -89,20 +99,20 @@ def test_a_word_is_told_at_once() -> None:
     assert played.says(type="Word", text="hi", start_time=0.96) == [
         SpeechStarted(pytest.approx(0.96), pytest.approx(1.76)),
         Pause(0.0, pytest.approx(0.96)),
-        Word("hi", pytest.approx(0.96), pytest.approx(1.76 - 0.5)),
+        WordRecognised("hi", pytest.approx(0.96), pytest.approx(1.76 - 0.5)),
     ]
-    assert [type(event) for event in played.says(type="Word", text="there", start_time=1.1)] == [Word]
+    assert [type(event) for event in played.says(type="Word", text="there", start_time=1.1)] == [WordRecognised]
     assert played.says(type="EndWord", stop_time=1.3) == ()
 
 
 @pytest.mark.parametrize(("delay_s", "frames", "steps"), [(0.5, 8, 7), (2.5, 33, 32)])
 def test_a_flush_pushes_the_delays_worth_of_silence(delay_s: float, frames: int, steps: int) -> None:
     """ceil(delay / 80 ms) + 1 frames, and all is transcribed when the clock has passed the moment and the delay."""
-    played = primed(Hearing(**{**_fields(HEARING), "delay_s": delay_s}))
+    played = primed(SttOptions(**{**_fields(STT_OPTIONS), "delay_s": delay_s}))
     played.hear(TONES.say("one"), 0.0)
     played.hear(silence(0.08), 1.0)
     noted_s = played.events[-1].at_s
-    assert played.ear.put(Flush(noted_s)) == []
+    assert played.ear.put(FlushRequested(noted_s)) == []
     pushed = played.sent()
     assert len(pushed) == frames
     assert not any(any(message["pcm"]) for message in pushed)
@@ -115,9 +125,9 @@ def test_one_flush_may_follow_another_that_is_not_through() -> None:
     """Each is told of, in its place: two turns that a client has ended are two."""
     played = primed()
     played.hear(TONES.say("one"), 0.0)
-    played.ear.put(Flush(1.28))
+    played.ear.put(FlushRequested(1.28))
     played.sound(TONES.say("two"))
-    played.ear.put(Flush(1.6))
+    played.ear.put(FlushRequested(1.6))
     frames = len([message for message in played.sent() if message["type"] == "Audio"])
     assert frames == 8 + 4 + 8
     events = [event for event in played.step(1.0, frames) if isinstance(event, Transcribed)]
@@ -129,7 +139,7 @@ def test_sound_of_another_rate_is_flushed_to_its_last_sample() -> None:
     played = primed()
     sound = Audio(np.full(16_000, 0.3, np.float32), 16_000)
     played.ear.put(sound)
-    played.ear.put(Flush(1.96))
+    played.ear.put(FlushRequested(1.96))
     frames = [message["pcm"] for message in played.sent()]
     assert sum(abs(sample) > 0.1 for frame in frames for sample in frame) == pytest.approx(24_000, abs=30)
     assert Transcribed(pytest.approx(1.96)) in played.step(1.0, len(frames))
@@ -146,7 +156,7 @@ def test_it_is_behind_while_three_frames_are_on_their_way_or_a_flush_is() -> Non
     played.step(1.0)
     assert played.backlog.is_clear
     played.step(1.0, 2)
-    played.ear.put(Flush(1.2))
+    played.ear.put(FlushRequested(1.2))
     pushed = len(played.sent())
     played.step(1.0, 6)
     assert (pushed, played.backlog.is_clear) == (8, False)
@@ -154,15 +164,15 @@ def test_it_is_behind_while_three_frames_are_on_their_way_or_a_flush_is() -> Non
     assert played.backlog.is_clear
 
 
-def _fields(hearing: Hearing) -> dict[str, Any]:
-    return {name: getattr(hearing, name) for name in Hearing.__dataclass_fields__}
+def _fields(stt_options: SttOptions) -> dict[str, Any]:
+    return {name: getattr(stt_options, name) for name in SttOptions.__dataclass_fields__}
 
 
 def test_the_next_turn_is_placed_behind_the_silence_that_was_pushed() -> None:
     """The service's clock has run ahead of the microphone's by that much."""
     played = primed()
     played.hear(TONES.say("one"), 0.0)
-    played.ear.put(Flush(1.2))
+    played.ear.put(FlushRequested(1.2))
     played.step(1.0, len(played.sent()))
     played.hear(silence(1.28), 1.0)
     now_s = 12 * 0.08 + 0.32 + 1.28
@@ -175,15 +185,15 @@ def test_a_word_that_a_flush_has_hurried_does_not_reopen_the_turn() -> None:
     played = primed()
     played.hear(TONES.say("one"), 0.0)
     played.hear(silence(0.08), 1.0)
-    played.ear.put(Flush(1.2))
-    assert [type(event) for event in played.says(type="Word", text="one", start_time=0.96)] == [Word]
+    played.ear.put(FlushRequested(1.2))
+    assert [type(event) for event in played.says(type="Word", text="one", start_time=0.96)] == [WordRecognised]
 
 
 def test_a_flush_that_a_vad_asks_for_waits_for_its_own_moment() -> None:
     """It is ahead of the recogniser, which has not heard that far: also what does not fill a frame yet is sent."""
-    played = primed(Hearing(**{**_fields(HEARING), "notices_pauses": False}))
+    played = primed(SttOptions(**{**_fields(STT_OPTIONS), "notices_pauses": False}))
     played.sound(TONES.say("one"), silence(0.05))
-    played.ear.put(Flush(1.30))
+    played.ear.put(FlushRequested(1.30))
     messages = played.sent()
     assert len(messages) == 5 + 8
     assert played.step(0.0, 5 + 6) == []
@@ -192,9 +202,9 @@ def test_a_flush_that_a_vad_asks_for_waits_for_its_own_moment() -> None:
 
 def test_a_vad_beside_it_leaves_no_pauses_to_tell() -> None:
     """Words only."""
-    played = primed(Hearing(**{**_fields(HEARING), "notices_pauses": False}))
+    played = primed(SttOptions(**{**_fields(STT_OPTIONS), "notices_pauses": False}))
     assert played.hear(TONES.say("one"), 0.0) == []
-    assert [type(event) for event in played.says(type="Word", text="one", start_time=0.96)] == [Word]
+    assert [type(event) for event in played.says(type="Word", text="one", start_time=0.96)] == [WordRecognised]
 
 
 def test_on_a_new_connection_the_sound_since_the_last_word_is_sent_again() -> None:
@@ -203,14 +213,16 @@ def test_on_a_new_connection_the_sound_since_the_last_word_is_sent_again() -> No
     played.hear(TONES.say("one two three"), 0.0)
     played.says(type="Word", text="one", start_time=0.96)
     played.says(type="EndWord", stop_time=1.23)
-    assert [type(event) for event in played.ear.lost(Lost(SERVICE, "close code 1006"))] == [Warned]
+    assert [type(event) for event in played.ear.lost(ConnectionLost(SERVICE, "close code 1006"))] == [Warned]
     played.ear.opened()
     again = played.sent()
     # Twelve frames of silence and twelve of words; of them those that end before 1.23 s are understood.
     assert len(again) == 12 + 12 - 15
     played.step(0.0, len(again))
     assert played.says(type="Word", text="one", start_time=0.0) == (), "the tail of a word that is known"
-    (word,) = [event for event in played.says(type="Word", text="two", start_time=0.08) if isinstance(event, Word)]
+    (word,) = [
+        event for event in played.says(type="Word", text="two", start_time=0.08) if isinstance(event, WordRecognised)
+    ]
     assert word.start_s == pytest.approx(1.28)
 
 
@@ -260,10 +272,10 @@ def test_silence_is_a_fault_only_while_a_step_is_owed() -> None:
     played.now_s = 10.0
     played.sound(silence(0.16))
     played.sent()
-    assert played.ear.overdue_at == pytest.approx(10.0 + HEARING.silent_s)
+    assert played.ear.overdue_at == pytest.approx(10.0 + STT_OPTIONS.silent_s)
     played.now_s = 11.0
     played.says(type="Step", step_idx=0, prs=[0, 0, 0, 0])
-    assert played.ear.overdue_at == pytest.approx(11.0 + HEARING.silent_s)
+    assert played.ear.overdue_at == pytest.approx(11.0 + STT_OPTIONS.silent_s)
     played.says(type="Step", step_idx=0, prs=[0, 0, 0, 0])
     assert played.ear.overdue_at is None
 
@@ -278,7 +290,7 @@ def test_an_old_connection_is_stale_between_turns_only() -> None:
     played.says(type="Word", text="one", start_time=0.96)
     played.hear(silence(0.08), 1.0)
     assert not played.ear.stale
-    played.ear.put(Flush(1.2))
+    played.ear.put(FlushRequested(1.2))
     assert not played.ear.stale
     played.sent()
     played.step(1.0, 8)
@@ -301,7 +313,7 @@ def test_the_end_waits_for_the_last_words() -> None:
 
 def test_nothing_heard_is_nothing_to_wait_for() -> None:
     """Not even for a connection."""
-    ear = Ear(lambda: 0.0, HEARING, SERVICE, NOBODY)
+    ear = KyutaiSttSession(lambda: 0.0, STT_OPTIONS, SERVICE, NULL_OBSERVER)
     ear.finish()
     assert ear.done
 
@@ -313,7 +325,7 @@ def test_events_of_others_are_no_business_of_an_ear() -> None:
 
 def test_sound_that_nobody_takes_is_lost_from_the_old_end() -> None:
     """And how much is told."""
-    played = Played(Hearing(**{**_fields(HEARING), "buffer_s": 1.0, "in_flight_s": 0.4}))
+    played = Played(SttOptions(**{**_fields(STT_OPTIONS), "buffer_s": 1.0, "in_flight_s": 0.4}))
     played.sound(Audio(np.zeros(48_000, np.float32), 24_000))
     (lost,) = played.events
     assert (lost.boundary, lost.lost_ms) == (SERVICE, pytest.approx(960))

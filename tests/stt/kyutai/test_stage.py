@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex as rx
-from kyutai import HEARING, RECONNECTING, STT, TONES, Running, finder, play, running, said
+from kyutai import RECONNECTING, STT, STT_OPTIONS, TONES, Running, finder, play, running, said
 from reactivex import operators as rx_ops
 
 from voicepipe.events import (
@@ -25,12 +25,12 @@ from voicepipe.events import (
     TurnEnded,
     TurnStarted,
     Warned,
-    Word,
+    WordRecognised,
 )
 from voicepipe.operators import detect_turns, listen
-from voicepipe.services import Address, Instance, Miss, Pauses, ServiceUnavailable
+from voicepipe.services import Address, Backoff, FailureReason, Instance, ServiceUnavailable
 from voicepipe.stage import Stage
-from voicepipe.stt.kyutai.stage import Hearing, Reconnecting, kyutai
+from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions, kyutai
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import ByTone, Fails, SttServer
 from voicepipe.testing.servers.tones import silence
@@ -38,24 +38,24 @@ from voicepipe.testing.servers.tones import silence
 
 def ear(
     *servers: SttServer,
-    hearing: Hearing = HEARING,
-    reconnecting: Reconnecting = RECONNECTING,
+    stt_options: SttOptions = STT_OPTIONS,
+    reconnecting: ReconnectPolicy = RECONNECTING,
     api_key: str = "public_token",
     **options: Any,
 ) -> Stage[Event, Event]:
     """As the default pipeline has it: the recogniser's own pauses flush it."""
     found = finder(*servers, **options)
-    return listen(kyutai(found, api_key=api_key, hearing=hearing, reconnecting=reconnecting), None, flush_at=0.6)
+    return listen(kyutai(found, api_key=api_key, options=stt_options, reconnect=reconnecting), None, flush_at=0.6)
 
 
 def words(heard: Running) -> str:
-    return heard.texts(Word)
+    return heard.texts(WordRecognised)
 
 
 @asynccontextmanager
 async def hearing_server(**options: Any) -> AsyncIterator[tuple[SttServer, Running]]:
     """A recogniser that hears tones, and the ear that listens through it, at work."""
-    stage_options = {name: options.pop(name) for name in ("hearing", "reconnecting") if name in options}
+    stage_options = {name: options.pop(name) for name in ("stt_options", "reconnecting") if name in options}
     async with SttServer(ByTone(TONES), **options) as server, running(ear(server, **stage_options)) as heard:
         yield server, heard
 
@@ -74,8 +74,10 @@ def test_words_pauses_and_the_end_of_a_turn(virtual_loop: VirtualLoop) -> None:
     heard = virtual_loop.run(main())
     assert words(heard) == "one two three four five"
     # Said at 1.2, 1.52 and 1.84 s; a word is known 80 ms after its beginning, and the frame is 80 ms long.
-    assert heard.times(Word)[:2] == pytest.approx([1.2 + 0.5 + 0.16, 1.52 + 0.5 + 0.16], abs=0.09)
-    assert [word.start_s for word in heard.events(Word)] == pytest.approx([1.2, 1.52, 1.84, 4.36, 4.68], abs=0.021)
+    assert heard.times(WordRecognised)[:2] == pytest.approx([1.2 + 0.5 + 0.16, 1.52 + 0.5 + 0.16], abs=0.09)
+    assert [word.start_s for word in heard.events(WordRecognised)] == pytest.approx(
+        [1.2, 1.52, 1.84, 4.36, 4.68], abs=0.021
+    )
     stopped, transcribed = heard.times(SpeechStopped), heard.times(Transcribed)
     assert len(stopped) == len(transcribed) == 2
     assert all(0 < after - before <= 0.15 for before, after in zip(stopped, transcribed, strict=True))
@@ -88,8 +90,8 @@ def test_a_flush_hurries_both_models(virtual_loop: VirtualLoop, delay_s: float, 
     """Four times as fast as real time: 0.5 s become 0.14 s, and 2.5 s become 0.66 s."""
 
     async def main() -> Running:
-        hearing = replace(HEARING, delay_s=delay_s, in_flight_s=delay_s + 4)
-        async with hearing_server(delay_s=delay_s, hearing=hearing) as (_, heard):
+        stt_options = replace(STT_OPTIONS, delay_s=delay_s, in_flight_s=delay_s + 4)
+        async with hearing_server(delay_s=delay_s, stt_options=stt_options) as (_, heard):
             await play(heard.source, said("one two three", after_s=1.5))
             return heard
 
@@ -97,7 +99,7 @@ def test_a_flush_hurries_both_models(virtual_loop: VirtualLoop, delay_s: float, 
     assert words(heard) == "one two three"
     (paused_s,), (transcribed_s,) = heard.times(SpeechStopped), heard.times(Transcribed)
     assert 0 < transcribed_s - paused_s <= within_s
-    assert heard.times(Word)[-1] <= transcribed_s
+    assert heard.times(WordRecognised)[-1] <= transcribed_s
 
 
 def test_turns_are_taken(virtual_loop: VirtualLoop) -> None:
@@ -148,7 +150,7 @@ def test_other_rates_are_heard(virtual_loop: VirtualLoop, rate_hz: int) -> None:
 
     heard = virtual_loop.run(main())
     assert words(heard) == "one two three"
-    assert heard.events(Word)[0].start_s == pytest.approx(1.2, abs=0.03)
+    assert heard.events(WordRecognised)[0].start_s == pytest.approx(1.2, abs=0.03)
 
 
 def test_the_last_words_are_waited_for(virtual_loop: VirtualLoop) -> None:
@@ -217,20 +219,20 @@ def starting(virtual_loop: VirtualLoop, mode: Fails, *, api_key: str = "public_t
 @pytest.mark.parametrize(
     ("mode", "why", "sentence"),
     [
-        (Fails.DOWN, Miss.REFUSED, "cannot be reached"),
-        (Fails.FULL, Miss.FULL, "is full"),
-        (Fails.FORBIDDEN, Miss.FORBIDDEN, "does not accept our key"),
-        (Fails.LIMITED, Miss.FULL, "is full"),
-        (Fails.BROKEN, Miss.BROKEN, "is broken"),
-        (Fails.SILENT, Miss.TIMED_OUT, "did not answer in time"),
-        (Fails.SLOW, Miss.TIMED_OUT, "did not answer in time"),
-        (Fails.GARBAGE, Miss.NONSENSE, "answers in a way that nobody understands"),
+        (Fails.DOWN, FailureReason.REFUSED, "cannot be reached"),
+        (Fails.FULL, FailureReason.FULL, "is full"),
+        (Fails.FORBIDDEN, FailureReason.FORBIDDEN, "does not accept our key"),
+        (Fails.LIMITED, FailureReason.FULL, "is full"),
+        (Fails.BROKEN, FailureReason.BROKEN, "is broken"),
+        (Fails.SILENT, FailureReason.TIMED_OUT, "did not answer in time"),
+        (Fails.SLOW, FailureReason.TIMED_OUT, "did not answer in time"),
+        (Fails.GARBAGE, FailureReason.NONSENSE, "answers in a way that nobody understands"),
     ],
 )
-def test_no_recogniser_at_the_start(virtual_loop: VirtualLoop, mode: Fails, why: Miss, sentence: str) -> None:
+def test_no_recogniser_at_the_start(virtual_loop: VirtualLoop, mode: Fails, why: FailureReason, sentence: str) -> None:
     """Within three seconds it is said which service it is, and what is the matter."""
     error = starting(virtual_loop, mode)
-    assert error.why is why
+    assert error.reason is why
     assert str(error) == f"The speech recognition (STT) {sentence}."
 
 
@@ -285,7 +287,7 @@ def test_a_recogniser_that_fails_in_mid_sentence_loses_no_word(
 
     heard = virtual_loop.run(main())
     assert words(heard) == "one two three four five six"
-    starts = [word.start_s for word in heard.events(Word)]
+    starts = [word.start_s for word in heard.events(WordRecognised)]
     assert starts == pytest.approx([1.2 + 0.32 * number for number in range(6)], abs=0.09)
     assert "speech recognition (STT)" in heard.events(Warned)[0].message
     assert heard.times(Warned)[0] - at_s < 3
@@ -316,7 +318,9 @@ def test_a_recogniser_that_is_away_for_a_while_is_waited_for(virtual_loop: Virtu
     assert trying.message == (
         "The speech recognition (STT) cannot be reached. Trying again; what you say meanwhile is kept."
     )
-    assert [word.start_s for word in heard.events(Word)][-1] == pytest.approx(1.2 + 4 * 0.32 + 1 + 1.2 + 0.32, abs=0.09)
+    assert [word.start_s for word in heard.events(WordRecognised)][-1] == pytest.approx(
+        1.2 + 4 * 0.32 + 1 + 1.2 + 0.32, abs=0.09
+    )
 
 
 def test_a_recogniser_that_does_not_come_back_ends_the_session(virtual_loop: VirtualLoop) -> None:
@@ -355,8 +359,8 @@ def test_a_long_loss_drops_the_oldest_and_says_so(virtual_loop: VirtualLoop) -> 
     """The buffer is bounded; what is lost is counted to the frame, and what is kept is heard."""
 
     async def main() -> Running:
-        hearing = replace(HEARING, buffer_s=2.0)
-        async with hearing_server(hearing=hearing) as (server, heard):
+        stt_options = replace(STT_OPTIONS, buffer_s=2.0)
+        async with hearing_server(stt_options=stt_options) as (server, heard):
             await play(heard.source, said("one"))
             await server.fail(Fails.DOWN)
             await play(heard.source, silence(2), said("two"), said("three", after_s=0.4))
@@ -369,15 +373,15 @@ def test_a_long_loss_drops_the_oldest_and_says_so(virtual_loop: VirtualLoop) -> 
     lost_ms = sum(event.lost_ms for event in heard.events(Overflowed))
     assert lost_ms == pytest.approx(4600, abs=700)
     assert {event.boundary for event in heard.events(Overflowed)} == {STT}
-    assert heard.events(Word)[-1].start_s == pytest.approx(2.52 + 2 + 2.52 + 1.2, abs=0.09)
+    assert heard.events(WordRecognised)[-1].start_s == pytest.approx(2.52 + 2 + 2.52 + 1.2, abs=0.09)
 
 
 def test_a_recogniser_that_is_too_slow_drops_the_oldest_and_says_so(virtual_loop: VirtualLoop) -> None:
     """It answers, so it is not lost; but it hears less than is said, and never more than the buffer late."""
 
     async def main() -> Running:
-        hearing = replace(HEARING, buffer_s=2.0, in_flight_s=1.0)
-        async with hearing_server(hearing=hearing, step_s=0.16) as (_, heard):
+        stt_options = replace(STT_OPTIONS, buffer_s=2.0, in_flight_s=1.0)
+        async with hearing_server(stt_options=stt_options, step_s=0.16) as (_, heard):
             await play(heard.source, silence(20))
             return heard
 
@@ -418,7 +422,7 @@ def test_a_long_call_gets_a_fresh_recogniser_between_turns(virtual_loop: Virtual
     turns = ["one two", "three four five", "six", "seven eight nine", "ten eleven", "twelve"]
 
     async def main() -> tuple[Running, SttServer]:
-        async with hearing_server(hearing=replace(HEARING, renew_after_s=5)) as (server, heard):
+        async with hearing_server(stt_options=replace(STT_OPTIONS, renew_after_s=5)) as (server, heard):
             for turn in turns:
                 await play(heard.source, said(turn, before_s=1.3, after_s=1.1))
             await play(heard.source, silence(1))
@@ -438,7 +442,7 @@ def test_a_fresh_one_that_cannot_be_had_is_not_missed(virtual_loop: VirtualLoop)
     """The old one goes on, and nobody is told."""
 
     async def main() -> Running:
-        async with hearing_server(hearing=replace(HEARING, renew_after_s=3)) as (server, heard):
+        async with hearing_server(stt_options=replace(STT_OPTIONS, renew_after_s=3)) as (server, heard):
             await play(heard.source, said("one two"))
             await server.fail(Fails.FULL)
             await play(heard.source, silence(2), said("three four"), said("five"))
@@ -460,9 +464,9 @@ def test_whatever_fails_and_whenever_no_word_is_lost(virtual_loop: VirtualLoop, 
     text = [random.choice(TONES.words[1:]) for _ in range(60)]
 
     async def main() -> Running:
-        reconnecting = Reconnecting(pauses=Pauses(0.1, 1.5, 0.5), give_up_after_s=30, settled_after_s=1)
-        hearing = replace(HEARING, renew_after_s=7)
-        async with hearing_server(reconnecting=reconnecting, hearing=hearing) as (server, heard):
+        reconnecting = ReconnectPolicy(pauses=Backoff(0.1, 1.5, 0.5), give_up_after_s=30, settled_after_s=1)
+        stt_options = replace(STT_OPTIONS, renew_after_s=7)
+        async with hearing_server(reconnecting=reconnecting, stt_options=stt_options) as (server, heard):
 
             async def trouble() -> None:
                 while True:

@@ -8,23 +8,23 @@ import pytest
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
-    HungUp,
+    ConversationEnded,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
-    Speech,
     SpeechEncoded,
     SpeechStarted,
-    Spoken,
     StageFailed,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
     TurnMeasured,
     TurnStarted,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
-from voicepipe.testing import At, Played, Scenario, broken, play, run
+from voicepipe.testing import At, Scenario, Transcript, broken, play, run
 from voicepipe.testing.invariants.all import INVARIANTS
 
 PLAIN = str(Path(__file__).parents[1] / "plain_pipeline.py")
@@ -32,8 +32,8 @@ EMPTY = Conversation()
 ASKED = EMPTY.user_said("hello")
 BEGIN, END, CUT = ReplyStarted(EMPTY), ReplyEnded("", EMPTY), ReplyInterrupted("", EMPTY)
 SOUND = SpeechEncoded(b"", 300)
-SPEECH = Speech(Audio(np.zeros(7200, np.float32), 24_000))
-HELLO = [Word("hello", 0, 0.3), TurnStarted(0), TurnConfirmed(0), Transcribed(0.3), TurnEnded("hello", 0.3)]
+SPEECH = ReplyAudio(Audio(np.zeros(7200, np.float32), 24_000))
+HELLO = [WordRecognised("hello", 0, 0.3), TurnStarted(0), TurnConfirmed(0), Transcribed(0.3), TurnEnded("hello", 0.3)]
 
 BROKEN = {
     "never two replies at once": [
@@ -45,21 +45,24 @@ BROKEN = {
     ],
     "no sound of a reply that is over": [
         ([BEGIN, SOUND, CUT, SOUND], "SpeechEncoded of a reply that was over (ReplyInterrupted) at 2 s"),
-        ([BEGIN, END, SPEECH], "Speech of a reply that was over (ReplyEnded) at 1 s"),
-        ([BEGIN, CUT, Spoken("a", 0, 1)], "Spoken of a reply that was over"),
+        ([BEGIN, END, SPEECH], "ReplyAudio of a reply that was over (ReplyEnded) at 1 s"),
+        ([BEGIN, CUT, WordSpoken("a", 0, 1)], "WordSpoken of a reply that was over"),
     ],
     "a reply's text is what was spoken": [
-        ([BEGIN, SOUND, Spoken("a", 0, 0.2), ReplyEnded("a b", EMPTY.bot_said("a"))], "'a b', and spoken was 'a'"),
+        ([BEGIN, SOUND, WordSpoken("a", 0, 0.2), ReplyEnded("a b", EMPTY.bot_said("a"))], "'a b', and spoken was 'a'"),
         ([BEGIN, ReplyInterrupted("a", EMPTY)], "it ended with 'a', and spoken was ''"),
     ],
     "words are spoken in order": [
-        ([BEGIN, SOUND, Spoken("a", 0.2, 0.3), Spoken("b", 0.1, 0.2)], "'b' starts at 0.1 s, 'a' before it"),
-        ([BEGIN, SOUND, Spoken("a", 0.2, 0.1)], "'a' stops at 0.1 s, before it starts, at 0.2 s"),
+        ([BEGIN, SOUND, WordSpoken("a", 0.2, 0.3), WordSpoken("b", 0.1, 0.2)], "'b' starts at 0.1 s, 'a' before it"),
+        ([BEGIN, SOUND, WordSpoken("a", 0.2, 0.1)], "'a' stops at 0.1 s, before it starts, at 0.2 s"),
     ],
     "a word is spoken when its sound is out": [
-        ([BEGIN, SOUND, Spoken("a", 0.5, 0.6)], "only 0.3 s of sound have been sent"),
-        ([BEGIN, SPEECH, SPEECH, SPEECH, SPEECH, SPEECH, Spoken("a", 5, 6)], "only 1.5 s of sound have been sent"),
-        ([BEGIN, *[SOUND] * 9, Spoken("a", 0, 1), BEGIN, SpeechEncoded(b"", 9000), Spoken("b", 2, 3)], "1 s after"),
+        ([BEGIN, SOUND, WordSpoken("a", 0.5, 0.6)], "only 0.3 s of sound have been sent"),
+        ([BEGIN, SPEECH, SPEECH, SPEECH, SPEECH, SPEECH, WordSpoken("a", 5, 6)], "only 1.5 s of sound have been sent"),
+        (
+            [BEGIN, *[SOUND] * 9, WordSpoken("a", 0, 1), BEGIN, SpeechEncoded(b"", 9000), WordSpoken("b", 2, 3)],
+            "1 s after",
+        ),
     ],
     "silence is bounded": [
         ([*HELLO, *[None] * 20], "silence since 4 s, when 'hello' was heard"),
@@ -69,9 +72,15 @@ BROKEN = {
         ([TurnStarted(1), *[None] * 20], "in a turn of the user that does not end"),
     ],
     "a turn is what was recognised": [
-        ([Word("a", 0, 1), Word("b", 1, 2), TurnEnded("a", 2)], "the turn 'a' ended, and recognised was 'a b'"),
-        ([Word("a", 0, 1), Transcribed(1, "A."), TurnEnded("a", 2)], "the turn 'a' ended, and recognised was 'A.'"),
-        ([Word("a", 0, 1), TurnEnded("a", 2), TurnEnded("a", 2)], "recognised was ''"),
+        (
+            [WordRecognised("a", 0, 1), WordRecognised("b", 1, 2), TurnEnded("a", 2)],
+            "the turn 'a' ended, and recognised was 'a b'",
+        ),
+        (
+            [WordRecognised("a", 0, 1), Transcribed(1, "A."), TurnEnded("a", 2)],
+            "the turn 'a' ended, and recognised was 'A.'",
+        ),
+        ([WordRecognised("a", 0, 1), TurnEnded("a", 2), TurnEnded("a", 2)], "recognised was ''"),
     ],
     "nobody is cut in mid-sentence": [],
     "the user's word silences the bot": [
@@ -94,10 +103,16 @@ BROKEN = {
     ],
     "the bot remembers what was heard of it": [
         ([ReplyStarted(EMPTY.bot_said("a"))], "the bot remembers saying 'a', and was not heard to"),
-        ([BEGIN, SOUND, Spoken("a", 0, 1), Spoken("b", 0, 1), ReplyEnded("a b", EMPTY.bot_said("b a"))], "saying 'a'"),
+        (
+            [BEGIN, SOUND, WordSpoken("a", 0, 1), WordSpoken("b", 0, 1), ReplyEnded("a b", EMPTY.bot_said("b a"))],
+            "saying 'a'",
+        ),
     ],
     "the bot remembers what the user said": [
-        ([Word("a", 0, 1), ReplyStarted(EMPTY.user_said("a b"))], "the user saying 'b', and nobody recognised that"),
+        (
+            [WordRecognised("a", 0, 1), ReplyStarted(EMPTY.user_said("a b"))],
+            "the user saying 'b', and nobody recognised that",
+        ),
     ],
     "time goes on": [],
     "a closed session is silent": [],
@@ -127,12 +142,14 @@ def test_every_invariant_is_tried_here():
 
 def test_events_out_of_order_are_noticed():
     """Time does not go back."""
-    assert [one.invariant for one in broken([(1.0, HungUp("x")), (0.5, HungUp("x"))])] == ["time goes on"]
+    assert [one.invariant for one in broken([(1.0, ConversationEnded("x")), (0.5, ConversationEnded("x"))])] == [
+        "time goes on"
+    ]
 
 
 def test_what_comes_after_the_end_and_what_is_left_are_noticed():
     """A scenario's result knows when it was closed, and what was found after it."""
-    played = Played(events=[At(1.0, BEGIN), At(3.0, SOUND)], closed_s=2.0, leaks=["a task that still runs"])
+    played = Transcript(events=[At(1.0, BEGIN), At(3.0, SOUND)], closed_s=2.0, leaks=["a task that still runs"])
     found = {one.invariant: one for one in broken(played)}
     assert found["a closed session is silent"].what == "SpeechEncoded after the session was closed"
     assert found["nothing is left behind"] == ("nothing is left behind", 2.0, "a task that still runs")
@@ -140,18 +157,18 @@ def test_what_comes_after_the_end_and_what_is_left_are_noticed():
 
 def test_who_is_cut_in_mid_sentence_is_noticed():
     """Unless they could not be heard."""
-    cut = Played(events=[At(1.5, TurnStarted(1)), At(2.0, TurnEnded("", 1.8))], voice=[(1.0, 3.0)], closed_s=4)
+    cut = Transcript(events=[At(1.5, TurnStarted(1)), At(2.0, TurnEnded("", 1.8))], voice=[(1.0, 3.0)], closed_s=4)
     (found,) = broken(cut)
     assert found == ("nobody is cut in mid-sentence", 2.0, "'' ended, and the user was still speaking, from 1 s")
     cut.unheard = [(1.5, 1.9)]
     assert not broken(cut)
-    assert not broken(Played(events=cut.events, voice=[(1.8, 2.5)], closed_s=4))
+    assert not broken(Transcript(events=cut.events, voice=[(1.8, 2.5)], closed_s=4))
 
 
 def test_a_good_conversation_breaks_none():
     """Two turns, a barge-in and a failure."""
     said = ASKED.bot_said("Hi")
-    reply = [ReplyStarted(ASKED), SOUND, TurnMeasured(100, {"a": 60, "b": 40}), Spoken("Hi", 0, 0.3)]
+    reply = [ReplyStarted(ASKED), SOUND, TurnMeasured(100, {"a": 60, "b": 40}), WordSpoken("Hi", 0, 0.3)]
     interrupted = [SpeechStarted(1, 1), TurnStarted(1), ReplyInterrupted("Hi", said.cut()), TurnEnded("", 1)]
     failed = [ReplyStarted(said.cut()), StageFailed("LLM", ValueError()), ReplyEnded("", said.cut())]
     assert broken(recorded([*HELLO, *reply, *interrupted, *failed])) == []

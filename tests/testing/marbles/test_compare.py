@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicepipe.events import Audio, ReplyText, Speech
+from voicepipe.events import Audio, ReplyAudio, ReplyText
 from voicepipe.testing import Kind, Recorded
 from voicepipe.testing.marbles.compare import compare, same
 from voicepipe.testing.marbles.timeline import timeline
@@ -35,7 +35,7 @@ ones = lambda: np.ones(3, np.float32)
         ({"a": ones()}, {"b": ones()}, False),
         (Holder(ones()), Holder(ones()), True),
         (Holder(ones()), Holder(2 * ones()), False),
-        (Speech(Audio(ones(), 8000)), Speech(Audio(ones(), 8000)), True),
+        (ReplyAudio(Audio(ones(), 8000)), ReplyAudio(Audio(ones(), 8000)), True),
         (Audio(ones(), 8000), Audio(ones(), 16000), False),
         (1.0, pytest.approx(1.0 + 1e-9), True),
     ],

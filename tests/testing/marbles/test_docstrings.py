@@ -14,7 +14,9 @@ SOURCES = Path(voicepipe.__file__).parent
 def test_every_diagram_of_voicepipe_parses():
     """All blocks in all docstrings can be read, and each has a source and a result."""
     found = list(find(SOURCES))
-    assert {"voicepipe.rx.transduce.transduce", "voicepipe.operators.words.by_word"} <= {block.where for block in found}
+    assert {"voicepipe.rx.transduce.transduce", "voicepipe.operators.words.split_words"} <= {
+        block.where for block in found
+    }
     assert all(block.rows for block in found)
 
 

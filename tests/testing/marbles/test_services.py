@@ -5,8 +5,8 @@ import reactivex
 from reactivex import operators as ops
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted, Word
-from voicepipe.testing import Boom
+from voicepipe.events import ReplyAudio, ReplyText, SynthesisEnded, SynthesisStarted, WordRecognised, WordSpoken
+from voicepipe.testing import ScriptedError
 from voicepipe.testing.marbles.sound import speech
 
 hi = Conversation().user_said("hi")
@@ -43,7 +43,7 @@ def test_the_llm_is_cancelled(marbles):
 def test_the_llm_fails_or_stalls(marbles):
     """# fails it; without an end it stalls, which is no cancellation."""
     llm = marbles.llm({"hi": "a#", "": "a"})
-    marbles.expect(llm(hi), "a#", error=Boom)
+    marbles.expect(llm(hi), "a#", error=ScriptedError)
     marbles.expect(llm(Conversation()), "a")
     assert [call.outcome for call in llm.calls] == ["failed", "running"]
     assert not llm.cancelled
@@ -65,10 +65,10 @@ def test_the_tts_speaks_word_by_word(marbles):
         b=ReplyText(" there."),
         s=SynthesisStarted("Hello"),
         t=SynthesisStarted("there."),
-        h=Spoken("Hello", 0, 0.2),
-        i=Spoken("there.", 0.2, 0.4),
-        x=Speech(speech(0, 200, 24_000)),
-        y=Speech(speech(200, 200, 24_000)),
+        h=WordSpoken("Hello", 0, 0.2),
+        i=WordSpoken("there.", 0.2, 0.4),
+        x=ReplyAudio(speech(0, 200, 24_000)),
+        y=ReplyAudio(speech(200, 200, 24_000)),
     )
     assert tts.calls[0].asked == ["Hello", "there."]
 
@@ -83,21 +83,21 @@ def test_the_tts_fails_at_a_word(marbles):
     tts = marbles.tts(delay_ms=100, fail_at=1, error=error)
     recorded = marbles.record(words(marbles, "a-b|").pipe(tts))
     assert recorded[-1] == (140, "error", error)
-    assert (100, "Speech") in kinds(recorded)
+    assert (100, "ReplyAudio") in kinds(recorded)
     assert tts.calls[0].outcome == "failed"
 
 
 def test_the_tts_stalls_at_a_word(marbles):
     """From that word on there is no sound, and no end."""
     tts = marbles.tts(delay_ms=100, stall_at=1)
-    assert kinds(marbles.record(words(marbles, "a-b|").pipe(tts)))[-2:] == [(100, "Spoken"), (100, "Speech")]
+    assert kinds(marbles.record(words(marbles, "a-b|").pipe(tts)))[-2:] == [(100, "WordSpoken"), (100, "ReplyAudio")]
     assert tts.calls[0].outcome == "running"
 
 
 def test_the_tts_is_cancelled(marbles):
     """Disposal takes the sound back that is still to come, and the source with it."""
     tts, source = marbles.tts(delay_ms=100), words(marbles, "a-b 1s |")
-    marbles.expect(source.pipe(tts, ops.filter(lambda event: isinstance(event, Spoken))), "--!")
+    marbles.expect(source.pipe(tts, ops.filter(lambda event: isinstance(event, WordSpoken))), "--!")
     assert tts.cancelled[0].ended_ms == 40
     marbles.expect_subscriptions(source, "^-!")
 
@@ -117,20 +117,24 @@ def test_the_tts_passes_on_what_it_does_not_know(marbles):
 
 def test_the_stt_hears_what_it_is_told(marbles):
     """Strings become words with times; the audio only keeps it going."""
-    stt = marbles.stt("100ms h 80ms e|", h="hello", e=Word("you", 0, 1))
+    stt = marbles.stt("100ms h 80ms e|", h="hello", e=WordRecognised("you", 0, 1))
     microphone = marbles.microphone("sss__ss")
-    marbles.expect(microphone.pipe(stt), "100ms h 80ms e|", h=Word("hello", 0.08, 0.1), e=Word("you", 0, 1))
+    marbles.expect(
+        microphone.pipe(stt), "100ms h 80ms e|", h=WordRecognised("hello", 0.08, 0.1), e=WordRecognised("you", 0, 1)
+    )
     marbles.expect_subscriptions(microphone, "^ 200ms !")
 
 
 def test_the_stt_ends_with_its_audio(marbles):
     """A diagram without an end goes on for as long as there is audio."""
     stt = marbles.stt("-w")
-    marbles.expect(marbles.microphone("sss|").pipe(stt), "-w-|", w=Word("w", 0, 0.02))
+    marbles.expect(marbles.microphone("sss|").pipe(stt), "-w-|", w=WordRecognised("w", 0, 0.02))
     assert stt.calls[0].outcome == "completed"
 
 
 @pytest.mark.parametrize("script", ["-#", "-w|"])
 def test_the_stt_passes_on_a_lost_microphone(marbles, script):
     """An error of the audio is an error of the stage."""
-    marbles.expect(reactivex.throw(Boom("unplugged")).pipe(marbles.stt(script)), "#", error=Boom("unplugged"))
+    marbles.expect(
+        reactivex.throw(ScriptedError("unplugged")).pipe(marbles.stt(script)), "#", error=ScriptedError("unplugged")
+    )

@@ -3,7 +3,7 @@
 import pytest
 from reactivex import operators as ops
 
-from voicepipe.testing import Boom
+from voicepipe.testing import ScriptedError
 
 
 def test_cold_plays_to_each_subscriber_from_the_beginning(marbles):
@@ -42,7 +42,7 @@ def test_errors(marbles, kind):
     error = ValueError("no")
     assert marbles.record(make("#", error=error)) == [(0, "error", error)]
     assert isinstance(marbles.record(make("#", error=KeyError))[0].value, KeyError)
-    assert isinstance(marbles.record(make("#"))[0].value, Boom)
+    assert isinstance(marbles.record(make("#"))[0].value, ScriptedError)
 
 
 def test_items_of_a_group_stop_at_disposal(marbles):

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from voicepipe.events import ReplyStarted, SpeechEncoded, StageFailed, Transcribed, TurnMeasured
-from voicepipe.events.fold import fold
 from voicepipe.loader import PipelineError
 from voicepipe.testing import Scenario, ScenarioFailed, play, run
 
@@ -57,7 +56,7 @@ def everything() -> Scenario:
     cue.user_says("x")
     cue.user_coughs()
     cue.client_leaves()
-    fold(s.between(1, 2, times=2).bot_says("x").by(3).bot_replies().ever(times=3).bot_finishes(), 1).bot_hangs_up()
+    s.between(1, 2, times=2).bot_says("x").by(3).bot_replies().ever(times=3).bot_finishes().after(1).bot_hangs_up()
     s.never(1, 2).bot_is_interrupted().never(4).conversation_ends().by(2, times=1).user_is_told("x")
     s.by(2).user_is_heard_saying("y").by(2).llm_is_asked("x").by(2).answer_is_cancelled("x").never().service_fails()
     s.ever().bot_calls("look").ever().function_returns("look")
@@ -163,10 +162,11 @@ def test_services_can_be_slow_and_mishear(scenario):
 def test_a_client_that_gives_no_instructions(scenario):
     """The bot waits for the user."""
     scenario(
-        fold(Scenario()
+        Scenario()
         .instructions(None)
         .at(1).user_says("hi")
-        .ever(times=1).bot_replies(), 1.5).bot_says("I see."),
+        .ever(times=1).bot_replies()
+        .after(1.5).bot_says("I see."),
         PLAIN,
     )  # fmt: skip
 

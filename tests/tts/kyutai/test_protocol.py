@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.services import Full, TalksNonsense
+from voicepipe.services import AtCapacity, ProtocolViolation
 from voicepipe.tts.kyutai import protocol
 from voicepipe.tts.kyutai.protocol import EOS, Options, Ready, Sound, WordSaid, decode, encode_text, speakable
 
@@ -85,7 +85,7 @@ def test_what_the_server_says() -> None:
     assert said({"type": "Ready"}) == Ready()
     assert said({"type": "Text", "text": "hi", "start_s": 1, "stop_s": 1.5}) == WordSaid("hi", 1.0, 1.5)
     assert said({"type": "Other"}) is None
-    with pytest.raises(Full, match="no free channels"):
+    with pytest.raises(AtCapacity, match="no free channels"):
         said({"type": "Error", "message": "no free channels"})
 
 
@@ -135,5 +135,5 @@ def test_a_frame_is_read_straight_from_its_bytes() -> None:
 )
 def test_nonsense_is_a_fault_with_a_name(data: bytes) -> None:
     """Whatever is wrong with it, a frame that is cut short included."""
-    with pytest.raises(TalksNonsense, match=r"The speech synthesis \(TTS\) sent what nobody understands"):
+    with pytest.raises(ProtocolViolation, match=r"The speech synthesis \(TTS\) sent what nobody understands"):
         decode(data, service=SERVICE)

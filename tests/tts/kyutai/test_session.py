@@ -7,12 +7,12 @@ import ormsgpack
 import pytest
 
 from voicepipe.boundary.overflow import BoundaryFull
-from voicepipe.events import Audio, ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted, Warned
-from voicepipe.services import NOBODY, Lost, Silent
-from voicepipe.tts.kyutai.session import Mouth, Speaking
+from voicepipe.events import Audio, ReplyAudio, ReplyText, SynthesisEnded, SynthesisStarted, Warned, WordSpoken
+from voicepipe.services import NULL_OBSERVER, ConnectionLost, ServiceStalled
+from voicepipe.tts.kyutai.session import KyutaiTtsSession, TtsOptions
 
 SERVICE = "speech synthesis (TTS)"
-SPEAKING = Speaking(capacity=5, silent_s=1.5, retries=1)
+SPEAKING = TtsOptions(capacity=5, silent_s=1.5, retries=1)
 FRAME = np.full(1920, 0.5, np.float32)
 
 
@@ -21,21 +21,21 @@ class Played:
 
     def __init__(self, text: str = "", *, end: bool = False) -> None:
         self.now_s = 0.0
-        self.mouth = Mouth(lambda: self.now_s, SPEAKING, SERVICE, NOBODY)
-        self.mouth.opened()
+        self.tts_session = KyutaiTtsSession(lambda: self.now_s, SPEAKING, SERVICE, NULL_OBSERVER)
+        self.tts_session.opened()
         for number, word in enumerate(text.split()):
-            self.mouth.put(ReplyText(f" {word}" if number else word))
+            self.tts_session.put(ReplyText(f" {word}" if number else word))
         if end:
-            self.mouth.finish()
+            self.tts_session.finish()
 
     def sent(self) -> list[str]:
         messages: list[dict[str, Any]] = []
-        while (message := self.mouth.outgoing()) is not None:
+        while (message := self.tts_session.outgoing()) is not None:
             messages.append(ormsgpack.unpackb(message))
         return [message.get("text", message["type"]) for message in messages]
 
     def says(self, **message: Any) -> Any:
-        return self.mouth.received(ormsgpack.packb(message, option=ormsgpack.OPT_SERIALIZE_NUMPY))
+        return self.tts_session.received(ormsgpack.packb(message, option=ormsgpack.OPT_SERIALIZE_NUMPY))
 
     def says_words(self, text: str) -> None:
         for number, word in enumerate(text.split()):
@@ -45,11 +45,11 @@ class Played:
 def test_words_go_out_as_they_come() -> None:
     """Each is passed on as it was; the first one starts the synthesis; the end is said once."""
     played = Played()
-    assert played.mouth.put(ReplyText("*Well*,")) == [ReplyText("*Well*,"), SynthesisStarted("Well,")]
+    assert played.tts_session.put(ReplyText("*Well*,")) == [ReplyText("*Well*,"), SynthesisStarted("Well,")]
     assert played.sent() == ["Well,"]
-    assert played.mouth.put(ReplyText(" no.")) == [ReplyText(" no.")]
-    assert played.mouth.put(ReplyText(" **")) == [ReplyText(" **")]
-    played.mouth.finish()
+    assert played.tts_session.put(ReplyText(" no.")) == [ReplyText(" no.")]
+    assert played.tts_session.put(ReplyText(" **")) == [ReplyText(" **")]
+    played.tts_session.finish()
     assert played.sent() == [" no.", "Eos"]
     assert played.sent() == []
 
@@ -60,27 +60,27 @@ def test_sound_and_words_come_back() -> None:
     played.sent()
     assert played.says(type="Text", text="", start_s=0, stop_s=0) == ()
     assert played.says(type="Text", text="Hi", start_s=0.1, stop_s=0.4) == (), "it is not spoken before there is sound"
-    assert played.says(type="Audio", pcm=FRAME) == [Spoken("Hi", 0.1, 0.4), Speech(Audio(FRAME, 24_000))]
-    assert played.says(type="Text", text=" there", start_s=0.4, stop_s=0.8) == [Spoken("there", 0.4, 0.8)]
+    assert played.says(type="Audio", pcm=FRAME) == [WordSpoken("Hi", 0.1, 0.4), ReplyAudio(Audio(FRAME, 24_000))]
+    assert played.says(type="Text", text=" there", start_s=0.4, stop_s=0.8) == [WordSpoken("there", 0.4, 0.8)]
     assert played.says(type="Other") == ()
-    assert played.mouth.closed() == [SynthesisEnded(0.08)]
-    assert played.mouth.done
+    assert played.tts_session.closed() == [SynthesisEnded(0.08)]
+    assert played.tts_session.done
 
 
 def test_more_words_than_may_wait_fail_the_turn() -> None:
     """Text is never dropped; what was sent does not wait."""
     played = Played("one two three four five")
     with pytest.raises(BoundaryFull, match="5 items wait"):
-        played.mouth.put(ReplyText(" six"))
+        played.tts_session.put(ReplyText(" six"))
     assert len(played.sent()) == 5
-    assert played.mouth.put(ReplyText(" six")) == [ReplyText(" six")]
+    assert played.tts_session.put(ReplyText(" six")) == [ReplyText(" six")]
 
 
 @pytest.mark.parametrize("text", ["", "** :"])
 def test_a_reply_with_nothing_to_say_is_over_at_once(text: str) -> None:
     """Nobody need be asked for the sound of punctuation."""
     played = Played(text, end=True)
-    assert played.mouth.done
+    assert played.tts_session.done
 
 
 def test_before_anything_was_said_another_one_is_tried() -> None:
@@ -88,16 +88,16 @@ def test_before_anything_was_said_another_one_is_tried() -> None:
     played = Played("Hi there", end=True)
     played.sent()
     played.says_words("Hi")
-    (warned,) = played.mouth.lost(Silent(SERVICE))
+    (warned,) = played.tts_session.lost(ServiceStalled(SERVICE))
     assert warned == Warned("The speech synthesis (TTS) has fallen silent. Trying another one.")
-    played.mouth.opened()
+    played.tts_session.opened()
     assert played.sent() == ["Hi", " there", "Eos"]
     played.says_words("Hi")
-    assert played.says(type="Audio", pcm=FRAME)[:-1] == [Spoken("Hi", 0, 1)]
+    assert played.says(type="Audio", pcm=FRAME)[:-1] == [WordSpoken("Hi", 0, 1)]
     played = Played("Hi there")
-    played.mouth.lost(Silent(SERVICE))
-    with pytest.raises(Silent):
-        played.mouth.lost(Silent(SERVICE))
+    played.tts_session.lost(ServiceStalled(SERVICE))
+    with pytest.raises(ServiceStalled):
+        played.tts_session.lost(ServiceStalled(SERVICE))
 
 
 def test_after_something_was_said_the_turn_fails() -> None:
@@ -105,8 +105,8 @@ def test_after_something_was_said_the_turn_fails() -> None:
     played = Played("Hi there")
     played.sent()
     played.says(type="Audio", pcm=FRAME)
-    with pytest.raises(Lost):
-        played.mouth.lost(Lost(SERVICE, "close code 1006"))
+    with pytest.raises(ConnectionLost):
+        played.tts_session.lost(ConnectionLost(SERVICE, "close code 1006"))
 
 
 def test_an_end_before_the_last_word_is_an_error() -> None:
@@ -115,8 +115,8 @@ def test_an_end_before_the_last_word_is_an_error() -> None:
         played = Played("Hi my friend.", end=end)
         played.sent()
         played.says_words(said)
-        with pytest.raises(Lost, match="it ended before it had finished"):
-            played.mouth.closed()
+        with pytest.raises(ConnectionLost, match="it ended before it had finished"):
+            played.tts_session.closed()
 
 
 @pytest.mark.parametrize("said", ["Hi my friend", "Himy friend.", "Hi my friend and more", "Hi 'my' FRIEND!"])
@@ -125,29 +125,29 @@ def test_a_server_may_write_words_otherwise(said: str) -> None:
     played = Played("Hi my friend. —", end=True)
     played.sent()
     played.says_words(said)
-    assert played.mouth.closed()
+    assert played.tts_session.closed()
 
 
 def test_silence_is_a_fault_only_while_something_is_owed() -> None:
     """A model that waits for the next words owes nothing; at the end of the text it owes the rest."""
     played = Played("one two three")
-    assert played.mouth.overdue_at is None
+    assert played.tts_session.overdue_at is None
     played.sent()
-    assert played.mouth.overdue_at is None
+    assert played.tts_session.overdue_at is None
     played.now_s = 5.0
     for word in ("four", "five"):
-        played.mouth.put(ReplyText(f" {word}"))
+        played.tts_session.put(ReplyText(f" {word}"))
     played.sent()
-    assert played.mouth.overdue_at == 6.5
+    assert played.tts_session.overdue_at == 6.5
     played.now_s = 6.0
     played.says_words("one")
-    assert played.mouth.overdue_at is None
+    assert played.tts_session.overdue_at is None
     played.now_s = 7.0
-    played.mouth.finish()
+    played.tts_session.finish()
     played.sent()
-    assert played.mouth.overdue_at == 8.5
+    assert played.tts_session.overdue_at == 8.5
 
 
 def test_what_it_does_not_know_passes() -> None:
     """An event of somebody else's is no text."""
-    assert Played().mouth.put("something") == ["something"]
+    assert Played().tts_session.put("something") == ["something"]

@@ -9,15 +9,15 @@ import pytest
 from kyutai import TTS, Running, finder, running
 from reactivex import operators as rx_ops
 
-from voicepipe.events import ReplyText, Speech, Spoken, SynthesisEnded, SynthesisStarted, Warned, Word
-from voicepipe.operators import in_real_time
-from voicepipe.services import Lost, Miss, Pauses, ServiceError, ServiceUnavailable
+from voicepipe.events import ReplyAudio, ReplyText, SynthesisEnded, SynthesisStarted, Warned, WordRecognised, WordSpoken
+from voicepipe.operators import pace
+from voicepipe.services import Backoff, ConnectionLost, FailureReason, ServiceError, ServiceUnavailable
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import Fails, TtsServer
-from voicepipe.tts.kyutai.stage import LOOKING, Options, Searching, Speaker, Speaking, VoiceChoice, kyutai
+from voicepipe.tts.kyutai.stage import LOOKING, DiscoveryOptions, Options, Speaker, TtsOptions, VoiceChoice, kyutai
 
-SPEAKING = Speaking(capacity=200, silent_s=1.5, retries=1)
-SEARCHING = Searching(searches=5, pauses=Pauses(0.05, 1.5, 1.0))
+SPEAKING = TtsOptions(capacity=200, silent_s=1.5, retries=1)
+SEARCHING = DiscoveryOptions(searches=5, pauses=Backoff(0.05, 1.5, 1.0))
 TEXT = "How are you today, my friend?"
 
 
@@ -34,14 +34,14 @@ def speaker(
         voice=voice,
         options=options or Options(),
         api_key=api_key,
-        searching=SEARCHING,
+        discovery=SEARCHING,
         ahead_s=ahead_s,
     )
 
 
 async def say(text: str, *servers: TtsServer, word_s: float = 0.0, through: Speaker | None = None) -> Running:
     """A reply, word by word, to its end."""
-    async with running(kyutai(through or speaker(*servers), speaking=SPEAKING)) as heard:
+    async with running(kyutai(through or speaker(*servers), options=SPEAKING)) as heard:
         for number, word in enumerate(text.split()):
             heard.source.on_next(ReplyText(f" {word}" if number else word))
             await asyncio.sleep(word_s)
@@ -52,7 +52,7 @@ async def say(text: str, *servers: TtsServer, word_s: float = 0.0, through: Spea
 
 
 def spoken(heard: Running) -> str:
-    return " ".join(event.word for event in heard.events(Spoken))
+    return " ".join(event.word for event in heard.events(WordSpoken))
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_a_reply_is_said_word_by_word(virtual_loop: VirtualLoop) -> None:
     assert heard.events(SynthesisStarted) == [SynthesisStarted("How")]
     assert heard.events(SynthesisEnded) == [SynthesisEnded(pytest.approx(6 * 0.32))]
     # Two words of foresight, and the server's 0.2 s.
-    assert heard.times(Speech)[0] == pytest.approx(0.6 + 0.2, abs=0.01)
+    assert heard.times(ReplyAudio)[0] == pytest.approx(0.6 + 0.2, abs=0.01)
     assert [note.get("text", note["type"]) for note in notes] == [
         "How", " are", " you", " today,", " my", " friend?", "Eos",
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_on_the_playback_clock(virtual_loop: VirtualLoop) -> None:
     async def main() -> Running:
         async with TtsServer(pace=8) as server:
             paced = lambda source: source.pipe(
-                kyutai(speaker(server), speaking=SPEAKING), in_real_time(lead_ms=320, frame_ms=80)
+                kyutai(speaker(server), options=SPEAKING), pace(lead_ms=320, frame_ms=80)
             )
             async with running(paced) as heard:
                 for word in TEXT.split():
@@ -94,10 +94,10 @@ def test_on_the_playback_clock(virtual_loop: VirtualLoop) -> None:
                 return heard
 
     heard = virtual_loop.run(main())
-    began_s = heard.times(Speech)[0]
-    for event, at_s in zip(heard.events(Spoken), heard.times(Spoken), strict=True):
+    began_s = heard.times(ReplyAudio)[0]
+    for event, at_s in zip(heard.events(WordSpoken), heard.times(WordSpoken), strict=True):
         assert at_s == pytest.approx(began_s + event.start_s, abs=0.03)
-    for number, at_s in enumerate(heard.times(Speech)):
+    for number, at_s in enumerate(heard.times(ReplyAudio)):
         assert at_s >= began_s + number * 0.08 - 0.32 - 0.001
 
 
@@ -110,7 +110,7 @@ def test_the_query_the_key_and_the_packets_of_others(virtual_loop: VirtualLoop) 
             return await say("Hi", through=speaker(server, options=options, api_key="secret")), server
 
     heard, server = virtual_loop.run(main())
-    assert len(heard.events(Speech)) == 4
+    assert len(heard.events(ReplyAudio)) == 4
     assert server.visits[0].path == "/api/tts_streaming"
     assert server.visits[0].query == {
         "voice": "voice.wav",
@@ -133,7 +133,7 @@ def test_eleven_packets_of_others_are_too_many(virtual_loop: VirtualLoop) -> Non
 
     heard = virtual_loop.run(main())
     assert isinstance(heard.error, ServiceUnavailable)
-    assert heard.error.why is Miss.NONSENSE
+    assert heard.error.reason is FailureReason.NONSENSE
 
 
 def test_a_cloned_voice_is_sent_as_it_came(virtual_loop: VirtualLoop) -> None:
@@ -160,7 +160,7 @@ def test_punctuation_only_is_over_at_once(virtual_loop: VirtualLoop) -> None:
     heard = virtual_loop.run(main())
     assert heard.completed
     assert virtual_loop.time() <= 0.1
-    assert not heard.events(Speech)
+    assert not heard.events(ReplyAudio)
 
 
 def test_a_pause_of_the_language_model_is_no_fault(virtual_loop: VirtualLoop) -> None:
@@ -181,16 +181,16 @@ def test_a_pause_of_the_language_model_is_no_fault(virtual_loop: VirtualLoop) ->
 @pytest.mark.parametrize(
     ("mode", "why", "sentence"),
     [
-        (Fails.DOWN, Miss.REFUSED, "cannot be reached"),
-        (Fails.FULL, Miss.FULL, "is full"),
-        (Fails.FORBIDDEN, Miss.FORBIDDEN, "does not accept our key"),
-        (Fails.BROKEN, Miss.BROKEN, "is broken"),
-        (Fails.SILENT, Miss.TIMED_OUT, "did not answer in time"),
-        (Fails.SLOW, Miss.TIMED_OUT, "did not answer in time"),
-        (Fails.GARBAGE, Miss.NONSENSE, "answers in a way that nobody understands"),
+        (Fails.DOWN, FailureReason.REFUSED, "cannot be reached"),
+        (Fails.FULL, FailureReason.FULL, "is full"),
+        (Fails.FORBIDDEN, FailureReason.FORBIDDEN, "does not accept our key"),
+        (Fails.BROKEN, FailureReason.BROKEN, "is broken"),
+        (Fails.SILENT, FailureReason.TIMED_OUT, "did not answer in time"),
+        (Fails.SLOW, FailureReason.TIMED_OUT, "did not answer in time"),
+        (Fails.GARBAGE, FailureReason.NONSENSE, "answers in a way that nobody understands"),
     ],
 )
-def test_no_synthesiser(virtual_loop: VirtualLoop, mode: Fails, why: Miss, sentence: str) -> None:
+def test_no_synthesiser(virtual_loop: VirtualLoop, mode: Fails, why: FailureReason, sentence: str) -> None:
     """The user is told at the first search, and after the fifth the turn fails: within 3.5 s, and with a reason."""
 
     async def main() -> Running:
@@ -200,7 +200,7 @@ def test_no_synthesiser(virtual_loop: VirtualLoop, mode: Fails, why: Miss, sente
 
     heard = virtual_loop.run(main())
     assert isinstance(heard.error, ServiceUnavailable)
-    assert heard.error.why is why
+    assert heard.error.reason is why
     assert str(heard.error) == f"The speech synthesis (TTS) {sentence}."
     assert heard.events(Warned) == [Warned(LOOKING)]
     assert heard.times(Warned)[0] <= 0.61
@@ -235,7 +235,7 @@ def test_before_anything_was_said_another_one_says_it(virtual_loop: VirtualLoop,
     heard = virtual_loop.run(main())
     assert spoken(heard) == TEXT
     assert heard.events(SynthesisStarted) == [SynthesisStarted("How")]
-    assert len(heard.events(Speech)) == 24
+    assert len(heard.events(ReplyAudio)) == 24
     (warned,) = heard.events(Warned)
     assert warned.message.startswith("The speech synthesis (TTS) ")
     assert heard.times(Warned)[0] < 3
@@ -256,7 +256,7 @@ def test_in_the_middle_of_a_reply_the_turn_fails(virtual_loop: VirtualLoop, mode
     assert isinstance(first.error, ServiceError)
     assert str(first.error).startswith("The speech synthesis (TTS) ")
     assert TEXT.startswith(spoken(first))
-    assert first.events(Speech)
+    assert first.events(ReplyAudio)
     assert spoken(second) == TEXT
 
 
@@ -269,7 +269,7 @@ def test_a_server_that_ends_early_in_good_order_is_noticed(virtual_loop: Virtual
             return await say(TEXT, server)
 
     heard = virtual_loop.run(main())
-    assert isinstance(heard.error, Lost)
+    assert isinstance(heard.error, ConnectionLost)
     assert "it ended before it had finished" in str(heard.error)
 
 
@@ -283,11 +283,11 @@ def test_a_barge_in_closes_the_connection_at_once(virtual_loop: VirtualLoop) -> 
 
     async def main(mode: Fails | None) -> float:
         async with TtsServer() as server:
-            stage = kyutai(speaker(server, observer=Counting()), speaking=SPEAKING)
+            stage = kyutai(speaker(server, observer=Counting()), options=SPEAKING)
             async with running(stage) as heard:
                 for word in TEXT.split():
                     heard.source.on_next(ReplyText(f" {word}"))
-                await heard.until(Speech)
+                await heard.until(ReplyAudio)
                 if mode is not None:
                     await server.fail(mode)
                     await asyncio.sleep(0.1)
@@ -333,13 +333,13 @@ def test_a_reply_does_not_wait_for_the_handshake(virtual_loop: VirtualLoop) -> N
             through = speaker(server)
             async with running(through.prepare()) as ear:
                 if ahead:
-                    ear.source.on_next(Word("hello", 0.0, 0.1))
-                    ear.source.on_next(Word("there", 0.0, 0.1))
+                    ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+                    ear.source.on_next(WordRecognised("there", 0.0, 0.1))
                 await asyncio.sleep(1)
                 heard = await say("Hi", through=through)
                 assert len(server.visits) == 1
-                assert ear.texts(Word) == ("hello there" if ahead else "")
-            return heard.times(Speech)[0]
+                assert ear.texts(WordRecognised) == ("hello there" if ahead else "")
+            return heard.times(ReplyAudio)[0]
 
     assert virtual_loop.run(main(ahead=False)) == pytest.approx(0.5, abs=0.01)
     assert virtual_loop.run(main(ahead=True)) == pytest.approx(0.2, abs=0.01)
@@ -352,10 +352,10 @@ def test_one_that_is_being_opened_is_waited_for(virtual_loop: VirtualLoop) -> No
         async with TtsServer(handshake_s=0.3) as server:
             through = speaker(server)
             async with running(through.prepare()) as ear:
-                ear.source.on_next(Word("hello", 0.0, 0.1))
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.2)
                 heard = await say("Hi", through=through)
-                return heard.times(Speech)[0], len(server.visits)
+                return heard.times(ReplyAudio)[0], len(server.visits)
 
     assert virtual_loop.run(main()) == (pytest.approx(0.3, abs=0.01), 1)
 
@@ -367,10 +367,10 @@ def test_one_that_nobody_takes_is_closed(virtual_loop: VirtualLoop) -> None:
         async with TtsServer() as server:
             through = speaker(server, ahead_s=2)
             async with running(through.prepare()) as ear:
-                ear.source.on_next(Word("hello", 0.0, 0.1))
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(5)
                 assert not server.open
-                ear.source.on_next(Word("hello", 0.0, 0.1))
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(1)
                 assert len(server.open) == 1
             await asyncio.sleep(0.2)
@@ -388,7 +388,7 @@ def test_one_that_its_server_has_closed_is_not_used(virtual_loop: VirtualLoop) -
         async with TtsServer() as old, TtsServer() as new:
             through = speaker(old, new)
             async with running(through.prepare()) as ear:
-                ear.source.on_next(Word("hello", 0.0, 0.1))
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
                 await next(server for server in (old, new) if server.open).fail(Fails.DOWN)
                 await asyncio.sleep(0.5)
@@ -407,7 +407,7 @@ def test_one_in_another_voice_is_thrown_away(virtual_loop: VirtualLoop) -> None:
         async with TtsServer() as server:
             through = speaker(server, voice=lambda: voices[-1])
             async with running(through.prepare()) as ear:
-                ear.source.on_next(Word("hello", 0.0, 0.1))
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
                 voices.append("new.wav")
                 assert spoken(await say("Hi", through=through)) == "Hi"
@@ -424,7 +424,7 @@ def test_a_service_that_is_full_is_told_by_the_reply(virtual_loop: VirtualLoop) 
             through = speaker(server)
             async with running(through.prepare()) as ear:
                 await server.fail(Fails.FULL)
-                ear.source.on_next(Word("hello", 0.0, 0.1))
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
                 return ear, await say("Hi", through=through)
 
@@ -442,8 +442,8 @@ def test_whenever_a_reply_is_cut_nothing_leaks(virtual_loop: VirtualLoop, after_
         async with TtsServer(handshake_s=0.3) as server:
             through = speaker(server)
             async with running(through.prepare()) as ear:
-                ear.source.on_next(Word("hello", 0.0, 0.1))
-                async with running(kyutai(through, speaking=SPEAKING)) as reply:
+                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+                async with running(kyutai(through, options=SPEAKING)) as reply:
                     reply.source.on_next(ReplyText("Hi"))
                     await asyncio.sleep(after_s)
             await asyncio.sleep(0.5)
@@ -458,7 +458,7 @@ def test_words_pass_through_as_they_come(virtual_loop: VirtualLoop) -> None:
     async def main() -> Running:
         async with TtsServer(handshake_s=0.4) as server:
             first = rx_ops.take(2)
-            async with running(lambda source: source.pipe(kyutai(speaker(server), speaking=SPEAKING), first)) as heard:
+            async with running(lambda source: source.pipe(kyutai(speaker(server), options=SPEAKING), first)) as heard:
                 heard.source.on_next(ReplyText("Hi"))
                 await heard.ended.wait()
                 return heard

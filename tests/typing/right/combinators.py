@@ -4,17 +4,17 @@ from reactivex import Observable
 
 from voicepipe import Conversation, Event, Llm, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import Speech
+from voicepipe.events import ReplyAudio
 
 
-def reply(session: Session, conversation: Conversation) -> Observable[Speech | Event]:
-    llm, pace = session.llm, ops.in_real_time(lead_ms=320, frame_ms=80)
+def reply(session: Session, conversation: Conversation) -> Observable[ReplyAudio | Event]:
+    llm, pace = session.llm, ops.pace(lead_ms=320, frame_ms=80)
     tts = ops.fallback(session.tts, session.tts, remembers=64)
-    said = asked(llm)(conversation).pipe(ops.then(lambda text: llm(conversation.bot_said(text))))
-    clauses = ops.tee(ops.only_text(ops.by_clause(first_words=1, min_words=1, max_words=2)))
-    first = said.pipe(ops.by_word(), ops.at_most_sentences(3), clauses, tts, pace)
-    timed = ops.only_text(ops.with_deadline(session.tts, "TTS", first_s=2, between_s=1, answer=Speech))
-    return merge(first, said.pipe(ops.by_word(), timed, pace), said.pipe(ops.in_writing()))
+    said = asked(llm)(conversation).pipe(ops.followed_by(lambda text: llm(conversation.bot_said(text))))
+    clauses = ops.tee(ops.text_only(ops.by_clause(first_words=1, min_words=1, max_words=2)))
+    first = said.pipe(ops.split_words(), ops.at_most_sentences(3), clauses, tts, pace)
+    timed = ops.text_only(ops.with_deadline(session.tts, "TTS", first_s=2, between_s=1, answer=ReplyAudio))
+    return merge(first, said.pipe(ops.split_words(), timed, pace), said.pipe(ops.as_text()))
 
 
 def asked(llm: Llm) -> Llm:

@@ -9,7 +9,7 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, Stage, merge, stage_factory
 from voicepipe import operators as ops
-from voicepipe.events import Audio, ReplyText, Speech, TurnEnded, TurnEvent, Word
+from voicepipe.events import Audio, ReplyAudio, ReplyText, TurnEnded, TurnEvent, WordRecognised
 from voicepipe.rx import of_type, transduce
 
 
@@ -31,7 +31,7 @@ def spot(keyword: str) -> Stage[Event, Event]:
     def step(event: Event) -> Iterator[Event]:
         yield event
         match event:
-            case Word(text=text, start_s=start_s) if text == keyword:
+            case WordRecognised(text=text, start_s=start_s) if text == keyword:
                 yield KeywordHeard(keyword, start_s)
             case _:
                 pass
@@ -59,10 +59,10 @@ def pipeline(session: Session) -> Observable[Event]:
     keywords = heard.pipe(of_type(KeywordHeard), rx.map(lambda heard: heard.keyword))
     rated = keywords.pipe(rx.map(lambda keyword: TurnRated(len(keyword))))
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
-        words = session.llm(conversation).pipe(ops.by_word(), ops.only_text(polite))
-        return words.pipe(session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
+        words = session.llm(conversation).pipe(ops.split_words(), ops.text_only(polite))
+        return words.pipe(session.tts, ops.pace(lead_ms=320, frame_ms=80))
 
-    answer = ops.respond(reply, nudge_after_s=7, nudges=0, uninterruptible_s=3, grace_s=0.25)
+    answer = ops.respond(reply, idle_after_s=7, idle_prompts=0, uninterruptible_s=3, grace_s=0.25)
     spoken = merge(turns, rated).pipe(ops.gate(wakes, is_open=False), answer)
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

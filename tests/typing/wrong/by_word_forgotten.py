@@ -1,11 +1,11 @@
-"""`by_word` is forgotten: the LLM gives `str`, which a TTS does not take."""
+"""`split_words` is forgotten: the LLM gives `str`, which a TTS does not take."""
 
 from reactivex import Observable
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import Speech
+from voicepipe.events import ReplyAudio
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -13,11 +13,11 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, flush_at=0.6), share())
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         return session.llm(conversation).pipe(
             session.tts,  # error: reportArgumentType
-            ops.in_real_time(lead_ms=320, frame_ms=80),
+            ops.pace(lead_ms=320, frame_ms=80),
         )
 
-    spoken = turns.pipe(ops.respond(reply, nudge_after_s=7, nudges=3, uninterruptible_s=3, grace_s=0.25))
+    spoken = turns.pipe(ops.respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

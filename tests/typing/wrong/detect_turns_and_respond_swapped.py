@@ -5,18 +5,19 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import Speech
+from voicepipe.events import ReplyAudio
 
 
 def pipeline(session: Session) -> Observable[Event]:
     mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(after_ms=200, at_most_ms=2000))
     heard = mic.pipe(ops.listen(session.stt, flush_at=0.6), share())
 
-    def reply(conversation: Conversation) -> Observable[Speech | Event]:
-        return session.llm(conversation).pipe(ops.by_word(), session.tts, ops.in_real_time(lead_ms=320, frame_ms=80))
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
+        return session.llm(conversation).pipe(ops.split_words(), session.tts, ops.pace(lead_ms=320, frame_ms=80))
 
+    answer = ops.respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25)
     spoken = heard.pipe(
-        ops.respond(reply, nudge_after_s=7, nudges=3, uninterruptible_s=3, grace_s=0.25),  # error: reportArgumentType
+        answer,  # error: reportArgumentType
         ops.detect_turns(pause_above=0.6, resume_below=0.4),  # error: reportArgumentType
     )
     return merge(heard, spoken).pipe(ops.encode(session.codec))

@@ -20,11 +20,11 @@ def pipeline(session: Session) -> Observable[Event]:
     spoken = turns.pipe(
         ops.respond(
             reply,  # error: reportArgumentType
-            nudge_after_s=7,
-            nudges=3,
+            idle_after_s=7,
+            idle_prompts=3,
             uninterruptible_s=3,
             grace_s=0.25,
         )
     )
-    ops.only_text(polite)  # error: reportArgumentType
+    ops.text_only(polite)  # error: reportArgumentType
     return [*range(3), spoken]  # error: reportReturnType

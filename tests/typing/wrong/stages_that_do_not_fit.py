@@ -4,19 +4,19 @@ from collections.abc import AsyncIterator
 
 from voicepipe import Conversation, Event, Llm, Overflow, Stage, async_stage
 from voicepipe import operators as ops
-from voicepipe.events import Audio, ReplyText, Speech, Word
+from voicepipe.events import Audio, ReplyAudio, ReplyText, WordRecognised
 
 
-async def remote(items: AsyncIterator[Audio]) -> AsyncIterator[Word]:
+async def remote(items: AsyncIterator[Audio]) -> AsyncIterator[WordRecognised]:
     async for _ in items:
-        yield Word("a", 0, 1)
+        yield WordRecognised("a", 0, 1)
 
 
-def reply(llm: Llm, tts: Stage[ReplyText, Speech | Event], words: Stage[Audio, Word]) -> None:
+def reply(llm: Llm, tts: Stage[ReplyText, ReplyAudio | Event], words: Stage[Audio, WordRecognised]) -> None:
     said = llm(Conversation())
     said.pipe(ops.by_clause(first_words=1, min_words=1, max_words=2))  # error: reportArgumentType
-    said.pipe(ops.by_word(), words)  # error: reportArgumentType
-    said.pipe(ops.by_word(), tts)  # error: reportArgumentType
+    said.pipe(ops.split_words(), words)  # error: reportArgumentType
+    said.pipe(ops.split_words(), tts)  # error: reportArgumentType
     ops.fallback(tts, tts)  # error: reportArgumentType
     ops.fallback(tts, words, remembers=64)(said)  # error: reportArgumentType
     ops.hedge(llm, llm)  # error: reportCallIssue

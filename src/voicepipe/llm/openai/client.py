@@ -17,14 +17,14 @@ import structlog
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import AnswerLimited, FunctionCallWritten
+from voicepipe.events import FunctionCallWritten, MaxTokensReached
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import History
 from voicepipe.llm.openai.stream import Answer, model_names, refusal
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
 from voicepipe.services.address import Address
-from voicepipe.services.errors import Miss
+from voicepipe.services.errors import FailureReason
 from voicepipe.stage import naming
 
 __all__ = ["Deadlines", "OpenAi", "OpenAiLlm", "Retries", "reason"]
@@ -86,7 +86,7 @@ class OpenAiLlm:
     """The LLM of every session: called with a conversation, it gives the answer's text, piece by piece.
 
     The functions of the conversation's `generation` are offered to the model. What it calls comes as
-    `FunctionCallWritten` and `FunctionCalled`, behind the text; `AnswerLimited` where it had to stop.
+    `FunctionCallWritten` and `FunctionCalled`, behind the text; `MaxTokensReached` where it had to stop.
 
     `http()` is the process's one client session, on the running loop: its connections stay open between answers.
     Disposing an answer closes its connection, which tells the service to stop. Errors are `LlmError`s.
@@ -174,7 +174,9 @@ class OpenAiLlm:
     async def _texts(
         self, response: aiohttp.ClientResponse, answer: Answer, due_s: float, late: tuple[str, str]
     ) -> AsyncGenerator[Said, None]:
-        """The pieces of text and of calls, `max_tokens` at most, each in time; `AnswerLimited` in place of the next."""
+        """The pieces of text and of calls, `max_tokens` at most, each in time; `MaxTokensReached` in place of the
+        next.
+        """
         clock, next_s, left = (
             asyncio.get_running_loop().time,
             self._options.deadlines.next_text_s,
@@ -185,7 +187,7 @@ class OpenAiLlm:
             for text in answer.feed(chunk) if chunk else answer.finish():
                 left -= isinstance(text, str | FunctionCallWritten)
                 if left < 0:
-                    yield AnswerLimited()
+                    yield MaxTokensReached()
                     return
                 yield text
                 due_s, late = clock() + next_s, ("fell silent in the middle of its answer", f"for {next_s:g} s")
@@ -215,7 +217,7 @@ class OpenAiLlm:
             raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
         if response.content_type != "text/event-stream":
             what = f"{response.content_type} instead of a stream of events"
-            raise LlmGarbled(self._where, "sent what nobody understands", what, why=Miss.NONSENSE)
+            raise LlmGarbled(self._where, "sent what nobody understands", what, why=FailureReason.NONSENSE)
 
     def _request(self, conversation: Conversation, model: str) -> dict[str, Any]:
         options, wishes = self._options, offered(conversation.generation)
@@ -267,11 +269,11 @@ class OpenAiLlm:
         except aiohttp.ConnectionTimeoutError:
             connect_s = self._options.deadlines.connect_s
             what = f"no connection within {connect_s:g} s"
-            raise LlmUnavailable(self._where, "cannot be reached", what, why=Miss.TIMED_OUT) from None
+            raise LlmUnavailable(self._where, "cannot be reached", what, why=FailureReason.TIMED_OUT) from None
         except TimeoutError:
-            raise LlmTimeout(self._where, *late, why=Miss.TIMED_OUT) from None
+            raise LlmTimeout(self._where, *late, why=FailureReason.TIMED_OUT) from None
         except aiohttp.ClientConnectorError as error:
-            raise LlmUnavailable(self._where, "cannot be reached", reason(error), why=Miss.REFUSED) from error
+            raise LlmUnavailable(self._where, "cannot be reached", reason(error), why=FailureReason.REFUSED) from error
         except (aiohttp.ClientError, OSError) as error:
             what = str(error) or type(error).__name__
             raise LlmUnavailable(self._where, "broke the connection", what) from error

@@ -13,11 +13,11 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, cast
 
-from voicepipe.events import AnswerLimited
+from voicepipe.events import MaxTokensReached
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmUnavailable
 from voicepipe.llm.openai.sse import EventTooLong, SseParser
 from voicepipe.llm.openai.tool_calls import Calls, NotACall, Said
-from voicepipe.services.errors import Miss
+from voicepipe.services.errors import FailureReason
 
 __all__ = ["Answer", "Usage", "model_names", "refusal", "retry_after_s"]
 
@@ -51,7 +51,7 @@ class Answer:
         """The text in these bytes, a piece per event. Keep-alives, which have no choices or no content, give nothing.
 
         Function calls come as `FunctionCallWritten`, piece by piece, and `FunctionCalled`, each as soon as it is
-        complete; `AnswerLimited` comes last where the answer was cut at its length.
+        complete; `MaxTokensReached` comes last where the answer was cut at its length.
 
         LlmGarbled for what is no chat completion; LlmUnavailable or LlmRefused for an error that the server tells in
         the middle of its answer. Text after the end is ignored.
@@ -60,7 +60,9 @@ class Answer:
             for data in self._events.feed(chunk):
                 yield from self._event(data)
         except EventTooLong as error:
-            raise LlmGarbled(self._where, "sent what nobody understands", str(error), why=Miss.NONSENSE) from None
+            raise LlmGarbled(
+                self._where, "sent what nobody understands", str(error), why=FailureReason.NONSENSE
+            ) from None
 
     def finish(self) -> Iterator[Said]:
         """The connection was closed in order. LlmUnavailable when the answer was not at its end."""
@@ -115,7 +117,7 @@ class Answer:
             self.complete = True
             yield from self._calls.finish(cut=limited)
             if limited:
-                yield AnswerLimited()
+                yield MaxTokensReached()
 
     def _chunk(self, data: str) -> dict[str, Any]:
         try:
@@ -128,7 +130,7 @@ class Answer:
 
     def _garbled(self, data: str) -> LlmGarbled:
         what = f"no part of a chat completion is {_short(data)!r}"
-        return LlmGarbled(self._where, "sent what nobody understands", what, why=Miss.NONSENSE)
+        return LlmGarbled(self._where, "sent what nobody understands", what, why=FailureReason.NONSENSE)
 
     def _count(self, usage: Any) -> None:
         match usage:
@@ -144,7 +146,7 @@ def model_names(where: str, body: bytes) -> list[str]:
         return [str(model["id"]) for model in json.loads(body)["data"]]
     except (KeyError, TypeError, ValueError, RecursionError):
         what = f"{where}/v1/models lists no models; {_OPENAI}"
-        raise LlmGarbled(where, "sent what nobody understands", what, why=Miss.NONSENSE) from None
+        raise LlmGarbled(where, "sent what nobody understands", what, why=FailureReason.NONSENSE) from None
 
 
 def refusal(
@@ -157,14 +159,16 @@ def refusal(
     said = f"{status} {_said(body)}".strip()
     match status:
         case 401 | 403:
-            return LlmRefused(where, "does not accept our key", f"set llm_api_key ({said})", why=Miss.FORBIDDEN)
+            return LlmRefused(
+                where, "does not accept our key", f"set llm_api_key ({said})", why=FailureReason.FORBIDDEN
+            )
         case 404 if models and model not in models:
             return LlmRefused(where, "is not set up", f"it has no {model!r}: set llm_model to {' or '.join(models)}")
         case 404:
             return LlmRefused(where, "is not set up", f"{_OPENAI} ({said})")
         case 429 | 503:
             wait_s = retry_after_s(headers)
-            return LlmUnavailable(where, "has too much to do", said, why=Miss.FULL, retry_after_s=wait_s)
+            return LlmUnavailable(where, "has too much to do", said, why=FailureReason.FULL, retry_after_s=wait_s)
         case status if status >= 500:
             return LlmUnavailable(where, "is out of order", said, retry_after_s=retry_after_s(headers) or 0.0)
         case _:

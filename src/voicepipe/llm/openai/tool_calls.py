@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from voicepipe.events import AnswerLimited, FunctionCall, FunctionCalled, FunctionCallWritten, Generation
+from voicepipe.events import FunctionCall, FunctionCalled, FunctionCallWritten, Generation, MaxTokensReached
 
 __all__ = ["Calls", "NotACall", "Said", "offered"]
 
-Said: TypeAlias = str | FunctionCallWritten | FunctionCalled | AnswerLimited
+Said: TypeAlias = str | FunctionCallWritten | FunctionCalled | MaxTokensReached
 """What a model says: text, and calls."""
 
 

@@ -1,4 +1,4 @@
-"""`first_answer`: several ways to one answer, one after the other or side by side."""
+"""`race`: several ways to one answer, one after the other or side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 
-__all__ = ["Attempt", "Plan", "Recall", "first_answer"]
+__all__ = ["Attempt", "Plan", "Recall", "race"]
 
 B = TypeVar("B")
 
@@ -54,7 +54,7 @@ class Recall(Protocol):
         ...
 
 
-def first_answer(attempts: Sequence[Attempt[B]], plan: Plan[B], recall: Recall) -> Observable[B]:
+def race(attempts: Sequence[Attempt[B]], plan: Plan[B], recall: Recall) -> Observable[B]:
     """What the first attempt to answer gives; the others are disposed, or never begin.
 
     An attempt that fails before its answer makes way for the next one; the last one's error is passed on, and so is
@@ -65,9 +65,9 @@ def first_answer(attempts: Sequence[Attempt[B]], plan: Plan[B], recall: Recall) 
 
     .. marbles::
 
-        first          --#
-        second         --^-x-y|
-        first_answer   ----x-y|
+        first    --#
+        second   --^-x-y|
+        race     ----x-y|
     """
 
     def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

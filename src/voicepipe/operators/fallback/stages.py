@@ -9,7 +9,7 @@ items: `fallback` & co. give no second chance once the first stage has taken mor
 reply's words, the longest sentence; for audio, rather use a stage of its own that reconnects.
 
 `answer` is the type of event (or types) that counts as an answer. A synthesiser passes the words on at once and may
-fail at the first sound: `answer=Speech`. What comes before the answer goes out as it comes, once.
+fail at the first sound: `answer=ReplyAudio`. What comes before the answer goes out as it comes, once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reactivex import Observable
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio
-from voicepipe.operators.fallback.attempts import Attempt, Plan, first_answer
+from voicepipe.operators.fallback.attempts import Attempt, Plan, race
 from voicepipe.operators.fallback.replay import Memory
 from voicepipe.stage import SessionError, Stage, StageError, checked, stage_factory, stage_name
 
@@ -173,11 +173,11 @@ def _first_answer(
 
     def recalling(source: Observable[Any], capacity: int) -> Observable[B]:
         memory = Memory(source, capacity)
-        return first_answer(attempts(memory.items), plan, memory)
+        return race(attempts(memory.items), plan, memory)
 
     def make(asked: Any) -> Observable[B]:
         if not isinstance(asked, Observable):
-            return first_answer(attempts(asked), plan, _CONSTANT)
+            return race(attempts(asked), plan, _CONSTANT)
         if remembers is None:
             raise TypeError(
                 f"{name}(…) of stages needs a capacity: remembers=…, how many items of their input it keeps"

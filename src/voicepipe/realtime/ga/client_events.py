@@ -47,11 +47,11 @@ __all__ = [
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Part(BaseModel):
+class _ClientModel(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-class Content(_Part):
+class Content(_ClientModel):
     """A part of a message: `text`, or the `transcript` of its sound."""
 
     type: Literal["input_text", "input_audio", "output_text", "output_audio", "text", "audio", "input_image"]
@@ -60,7 +60,7 @@ class Content(_Part):
     audio: str | None = None
 
 
-class MessageItem(_Part):
+class MessageItem(_ClientModel):
     type: Literal["message"]
     role: Literal["user", "assistant", "system"]
     content: list[Content]
@@ -74,7 +74,7 @@ class MessageItem(_Part):
         return part.audio if part and part.type == "input_audio" and part.transcript is None else None
 
 
-class CallItem(_Part):
+class CallItem(_ClientModel):
     """A call of the assistant's: what was said elsewhere may have had some."""
 
     type: Literal["function_call"]
@@ -85,7 +85,7 @@ class CallItem(_Part):
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
 
-class ResultItem(_Part):
+class ResultItem(_ClientModel):
     """What a call gave, as the model shall read it; often JSON."""
 
     type: Literal["function_call_output"]
@@ -94,7 +94,7 @@ class ResultItem(_Part):
     id: Name | None = None
 
 
-class ItemReference(_Part):
+class ItemReference(_ClientModel):
     type: Literal["item_reference"]
     id: str
 
@@ -103,16 +103,16 @@ Item: TypeAlias = Annotated[MessageItem | CallItem | ResultItem, Field(discrimin
 Input: TypeAlias = Annotated[MessageItem | CallItem | ResultItem | ItemReference, Field(discriminator="type")]
 
 
-class ResponseOutput(_Part):
+class ResponseOutput(_ClientModel):
     format: AudioFormat | None = None
     voice: str | VoiceId | None = None
 
 
-class ResponseAudio(_Part):
+class ResponseAudio(_ClientModel):
     output: ResponseOutput | None = None
 
 
-class ResponsePart(_Part):
+class ResponsePart(_ClientModel):
     """What shall be otherwise in one reply. `conversation` "none": it is not remembered."""
 
     instructions: str | None = None

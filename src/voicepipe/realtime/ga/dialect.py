@@ -24,9 +24,9 @@ from voicepipe.events import (
 )
 from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import client_events as client
-from voicepipe.realtime.ga.item_requests import Writing, Wrong
-from voicepipe.realtime.ga.responses import Wishes
-from voicepipe.realtime.ga.server_encoder import Translator
+from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
+from voicepipe.realtime.ga.responses import ResponseOptions
+from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, codec_of, voice_name
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
@@ -35,7 +35,7 @@ __all__ = ["Ga"]
 
 _LEAST_MS = 100
 """What can be committed: less is no speech."""
-_MOST_ASIDES = 8
+_MOST_OUT_OF_BAND = 8
 """Responses that one client has written beside the conversation at once: each is a request to the language model."""
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
@@ -60,8 +60,8 @@ class Ga:
     ) -> None:
         self._formats, self._new_name = formats, name
         self._config = SessionConfig(model or "voicepipe", write(DEFAULT), functions=functions)
-        self._translator = Translator(self._config, name, self._sound_as)
-        self._writing = Writing(self._config, self._translator, name)
+        self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
+        self._writing = ItemRequests(self._config, self._server_encoder, name)
 
     def opening(self) -> SettingsChanged:
         """The settings that hold until the client sets others."""
@@ -70,7 +70,7 @@ class Ga:
 
     def encode(self, event: Event) -> list[ServerMessage]:
         """What the client is told of it."""
-        told = self._translator.translate(event)
+        told = self._server_encoder.translate(event)
         return [{"type": kind, "event_id": self._new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
@@ -84,7 +84,7 @@ class Ga:
         """What a checked event means at this moment. Raises `Rejected`."""
         try:
             return self._understood(event)
-        except Wrong as wrong:
+        except InvalidRequest as wrong:
             raise Rejected(InputRejected(wrong.code, wrong.message, wrong.param, event.event_id)) from None
 
     def _understood(self, event: client.GaEvent) -> ClientMessage | ItemSpoken:
@@ -115,54 +115,54 @@ class Ga:
                 return self._cancel(response_id)
             case client.OutputClear():
                 what = "Over a WebSocket the client plays the audio: there is no output buffer here to be cleared."
-                raise Wrong("unsupported_event", what, "type")
+                raise InvalidRequest("unsupported_event", what, "type")
 
     # ---- sound ------------------------------------------------------------------------------------------------------
 
     def _append(self, event: client.BufferAppend) -> AudioReceived:
         data = audio_bytes(event.audio, "audio", event.event_id)
-        per_ms = _BYTES_PER_MS.get(self._config.given["format"]["type"])
+        per_ms = _BYTES_PER_MS.get(self._config.input["format"]["type"])
         length_ms = len(data) / per_ms if per_ms else _LEAST_MS
-        self._translator.appended_ms += length_ms
-        self._translator.buffered_ms += length_ms
+        self._server_encoder.appended_ms += length_ms
+        self._server_encoder.buffered_ms += length_ms
         return AudioReceived(data, event.event_id)
 
     def _commit(self) -> InputCommitted:
         """Without turns of its own, the user's turn is the detector's, and this ends it."""
-        buffered_ms = self._translator.buffered_ms
+        buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
-            return InputCommitted(self._translator.items.key_of(self._new_name("item")))
-        if not self._config.manual and self._translator.turn_is_open:
+            return InputCommitted(self._server_encoder.items.key_of(self._new_name("item")))
+        if not self._config.manual and self._server_encoder.turn_is_open:
             return InputCommitted()
         what = (
             "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer only "
             f"has {buffered_ms if self._config.manual else 0:.2f}ms of audio that is not in an item yet."
         )
-        raise Wrong("input_audio_buffer_commit_empty", what)
+        raise InvalidRequest("input_audio_buffer_commit_empty", what)
 
     def _set_formats(self) -> None:
-        self._formats.given = codec_of(self._config.given["format"])
-        if self._translator.response is None:  # one that is on goes on as it began
-            self._sound_as(self._config.wanted["format"])
+        self._formats.input = codec_of(self._config.input["format"])
+        if self._server_encoder.response is None:  # one that is on goes on as it began
+            self._sound_as(self._config.output["format"])
 
     def _sound_as(self, audio_format: dict[str, Any]) -> None:
-        self._formats.wanted = codec_of(audio_format)
+        self._formats.output = codec_of(audio_format)
 
     # ---- items ------------------------------------------------------------------------------------------------------
 
     def _truncate(self, event: client.ItemTruncate) -> ItemTruncated:
         key = self._key(event.item_id, "truncate")
-        item = self._translator.items.message(event.item_id)
+        item = self._server_encoder.items.message(event.item_id)
         if item is None or not item.has_sound or event.content_index:
             what = f"Only the sound of the assistant can be truncated; content {event.content_index} of item "
-            raise Wrong("invalid_value", f"{what}{event.item_id!r} is none.", "content_index")
+            raise InvalidRequest("invalid_value", f"{what}{event.item_id!r} is none.", "content_index")
         return ItemTruncated(key, event.audio_end_ms)
 
     def _key(self, item_id: str, verb: str) -> str:
-        if item_id not in self._translator.items:
+        if item_id not in self._server_encoder.items:
             what = f"Cannot {verb}: there is no item {item_id[:80]!r}."
-            raise Wrong(f"item_{verb}_invalid_item_id", what, "item_id")
-        return self._translator.items.key_of(item_id)
+            raise InvalidRequest(f"item_{verb}_invalid_item_id", what, "item_id")
+        return self._server_encoder.items.key_of(item_id)
 
     # ---- responses --------------------------------------------------------------------------------------------------
 
@@ -170,31 +170,34 @@ class Ga:
         aloud = None if part.output_modalities is None else "audio" in part.output_modalities
         messages = None if part.input is None else tuple(self._writing.input(part.input))
         generation, output = self._generation(part), self._output(part)
-        wishes = Wishes(
+        wishes = ResponseOptions(
             self._config.aloud if aloud is None else aloud,
             remembered=part.conversation != "none",
             metadata=part.metadata,
-            max_output_tokens=part.max_output_tokens or self._config.written["max_output_tokens"],
+            max_output_tokens=part.max_output_tokens or self._config.raw["max_output_tokens"],
             output=output,
         )
         is_aside = not wishes.remembered and not wishes.aloud
         self._check_room(is_aside)
-        key = self._translator.items.key_of(self._new_name("item"))
-        (self._translator.requested_asides if is_aside else self._translator.requested)[key] = wishes
+        key = self._server_encoder.items.key_of(self._new_name("item"))
+        (self._server_encoder.requested_out_of_band if is_aside else self._server_encoder.requested)[key] = wishes
         aloud, remembered = False if is_aside else aloud, wishes.remembered
         return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])
 
     def _check_room(self, is_aside: bool) -> None:
-        """One reply has the floor at a time; beside it, so many may be written. Raises `Wrong`."""
-        active, requested = self._translator.response, self._translator.requested
+        """One reply has the floor at a time; beside it, so many may be written. Raises `InvalidRequest`."""
+        active, requested = self._server_encoder.response, self._server_encoder.requested
         if is_aside:
-            if len(self._translator.asides) + len(self._translator.requested_asides) >= _MOST_ASIDES:
-                what = f"{_MOST_ASIDES} responses are being written beside the conversation. Wait for one of them."
-                raise Wrong("too_many_active_responses", what)
+            if (
+                len(self._server_encoder.out_of_band_responses) + len(self._server_encoder.requested_out_of_band)
+                >= _MOST_OUT_OF_BAND
+            ):
+                what = f"{_MOST_OUT_OF_BAND} responses are being written beside the conversation. Wait for one of them."
+                raise InvalidRequest("too_many_active_responses", what)
         elif requested or (active is not None and not active.is_followed):
             which = f": {active.id}" if active is not None else ""
             what = f"Conversation already has an active response in progress{which}. Wait until it is finished."
-            raise Wrong("conversation_already_has_active_response", what)
+            raise InvalidRequest("conversation_already_has_active_response", what)
 
     def _generation(self, part: client.ResponsePart) -> Generation:
         wishes = part.model_dump(include={"tools", "tool_choice", "max_output_tokens", "temperature"})
@@ -202,14 +205,14 @@ class Ga:
         return self._config.generation(wishes)
 
     def _check_choice(self, part: dict[str, Any], where: str) -> None:
-        """A function that must be called must be there. Raises `Wrong`."""
+        """A function that must be called must be there. Raises `InvalidRequest`."""
         choice: Any = part.get("tool_choice")
-        tools: list[dict[str, Any]] = part["tools"] if part.get("tools") else self._config.written["tools"] or []
+        tools: list[dict[str, Any]] = part["tools"] if part.get("tools") else self._config.raw["tools"] or []
         if not self._config.functions or not isinstance(choice, dict):
             return
         if choice["name"] not in [tool["name"] for tool in tools]:
             what = f"There is no function {choice['name'][:80]!r} among the tools."
-            raise Wrong("invalid_value", what, f"{where}.tool_choice.name")
+            raise InvalidRequest("invalid_value", what, f"{where}.tool_choice.name")
 
     def _output(self, part: client.ResponsePart) -> dict[str, Any]:
         """How the response will sound: as all do, but for what the client wants of this one."""
@@ -217,15 +220,17 @@ class Ga:
         wishes = wanted.model_dump(exclude_none=True) if wanted else {}
         if "voice" in wishes:
             wishes["voice"] = voice_name(wishes["voice"])
-        return {**self._translator.output(), **wishes}
+        return {**self._server_encoder.output(), **wishes}
 
     def _cancel(self, response_id: str | None) -> ReplyCancelled:
         """The one that has the floor, or any by its name."""
-        active = self._translator.response
-        for key, aside in self._translator.asides.items():
+        active = self._server_encoder.response
+        for key, aside in self._server_encoder.out_of_band_responses.items():
             if aside.id == response_id:
                 return ReplyCancelled(key)
         named = response_id is None or (active is not None and active.id == response_id)
-        if not named or (active is None and not self._translator.requested):
-            raise Wrong("response_cancel_not_active", "Cancellation failed: no active response found.", "response_id")
+        if not named or (active is None and not self._server_encoder.requested):
+            raise InvalidRequest(
+                "response_cancel_not_active", "Cancellation failed: no active response found.", "response_id"
+            )
         return ReplyCancelled()

@@ -9,14 +9,14 @@ from voicepipe.events import AudioReceived, FunctionCall, InputCommitted, ItemCr
 from voicepipe.realtime.dialect import ItemSpoken
 from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.items import AnyItem, CallItem, Item, ResultItem
-from voicepipe.realtime.ga.server_encoder import Translator
+from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig
 from voicepipe.realtime.parse import audio_bytes
 
-__all__ = ["Writing", "Wrong"]
+__all__ = ["InvalidRequest", "ItemRequests"]
 
 
-class Wrong(Exception):
+class InvalidRequest(Exception):
     """A request that makes no sense now, in the client's words."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
@@ -24,63 +24,67 @@ class Wrong(Exception):
         self.code, self.message, self.param = code, message, param
 
 
-class Writing:
-    """What one client writes into its conversation. Raises `Wrong` for what makes no sense now."""
+class ItemRequests:
+    """What one client writes into its conversation. Raises `InvalidRequest` for what makes no sense now."""
 
-    def __init__(self, config: SessionConfig, translator: Translator, name: Callable[[str], str]) -> None:
-        self._config, self._translator, self._name = config, translator, name
+    def __init__(self, config: SessionConfig, translator: ServerEventEncoder, name: Callable[[str], str]) -> None:
+        self._config, self._server_encoder, self._name = config, translator, name
 
     def create(self, event: client.ItemCreate) -> ItemCreated | ItemSpoken:
         """A new item, which the client will be told of as soon as the pipeline has had this."""
-        items, after = self._translator.items, event.previous_item_id
+        items, after = self._server_encoder.items, event.previous_item_id
         if after not in (None, "root") and after not in items:
-            raise Wrong("item_not_found", f"There is no item {after!r} to be behind.", "previous_item_id")
+            raise InvalidRequest("item_not_found", f"There is no item {after!r} to be behind.", "previous_item_id")
         item_id = event.item.id or self._name("item")
         if items.is_taken(item_id):
-            raise Wrong("item_exists", f"There is an item {item_id!r} already.", "item.id")
+            raise InvalidRequest("item_exists", f"There is an item {item_id!r} already.", "item.id")
         if isinstance(event.item, client.MessageItem) and event.item.sound is not None:
             return self._speak(event, items.key_of(item_id), event.item.sound)
         item = items.add(self._item(event.item, item_id, "item"), after)
-        if isinstance(item, ResultItem) and self._translator.response is not None:
-            self._translator.response.is_followed = True
+        if isinstance(item, ResultItem) and self._server_encoder.response is not None:
+            self._server_encoder.response.is_followed = True
         behind = None if after is None else "" if after == "root" else items.key_of(after)
         return _as_created(item, items.key_of(item_id), behind)
 
     def _speak(self, event: client.ItemCreate, key: str, sound: str) -> ItemSpoken:
-        """A message that is sound, and shall be recognised. Raises `Wrong`, and `Rejected`."""
-        if not self._config.manual or event.previous_item_id not in (None, self._translator.items.last):
+        """A message that is sound, and shall be recognised. Raises `InvalidRequest`, and `Rejected`."""
+        if not self._config.manual or event.previous_item_id not in (None, self._server_encoder.items.last):
             what = "Sound in a message is recognised where you end the turns (turn_detection null), as the last item. "
-            raise Wrong(
+            raise InvalidRequest(
                 "unsupported_content", what + "Give it a transcript, or append it.", "item.content.0.transcript"
             )
-        if self._translator.buffered_ms:
-            raise Wrong("input_audio_buffer_not_empty", "First commit, or clear, what is in the input audio buffer.")
+        if self._server_encoder.buffered_ms:
+            raise InvalidRequest(
+                "input_audio_buffer_not_empty", "First commit, or clear, what is in the input audio buffer."
+            )
         data = audio_bytes(sound, "item.content.0.audio", event.event_id)
-        self._translator.items.add(Item(self._translator.items.id_of(key), "user", [dict(_UNHEARD)], "completed"))
+        self._server_encoder.items.add(
+            Item(self._server_encoder.items.id_of(key), "user", [dict(_UNHEARD)], "completed")
+        )
         return ItemSpoken(AudioReceived(data, event.event_id), InputCommitted(key))
 
     def _item(self, written: client.Item, item_id: str, where: str) -> AnyItem:
-        """What the client has written as an item. Raises `Wrong`."""
+        """What the client has written as an item. Raises `InvalidRequest`."""
         match written:
             case client.MessageItem(role=role):
                 return Item(item_id, role, list(_content(written, where)), "completed")
             case client.CallItem(call_id=call_id, name=name, arguments=arguments):
                 return CallItem(item_id, FunctionCall(call_id or self._name("call"), name, arguments), "completed")
             case client.ResultItem(call_id=call_id, output=output):
-                if not any(call.id == call_id for call in self._translator.items.calls()):
+                if not any(call.id == call_id for call in self._server_encoder.items.calls()):
                     what = f"There is no function call {call_id[:80]!r} in the conversation."
-                    raise Wrong("invalid_tool_call_id", what, f"{where}.call_id")
+                    raise InvalidRequest("invalid_tool_call_id", what, f"{where}.call_id")
                 return ResultItem(item_id, call_id, output)
 
     def input(self, written: list[client.Input]) -> Iterator[ItemCreated]:
         """What one response shall answer: written for it, or references to what was said."""
         for number, item in enumerate(written):
             match item:
-                case client.ItemReference(id=item_id) if item_id in self._translator.items:
-                    said = self._translator.items[item_id]
+                case client.ItemReference(id=item_id) if item_id in self._server_encoder.items:
+                    said = self._server_encoder.items[item_id]
                 case client.ItemReference(id=item_id):
                     what = f"There is no item {item_id[:80]!r}."
-                    raise Wrong("item_not_found", what, f"response.input.{number}.id")
+                    raise InvalidRequest("item_not_found", what, f"response.input.{number}.id")
                 case _:
                     said = self._item(item, "", f"response.input.{number}")
             yield _as_created(said, "", None)
@@ -107,16 +111,16 @@ _BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
 
 
 def _content(item: client.MessageItem, where: str = "item") -> Iterator[dict[str, Any]]:
-    """The parts of a message as we keep them: text, or what sound said. Raises `Wrong`."""
+    """The parts of a message as we keep them: text, or what sound said. Raises `InvalidRequest`."""
     for number, part in enumerate(item.content):
         kind, param = _BETA_PARTS.get(part.type, part.type), f"{where}.content.{number}"
         if kind not in _OWN_PARTS[item.role]:
             supported = ", ".join(_OWN_PARTS[item.role])
             what = f"A message of the {item.role} cannot hold {part.type!r}. Supported: {supported}."
-            raise Wrong("invalid_value", what, f"{param}.type")
+            raise InvalidRequest("invalid_value", what, f"{param}.type")
         said = "text" if kind.endswith("text") else "transcript"
         text = part.text if said == "text" else part.transcript
         if text is None and kind == "input_audio":
             what = "Sound needs its transcript here; it is recognised where it is appended, or is a message of its own."
-            raise Wrong("unsupported_content", what, f"{param}.transcript")
+            raise InvalidRequest("unsupported_content", what, f"{param}.transcript")
         yield {"type": kind, said: text or ""}

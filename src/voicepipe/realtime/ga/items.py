@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from voicepipe.conversation import heard_until
-from voicepipe.events import FunctionCall, Spoken
+from voicepipe.conversation import TimedWord, heard_until
+from voicepipe.events import FunctionCall
 
 __all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status"]
 
@@ -26,7 +26,7 @@ class Item:
     role: Role
     content: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     status: Status = "in_progress"
-    spoken: list[Spoken] = field(default_factory=list[Spoken])
+    spoken: list[TimedWord] = field(default_factory=list[TimedWord])
 
     def written(self) -> dict[str, Any]:
         """As the client reads it."""

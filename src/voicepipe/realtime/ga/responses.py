@@ -8,28 +8,30 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from voicepipe.events import (
-    AnswerLimited,
     FunctionCall,
     FunctionCalled,
     FunctionCallWritten,
+    MaxTokensReached,
     ReplyText,
+    ReplyTextWritten,
     SpeechEncoded,
-    Spoken,
-    Written,
+    WordSpoken,
 )
 from voicepipe.realtime.ga.items import CallItem, Item, Items
 
-__all__ = ["Content", "Message", "Response", "Wishes"]
+__all__ = ["Content", "Message", "ResponseEncoder", "ResponseOptions"]
 
 Message: TypeAlias = tuple[str, dict[str, Any]]
 """An event of the server without its own name: type and fields."""
 
-Content: TypeAlias = SpeechEncoded | Spoken | Written | ReplyText | FunctionCallWritten | FunctionCalled | AnswerLimited
+Content: TypeAlias = (
+    SpeechEncoded | WordSpoken | ReplyTextWritten | ReplyText | FunctionCallWritten | FunctionCalled | MaxTokensReached
+)
 """What makes up a response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ResponseOptions:
     """What the client wants of a response: as in the session, but for what it has asked for."""
 
     aloud: bool = True
@@ -40,14 +42,14 @@ class Wishes:
     """Format and voice."""
 
 
-class Response:
+class ResponseEncoder:
     """A reply on its way, which the pipeline calls `key`.
 
     It has one message, and that has one part, its sound with the transcript or its text; it is opened by the first
     sound or word, so that an empty reply leaves none. Behind it come the function calls that the client shall run.
     """
 
-    def __init__(self, response_id: str, key: str, items: Items, conversation_id: str, wishes: Wishes) -> None:
+    def __init__(self, response_id: str, key: str, items: Items, conversation_id: str, wishes: ResponseOptions) -> None:
         self.id, self.item = response_id, Item(items.id_of(key), "assistant")
         self._key, self._items, self._wishes = key, items, wishes
         self._conversation_id = conversation_id if wishes.remembered else None
@@ -74,13 +76,13 @@ class Response:
         match event:
             case ReplyText():
                 self._has_text = True  # its sound comes later, and must stand before a call that comes sooner
-            case FunctionCallWritten() | FunctionCalled(here=False):
+            case FunctionCallWritten() | FunctionCalled(server_side=False):
                 if self._has_text and not self._is_open:
                     yield from self._open(self.aloud)
                 yield from self._call(event)
             case FunctionCalled():
                 pass  # the pipeline's own affair
-            case AnswerLimited():
+            case MaxTokensReached():
                 self._limited = True
             case _:
                 yield from self._say(event)
@@ -106,8 +108,8 @@ class Response:
     def _is_open(self) -> bool:
         return self.item in self._outputs
 
-    def _say(self, event: SpeechEncoded | Spoken | Written) -> Iterator[Message]:
-        aloud = not isinstance(event, Written)
+    def _say(self, event: SpeechEncoded | WordSpoken | ReplyTextWritten) -> Iterator[Message]:
+        aloud = not isinstance(event, ReplyTextWritten)
         if not self._is_open:
             yield from self._open(aloud)
         if self.aloud is not aloud:
@@ -115,13 +117,13 @@ class Response:
         match event:
             case SpeechEncoded(data=data):
                 yield "response.output_audio.delta", {**self._where(), "delta": base64.b64encode(data).decode()}
-            case Spoken():
+            case WordSpoken():
                 yield from self._word(event)
-            case Written(delta=delta):
+            case ReplyTextWritten(delta=delta):
                 self.item.content[0]["text"] += delta
                 yield "response.output_text.delta", {**self._where(), "delta": delta}
 
-    def _word(self, spoken: Spoken) -> Iterator[Message]:
+    def _word(self, spoken: WordSpoken) -> Iterator[Message]:
         delta = f" {spoken.word}" if self.item.spoken else spoken.word
         self.item.spoken.append(spoken)
         self.item.content[0]["transcript"] += delta

@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from voicepipe.conversation import SILENCE
 from voicepipe.events import (
-    AnswerLimited,
-    Aside,
     Event,
     FunctionCalled,
     FunctionCallWritten,
@@ -22,31 +20,33 @@ from voicepipe.events import (
     ItemDeleted,
     ItemRequested,
     ItemTruncated,
+    MaxTokensReached,
+    OutOfBandResponse,
+    ReplyAudio,
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
+    ReplyTextWritten,
     SessionOpened,
     SettingsChanged,
-    Speech,
     SpeechEncoded,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
-    Written,
+    WordSpoken,
 )
 from voicepipe.realtime.errors import server_error
 from voicepipe.realtime.ga.items import AnyItem, Item, Items
-from voicepipe.realtime.ga.responses import Content, Message, Response, Wishes
+from voicepipe.realtime.ga.responses import Content, Message, ResponseEncoder, ResponseOptions
 from voicepipe.realtime.ga.session_config import SessionConfig
 
-__all__ = ["Translator"]
+__all__ = ["ServerEventEncoder"]
 
 
-class Translator:
+class ServerEventEncoder:
     """`translate` gives what the client is told of an event, in the order in which it must hear it.
 
     `speech_started` stops the client's playback, so it is told of a voice when that takes the floor: at once while the
@@ -63,11 +63,11 @@ class Translator:
         self.config = config
         self._sound_as = sound_as
         self.items = Items(name("salt").removeprefix("salt_")[:12])
-        self.response: Response | None = None
-        self.requested: dict[str, Wishes] = {}
+        self.response: ResponseEncoder | None = None
+        self.requested: dict[str, ResponseOptions] = {}
         """Responses that the client has asked for and that have not begun, by the pipeline's name of their item."""
-        self.requested_asides: dict[str, Wishes] = {}
-        self.asides: dict[str, Response] = {}
+        self.requested_out_of_band: dict[str, ResponseOptions] = {}
+        self.out_of_band_responses: dict[str, ResponseEncoder] = {}
         """Those that are written beside the conversation, by the same names, before they have begun and since."""
         self.appended_ms = self.buffered_ms = 0.0
         """Sound of the client: all, and what has not become an item yet."""
@@ -87,16 +87,16 @@ class Translator:
 
     def translate(self, event: Event) -> Iterator[Message]:
         match event:
-            case SpeechEncoded() | Spoken() | Written():
+            case SpeechEncoded() | WordSpoken() | ReplyTextWritten():
                 yield from self._content(event)
-            case ReplyText() | FunctionCallWritten() | FunctionCalled() | AnswerLimited():
+            case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
                 if self.response is not None:
                     yield from self.response.content(event)
             case TurnStarted() | TurnConfirmed() | TurnEnded():
                 yield from self._turns(event)
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():
                 yield from self._replies(event)
-            case Aside(item=key, event=aside):
+            case OutOfBandResponse(item=key, event=aside):
                 yield from self._aside(key, aside)
             case SessionOpened(session_id=session_id):
                 self._session_id = session_id
@@ -111,9 +111,9 @@ class Translator:
                 pass
 
     def _session(self) -> dict[str, Any]:
-        return {**self.config.written, "id": self._session_id}
+        return {**self.config.raw, "id": self._session_id}
 
-    def _failed(self, event: StageFailed | InputRejected, response: Response | None) -> Iterator[Message]:
+    def _failed(self, event: StageFailed | InputRejected, response: ResponseEncoder | None) -> Iterator[Message]:
         """A response that fails says so at its end; what belongs to none is an error of its own."""
         error = server_error(event)
         if isinstance(event, StageFailed) and not event.fatal and response is not None:
@@ -178,7 +178,7 @@ class Translator:
         item = self.items.message(item_id)
         if item is not None:
             item.content[0]["transcript"] = text
-        if self.config.given["transcription"] is None:
+        if self.config.input["transcription"] is None:
             return
         kind, where = "conversation.item.input_audio_transcription", {"item_id": item_id, "content_index": 0}
         if text:
@@ -201,46 +201,48 @@ class Translator:
                     yield from self._speech_started()
                 yield from self._cut()
             case ReplyCancelled(item=str(key)) if key:
-                self.requested_asides.pop(key, None)
+                self.requested_out_of_band.pop(key, None)
             case ReplyCancelled():
                 self._cancelled = "turn_detected" if self.response is None else "client_cancelled"
                 self.requested.clear()
 
     def _begin(self, key: str, aloud: bool) -> Iterator[Message]:
-        wishes = self.requested.pop(key, None) or Wishes(aloud, output=self.output())
+        wishes = self.requested.pop(key, None) or ResponseOptions(aloud, output=self.output())
         key = key or self._name("reply")
-        self.response = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)
+        self.response = ResponseEncoder(self._name("resp"), key, self.items, self._conversation_id, wishes)
         self._sound_as(self.response.sounds)
         self._cancelled = "turn_detected"
         yield from self.response.created()
 
-    def _aside(self, key: str, event: Speech | Event) -> Iterator[Message]:
+    def _aside(self, key: str, event: ReplyAudio | Event) -> Iterator[Message]:
         if isinstance(event, ReplyStarted):
-            wishes = self.requested_asides.pop(key, None) or Wishes(False, False, output=self.output())
-            self.asides[key] = Response(self._name("resp"), key, self.items, self._conversation_id, wishes)
-            yield from self.asides[key].created()
-        response = self.asides.get(key)
+            wishes = self.requested_out_of_band.pop(key, None) or ResponseOptions(False, False, output=self.output())
+            self.out_of_band_responses[key] = ResponseEncoder(
+                self._name("resp"), key, self.items, self._conversation_id, wishes
+            )
+            yield from self.out_of_band_responses[key].created()
+        response = self.out_of_band_responses.get(key)
         if response is None:
             return
         match event:
             case ReplyEnded():
-                yield from self.asides.pop(key).completed()
+                yield from self.out_of_band_responses.pop(key).completed()
             case ReplyInterrupted():
-                yield from self.asides.pop(key).cancelled("client_cancelled")
+                yield from self.out_of_band_responses.pop(key).cancelled("client_cancelled")
             case StageFailed():
                 yield from self._failed(event, response)
-            case Written() | ReplyText() | FunctionCallWritten() | FunctionCalled() | AnswerLimited():
+            case ReplyTextWritten() | ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
                 yield from response.content(event)
             case _:
                 pass
 
     def output(self) -> dict[str, Any]:
         """How a response will sound."""
-        return {"format": self.config.wanted["format"], "voice": self.config.voice}
+        return {"format": self.config.output["format"], "voice": self.config.voice}
 
     def _content(self, event: Content) -> Iterator[Message]:
         if self.response is None:  # of a pipeline that knows no replies
-            yield from self._begin("", not isinstance(event, Written))
+            yield from self._begin("", not isinstance(event, ReplyTextWritten))
         assert self.response is not None
         yield from self.response.content(event)
 
@@ -256,10 +258,10 @@ class Translator:
         if response is not None:
             yield from response.cancelled(self._cancelled)
 
-    def _over(self) -> Response | None:
+    def _over(self) -> ResponseEncoder | None:
         response, self.response = self.response, None
         if response is not None:
-            self._sound_as(self.config.wanted["format"])
+            self._sound_as(self.config.output["format"])
         return response
 
     def _broken_silence(self, started: ReplyStarted) -> Iterator[Message]:

@@ -29,30 +29,30 @@ _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
 """OpenAI waits 8, 4 and 2 s for a hesitant user; we scale the pipeline's own time alike."""
 
 
-class _Part(BaseModel):
+class _SessionModel(BaseModel):
     """Strict in what it knows; what it does not know is kept, and repeated in the answer."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
 
-class Pcm(_Part):
+class Pcm(_SessionModel):
     type: Literal["audio/pcm"]
     rate: Literal[24000] | None = None
 
 
-class Pcmu(_Part):
+class Pcmu(_SessionModel):
     """G.711 µ-law, 8 kHz."""
 
     type: Literal["audio/pcmu"]
 
 
-class Pcma(_Part):
+class Pcma(_SessionModel):
     """G.711 A-law, 8 kHz."""
 
     type: Literal["audio/pcma"]
 
 
-class Opus(_Part):
+class Opus(_SessionModel):
     """Ogg-Opus, 24 kHz: voicepipe's own extension."""
 
     type: Literal["audio/opus"]
@@ -61,7 +61,7 @@ class Opus(_Part):
 AudioFormat: TypeAlias = Annotated[Pcm | Pcmu | Pcma | Opus, Field(discriminator="type")]
 
 
-class ServerVad(_Part):
+class ServerVad(_SessionModel):
     """Turns end after a silence."""
 
     type: Literal["server_vad"]
@@ -73,7 +73,7 @@ class ServerVad(_Part):
     interrupt_response: bool | None = None
 
 
-class SemanticVad(_Part):
+class SemanticVad(_SessionModel):
     """Turns end by what the speech sounds like, or else after a silence."""
 
     type: Literal["semantic_vad"]
@@ -82,29 +82,29 @@ class SemanticVad(_Part):
     interrupt_response: bool | None = None
 
 
-class InputAudio(_Part):
+class InputAudio(_SessionModel):
     format: AudioFormat | None = None
     transcription: dict[str, Any] | None = None
     noise_reduction: dict[str, Any] | None = None
     turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = None
 
 
-class VoiceId(_Part):
+class VoiceId(_SessionModel):
     id: str
 
 
-class OutputAudio(_Part):
+class OutputAudio(_SessionModel):
     format: AudioFormat | None = None
     voice: str | VoiceId | None = None
     speed: float | None = None
 
 
-class AudioPart(_Part):
+class AudioPart(_SessionModel):
     input: InputAudio | None = None
     output: OutputAudio | None = None
 
 
-class FunctionTool(_Part):
+class FunctionTool(_SessionModel):
     """A function that the client runs. `parameters` is the JSON Schema of its arguments."""
 
     type: Literal["function"]
@@ -113,7 +113,7 @@ class FunctionTool(_Part):
     parameters: dict[str, Any] | None = None
 
 
-class NamedFunction(_Part):
+class NamedFunction(_SessionModel):
     type: Literal["function"]
     name: str
 
@@ -124,7 +124,7 @@ MaxTokens: TypeAlias = Annotated[int, Field(ge=1)] | Literal["inf"]
 Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
 
 
-class SessionPart(_Part):
+class SessionPart(_SessionModel):
     """A part of a session's settings. Null instructions leave the character to us."""
 
     type: Literal["realtime"] | None = None
@@ -138,7 +138,7 @@ class SessionPart(_Part):
     temperature: Temperature | None = None
 
 
-class BetaSession(_Part):
+class BetaSession(_SessionModel):
     """A part of a session's settings, flat, as the beta form has it."""
 
     model: str | None = None
@@ -199,20 +199,20 @@ class SessionConfig:
     def __init__(self, model: str, instructions: str, *, functions: bool = True) -> None:
         self.functions = functions
         self._defaults = _defaults(model, instructions)
-        self.written = self._defaults
+        self.raw = self._defaults
         self._complete()
 
     def update(self, part: dict[str, Any]) -> None:
         """Merge what the client has written, a checked `SessionPart`."""
-        self.written = merged(self.written, part)
+        self.raw = merged(self.raw, part)
         self._complete()
 
     def settings(self, *, answered: bool) -> SettingsChanged:
         """For the pipeline; `answered`: the client is told in return."""
         return SettingsChanged(
-            self.written["instructions"],
+            self.raw["instructions"],
             self.voice,
-            written=self.written if answered else {},
+            written=self.raw if answered else {},
             turns=self._turns(),
             aloud=self.aloud,
             generation=self.generation({}),
@@ -220,7 +220,7 @@ class SessionConfig:
 
     def generation(self, wishes: dict[str, Any]) -> Generation:
         """How the model shall answer: as the session says, but for the `wishes` of one response."""
-        written = {**self.written, **{key: value for key, value in wishes.items() if value is not None}}
+        written = {**self.raw, **{key: value for key, value in wishes.items() if value is not None}}
         functions = tuple(_function(tool) for tool in written["tools"] or ()) if self.functions else ()
         choice: Any = written["tool_choice"] or "auto"
         named = "" if isinstance(choice, str) else str(choice["name"])
@@ -234,27 +234,27 @@ class SessionConfig:
         )
 
     @property
-    def given(self) -> dict[str, Any]:
+    def input(self) -> dict[str, Any]:
         """The settings of the client's audio."""
-        return self.written["audio"]["input"]
+        return self.raw["audio"]["input"]
 
     @property
-    def wanted(self) -> dict[str, Any]:
+    def output(self) -> dict[str, Any]:
         """The settings of our audio."""
-        return self.written["audio"]["output"]
+        return self.raw["audio"]["output"]
 
     @property
     def aloud(self) -> bool:
-        return "audio" in self.written["output_modalities"]
+        return "audio" in self.raw["output_modalities"]
 
     @property
     def voice(self) -> str | None:
-        return voice_name(self.wanted["voice"])
+        return voice_name(self.output["voice"])
 
     @property
     def manual(self) -> bool:
         """Whether only the client ends turns."""
-        return self.given["turn_detection"] is None
+        return self.input["turn_detection"] is None
 
     @property
     def idle_s(self) -> float | None:
@@ -267,11 +267,11 @@ class SessionConfig:
         return self._detects("prefix_padding_ms")
 
     def _detects(self, setting: str) -> float | None:
-        detection: dict[str, Any] | None = self.given["turn_detection"]
+        detection: dict[str, Any] | None = self.input["turn_detection"]
         return detection.get(setting) if detection else None
 
     def _turns(self) -> TurnTaking:
-        detection: dict[str, Any] | None = self.given["turn_detection"]
+        detection: dict[str, Any] | None = self.input["turn_detection"]
         if detection is None:
             return TurnTaking(by="client", answers=False, interrupts=False)
         semantic = detection["type"] == "semantic_vad"
@@ -289,24 +289,24 @@ class SessionConfig:
     def _complete(self) -> None:
         """What the client has set to null, or not set at all, where it must be something."""
         defaults = self._defaults
-        self.written = {**self.written, "type": defaults["type"], "object": defaults["object"]}
+        self.raw = {**self.raw, "type": defaults["type"], "object": defaults["object"]}
         for key in ("model", "output_modalities", "audio"):
-            self.written[key] = self.written[key] or defaults[key]
-        if self.written["instructions"] is None:
-            self.written["instructions"] = defaults["instructions"]
+            self.raw[key] = self.raw[key] or defaults[key]
+        if self.raw["instructions"] is None:
+            self.raw["instructions"] = defaults["instructions"]
         if not self.functions:
-            self.written["tools"], self.written["tool_choice"] = [], "auto"
-        self.written["audio"] = dict(self.written["audio"])
+            self.raw["tools"], self.raw["tool_choice"] = [], "auto"
+        self.raw["audio"] = dict(self.raw["audio"])
         for side in ("input", "output"):
-            audio = self.written["audio"]
+            audio = self.raw["audio"]
             audio[side] = {**defaults["audio"][side], **(audio.get(side) or {})}
             audio[side]["format"] = audio[side]["format"] or defaults["audio"][side]["format"]
-        self.given["noise_reduction"], self.wanted["speed"] = None, 1.0  # what holds, whatever was asked for
-        detection: dict[str, Any] | None = self.given["turn_detection"]
+        self.input["noise_reduction"], self.output["speed"] = None, 1.0  # what holds, whatever was asked for
+        detection: dict[str, Any] | None = self.input["turn_detection"]
         if detection is not None:
             wanted = {"create_response": True, "interrupt_response": True, **_TURN_DEFAULTS[detection["type"]]}
             set_by_client = {key: value for key, value in detection.items() if value is not None}
-            self.given["turn_detection"] = {"type": detection["type"], **wanted, **set_by_client}
+            self.input["turn_detection"] = {"type": detection["type"], **wanted, **set_by_client}
 
 
 def voice_name(voice: str | dict[str, str] | None) -> str | None:

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from voicepipe.characters.prompts import Language
 from voicepipe.realtime.parse import ClientEvent
 
-__all__ = ["UNMUTE_EVENTS", "AudioAppend", "Constant", "Persona", "SessionConfig", "SessionUpdate"]
+__all__ = ["UNMUTE_EVENTS", "AudioAppend", "Constant", "Persona", "SessionUpdate", "UnmuteSessionConfig"]
 
 
-class _Part(BaseModel):
+class _UnmuteModel(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-class Constant(_Part):
+class Constant(_UnmuteModel):
     """A character that the client describes itself."""
 
     type: Literal["constant"]
@@ -24,14 +24,14 @@ class Constant(_Part):
     language: Language | None = None
 
 
-class Persona(_Part):
+class Persona(_UnmuteModel):
     """One of our own characters."""
 
     type: Literal["smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation"]
     language: Language | None = None
 
 
-class SessionConfig(_Part):
+class UnmuteSessionConfig(_UnmuteModel):
     """How the bot shall behave. Null instructions leave the character to us; none at all change nothing."""
 
     instructions: Annotated[Constant | Persona, Field(discriminator="type")] | None = None
@@ -41,7 +41,7 @@ class SessionConfig(_Part):
 
 class SessionUpdate(ClientEvent):
     type: Literal["session.update"]  # pyright: ignore[reportIncompatibleVariableOverride] — narrower, and frozen
-    session: SessionConfig
+    session: UnmuteSessionConfig
 
 
 class AudioAppend(ClientEvent):

@@ -22,19 +22,19 @@ from voicepipe.events import (
     ReplyText,
     SettingsChanged,
     SpeechEncoded,
-    Spoken,
     StageFailed,
     TurnConfirmed,
     TurnEnded,
     TurnMeasured,
     Warned,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.realtime.dialect import Encode, ServerMessage
 from voicepipe.realtime.errors import error_body
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
-from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS, AudioAppend, Constant, SessionConfig
+from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS, AudioAppend, Constant, UnmuteSessionConfig
 
 __all__ = ["Unmute"]
 
@@ -69,14 +69,14 @@ class Unmute:
         return _Encoder(self.event_id)
 
 
-def _settings(session: SessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
+def _settings(session: UnmuteSessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
     written, asked = session.model_dump(exclude_unset=True), session.instructions
     prompt = _prompt(session, write)
     spoken = no_lines(DEFAULT) if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
     return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken)
 
 
-def _prompt(session: SessionConfig, write: WritePrompt) -> str | None:
+def _prompt(session: UnmuteSessionConfig, write: WritePrompt) -> str | None:
     match session.instructions:
         case None if "instructions" not in session.model_fields_set:
             return None
@@ -110,11 +110,11 @@ class _Encoder:
         match event:
             case SpeechEncoded(data=data):
                 yield "response.audio.delta", {"delta": base64.b64encode(data).decode()}
-            case Spoken(word=word):
+            case WordSpoken(word=word):
                 yield "response.text.delta", {"delta": word}
             case ReplyText(delta=delta):
                 yield "unmute.response.text.delta.ready", {"delta": delta}
-            case Word(text=text, start_s=start_s):
+            case WordRecognised(text=text, start_s=start_s):
                 yield "conversation.item.input_audio_transcription.delta", {"delta": text, "start_time": start_s}
             case TurnConfirmed():
                 self._talks = True

@@ -13,11 +13,11 @@ import structlog
 from aiohttp import WSCloseCode, hdrs, web
 from yarl import URL
 
-from voicepipe.server.http.errors import Refusal, Refused
+from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Door", "offered_protocols", "open_to_others", "warn_if_open"]
+__all__ = ["AccessControl", "offered_protocols", "open_to_others", "warn_if_open"]
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 _BEARER = "bearer "
 
 
-class Door:
+class AccessControl:
     """Without `api_keys` everybody may come in who can reach us, see `warn_if_open`."""
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -34,25 +34,25 @@ class Door:
         self._keys = tuple(_digest(key.get_secret_value()) for key in settings.api_keys)
         self._sessions: Counter[int] = Counter()
 
-    def refusal(self, request: web.Request) -> Refusal | None:
+    def refusal(self, request: web.Request) -> ErrorResponse | None:
         """What stands against this client, before anything has been spent on it."""
         if not self._is_origin_allowed(request):
             what = "Pages of this origin may not use this server; its operator can allow it (cors_origins)."
-            return Refusal(403, "origin_not_allowed", what, tells_pages=False)
+            return ErrorResponse(403, "origin_not_allowed", what, tells_pages=False)
         key = _key(request)
         if self._keys and self._number(key) is None:
             what = "Incorrect API key provided." if key else "Missing API key: send it as a bearer token."
-            return Refusal(401, "invalid_api_key", what, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+            return ErrorResponse(401, "invalid_api_key", what, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
         return None
 
-    def no_more(self, request: web.Request) -> Refusal | None:
+    def no_more(self, request: web.Request) -> ErrorResponse | None:
         """Whether the key of a client that may come in holds as many sessions as it may."""
         number, most = self._number(_key(request)), self._settings.max_sessions_per_key
         if number is None or most is None or self._sessions[number] < most:
             return None
         what = f"This API key holds {most} sessions already, and may not hold more at once."
         later = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
-        return Refusal(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)
+        return ErrorResponse(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)
 
     def guarding(self, handler: Handler) -> Handler:
         """The same for those only who may come in."""
@@ -60,7 +60,7 @@ class Door:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if refusal := self.refusal(request):
                 log.info("request.turned_away", code=refusal.code, path=request.path, remote=request.remote)
-                raise Refused(refusal)
+                raise HttpError(refusal)
             return await handler(request)
 
         return guarded

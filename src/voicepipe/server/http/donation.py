@@ -18,17 +18,17 @@ from voicepipe.server.http.consents import (
     save_donation,
     submission_from,
 )
-from voicepipe.server.http.errors import Refusal, Refused
+from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.forms import read_form
 
-__all__ = ["Donations"]
+__all__ = ["DonationRoutes"]
 
 log = structlog.get_logger()
 
 _MAX_METADATA_BYTES = 32_768
 
 
-class Donations:
+class DonationRoutes:
     """Takes voices into `folder`. None: this server takes none, and says so with 501."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Donations:
         try:
             submission, consent = self._check(form["file"], form["metadata"])
         except DonationRefused as error:
-            raise Refused(Refusal(400, "invalid_value", str(error), error.field)) from error
+            raise HttpError(ErrorResponse(400, "invalid_value", str(error), error.field)) from error
         try:
             await asyncio.to_thread(save_donation, folder, consent, submission, form["file"], now_s=time.time())
         except OSError as error:

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, web
 
 from voicepipe.realtime import new_id
 
-__all__ = ["Refusal", "Refused", "refusal_of"]
+__all__ = ["ErrorResponse", "HttpError", "refusal_of"]
 
 _CODES = {
     400: "bad_request",
@@ -31,7 +31,7 @@ _CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """Why somebody does not get what they ask for.
 
     A program reads `status` and `body`. A page's script can read neither where it asks for a WebSocket: it gets an
@@ -66,17 +66,17 @@ class Refusal:
         return "server_error" if self.status >= web.HTTPInternalServerError.status_code else "invalid_request_error"
 
 
-class Refused(Exception):
+class HttpError(Exception):
     """Raised by what handles a request; `errors_as_json` answers with `refusal`."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: ErrorResponse) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
 
 
-def refusal_of(error: web.HTTPException) -> Refusal:
+def refusal_of(error: web.HTTPException) -> ErrorResponse:
     """The same in our shape: an exception of aiohttp's, or one that was raised with a sentence as its text."""
     headers = {name: value for name, value in error.headers.items() if not name.startswith("Content-")}
     plain = f"{error.status}: {error.reason}"  # what aiohttp writes where nobody has written anything
     reason = error.reason if error.text in (None, plain) else error.text
-    return Refusal(error.status, _CODES.get(error.status, "refused"), str(reason), headers=headers)
+    return ErrorResponse(error.status, _CODES.get(error.status, "refused"), str(reason), headers=headers)

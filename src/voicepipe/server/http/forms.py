@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from voicepipe.server.http.errors import Refusal, Refused
+from voicepipe.server.http.errors import ErrorResponse, HttpError
 
 __all__ = ["read_form"]
 
@@ -21,8 +21,8 @@ _OVERHEAD_BYTES = 16_384
 async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str, bytes]:
     """The fields of a multipart form, each of which may have so many bytes. All are needed; others are skipped.
 
-    Raises `Refused`: 411 without a length, 413 when the whole or a field is too long, 415 for what is no form, and 400
-    that names the field for one that is missing or given twice.
+    Raises `HttpError`: 411 without a length, 413 when the whole or a field is too long, 415 for what is no form, and
+    400 that names the field for one that is missing or given twice.
     """
     _check(request, sum(fields.values()))
     await _go_on(request)
@@ -36,7 +36,7 @@ async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str
             given[name] = await _read(part, name, fields[name], again=name in given)
     except _BROKEN as error:
         what = "The form cannot be read: it breaks off, or its parts do not fit."
-        raise Refused(Refusal(400, "bad_request", what)) from error
+        raise HttpError(ErrorResponse(400, "bad_request", what)) from error
     for name in fields:
         if not given.get(name):
             raise _wrong(name, "is empty" if name in given else "is missing")
@@ -46,13 +46,15 @@ async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str
 def _check(request: web.Request, most: int) -> None:
     """What can be said before anything is read."""
     if request.content_length is None:
-        raise Refused(Refusal(411, "length_required", "The request must say how long it is (Content-Length)."))
+        raise HttpError(ErrorResponse(411, "length_required", "The request must say how long it is (Content-Length)."))
     if request.content_length > most + _OVERHEAD_BYTES:
-        raise Refused(Refusal(413, "too_long", f"The request: is longer than {most} bytes"))
+        raise HttpError(ErrorResponse(413, "too_long", f"The request: is longer than {most} bytes"))
     if request.content_type != "multipart/form-data":
-        raise Refused(Refusal(415, "unsupported_media_type", "Send a form: multipart/form-data."))
+        raise HttpError(ErrorResponse(415, "unsupported_media_type", "Send a form: multipart/form-data."))
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        raise Refused(Refusal(415, "unsupported_media_type", "Send it uncompressed: what it unpacks to has no bounds."))
+        raise HttpError(
+            ErrorResponse(415, "unsupported_media_type", "Send it uncompressed: what it unpacks to has no bounds.")
+        )
 
 
 async def _go_on(request: web.Request) -> None:
@@ -69,9 +71,9 @@ async def _read(part: BodyPartReader, name: str, most: int, *, again: bool) -> b
     while chunk := await part.read_chunk():
         data += part.decode(chunk)
         if len(data) > most:
-            raise Refused(Refusal(413, "too_long", f"{name}: is longer than {most} bytes", name))
+            raise HttpError(ErrorResponse(413, "too_long", f"{name}: is longer than {most} bytes", name))
     return bytes(data)
 
 
-def _wrong(field: str, what: str) -> Refused:
-    return Refused(Refusal(400, "invalid_value", f"{field}: {what}", field))
+def _wrong(field: str, what: str) -> HttpError:
+    return HttpError(ErrorResponse(400, "invalid_value", f"{field}: {what}", field))

@@ -8,8 +8,8 @@ from aiohttp import hdrs, web
 
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server.admission import Sessions
-from voicepipe.server.availability import KEYS, Health, Obstacle, is_ok
-from voicepipe.server.http.errors import Refusal
+from voicepipe.server.availability import KEYS, Health, Unavailability, is_ok
+from voicepipe.server.http.errors import ErrorResponse
 
 __all__ = ["HealthRoutes", "count_health"]
 
@@ -44,12 +44,12 @@ class HealthRoutes:
     async def ready(self, _: web.Request) -> web.Response:
         """200 when a client that came now would be let in, else 503 with every reason."""
         found = await self._sessions.obstacles()
-        state = {"ready": not found, "reasons": [obstacle.told for obstacle in found]}
+        state = {"ready": not found, "reasons": [obstacle.user_message for obstacle in found]}
         return self._not_ready(found, state) if found else web.json_response(state)
 
-    def _not_ready(self, found: list[Obstacle], state: dict[str, Any]) -> web.Response:
+    def _not_ready(self, found: list[Unavailability], state: dict[str, Any]) -> web.Response:
         """As a client would be told, with the state beside it."""
-        refusal = Refusal(503, found[0].why.value, " ".join(obstacle.told for obstacle in found))
+        refusal = ErrorResponse(503, found[0].reason.value, " ".join(obstacle.user_message for obstacle in found))
         later = {hdrs.RETRY_AFTER: str(self._retry_after_s)}
         return web.json_response({**state, **refusal.body()}, status=503, headers=later)
 

@@ -7,23 +7,23 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import hdrs, web
 
-from voicepipe.server.http.errors import Refusal, Refused, refusal_of
+from voicepipe.server.http.errors import ErrorResponse, HttpError, refusal_of
 
 __all__ = ["INTERNAL", "Handler", "anonymous", "cors", "errors_as_json", "expecting", "preflight"]
 
 log = structlog.get_logger()
 
-INTERNAL = Refusal(500, "internal_error", "Internal Server Error")
+INTERNAL = ErrorResponse(500, "internal_error", "Internal Server Error")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What goes wrong as `Refusal`s write it, in one shape; what went wrong inside is in the log only."""
+    """What goes wrong as `ErrorResponse`s write it, in one shape; what went wrong inside is in the log only."""
     try:
         return await handler(request)
-    except Refused as refused:
+    except HttpError as refused:
         return refused.refusal.response()
     except web.HTTPException as error:
         if error.status < 400:

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
-from voicepipe.server.http.errors import Refusal
+from voicepipe.server.http.errors import ErrorResponse
 from voicepipe.server.http.middleware import INTERNAL
 
 __all__ = ["Runner"]
@@ -44,10 +44,10 @@ class _Server(web.Server):
         )
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return _HttpProtocol(self, loop=self._loop, **self._kwargs)
 
 
-class _Connection(web.RequestHandler):
+class _HttpProtocol(web.RequestHandler):
     __slots__ = ()
 
     def handle_error(
@@ -73,10 +73,10 @@ class _Connection(web.RequestHandler):
             super().log_exception(*args, **options)
 
 
-def _refusal(error: BaseException | None) -> Refusal:
+def _refusal(error: BaseException | None) -> ErrorResponse:
     """Without what was sent: it may be a key."""
     if not isinstance(error, HttpProcessingError):
         return INTERNAL
     if isinstance(error, LineTooLong) or error.message.startswith(_TOO_MANY):
-        return Refusal(431, "headers_too_long", "The address or the headers of the request are too long.")
-    return Refusal(400, "bad_request", "This is no HTTP request that can be read.")
+        return ErrorResponse(431, "headers_too_long", "The address or the headers of the request are too long.")
+    return ErrorResponse(400, "bad_request", "This is no HTTP request that can be read.")

@@ -14,12 +14,12 @@ from voicepipe.server.http.forms import read_form
 from voicepipe.voices.cloning import Cloning, CloningFailed
 from voicepipe.voices.store import VoiceStore, VoiceStoreDown, new_voice_name
 
-__all__ = ["Voices"]
+__all__ = ["VoiceRoutes"]
 
 log = structlog.get_logger()
 
 
-class Voices:
+class VoiceRoutes:
     """The voices of one server. `cloning` None: there are no others than those that are `offered`."""
 
     def __init__(

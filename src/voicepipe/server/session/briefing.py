@@ -7,21 +7,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from voicepipe.characters.news import Newsroom, asks_for_news
+from voicepipe.characters.news import Headlines, asks_for_news
 from voicepipe.events import AudioReceived, ClientMessage, SettingsChanged
 
-__all__ = ["Briefing"]
+__all__ = ["PromptPreparation"]
 
 
-class Briefing:
+class PromptPreparation:
     """Gives what a client sends to `deliver`: at once, but for settings that need news, which go when it is there.
 
     What comes after such settings waits for them, except for sound: the user is heard meanwhile. How long that takes is
     bounded by the newsroom, how much may wait by the limit on messages.
     """
 
-    def __init__(self, newsroom: Newsroom, deliver: Callable[[ClientMessage], None]) -> None:
-        self._newsroom, self._deliver = newsroom, deliver
+    def __init__(self, headline_news: Headlines, deliver: Callable[[ClientMessage], None]) -> None:
+        self._headline_news, self._deliver = headline_news, deliver
         self._waiting: deque[ClientMessage] = deque()
         self._writing: asyncio.Task[None] | None = None
 
@@ -45,7 +45,7 @@ class Briefing:
             while self._waiting:
                 message = self._waiting[0]
                 if isinstance(message, SettingsChanged) and message.system_prompt is not None:
-                    message = replace(message, system_prompt=await self._newsroom.brief(message.system_prompt))
+                    message = replace(message, system_prompt=await self._headline_news.render(message.system_prompt))
                 self._waiting.popleft()
                 self._deliver(message)
         finally:

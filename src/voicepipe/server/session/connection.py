@@ -10,17 +10,17 @@ from typing import Any, get_args
 import structlog
 from aiohttp import WSCloseCode, WSMsgType
 
-from voicepipe.characters.news import Newsroom
+from voicepipe.characters.news import Headlines
 from voicepipe.engine import Engine
 from voicepipe.events import (
-    Aside,
-    AudioHeld,
+    AudioDeferred,
     AudioReceived,
     ClientMessage,
+    ConversationEnded,
     Event,
-    HungUp,
     InputRejected,
     ItemRequested,
+    OutOfBandResponse,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
@@ -32,19 +32,19 @@ from voicepipe.events import (
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import MeteredStages
-from voicepipe.realtime import Received, Wire, sentence
-from voicepipe.server.session.briefing import Briefing
-from voicepipe.server.session.pacing import PIECE_MS, Ingress
+from voicepipe.realtime import DialectNegotiation, Received, sentence
+from voicepipe.server.session.briefing import PromptPreparation
+from voicepipe.server.session.pacing import PIECE_MS, IngressPacer
 from voicepipe.server.session.rate_limit import MessageRate
-from voicepipe.server.session.receive_queue import Inlet
+from voicepipe.server.session.receive_queue import ReceiveQueue
 from voicepipe.server.session.recorder import Recorder, Side
-from voicepipe.server.session.send_queue import BOUNDARY, ClientTooSlow, Outbox
+from voicepipe.server.session.send_queue import BOUNDARY, ClientTooSlow, SendQueue
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.session.turn_log import TurnLog
 from voicepipe.server.settings import ServerSettings
-from voicepipe.session import Pipeline, Running
+from voicepipe.session import Pipeline, SessionRunner
 
-__all__ = ["Connection", "End"]
+__all__ = ["End", "SessionConnection"]
 
 log = structlog.get_logger()
 
@@ -65,40 +65,46 @@ class End:
     forced: bool = False
 
 
-class Connection:
+class SessionConnection:
     """A session at work on one WebSocket. The first reason to end it wins."""
 
     def __init__(
-        self, socket: Socket, wire: Wire, settings: ServerSettings, *, metrics: Metrics, newsroom: Newsroom
+        self,
+        socket: Socket,
+        wire: DialectNegotiation,
+        settings: ServerSettings,
+        *,
+        metrics: Metrics,
+        headline_news: Headlines,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings = socket, wire, settings
         self._over: asyncio.Future[End] = loop.create_future()
-        self._outbox = Outbox(wire.encode, audio_capacity_ms=settings.audio_capacity_ms)
-        self._ingress = Ingress(
+        self._send_queue = SendQueue(wire.encode, audio_capacity_ms=settings.audio_capacity_ms)
+        self._pacer = IngressPacer(
             loop.time,
             lead_ms=settings.ingress_lead_ms,
             speed=settings.ingress_speed,
             message_ms=settings.ingress_message_ms,
         )
-        self._inlet: Inlet[str | InputRejected] = Inlet(
+        self._receive_queue: ReceiveQueue[str | InputRejected] = ReceiveQueue(
             self._hear,
-            self._ingress,
+            self._pacer,
             capacity=settings.ingress_waits_bytes,
-            held=lambda: self._receive(AudioHeld()),
+            held=lambda: self._receive(AudioDeferred()),
             spawn=lambda work: self._task(work, f"{self._session_id} inlet"),
         )
         self._rate = MessageRate(settings, loop.time, tell=lambda why: self._take([why]), end=self._force)
         self._idle = _Idle(settings.idle_timeout_s, self._idled)
         self._turns = TurnLog()
         self._metrics, self._meter = metrics, TurnMetrics(metrics, loop.time)
-        self._briefing = Briefing(newsroom, self._receive)
+        self._prompt_preparation = PromptPreparation(headline_news, self._receive)
         self._replying = False
         self._leaving: End | None = None
         self._recorder: Recorder | None = None
         self._recording = False
         self._session_id = ""
-        self._running: Running | None = None
+        self._running: SessionRunner | None = None
         self._timers = [loop.call_later(settings.greeting_after_s, lambda: self._take(wire.waited()))]
         if settings.session_limit_s is not None:
             self._timers.append(loop.call_later(settings.session_limit_s, self._expire, settings.session_limit_s))
@@ -106,7 +112,7 @@ class Connection:
     @property
     def lost_ms(self) -> float:
         """Sound that was dropped because the client was slow."""
-        return self._outbox.lost_ms
+        return self._send_queue.lost_ms
 
     async def run(self, pipeline: Pipeline, engine: Engine, session_id: str) -> End:
         """Run the pipeline until something ends the session; then leave no task and no socket behind.
@@ -159,11 +165,11 @@ class Connection:
         except Exception as error:
             log.exception("session.no_stages")
             return self._emit(StageFailed("pipeline", error, fatal=True))
-        codec = self._ingress.metered(self._wire.codec)
+        codec = self._pacer.metered(self._wire.codec)
         metered = MeteredStages(stages, self._metrics)
-        self._running = Running(pipeline, session_id=session_id, codec=codec, stages=metered, emit=self._emit)
+        self._running = SessionRunner(pipeline, session_id=session_id, codec=codec, stages=metered, emit=self._emit)
         self._running.ended.add_done_callback(self._pipeline_ended)
-        self._ingress.backlog = self._running.backlog
+        self._pacer.backlog = self._running.backlog
         return self._take(opening[1:])
 
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
@@ -173,7 +179,7 @@ class Connection:
         else:
             failure = StageFailed("pipeline", error, fatal=True)
             if not self._over.done():  # that one of its events cannot be written has not been told
-                self._outbox.put(failure)
+                self._send_queue.put(failure)
             self._fail(failure)
 
     def _fail(self, failure: StageFailed) -> None:
@@ -185,16 +191,16 @@ class Connection:
             return
         self._turns.note(event)
         self._meter.note(event)
-        self._outbox.put(event)
-        self._meter.note_lost(BOUNDARY, self._outbox.lost_ms)
+        self._send_queue.put(event)
+        self._meter.note_lost(BOUNDARY, self._send_queue.lost_ms)
         match event:
             case StageFailed(fatal=True):
                 self._fail(event)
-            case StageFailed(stage=stage, error=error) | Aside(event=StageFailed(stage=stage, error=error)):
+            case StageFailed(stage=stage, error=error) | OutOfBandResponse(event=StageFailed(stage=stage, error=error)):
                 log.warning("stage.failed", stage=stage, exc_info=error)
             case Warned(message=warning):
                 log.info("session.warned", warning=warning)
-            case HungUp(reason=reason):
+            case ConversationEnded(reason=reason):
                 self.finish(End(WSCloseCode.OK, reason))
             case ReplyStarted():
                 self._replying = True
@@ -214,10 +220,10 @@ class Connection:
             await self._rate.admit(message)
             match message.type:
                 case WSMsgType.TEXT:
-                    await self._inlet.put(message.data, len(message.data))
+                    await self._receive_queue.put(message.data, len(message.data))
                 case WSMsgType.BINARY:
                     what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
-                    await self._inlet.put(InputRejected("unexpected_binary_frame", what), 0)
+                    await self._receive_queue.put(InputRejected("unexpected_binary_frame", what), 0)
                 case WSMsgType.PING:
                     await self._socket.pong(message.data)
                 case WSMsgType.PONG:
@@ -252,7 +258,7 @@ class Connection:
                 self._take([message])
 
     def _listen(self, sound: AudioReceived) -> Iterator[None]:
-        self._ingress.count_message()
+        self._pacer.count_message()
         for piece in self._wire.codec.pieces(sound.data, PIECE_MS):
             yield
             self._idle.reset()
@@ -276,14 +282,14 @@ class Connection:
         """Answer what the client wants, then let it happen: consequences come after the answer."""
         for message in received:
             if not isinstance(message, AudioReceived):
-                self._outbox.put(message)
+                self._send_queue.put(message)
             match message:
                 case InputRejected(code=code):
                     self._metrics.session.rejected.labels(self._metrics.session.code_label(code)).inc()
                 case SessionOpened() | ItemRequested():
                     pass
                 case _:
-                    self._briefing.put(message)
+                    self._prompt_preparation.put(message)
 
     def _receive(self, message: ClientMessage) -> None:
         if self._running is None:
@@ -297,12 +303,12 @@ class Connection:
     def _idled(self) -> None:
         idle_s = self._settings.idle_timeout_s
         reason = f"the client has sent nothing for {idle_s:g} s"
-        self._outbox.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
+        self._send_queue.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
         self._force(reason)
 
     def _expire(self, limit_s: float) -> None:
         reason = f"a session lasts {limit_s / 60:g} minutes at most"
-        self._outbox.put(InputRejected("session_expired", f"The conversation ends here: {reason}."))
+        self._send_queue.put(InputRejected("session_expired", f"The conversation ends here: {reason}."))
         self.leave(End(WSCloseCode.POLICY_VIOLATION, reason, forced=True))
 
     def _force(self, reason: str) -> None:
@@ -310,7 +316,7 @@ class Connection:
 
     async def _write(self) -> None:
         try:
-            await self._outbox.write(self._send, deadline_s=self._settings.write_deadline_s)
+            await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
         except ClientTooSlow as slow:
             self._socket.abort()  # no close frame would get through
             self._gone(str(slow), forced=True)
@@ -329,7 +335,11 @@ class Connection:
     async def _clean_up(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
         """Stop listening, let the graph clean up, and meanwhile tell the client what waits and why it ends."""
         reader.cancel()
-        ending = [self._hang_up(self._over.result(), reader, writer), self._inlet.close(), self._briefing.close()]
+        ending = [
+            self._hang_up(self._over.result(), reader, writer),
+            self._receive_queue.close(),
+            self._prompt_preparation.close(),
+        ]
         if self._running is not None:
             ending.append(self._running.close(self._settings.cleanup_grace_s))
         for failed in await asyncio.gather(*ending, return_exceptions=True):
@@ -339,14 +349,14 @@ class Connection:
             await self._recorder.close()
 
     async def _hang_up(self, end: End, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
-        self._outbox.close()
+        self._send_queue.close()
         if end.gone:
             writer.cancel()
         await asyncio.wait([reader])
         await asyncio.wait([writer], timeout=self._settings.write_deadline_s)
         if writer.cancel():
             await asyncio.wait([writer])
-        await self._socket.hang_up(end.code, end.reason)
+        await self._socket.close_with_reason(end.code, end.reason)
 
 
 class _Idle:

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from voicepipe.audio import Codec, Decoder, Encoder
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Samples
 
-__all__ = ["PIECE_MS", "Ingress", "Meter"]
+__all__ = ["PIECE_MS", "AudioMeter", "IngressPacer"]
 
 PIECE_MS = 80.0
 """Sound enters in pieces of this length at most: what hears it keeps up with each, and the event loop with all others.
@@ -25,11 +25,11 @@ It is also what Kyutai's recogniser takes at a time."""
 Clock = Callable[[], float]
 
 
-class Meter:
+class AudioMeter:
     """A leaky bucket: fills by the milliseconds that are added, and leaks `speed` of them per millisecond.
 
     >>> now = [0.0]
-    >>> meter = Meter(lambda: now[0])
+    >>> meter = AudioMeter(lambda: now[0])
     >>> meter.add(100); meter.add(100); now[0] = 0.15
     >>> round(meter.level_ms)
     50
@@ -49,7 +49,7 @@ class Meter:
         return max(0.0, (self._empty_at - self._clock()) * 1000 * self._speed)
 
 
-class Ingress:
+class IngressPacer:
     """How fast a client's sound may come in.
 
     Up to `lead_ms` ahead of real time it comes in at once. What is further ahead waits for the ear's `backlog` to be
@@ -62,7 +62,7 @@ class Ingress:
     def __init__(self, clock: Clock, *, lead_ms: float, speed: float, message_ms: float) -> None:
         self._clock, self._lead_ms, self._speed, self._message_ms = clock, lead_ms, speed, message_ms
         self._flows = [_Flow(clock, speed)]
-        self.backlog = Backlog()
+        self.backlog = PendingWork()
         """Of the ear; it is known when the session's stages are."""
 
     def metered(self, codec: Codec) -> Codec:
@@ -118,7 +118,7 @@ class _Flow:
     __slots__ = ("ahead", "pace")
 
     def __init__(self, clock: Clock, speed: float) -> None:
-        self.ahead, self.pace = Meter(clock), Meter(clock, speed=speed)
+        self.ahead, self.pace = AudioMeter(clock), AudioMeter(clock, speed=speed)
 
     def add(self, ms: float) -> None:
         self.ahead.add(ms)
@@ -128,14 +128,14 @@ class _Flow:
 @dataclass(frozen=True, slots=True)
 class _Metered:
     codec: Codec
-    ingress: Ingress
+    pacer: IngressPacer
 
     @property
     def rate_hz(self) -> int:
         return self.codec.rate_hz
 
     def decoder(self) -> Decoder:
-        return _MeteredDecoder(self.codec.decoder(), self.ingress.new_flow(), self.codec.rate_hz)
+        return _MeteredDecoder(self.codec.decoder(), self.pacer.new_flow(), self.codec.rate_hz)
 
     def encoder(self) -> Encoder:
         return self.codec.encoder()

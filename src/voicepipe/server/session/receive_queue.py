@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from voicepipe.server.session.pacing import Ingress
+from voicepipe.server.session.pacing import IngressPacer
 
-__all__ = ["Inlet"]
+__all__ = ["ReceiveQueue"]
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ Hear: TypeAlias = Callable[[T], Iterator[None]]
 """Hears one message; comes back before each piece of sound in it, which may then have to wait."""
 
 
-class Inlet(Generic[T]):
+class ReceiveQueue(Generic[T]):
     """Gives messages to `hear`, in order: in the very call of `put`, if there is room for their sound, or later.
 
     At most `capacity` bytes wait, and one message more: then `put` does, nobody reads the socket, and the rest waits
@@ -28,13 +28,13 @@ class Inlet(Generic[T]):
     def __init__(
         self,
         hear: Hear[T],
-        ingress: Ingress,
+        pacer: IngressPacer,
         *,
         capacity: int,
         held: Callable[[], object],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
-        self._hear, self._ingress, self._capacity = hear, ingress, capacity
+        self._hear, self._pacer, self._capacity = hear, pacer, capacity
         self._held, self._spawn = held, spawn
         self._waiting: deque[tuple[Iterator[None], int]] = deque()
         self._bytes = 0
@@ -70,7 +70,7 @@ class Inlet(Generic[T]):
                 self._waiting.popleft()
                 self._bytes -= size
                 self._drained.set()
-            elif not self._ingress.has_room:
+            elif not self._pacer.has_room:
                 self._is_held = True
                 return True
         return bool(self._waiting)
@@ -81,7 +81,7 @@ class Inlet(Generic[T]):
         while left:
             if self._is_held:
                 self._held()
-                await self._ingress.room()
+                await self._pacer.room()
                 self._is_held = False
             else:
                 await asyncio.sleep(0)

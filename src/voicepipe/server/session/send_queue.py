@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from voicepipe.events import Event, Overflowed, ReplyInterrupted, SpeechEncoded
 from voicepipe.realtime import Encode, ServerMessage
 
-__all__ = ["BOUNDARY", "ClientTooSlow", "Outbox"]
+__all__ = ["BOUNDARY", "ClientTooSlow", "SendQueue"]
 
 BOUNDARY = "the connection to you"
 """Named in `Overflowed`, which the client reads."""
@@ -28,7 +28,7 @@ class ClientTooSlow(Exception):
         super().__init__(f"the client has not taken a message within {deadline_s:g} s")
 
 
-class Outbox:
+class SendQueue:
     """One client's events on their way out. `put` never waits; `write` sends, in one task.
 
     At most `audio_capacity_ms` of sound wait: of more, the oldest is dropped, counted in `lost_ms` and told to the

@@ -87,13 +87,13 @@ class Socket(web.WebSocketResponse):
             self._client.abort()
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        """As in aiohttp, but where it closes by itself and gives no reason: that is left to `hang_up`."""
+        """As in aiohttp, but where it closes by itself and gives no reason: that is left to `close_with_reason`."""
         if code in self._faults and not message:
             self._broken = True
             return False
         return await super().close(code=code, message=message, drain=drain)
 
-    async def hang_up(self, code: int, reason: str) -> None:
+    async def close_with_reason(self, code: int, reason: str) -> None:
         """Close with a reason. A client that neither reads nor answers is cut off after the close time-out."""
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(self._settings.close_timeout_s):
@@ -109,14 +109,14 @@ class Socket(web.WebSocketResponse):
         """
         await self.send_frame(struct.pack("!H", code) + _fitting(reason), WSMsgType.CLOSE)
         if self._client is not None and not self._client.is_closing():
-            deaf = _Deaf(self._client.get_protocol(), quiet_s=self._settings.close_timeout_s / 10)
+            deaf = _DrainProtocol(self._client.get_protocol(), quiet_s=self._settings.close_timeout_s / 10)
             self._client.set_protocol(deaf)
             self._client.resume_reading()
             await deaf.over
             self._client.close()
 
 
-class _Deaf(asyncio.Protocol):
+class _DrainProtocol(asyncio.Protocol):
     """In the place of a protocol that is done; hears nothing. `over`: for `quiet_s` nothing has come, or never will."""
 
     def __init__(self, former: asyncio.BaseProtocol, *, quiet_s: float) -> None:

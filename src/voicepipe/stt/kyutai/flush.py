@@ -7,15 +7,15 @@ from collections import deque
 from dataclasses import dataclass
 
 from voicepipe.stt.kyutai.protocol import FRAME_S
-from voicepipe.stt.kyutai.replay_buffer import Piece
+from voicepipe.stt.kyutai.replay_buffer import Frame
 
-__all__ = ["FlushCount", "SpokenWords"]
+__all__ = ["FlushTracker", "WordDeduplicator"]
 
 SAME_WORD_S = 0.16
 """Two frames: so much may the beginning of a word differ when it is heard again on another connection."""
 
 
-class SpokenWords:
+class WordDeduplicator:
     """The last word that was given out, so that it is not given out again when its sound is sent again."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class SpokenWords:
         return again or start_s < self._start_s - FRAME_S / 2
 
 
-class FlushCount:
+class FlushTracker:
     """The silence that hurries the model, and when it has done so. `frames` of it are enough. One flush may follow
     another that is not through: each is told of."""
 
@@ -73,7 +73,7 @@ class FlushCount:
         for flush in self._wanted:
             flush.left = self._steps
 
-    def passed(self, piece: Piece | None) -> float | None:
+    def passed(self, piece: Frame | None) -> float | None:
         """The moment of a flush that is through after the step of `piece`, of several the last."""
         for flush in self._wanted:
             flush.left -= piece is None or piece.start_s >= flush.from_s - 1e-6

@@ -6,7 +6,7 @@ import numpy as np
 
 from voicepipe.events import Samples
 
-__all__ = ["Loudness"]
+__all__ = ["SpeechBounds"]
 
 HOP_S = 0.02
 FLOOR = 0.003
@@ -19,7 +19,7 @@ BREAK_S = 0.3
 """So long a silence ends a stretch of speech; within a word there is no longer one."""
 
 
-class Loudness:
+class SpeechBounds:
     """The last loud moment, and when the stretch of sound began that it belongs to. 4 µs for 80 ms.
 
     It does not know whether a sound is speech: whoever knows that asks it when.

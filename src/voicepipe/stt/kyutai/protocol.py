@@ -13,7 +13,7 @@ from typing import TypeAlias
 import ormsgpack
 
 from voicepipe.events import Samples
-from voicepipe.services import Full, TalksNonsense
+from voicepipe.services import AtCapacity, ProtocolViolation
 from voicepipe.services.msgpack import unpacked
 
 __all__ = [
@@ -96,7 +96,9 @@ Message: TypeAlias = Ready | Step | WordStarted | WordEnded | MarkerPassed
 
 
 def decode(data: bytes, *, service: str) -> Message | None:
-    """A server's message; None for a kind that we do not know. Raises Full for its `Error`, and TalksNonsense."""
+    """A server's message; None for a kind that we do not know. Raises AtCapacity for its `Error`, and
+    ProtocolViolation.
+    """
     message = unpacked(data, service)
     try:
         match message["type"]:
@@ -111,11 +113,11 @@ def decode(data: bytes, *, service: str) -> Message | None:
             case "Ready":
                 return Ready()
             case "Error":
-                raise Full(service, str(message.get("message", "")))
+                raise AtCapacity(service, str(message.get("message", "")))
             case _:
                 return None
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise TalksNonsense(service, f"{message.get('type')} without {error}") from error
+        raise ProtocolViolation(service, f"{message.get('type')} without {error}") from error
 
 
 class PauseScore:

@@ -16,7 +16,7 @@ from voicepipe.audio import resampler
 from voicepipe.events import Audio, Samples
 from voicepipe.stt.kyutai.protocol import FRAME, FRAME_S, RATE_HZ
 
-__all__ = ["SILENCE", "Framer", "Piece", "Tape"]
+__all__ = ["SILENCE", "Frame", "Framer", "ReplayBuffer"]
 
 SILENCE: Samples = np.zeros(FRAME, np.float32)
 SILENCE.flags.writeable = False
@@ -26,7 +26,7 @@ KEPT_STEPS = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class Frame:
     """80 ms for the recogniser, and where they are in the user's audio. Pushed silence is between two moments of it,
     so that it starts and stops at the same one. Without samples it is a marker."""
 
@@ -54,7 +54,7 @@ class Framer:
         self._begin_s = 0.0
         """Where what is held begins."""
 
-    def add(self, audio: Audio) -> list[Piece]:
+    def add(self, audio: Audio) -> list[Frame]:
         """The frames that are complete by now."""
         if audio.rate_hz != self._rate_hz:
             self._rate_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, RATE_HZ)
@@ -66,7 +66,7 @@ class Framer:
         """How much audio is in frames."""
         return self._begin_s
 
-    def rest(self) -> list[Piece]:
+    def rest(self) -> list[Frame]:
         """What is held, filled up with silence to whole frames, so that it need not wait for more."""
         pieces = self._add(self._resample.rest())
         if not len(self._held):
@@ -75,20 +75,20 @@ class Framer:
         samples, self._held = np.concatenate([self._held, SILENCE[len(self._held) :]]), self._held[:0]
         return [*pieces, self._take(samples, length_s)]
 
-    def _add(self, samples: Samples) -> list[Piece]:
+    def _add(self, samples: Samples) -> list[Frame]:
         self._held = np.concatenate([self._held, samples])
-        pieces: list[Piece] = []
+        pieces: list[Frame] = []
         while len(self._held) >= FRAME:
             pieces.append(self._take(self._held[:FRAME], FRAME_S))
             self._held = self._held[FRAME:]
         return pieces
 
-    def _take(self, samples: Samples, length_s: float) -> Piece:
+    def _take(self, samples: Samples, length_s: float) -> Frame:
         start_s, self._begin_s = self._begin_s, self._begin_s + length_s
-        return Piece(samples, start_s, self._begin_s)
+        return Frame(samples, start_s, self._begin_s)
 
 
-class Tape:
+class ReplayBuffer:
     """Pieces in order: understood ones are forgotten, sent ones are kept to be sent again, new ones wait.
 
     At most `capacity` pieces are kept, `in_flight` may be sent and not yet heard. When it is full the oldest goes: one
@@ -97,17 +97,17 @@ class Tape:
 
     def __init__(self, *, capacity: int, in_flight: int) -> None:
         self._capacity, self._in_flight = capacity, in_flight
-        self._pieces: deque[Piece] = deque()
+        self._pieces: deque[Frame] = deque()
         self._sent = 0
         """How many of the pieces have been sent on this connection."""
         self._steps = 0
-        self._unheard: deque[Piece] = deque()
+        self._unheard: deque[Frame] = deque()
         self._places: deque[tuple[float, float]] = deque(maxlen=KEPT_STEPS)
         """Where in the user's audio the frames of the last steps start and stop."""
 
     # ---- what goes out ----------------------------------------------------------------------------------------------
 
-    def add(self, piece: Piece) -> float:
+    def add(self, piece: Frame) -> float:
         """How many seconds of the user's audio had to go to make room, and will never be sent."""
         self._pieces.append(piece)
         lost_s = 0.0
@@ -119,7 +119,7 @@ class Tape:
                 lost_s += oldest.stop_s - oldest.start_s
         return lost_s
 
-    def next(self) -> Piece | None:
+    def next(self) -> Frame | None:
         """The next piece to send; None when there is none, or when too many have not been heard yet."""
         if self._sent >= len(self._pieces) or len(self._unheard) >= self._in_flight:
             return None
@@ -163,7 +163,7 @@ class Tape:
 
     # ---- what comes back --------------------------------------------------------------------------------------------
 
-    def step(self) -> Piece | None:
+    def step(self) -> Frame | None:
         """The piece that the recogniser has just heard; None for a step too many."""
         self._steps += 1
         if not self._unheard:

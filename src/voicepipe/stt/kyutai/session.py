@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicepipe.boundary.pending import Backlog, Gauge
+from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.events import (
     Audio,
     Event,
-    Flush,
+    FlushRequested,
     Overflowed,
     Pause,
     Samples,
@@ -20,12 +20,12 @@ from voicepipe.events import (
     SpeechStopped,
     Transcribed,
     Warned,
-    Word,
+    WordRecognised,
 )
 from voicepipe.rx import Clock
-from voicepipe.services import Lost, ServiceError, ServiceObserver
-from voicepipe.stt.kyutai.flush import FlushCount, SpokenWords
-from voicepipe.stt.kyutai.loudness import Loudness
+from voicepipe.services import ConnectionLost, ServiceError, ServiceObserver
+from voicepipe.stt.kyutai.flush import FlushTracker, WordDeduplicator
+from voicepipe.stt.kyutai.loudness import SpeechBounds
 from voicepipe.stt.kyutai.protocol import (
     FRAME_S,
     RATE_HZ,
@@ -38,9 +38,9 @@ from voicepipe.stt.kyutai.protocol import (
     encode_audio,
     encode_marker,
 )
-from voicepipe.stt.kyutai.replay_buffer import SILENCE, Framer, Piece, Tape
+from voicepipe.stt.kyutai.replay_buffer import SILENCE, Frame, Framer, ReplayBuffer
 
-__all__ = ["Ear", "Hearing"]
+__all__ = ["KyutaiSttSession", "SttOptions"]
 
 LONGEST_WORD_S = 2.0
 """A word whose beginning is this far behind the model's clock has been written, if it was one."""
@@ -50,7 +50,7 @@ _MARKER: Samples = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class SttOptions:
     """How the recogniser is used.
 
     `delay_s`: what its model is behind by, 0.5 (1B) or 2.5 (2.6B). `notices_pauses`: its own pause score decides where
@@ -71,25 +71,25 @@ class Hearing:
     renew_after_s: float
 
 
-class Ear:
-    """The exchange with the recogniser: see `voicepipe.services.Exchange`, and `kyutai` for what comes out."""
+class KyutaiSttSession:
+    """The exchange with the recogniser: see `voicepipe.services.ServiceProtocol`, and `kyutai` for what comes out."""
 
     def __init__(
         self,
         clock: Clock,
-        hearing: Hearing,
+        stt_options: SttOptions,
         service: str,
         observer: ServiceObserver,
-        backlog: Backlog | None = None,
+        backlog: PendingWork | None = None,
     ) -> None:
-        self._clock, self._hearing, self._service, self._observer = clock, hearing, service, observer
-        self._gauge = Gauge(backlog)
+        self._clock, self._hearing, self._service, self._observer = clock, stt_options, service, observer
+        self._gauge = PendingMark(backlog)
         self._framer = Framer()
-        self._tape = Tape(capacity=_frames(hearing.buffer_s), in_flight=_frames(hearing.in_flight_s))
+        self._replay = ReplayBuffer(capacity=_frames(stt_options.buffer_s), in_flight=_frames(stt_options.in_flight_s))
         self._score = PauseScore()
-        self._loudness = Loudness()
-        self._words = SpokenWords()
-        self._flush = FlushCount(hearing.delay_s)
+        self._loudness = SpeechBounds()
+        self._words = WordDeduplicator()
+        self._flush = FlushTracker(stt_options.delay_s)
         self._speaking = False
         self._in_message = False
         self._paused_s: float | None = None
@@ -112,7 +112,7 @@ class Ear:
         match item:
             case Audio():
                 events = self._queue(self._framer.add(item))
-            case Flush(at_s=at_s):
+            case FlushRequested(at_s=at_s):
                 events = self._hurry(at_s)
             case _:
                 pass
@@ -122,11 +122,11 @@ class Ear:
     def finish(self) -> None:
         self._queue(self._framer.rest())
         self._finishing = True
-        self.done = not self._tape.kept
+        self.done = not self._replay.kept
         self._queue([self._between(_MARKER), *[self._between(SILENCE)] * self._flush.frames])
 
-    def _queue(self, pieces: Sequence[Piece]) -> Sequence[Event]:
-        lost_s = sum(self._tape.add(piece) for piece in pieces)
+    def _queue(self, pieces: Sequence[Frame]) -> Sequence[Event]:
+        lost_s = sum(self._replay.add(piece) for piece in pieces)
         return [Overflowed(self._service, lost_s * 1000)] if lost_s else ()
 
     def _hurry(self, at_s: float) -> Sequence[Event]:
@@ -136,11 +136,11 @@ class Ear:
         return [*lost, *self._queue([self._between(SILENCE)] * self._flush.frames)]
 
     def _show_backlog(self) -> None:
-        self._gauge.show(behind=self._flush.on or self._tape.behind >= _frames(self._hearing.behind_s))
+        self._gauge.show(behind=self._flush.on or self._replay.behind >= _frames(self._hearing.behind_s))
 
-    def _between(self, samples: Samples) -> Piece:
+    def _between(self, samples: Samples) -> Frame:
         """What is not the user's, behind the last that is."""
-        return Piece(samples, self._framer.framed_s, self._framer.framed_s)
+        return Frame(samples, self._framer.framed_s, self._framer.framed_s)
 
     # ---- the connection ---------------------------------------------------------------------------------------------
 
@@ -148,16 +148,16 @@ class Ear:
         self._forget()
         self._words.replay(self._framer.heard_s)
         self._replayed_s = self._framer.framed_s
-        self._tape.rewind()
+        self._replay.rewind()
         self._score.begin()
         self._flush.begin_anew()
         self._first_sent_s, self._first_word_seen = None, False
         self._opened_s = self._answered_s = self._clock()
 
     def outgoing(self) -> bytes | None:
-        if not self._tape.unheard:
+        if not self._replay.unheard:
             self._answered_s = self._clock()
-        piece = self._tape.next()
+        piece = self._replay.next()
         if piece is None:
             return None
         if piece.is_marker:
@@ -173,9 +173,9 @@ class Ear:
             case Step(pause=pause):
                 return self._step(pause)
             case WordStarted(text=text, start_s=start_s):
-                return self._word(text.strip(), self._tape.audio_s(start_s))
+                return self._word(text.strip(), self._replay.audio_s(start_s))
             case WordEnded(stop_s=stop_s):
-                self._words.end(self._tape.audio_s(stop_s))
+                self._words.end(self._replay.audio_s(stop_s))
             case MarkerPassed(number=number):
                 self.done = self._finishing and number == END
             case _:
@@ -183,17 +183,17 @@ class Ear:
         return ()
 
     def closed(self) -> Sequence[Event]:
-        raise Lost(self._service, "it said goodbye")
+        raise ConnectionLost(self._service, "it said goodbye")
 
     def lost(self, error: ServiceError) -> Sequence[Event]:
-        return [Warned(f"{error.told} Looking for another one; what you say meanwhile is kept.")]
+        return [Warned(f"{error.user_message} Looking for another one; what you say meanwhile is kept.")]
 
     def cut(self) -> None:
         """A session is over: nothing was interrupted."""
 
     @property
     def overdue_at(self) -> float | None:
-        return self._answered_s + self._hearing.silent_s if self._tape.unheard else None
+        return self._answered_s + self._hearing.silent_s if self._replay.unheard else None
 
     @property
     def stale(self) -> bool:
@@ -203,11 +203,11 @@ class Ear:
     # ---- what was heard ---------------------------------------------------------------------------------------------
 
     def _step(self, pause: float) -> Sequence[Event]:
-        events = self._stepped(self._tape.step(), pause)
+        events = self._stepped(self._replay.step(), pause)
         self._show_backlog()
         return events
 
-    def _stepped(self, piece: Piece | None, pause: float) -> Sequence[Event]:
+    def _stepped(self, piece: Frame | None, pause: float) -> Sequence[Event]:
         score = self._score.add(pause)
         if piece is not None:
             self._read_s = max(self._read_s, piece.stop_s)
@@ -219,7 +219,7 @@ class Ear:
         old = piece is None or piece.pushed or piece.stop_s <= self._replayed_s
         return () if score is None or old or not self._hearing.notices_pauses else self._weigh(score)
 
-    def _hurried(self, piece: Piece | None) -> Sequence[Event]:
+    def _hurried(self, piece: Frame | None) -> Sequence[Event]:
         """Whether the model's clock has passed the moment of the flush and the delay behind it."""
         until_s = self._flush.passed(piece)
         if until_s is None:
@@ -254,8 +254,8 @@ class Ear:
         self._words.begin(text, start_s)
         self._count_word()
         # When it ends is not known yet; the user must see it, and the bot stop, now.
-        stop_s = max(start_s, self._tape.audio_s(self._tape.clock_s(self._hearing.delay_s)))
-        return [*self._message_began(start_s), Word(text, start_s, stop_s)]
+        stop_s = max(start_s, self._replay.audio_s(self._replay.clock_s(self._hearing.delay_s)))
+        return [*self._message_began(start_s), WordRecognised(text, start_s, stop_s)]
 
     def _message_began(self, start_s: float) -> Sequence[Event]:
         """The first word of what the user says: they have not finished, whatever the score was."""
@@ -275,9 +275,9 @@ class Ear:
 
     def _forget(self) -> None:
         """What need not be sent again: all before the last word, and what was long enough ago to have become one."""
-        clock_s = self._tape.audio_s(self._tape.clock_s(self._hearing.delay_s))
+        clock_s = self._replay.audio_s(self._replay.clock_s(self._hearing.delay_s))
         self._understood_s = max(self._understood_s, self._words.until_s, clock_s - LONGEST_WORD_S)
-        self._tape.understood(self._understood_s)
+        self._replay.understood(self._understood_s)
 
 
 def _frames(seconds: float) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import reactivex
 from reactivex import Observable
 
-from voicepipe.boundary.pending import Backlog
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import (
     Audio,
     Event,
@@ -19,54 +19,57 @@ from voicepipe.events import (
     SpeechStopped,
     Transcribed,
     Warned,
-    Word,
+    WordRecognised,
 )
 from voicepipe.services import (
+    AttemptFailed,
+    Backoff,
     Closed,
-    Door,
+    ConnectionLost,
     Emit,
+    FailureReason,
     Finder,
     Instance,
-    Lost,
-    Miss,
-    Missed,
-    Pauses,
+    ProtocolViolation,
     ServiceSocket,
     ServiceUnavailable,
-    TalksNonsense,
-    through_socket,
+    WebSocketEndpoint,
+    socket_stage,
 )
 from voicepipe.stage import Stage, stage_factory
 from voicepipe.stt.kyutai.protocol import KEY_HEADER, PATH, Ready, decode
-from voicepipe.stt.kyutai.session import Ear, Hearing
+from voicepipe.stt.kyutai.session import KyutaiSttSession, SttOptions
 
-__all__ = ["Hearing", "Reconnecting", "kyutai"]
+__all__ = ["ReconnectPolicy", "SttOptions", "kyutai"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reconnecting:
+class ReconnectPolicy:
     """How a recogniser that was lost is looked for: with `pauses` between the searches, for `give_up_after_s` at most.
 
     A connection that breaks within `settled_after_s` does not end the search: who only ever breaks is given up, too.
     """
 
-    pauses: Pauses
+    pauses: Backoff
     give_up_after_s: float
     settled_after_s: float
 
 
-@stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, Word, Transcribed, Overflowed, Warned))
+@stage_factory(gives=(SpeechStarted, SpeechStopped, Pause, WordRecognised, Transcribed, Overflowed, Warned))
 def kyutai(
-    finder: Finder, *, api_key: str, hearing: Hearing, reconnecting: Reconnecting, backlog: Backlog | None = None
+    finder: Finder, *, api_key: str, options: SttOptions, reconnect: ReconnectPolicy, backlog: PendingWork | None = None
 ) -> Stage[Audio | Event, Event]:
-    """Words as they are recognised, and where speech starts, pauses and stops, from `Audio` of any rate and `Flush`.
+    """Words as they are recognised, and where speech starts, pauses and stops, from `Audio` of any rate and
+    `FlushRequested`.
 
-    - `Word` comes as soon as the recogniser is sure of it: its `stop_s` is how far it has heard by then. The service's
+    - `WordRecognised` comes as soon as the recogniser is sure of it: its `stop_s` is how far it has heard by then. The
+    service's
       later word of where it ended is kept for what must be sent again.
     - `Pause` comes with each step (80 ms), its score averaged, after the first 12 of a connection; none while a flush
       is under way, and 0 with the first word of what the user says. In a pause its `at_s` is the last loud moment.
       `SpeechStarted` and `SpeechStopped` come with the score's edges; their times are from the sound's energy.
-    - `Flush` pushes silence, enough for the model's delay: `Transcribed` comes when the model's clock has passed.
+    - `FlushRequested` pushes silence, enough for the model's delay: `Transcribed` comes when the model's clock has
+    passed.
     - A connection that breaks, falls silent or talks nonsense is replaced: `Warned` says so, and the sound since the
       last word is sent again. Of sound that waits longer than the buffer holds the oldest goes: `Overflowed`.
     - A connection that is old is replaced in a pause, by one that was opened before: drift ends there.
@@ -78,17 +81,17 @@ def kyutai(
 
     .. marbles::
 
-        in       aaaaaaaaaaaaa-F             a: 80 ms of Audio, sent fast   F: Flush, at the pause   T: Transcribed
-        kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: Word   P: SpeechStopped, Pause(0.95)
-    """
-    door = Door(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
+        in       aaaaaaaaaaaaa-F             a: 80 ms of Audio, sent fast   F: FlushRequested, at the pause   T: Transcribed
+        kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: WordRecognised   P: SpeechStopped, Pause(0.95)
+    """  # noqa: E501
+    door = WebSocketEndpoint(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         def listen(_: object) -> Observable[Event]:
             return source.pipe(
-                through_socket(
-                    lambda clock: Ear(clock, hearing, finder.service, finder.observer, backlog),
-                    _Connecting(finder, lambda instance: _enter(door, instance), reconnecting),
+                socket_stage(
+                    lambda clock: KyutaiSttSession(clock, options, finder.service, finder.observer, backlog),
+                    _Connecting(finder, lambda instance: _enter(door, instance), reconnect),
                     observer=finder.observer,
                     name="STT",
                 )
@@ -103,7 +106,7 @@ class _Connecting:
     """The first connection must be had at once; a later one is waited for."""
 
     def __init__(
-        self, finder: Finder, enter: Callable[[Instance], Awaitable[ServiceSocket]], reconnecting: Reconnecting
+        self, finder: Finder, enter: Callable[[Instance], Awaitable[ServiceSocket]], reconnecting: ReconnectPolicy
     ) -> None:
         self._finder, self._enter, self._reconnecting = finder, enter, reconnecting
         self._connected_s: float | None = None
@@ -126,18 +129,18 @@ class _Connecting:
             self._give_up_s = asyncio.get_running_loop().time() + self._reconnecting.give_up_after_s
             self._pauses = iter(self._reconnecting.pauses)
         else:
-            await self._pause(Missed(None, Miss.BROKEN, "it took us, and broke"))
+            await self._pause(AttemptFailed(None, FailureReason.BROKEN, "it took us, and broke"))
         told = False
         while True:
             try:
                 return await self._finder.find(self._enter)
             except ServiceUnavailable as error:
                 if not told:
-                    emit(Warned(f"{error.told} Trying again; what you say meanwhile is kept."))
+                    emit(Warned(f"{error.user_message} Trying again; what you say meanwhile is kept."))
                 told = True
                 await self._pause(*error.missed)
 
-    async def _pause(self, *missed: Missed) -> None:
+    async def _pause(self, *missed: AttemptFailed) -> None:
         """Before the next search. Raises ServiceUnavailable when there has been enough of them."""
         pause_s = next(self._pauses)
         if asyncio.get_running_loop().time() + pause_s > self._give_up_s:
@@ -145,8 +148,8 @@ class _Connecting:
         await asyncio.sleep(pause_s)
 
 
-async def _enter(door: Door, instance: Instance) -> ServiceSocket:
-    """A socket to an instance that has taken us. Raises Full, Lost, TalksNonsense."""
+async def _enter(door: WebSocketEndpoint, instance: Instance) -> ServiceSocket:
+    """A socket to an instance that has taken us. Raises AtCapacity, ConnectionLost, ProtocolViolation."""
     socket = await door.open(instance)
     try:
         await _be_welcome(socket)
@@ -160,6 +163,6 @@ async def _be_welcome(socket: ServiceSocket) -> None:
     try:
         first = decode(await socket.receive(), service=socket.service)
     except Closed:
-        raise Lost(socket.service, "it said goodbye") from None
+        raise ConnectionLost(socket.service, "it said goodbye") from None
     if not isinstance(first, Ready):
-        raise TalksNonsense(socket.service, "something else than Ready")
+        raise ProtocolViolation(socket.service, "something else than Ready")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from voicepipe.events import Event
 from voicepipe.testing.invariants import replies, turns
 from voicepipe.testing.invariants.recording import SILENCE_S, Found, Invariant, Recording
-from voicepipe.testing.player.transcript import At, Played
+from voicepipe.testing.player.transcript import At, Transcript
 from voicepipe.testing.scenario.steps import show_time
 
 __all__ = ["INVARIANTS", "SILENCE_S", "Broken", "Invariant", "broken"]
@@ -30,7 +30,7 @@ class Broken(NamedTuple):
 
 
 def broken(
-    played: Played | Sequence[tuple[float, Event]],
+    played: Transcript | Sequence[tuple[float, Event]],
     *,
     skip: Collection[str] = (),
     silence_s: float = SILENCE_S,
@@ -47,8 +47,8 @@ def broken(
     return sorted(filter(None, found), key=lambda one: one.at_s)
 
 
-def _recording(played: Played | Sequence[tuple[float, Event]], silence_s: float) -> Recording:
-    if isinstance(played, Played):
+def _recording(played: Transcript | Sequence[tuple[float, Event]], silence_s: float) -> Recording:
+    if isinstance(played, Transcript):
         return Recording(played.events, played.closed_s, played.leaks, played.voice, played.unheard, silence_s)
     events = [At(*one) for one in played]
     return Recording(events, max((at_s for at_s, _ in events), default=0.0), silence_s=silence_s)

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from voicepipe.conversation import CUT, SILENCE, Conversation
 from voicepipe.events import (
     Event,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
-    Speech,
     SpeechEncoded,
-    Spoken,
     Transcribed,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.testing.invariants.recording import Found, Recording
 from voicepipe.testing.player.transcript import At
@@ -66,7 +66,7 @@ def no_sound_after_the_end(recording: Recording) -> Found:
                 over, spoke = None, True
             case ReplyEnded() | ReplyInterrupted():
                 over = one
-            case Speech() | SpeechEncoded() | Spoken() if over is not None and spoke:
+            case ReplyAudio() | SpeechEncoded() | WordSpoken() if over is not None and spoke:
                 what, ended = type(one.event).__name__, type(over.event).__name__
                 yield one.at_s, f"{what} of a reply that was over ({ended}) at {show_time(round(over.at_s, 3))}"
             case _:
@@ -80,7 +80,7 @@ def heard_text(recording: Recording) -> Found:
         match event:
             case ReplyStarted():
                 words = []
-            case Spoken(word=word):
+            case WordSpoken(word=word):
                 words.append(word)
             case ReplyInterrupted(heard_text=text) | ReplyEnded(text=text) if text != " ".join(words):
                 yield at_s, f"it ended with {text!r}, and spoken was {' '.join(words)!r}"
@@ -90,11 +90,11 @@ def heard_text(recording: Recording) -> Found:
 
 def spoken_in_order(recording: Recording) -> Found:
     """The words of a reply have their times in order."""
-    last: Spoken | None = None
+    last: WordSpoken | None = None
     for at_s, event in recording.events:
         if isinstance(event, ReplyStarted):
             last = None
-        elif isinstance(event, Spoken):
+        elif isinstance(event, WordSpoken):
             if event.stop_s < event.start_s:
                 yield at_s, f"{event.word!r} stops at {event.stop_s:g} s, before it starts, at {event.start_s:g} s"
             if last is not None and event.start_s < last.start_s - 1e-6:
@@ -114,11 +114,11 @@ def spoken_when_released(recording: Recording) -> Found:
                 sent_s, began_s = 0.0, -1.0
             case SpeechEncoded(duration_ms=ms):
                 sent_s, began_s = sent_s + ms / 1000, at_s if began_s < 0 else began_s
-            case Speech(audio=audio):
+            case ReplyAudio(audio=audio):
                 sent_s, began_s = sent_s + audio.duration_s, at_s if began_s < 0 else began_s
-            case Spoken(word=word, start_s=start_s) if start_s > sent_s + 1e-6:
+            case WordSpoken(word=word, start_s=start_s) if start_s > sent_s + 1e-6:
                 yield at_s, f"{word!r} of {start_s:g} s is spoken, and only {sent_s:g} s of sound have been sent"
-            case Spoken(word=word, start_s=start_s) if at_s < began_s + start_s - EARLY_S:
+            case WordSpoken(word=word, start_s=start_s) if at_s < began_s + start_s - EARLY_S:
                 yield at_s, f"{word!r} of {start_s:g} s is spoken {at_s - began_s:g} s after the sound began"
             case _:
                 pass
@@ -134,7 +134,7 @@ def bot_remembers_what_was_heard(recording: Recording) -> Found:
     """All that is remembered of the bot, word by word in order, has been spoken."""
     spoken: list[str] = []
     for at_s, event in recording.events:
-        if isinstance(event, Spoken):
+        if isinstance(event, WordSpoken):
             spoken += event.word.split()
         for conversation in _conversations(event):
             said = [message.text.rstrip(CUT) for message in conversation.messages if message.role == "assistant"]
@@ -147,7 +147,7 @@ def bot_remembers_what_was_said(recording: Recording) -> Found:
     heard = {SILENCE}
     for at_s, event in recording.events:
         match event:
-            case Word(text=text) | Transcribed(text=str(text)):
+            case WordRecognised(text=text) | Transcribed(text=str(text)):
                 heard.update(text.split())
             case _:
                 pass
@@ -157,7 +157,7 @@ def bot_remembers_what_was_said(recording: Recording) -> Found:
                 yield at_s, f"the bot remembers the user saying {strange[0]!r}, and nobody recognised that"
 
 
-def _conversations(event: Speech | Event) -> Iterable[Conversation]:
+def _conversations(event: ReplyAudio | Event) -> Iterable[Conversation]:
     match event:
         case ReplyStarted(conversation) | ReplyEnded(_, conversation) | ReplyInterrupted(_, conversation):
             return (conversation,)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from voicepipe.conversation import SILENCE, Message
 from voicepipe.events import (
+    ConversationEnded,
     Event,
-    HungUp,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
-    Speech,
     SpeechEncoded,
     SpeechStarted,
-    Spoken,
     StageFailed,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
     TurnMeasured,
     TurnStarted,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.testing.invariants.recording import Found, Recording
 from voicepipe.testing.scenario.steps import show_time
@@ -38,7 +38,7 @@ __all__ = [
 
 def answered(recording: Recording) -> Found:
     """Whoever has the floor does something with it, and a turn with words stays owed an answer until it gets one."""
-    floor = _Floor()
+    floor = _TurnTracker()
     for at_s, event in [*recording.events, (recording.closed_s, None)]:
         if floor.since is not None:
             spoke_s = [min(stop, at_s) for start, stop in recording.voice if start < at_s]
@@ -49,7 +49,7 @@ def answered(recording: Recording) -> Found:
             floor.take(at_s, event)
 
 
-class _Floor:
+class _TurnTracker:
     """Since when somebody is waited for, and what for; nobody is while `since` is None."""
 
     def __init__(self) -> None:
@@ -58,9 +58,9 @@ class _Floor:
         self._owed = ""
         self._replying = False
 
-    def take(self, at_s: float, event: Speech | Event) -> None:
+    def take(self, at_s: float, event: ReplyAudio | Event) -> None:
         match event:
-            case TurnStarted() | SpeechStarted() | Word():
+            case TurnStarted() | SpeechStarted() | WordRecognised():
                 self.since, self.what = at_s, "in a turn of the user that does not end"
             case TurnEnded(text=text):
                 self._owed = text or self._owed
@@ -69,10 +69,10 @@ class _Floor:
                 self._replying = True
                 self._owed = self._owed or ("" if conversation.messages else "nothing yet")
                 self._wait(at_s, "when a reply began")
-            case Spoken() | Speech() | SpeechEncoded():
+            case WordSpoken() | ReplyAudio() | SpeechEncoded():
                 self._owed = ""
                 self._wait(at_s if self._replying else None, "in the middle of a reply")
-            case StageFailed() | ReplyEnded() | HungUp():
+            case StageFailed() | ReplyEnded() | ConversationEnded():
                 self._owed, self._replying = "", False
                 self._wait(None)
             case ReplyInterrupted():
@@ -91,7 +91,7 @@ def turn_is_what_was_recognised(recording: Recording) -> Found:
     words: list[str] = []
     for at_s, event in recording.events:
         match event:
-            case Word(text=word):
+            case WordRecognised(text=word):
                 words.append(word)
             case Transcribed(text=text):
                 settled += words if text is None else text.split()
@@ -131,7 +131,7 @@ def word_silences(recording: Recording) -> Found:
                 word = at_s
             case ReplyStarted():
                 word = None
-            case Speech() | SpeechEncoded() | Spoken() if word is not None:
+            case ReplyAudio() | SpeechEncoded() | WordSpoken() if word is not None:
                 yield at_s, f"{type(event).__name__}, after the word of {show_time(round(word, 3))}"
             case _:
                 pass
@@ -150,13 +150,13 @@ def parts_sum(recording: Recording) -> Found:
 
 def only_answers_measured(recording: Recording) -> Found:
     """Who breaks a silence answers nobody, and nobody has waited for it."""
-    nudge = False
+    idle = False
     for at_s, event in recording.events:
         if isinstance(event, ReplyStarted):
             messages = event.conversation.messages
-            nudge = bool(messages) and messages[-1] == Message("user", SILENCE)
-        elif isinstance(event, TurnMeasured) and nudge:
-            yield at_s, f"a nudge is said to have been waited for, for {event.total_ms:.0f} ms"
+            idle = bool(messages) and messages[-1] == Message("user", SILENCE)
+        elif isinstance(event, TurnMeasured) and idle:
+            yield at_s, f"the reply to a silence is measured as an answer, of {event.total_ms:.0f} ms"
 
 
 def turns_alternate(recording: Recording) -> Found:

@@ -83,7 +83,7 @@ class Marbles:
         return ScriptedLlm(self.scene, self._play, scripts, None if default is None else timeline(default, values))
 
     def stt(self, heard: Script, **values: Any) -> ScriptedStt:
-        """A stage that hears `heard`, whatever the audio is; a plain string becomes a `Word`."""
+        """A stage that hears `heard`, whatever the audio is; a plain string becomes a `WordRecognised`."""
         return ScriptedStt(self.scene, self._play, timeline(heard, values))
 
     def tts(

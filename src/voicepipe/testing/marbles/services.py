@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from voicepipe.testing.marbles.sources import Cold, Scene
-from voicepipe.testing.marbles.timeline import Boom, Timeline
+from voicepipe.testing.marbles.timeline import ScriptedError, Timeline
 
 if TYPE_CHECKING:
     from voicepipe.events import ReplyText
@@ -127,8 +127,8 @@ class ScriptedLlm(Calls):
 class ScriptedStt(Calls):
     """A stage that hears what its diagram says, from its subscription on; it listens to its audio only for the end.
 
-    A plain string in the diagram is a `Word` that was said in the column before. Ends as the diagram does, or, if that
-    has no end, with the audio.
+    A plain string in the diagram is a `WordRecognised` that was said in the column before. Ends as the diagram does,
+    or, if that has no end, with the audio.
     """
 
     def __init__(self, scene: Scene, play: Play, heard: Timeline) -> None:
@@ -152,15 +152,16 @@ class ScriptedStt(Calls):
                 if not self._heard.ends:
                     observer.on_completed()
 
-            hearing = heard.subscribe(hear, observer.on_error, observer.on_completed, scheduler=scheduler)
+            stt_options = heard.subscribe(hear, observer.on_error, observer.on_completed, scheduler=scheduler)
             audio = source.subscribe(_ignore, observer.on_error, audio_ended, scheduler=scheduler)
-            return CompositeDisposable(hearing, audio)
+            return CompositeDisposable(stt_options, audio)
 
         return Observable(subscribe)
 
 
 class ScriptedTts(Calls):
-    """A stage that passes the reply's words; each is followed by `SynthesisStarted` … `Spoken` and one `Speech`.
+    """A stage that passes the reply's words; each is followed by `SynthesisStarted` … `WordSpoken` and one
+    `ReplyAudio`.
 
     The sound comes `delay_ms` after its word and lasts `ms_per_word`. Word number `fail_at` (from 0) ends the stream
     with `error` when its sound is due; from word number `stall_at` on there is no sound, and no end. `Call.asked` is
@@ -181,7 +182,7 @@ class ScriptedTts(Calls):
         super().__init__(scene)
         self.delay_ms, self.ms_per_word, self.rate_hz = delay_ms, ms_per_word, rate_hz
         self.fail_at, self.stall_at = fail_at, stall_at
-        self.error = error or Boom("the scripted TTS was told to fail")
+        self.error = error or ScriptedError("the scripted TTS was told to fail")
 
     def __call__(self, source: Observable[ReplyText]) -> Observable[Any]:
         return self.logged(lambda call: self._speaking(source, call.asked), asked=list[str])
@@ -198,14 +199,14 @@ class ScriptedTts(Calls):
         def subscribe(
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            voice = _Voice(self, observer, words)
+            voice = _ScriptedSpeech(self, observer, words)
             running = source.subscribe(voice.read, observer.on_error, voice.finish, scheduler=scheduler)
             return CompositeDisposable(running, Disposable(voice.stop))
 
         return Observable(subscribe)
 
 
-class _Voice:
+class _ScriptedSpeech:
     """One reply: `words` are those read, `timers` those whose sound is still to come."""
 
     def __init__(self, script: ScriptedTts, observer: abc.ObserverBase[Any], words: list[str]) -> None:
@@ -241,7 +242,7 @@ class _Voice:
             timer.cancel()
 
     def _speak(self, number: int, word: str) -> None:
-        from voicepipe.events import Speech, Spoken, SynthesisEnded
+        from voicepipe.events import ReplyAudio, SynthesisEnded, WordSpoken
         from voicepipe.testing.marbles.sound import speech
 
         if self._script.fails(number, word):
@@ -249,8 +250,8 @@ class _Voice:
             return
         length_ms = self._script.ms_per_word
         self._observer.on_next(SynthesisEnded(length_ms / 1000))
-        self._observer.on_next(Spoken(word, number * length_ms / 1000, (number + 1) * length_ms / 1000))
-        self._observer.on_next(Speech(speech(number * length_ms, length_ms, self._script.rate_hz)))
+        self._observer.on_next(WordSpoken(word, number * length_ms / 1000, (number + 1) * length_ms / 1000))
+        self._observer.on_next(ReplyAudio(speech(number * length_ms, length_ms, self._script.rate_hz)))
         self._pending -= 1
         self._complete()
 
@@ -264,6 +265,6 @@ def _ignore(item: Any) -> None:
 
 
 def _word(item: Any, heard_ms: float) -> Any:
-    from voicepipe.events import Word
+    from voicepipe.events import WordRecognised
 
-    return Word(item, max(0.0, (heard_ms - 20) / 1000), heard_ms / 1000) if isinstance(item, str) else item
+    return WordRecognised(item, max(0.0, (heard_ms - 20) / 1000), heard_ms / 1000) if isinstance(item, str) else item

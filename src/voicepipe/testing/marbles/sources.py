@@ -10,7 +10,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from voicepipe.testing.marbles.notation import Kind, Marble
-from voicepipe.testing.marbles.timeline import Boom, Timeline
+from voicepipe.testing.marbles.timeline import ScriptedError, Timeline
 
 __all__ = ["Cold", "Hot", "MarbleSource", "Scene", "Subscription"]
 
@@ -166,5 +166,5 @@ class Hot(MarbleSource):
 
 def _exception(error: Exception | type[Exception] | None) -> Exception:
     if error is None:
-        return Boom("#")
+        return ScriptedError("#")
     return error() if isinstance(error, type) else error

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from voicepipe.testing.marbles.notation import SIGNS, Diagram, Kind, Marble, format_diagram, parse
 
-__all__ = ["Boom", "Recorded", "Script", "Timeline", "timeline"]
+__all__ = ["Recorded", "Script", "ScriptedError", "Timeline", "timeline"]
 
 
-class Boom(Exception):
+class ScriptedError(Exception):
     """What ``#`` raises when no `error` is given."""
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from voicepipe.testing.scenario.steps import Step, arguments, own_values
 
-__all__ = ["Act", "Director", "Timed"]
+__all__ = ["Act", "ScenarioActions", "Timed"]
 
 
-class Director(Protocol):
+class ScenarioActions(Protocol):
     """Who can make things happen on the stage, now."""
 
     def say(self, text: str) -> None: ...
@@ -26,7 +26,7 @@ class Director(Protocol):
 class Act(Step):
     """Something that happens."""
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         raise NotImplementedError
 
 
@@ -50,7 +50,7 @@ class UserSays(Timed):
     method = "user_says"
     text: str
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.say(self.text)
 
     @property
@@ -63,7 +63,7 @@ class UserCoughs(Timed):
     method = "user_coughs"
     lasts_s: float | None = None
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.cough(self.length_s)
 
     @property
@@ -75,7 +75,7 @@ class UserCoughs(Timed):
 class Mutes(Timed):
     method = "microphone_is_muted"
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.mute(True)
 
 
@@ -83,7 +83,7 @@ class Mutes(Timed):
 class Unmutes(Timed):
     method = "microphone_comes_back"
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.mute(False)
 
 
@@ -92,7 +92,7 @@ class NetworkStalls(Timed):
     method = "network_stalls"
     lasts_s: float
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.hold_network(self.lasts_s)
 
     @property
@@ -105,7 +105,7 @@ class MachineStalls(Timed):
     method = "machine_stalls"
     lasts_s: float
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.stall(self.lasts_s)
 
 
@@ -113,7 +113,7 @@ class MachineStalls(Timed):
 class ClientLeaves(Timed):
     method = "client_leaves"
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.leave()
 
 
@@ -122,7 +122,7 @@ class ClientTells(Timed):
     method = "bot_is_told"
     prompt: str
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.tell(self.prompt)
 
 
@@ -130,7 +130,7 @@ class ClientTells(Timed):
 class RecogniserFails(Timed):
     method = "recogniser_fails"
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.deafen()
 
 
@@ -151,7 +151,7 @@ class SaysOnCue(Cued):
     method = "user_says"
     text: str
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.say(self.text)
 
 
@@ -159,7 +159,7 @@ class SaysOnCue(Cued):
 class CoughsOnCue(Cued):
     method = "user_coughs"
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.cough(0.2)
 
 
@@ -167,5 +167,5 @@ class CoughsOnCue(Cued):
 class LeavesOnCue(Cued):
     method = "client_leaves"
 
-    def perform(self, director: Director) -> None:
+    def perform(self, director: ScenarioActions) -> None:
         director.leave()

@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from voicepipe.boundary.threads import ask_worker
 from voicepipe.conversation import GREETING, Conversation
-from voicepipe.events import Audio, Event, ReplyText, Samples, Speech
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, Samples
 from voicepipe.llm.in_process import in_process
 from voicepipe.stage import Stage, named
 from voicepipe.stt.utterances import by_utterance
@@ -18,10 +18,10 @@ from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.marbles.services import Call, Calls
 from voicepipe.testing.marbles.sound import speech
 from voicepipe.testing.marbles.sources import Scene
-from voicepipe.testing.marbles.timeline import Boom
+from voicepipe.testing.marbles.timeline import ScriptedError
 from voicepipe.testing.player.llm_and_tts import last_said
 from voicepipe.testing.player.microphone import Microphone, words_in
-from voicepipe.testing.player.script import Cast
+from voicepipe.testing.player.script import ServiceScript
 from voicepipe.tts.clauses import Timing, clause_by_clause
 
 __all__ = ["Models"]
@@ -39,7 +39,7 @@ class Models(Calls):
 
     rate_hz = 16_000
 
-    def __init__(self, cast: Cast, microphone: Microphone, loop: VirtualLoop) -> None:
+    def __init__(self, cast: ServiceScript, microphone: Microphone, loop: VirtualLoop) -> None:
         super().__init__(Scene(loop))
         self._cast, self._microphone, self._loop = cast, microphone, loop
         self._pool = NappingWorkers(2, "scripted models", loop)
@@ -90,7 +90,7 @@ class Models(Calls):
     def llm(self, conversation: Conversation) -> Observable[str]:
         return self.logged(lambda _: self._model(conversation), asked=lambda: last_said(conversation))
 
-    def _tts(self) -> Stage[ReplyText, Speech | Event]:
+    def _tts(self) -> Stage[ReplyText, ReplyAudio | Event]:
         return named(
             "TTS",
             clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),
@@ -106,7 +106,7 @@ class Models(Calls):
         """What was said in full; of a word that was only begun, its first letters."""
         self._pool.nap(self._cast.flush_s)
         if self._broken:
-            raise Boom("the scripted recogniser was told to fail")
+            raise ScriptedError("the scripted recogniser was told to fail")
         if self._cast.deaf or cancelled():
             return "", []
         words = [self._begun(number, frames) for number, frames in words_in(samples, self.rate_hz)]
@@ -135,7 +135,7 @@ class Models(Calls):
         self._writers.nap(answer.after_s)
         for number, word in enumerate([*answer.text.split(), ""]):
             if number == answer.fails_after:
-                raise Boom("the scripted LLM was told to fail")
+                raise ScriptedError("the scripted LLM was told to fail")
             while number == answer.stalls_after and not cancelled():
                 self._writers.nap(LOOK_S)
             if cancelled():
@@ -147,7 +147,7 @@ class Models(Calls):
     def _synthesise(self, text: str) -> tuple[Audio, list[Timing]]:
         cast, words = self._cast, text.split()
         if cast.tts_fails_at in words or (cast.tts_fails_after is not None and len(words) > cast.tts_fails_after):
-            raise Boom("the scripted TTS was told to fail")
+            raise ScriptedError("the scripted TTS was told to fail")
         self._pool.nap(cast.tts_delay_s)
         audio = speech(0, cast.tts_word_s * len(words) * 1000, 24_000)
         return audio, [(word, n * cast.tts_word_s, (n + 1) * cast.tts_word_s) for n, word in enumerate(words)]

@@ -15,10 +15,10 @@ from voicepipe.rx import from_async
 from voicepipe.stage import naming
 from voicepipe.testing.marbles.services import Calls, ScriptedTts
 from voicepipe.testing.marbles.sources import Scene
-from voicepipe.testing.marbles.timeline import Boom
-from voicepipe.testing.player.script import Answer, Cast
+from voicepipe.testing.marbles.timeline import ScriptedError
+from voicepipe.testing.player.script import Answer, ServiceScript
 
-__all__ = ["Mind", "Voice", "last_said"]
+__all__ = ["ScenarioLlm", "ScenarioTts", "last_said"]
 
 
 def last_said(conversation: Conversation) -> str:
@@ -29,13 +29,13 @@ def last_said(conversation: Conversation) -> str:
     return next((message.text for message in reversed(conversation.messages) if message.role == "user"), "")
 
 
-class Mind(Calls):
+class ScenarioLlm(Calls):
     """An LLM that answers by what was said last, as a service does: in a task of its own, closed when nobody listens.
 
     `Call.asked` is what was said. It calls what it is offered, and nothing where it must not.
     """
 
-    def __init__(self, scene: Scene, cast: Cast) -> None:
+    def __init__(self, scene: Scene, cast: ServiceScript) -> None:
         super().__init__(scene)
         self._cast = cast
         self._ids = itertools.count(1)
@@ -87,15 +87,15 @@ async def _deltas(answer: Answer) -> AsyncGenerator[str]:
 
 async def _break_off(answer: Answer, number: int) -> None:
     if number == answer.fails_after:
-        raise Boom("the scripted LLM was told to fail")
+        raise ScriptedError("the scripted LLM was told to fail")
     if number == answer.stalls_after:
         await asyncio.get_running_loop().create_future()
 
 
-class Voice(ScriptedTts):
+class ScenarioTts(ScriptedTts):
     """A TTS that may fail or stall after so many words of a reply, or at a certain word."""
 
-    def __init__(self, scene: Scene, cast: Cast) -> None:
+    def __init__(self, scene: Scene, cast: ServiceScript) -> None:
         super().__init__(
             scene,
             delay_ms=cast.tts_delay_s * 1000,

@@ -15,19 +15,19 @@ from voicepipe.events import (
     Audio,
     AudioReceived,
     ClientMessage,
+    ConversationEnded,
     Event,
-    HungUp,
+    ReplyAudio,
     ReplyStarted,
     ReplyText,
     SettingsChanged,
-    Speech,
-    Spoken,
+    SpeechProbability,
     StageFailed,
-    Voice,
+    WordSpoken,
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.operators import EndOfTurn
-from voicepipe.session import Llm, Pipeline, Running
+from voicepipe.session import Llm, Pipeline, SessionRunner
 from voicepipe.stage import Stage, named
 from voicepipe.testing.loop.shuffle import Shuffle
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
@@ -37,8 +37,8 @@ from voicepipe.testing.player.in_process import Models
 from voicepipe.testing.player.microphone import FRAME_S, Microphone
 from voicepipe.testing.player.recogniser import by_loudness
 from voicepipe.testing.player.remote import Remote
-from voicepipe.testing.player.script import Cast
-from voicepipe.testing.player.transcript import At, Played, said_in
+from voicepipe.testing.player.script import ServiceScript
+from voicepipe.testing.player.transcript import At, Transcript, said_in
 
 __all__ = ["play"]
 
@@ -51,7 +51,7 @@ class Playable(Protocol):
     """What can be played: a scenario."""
 
     @property
-    def cast(self) -> Cast:
+    def cast(self) -> ServiceScript:
         """How the services behave."""
         ...
 
@@ -66,7 +66,7 @@ class Playable(Protocol):
         ...
 
 
-def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Played:
+def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcript:
     """Return what comes of the scenario, whatever that is. Raises PipelineError and Deadlock; what else breaks is an
     event. `pipeline` is a function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
     """
@@ -74,7 +74,7 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Played:
     function = pipeline if callable(pipeline) else load_pipeline(pipeline)
     loop = VirtualLoop(shuffle=Shuffle(cast.order) if cast.order else None)
     watch = LeakWatch(loop)
-    stage = _Stage(scenario, cast, loop)
+    stage = _ScenarioSession(scenario, cast, loop)
     try:
         with capture_logs() as stage.played.logs:
             loop.run(stage.play(function))
@@ -90,26 +90,26 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Played:
 class _Stages:
     """One session's, scripted."""
 
-    vad: Stage[Audio, Voice]
+    vad: Stage[Audio, SpeechProbability]
     end_of_turn: EndOfTurn
     stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[ReplyText, Speech | Event]
+    tts: Stage[ReplyText, ReplyAudio | Event]
     close: Callable[[], None] = lambda: None
 
 
-class _Stage:
+class _ScenarioSession:
     """The session, its client, and everything that befalls them. Times are of the loop, which begins at 0."""
 
-    def __init__(self, scenario: Playable, cast: Cast, loop: VirtualLoop) -> None:
-        self.played = Played(length_s=scenario.length_s)
+    def __init__(self, scenario: Playable, cast: ServiceScript, loop: VirtualLoop) -> None:
+        self.played = Transcript(length_s=scenario.length_s)
         self._scenario, self._cast, self._loop = scenario, cast, loop
         self._over: asyncio.Future[str | None] = loop.create_future()
         kind = Models if cast.in_process else Remote
         self._microphone = Microphone(cast.user_word_s, kind.rate_hz)
         self.services = kind(cast, self._microphone, loop)
         self._frame = self._microphone.frame()
-        self._running: Running | None = None
+        self._running: SessionRunner | None = None
         self._muted = False
         self._held_until = 0.0
         self._held: deque[ClientMessage] = deque()
@@ -119,7 +119,7 @@ class _Stage:
 
     async def play(self, pipeline: Pipeline) -> None:
         played = self.played
-        self._running = Running(
+        self._running = SessionRunner(
             pipeline, session_id="scenario", codec=Pcm16(self.services.rate_hz), stages=self._stages(), emit=self._emit
         )
         self._running.ended.add_done_callback(self._pipeline_ended)
@@ -187,13 +187,13 @@ class _Stage:
     def _emit(self, event: Event) -> None:
         self.played.events.append(At(self._loop.time(), event))
         match event:
-            case HungUp(reason=reason):
+            case ConversationEnded(reason=reason):
                 self._end(reason)
             case StageFailed(fatal=True, stage=stage, error=error):
                 self._end(f"{stage} failed: {error!r}")
             case ReplyStarted():
                 self._saying = ""
-            case Spoken(word=word):
+            case WordSpoken(word=word):
                 self._saying += f" {word}"
                 self._give_cues()
             case _:

@@ -10,28 +10,28 @@ from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from voicepipe.events import Audio, Event, Flush, Transcribed, Voice, Word
+from voicepipe.events import Audio, Event, FlushRequested, SpeechProbability, Transcribed, WordRecognised
 from voicepipe.rx import LoopScheduler, scheduler_of, transduce
 from voicepipe.stage import Stage
-from voicepipe.testing.marbles.timeline import Boom
+from voicepipe.testing.marbles.timeline import ScriptedError
 from voicepipe.testing.player.microphone import FRAME_S, Microphone, is_loud, word_in
-from voicepipe.testing.player.script import Cast
+from voicepipe.testing.player.script import ServiceScript
 
-__all__ = ["Ear", "by_loudness"]
+__all__ = ["ScriptedRecogniser", "by_loudness"]
 
 
-def by_loudness() -> Stage[Audio, Voice]:
+def by_loudness() -> Stage[Audio, SpeechProbability]:
     """A VAD: what is loud is speech."""
-    return transduce(lambda _: _Loudness())
+    return transduce(lambda _: _ThresholdVad())
 
 
-class _Loudness:
+class _ThresholdVad:
     def __init__(self) -> None:
         self._at_s = 0.0
 
-    def __call__(self, audio: Audio) -> Iterator[Voice]:
+    def __call__(self, audio: Audio) -> Iterator[SpeechProbability]:
         self._at_s = round(self._at_s + audio.duration_s, 6)
-        yield Voice(float(is_loud(audio)), self._at_s)
+        yield SpeechProbability(float(is_loud(audio)), self._at_s)
 
 
 RECOGNISABLE = 6
@@ -48,10 +48,10 @@ class _Heard:
     frames: int = 1
 
 
-class Ear:
+class ScriptedRecogniser:
     """One session's recogniser and judge of pauses."""
 
-    def __init__(self, cast: Cast, microphone: Microphone) -> None:
+    def __init__(self, cast: ServiceScript, microphone: Microphone) -> None:
         self._cast, self._microphone = cast, microphone
         self._listening: list[Callable[[Exception], None]] = []
         self._last_word = ""
@@ -64,7 +64,7 @@ class Ear:
         return reactivex.timer(self._cast.verdict_s).pipe(rx_ops.map(lambda _: probability))
 
     def recognise(self, source: Observable[Audio | Event]) -> Observable[Event]:
-        """A word comes so long after it began; at a `Flush` all words before the pause come at once."""
+        """A word comes so long after it began; at a `FlushRequested` all words before the pause come at once."""
 
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
@@ -81,7 +81,7 @@ class Ear:
     def fail(self) -> None:
         """The recogniser breaks, for good."""
         for tell in list(self._listening):
-            tell(Boom("the scripted recogniser was told to fail"))
+            tell(ScriptedError("the scripted recogniser was told to fail"))
 
     def _text(self, number: int) -> str:
         """What the recogniser makes of a word, and what the judge of pauses remembers of it."""
@@ -94,7 +94,7 @@ class _Recogniser:
 
     def __init__(
         self,
-        cast: Cast,
+        cast: ServiceScript,
         observer: abc.ObserverBase[Event],
         scheduler: LoopScheduler,
         text: Callable[[int], str],
@@ -110,10 +110,10 @@ class _Recogniser:
         match event:
             case Audio():
                 self._listen(event)
-            case Flush(at_s=at_s) if self._cast.flush_s:
+            case FlushRequested(at_s=at_s) if self._cast.flush_s:
                 due_s = self._scheduler.clock() + self._cast.flush_s
                 self._timers.append(self._scheduler.call_at(due_s, lambda: self._flush(at_s)))
-            case Flush(at_s=at_s):
+            case FlushRequested(at_s=at_s):
                 self._flush(at_s)
             case _:
                 pass
@@ -147,7 +147,7 @@ class _Recogniser:
             if self._words[0].frames < self._needed:
                 break
             word = self._words.pop(0)
-            self._observer.on_next(Word(word.text, word.start_s, word.stop_s))
+            self._observer.on_next(WordRecognised(word.text, word.start_s, word.stop_s))
 
     def _flush(self, at_s: float) -> None:
         self._tell(at_s - FRAME_S / 2)

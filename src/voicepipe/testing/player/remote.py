@@ -5,15 +5,15 @@ from __future__ import annotations
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, Event, ReplyText, Speech
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText
 from voicepipe.stage import Stage, named
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.marbles.services import Call
 from voicepipe.testing.marbles.sources import Scene
-from voicepipe.testing.player.llm_and_tts import Mind, Voice
+from voicepipe.testing.player.llm_and_tts import ScenarioLlm, ScenarioTts
 from voicepipe.testing.player.microphone import Microphone
-from voicepipe.testing.player.recogniser import Ear
-from voicepipe.testing.player.script import Cast
+from voicepipe.testing.player.recogniser import ScriptedRecogniser
+from voicepipe.testing.player.script import ServiceScript
 
 __all__ = ["Remote"]
 
@@ -23,11 +23,11 @@ class Remote:
 
     rate_hz = 24_000
 
-    def __init__(self, cast: Cast, microphone: Microphone, loop: VirtualLoop) -> None:
+    def __init__(self, cast: ServiceScript, microphone: Microphone, loop: VirtualLoop) -> None:
         scene = Scene(loop)
-        self._ear, self._mind = Ear(cast, microphone), Mind(scene, cast)
+        self._ear, self._mind = ScriptedRecogniser(cast, microphone), ScenarioLlm(scene, cast)
         self.stt: Stage[Audio | Event, Event] = named("STT", self._ear.recognise)
-        self.tts: Stage[ReplyText, Speech | Event] = named("TTS", Voice(scene, cast))
+        self.tts: Stage[ReplyText, ReplyAudio | Event] = named("TTS", ScenarioTts(scene, cast))
 
     @property
     def asked(self) -> list[Call]:

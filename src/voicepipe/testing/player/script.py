@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from voicepipe.events import FunctionCall
 
-__all__ = ["Answer", "Cast"]
+__all__ = ["Answer", "ServiceScript"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Answer:
 
 
 @dataclass
-class Cast:
+class ServiceScript:
     """How the services behave. These are the defaults: quick, sound, and polite."""
 
     answers: dict[str, Answer] = field(

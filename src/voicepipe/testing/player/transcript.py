@@ -9,28 +9,28 @@ from typing import Any, NamedTuple, TypeVar
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
+    ConversationEnded,
     Event,
     FunctionCalled,
     FunctionReturned,
-    HungUp,
     InputRejected,
     Overflowed,
+    ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
-    Speech,
     SpeechEncoded,
     SpeechStarted,
-    Spoken,
     StageFailed,
     TurnEnded,
     Warned,
-    Word,
+    WordRecognised,
+    WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.testing.marbles.services import Call
 
-__all__ = ["At", "Played", "picture", "said_in", "told"]
+__all__ = ["At", "Transcript", "picture", "said_in", "told"]
 
 E = TypeVar("E")
 
@@ -42,11 +42,11 @@ class At(NamedTuple):
     """Something that happened, in seconds since the conversation began."""
 
     at_s: float
-    event: Speech | Event
+    event: ReplyAudio | Event
 
 
 @dataclass(repr=False)
-class Played:
+class Transcript:
     """A conversation that is over."""
 
     events: list[At] = field(default_factory=list[At])
@@ -80,7 +80,7 @@ class Played:
     @property
     def said(self) -> str:
         """All words that the bot was heard to say."""
-        return " ".join(spoken.word for spoken in self.of(Spoken))
+        return " ".join(spoken.word for spoken in self.of(WordSpoken))
 
     @property
     def conversation(self) -> Conversation:
@@ -110,7 +110,7 @@ class Played:
         return picture(self)
 
     def __repr__(self) -> str:
-        return f"<Played: {len(self.events)} events in {self.closed_s:g} s>"
+        return f"<Transcript: {len(self.events)} events in {self.closed_s:g} s>"
 
 
 def _play(heard: list[tuple[float, float]], at_s: float, length_s: float) -> None:
@@ -125,10 +125,10 @@ def said_in(text: str, spoken: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", spoken, re.IGNORECASE) is not None
 
 
-def told(event: Speech | Event) -> str | None:
+def told(event: ReplyAudio | Event) -> str | None:
     """What a person is told by an event, if it tells them anything."""
     match event:
-        case Warned(message=text) | InputRejected(message=text) | HungUp(reason=text):
+        case Warned(message=text) | InputRejected(message=text) | ConversationEnded(reason=text):
             return text
         case StageFailed() | Overflowed():
             from voicepipe.realtime import sentence
@@ -151,7 +151,7 @@ _LANES = ("the user", "heard", "the bot")
 _WIDTHS = (34, 26)
 
 
-def picture(played: Played) -> str:
+def picture(played: Transcript) -> str:
     """A line for each thing that happened: the time, then what the user did, what was heard of it, or what the bot did.
 
     Words in a row share a line, with the time of the first.
@@ -176,17 +176,17 @@ def _facts(events: Iterable[At]) -> Iterator[_Line]:
             yield _Line(at_s, *shown)
 
 
-def _shown(event: Speech | Event) -> tuple[int, str] | None:
+def _shown(event: ReplyAudio | Event) -> tuple[int, str] | None:
     match event:
         case SpeechStarted():
             return 1, "(a voice)"
-        case Word(text=text):
+        case WordRecognised(text=text):
             return 1, text
         case TurnEnded(text=text):
             return 1, f"→ {text!r}" if text else "→ nothing said"
         case ReplyStarted():
             return 2, "▸"
-        case Spoken(word=word):
+        case WordSpoken(word=word):
             return 2, word
         case FunctionCalled(call=call):
             return 2, f"ƒ {call.name} {call.arguments}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voicepipe.testing.player.transcript import Played
+from voicepipe.testing.player.transcript import Transcript
 from voicepipe.testing.scenario.facts import Expectation, Fact
 from voicepipe.testing.scenario.steps import arguments, show_time
 
@@ -55,7 +55,7 @@ class Happens(Expectation):
     def until_s(self) -> float:
         return max(self.window.start_s, 0.0 if self.window.end_s == END_S else self.window.end_s)
 
-    def complaint(self, played: Played) -> str | None:
+    def complaint(self, played: Transcript) -> str | None:
         every = [round(at_s, 3) for at_s in self.fact.times(played)]
         times = [at_s for at_s in every if at_s in self.window]
         if times if self.count is None else len(times) == self.count:

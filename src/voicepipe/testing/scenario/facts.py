@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voicepipe.events import (
+    ConversationEnded,
     FunctionCalled,
     FunctionReturned,
-    HungUp,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
-    Spoken,
     StageFailed,
     TurnEnded,
     TurnMeasured,
+    WordSpoken,
 )
-from voicepipe.testing.player.transcript import Played, said_in, told
+from voicepipe.testing.player.transcript import Transcript, said_in, told
 from voicepipe.testing.scenario.steps import Step, show_time
 
 __all__ = ["Expectation", "Fact", "State"]
@@ -35,7 +35,7 @@ class Expectation:
         """The latest moment that it names."""
         return 0.0
 
-    def complaint(self, played: Played) -> str | None:
+    def complaint(self, played: Transcript) -> str | None:
         """What happened instead; None if it went as expected."""
         raise NotImplementedError
 
@@ -46,11 +46,11 @@ class Expectation:
 class Fact(Step):
     """Something that may happen, once or often."""
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         """The seconds at which it happened."""
         raise NotImplementedError
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         """Something of the same sort that did happen."""
         return ""
 
@@ -60,17 +60,17 @@ class BotSays(Fact):
     method = "bot_says"
     text: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         said = ""
         for at_s, event in played.events:
             if isinstance(event, ReplyStarted):
                 said = ""
-            elif isinstance(event, Spoken):
+            elif isinstance(event, WordSpoken):
                 before, said = said_in(self.text, said), f"{said} {event.word}"
                 if said_in(self.text, said) and not before:
                     yield at_s
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         return f'the bot said "{played.said}"' if played.said else "the bot said nothing"
 
 
@@ -78,7 +78,7 @@ class BotSays(Fact):
 class BotReplies(Fact):
     method = "bot_replies"
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         yield from played.times(ReplyStarted)
 
 
@@ -86,7 +86,7 @@ class BotReplies(Fact):
 class BotFinishes(Fact):
     method = "bot_finishes"
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         yield from played.times(ReplyEnded)
 
 
@@ -94,7 +94,7 @@ class BotFinishes(Fact):
 class BotInterrupted(Fact):
     method = "bot_is_interrupted"
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         yield from played.times(ReplyInterrupted)
 
 
@@ -102,19 +102,19 @@ class BotInterrupted(Fact):
 class BotHangsUp(Fact):
     method = "bot_hangs_up"
 
-    def times(self, played: Played) -> Iterator[float]:
-        yield from played.times(HungUp)
+    def times(self, played: Transcript) -> Iterator[float]:
+        yield from played.times(ConversationEnded)
 
 
 @dataclass(frozen=True)
 class ConversationEnds(Fact):
     method = "conversation_ends"
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         if played.ended_s is not None:
             yield played.ended_s
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         if played.ended_s is None:
             return "it went on"
         return f"it ended at {show_time(round(played.ended_s, 3))}: {played.reason}"
@@ -125,10 +125,10 @@ class UserTold(Fact):
     method = "user_is_told"
     text: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         yield from (at_s for at_s, event in played.events if self.text.lower() in (told(event) or "").lower())
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         texts = [text for _, event in played.events if (text := told(event))]
         return "the user was told " + (", ".join(f'"{text}"' for text in texts) or "nothing")
 
@@ -137,10 +137,10 @@ class UserTold(Fact):
 class ServiceFails(Fact):
     method = "service_fails"
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         yield from played.times(StageFailed)
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         return "; ".join(f"{failed.stage}: {failed.error!r}" for failed in played.of(StageFailed))
 
 
@@ -149,12 +149,12 @@ class BotCalls(Fact):
     method = "bot_calls"
     name: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         for at_s, event in played.events:
             if isinstance(event, FunctionCalled) and event.call.name == self.name:
                 yield at_s
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         return "the bot called " + (", ".join(one.call.name for one in played.of(FunctionCalled)) or "nothing")
 
 
@@ -163,7 +163,7 @@ class FunctionReturns(Fact):
     method = "function_returns"
     name: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         names = {called.call.id: called.call.name for called in played.of(FunctionCalled)}
         for at_s, event in played.events:
             if isinstance(event, FunctionReturned) and names.get(event.id) == self.name:
@@ -175,12 +175,12 @@ class UserHeard(Fact):
     method = "user_is_heard_saying"
     text: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         for at_s, event in played.events:
             if isinstance(event, TurnEnded) and event.text == self.text:
                 yield at_s
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         return "heard was " + (", ".join(f'"{turn.text}"' for turn in played.of(TurnEnded)) or "nothing")
 
 
@@ -189,10 +189,10 @@ class LlmAsked(Fact):
     method = "llm_is_asked"
     text: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         yield from (call.began_ms / 1000 for call in played.asked if call.asked == self.text)
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         return "the LLM was asked " + (", ".join(f'"{call.asked}"' for call in played.asked) or "nothing")
 
 
@@ -201,12 +201,12 @@ class AnswerCancelled(Fact):
     method = "answer_is_cancelled"
     text: str
 
-    def times(self, played: Played) -> Iterator[float]:
+    def times(self, played: Transcript) -> Iterator[float]:
         for call in played.asked:
             if call.asked == self.text and call.outcome == "cancelled" and call.ended_ms is not None:
                 yield call.ended_ms / 1000
 
-    def instead(self, played: Played) -> str:
+    def instead(self, played: Transcript) -> str:
         return ", ".join(f'the answer to "{call.asked}" {call.outcome}' for call in played.asked)
 
 
@@ -227,7 +227,7 @@ class BotSilent(State):
     def until_s(self) -> float:
         return self.end_s
 
-    def complaint(self, played: Played) -> str | None:
+    def complaint(self, played: Transcript) -> str | None:
         heard = [(max(start, self.start_s), min(stop, self.end_s)) for start, stop in played.audible()]
         sounds = [f"from {show_time(round(a, 3))} to {show_time(round(b, 3))}" for a, b in heard if b - a > EDGE_S]
         return f"it could be heard {', '.join(sounds)}" if sounds else None
@@ -243,7 +243,7 @@ class BotSpeaks(State):
     def until_s(self) -> float:
         return self.end_s
 
-    def complaint(self, played: Played) -> str | None:
+    def complaint(self, played: Transcript) -> str | None:
         heard = played.audible()
         if any(start <= self.start_s + EDGE_S and stop >= self.end_s - EDGE_S for start, stop in heard):
             return None
@@ -256,7 +256,7 @@ class AnswersWithin(State):
     method = "answers_within"
     limit_s: float
 
-    def complaint(self, played: Played) -> str | None:
+    def complaint(self, played: Transcript) -> str | None:
         turns = played.of(TurnMeasured)
         if not turns:
             return "it answered no turn"
@@ -270,7 +270,7 @@ class Remembers(State):
     role: Literal["user", "assistant"]
     text: str
 
-    def complaint(self, played: Played) -> str | None:
+    def complaint(self, played: Transcript) -> str | None:
         texts = [message.text for message in played.conversation.messages if message.role == self.role]
         if self.text in texts:
             return None

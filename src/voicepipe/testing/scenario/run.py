@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.testing.invariants.all import SILENCE_S, broken
 from voicepipe.testing.player.player import play
-from voicepipe.testing.player.transcript import Played
+from voicepipe.testing.player.transcript import Transcript
 from voicepipe.testing.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class ScenarioFailed(AssertionError):
     whole conversation."""
 
 
-def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Played:
+def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcript:
     """Play a scenario, and raise ScenarioFailed unless all went as expected and no invariant broke.
 
     Args:
@@ -35,7 +35,7 @@ def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Played:
     return played
 
 
-def complaints(scenario: Scenario, played: Played) -> Iterator[str]:
+def complaints(scenario: Scenario, played: Transcript) -> Iterator[str]:
     """Yield a paragraph for each expectation that was not met, and for each invariant that broke."""
     for one in scenario.expectations:
         if (instead := one.complaint(played)) is not None:

@@ -29,7 +29,7 @@ from typing import Any, Concatenate, Literal, ParamSpec
 
 from voicepipe.events import FunctionCall
 from voicepipe.testing.player import acts as a
-from voicepipe.testing.player.script import Answer, Cast
+from voicepipe.testing.player.script import Answer, ServiceScript
 from voicepipe.testing.scenario import expectations as x
 from voicepipe.testing.scenario import facts as f
 from voicepipe.testing.scenario.builder import Claim, Cue, Moment
@@ -60,7 +60,7 @@ class Scenario:
 
     def __init__(self, title: str = "") -> None:
         self.title = title
-        self.cast = Cast()
+        self.cast = ServiceScript()
         self.settings: list[str] = []
         """The calls that have changed `cast`."""
         self.acts: list[a.Act] = []

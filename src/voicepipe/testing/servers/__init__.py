@@ -5,9 +5,9 @@ They can be told, at run time, to fail in each of the ways in which services fai
 
 from voicepipe.testing.servers.base import FakeServer, Visit
 from voicepipe.testing.servers.chat_answers import Answer, Answers, repeated
-from voicepipe.testing.servers.ears import ByTime, ByTone, ByVoice, Ear, Said
 from voicepipe.testing.servers.failing import Fails
 from voicepipe.testing.servers.llm_server import LlmServer
+from voicepipe.testing.servers.recognisers import ByTime, ByTone, ByVoice, FakeRecogniser, Said
 from voicepipe.testing.servers.stt_server import SttServer
 from voicepipe.testing.servers.tones import Tones
 from voicepipe.testing.servers.tts_server import TtsServer
@@ -18,8 +18,8 @@ __all__ = [
     "ByTime",
     "ByTone",
     "ByVoice",
-    "Ear",
     "Fails",
+    "FakeRecogniser",
     "FakeServer",
     "LlmServer",
     "Said",

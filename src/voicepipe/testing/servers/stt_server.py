@@ -15,8 +15,8 @@ from aiohttp import WSMsgType, web
 
 from voicepipe.events import Samples
 from voicepipe.testing.servers.base import Visit, hang
-from voicepipe.testing.servers.ears import Ear, Listening
 from voicepipe.testing.servers.moshi import MoshiServer
+from voicepipe.testing.servers.recognisers import FakeRecogniser, Listening
 
 __all__ = ["SttServer"]
 
@@ -38,7 +38,7 @@ class SttServer(MoshiServer):
 
     def __init__(
         self,
-        ear: Ear,
+        ear: FakeRecogniser,
         *,
         delay_s: float = 0.5,
         step_s: float = 0.02,

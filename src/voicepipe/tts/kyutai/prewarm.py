@@ -15,12 +15,12 @@ from voicepipe.rx import LoopScheduler, scheduler_of
 from voicepipe.services import ServiceError, ServiceSocket
 from voicepipe.stage import Stage
 
-__all__ = ["Ahead"]
+__all__ = ["PrewarmedConnection"]
 
 K = TypeVar("K")
 
 
-class Ahead(Generic[K]):
+class PrewarmedConnection(Generic[K]):
     """One session's connection in store. `key()` says for what it is good, a voice: it is asked when one is opened, and
     again when it is taken; one that is for another voice is thrown away.
 

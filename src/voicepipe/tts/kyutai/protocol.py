@@ -9,7 +9,7 @@ import numpy as np
 import ormsgpack
 
 from voicepipe.events import Samples
-from voicepipe.services import Full, TalksNonsense
+from voicepipe.services import AtCapacity, ProtocolViolation
 from voicepipe.services.msgpack import unpacked
 
 __all__ = [
@@ -110,7 +110,9 @@ Message: TypeAlias = Ready | WordSaid | Sound
 
 
 def decode(data: bytes, *, service: str) -> Message | None:
-    """A server's message; None for a kind that we do not know. Raises Full for its `Error`, and TalksNonsense."""
+    """A server's message; None for a kind that we do not know. Raises AtCapacity for its `Error`, and
+    ProtocolViolation.
+    """
     if (sound := _sound(data)) is not None:
         return Sound(sound)
     message = unpacked(data, service)
@@ -123,11 +125,11 @@ def decode(data: bytes, *, service: str) -> Message | None:
             case "Ready":
                 return Ready()
             case "Error":
-                raise Full(service, str(message.get("message", "")))
+                raise AtCapacity(service, str(message.get("message", "")))
             case _:
                 return None
     except (KeyError, TypeError, ValueError) as error:
-        raise TalksNonsense(service, f"{message.get('type')} without {error}") from error
+        raise ProtocolViolation(service, f"{message.get('type')} without {error}") from error
 
 
 # ---- sound without a list --------------------------------------------------------------------------------------------

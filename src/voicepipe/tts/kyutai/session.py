@@ -9,25 +9,25 @@ from voicepipe.boundary.overflow import BoundaryFull
 from voicepipe.events import (
     Audio,
     Event,
+    ReplyAudio,
     ReplyText,
-    Speech,
-    Spoken,
     SynthesisEnded,
     SynthesisStarted,
     Warned,
+    WordSpoken,
 )
 from voicepipe.rx import Clock
-from voicepipe.services import Lost, ServiceError, ServiceObserver
+from voicepipe.services import ConnectionLost, ServiceError, ServiceObserver
 from voicepipe.tts.kyutai.protocol import EOS, RATE_HZ, Sound, WordSaid, decode, encode_text, speakable
 
-__all__ = ["Mouth", "Speaking"]
+__all__ = ["KyutaiTtsSession", "TtsOptions"]
 
 LOOKAHEAD = 4
 """Words that the model may want to know before it says one: so many untold ones are no silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speaking:
+class TtsOptions:
     """How the synthesiser is used.
 
     At most `capacity` words wait to be sent: one more fails the turn, as text is never dropped. A synthesiser
@@ -40,17 +40,17 @@ class Speaking:
     retries: int
 
 
-class Mouth:
-    """The exchange with the synthesiser for one reply: see `voicepipe.services.Exchange`."""
+class KyutaiTtsSession:
+    """The exchange with the synthesiser for one reply: see `voicepipe.services.ServiceProtocol`."""
 
-    def __init__(self, clock: Clock, speaking: Speaking, service: str, observer: ServiceObserver) -> None:
+    def __init__(self, clock: Clock, speaking: TtsOptions, service: str, observer: ServiceObserver) -> None:
         self._clock, self._speaking, self._service, self._observer = clock, speaking, service, observer
         self._words: list[str] = []
         """All that is to be said, as it is sent."""
         self._sent = 0
         self._finished = self._eos_sent = False
         self._said: list[str] = []
-        self._held: list[Spoken] = []
+        self._held: list[WordSpoken] = []
         """Words whose sound has not begun: without it they were not spoken, and may be said again."""
         self._made_s = 0.0
         self._retries = speaking.retries
@@ -97,24 +97,24 @@ class Mouth:
         self._active_s = self._clock()
         self._asked_s = self._active_s if self._asked_s is None else self._asked_s
 
-    def received(self, message: bytes) -> Sequence[Speech | Event]:
+    def received(self, message: bytes) -> Sequence[ReplyAudio | Event]:
         self._active_s = self._clock()
         match decode(message, service=self._service):
             case WordSaid(text=text, start_s=start_s, stop_s=stop_s) if text.strip():
                 self._said += text.split()
-                self._held.append(Spoken(text.strip(), start_s, stop_s))
+                self._held.append(WordSpoken(text.strip(), start_s, stop_s))
                 return self._release() if self._made_s else ()
             case Sound(samples=samples):
                 return self._sound(Audio(samples, RATE_HZ))
             case _:
                 return ()
 
-    def _sound(self, audio: Audio) -> Sequence[Speech | Event]:
+    def _sound(self, audio: Audio) -> Sequence[ReplyAudio | Event]:
         self._observer.received(1)
         if not self._made_s and self._asked_s is not None:
             self._observer.first_item(self._clock() - self._asked_s)
         self._made_s += audio.duration_s
-        return [*self._release(), Speech(audio)]
+        return [*self._release(), ReplyAudio(audio)]
 
     def _release(self) -> Sequence[Event]:
         words, self._held = self._held, []
@@ -122,7 +122,7 @@ class Mouth:
 
     def closed(self) -> Sequence[Event]:
         if not self._eos_sent or self._left_out:
-            raise Lost(self._service, "it ended before it had finished")
+            raise ConnectionLost(self._service, "it ended before it had finished")
         self.done = True
         if self._asked_s is not None:
             self._observer.generated(self._made_s, self._clock() - self._asked_s)
@@ -132,7 +132,7 @@ class Mouth:
         if self._made_s or not self._retries:
             raise error
         self._retries -= 1
-        return [Warned(f"{error.told} Trying another one.")]
+        return [Warned(f"{error.user_message} Trying another one.")]
 
     def cut(self) -> None:
         if self._words:

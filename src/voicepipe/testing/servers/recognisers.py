@@ -12,7 +12,7 @@ import numpy as np
 from voicepipe.events import Samples
 from voicepipe.testing.servers.tones import HOP_S, RATE_HZ, Tones
 
-__all__ = ["ByTime", "ByTone", "ByVoice", "Ear", "Heard", "Listening", "Said"]
+__all__ = ["ByTime", "ByTone", "ByVoice", "FakeRecogniser", "Heard", "Listening", "Said"]
 
 FRAME_S = 0.08
 HOP = round(HOP_S * RATE_HZ)
@@ -38,7 +38,7 @@ class Listening(Protocol):
     def __call__(self, frame: Samples, at_s: float) -> Heard: ...
 
 
-class Ear(Protocol):
+class FakeRecogniser(Protocol):
     """Makes a fresh ear for each connection."""
 
     def listen(self) -> Listening: ...

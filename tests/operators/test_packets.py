@@ -30,11 +30,11 @@ from voicepipe.events import (
     SettingsChanged,
     Transcribed,
     TurnTaking,
-    Word,
+    WordRecognised,
 )
 from voicepipe.operators import decode, endpoint, listen
 from voicepipe.rx import LoopScheduler
-from voicepipe.stt.kyutai.replay_buffer import Framer, Piece
+from voicepipe.stt.kyutai.replay_buffer import Frame, Framer
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.vad.frames import by_frame
 
@@ -99,7 +99,7 @@ def test_a_detector_gets_the_same_frames(places: list[int]) -> None:
 def test_frames_for_kyutais_recogniser_are_the_same(places: list[int]) -> None:
     """80 ms each, whatever comes."""
 
-    def framed(places: list[int]) -> list[Piece]:
+    def framed(places: list[int]) -> list[Frame]:
         framer = Framer()
         parts = cut(noise(30_000), places)
         return [piece for part in parts for piece in framer.add(Audio(part, 48_000))] + framer.rest()
@@ -114,7 +114,7 @@ def test_frames_for_kyutais_recogniser_are_the_same(places: list[int]) -> None:
 def test_what_is_decoded_is_the_same(codec: Codec, places: list[int]) -> None:
     """Of every format without pages, and resampled to the session's rate; with all that was held up in the end."""
     formats = Formats()
-    formats.given = codec
+    formats.input = codec
     width = 2 if isinstance(codec, Pcm16) else 1
     data = np.random.default_rng(3).integers(0, 256, 20_000 * width, np.uint8).tobytes()
 
@@ -226,7 +226,7 @@ def heard(messages: list[Any]) -> Heard:
         return received.pipe(decode(Pcm16(RATE_HZ)), listen(stt, pauses, flush_at=0.6))
 
     for event in collected(ear, messages, workers.answer):
-        (made.texts if isinstance(event, Word | Transcribed) else made.noticed).append(event)
+        (made.texts if isinstance(event, WordRecognised | Transcribed) else made.noticed).append(event)
     return made
 
 
