@@ -16,6 +16,7 @@ import aiohttp
 import numpy as np
 import pytest
 from human import BEST_OF_TIMES, words
+from processes import patient_pipeline
 
 from voicepipe.audio import resampled
 from voicepipe.client import Fact, RecordedMicrophone, Talk, connect, read_recording
@@ -30,11 +31,12 @@ RATE_HZ = 24_000
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a `voicepipe serve` of its own, which must end in peace when it is asked to."""
     if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
-    command = [sys.executable, "-m", "voicepipe", "serve", "--port", "0"]
+    pipeline = patient_pipeline(tmp_path_factory.mktemp("pipeline"))
+    command = [sys.executable, "-m", "voicepipe", "serve", pipeline, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         printed: list[str] = []

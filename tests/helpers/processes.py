@@ -11,11 +11,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-__all__ = ["free_port", "running", "serving", "until_empty", "wait_for_port"]
+__all__ = ["free_port", "patient_pipeline", "running", "serving", "until_empty", "wait_for_port"]
 
 _START_S = 90
 """Real time, on a machine that has other work to do."""
@@ -48,6 +49,42 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
             return
         time.sleep(0.05)
     pytest.fail(f"{process.args!r} does not listen at port {port}:\n{log.read_text()}")
+
+
+def patient_pipeline(folder: Path) -> str:
+    """The path of a default pipeline that does not depend on the machine's speed and on what a small LLM says.
+
+    Its stages have half a minute for an answer instead of 3 s: on a machine that does other work the embedded models
+    miss that, and the turn fails as it should. And to "Say something long." the answer is long enough to interrupt it.
+    """
+    default = Path(str(files("voicepipe"))) / "pipelines" / "default.py"
+    if not default.is_file():  # not a wheel, but the source
+        default = Path(__file__).parents[2] / "pipelines" / "default.py"
+    strict = default.read_text()
+    patient = strict.replace("first_s=3, between_s=3", "first_s=30, between_s=30")
+    talkative = patient.replace("(session.llm,", "(talkative(session.llm),")
+    assert strict != patient != talkative
+    copy = folder / "patient.py"
+    copy.write_text(talkative + _TALKATIVE)
+    return str(copy)
+
+
+_TALKATIVE = '''
+
+def talkative(llm):
+    """Only what is asked to be long is not left to the model."""
+    long = " ".join(f"This is sentence number {number} of a long answer." for number in range(1, 13))
+
+    def answer(conversation):
+        wanted = any("something long" in message.text for message in conversation.messages[-1:])
+        return from_iterable(long.split(" ")).pipe(map(lambda word: word + " ")) if wanted else llm(conversation)
+
+    return answer
+
+
+from reactivex import from_iterable
+from reactivex.operators import map
+'''
 
 
 def until_empty(url: str) -> None:

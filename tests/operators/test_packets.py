@@ -303,3 +303,21 @@ def test_a_talk_is_heard_the_same(step_ms: int) -> None:
     live = heard(sent(TALK, [], even(20, TALK)))
     assert heard(sent(TALK, [], even(step_ms, TALK))) == live
     assert (len(live.clips), len(live.asked)) == (4, 7)
+
+
+@pytest.mark.parametrize("speech_ms", range(1700, 2200, 40))
+def test_speech_about_as_long_as_a_clip_may_be_is_cut_the_same(speech_ms: int) -> None:
+    """Whether it is cut, or stops before, is not decided by what else is in the packet."""
+    said = [(0.0, 300), (0.5, speech_ms // 2), (0.2, 100), (0.5, speech_ms // 2), (0.0, 1500)]
+    live = heard(sent(said, [], even(20, said)))
+    for step_ms in (80, 1000):
+        assert heard(sent(said, [], even(step_ms, said))) == live
+
+
+def test_sound_that_was_let_go_is_in_no_clip() -> None:
+    """Though a long packet still holds it: the client wants more of it than was kept until it said so."""
+    said = [(0.0, 3000), (0.5, 800), (0.0, 1500)]
+    wish = SettingsChanged("x", turns=TurnTaking("voice", prefix_ms=2900))
+    live, once = (heard(sent(said, [(2950 / 5300, wish)], places)) for places in (even(20, said), []))
+    assert live == once
+    assert live.clips[0].size < (1.3 + 0.8 + 0.2) * 16_000

@@ -1,6 +1,6 @@
-"""The official clients, unmodified, talk to `voicepipe serve` as a user starts it: the default pipeline, the embedded
-models, and what real people have said. What the bot answers is its own affair: that it does is asserted, and how it
-sounds."""
+"""The official clients, unmodified, talk to `voicepipe serve`: the default pipeline, with patience for a busy machine,
+the embedded models, and what real people have said. What the bot answers is its own affair: that it does is asserted,
+and how it sounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from microphone import open_microphone
 from openai_agents import is_raw, raw, session, transcripts
 from openai_agents import until as agents_until
 from openai_python import appending, beta_connected, client, connected, kinds, sound, text, until, websockets
-from processes import serving, until_empty
+from processes import patient_pipeline, serving, until_empty
 
 from voicepipe.weights import registry
 
@@ -33,11 +33,12 @@ SPEECH = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stoppe
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Iterator[str]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of its own."""
     if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
-    command = [sys.executable, "-m", "voicepipe", "serve", "--port", "0", "--max-sessions", "2"]
+    pipeline = patient_pipeline(tmp_path_factory.mktemp("pipeline"))
+    command = [sys.executable, "-m", "voicepipe", "serve", pipeline, "--port", "0", "--max-sessions", "2"]
     with serving(command) as url:
         yield url
 
