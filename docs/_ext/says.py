@@ -133,7 +133,17 @@ def _shown(value: Any) -> str:
 class EventsDirective(SphinxDirective):
     """The vocabulary: what stands in the modules of `voicepipe.events`, each below a rubric that is its docstring's."""
 
-    MODULES = ("base", "sound", "client", "heard", "reply", "functions", "session")
+    MODULES = (
+        "events.base",
+        "events.sound",
+        "events.client",
+        "events.heard",
+        "events.reply",
+        "conversation.character",
+        "conversation.functions",
+        "events.functions",
+        "events.session",
+    )
 
     def run(self) -> list[nodes.Node]:
         node = nodes.Element()

@@ -17,7 +17,7 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from reactivex import Observable
 
-from voicepipe.audio import Resampler, resampler
+from voicepipe.audio import resampled
 from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import in_worker
@@ -46,7 +46,7 @@ RATE_HZ = 16_000
 class Clip:
     """What was said from `start_s` to `stop_s`, with a margin of sound around it. `whole`: speech has paused there."""
 
-    samples: Samples
+    sound: Audio
     start_s: float
     stop_s: float
     whole: bool
@@ -139,7 +139,7 @@ class _Reader(Generic[T]):
             return item
         if item.stop_s - item.start_s < self._shortest_s:
             return Guess((), item)
-        text, tokens = self._transcribe(item.samples, self._draft, lambda: ticket.cancelled)
+        text, tokens = self._transcribe(resampled(item.sound, RATE_HZ).samples, self._draft, lambda: ticket.cancelled)
         if not ticket.cancelled:
             self._draft = tokens
         return Guess(tuple(text.split()), item)
@@ -164,31 +164,17 @@ class _Limits:
 _Cut: TypeAlias = "Clip | Settle"
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A clip by its positions: speech from `start` to `stop`, and the sound from `begin` to `end` around it."""
-
-    start: int
-    stop: int
-    begin: int
-    end: int
-    silence: int = 0
-    """How many zeros stand behind it."""
-
-
 class _Clips:
-    """Cuts the microphone into clips. Positions are samples at 16 kHz since the subscription.
+    """Cuts the microphone into clips. Positions are at 16 kHz, in samples since the subscription.
 
-    Whole clips depend on the sound and on where its edges are, not on the packets: every decision compares positions,
-    and a clip waits until all of its sound has come out of the resampler. A packet is here before the edges that a VAD
-    finds in it, so what must know them (`_cut_long`) waits for the next packet. Guesses do not wait: they are optional.
+    Whole clips depend on the sound and on where its edges are, not on the packets: every decision compares positions. A
+    packet is here before the edges that a VAD finds in it, so what must know them (`_cut_long`) waits for the next
+    packet. Guesses do not wait: they are optional.
     """
 
     def __init__(self, limits: _Limits) -> None:
         self._limits = limits
         self._sound = _Held()
-        self._due: deque[_Span | Settle] = deque()
-        """What is decided, in order, and waits for the end of its sound."""
         self._began: int | None = None
         self._paused: int | None = None
         self._prefix: int | None = None
@@ -204,28 +190,25 @@ class _Clips:
     def __call__(self, event: Audio | Event) -> Iterator[_Cut]:
         match event:
             case Audio():
-                self._cut_long(self._sound.heard)
-                self._sound.add(event, self._needed_from())
+                yield from self._cut_long(self._sound.end)
+                began = self._sound.end if self._began is None else self._began
+                self._sound.add(event, min(self._sound.end, began) - self._reach)
+                yield from self._guess()
             case SpeechStarted(at_s=at_s, noticed_s=noticed_s):
-                self._start(_samples(at_s), _samples(noticed_s))
+                yield from self._start(_samples(at_s), _samples(noticed_s))
             case SpeechStopped(at_s=at_s, noticed_s=noticed_s):
-                self._stop(_samples(at_s), _samples(noticed_s))
+                yield from self._stop(_samples(at_s), _samples(noticed_s))
             case FlushRequested(at_s=at_s):
-                self._flush(at_s)
+                yield from self._flush(at_s)
             case TurnTaking(prefix_ms=prefix_ms):
-                self._let_go(self._sound.heard)
+                self._let_go(self._sound.end)
                 self._prefix = None if prefix_ms is None else _samples(prefix_ms / 1000)
             case _:
-                return
-        yield from self._ready()
-        if isinstance(event, Audio):
-            yield from self._guess()
+                pass
 
-    # ---- what is decided ---------------------------------------------------------------------------------------------
-
-    def _start(self, at: int, noticed: int) -> None:
+    def _start(self, at: int, noticed: int) -> Iterator[_Cut]:
         if self._began is not None and self._paused is not None and self._paused - self._began >= self._limits.join:
-            self._settle(self._paused)
+            yield self._settle(self._paused)
             self._began = None
         if self._began is None:
             self._let_go(noticed)
@@ -233,69 +216,34 @@ class _Clips:
         self._paused = None
         self._guess_at = noticed + self._limits.partial
 
-    def _stop(self, at: int, noticed: int) -> None:
-        self._cut_long(noticed)
+    def _stop(self, at: int, noticed: int) -> Iterator[_Cut]:
+        yield from self._cut_long(noticed)
         if self._began is not None:
             self._paused = max(at, self._began)
-            # The resampler still holds the last sound; the clip does without it rather than wait for more.
-            until = min(self._paused + self._limits.margin, noticed - self._sound.late)
-            self._add(self._span(self._began, self._paused, max(until, self._paused)))
+            until = min(self._paused + self._limits.margin, noticed)
+            yield self._clip(self._began, self._paused, until, whole=True)
 
-    def _flush(self, at_s: float) -> None:
+    def _flush(self, at_s: float) -> Iterator[_Cut]:
         if self._began is not None and self._paused is None:  # in mid-speech: what goes on is the next clip
-            self._cut_long(self._sound.heard)
-            self._hurry()
+            yield from self._cut_long(self._sound.end)
             self._settled = self._sound.end
-            span = self._span(self._began, self._settled, self._settled)
-            self._add(replace(span, silence=self._limits.margin))
+            clip = self._clip(self._began, self._settled, self._settled, whole=True)
+            silence = self._limits.margin * clip.sound.rate_hz // RATE_HZ
+            yield replace(clip, sound=Audio(np.pad(clip.sound.samples, (0, silence)), clip.sound.rate_hz))
             self._begin(self._settled, 0)
         else:
-            if self._due:
-                self._hurry()
             self._settled = self._settled if self._paused is None else self._paused
             self._began = self._paused = None
-        self._add(Settle(at_s))
+        yield Settle(at_s)
 
-    def _cut_long(self, known: int) -> None:
+    def _cut_long(self, known: int) -> Iterator[_Cut]:
         """Cut speech that is longer than the limit at `known`, up to which every edge has been told."""
         while self._began is not None and self._paused is None and known > self._began + self._limits.longest:
             latest = self._began + self._limits.longest
             cut = self._sound.quietest(self._began + self._limits.longest // 2, latest - RATE_HZ // 2)
-            self._add(self._span(self._began, cut, cut))
-            self._settle(cut)
+            yield self._clip(self._began, cut, cut, whole=True)
+            yield self._settle(cut)
             self._begin(cut, self._limits.margin)
-
-    def _settle(self, at: int) -> None:
-        """What was said before `at` stands."""
-        self._settled = at
-        self._add(Settle(at / RATE_HZ))
-
-    def _begin(self, at: int, before: int) -> None:
-        self._began, self._before = at, max(0, before)
-
-    def _span(self, start: int, stop: int, end: int) -> _Span:
-        return _Span(start, stop, max(0, self._earliest, start - self._before), end)
-
-    # ---- what is cut -------------------------------------------------------------------------------------------------
-
-    def _add(self, item: _Span | Settle) -> None:
-        self._due.append(item)
-
-    def _ready(self) -> Iterator[_Cut]:
-        while self._due:
-            item = self._due[0]
-            if isinstance(item, _Span) and item.end > self._sound.end:
-                return
-            self._due.popleft()
-            yield item if isinstance(item, Settle) else self._clip(item, whole=True)
-
-    def _hurry(self) -> None:
-        """Cut what is due from the sound that is here: more may not come."""
-        self._sound.end_stretch()
-        end = self._sound.end
-        self._due = deque(
-            item if isinstance(item, Settle) else replace(item, end=min(item.end, end)) for item in self._due
-        )
 
     def _guess(self) -> Iterator[Clip]:
         if self._began is None or self._paused is not None or self._sound.end < self._guess_at:
@@ -303,15 +251,20 @@ class _Clips:
         at = self._sound.end - (self._sound.end - self._guess_at) % self._limits.partial
         self._guess_at = at + self._limits.partial
         if at <= self._began + self._limits.longest:
-            yield self._clip(self._span(self._began, at, at), whole=False)
+            yield self._clip(self._began, at, at, whole=False)
 
-    def _clip(self, span: _Span, *, whole: bool) -> Clip:
-        samples = self._sound.cut(span.begin, span.end)
-        if span.silence:
-            samples = np.pad(samples, (0, span.silence))
-        return Clip(samples, span.start / RATE_HZ, span.stop / RATE_HZ, whole)
+    def _settle(self, at: int) -> Settle:
+        """What was said before `at` stands."""
+        self._settled = at
+        return Settle(at / RATE_HZ)
 
-    # ---- what is kept ------------------------------------------------------------------------------------------------
+    def _begin(self, at: int, before: int) -> None:
+        self._began, self._before = at, max(0, before)
+
+    def _clip(self, start: int, stop: int, until: int, *, whole: bool) -> Clip:
+        """Speech from `start` to `stop`, with the sound before it, and after it `until` there."""
+        begin = max(0, self._earliest, start - self._before)
+        return Clip(self._sound.cut(begin, until), start / RATE_HZ, stop / RATE_HZ, whole)
 
     @property
     def _reach(self) -> int:
@@ -321,59 +274,43 @@ class _Clips:
     def _let_go(self, at: int) -> None:
         self._earliest = max(self._earliest, at - self._reach)
 
-    def _needed_from(self) -> int:
-        first = next((item.begin for item in self._due if isinstance(item, _Span)), self._sound.heard)
-        return min(first, self._sound.heard if self._began is None else self._began) - self._reach
-
 
 class _Held:
-    """The sound that a clip may still be made of, at 16 kHz."""
+    """The sound that a clip may still be made of, as it came; positions are at 16 kHz.
+
+    A stream's resampler would be tens of milliseconds behind, and the last word of a clip would lack them. So each clip
+    is resampled for itself, where it is read.
+    """
 
     def __init__(self) -> None:
-        self.heard = 0
-        """Where the sound ends that has come in."""
         self.end = 0
-        """Where the sound ends that has come out of the resampler."""
-        self.late = 0
-        """How much later that may be."""
         self._pieces: deque[Samples] = deque()
-        self._begin = 0
-        self._resample: Resampler | None = None
         self._rate_hz = RATE_HZ
-        self._received = 0
+        self._begin = self._received = 0
+        """In samples as they came: where the first piece begins, and the last ends."""
 
     def add(self, audio: Audio, needed_from: int) -> None:
-        if self._resample is None:
-            self._rate_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, RATE_HZ)
-            self.late = 0 if audio.rate_hz == RATE_HZ else _LATE
+        self._rate_hz = audio.rate_hz
+        self._pieces.append(audio.samples)
         self._received += len(audio.samples)
-        self.heard = self._received * RATE_HZ // self._rate_hz
-        self._append(self._resample(audio.samples))
-        while self._begin + len(self._pieces[0]) <= needed_from:
+        self.end = self._received * RATE_HZ // self._rate_hz
+        while self._begin + len(self._pieces[0]) <= self._at(needed_from):
             self._begin += len(self._pieces.popleft())
 
-    def end_stretch(self) -> None:
-        """Take out what is held up where the rate is changed."""
-        if self._resample is not None:
-            self._append(self._resample.rest())
-
-    def _append(self, samples: Samples) -> None:
-        self._pieces.append(samples)
-        self.end += len(samples)
-
-    def cut(self, start: int, stop: int) -> Samples:
+    def cut(self, start: int, stop: int) -> Audio:
         sound = np.concatenate(self._pieces)
-        return sound[max(0, start - self._begin) : max(0, stop - self._begin)]
+        begin, end = (max(0, self._at(position) - self._begin) for position in (start, stop))
+        return Audio(sound[begin:end], self._rate_hz)
 
     def quietest(self, start: int, stop: int) -> int:
         """The middle of the quietest 100 ms between two positions."""
-        window = RATE_HZ // 10
-        energy = np.cumsum(np.square(self.cut(start, stop)))
-        return start + window // 2 + int(np.argmin(energy[window:] - energy[:-window]))
+        window = self._rate_hz // 10
+        energy = np.cumsum(np.square(self.cut(start, stop).samples))
+        quietest = window // 2 + int(np.argmin(energy[window:] - energy[:-window]))
+        return start + quietest * RATE_HZ // self._rate_hz
 
-
-_LATE = RATE_HZ * 40 // 1000
-"""How late `resampler` is at "MQ" from 24 kHz: 37.6 ms at most. From a rate at which it is later, clips wait."""
+    def _at(self, position: int) -> int:
+        return position * self._rate_hz // RATE_HZ
 
 
 class _Agreement:
