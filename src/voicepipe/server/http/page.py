@@ -22,7 +22,7 @@ _EMBEDDED = (
 
 
 def page_of(settings: ServerSettings, characters: Characters) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of `/`. The page names no address of a service: those who read it need not know it."""
+    """The handler of `/`. The page contains no address of a service: its readers need not know it."""
     page = resources.files("voicepipe.server").joinpath("page.html").read_text("utf-8")
     names = [name for name in characters.offered if name != "constant"]
     listed = ", ".join(f"<code>{html.escape(name)}</code>" for name in names)
