@@ -14,7 +14,7 @@ FACES = {
     "voicepipe.operators": [
         "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "decode",
         "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after", "hedge",
-        "listen", "pace", "release_at", "respond", "retrying", "split_words", "tee", "text_only", "with_deadline",
+        "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words", "tee", "text_only", "with_deadline",
         "with_tools",
     ],
     "voicepipe.rx": [

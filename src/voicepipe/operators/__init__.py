@@ -9,7 +9,9 @@ from voicepipe.operators.gaps import fill_gaps
 from voicepipe.operators.gate import gate
 from voicepipe.operators.hang_up import hang_up_after
 from voicepipe.operators.listen import listen
+from voicepipe.operators.listening import listening
 from voicepipe.operators.pace import Due, pace, release_at
+from voicepipe.operators.replying import replying
 from voicepipe.operators.respond import Reply, respond
 from voicepipe.operators.tee import tee
 from voicepipe.operators.text_only import as_text, text_only
@@ -36,8 +38,10 @@ __all__ = [
     "hang_up_after",
     "hedge",
     "listen",
+    "listening",
     "pace",
     "release_at",
+    "replying",
     "respond",
     "retrying",
     "split_words",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import overload
 
 from voicepipe.events import (
     AudioReceived,
@@ -26,12 +27,24 @@ from voicepipe.events import (
     WordRecognised,
 )
 from voicepipe.operators.commits import Commits
+from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage, stage_factory
+from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["detect_turns"]
 
 
+@overload
+def detect_turns(endpointing: Endpointing, /) -> Stage[Event | AudioReceived, TurnEvent | ClientEvent]: ...
+
+
+@overload
+def detect_turns(
+    *, pause_above: float, resume_below: float
+) -> Stage[Event | AudioReceived, TurnEvent | ClientEvent]: ...
+
+
+@takes_preset(Endpointing)
 @stage_factory(gives=(TurnStarted, TurnConfirmed, TurnEnded, SettingsChanged))
 def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event | AudioReceived, TurnEvent | ClientEvent]:
     """`TurnStarted` when the user is heard, `TurnConfirmed` at their first word, `TurnEnded(text)` when they have
