@@ -7,9 +7,8 @@ from datetime import datetime
 from reactivex import Observable
 from reactivex.operators import share
 
-from voicepipe import Conversation, Event, Session, merge
+from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyAudio
 from voicepipe.presets import DEADLINE, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
 
 PLACES = {"18:30": 6, "20:15": 2}  # of the restaurant, this evening; all who talk share them
@@ -43,15 +42,12 @@ def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → LLM with functions → TTS → encode."""
     mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
-    turns = merge(heard, session.received).pipe(ops.detect_turns(ENDPOINTING), share())
+    turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
     llm = ops.with_tools(
         ops.with_deadline(session.llm, "LLM", DEADLINE), today, free_tables, book_table,
         deadline_s=8, filler="Let me see.", filler_after_s=0.8, rounds=3,
     )  # fmt: skip
-
-    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        return llm(conversation).pipe(ops.split_words(), session.tts, ops.pace(PLAYBACK))
-
+    reply = ops.replying(llm, session.tts, PLAYBACK)
     spoken = turns.pipe(ops.respond(reply, replace(INTERRUPTION, idle_prompts=1)))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

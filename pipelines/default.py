@@ -13,7 +13,7 @@ def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → LLM → TTS → encode."""
     mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
-    turns = merge(heard, session.received).pipe(ops.detect_turns(ENDPOINTING), share())
+    turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
     llm = ops.with_deadline(session.llm, "LLM", DEADLINE)
     tts = ops.text_only(ops.with_deadline(session.tts, "TTS", DEADLINE, answer=ReplyAudio))

@@ -21,7 +21,7 @@ def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → LLM → moderate → TTS → encode."""
     mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
     heard = mic.pipe(ops.listening(session, ENDPOINTING), rx_ops.share())
-    turns = merge(heard, session.received).pipe(ops.detect_turns(ENDPOINTING), rx_ops.share())
+    turns = heard.pipe(ops.detect_turns(ENDPOINTING), rx_ops.share())
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         words = session.llm(conversation).pipe(ops.split_words(), ops.text_only(moderate))

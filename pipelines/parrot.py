@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from reactivex import Observable, just
+from reactivex import Observable, from_iterable
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyAudio
 from voicepipe.presets import ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
 
 
@@ -17,9 +16,12 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
-    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        heard_last = just(conversation.messages[-1].text)
-        return heard_last.pipe(ops.split_words(), session.tts, ops.pace(PLAYBACK))
-
-    spoken = turns.pipe(ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)))
+    reply = ops.replying(repeat, session.tts, PLAYBACK)
+    spoken = turns.pipe(ops.wait_for_user(), ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))
+
+
+def repeat(conversation: Conversation) -> Observable[str | Event]:
+    """Return what the user said last, in place of what a model would answer."""
+    said = [message.text for message in conversation.messages if message.role == "user"]
+    return from_iterable(said[-1:])

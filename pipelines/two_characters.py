@@ -7,7 +7,6 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyAudio
 from voicepipe.presets import ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
 
 ANNA = "You are Anna. You see the good side of everything. One sentence."
@@ -20,12 +19,13 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
-    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
+    def both(conversation: Conversation) -> Observable[str | Event]:
         def ben(said: str) -> Observable[str | Event]:
             return session.llm(Conversation(BEN, conversation.messages).bot_said(said).user_said("And Ben?"))
 
         anna = session.llm(Conversation(ANNA, conversation.messages))
-        return anna.pipe(ops.followed_by(ben), ops.split_words(), session.tts, ops.pace(PLAYBACK))
+        return anna.pipe(ops.followed_by(ben))
 
-    spoken = turns.pipe(ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)))
+    reply = ops.replying(both, session.tts, PLAYBACK)
+    spoken = turns.pipe(ops.wait_for_user(), ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -7,8 +7,9 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyAudio, TurnEnded
+from voicepipe.events import ClientEvent, TurnEnded, TurnEvent
 from voicepipe.presets import ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.rx import of_type
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -17,12 +18,14 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
-    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        called = Conversation("You are voicepipe. Be brief.", conversation.messages)
-        return session.llm(called).pipe(ops.split_words(), session.tts, ops.pace(PLAYBACK))
+    def llm(conversation: Conversation) -> Observable[str | Event]:
+        return session.llm(replace(conversation, system_prompt="You are voicepipe. Be brief."))
 
-    answer = ops.respond(reply, replace(INTERRUPTION, idle_prompts=0))
-    return merge(heard, turns, turns.pipe(ops.gate(wakes, is_open=False), answer)).pipe(ops.encode(session.codec))
+    reply = ops.replying(llm, session.tts, PLAYBACK)
+    called = turns.pipe(of_type(TurnEvent), ops.gate(wakes, is_open=False))
+    asked = turns.pipe(of_type(ClientEvent), ops.wait_for_user())  # a client need not call
+    spoken = merge(called, asked).pipe(ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)))
+    return merge(heard, turns, spoken).pipe(ops.encode(session.codec))
 
 
 def wakes(event: Event) -> bool | None:

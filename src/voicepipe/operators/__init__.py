@@ -17,6 +17,7 @@ from voicepipe.operators.tee import tee
 from voicepipe.operators.text_only import as_text, text_only
 from voicepipe.operators.tools import with_tools
 from voicepipe.operators.turns import detect_turns
+from voicepipe.operators.wait_for_user import wait_for_user
 from voicepipe.operators.words import at_most_sentences, by_clause, split_words
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "split_words",
     "tee",
     "text_only",
+    "wait_for_user",
     "with_deadline",
     "with_tools",
 ]
