@@ -1,4 +1,4 @@
-"""`SingleFlightCache`: an answer that is a moment old is good enough, and many who ask at once ask once."""
+"""`SingleFlightCache`: cache an answer for a moment, and make one call for many concurrent requests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class SingleFlightCache(Generic[T]):
-    """Calls `fetch` when its last answer is older than `fresh_s(answer)` seconds on `clock`.
+    """Cache the answer of `fetch` for `fresh_s(answer)` seconds on `clock`.
 
-    Whoever asks meanwhile waits for that one call. Who gives up waiting does not stop it: others may wait, and the next
-    one finds its answer. An exception of `fetch` goes to all who wait, and is not kept. `close` ends it.
+    Callers that ask during a call share it. A caller that is cancelled does not stop the call: its answer serves the
+    others. An exception of `fetch` is raised in every waiting caller and is not cached. `close` cancels the call.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class SingleFlightCache(Generic[T]):
         if self._kept is not None and self._clock() < self._kept[1]:
             return self._kept[0]
         if self._running is None:
-            # In a context of its own: it serves all who wait, and its log lines belong to no session.
+            # The call runs in a context of its own: it serves all callers, and its log lines belong to no session.
             self._running = asyncio.create_task(self._run(), name="recent", context=contextvars.Context())
             self._running.add_done_callback(self._done)
         return await asyncio.shield(self._running)
 
     async def close(self) -> None:
-        """Cancel what is under way, and wait for its end."""
+        """Cancel the running call and wait for its end."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])

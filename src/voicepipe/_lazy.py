@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used: models, and what they need, take their time."""
+"""Import names of a package on first use: models and their libraries take long to import."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ __all__ = ["lazy"]
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """The `__getattr__` of a package whose `homes` say in which of its modules each name is.
+    """Return a `__getattr__` for `package`; `homes` maps each name to the module that defines it.
 
-    A name must not be that of a submodule, which would take its place as soon as anybody imports it.
+    A name must differ from every submodule: importing the submodule would replace the name.
+
+    Args:
+        package: The package's `__name__`.
+        homes: Public name → module that defines it.
     """
 
     def get(name: str) -> object:

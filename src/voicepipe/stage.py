@@ -1,10 +1,10 @@
-"""What a stage is, how its errors get its name, and how it says what it is.
+"""The type of a stage, its errors, and its declaration.
 
-A stage is a function from an observable to an observable: a speech recogniser, a fake of one, a remote service and a
-stage on another machine all have that one shape, so that any of them can stand in for another.
+A stage is a function from an observable to an observable. A speech recogniser, its fake, a remote service and a stage
+on another machine all have this shape, so that each can replace another.
 
-A stage needs nothing more than that shape. One whose factory is a `stage_factory` also knows its name, its parameters
-and what it gives: that is what `voicepipe draw` draws, and what an error message says.
+A stage needs nothing more. A stage made by a `stage_factory` also has a name, parameters and output types: `voicepipe
+draw` draws them, and error messages name them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ S = TypeVar("S", bound=Callable[..., Any])
 Stage: TypeAlias = Callable[[Observable[A]], Observable[B]]
 """`Stage[A, B]` turns an observable of A into one of B.
 
-Observables are covariant. So a stage that takes more than A, or gives less than B, is a `Stage[A, B]` as well.
+Observables are covariant: a stage that takes more than A, or gives less than B, is a `Stage[A, B]` as well.
 """
 
 
@@ -57,7 +57,7 @@ Observables are covariant. So a stage that takes more than A, or gives less than
 
 
 class StageError(Exception):
-    """An error with the name of the stage that it came from; `cause` is the error itself."""
+    """An error with the name of the stage that raised it; `cause` is the original error."""
 
     def __init__(self, stage: str, cause: Exception) -> None:
         super().__init__(f"{stage}: {cause}")
@@ -65,13 +65,13 @@ class StageError(Exception):
 
 
 class SessionError(StageError):
-    """A `StageError` after which the session cannot go on: it is no turn's failure, and nobody may rescue it."""
+    """A `StageError` that ends the session: it is not the failure of one turn, and no stage may recover from it."""
 
 
 class NotAnObservable(TypeError):
-    """A stage returned something else than an observable; the message names the stage, its file and its line.
+    """A stage returned something other than an observable. The message names the stage, its file and its line.
 
-    `stage` is that stage, and `fault` the message without its name.
+    `stage` is that stage, and `fault` is the message without its name.
     """
 
     def __init__(self, stage: object, given: object) -> None:
@@ -82,7 +82,7 @@ class NotAnObservable(TypeError):
 
 
 class NotCalled(TypeError):
-    """A function that makes a stage stands where a stage should: it was not called. The message shows a call."""
+    """A function that makes a stage was used as a stage: it was not called. The message shows a call."""
 
     def __init__(self, factory: Callable[..., Any]) -> None:
         name = stage_name(factory)
@@ -96,7 +96,7 @@ def _likely_reason(stage: object, given: object) -> str:
         return " (is its `return` missing?)"
     if inspect.iscoroutine(given) or inspect.isasyncgen(given):
         if inspect.iscoroutine(given):
-            given.close()  # else Python warns that it was never awaited
+            given.close()  # otherwise Python warns that it was never awaited
         return f" (it is async; async_stage({stage_name(stage)}, …) makes a stage of an async generator)"
     if callable(given):
         return f" (does it have to be called first, as in {stage_name(stage)}(…)?)"
@@ -104,7 +104,7 @@ def _likely_reason(stage: object, given: object) -> str:
 
 
 def _needed_arguments(factory: Callable[..., Any]) -> str:
-    """As they are written in a call: `codec`, or `after_ms=…, at_most_ms=…`."""
+    """Return them as written in a call: `codec`, or `after_ms=…, at_most_ms=…`."""
     written = {inspect.Parameter.KEYWORD_ONLY: "{}=…", inspect.Parameter.POSITIONAL_OR_KEYWORD: "{}"}
     parameters = inspect.signature(factory).parameters.values()
     return ", ".join(
@@ -113,7 +113,7 @@ def _needed_arguments(factory: Callable[..., Any]) -> str:
 
 
 def naming(name: str) -> Stage[A, A]:
-    """Everything passes; an error becomes `StageError(name, error)`, unless it has the name of an earlier stage.
+    """Pass everything; an error becomes `StageError(name, error)`, unless it has an earlier stage's name.
 
     .. marbles::
 
@@ -132,10 +132,10 @@ def _named(name: str, error: Exception) -> Exception:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """How a stage came about: its factory, called with these arguments.
+    """How a stage was made: its factory and the arguments.
 
-    Of the events that come out, `gives` are made here. Where it `passes` what comes in, those of `takes` stay behind.
-    Without `gives` the factory's annotation says it.
+    `gives` are the event types that it makes. If it `passes` its input, the types of `takes` are not passed. Without
+    `gives`, the factory's return annotation says it.
     """
 
     factory: Callable[..., Any]
@@ -150,22 +150,22 @@ class Declaration:
         return self.factory.__name__
 
     def arguments(self) -> dict[str, Any]:
-        """Those that were given, by parameter, in the order of the signature."""
+        """Return the given arguments by parameter, in the order of the signature."""
         return inspect.signature(self.factory).bind(*self.args, **self.kwargs).arguments
 
 
 class Tracer(Protocol):
-    """Stands in for the real thing while a pipeline is drawn: see `voicepipe.drawing`."""
+    """Replaces the stages while a pipeline is drawn: see `voicepipe.drawing`."""
 
     def __call__(self, stage: Callable[[Any], Any], source: Any) -> Any: ...
 
 
 TRACER: ContextVar[Tracer | None] = ContextVar("TRACER", default=None)
-"""Set while a pipeline is drawn: is called in place of each declared stage."""
+"""Set while a pipeline is drawn: called in place of each declared stage."""
 
 
 class Declared(Generic[X, B]):
-    """A stage, or another maker of observables, with its declaration. Raises NotAnObservable when it makes none."""
+    """A stage, or another maker of observables, with its declaration. Raises NotAnObservable if it makes none."""
 
     __slots__ = ("_make", "declaration")
 
@@ -177,7 +177,7 @@ class Declared(Generic[X, B]):
         return self.apply(source) if tracer is None else tracer(self, source)
 
     def apply(self, source: X) -> Observable[B]:
-        """What the tracer does without."""
+        """Apply the stage as without a tracer."""
         return checked(self, self._make(source))
 
     def __repr__(self) -> str:
@@ -185,11 +185,11 @@ class Declared(Generic[X, B]):
 
 
 _FACTORY = "__stage_factory__"
-"""The attribute by which a stage factory is known from a stage."""
+"""The attribute that distinguishes a stage factory from a stage."""
 
 
 def is_stage_factory(thing: Callable[..., Any]) -> bool:
-    """Whether it makes stages, and is not one itself: it is declared so, or cannot be called with a stream alone."""
+    """Return whether it makes stages and is not one: it is declared so, or cannot be called with a stream alone."""
     if isinstance(thing, Declared):
         return False
     if getattr(thing, _FACTORY, False) is True:
@@ -206,10 +206,10 @@ def is_stage_factory(thing: Callable[..., Any]) -> bool:
 def stage_factory(
     *, gives: tuple[type, ...] = (), takes: tuple[type, ...] = (), passes: bool = False
 ) -> Callable[[Callable[P, S]], Callable[P, S]]:
-    """Decorates a function that returns a stage, so that the stage knows its name, its parameters and what it gives.
+    """Decorate a function that returns a stage, so that the stage knows its name, its parameters and what it gives.
 
-    The event types come from the return annotation, `Stage[str, ReplyText]`. Where that only says `Event`, write them:
-    `gives` those made here, `passes=True` when what comes in goes out as well, but for those it `takes`.
+    The event types come from the return annotation, `Stage[str, ReplyText]`. Where it says only `Event`, write them:
+    `gives` are the types made here; `passes=True` passes the input, except the types of `takes`.
 
     >>> @stage_factory()
     ... def twice(*, gap: int) -> Stage[str, str]:
@@ -265,26 +265,26 @@ def takes_preset(preset: type) -> Callable[[Callable[..., S]], Callable[..., S]]
 
 @stage_factory(passes=True)
 def named(name: str, stage: Stage[A, B]) -> Stage[A, B]:
-    """The same stage, whose errors say where they come from."""
+    """Return the same stage with a name for its errors."""
     return lambda source: checked(stage, stage(source)).pipe(naming(name))
 
 
 _SAYS_NOTHING = frozenset({"<lambda>", "stage", "make", "apply", "answer"})
-"""Inner functions that do what the function around them is called."""
+"""Names of inner functions: the stage has the name of the function around them."""
 
 
 # ---- messages --------------------------------------------------------------------------------------------------------
 
 
 def checked(stage: object, given: Observable[B]) -> Observable[B]:
-    """What a stage gave back. Raises NotAnObservable."""
+    """Return the result of a stage. Raises NotAnObservable."""
     if not isinstance(given, Observable):  # pyright: ignore[reportUnnecessaryIsInstance] — said, not sure
         raise NotAnObservable(stage, given)
     return given
 
 
 def stage_name(stage: object) -> str:
-    """What a stage is called: as its factory, or as the function that it is.
+    """Return a stage's name: that of its factory, or of the function itself.
 
     >>> stage_name(rx_ops.map(str)), stage_name(naming), stage_name(naming("LLM"))
     ('map', 'naming', 'catch')
@@ -298,13 +298,13 @@ def stage_name(stage: object) -> str:
 
 
 def called(stage: object) -> str:
-    """The name of a stage with the place where it is written: `shout (bots/mine.py:12)`."""
+    """Return a stage's name with the place of its source: `shout (bots/mine.py:12)`."""
     code = getattr(_function(stage), "__code__", None)
     return f"{stage_name(stage)} ({code.co_filename}:{code.co_firstlineno})" if code else stage_name(stage)
 
 
 def _function(stage: object) -> object:
-    """What was written by somebody: not the wrapper that reactivex, or a decorator of ours, has put around it."""
+    """Return the user's function, without the wrapper of reactivex or of a decorator of voicepipe."""
     if isinstance(stage, Declared):
         return cast("Declared[Any, Any]", stage).declaration.factory
     code = getattr(stage, "__code__", None)

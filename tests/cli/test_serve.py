@@ -312,7 +312,7 @@ def test_who_listens_to_others_without_keys_is_told(
     """On stdout, which no log level silences; not with keys, and not for this machine."""
     monkeypatch.setenv("VOICEPIPE_API_KEYS", keys)
     assert main(["serve", "--host", host, "--port", "0", "--log-level", "error"]) == 0
-    told = "Everyone who can reach it may talk; set VOICEPIPE_API_KEYS to ask for a key."
+    told = "It accepts every client that can reach it; set VOICEPIPE_API_KEYS to require a key."
     assert (told in capsys.readouterr().out.splitlines()) == is_told
 
 

@@ -16,6 +16,7 @@ from scripted_stages import scripted_stages
 from unmute_talk import ANSWERS, SAID, SAID_WORD_S
 
 from voicepipe.conversation import Conversation
+from voicepipe.engine.health_checks import KINDS
 from voicepipe.events import Audio, Event, FlushRequested, SpeechStarted, Transcribed, WordRecognised
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
@@ -28,6 +29,7 @@ class _Engine:
     """Stages for any number of sessions."""
 
     max_sessions = 8
+    kinds = KINDS
 
     def stages(self) -> Any:
         stages = scripted_stages(_answer)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiohttp import web
+
+from voicepipe.engine.health_checks import KINDS, ServiceKind
 
 UPDATE = {"type": "session.update", "session": {"instructions": {"type": "smalltalk"}, "allow_recording": False}}
 
@@ -21,6 +23,7 @@ class Engine:
 
     def __init__(self, max_sessions: int = 4) -> None:
         self.max_sessions = max_sessions
+        self.kinds: Sequence[ServiceKind] = KINDS
         self.up = {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}
         self.broken: Exception | None = None
         self.made = 0

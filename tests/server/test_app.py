@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import aiohttp
 import pytest
 import reactivex
 from aiohttp import web
-from served import refused
+from served import Engine, refused
 
 from voicepipe.server.http.middleware import errors_as_json
 
@@ -40,7 +42,7 @@ async def test_the_page_says_what_this_is(serve):
     async with serve(silent) as served, served.http.get(served.url) as answer:
         page = await answer.text()
         assert answer.content_type == "text/html"
-        assert "voicepipe talk speech.wav" in page
+        assert re.search(r"voicepipe talk (--sample|FILE\.wav)", page)
         assert "/v1/health" in page
         assert "prefers-color-scheme: dark" in page
         assert '<link rel="stylesheet"' not in page
@@ -56,7 +58,7 @@ async def test_the_page_says_what_this_is(serve):
     ],
 )
 async def test_the_page_says_who_answers(serve, place, model, characters):
-    """And which characters it plays; the address of a service is nobody's business."""
+    """And which characters it plays, but not the address of a service."""
     async with serve(silent, llm_url=place) as served, served.http.get(served.url) as answer:
         page = await answer.text()
         assert model in page
@@ -64,6 +66,16 @@ async def test_the_page_says_who_answers(serve, place, model, characters):
         assert ("quiz_show" in page) == (place is not None)
         assert "there:1" not in page
         assert "{{" not in page
+
+
+async def test_the_page_shows_what_the_pipeline_uses(serve):
+    """Of an echo that is neither a recogniser nor a language model."""
+    engine = Engine()
+    engine.kinds = ()
+    async with serve(silent, engine) as served, served.http.get(served.url) as answer:
+        page = await answer.text()
+        assert "<li>decode</li><li>encode</li>" in page
+        assert "The language model" not in page
 
 
 @pytest.mark.parametrize(

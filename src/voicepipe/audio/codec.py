@@ -1,4 +1,4 @@
-"""What a codec is."""
+"""`Codec`: between a client's packets and samples."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ __all__ = ["BadAudio", "Codec", "Decoder", "Encoder", "Stateless", "every"]
 
 
 class BadAudio(ValueError):
-    """A packet that is not what the codec writes; the message says what is wrong with it."""
+    """A packet is not in the codec's format; the message says what is wrong."""
 
 
 class Decoder(Protocol):
-    """Packet in, samples out (possibly none yet); raises `BadAudio`, and takes the next good packet after that."""
+    """Decode packets to samples (possibly none yet). Raises `BadAudio`, and accepts the next valid packet."""
 
     def __call__(self, data: bytes, /) -> Samples: ...
 
     def rest(self) -> Samples:
-        """What it has held up so far: the client has ended a stretch of its sound."""
+        """Return the samples held back so far: the client has ended a piece of its sound."""
         ...
 
 
 Encoder: TypeAlias = Callable[[Audio], bytes]
-"""Sound in, packet out (possibly none yet). An empty sound ends a stretch: what waits comes, filled up with silence."""
+"""Sound in, packet out (possibly empty). Empty sound ends a piece: held samples are padded with silence and
+returned."""
 
 
 class Codec(Protocol):
-    """How a client's audio is written. A decoder and an encoder each hold the state of one stream."""
+    """The format of a client's audio. A decoder and an encoder each hold the state of one stream."""
 
     @property
     def rate_hz(self) -> int:
-        """The sample rate of what `decoder()` gives and `encoder()` takes."""
+        """The sample rate of `decoder()`'s output and `encoder()`'s input."""
         ...
 
     def decoder(self) -> Decoder: ...
@@ -44,13 +45,14 @@ class Codec(Protocol):
     def encoder(self) -> Encoder: ...
 
     def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
-        """A packet as several, of at most `ms` of sound where it can be cut so; decoded in order they are the same."""
+        """Split a packet into pieces of up to `ms` of sound where possible; decoded in order they give the same
+        sound."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Stateless:
-    """The decoder of packets that have nothing to do with each other."""
+    """A decoder of packets that are independent of each other."""
 
     decode: Callable[[bytes], Samples]
 
@@ -62,5 +64,5 @@ class Stateless:
 
 
 def every(size: int, data: bytes) -> Iterator[bytes]:
-    """`data` cut after each `size` bytes; nothing is one empty piece."""
+    """Yield `data` in pieces of `size` bytes; empty data is one empty piece."""
     return (data[at : at + size] for at in range(0, max(1, len(data)), max(1, size)))

@@ -1,4 +1,4 @@
-"""A codec for clients that say only later how they write their audio, and may change it: each way on its own."""
+"""A codec for clients that choose and change their formats during a session, one for each direction."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Formats"]
 
 
 class Formats:
-    """What `input` is written in, and `output`; both may be set at any time and hold from the next packet on.
+    """The codecs of `input` and `output`. Both may be set at any time, and apply from the next packet on.
 
-    What is decoded comes at `rate_hz`, whatever the rate of the codec; another rate costs a few milliseconds.
+    Decoded sound has `rate_hz`, whatever the codec's rate; resampling adds a few milliseconds.
     """
 
     def __init__(self, rate_hz: int = 24_000) -> None:

@@ -1,4 +1,4 @@
-"""G.711: µ-law and A-law, a byte a sample at 8 kHz, as telephones write it (ITU-T G.711)."""
+"""G.711: µ-law and A-law, one byte a sample at 8 kHz, as in telephony (ITU-T G.711)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _RATE_HZ = 8000
 _BYTES = np.arange(256)
 _LEVELS = np.arange(-32768, 32768)
 _FULL = 32768
-"""What 1.0 is in 16 bits."""
+"""The value of 1.0 in 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class G711:
-    """A companding `law`. Any bytes are sound. The encoder resamples, and so is a few milliseconds behind."""
+    """A companding `law`. Every byte is valid. The encoder resamples, which delays the sound by a few milliseconds."""
 
     law: Law
 
@@ -62,7 +62,8 @@ class _Encoder:
 
 
 def _mu_expand() -> NDArray[np.int32]:
-    """Segments of 16 steps, each twice as long as the last; the bits are sent inverted, the sign first."""
+    """Expand: segments of 16 steps, each twice as long as the one before; the bits are inverted, the sign comes
+    first."""
     code = ~_BYTES & 0xFF
     magnitude = ((((code & 0x0F) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.int32)
@@ -76,7 +77,7 @@ def _mu_compress() -> NDArray[np.uint8]:
 
 
 def _a_expand() -> NDArray[np.int32]:
-    """As µ-law, with the first two segments alike; every other bit is sent inverted, a positive sign is 1."""
+    """Expand, as µ-law with two equal first segments; every other bit is inverted, a positive sign is 1."""
     code = _BYTES ^ 0x55
     segment, step = code >> 4 & 7, code & 0x0F
     magnitude = np.where(segment == 0, (step << 4) + 8, ((step << 4) + 0x108) << np.maximum(segment - 1, 0))

@@ -1,4 +1,4 @@
-"""Ogg-Opus, 24 kHz mono: what Unmute's browser sends and plays (RFC 7845 for the container, sphn for the codec)."""
+"""Ogg-Opus, 24 kHz mono: the format of Unmute's browser client (RFC 7845 for the container, sphn for the codec)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _HEADER_BYTES = 27
 _FLAGS_AT = 5
 _GRANULE_AT = 6
 _GRANULES_PER_MS = 48
-"""Opus counts its sound in samples at 48 kHz, whatever it is decoded to."""
+"""Opus counts samples at 48 kHz, whatever the rate of decoding."""
 _BEGINS = 0x02
-"""The beginning-of-stream bit of an Ogg page's flags."""
+"""The flag of an Ogg page that begins a stream."""
 _BITE = 1000
-"""Bytes at a time: sphn's reader fails at more than 5 s of sound. This is 1.2 s of silence, and less of speech."""
+"""Bytes per call: sphn's reader fails at more than 5 s of sound. This is 1.2 s of silence, and less of speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class OggOpus:
-    """Opus in Ogg pages. `rate_hz` is what Opus is decoded to and encoded from: 8, 12, 16, 24 or 48 kHz.
+    """Opus in Ogg pages. `rate_hz` is the rate to decode to and encode from: 8, 12, 16, 24 or 48 kHz.
 
-    A stream may begin in the middle (a browser that reconnects): packets are skipped until a page that begins one.
-    After a broken packet likewise. A new beginning starts a new stream at any time.
+    A stream may begin in the middle (a browser that reconnects) and may break: packets are skipped until a page that
+    begins a stream. Such a page starts a new stream at any time.
     """
 
     rate_hz: int = 24_000
@@ -44,7 +44,7 @@ class OggOpus:
         return _Encoder(self.rate_hz)
 
     def pieces(self, data: bytes, ms: float) -> Sequence[bytes]:
-        """Whole pages, however long one is. What is not whole pages stays one, to be rejected as one."""
+        """Split a packet into whole pages of any length. A packet that is not whole pages stays one, to be rejected."""
         *pages, end = _page_starts(data)
         if len(pages) < 2 or end != len(data):
             return [data]
@@ -86,7 +86,8 @@ def _bytes_appended(stream: sphn.OpusStreamReader, data: bytes) -> Samples:
 
 
 def _page_starts(data: bytes) -> Iterator[int]:
-    """Where the pages of `data` start, and where the last ends. Behind a page's header are the lengths of its parts."""
+    """Yield the start of each page of `data`, and the end of the last. A page's header lists the lengths of its
+    parts."""
     start = 0
     while len(data) - start >= _HEADER_BYTES and data.startswith(_PAGE, start):
         yield start
@@ -97,7 +98,7 @@ def _page_starts(data: bytes) -> Iterator[int]:
 
 
 def _cuts(data: bytes, pages: Sequence[int], ms: float) -> Iterator[int]:
-    """Where the pieces start, each of pages for `ms` at most."""
+    """Yield the starts of pieces; each piece is pages with up to `ms` of sound."""
     first_ms, second_ms = (_at_ms(data, page) for page in pages[:2])
     began_ms = ended_ms = max(0.0, first_ms - (second_ms - first_ms))  # the first page is as long as the second
     for page in pages:
@@ -109,7 +110,7 @@ def _cuts(data: bytes, pages: Sequence[int], ms: float) -> Iterator[int]:
 
 
 def _at_ms(data: bytes, page: int) -> float:
-    """Where the sound of a page ends in its stream."""
+    """Return the time in the stream at which a page's sound ends."""
     return int.from_bytes(data[page + _GRANULE_AT : page + _GRANULE_AT + 8], "little", signed=True) / _GRANULES_PER_MS
 
 
@@ -118,7 +119,7 @@ def _begins_stream(data: bytes) -> bool:
 
 
 class _Encoder:
-    """20 ms packets, two to a page: less than 40 ms wait here for the next call."""
+    """Make 20 ms packets, two to a page. Holds back less than 40 ms until the next call."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -128,7 +129,7 @@ class _Encoder:
 
     def __call__(self, audio: Audio) -> bytes:
         if not len(audio.samples) and not self._waiting:
-            return b""  # the stream's headers come with its first call, and what ends a cut reply is thrown away
+            return b""  # the stream's headers come with the first call, and a cut reply's rest is discarded
         if not len(audio.samples):
             samples = np.zeros(-self._waiting % self._page, np.float32)
         else:

@@ -27,7 +27,7 @@ class Pcm16:
         return lambda audio: _encode(resampled(audio, self.rate_hz).samples)
 
     def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
-        """What is not whole samples stays one, to be rejected as one."""
+        """Split a packet into pieces. A packet with half a sample stays one, to be rejected."""
         return [data] if len(data) % 2 else every(2 * round(ms * self.rate_hz / 1000), data)
 
 

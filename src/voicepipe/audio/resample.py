@@ -1,4 +1,4 @@
-"""Sample rates: libsoxr, whole clips and streams."""
+"""Resampling with libsoxr, of whole clips and of streams."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from voicepipe.stage import Stage
 __all__ = ["Quality", "Resampler", "resample", "resampled", "resampler"]
 
 Quality: TypeAlias = Literal["QQ", "LQ", "MQ", "HQ"]
-"""How soxr interpolates: the better, the later. From 24 to 16 kHz the sound is 0.1, 11, 21 and 22 ms late on average
-("QQ" is a cubic, whose aliases a VAD does not mind: of 2580 frames of speech 6 were judged differently)."""
+"""soxr's interpolation, worst first. From 24 to 16 kHz the sound is delayed by 0.1, 11, 21 and 22 ms on average. "QQ"
+is a cubic; its aliases hardly affect a VAD: of 2580 frames of speech 6 were judged differently."""
 
 
 def resampled(audio: Audio, rate_hz: int) -> Audio:
-    """A whole clip at another rate; the same object when the rate is right already."""
+    """Return a whole clip at another rate; the same object if it has that rate."""
     if audio.rate_hz == rate_hz:
         return audio
     if not len(audio.samples):
@@ -31,18 +31,19 @@ def resampled(audio: Audio, rate_hz: int) -> Audio:
 
 
 class Resampler(Protocol):
-    """A stream at another rate: the next samples in, those that are ready out."""
+    """A stream at another rate: takes the next samples, returns those that are ready."""
 
     def __call__(self, samples: Samples, /) -> Samples: ...
 
     def rest(self) -> Samples:
-        """Those that are held up; what comes next is the beginning of another stretch."""
+        """Return the held samples; the next call begins another piece of sound."""
         ...
 
 
 def resampler(from_hz: int, to_hz: int, quality: Quality = "MQ") -> Resampler:
-    """A stream at another rate, about 20 µs for 20 ms, in pieces of its own: in "MQ" up to 40 ms late, to or from 8 kHz
-    up to 120 ms; in "LQ" half of that.
+    """Return a resampler for a stream. It takes about 20 µs for 20 ms, and returns pieces of its own length.
+
+    The delay is up to 40 ms in "MQ" (to or from 8 kHz up to 120 ms), and half of that in "LQ".
     """
     return _Unchanged() if from_hz == to_hz else _Stream(from_hz, to_hz, quality)
 
@@ -71,7 +72,7 @@ class _Stream:
 
 
 def resample(rate_hz: int, quality: Quality = "MQ") -> Stage[Audio, Audio]:
-    """The same sound at `rate_hz`; the rate of the first piece is that of all.
+    """Resample the sound to `rate_hz`. The first piece's rate is the rate of all.
 
     .. marbles::
 

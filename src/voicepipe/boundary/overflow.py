@@ -1,4 +1,4 @@
-"""What happens at a boundary that is full: one enum for all of them."""
+"""`Overflow`: what a full boundary does; one enum for all boundaries."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ __all__ = ["BoundaryFull", "Overflow"]
 
 
 class Overflow(Enum):
-    """What a full boundary does with one item too many."""
+    """What a full boundary does when one more item arrives."""
 
     BLOCK = auto()
-    """The producer waits; only for producers that may."""
+    """The producer waits. Valid only where the producer can wait."""
     DROP_OLDEST = auto()
-    """The oldest that waits goes; live audio is worth less the older it is."""
+    """Drop the oldest waiting item. For live audio, which loses its value with age."""
     LATEST = auto()
-    """Only the newest waits."""
+    """Keep only the newest waiting item."""
     FAIL_TURN = auto()
-    """Nothing may be lost: the turn fails."""
+    """Fail the turn. For data that must not be lost."""
     FAIL_SESSION = auto()
-    """The session cannot keep up at all."""
+    """Fail the session: it cannot keep up."""
 
 
 class BoundaryFull(Exception):
-    """A boundary whose policy is to fail was full."""
+    """A boundary with a failing policy was full."""
 
     def __init__(self, boundary: str, capacity: int) -> None:
         super().__init__(f"boundary {boundary} is full: {capacity} items wait, and its policy is to fail")

@@ -1,7 +1,7 @@
-"""What a session's ear has not done with: where sound leaves the graph, somebody may be at work on it.
+"""Work that a session's recognisers have not finished: items that left the graph for a worker or a service.
 
-Live sound waits for nobody. But whoever feeds a session from a recording can wait until the ear has caught up: then it
-hears the same as in real time, whatever the speed of the machine, and no boundary is ever full.
+Live sound does not wait for it. A client of a recording can wait until it is finished: the recognisers then hear the
+same as in real time on a machine of any speed, and no boundary overflows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["PendingMark", "PendingWork"]
 
 
 class PendingWork:
-    """Counts what is under way.
+    """Count the work that is under way.
 
     >>> backlog = PendingWork()
     >>> work = backlog.busy()
@@ -36,11 +36,11 @@ class PendingWork:
         return self._clear.is_set()
 
     async def cleared(self) -> None:
-        """Returns when nothing is under way. Unbounded in time: who calls it has a deadline."""
+        """Wait until no work is under way. Has no timeout: the caller sets one."""
         await self._clear.wait()
 
     def busy(self) -> abc.DisposableBase:
-        """Something is under way, until it is disposed."""
+        """Count one piece of work until the returned disposable is disposed."""
         self._under_way += 1
         self._clear.clear()
         return Disposable(self._done)
@@ -52,7 +52,7 @@ class PendingWork:
 
 
 class PendingMark:
-    """One boundary's share of a backlog: `show` whether it is behind, as often as you like."""
+    """One boundary's share of the pending work. `show` may be called any number of times."""
 
     def __init__(self, backlog: PendingWork | None) -> None:
         self._backlog = backlog

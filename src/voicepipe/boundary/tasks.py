@@ -1,7 +1,7 @@
 """`async_stage`: an async generator function as a stage, a boundary between the graph and a task.
 
-This is how a remote service becomes a stage: the function opens its socket, sends what it takes from its input, and
-yields what comes back. Its `finally` and `async with` blocks are what closes the socket when the turn is over.
+A remote service becomes a stage in this way: the function opens a socket, sends what it takes from its input, and
+yields what it receives. Its `finally` and `async with` blocks close the socket at the end of the turn.
 """
 
 from __future__ import annotations
@@ -39,17 +39,19 @@ def async_stage(
     overflow: Overflow,
     lost_ms: Callable[[A], float] = _audio_ms,
 ) -> Stage[A, B | Overflowed]:
-    """What `work(items)` yields: an async generator function, or anything that gives an async iterable.
+    """Return a stage that emits what `work(items)` yields; `work` returns an async iterable.
 
-    Each subscription calls `work` in a task of its own, called `boundary`. `items` gives what the source sends, and
-    ends when the source completes. Disposing cancels the task, and `switch_turn` waits until it has cleaned up; so does
-    an error of the source, which is passed on at once. An exception of `work` becomes `StageError(boundary, …)`.
+    Each subscription runs `work` in a task of its own, named `boundary`. `items` yields the source's items and ends
+    when the source completes. Disposing cancels the task, and `switch_turn` waits for its clean-up. An error of the
+    source cancels it, too, and is passed on at once. An exception of `work` becomes `StageError(boundary, …)`.
 
-    At most `capacity` items wait for `work` to take them. One more: `DROP_OLDEST` lets the oldest go and emits
+    Up to `capacity` items wait for `work`. On one more, `DROP_OLDEST` drops the oldest and emits
     `Overflowed(boundary, lost_ms(item))`, `LATEST` does so with a capacity of 1, `FAIL_TURN` fails with `BoundaryFull`,
-    `FAIL_SESSION` with a `SessionError`, which no turn may survive. `BLOCK` cannot be had: the graph does not wait.
+    and `FAIL_SESSION` with a `SessionError`, which ends the session. `BLOCK` is refused: the graph cannot wait.
 
-    Raises ValueError for a capacity or a policy that cannot be honoured, TypeError for a `work` that yields nothing.
+    Raises:
+        ValueError: The capacity or the policy is not possible here.
+        TypeError: `work` has no `yield`.
 
     .. marbles::
 
@@ -86,7 +88,7 @@ def _check(work: object, boundary: str, capacity: int, overflow: Overflow) -> No
 
 
 class _Inbox(Generic[A]):
-    """What waits for the task: an async iterator on its side, a bounded queue on the graph's."""
+    """Items that wait for the task: an async iterator for the task, a bounded queue for the graph."""
 
     def __init__(self, boundary: str, capacity: int, overflow: Overflow, lost_ms: Callable[[A], float]) -> None:
         self.boundary, self.overflow = boundary, overflow
@@ -96,7 +98,7 @@ class _Inbox(Generic[A]):
         self._wake: asyncio.Future[None] | None = None
 
     def put(self, item: A) -> Overflowed | None:
-        """What was lost to make room, if anything. Raises BoundaryFull, or SessionError around one."""
+        """Return what was dropped to make room, if anything. Raises BoundaryFull, or a SessionError around one."""
         lost = None
         if len(self._items) >= self._capacity:
             self._refuse()
@@ -128,13 +130,13 @@ class _Inbox(Generic[A]):
             raise SessionError(self.boundary, full)
 
     def _rouse(self) -> None:
-        """One wake-up for a burst."""
+        """Wake the task once for a burst."""
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
 
 class _Crossing(Generic[A, B]):
-    """One subscription: the task that works, and how it ends."""
+    """One subscription: its task, and how it ends."""
 
     def __init__(
         self,
@@ -186,7 +188,7 @@ class _Crossing(Generic[A, B]):
             async for result in results:
                 self._observer.on_next(result)
         finally:
-            # What is not closed here would be closed by the garbage collector, some day.
+            # Without this the garbage collector would close it at an unknown time.
             if hasattr(results, "aclose"):
                 await results.aclose()
 

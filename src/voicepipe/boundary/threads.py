@@ -1,7 +1,7 @@
-"""The places where a session leaves its synchronous graph, each with a capacity and a policy.
+"""Boundaries between a session's synchronous graph and worker threads, each with a capacity and a policy.
 
-Inside a session everything is fused Rx on the event loop; a hop costs 20–130 µs and can pile up. So each crossing names
-how much may wait and what happens to the rest, and what it drops is said by an `Overflowed` event.
+Inside a session everything is fused Rx on the event loop. A hop to a thread costs 20–130 µs, and items can queue. Each
+boundary therefore states how many items may wait and what happens to the rest; an `Overflowed` event reports drops.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def in_worker(
     priority: Priority = Priority.TURN,
     backlog: PendingWork | None = None,
 ) -> Stage[A, B | Overflowed]:
-    """Run blocking `work(item, ticket)` in the pool, one item at a time, results in the order of the items.
+    """Run the blocking `work(item, ticket)` in the pool, one item at a time; results keep the order of the items.
 
-    At most `capacity` items wait. One more: `DROP_OLDEST` and `LATEST` let go of waiting ones and emit
-    `Overflowed(boundary, lost_ms(item))`, `FAIL_TURN` and `FAIL_SESSION` end with `BoundaryFull`.
+    Up to `capacity` items wait. On one more, `DROP_OLDEST` and `LATEST` drop waiting items and emit
+    `Overflowed(boundary, lost_ms(item))`; `FAIL_TURN` and `FAIL_SESSION` end the stream with `BoundaryFull`.
 
-    An item that is `optional` is skipped without a word while an earlier one is under way, and is itself told to stop
-    (`ticket.cancelled`) when one comes that is not: a guess must never delay an answer. An exception of `work` ends the
-    stream. Disposing forgets what waits and cancels what runs; completes when the source has and nothing is left.
-    In `backlog` stands every item, but for optional ones, until its result is out.
+    An `optional` item is skipped while an earlier item is under way, and is cancelled (`ticket.cancelled`) when an item
+    arrives that is not optional: a guess must not delay an answer. An exception of `work` ends the stream. Disposing
+    drops waiting items and cancels the running one. Completes when the source has completed and no item is left.
+    `backlog` counts every item that is not optional until its result is emitted.
 
     .. marbles::
 
@@ -88,7 +88,7 @@ class _Limits:
 
 
 class _Lane(Generic[A, B]):
-    """One session's items on their way through the pool."""
+    """The items of one session on their way through the pool."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Lane(Generic[A, B]):
 
 
 def ask_worker(work: Callable[[Ticket], B], workers: Workers, *, priority: Priority = Priority.TURN) -> Observable[B]:
-    """One answer of one blocking call; each subscription asks anew, and disposing cancels the question."""
+    """Emit the result of one blocking call. Each subscription makes a new call; disposing cancels it."""
 
     def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         def answer(outcome: Outcome[B]) -> None:
@@ -181,11 +181,12 @@ def ask_worker(work: Callable[[Ticket], B], workers: Workers, *, priority: Prior
 def from_worker(
     produce: Callable[[Callable[[B], None], Ticket], None], workers: Workers, *, priority: Priority = Priority.TURN
 ) -> Observable[B]:
-    """What a blocking producer emits, item by item: `produce(emit, ticket)` runs in the pool and calls `emit(item)`.
+    """Emit what a blocking producer emits: `produce(emit, ticket)` runs in the pool and calls `emit(item)` for each
+    item.
 
-    Completes when it returns, fails with what it raises. Disposing sets `ticket.cancelled`, and what is emitted after
-    that is dropped; the thread is free again when the producer looks at its ticket. Nothing bounds the items on their
-    way to the loop: a producer of text gives a hundred a second.
+    Completes when `produce` returns, and fails with what it raises. Disposing sets `ticket.cancelled` and drops later
+    items; the thread is free when the producer reads its ticket. The queue to the loop is unbounded: a producer of text
+    emits about a hundred items a second.
     """
 
     def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
@@ -206,7 +207,7 @@ def from_worker(
 
 
 class _Mailbox(Generic[B]):
-    """Items from a thread to the loop, one wake-up for a burst, in the context of who subscribed."""
+    """Items from a thread to the loop: one wake-up for a burst, in the subscriber's context."""
 
     def __init__(self, observer: abc.ObserverBase[B]) -> None:
         self._observer, self._loop = observer, asyncio.get_running_loop()

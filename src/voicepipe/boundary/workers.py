@@ -1,7 +1,7 @@
 """A bounded pool of threads for blocking model work, shared by all sessions.
 
-onnxruntime and llama.cpp let go of the GIL while they compute, so that threads are enough. Results come back to the
-event loop that asked, in the context it asked from, so that a log line written there names the right session.
+onnxruntime and llama.cpp release the GIL while they compute, so that threads are enough. Results return to the event
+loop that asked, in the caller's context, so that log lines name the right session.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 
 class Priority(IntEnum):
-    """Who goes first when all threads are busy."""
+    """The order in which jobs run when all threads are busy."""
 
     TURN = 0
-    """Somebody waits for it: the last words, the end of a turn, the first clause."""
+    """The user waits for it: the last words, the end of a turn, the first clause."""
     AHEAD = 1
-    """It will be needed: the clauses after the first."""
+    """It will be needed soon: the clauses after the first."""
     PARTIAL = 2
-    """Nice to have: words while they are spoken."""
+    """It is optional: words while the user speaks."""
 
 
 @dataclass(slots=True)
 class Outcome(Generic[T]):
-    """What a job came to: a value, or the exception that it raised."""
+    """The result of a job: a value, or the exception that it raised."""
 
     value: T | None = None
     error: Exception | None = None
@@ -42,7 +42,7 @@ class Outcome(Generic[T]):
 
 @dataclass(slots=True)
 class Ticket:
-    """A job in the pool. `cancel` keeps it from starting, or tells it to stop; then `done` is never called."""
+    """A job in the pool. `cancel` keeps it from starting, or asks it to stop; `done` is then not called."""
 
     cancelled: bool = False
     started: bool = False
@@ -59,10 +59,10 @@ class _Job:
 
 
 class Workers:
-    """`threads` daemon threads that take the most urgent job first; equals in the order of asking.
+    """Run jobs in `threads` daemon threads, the most urgent first, equal ones in the order of their submission.
 
-    The queue is unbounded on purpose: what bounds it are the boundaries in front of it (`voicepipe.boundary.threads`),
-    which know whose work it is and what may be dropped.
+    The queue is unbounded: the boundaries in front of it (`voicepipe.boundary.threads`) bound it, because they know
+    which session a job belongs to and what may be dropped.
     """
 
     def __init__(self, threads: int, name: str) -> None:
@@ -76,7 +76,7 @@ class Workers:
 
     @property
     def waiting(self) -> int:
-        """Jobs that no thread has taken yet."""
+        """Number of jobs that no thread has started."""
         return self._jobs.qsize()
 
     def submit(
@@ -88,7 +88,7 @@ class Workers:
     ) -> Ticket:
         """Run `work(ticket)` in a thread, then `done(outcome)` on the calling event loop.
 
-        Long work looks at `ticket.cancelled` now and then. Must be called on an event loop.
+        A long job reads `ticket.cancelled` now and then and stops. Must be called on an event loop.
         """
         loop, context, ticket = asyncio.get_running_loop(), contextvars.copy_context(), Ticket()
         started, finished = _work_hooks(loop)
@@ -107,7 +107,7 @@ class Workers:
         return ticket
 
     def close(self, timeout_s: float) -> None:
-        """Stop the threads after what they are doing; queued jobs are left undone. Blocks up to `timeout_s`."""
+        """Stop the threads after their current jobs; queued jobs do not run. Blocks for up to `timeout_s`."""
         for _ in self._threads:
             self._jobs.put(_Job(-1, next(self._numbers), _stop))
         for thread in self._threads:
@@ -119,7 +119,7 @@ class Workers:
 
 
 def _stop() -> None:
-    """The last job of a thread."""
+    """The job that ends a thread."""
 
 
 def _attempt(work: Callable[[Ticket], T], ticket: Ticket) -> Outcome[T]:
@@ -137,10 +137,10 @@ def _post(
         loop.call_soon_threadsafe(deliver, outcome, context=context)
     except RuntimeError:
         if not loop.is_closed():
-            raise  # a closed loop has nobody left to tell
+            raise  # a closed loop cannot receive the outcome
 
 
 def _work_hooks(loop: asyncio.AbstractEventLoop) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A virtual loop wants to know that a thread is at work, so that its clock stands still meanwhile."""
+    """Return the hooks by which a virtual loop stops its clock while a thread works."""
     nothing = lambda: None
     return getattr(loop, "work_started", nothing), getattr(loop, "work_finished", nothing)

@@ -1,4 +1,4 @@
-"""Headlines for the newsreader: fetched seldom, never waited for for long, and made up never."""
+"""Headlines for the newsreader: fetched rarely, never invented, and a prompt waits for them only briefly."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["Headlines", "NewsError", "Source", "asks_for_news", "headlines_in"]
 log = structlog.get_logger()
 
 _MAX_BODY_BYTES = 1_000_000
-"""Of an answer: a hundred articles have 200 kB."""
+"""The limit of a response: a hundred articles take 200 kB."""
 _LONGEST = 160
-"""Characters of a headline; what is longer is none."""
+"""The most characters of a headline; a longer one is dropped."""
 
 
 class NewsError(Exception):
-    """The source gave no headlines; the message says why, and holds no key."""
+    """The source returned no headlines. The message says why, and contains no key."""
 
 
 def asks_for_news(prompt: str | None) -> bool:
-    """Whether a prompt has a place for the headlines.
+    """Return whether a prompt contains the placeholder of the headlines.
 
     >>> asks_for_news("You are a radio host. {headlines}"), asks_for_news(None)
     (True, False)
@@ -40,7 +40,7 @@ def asks_for_news(prompt: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where headlines come from: an address that answers as newsapi.org does. `most` is how many are taken."""
+    """A source of headlines: a URL that answers as newsapi.org does. `most` is the number of headlines to take."""
 
     url: str
     key: str = field(repr=False)
@@ -49,7 +49,7 @@ class Source:
     timeout_s: float
 
     async def fetch(self, http: aiohttp.ClientSession) -> tuple[str, ...]:
-        """The latest headlines, one at least. Raises NewsError."""
+        """Return the latest headlines, one at least. Raises NewsError."""
         query, headers = {**self.query, "pageSize": str(self.most)}, {"X-Api-Key": self.key}
         try:
             async with asyncio.timeout(self.timeout_s), http.get(self.url, params=query, headers=headers) as answer:
@@ -64,7 +64,7 @@ class Source:
 
 
 def headlines_in(status: int, body: bytes, *, most: int) -> tuple[str, ...]:
-    """The titles in an answer of newsapi.org, without the paper's name at their end. Raises NewsError.
+    """Return the titles in a response of newsapi.org without the paper's name at the end. Raises NewsError.
 
     >>> headlines_in(200, b'{"articles": [{"title": "It rains - The Daily Drop"}, {"title": null}]}', most=8)
     ('It rains',)
@@ -84,7 +84,7 @@ def headlines_in(status: int, body: bytes, *, most: int) -> tuple[str, ...]:
 
 
 def _line(title: object) -> str:
-    """One line of plain text: it goes into a prompt, and others have written it."""
+    """Return one line of plain text: it goes into a prompt, and comes from a third party."""
     if not isinstance(title, str) or title == "[Removed]":
         return ""
     line = " ".join("".join(char if char.isprintable() else " " for char in title).split())
@@ -93,10 +93,10 @@ def _line(title: object) -> str:
 
 
 class Headlines:
-    """Puts the news into prompts. Without a source, or while it fails, the bot says that it has none.
+    """Put headlines into prompts. Without a source, or while it fails, the prompt says that there are none.
 
-    What was fetched serves all for `kept_s`; a failure is not repeated for `retry_s`. `wait_s` is how long a prompt
-    waits; what comes later serves the next one. `http` is asked for the process's client session. Must be closed.
+    Fetched headlines are used for `kept_s`; a failed fetch is not repeated for `retry_s`. A prompt waits up to
+    `wait_s`; headlines that come later serve the next one. `http` returns the process's client session. Must be closed.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Headlines:
         )
 
     async def render(self, prompt: str) -> str:
-        """The prompt with the news in its place, or with a subject instead; after `wait_s` at the most."""
+        """Return the prompt with the headlines, or with another subject; waits up to `wait_s`."""
         headlines: tuple[str, ...] = ()
         if self._source is not None and asks_for_news(prompt):
             try:
@@ -129,11 +129,11 @@ class Headlines:
         return prompt.replace(HEADLINES, self._characters.news(headlines, choose=self._choose))
 
     async def close(self) -> None:
-        """Stop what is being fetched."""
+        """Cancel the running fetch."""
         await self._recent.close()
 
     async def _fetch(self) -> tuple[str, ...]:
-        """The headlines; none when they cannot be had."""
+        """Return the headlines; an empty tuple if the source fails."""
         assert self._source is not None
         try:
             return await self._source.fetch(self._http())

@@ -1,4 +1,4 @@
-"""Who the bot is: from the client's choice of a character to a system prompt, as `characters.yaml` has them."""
+"""System prompts: from the client's choice of a character to the text for the LLM; `characters.yaml` has the parts."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Character: TypeAlias = Literal["constant", "smalltalk", "guess_animal", "quiz_sh
 Language: TypeAlias = Literal["en", "fr", "en/fr", "fr/en"]
 
 Choose: TypeAlias = Callable[[Sequence[str]], str]
-"""Picks one: the animal, the questions."""
+"""Chooses one of several texts: the animal, the questions."""
 
 WritePrompt: TypeAlias = Callable[..., str]
-"""`system_prompt`, or another one of its kind: takes a character, `text` and `language`."""
+"""`system_prompt` or a function like it: takes a character, `text` and `language`."""
 
 WriteLines: TypeAlias = Callable[..., CharacterLines]
-"""`Characters.lines`, or another one of its kind: takes a character and a language."""
+"""`Characters.lines` or a function like it: takes a character and a language."""
 
 DEFAULT: Character = "smalltalk"
-"""Who speaks when the client leaves it to us."""
+"""The character for a client that chooses none."""
 
 HEADLINES = "{headlines}"
-"""Stays in a prompt until `voicepipe.characters.news` puts the news in its place."""
+"""The placeholder that `voicepipe.characters.news` replaces with the headlines."""
 
 _NAME = re.compile(r"\{(\w+)\}")
 _GIVEN = frozenset({"text", "headlines"})
@@ -93,9 +93,9 @@ class _File(_CharacterModel):
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """The characters of one file, for a language model of a size.
+    """The characters of one file, for a language model of one size.
 
-    "long": it follows a page of instructions. "tiny": the embedded one, which has 135 million parameters.
+    "long": the model follows a page of instructions. "tiny": the embedded model, which has 135 million parameters.
     """
 
     file: _File
@@ -103,29 +103,29 @@ class Characters:
 
     @classmethod
     def load(cls, path: Path | None = None, *, long: bool = False, tiny: bool = False) -> Characters:
-        """From `path`, or our own. YamlError names the file, the key, and what is wrong with it."""
+        """Read `path`, or the package's own file. Raises YamlError, which names the file, the key and the mistake."""
         file = _own_file() if path is None else _read(path)
         return cls(file, "tiny" if tiny else "long" if long else "short")
 
     @property
     def offered(self) -> tuple[Character, ...]:
-        """The characters that the model can play: all, or, for the embedded one, those that have a `tiny` prompt."""
+        """The characters that the model can play: all, or for the embedded model those with a `tiny` prompt."""
         names: tuple[Character, ...] = get_args(Character)
         return tuple(name for name in names if self._plays(name))
 
     def lines(
         self, character: Character, language: Language | None = None, *, choose: Choose = random.choice
     ) -> CharacterLines:
-        """What the character says word for word: an opening of its own, in English only, and what it says to silences.
+        """Return what the character says word for word: its opening, in English only, and its sentences after silences.
 
-        For the embedded model also examples of answers; or a warning, where it cannot play the character.
+        For the embedded model also examples of answers, or a warning if it cannot play the character.
         """
-        who, english = self.file.characters[character], language in (None, "en", "en/fr")
+        entry, english = self.file.characters[character], language in (None, "en", "en/fr")
         tiny = self.size == "tiny" and self._plays(character)
         return CharacterLines(
-            opening=choose(who.openings) if who.openings and english else "",
+            opening=choose(entry.openings) if entry.openings and english else "",
             idle_prompts=tuple(self.file.idle_prompts) if english else (),
-            examples=tuple((one.user, one.bot) for one in who.examples) if tiny and english else (),
+            examples=tuple((one.user, one.bot) for one in entry.examples) if tiny and english else (),
             warning="" if self._plays(character) else self._warning(character),
         )
 
@@ -137,10 +137,10 @@ class Characters:
         language: Language | None = None,
         choose: Choose = random.choice,
     ) -> str:
-        """Who the bot is, how it talks, and in which language, in this order.
+        """Return the prompt: the character, its way of speaking, and its language, in this order.
 
-        `text` is what a "constant" character is; the others have their own. `choose` decides what is drawn by lot.
-        `HEADLINES` stays as it is, in a client's own text as well.
+        `text` is the text of the character "constant"; the others have their own. `choose` makes random choices.
+        `HEADLINES` stays as it is, in a client's text as well.
         """
         spoken = self.file.languages[language] if language else ""
         size = self.size if self._plays(character) else "short"
@@ -148,9 +148,8 @@ class Characters:
         return " ".join(part for part in parts if part)
 
     def with_voices(self, voices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """`voices`, as `/v1/voices` lists them; where one goes with a character that is not offered, the default one
-        takes its place.
-        """
+        """Return `voices` as `/v1/voices` lists them. A character that is not offered is replaced by the default
+        one."""
         return [dict(voice) | self._instead(voice) for voice in voices]
 
     def _instead(self, voice: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,14 +160,14 @@ class Characters:
         return {} if asked["type"] in self.offered else {"instructions": {**asked, "type": DEFAULT}}
 
     def news(self, headlines: Sequence[str], *, choose: Choose = random.choice) -> str:
-        """What a prompt says in place of `HEADLINES`; without headlines, what the bot talks about instead."""
+        """Return the text for `HEADLINES`: the headlines, or without any another subject."""
         if not headlines:
             return self._draw(self.file.news.unknown, {}, choose)
         return self.file.news.known.replace("{list}", "; ".join(headlines))
 
     def _plays(self, character: Character) -> bool:
-        """A file in which no character has a `tiny` prompt does not tell them apart."""
-        tiny = [name for name, who in self.file.characters.items() if who.tiny is not None]
+        """Return whether the model can play the character; in a file without `tiny` prompts it can play all."""
+        tiny = [name for name, entry in self.file.characters.items() if entry.tiny is not None]
         return self.size != "tiny" or not tiny or character in tiny
 
     def _warning(self, character: Character) -> str:
@@ -179,8 +178,8 @@ class Characters:
         )
 
     def _who(self, character: Character, text: str, choose: Choose) -> str:
-        who = self.file.characters[character]
-        return self._draw(who.of(self.size), who.draws, choose).replace("{text}", text)
+        entry = self.file.characters[character]
+        return self._draw(entry.of(self.size), entry.draws, choose).replace("{text}", text)
 
     def _draw(self, prompt: str, draws: Mapping[str, int], choose: Choose) -> str:
         def drawn(found: re.Match[str]) -> str:
@@ -193,7 +192,7 @@ class Characters:
 def system_prompt(
     character: Character, *, text: str = "", language: Language | None = None, choose: Choose = random.choice
 ) -> str:
-    """That of our own short characters.
+    """Return the prompt of one of the package's own short characters.
 
     >>> system_prompt("constant", text="You are a pirate.", language="en").split(" You are in ")[0]
     'You are a pirate.'
@@ -202,7 +201,7 @@ def system_prompt(
 
 
 def no_lines(character: Character, language: Language | None = None) -> CharacterLines:
-    """Nothing is said word for word."""
+    """Return no lines, for a model that finds the words itself."""
     return CharacterLines()
 
 
@@ -233,16 +232,16 @@ def _lot(pool: Sequence[str], count: int, choose: Choose) -> Iterator[str]:
 
 
 def _wrong(file: _File) -> Iterator[tuple[str, str]]:
-    """What the types do not say: keys that are missing, and placeholders for which there is no list."""
+    """Yield mistakes that the types do not show: missing keys, and placeholders without a list."""
     for key, names, known in (
         ("characters", get_args(Character), file.characters),
         ("languages", get_args(Language), file.languages),
     ):
         yield from ((f"{key}.{name}", "is missing") for name in names if name not in known)
-    for character, who in file.characters.items():
-        for variant, prompt in (("short", who.short), ("long", who.long or ""), ("tiny", who.tiny or "")):
+    for character, entry in file.characters.items():
+        for variant, prompt in (("short", entry.short), ("long", entry.long or ""), ("tiny", entry.tiny or "")):
             yield from _unknown(f"characters.{character}.{variant}", prompt, {*file.lists, *_GIVEN})
-        for name, count in who.draws.items():
+        for name, count in entry.draws.items():
             if len(file.lists.get(name, ())) < count:
                 yield f"characters.{character}.draws.{name}", f"there are not {count} in lists.{name}"
     yield from _unknown("news.known", file.news.known, {"list"})

@@ -38,7 +38,7 @@ To add speech recogniser, language model and voice, all on this machine:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code. 2: a mistake of the user, told in a sentence; 130: Ctrl-C."""
+    """Run a command and return its exit code. 2: a mistake of the user, reported in a sentence; 130: Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments. Ends the program with one sentence, and exit code 2, where they are wrong."""
+    """Return the arguments. Ends the program with one sentence and exit code 2 if they are invalid."""
     parser, commands = _parser()
     named = commands.get(argv[0]) if argv else None
     if named is not None and named.get_default("server_settings") is not None and _has_more_options(named, argv):
@@ -75,13 +75,13 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _has_more_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> bool:
-    """Whether there are options that `--help` does not list: the flags of rarely used settings."""
+    """Return whether there are options that `--help` does not list: the flags of rarely used settings."""
     known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage] — argparse has no other list
     return any(word.startswith("--") and word.partition("=")[0] not in known for word in argv)
 
 
 class _Version(argparse.Action):
-    """Like argparse's own, but reads the package's metadata only when it is asked to."""
+    """The version option of argparse, which reads the package's metadata only when it is used."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(f"voicepipe {installation().version}")
@@ -89,7 +89,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> tuple[Parser, dict[str, Parser]]:
-    """The parser, and that of each command."""
+    """Return the parser, and the parser of each command."""
     parser = Parser(
         prog="voicepipe",
         description=DESCRIPTION,

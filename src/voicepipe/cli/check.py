@@ -1,4 +1,4 @@
-"""`voicepipe check`: whether everything is there that a pipeline needs, and whether the pipeline itself works."""
+"""`voicepipe check`: whether everything that a pipeline needs is available, and whether the pipeline works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _WIDE = 240
-"""Columns of a table that nobody looks at in a terminal."""
+"""Columns of a table that is not printed to a terminal."""
 
 _DESCRIPTION = """\
 Try a pipeline without a conversation, ask every service that it uses, look for every embedded model that it needs, and
@@ -61,7 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: everything is there that the pipeline needs. 1: something is down. CommandError for a mistake."""
+    """Return 0 if everything that the pipeline needs is available, 1 if not. Raises CommandError for a mistake."""
     settings = settings_of(args)
     pipeline = pipeline_of(args.pipeline)
     import asyncio
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _checks(pipeline: Pipeline, settings: Settings) -> tuple[Collection[StageName], list[Check]]:
-    """What the pipeline uses, and how that is. Raises PipelineError."""
+    """Return what the pipeline uses, and its state. Raises PipelineError."""
     from voicepipe.engine.build import check_all
     from voicepipe.trial import try_pipeline
 

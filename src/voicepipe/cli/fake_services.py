@@ -1,4 +1,4 @@
-"""`voicepipe fake-services`: the services of a voice conversation on ports of this machine, without any model."""
+"""`voicepipe fake-services`: the services of a voice conversation on ports of this machine, without models."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it was told to stop; CommandError when a port cannot be used."""
+    """Return 0 after Ctrl-C. Raises CommandError if a port cannot be used."""
     import asyncio
 
     asyncio.run(_serve(args))
@@ -101,7 +101,7 @@ def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]
 
 
 def _answers(text: str, calls: str | None) -> Answers:
-    """What the model says, and what it calls before."""
+    """Return the model's answers, and the calls before them."""
     from voicepipe.events import FunctionCall
     from voicepipe.testing.servers import repeated
 
@@ -113,7 +113,7 @@ def _answers(text: str, calls: str | None) -> Answers:
 
 
 def _call(written: str) -> tuple[str, str]:
-    """`weather({"city": "Paris"})`: name and arguments."""
+    """Parse `weather({"city": "Paris"})` to name and arguments."""
     found = re.fullmatch(r"\s*([\w-]{1,64})\s*(?:\((.*)\))?\s*", written, re.DOTALL)
     try:
         if found and isinstance(json.loads(arguments := found[2] or "{}"), dict):
@@ -133,7 +133,7 @@ async def _start(stack: AsyncExitStack, server: FakeServer, name: str) -> None:
 
 
 def _tell(stt: SttServer, tts: TtsServer, llm: LlmServer) -> None:
-    """Lines that a shell understands."""
+    """Return lines that a shell can execute."""
     print(f"export KYUTAI_STT_URL=ws://{stt.host}:{stt.port}")
     print(f"export KYUTAI_TTS_URL=ws://{tts.host}:{tts.port}")
     print(f"export KYUTAI_LLM_URL=http://{llm.host}:{llm.port}")

@@ -1,4 +1,4 @@
-"""What `voicepipe serve` says of the embedded language model: what it is, and the command that uses a larger one."""
+"""What `voicepipe serve` prints about the embedded language model, and the command that uses a larger one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHAT_IT_IS = "The language model is embedded (SmolLM2, 135M): it shows timing, a
 
 
 class LargerModel:
-    """Looks for language model servers on this machine while the models load, where the embedded one would answer."""
+    """Search for language model servers on this machine while the embedded model loads."""
 
     def __init__(self, settings: Settings, uses: Collection[StageName]) -> None:
         self._search: Search | None = None
@@ -27,13 +27,13 @@ class LargerModel:
             self._search = Search(besides=settings.port)
 
     def tell(self) -> None:
-        """Print what was found; nothing where another language model was chosen."""
+        """Print what was found; nothing if another language model was chosen."""
         if self._search is not None:
             print("\n".join(advice(self._search.found(), _typed())), flush=True)
 
 
 def advice(found: Sequence[LocalServer], command: Sequence[str]) -> list[str]:
-    """What the embedded model is, and the one command that uses a larger one: `command` with `--llm`."""
+    """Return what the embedded model is, and the command that uses a larger one: `command` with `--llm`."""
     from voicepipe.engine.local_servers import command_for
 
     if not found:
@@ -47,6 +47,6 @@ def advice(found: Sequence[LocalServer], command: Sequence[str]) -> list[str]:
 
 
 def _typed() -> list[str]:
-    """The command that runs, as it can be typed again."""
+    """Return the running command, so that it can be typed again."""
     program, *arguments = sys.argv
     return [*([sys.executable, "-m", "voicepipe"] if program.endswith("__main__.py") else [program]), *arguments]

@@ -1,6 +1,6 @@
-"""Logs: one line per event, for people in a terminal or as JSON for machines; both kinds of logger end up here.
+"""Logs: one line per event, for a terminal or as JSON; structlog and the standard library's loggers.
 
-Every line carries what `structlog.contextvars` holds, so that it names the session that it is about.
+Every line has the context of `structlog.contextvars`, so that it names its session.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def configure_logs(level: str = "info", *, as_json: bool = False, stream: TextIO
 
 
 def _common(as_json: bool) -> list[Processor]:
-    """What is added to each event, whichever kind of logger it came from."""
+    """Return what is added to each event of both kinds of loggers."""
     clock = structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S.%f", utc=as_json)
     return [
         structlog.contextvars.merge_contextvars,

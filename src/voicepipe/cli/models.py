@@ -1,4 +1,4 @@
-"""`voicepipe models`: which embedded models there are, where they lie, and getting those that are absent."""
+"""`voicepipe models`: list the embedded models and their places, and fetch those that are absent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _WIDE = 240
-"""Columns of a listing that nobody looks at in a terminal."""
+"""Columns of a listing that is not printed to a terminal."""
 
 _DESCRIPTION = """\
 Lists the models that run inside voicepipe: what each is for, the package it comes from, and where it lies.
@@ -84,7 +84,7 @@ def _list() -> None:
 
 
 def _where(model: registry.Model) -> str:
-    """The path in the listing, or what to do, as rich's markup."""
+    """Return the path for the listing, or what to do, as rich's markup."""
     from rich.markup import escape
 
     if path := registry.find(model.name):

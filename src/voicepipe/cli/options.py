@@ -1,4 +1,4 @@
-"""What commands share: the pipeline that is named, the services, the file of settings, and a flag for each setting."""
+"""Options that commands share: the pipeline, the services, the file of settings, and a flag for each setting."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_pipeline_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def pipeline_of(ref: str | None) -> Pipeline:
-    """The pipeline that the command line names; None: the default one. Raises CommandError."""
+    """Return the pipeline that the command line names; None: the default one. Raises CommandError."""
     from voicepipe.loader import PipelineError, load_pipeline
 
     try:
@@ -57,7 +57,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 def add_service_options(parser: argparse.ArgumentParser) -> None:
-    """`--stt`, `--tts`, `--llm`, `--llm-model`, `--voice-cloning` and `--config`."""
+    """Add `--stt`, `--tts`, `--llm`, `--llm-model`, `--voice-cloning` and `--config`."""
     group = parser.add_argument_group("services (what has no URL runs on the embedded model)")
     _add(group, "--stt", metavar="URL", help="speech to text: Kyutai's moshi-server, ws://localhost:8090")
     _add(group, "--tts", metavar="URL", help="text to speech: Kyutai's moshi-server, ws://localhost:8089")
@@ -75,15 +75,15 @@ def add_service_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_setting_option(parser: argparse.ArgumentParser, flag: str, **options: Any) -> None:
-    """A flag that sets the setting of its name."""
+    """Add a flag that sets the setting of its name."""
     _add(parser, flag, **options)
 
 
 def add_setting_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for each setting that the parser has none for. They are not in `--help`, which would grow to ten pages.
+    """Add a flag for each setting that the parser has none for. `--help` does not list them: it would take ten pages.
 
-    This imports the settings. A secret's flag says only where a secret is to be set: other users of the machine can
-    read a command line.
+    This imports the settings. A secret's flag only says where to set the secret: other users of the machine can read a
+    command line.
     """
     from voicepipe.settings import flags_of, is_secret, names_of_settings
 
@@ -97,7 +97,7 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    """The settings that hold, those of the command line included. Raises CommandError."""
+    """Return the settings, with those of the command line. Raises CommandError."""
     from voicepipe.settings import SettingsError, load_settings
 
     flags = {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}

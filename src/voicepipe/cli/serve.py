@@ -1,4 +1,4 @@
-"""`voicepipe serve`: a pipeline on embedded models or on services, for clients to talk to."""
+"""`voicepipe serve`: serve a pipeline with embedded models or services."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the server was told to stop; CommandError when it cannot start."""
+    """Return 0 after a signal to stop. Raises CommandError if the server cannot start."""
     settings = settings_of(args)
     from voicepipe.cli.logs import configure_logs
 
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Collection[StageName]:
-    """Try the pipeline; the stages that it uses. Raises CommandError for a mistake in it."""
+    """Try the pipeline and return the stages that it uses. Raises CommandError for a mistake in it."""
     from voicepipe.loader import PipelineError
     from voicepipe.trial import try_pipeline
 
@@ -161,8 +161,8 @@ def _serve(
 
 
 def _freeze() -> None:
-    """Exempt what is loaded by now, which stays, from garbage collection: a full collection that looks at all of it,
-    some 79,000 objects, would stop every conversation for 60 ms. After this it takes 0.01 ms.
+    """Exempt what is loaded now, which stays, from garbage collection: a full collection of some 79,000 objects would
+    stop every conversation for 60 ms. After this it takes 0.01 ms.
     """
     import gc
 
@@ -180,7 +180,7 @@ def _voices(settings: Settings) -> VoiceStore:
 
 
 def _tell(url: str, engine: Engine, settings: Settings) -> None:
-    """Programs that start a server wait for the first line."""
+    """Print that the server listens. Programs that start a server wait for the first line."""
     from voicepipe.client.samples import has_samples
     from voicepipe.server.http.auth import open_to_others
 
@@ -192,14 +192,14 @@ def _tell(url: str, engine: Engine, settings: Settings) -> None:
     print(f"Talk to it:  {this_program()} talk {what}{where}")
     print(f"{sessions} {'conversation' if sessions == 1 else 'conversations'} at once; Ctrl-C stops it.", flush=True)
     if open_to_others(settings):
-        print("Everyone who can reach it may talk; set VOICEPIPE_API_KEYS to ask for a key.", flush=True)
+        print("It accepts every client that can reach it; set VOICEPIPE_API_KEYS to require a key.", flush=True)
 
 
 # ---- the address -----------------------------------------------------------------------------------------------------
 
 
 def _check_address(host: str, port: int) -> None:
-    """Better told before the models are loaded than after."""
+    """Check the address before the models are loaded."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -232,7 +232,7 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 
 
 def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> Engine:
-    """What the settings name; of the embedded models those that are used. Of these, absent ones are fetched first."""
+    """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
     from voicepipe.engine.build import build_engine, embedded_kinds
     from voicepipe.weights.registry import ModelError
 
@@ -265,7 +265,7 @@ def _check_packages(kinds: Sequence[ServiceKind]) -> None:
 
 
 def _fetch_missing(kinds: Sequence[ServiceKind], uses: Collection[StageName], settings: Settings) -> None:
-    """Fetch what is missing. What cannot be fetched is told; the engine knows whether the server can do without it."""
+    """Fetch missing files. A failure is printed; the engine knows whether the server can do without the file."""
     from voicepipe.engine.local import needed_models
     from voicepipe.weights import registry
 
@@ -286,7 +286,7 @@ def _fetch_missing(kinds: Sequence[ServiceKind], uses: Collection[StageName], se
 
 @contextmanager
 def _loading(anything: bool) -> Generator[Callable[[str], None]]:
-    """Takes what has been loaded, from any thread: a line for each, and in a terminal a bar below them."""
+    """Print what has been loaded, from any thread: a line each, and in a terminal a progress bar."""
     if not anything or not sys.stderr.isatty():
         yield lambda what: print(f"loaded {what}", file=sys.stderr, flush=True)
         return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
-Talk to a running server. With a recording, that plays as if somebody were speaking into a microphone, in real time:
+Talk to a running server. With a recording, it is played as if into a microphone, in real time:
 the conversation is printed as it happens, with the latency of each answer. Without one, your own microphone and
 speakers are used (wear headphones, or the bot hears itself).
 """
@@ -73,7 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--instructions",
         metavar="TEXT",
         default="smalltalk",
-        help="who the bot is, in your own words, or one of smalltalk, guess_animal, quiz_show, news, "
+        help="the bot's instructions, in your own words, or one of smalltalk, guess_animal, quiz_show, news, "
         'unmute_explanation; "" leaves it silent until you speak (default: %(default)s)',
     )
     parser.add_argument("--voice", metavar="NAME", help="the bot's voice (default: the server's own)")
@@ -87,7 +87,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--wait",
         type=seconds,
         metavar="SECONDS",
-        help="leave so long after the recording's end at the latest (default: 60, or when nothing has come for 15 s); "
+        help="leave at most this long after the recording's end (default: 60, or when nothing has come for 15 s); "
         "when the bot has answered, sooner",
     )
     parser.add_argument("--save", type=Path, metavar="OUT.wav", help="write a stereo file: you left, the bot right")
@@ -95,7 +95,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the conversation ended in peace, 1 when the server broke it off; CommandError when it never began."""
+    """Return 0 if the conversation ended in order, 1 if the server ended it early. Raises CommandError if none
+    began."""
     import asyncio
 
     from voicepipe.client import CannotConnect
@@ -118,14 +119,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _hint(url: str, error: CannotConnect) -> str:
-    """What to do about it."""
+    """Return what the user can do about it."""
     if error.status == 401:
         return f" Put it into {KEY_VARIABLE}."
     return _how_to_start(url) if error.unreachable else ""
 
 
 def _how_to_start(url: str) -> str:
-    """The command that serves at that address, where it is one of this machine."""
+    """Return the command that serves at that address, if it is on this machine."""
     from yarl import URL
 
     from voicepipe.client import websocket_url
@@ -158,7 +159,7 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
 
 
 async def _voice(args: argparse.Namespace, key: str | None) -> str | None:
-    """The voice that is meant. CommandError where the server has another list."""
+    """Return the voice of that name. Raises CommandError if the server does not list it."""
     from voicepipe.client.voices import UnknownVoice, find_voice
 
     try:
@@ -182,7 +183,7 @@ def _print_summary(args: argparse.Namespace, summary: Summary) -> None:
 
 
 def _check_target(path: Path | None) -> None:
-    """Better before a conversation than after it."""
+    """Check the output file before the conversation."""
     if path is not None and not path.parent.is_dir():
         raise CommandError(f"cannot write {path}: there is no folder {path.parent}")
     if path is not None and path.is_dir():
@@ -205,7 +206,7 @@ def _save(args: argparse.Namespace, talk: Talk) -> None:
 
 
 def _sound_of(args: argparse.Namespace) -> tuple[Microphone, DeviceSpeakers | None]:
-    """The user's side, and where the bot is heard, if anywhere."""
+    """Return the user's microphone, and the bot's loudspeaker if there is one."""
     if args.sample is not None:
         return _sampled(args.sample), None
     return _devices() if args.recording is None else (_recorded(args.recording), None)

@@ -15,11 +15,11 @@ _PLAIN = (
     (r"^argument (.+?): ignored explicit argument .*$", r"\1 takes no value"),
     (r"^argument (.+?): ", r"\1: "),
 )
-"""What argparse says, and how it reads as a sentence."""
+"""argparse's messages, and the sentences that replace them."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, with errors of one sentence, and no abbreviated options: a new option would change what one means."""
+    """argparse's parser with errors of one sentence, and without abbreviations: a new option would change them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def refuse_unknown(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
-    """End the command for the first of the words that it has no use for."""
+    """End the command with a message on the first unknown word."""
     word = words[0]
     if not word.startswith("-"):
         parser.error(f"{word!r} is one argument too many")
@@ -50,14 +50,14 @@ def refuse_unknown(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoR
 
 
 def port(text: str) -> int:
-    """A port, for argparse's `type`."""
+    """Parse a port, for argparse's `type`."""
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port, which is a whole number from 0 to 65535")
     return int(text)
 
 
 def seconds(text: str) -> float:
-    """A time, for argparse's `type`."""
+    """Parse a time, for argparse's `type`."""
     try:
         number = float(text)
     except ValueError:

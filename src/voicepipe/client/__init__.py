@@ -1,8 +1,8 @@
-"""The other end of the wire: a client that talks to a server as a browser does.
+"""A client that talks to a server as a browser does.
 
 `connect` opens the WebSocket, a microphone (`RecordedMicrophone`, or one of `voicepipe.client.devices`) makes the
-user's voice, and `Talk` brings the two together, tells what happens, and measures it. Tests and benchmarks use it as
-`voicepipe talk` does.
+user's sound, and `Talk` runs the conversation, reports what happens, and measures it. Tests, benchmarks and `voicepipe
+talk` use it.
 """
 
 from voicepipe.client.dialogue import Dialogue, Turn

@@ -18,15 +18,15 @@ __all__ = ["DeviceMicrophone", "DeviceSpeakers", "NoDevice", "open_devices"]
 
 RATE_HZ = 24_000
 QUEUE_FRAMES = 100
-"""2 s of the microphone: what is older was spoken to a connection that does not move, and is dropped."""
+"""2 s of the microphone: older sound was meant for a connection that does not move, and is dropped."""
 
 
 class NoDevice(Exception):
-    """There is no microphone or no speaker here, or nothing to reach it with; the message is for the user."""
+    """There is no microphone or loudspeaker, or no library for it; the message is for the user."""
 
 
 def open_devices() -> tuple[DeviceMicrophone, DeviceSpeakers]:
-    """The system's default microphone and speakers, checked to be there. Raises NoDevice."""
+    """Return the system's default microphone and speakers, after a check that they exist. Raises NoDevice."""
     try:
         import sounddevice  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
@@ -49,7 +49,7 @@ def _check(what: str, settings: Any) -> None:
 
 
 class DeviceMicrophone:
-    """Frames of 20 ms as the device gives them, from when `frames` is first asked on."""
+    """Frames of 20 ms as the device gives them, from the first request of `frames` on."""
 
     finished = False
 
@@ -58,13 +58,13 @@ class DeviceMicrophone:
         self._frames: deque[Samples] = deque(maxlen=QUEUE_FRAMES)
 
     def play(self) -> None:
-        """Nobody tells a person when to speak."""
+        """Do nothing: a person speaks at any time."""
 
     async def frames(self) -> AsyncGenerator[Samples]:
         loop, spoken = asyncio.get_running_loop(), asyncio.Event()
 
         def callback(data: Any, count: int, time: Any, status: Any) -> None:
-            """In PortAudio's thread; `data` is only lent."""
+            """Take a block of sound, in PortAudio's thread; `data` is valid during the call only."""
             self._frames.append(np.array(data[:, 0], np.float32))
             loop.call_soon_threadsafe(spoken.set)
 
@@ -79,7 +79,7 @@ class DeviceMicrophone:
 
 
 class DeviceSpeakers:
-    """Plays what it is given, in order; silence where nothing has come."""
+    """Play sound in order; silence when there is none."""
 
     def __init__(self, backend: Any) -> None:
         self._lock = threading.Lock()
@@ -101,7 +101,7 @@ class DeviceSpeakers:
         self._stream.close()
 
     def _fill(self, out: Any, count: int, time: Any, status: Any) -> None:
-        """In PortAudio's thread: the next `count` samples into `out`, shape (count, 1)."""
+        """Write the next `count` samples to `out`, shape (count, 1), in PortAudio's thread."""
         done = 0
         with self._lock:
             while self._queued and done < count:

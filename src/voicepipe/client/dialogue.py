@@ -1,4 +1,4 @@
-"""From the server's messages to what happens, turn by turn, with its latencies. Knows no socket and no clock."""
+"""From the server's messages to facts, turn by turn, with latencies. Knows no socket and no clock."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from voicepipe.events import Samples
 __all__ = ["Dialogue", "Turn"]
 
 OVERLAP_S = 0.2
-"""Sound of the bot so shortly after sound of the user is an interruption of the user: nobody answers as fast."""
+"""Bot sound this soon after user sound is an interruption of the user: no answer is that fast."""
 TOLD_AHEAD_S = 0.1
-"""A packet may begin with silence: sound that is due so soon is told with it, and not behind the words of it."""
+"""A packet may begin with silence: sound due this soon is reported with it, not after its words."""
 UNANNOUNCED_GAP_S = 1.0
-"""Sound that no `response.created` announced begins a turn of its own when the bot was silent for this long."""
+"""Sound without a `response.created` begins a turn of its own if the bot was silent for this long."""
 
 
 @dataclass(slots=True)
@@ -43,22 +43,22 @@ class Turn:
 
     created_s: float
     asked_until_s: float | None
-    """The user's last loud sample before it; None for the opening, and where the bot goes on by itself."""
+    """The user's last loud sample before it; None for the opening, and if the bot goes on by itself."""
     audible_s: float | None = None
-    """When its first audible sound was played; what comes before it is silence."""
+    """When its first audible sound was played; before it there is silence."""
     words: list[str] = field(default_factory=list[str])
     done: bool = False
     interrupted: bool = False
     over_user: bool = False
     """Whether it became audible while the user spoke."""
     announced: bool = True
-    """Whether the server said that it replies; a pipeline that only echoes does not."""
+    """Whether the server announced a reply; a pipeline that only echoes does not."""
     server_ms: float | None = None
     parts_ms: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def latency_ms(self) -> float | None:
-        """From the user's last loud sample to the first audible sound of the bot."""
+        """The time from the user's last loud sample to the bot's first audible sound."""
         if self.audible_s is None or self.asked_until_s is None:
             return None
         return (self.audible_s - self.asked_until_s) * 1000
@@ -74,8 +74,8 @@ class Turn:
 
 
 class Dialogue:
-    """The conversation so far: feed it what was sent (`speak`) and what came (`hear`, `sound`), in order of time, and
-    let it know that time passes (`tick`).
+    """The conversation so far. Call it in the order of time with what was sent (`speak`), what came (`hear`, `sound`),
+    and the time (`tick`).
 
     `playback` is what the user hears of the bot, `audible` when that is loud enough to be heard, `loudness` when the
     user spoke.
@@ -87,28 +87,28 @@ class Dialogue:
         self.audible = Loudness()
         self.loudness = Loudness()
         self.last_sign_s = 0.0
-        """When the server last said something, or when its last audible sound came."""
+        """When the server last sent a message, or when its last audible sound came."""
         self.origin_s: float | None = None
         self._captions = Captions()
         self._asked = False
         self._untold: Turn | None = None
-        """The turn whose first audible sound is queued and has not been played yet."""
+        """The turn with a first audible sound in the queue that has not been played yet."""
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def speak(self, at_s: float, frame: Samples) -> None:
-        """The user's next sound, sent at `at_s`, which is when its last sample was spoken."""
+        """Note the user's next sound, sent at `at_s`, when its last sample was spoken."""
         if self.origin_s is None:
             self.origin_s = at_s - len(frame) / self.playback.rate_hz
         self.loudness.listen(frame)
 
     def tick(self, at_s: float) -> Iterator[Fact]:
-        """It is `at_s` now."""
+        """Note the time."""
         yield from self._tell_audible(at_s)
         yield from _understood(self._captions.wait(at_s))
 
     def sound(self, at_s: float, samples: Samples) -> Iterator[Fact]:
-        """The bot's next sound arrived."""
+        """Note the bot's next sound."""
         loud_until_s = self.audible.until_s
         first_s = self.audible.listen(samples, self.playback.put(at_s, samples))
         if first_s is not None:
@@ -119,7 +119,7 @@ class Dialogue:
         yield from self._tell_audible(at_s)
 
     def hear(self, at_s: float, message: Message) -> Iterator[Fact]:
-        """The server said something other than sound."""
+        """Note a message of the server other than sound."""
         self.last_sign_s = at_s
         yield from self._tell_audible(at_s)
         match message:
@@ -140,13 +140,13 @@ class Dialogue:
                 yield from self._hear_of_user(at_s, message)
 
     def end(self) -> Iterator[Fact]:
-        """The conversation is over: what was heard stands as it is."""
+        """Note the end of the conversation: present words become final."""
         yield from _understood(self._captions.end())
 
     # -- how it stands -------------------------------------------------------------------------------------------------
 
     def quiet_since(self, at_s: float) -> float | None:
-        """Since when the bot has been silent, or None while it speaks or thinks. Silence that it sends is none."""
+        """Return since when the bot has been silent; None while it speaks or thinks. Sent silence does not count."""
         sound_ends_s = self.audible.until_s or 0.0
         if sound_ends_s > at_s or (self.turns and not self.turns[-1].done):
             return None
@@ -154,14 +154,14 @@ class Dialogue:
 
     @property
     def answered(self) -> bool:
-        """Whether the bot has replied to the user's last sound, aloud or in writing."""
+        """Return whether the bot has replied to the user's last sound, in speech or text."""
         asked_s = self.user_until_s
         if not self.turns or asked_s is None:
             return bool(self.turns)
         last, goes_on = self.turns[-1], (self.audible.until_s or 0.0) >= asked_s
         if not last.announced:
             return goes_on
-        # Noise of the user's does not make a reply too early that outlasted it, and that nothing has followed.
+        # The user's noise counts as answered by a reply that outlasted it, if nothing has followed.
         in_time = last.created_s >= asked_s or (goes_on and last.asked_until_s is not None and not self._asked)
         return in_time and (last.audible_s is not None or bool(last.words))
 
@@ -193,7 +193,7 @@ class Dialogue:
     # -- turns ---------------------------------------------------------------------------------------------------------
 
     def _create(self, at_s: float, history: list[Any] | None) -> Iterator[Fact]:
-        """A reply begins: to what the user has said, when the server has noticed that since the last one began."""
+        """Note the start of a reply, to what the user has said if the server has noticed it since the last reply."""
         for turn in self.turns[-1:]:
             turn.done = True
         asked = self._captions.reply(history)
@@ -204,13 +204,13 @@ class Dialogue:
         yield ReplyCreated()
 
     def _open_turn(self, at_s: float) -> Turn:
-        """The reply that is on, or the last one."""
+        """Return the current reply, or the last one."""
         if not self.turns:
             self.turns.append(Turn(at_s, self.user_until_s, done=True, announced=False))
         return self.turns[-1]
 
     def _sounding_turn(self, first_s: float, loud_until_s: float | None) -> Turn:
-        """The reply that sound from `first_s` on belongs to; a new one where none is on, and the bot was silent."""
+        """Return the reply that sound from `first_s` on belongs to; a new one if none is on and the bot was silent."""
         last = self.turns[-1] if self.turns else None
         if last is not None and (not last.done or (last.announced and last.audible_s is None)):
             return last
@@ -218,12 +218,12 @@ class Dialogue:
             return last
         asked_s = self.user_until_s
         if last is not None and asked_s is not None and asked_s <= last.created_s:
-            asked_s = None  # nothing was said since the last one: the bot goes on by itself
+            asked_s = None  # the user has said nothing since the last one: the bot goes on by itself
         self.turns.append(Turn(first_s, asked_s, done=True, announced=False))
         return self.turns[-1]
 
     def _tell_audible(self, at_s: float) -> Iterator[Fact]:
-        """The bot is heard from the moment on in which its first audible sound is played, which is at hand."""
+        """Note that the bot becomes audible, when its first audible sound is played."""
         turn = self._untold
         if turn is None or turn.audible_s is None or turn.audible_s > at_s + TOLD_AHEAD_S:
             return
@@ -238,7 +238,7 @@ class Dialogue:
             yield ReplyDone(self.turns[-1].text)
 
     def _interrupt(self, at_s: float) -> Iterator[Fact]:
-        """The bot falls silent; where it has not been heard yet, it was not interrupted but thought again."""
+        """Note that the bot was cut; if it was not audible yet, it was not interrupted but restarted."""
         unheard_s = self.playback.flush(at_s)
         self.audible.forget(at_s)
         turn = self._open_turn(at_s)
@@ -251,13 +251,14 @@ class Dialogue:
         yield Interrupted(self._after_ms(turn.audible_s), unheard_s * 1000)
 
     def _after_ms(self, audible_s: float) -> float | None:
-        """From when the user began to speak over the bot to the bot's last audible sound; 0 where it paused by then."""
+        """Return the time from the user's start over the bot to the bot's last audible sound; 0 if it paused by
+        then."""
         origin_s, silent_s = self.origin_s, self.audible.until_s
         onset_s = None if origin_s is None else self._on_clock(self.loudness.onset_s(audible_s - origin_s))
         return None if onset_s is None or silent_s is None else max(0.0, silent_s - onset_s) * 1000
 
     def _account(self, total_ms: float, parts_ms: dict[str, float]) -> Iterator[Fact]:
-        """The server's figures of the reply that has just ended, the first time that they come."""
+        """Return the server's figures of the reply that has just ended, the first time that they come."""
         for turn in self.turns[-1:]:
             if turn.asked_until_s is not None and turn.server_ms is None:
                 turn.server_ms, turn.parts_ms = total_ms, parts_ms
@@ -275,7 +276,7 @@ def _understood(text: str | None) -> Iterator[Fact]:
 
 
 def _history(created: Message) -> list[Any] | None:
-    """The conversation as the server has it, which Unmute's dialect sends along with a new reply."""
+    """Return the server's conversation, which Unmute's dialect sends with a new reply."""
     match created:
         case {"response": {"chat_history": [*history]}}:
             return history

@@ -1,4 +1,4 @@
-"""When a voice is loud enough to be heard, by the level of its sound, to 10 ms."""
+"""When a voice is audible, by the level of its sound, to 10 ms."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Loudness"]
 _QUIETEST = 10 ** (-50 / 20)
 """-50 dBFS: comfort noise and the hiss of a decoded silence are below, the quiet parts of speech above."""
 _RANGE = 10 ** (-35 / 20)
-"""Speech spans about 30 dB; what is 35 dB below its loudest moment is the room."""
+"""Speech spans about 30 dB; sound 35 dB below its loudest moment is the room."""
 _GAP_S = 0.4
-"""A longer silence divides two utterances; stops between and within words are shorter."""
+"""A longer silence separates two utterances; stops between and within words are shorter."""
 _TOUCHING_S = 1e-4
-"""Pieces that follow each other this closely are one stretch; positions are rounded to samples."""
+"""Pieces this close to each other are one; positions are rounded to samples."""
 
 
 class Loudness:
-    """The stretches in which one side of a conversation was loud. Seconds are on the clock of the caller.
+    """The times in which one side of a conversation was loud, in seconds of the caller's clock.
 
-    Loud is what is less than 35 dB below the loudest moment so far, and above -50 dBFS.
+    Loud is less than 35 dB below the loudest moment so far, and above -50 dBFS.
     """
 
     def __init__(self, rate_hz: int = 24_000) -> None:
@@ -35,7 +35,7 @@ class Loudness:
 
     @property
     def position_s(self) -> float:
-        """The end of the sound that came last."""
+        """The end of the last sound."""
         return self._position_s
 
     @property
@@ -45,7 +45,7 @@ class Loudness:
 
     @property
     def since_s(self) -> float | None:
-        """When the last utterance began: its silences are at most 0.4 s long."""
+        """The start of the last utterance: its silences are at most 0.4 s long."""
         return self.onset_s(float("-inf"))
 
     @property
@@ -71,7 +71,7 @@ class Loudness:
         self._position_s = min(self._position_s, after_s)
 
     def onset_s(self, not_before_s: float) -> float | None:
-        """The first loud moment from `not_before_s` on of the utterance that came last; None where there is none."""
+        """Return the first loud moment of the last utterance from `not_before_s` on; None if there is none."""
         onset_s: float | None = None
         for since_s, until_s in self._last_utterance():
             if until_s <= not_before_s:
@@ -80,7 +80,7 @@ class Loudness:
         return onset_s
 
     def _last_utterance(self) -> Iterator[tuple[float, float]]:
-        """Its loud stretches, the last one first."""
+        """Yield its loud pieces, the last one first."""
         next_s: float | None = None
         for since_s, until_s in reversed(self._stretches):
             if next_s is not None and next_s - until_s > _GAP_S:

@@ -1,4 +1,4 @@
-"""The user's voice, as a microphone gives it: frame by frame, each at the moment in which it has been spoken."""
+"""The user's sound as a microphone gives it: frame by frame, each when it has been spoken."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ FRAME_S = 0.02
 
 
 class Microphone(Protocol):
-    """Where the user's voice comes from, 24 kHz mono."""
+    """A source of the user's sound, 24 kHz mono."""
 
     @property
     def finished(self) -> bool:
-        """Whether the user has nothing more to say: from here on there is only silence."""
+        """Whether the user has finished: from here on there is only silence."""
         ...
 
     def play(self) -> None:
-        """The user may speak now. Until then there is only silence; a real microphone pays no heed."""
+        """Let the user speak. Until then there is only silence; a real microphone ignores this."""
         ...
 
     def frames(self) -> AsyncGenerator[Samples]:
-        """20 ms each, without end."""
+        """Yield frames of 20 ms, without end."""
         ...
 
 
 class RecordedMicrophone:
-    """A recording in the place of a microphone: silence, the recording from `play()` on, then silence.
+    """A recording as a microphone: silence, the recording from `play()` on, then silence.
 
-    Frames keep to the loop's clock: frame n comes n + 1 frames after the beginning, whatever delayed those before it.
+    Frames keep to the loop's clock: frame n comes n + 1 frames after the start, however late earlier ones were.
     """
 
     def __init__(self, recording: Samples, rate_hz: int = 24_000) -> None:

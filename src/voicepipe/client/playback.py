@@ -1,4 +1,4 @@
-"""What the user hears of the bot, and when: a model of a player that plays what it gets as soon as it can."""
+"""What the user hears of the bot, and when: a model of a player that plays sound as soon as it can."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["PlaybackQueue"]
 
 
 class PlaybackQueue:
-    """Sound in order of arrival, without gaps as long as it arrives in time. Seconds are on one clock from 0 on."""
+    """Sound in order of arrival, without gaps if it arrives in time. Seconds are on one clock from 0 on."""
 
     def __init__(self, rate_hz: int = 24_000) -> None:
         self.rate_hz = rate_hz
@@ -19,18 +19,18 @@ class PlaybackQueue:
 
     @property
     def ends_s(self) -> float:
-        """When the last sound that is queued has been played."""
+        """When the last sound of the queue has been played."""
         return self._ends / self.rate_hz
 
     def put(self, at_s: float, samples: Samples) -> float:
-        """Sound arrives; it begins to play at the time that is returned: now, or behind what is still playing."""
+        """Add sound; return when it begins to play: now, or behind what is still playing."""
         start = max(round(at_s * self.rate_hz), self._ends)
         self._clips.append((start, samples))
         self._ends = start + len(samples)
         return start / self.rate_hz
 
     def flush(self, at_s: float) -> float:
-        """Silence, from `at_s` on. How many seconds of sound were thrown away unheard."""
+        """Be silent from `at_s` on; return how many seconds of sound were dropped unheard."""
         now, lost = round(at_s * self.rate_hz), 0
         while self._clips and self._ends > now:
             start, samples = self._clips.pop()
@@ -42,7 +42,7 @@ class PlaybackQueue:
         return lost / self.rate_hz
 
     def heard(self) -> Samples:
-        """Everything that was played, from 0 on, with silence in between; shape (n,)."""
+        """Return everything that was played, from 0 on, with silence in between; shape (n,)."""
         track = np.zeros(self._ends, np.float32)
         for start, samples in self._clips:
             track[start : start + len(samples)] = samples

@@ -1,4 +1,4 @@
-"""Sound files: reading what somebody recorded, and writing down a conversation."""
+"""Sound files: read recordings, and write conversations."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["BadRecording", "read_recording", "write_stereo"]
 
 FORMATS = "WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus"
 _HEAD_BYTES = 64
-"""An Ogg file names its codec in its first page: at byte 28, behind a header of 27 bytes and one segment length."""
+"""An Ogg file names its codec in its first page: at byte 28, after a header of 27 bytes and one segment length."""
 
 
 class BadRecording(Exception):
-    """The file is absent, no sound, or of a format that is not read; the message is one sentence for the user."""
+    """The file is absent, not sound, or in a format that is not read; the message is one sentence for the user."""
 
 
 def read_recording(path: Path, rate_hz: int = 24_000) -> Samples:
-    """The whole file, mixed to one channel and resampled to `rate_hz`.
+    """Read the whole file, mixed to one channel and resampled to `rate_hz`.
 
     Reads WAV (PCM, float, ADPCM, G.711), AIFF, CAF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus; AAC and WebM are not read.
     """
@@ -35,7 +35,7 @@ def read_recording(path: Path, rate_hz: int = 24_000) -> Samples:
         raise BadRecording(f"cannot read {path}: {error.strerror}") from None
     try:
         channels, file_hz = _decode(path, head)
-    except BaseException as error:  # a panic of the Rust decoder is no Exception
+    except BaseException as error:  # a panic of the Rust decoder is not an Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise BadRecording(_unreadable(path, head)) from None
@@ -46,7 +46,7 @@ def read_recording(path: Path, rate_hz: int = 24_000) -> Samples:
 
 
 def _decode(path: Path, head: bytes) -> tuple[Samples, int]:
-    """Shape (channels, n), and the file's rate."""
+    """Return samples of shape (channels, n), and the file's rate."""
     reader: Any = sphn
     return reader.read_opus(str(path)) if b"OpusHead" in head else reader.read(str(path))
 
@@ -59,7 +59,7 @@ def _unreadable(path: Path, head: bytes) -> str:
 
 
 def write_stereo(path: Path, left: Samples, right: Samples, rate_hz: int = 24_000) -> None:
-    """A 16-bit WAV file; the shorter side is filled up with silence. OSError when it cannot be written."""
+    """Write a 16-bit WAV file; the shorter side is padded with silence. Raises OSError."""
     both = np.zeros((max(len(left), len(right)), 2), np.float32)
     both[: len(left), 0], both[: len(right), 1] = left, right
     with wave.open(str(path), "wb") as file:

@@ -1,4 +1,4 @@
-"""Recordings to talk with, for a user that has none at hand: they come with the weights of the speech recogniser."""
+"""Sample recordings: they come with the weights of the speech recogniser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATE_HZ = 24_000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A stretch of a recording: `start_s` and `stop_s` lie in pauses of the speaker. `says` is its text."""
+    """A part of a recording: `start_s` and `stop_s` lie in pauses of the speaker. `says` is its text."""
 
     file: str
     start_s: float
@@ -36,7 +36,7 @@ SAMPLES = {
         "beckett.wav", 0.0, 9.4, "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
     ),
 }
-"""By name. The files are those of moonshine-voice 0.1.0; positions were found by the level of 20 ms pieces."""
+"""Samples by name. The files are those of moonshine-voice 0.1.0; the positions were found by the level of 20 ms."""
 
 DEFAULT = "question"
 
@@ -46,7 +46,7 @@ class SampleMissing(Exception):
 
 
 def read_sample(name: str) -> Samples:
-    """The sample of that name, 24 kHz mono. Raises SampleMissing; KeyError for a name that is not in `SAMPLES`."""
+    """Return the sample, 24 kHz mono. Raises SampleMissing; KeyError for a name that is not in `SAMPLES`."""
     sample, model = SAMPLES[name], models.REGISTRY["moonshine"]
     path = _path(sample)
     if path is None:
@@ -64,12 +64,12 @@ def read_sample(name: str) -> Samples:
 
 
 def has_samples() -> bool:
-    """Whether the default sample is on this machine."""
+    """Return whether the default sample is on this machine."""
     return _path(SAMPLES[DEFAULT]) is not None
 
 
 def _path(sample: Sample) -> Path | None:
-    """Beside the recogniser's weights; the registry finds those without importing their package."""
+    """Return the folder beside the recogniser's weights; the registry finds those without importing their package."""
     weights = models.find("moonshine")
     path = weights.with_name(sample.file) if weights else None
     return path if path is not None and path.is_file() else None

@@ -1,4 +1,4 @@
-"""A conversation from beginning to end: a microphone, a connection, and what becomes of them."""
+"""A conversation from beginning to end: a microphone, a connection, and the result."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from voicepipe.events import Samples
 __all__ = ["Show", "Speakers", "Summary", "Talk"]
 
 Show = Callable[[float, Fact], None]
-"""Gets every fact with its time, in seconds since the conversation began."""
+"""Called with every fact and its time, in seconds since the conversation began."""
 
 OPENS_WITHIN_S = 5.0
-"""A bot that has not begun to open the conversation by now is not going to."""
+"""A bot that has not begun to open the conversation by now will not."""
 BREATH_S = 0.4
-"""Between the end of the bot's opening and the user's first word."""
+"""Time between the end of the bot's opening and the user's first word."""
 OPENING_AT_MOST_S = 30.0
-"""A bot that is still speaking by now is spoken over: an opening is a sentence or two, and noise has no end."""
+"""The user speaks over a bot that still speaks by now: an opening is a sentence or two, and noise has no end."""
 LINGER_S = 1.0
-"""How long to stay when the answer has been spoken: the bot might hang up by itself."""
+"""How long to stay after the answer: the bot may hang up by itself."""
 UNANNOUNCED_LINGER_S = 3.0
-"""The same for a bot that does not say when its reply is over: pauses between sentences are shorter."""
+"""The same for a bot that does not announce its replies: pauses between sentences are shorter."""
 PATIENCE_S = 15.0
-"""How long the server may say nothing, and send no audible sound, before the user gives up."""
+"""How long the server may send no message and no audible sound before the user gives up."""
 AT_MOST_S = 60.0
 """How long the user stays after the recording, whatever the bot does: an answer is shorter, noise has no end."""
 
@@ -46,18 +46,18 @@ _ENDINGS = {
 
 
 class Speakers(Protocol):
-    """Where the bot is heard."""
+    """Plays the bot's sound."""
 
     def play(self, samples: Samples) -> None: ...
 
     def flush(self) -> None:
-        """Silence now: what is queued is not played."""
+        """Be silent now: the queue is not played."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How it went. `failed`: the server broke the conversation off, for the reason in `ended`."""
+    """The result. `failed`: the server ended the conversation, for the reason in `ended`."""
 
     turns: list[Turn]
     duration_s: float
@@ -69,7 +69,7 @@ class Summary:
 
     @property
     def latencies_ms(self) -> list[float]:
-        """Of the answers: replies that were heard, after the user had finished."""
+        """The latencies of replies that were heard after the user had finished."""
         return [turn.latency_ms for turn in self.turns if turn.is_answer and turn.latency_ms is not None]
 
     @property
@@ -79,12 +79,12 @@ class Summary:
 
 
 class Talk:
-    """One conversation. The microphone's frames are its pulse: each one is sent, and decides what comes next.
+    """One conversation. Each frame of the microphone is sent, and decides what comes next.
 
-    With `at_once` the user speaks from the beginning on, over the bot's opening. After the recording the user stays
-    until the bot has answered and is silent, but for `wait_s` at most. Without `wait_s` that is `AT_MOST_S`, and the
-    user gives up after `PATIENCE_S` in which nothing came. Silence that the bot sends, and noise below -50 dBFS, counts
-    as silence. `tracks()` is what was said and heard, also when `run` was cancelled.
+    With `at_once` the user speaks from the start, over the bot's opening. After the recording the user stays until the
+    bot has answered and is silent, up to `wait_s`. Without `wait_s` the limit is `AT_MOST_S`, and the user gives up
+    after `PATIENCE_S` without a message. Sent silence, and noise below -50 dBFS, counts as silence. `tracks()` returns
+    what was said and heard, also when `run` was cancelled.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Talk:
         self._began_s = self._loop.time()
 
     async def run(self, url: str = "") -> Summary:
-        """Talk until one side ends it. `url` is only told."""
+        """Talk until one side ends it. `url` is only reported."""
         self._began_s = self._loop.time()
         self._show(Connected(url))
         speaking = asyncio.create_task(self._speak(), name="microphone")
@@ -127,7 +127,7 @@ class Talk:
         return self._end()
 
     def tracks(self) -> tuple[Samples, Samples]:
-        """The user's sound and the bot's as it was heard, on one clock; shape (n,) each, 24 kHz."""
+        """Return the user's sound and the bot's as it was heard, on one clock; shape (n,) each, 24 kHz."""
         silence = np.zeros(round((self.dialogue.origin_s or 0.0) * 24_000), np.float32)
         return np.concatenate([silence, *self._sent]), self.dialogue.playback.heard()
 
@@ -144,12 +144,12 @@ class Talk:
                     if not self._goes_on():
                         break
         except ConnectionResetError:
-            return  # the reader knows why
+            return  # the reader has the reason
         finally:
             await self._connection.close()
 
     def _goes_on(self) -> bool:
-        """Start the recording when it is time to; False when it is time to leave."""
+        """Start the recording when it is time; return False when it is time to leave."""
         now_s = self._now_s()
         if not self._playing and (why := self._may_begin(now_s)):
             self._playing = True
@@ -239,7 +239,7 @@ class Talk:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def summary(self, ended: str, *, failed: bool = False) -> Summary:
-        """How it has gone so far."""
+        """Return the result so far."""
         return Summary(self.dialogue.turns, self._now_s(), ended, failed, self.dialogue.audible.loud_s)
 
     def _end(self) -> Summary:

@@ -1,4 +1,4 @@
-"""A conversation as it happens: for people in a terminal, in a file, and for programs."""
+"""A conversation as it happens: for a terminal, for a file, and for programs."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = ["JsonLines", "TranscriptPrinter", "summary_line"]
 _COLOURS = {"you": "\x1b[36m", "bot": "\x1b[32m", "·": "\x1b[2m", "!": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 _HEAD_CELLS = 14
-"""Columns in front of the words: the time, the speaker, and two spaces behind each."""
+"""Columns before the words: the time, the speaker, and two spaces after each."""
 
 
 class JsonLines:
-    """One JSON object per fact: `at_s`, `event` (its name in snake_case) and its fields; the last one is `ended`."""
+    """Print one JSON object per fact: `at_s`, `event` (its name in snake_case) and its fields; the last is `ended`."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -52,7 +52,7 @@ class JsonLines:
 
 
 def _rounded(value: object) -> object:
-    """Milliseconds to a tenth, in a field or in one that holds several."""
+    """Round milliseconds to a tenth, in a field or in one that holds several."""
     if isinstance(value, dict):
         return {name: _rounded(part) for name, part in cast("dict[str, object]", value).items()}
     return round(value, 1) if isinstance(value, float) else value
@@ -60,7 +60,7 @@ def _rounded(value: object) -> object:
 
 @dataclass(slots=True)
 class _Line:
-    """An utterance, or a note: what is known of it, and whether that is all."""
+    """An utterance or a note: its known text, and whether it is complete."""
 
     at_s: float
     speaker: str
@@ -69,11 +69,11 @@ class _Line:
 
 
 class TranscriptPrinter:
-    """A line per utterance: when it began, who speaks, and what is said.
+    """Print a line per utterance: its start, the speaker, and the text.
 
-    Lines are written in the order in which they began: what begins while an utterance is under way waits for its end.
-    On a terminal (`live`) the words of the first one appear as they come, in colours unless `NO_COLOR` is set, and the
-    line is written anew when the recogniser corrects itself; elsewhere a line is written when it is complete.
+    Lines are printed in the order of their start: what begins during an utterance waits for its end. On a terminal
+    (`live`) the words of the first open one appear as they come, in colours unless `NO_COLOR` is set, and the line is
+    printed again when the recogniser corrects itself; elsewhere a line is printed when it is complete.
     """
 
     def __init__(self, out: TextIO, *, live: bool) -> None:
@@ -81,7 +81,7 @@ class TranscriptPrinter:
         self._coloured = live and not os.environ.get("NO_COLOR")
         self._lines: deque[_Line] = deque()
         self._written: str | None = None
-        """What of the first line stands in the terminal; None where it has not been begun."""
+        """The part of the first line that the terminal shows; None if it has not begun."""
 
     def __call__(self, at_s: float, fact: Fact) -> None:
         match fact:
@@ -112,12 +112,12 @@ class TranscriptPrinter:
             self._lines.append(_Line(at_s, speaker, word))
 
     def _close(self, speaker: str, text: str | None = None) -> None:
-        """The speaker's utterance is complete, and reads `text` if that is given: none at all where that is empty."""
+        """Complete the speaker's utterance, with `text` if given; an empty text removes it."""
         if line := self._open(speaker):
             line.text, line.done = line.text if text is None else text, True
 
     def _write(self) -> None:
-        """What can be written now: complete lines, and of the first other one, on a terminal, what is there of it."""
+        """Print complete lines, and on a terminal the present part of the first open one."""
         while self._lines and (self._live or self._lines[0].done):
             line = self._lines[0]
             if line.text:
@@ -150,7 +150,7 @@ class TranscriptPrinter:
         return f"{line.at_s:7.2f}  {colour}{line.speaker:<3}{plain}  "
 
     def _erase(self) -> None:
-        """Take the line that is being written off the terminal, all rows of it."""
+        """Remove the open line from the terminal, all rows of it."""
         from rich.cells import cell_len
 
         columns = max(1, shutil.get_terminal_size().columns)
@@ -162,7 +162,7 @@ class TranscriptPrinter:
 
 
 def summary_line(summary: Summary) -> str:
-    """How many answers, and how long they took to come; and what else the bot did."""
+    """Return how many answers there were, their latencies, and what else the bot did."""
     latencies = summary.latencies_ms
     line = f"{_count(len(latencies), 'answer') if latencies else 'no answers'} in {summary.duration_s:.1f} s"
     if latencies:
@@ -180,7 +180,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _note(fact: Fact) -> str | None:
-    """A sentence about what is not speech, or None for what a person need not see."""
+    """Return a sentence about a fact other than speech, or None if a person need not see it."""
     match fact:
         case Connected(url=url):
             return f"connected to {url}"

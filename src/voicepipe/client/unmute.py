@@ -1,4 +1,4 @@
-"""A WebSocket that speaks Unmute's dialect, from the client's side."""
+"""A WebSocket client of Unmute's dialect."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 Message: TypeAlias = dict[str, Any]
-"""An event of the wire, as it is in JSON; `type` says which."""
+"""An event of the wire as JSON; `type` names its kind."""
 
 CHARACTERS = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation")
-"""Instructions that the server writes itself."""
+"""Characters for which the server writes the instructions."""
 
 PATH = "/v1/realtime"
-"""Where a server has its conversations."""
+"""The path of a server's conversations."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _CLOSING = {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 _CODEC = OggOpus()
@@ -53,29 +53,29 @@ class CannotConnect(Exception):
 
 
 class ClientConnection:
-    """An open conversation: iterate for what the server says, until either side closes."""
+    """An open conversation: iterate over the server's messages until either side closes."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._encode = _CODEC.encoder()
         self._decode = _CODEC.decoder()
         self.close_reason = ""
-        """What the server said when it closed."""
+        """The reason that the server gave when it closed."""
 
     async def send(self, message: Message) -> None:
-        """ConnectionResetError when the connection is closed."""
+        """Send a message. Raises ConnectionResetError when the connection is closed."""
         await self._socket.send_str(json.dumps(message))
 
     async def send_audio(self, samples: Samples) -> None:
-        """The user's next sound, 24 kHz. A page goes out with every second frame of 20 ms."""
+        """Send the user's next sound, 24 kHz. Every second frame of 20 ms sends a page."""
         if page := self._encode(Audio(samples, _CODEC.rate_hz)):
             audio = base64.b64encode(page).decode()
             await self.send({"type": "input_audio_buffer.append", "audio": audio})
 
     def sound(self, delta: str) -> Samples:
-        """What a `response.audio.delta` sounds like, 24 kHz; none for the pages that begin a stream.
+        """Return the sound of a `response.audio.delta`, 24 kHz; empty for the pages that begin a stream.
 
-        ValueError when it is no sound.
+        Raises ValueError if it is not sound.
         """
         return self._decode(base64.b64decode(delta))
 
@@ -90,7 +90,7 @@ class ClientConnection:
 
     @property
     def close_code(self) -> int | None:
-        """Why it is closed: 1000 in peace, 1006 lost, 1013 full; None while it is open."""
+        """The close code: 1000 in order, 1006 lost, 1013 full; None while it is open."""
         return self._socket.close_code
 
     async def close(self) -> None:
@@ -106,17 +106,17 @@ async def connect(
     api_key: str | None = None,
     open_timeout_s: float = 10.0,
 ) -> AsyncGenerator[ClientConnection]:
-    """A conversation whose settings have been sent, so that the bot opens; `instructions` as in `settings`. `api_key`
-    for a server that asks for one.
+    """Open a conversation and send its settings, so that the bot opens; `instructions` as in `settings`. `api_key` is
+    for a server that requires one.
 
-    Raises CannotConnect when nobody listens, the server is full or refuses, or it speaks something else.
+    Raises CannotConnect when no server listens, or it is full, refuses, or speaks another protocol.
     """
     address = websocket_url(url)
     async with aiohttp.ClientSession(headers=authorization(api_key)) as http:
         socket = await _open(http, address, open_timeout_s)
         try:
             connection = ClientConnection(socket)
-            with suppress(ConnectionResetError):  # closed at once: the reader is told why
+            with suppress(ConnectionResetError):  # closed at once: the reader gets the reason
                 await connection.send(settings(instructions, voice))
             yield connection
         finally:
@@ -124,7 +124,7 @@ async def connect(
 
 
 def settings(instructions: str | None, voice: str | None) -> Message:
-    """`session.update`. Instructions: one of `CHARACTERS`, or a text of one's own; None or "" leaves the bot silent."""
+    """Return a `session.update`. Instructions: one of `CHARACTERS`, or a text; None or "" leaves the bot silent."""
     wanted: Message | None = None
     if instructions in CHARACTERS:
         wanted = {"type": instructions, "language": "en"}
@@ -137,7 +137,7 @@ def settings(instructions: str | None, voice: str | None) -> Message:
 
 
 def websocket_url(url: str) -> str:
-    """`url` with the scheme and the path that a conversation needs.
+    """Return `url` with the scheme and the path that a conversation needs.
 
     >>> websocket_url("http://localhost:8000")
     'ws://localhost:8000/v1/realtime'
@@ -156,7 +156,7 @@ def websocket_url(url: str) -> str:
 
 
 def authorization(api_key: str | None) -> dict[str, str]:
-    """The header that brings an API key, where there is one."""
+    """Return the header of an API key, if there is one."""
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 
@@ -199,7 +199,7 @@ async def _refusal(http: aiohttp.ClientSession, address: str, error: aiohttp.WSS
 
 
 async def _reason(http: aiohttp.ClientSession, address: str, status: int) -> str | None:
-    """A refused upgrade's body does not reach a WebSocket client: half of an upgrade is refused alike, and gets it."""
+    """Return a refusal's body by another request: a WebSocket client does not get that of a refused upgrade."""
     question = URL(address).with_scheme("https" if address.startswith("wss") else "http")
     with suppress(aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
         headers = {"ClientConnection": "Upgrade", "Upgrade": "websocket"}

@@ -1,4 +1,4 @@
-"""Which voices a server has, and which one a name means."""
+"""The voices of a server, and the voice of a name."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["UnknownVoice", "find_voice"]
 
 _VOICES = "/v1/voices"
 _LONGEST_S = 3.0
-"""How long the list is waited for: a server that does not give it is asked for the voice as it was named."""
+"""How long to wait for the list; without it the server gets the voice as it was named."""
 
 
 class UnknownVoice(Exception):
-    """The server has no voice of that name; the message lists those that it has."""
+    """The server has no voice of that name; the message lists its voices."""
 
 
 async def find_voice(url: str, wanted: str, *, api_key: str | None = None) -> str:
-    """The voice of the server at `url` that is called `wanted`, by its title or by its own name.
+    """Return the voice of the server at `url` that is called `wanted`, by its title or by its own name.
 
-    A name with a slash or a colon (a path on a server of Kyutai's, a cloned voice) need not be listed, and a server
+    A name with a slash or a colon (a path on one of Kyutai's servers, a cloned voice) need not be listed, and a server
     that lists no voices may have any. Raises UnknownVoice.
     """
     voices = await _offered(url, api_key)
@@ -36,7 +36,7 @@ async def find_voice(url: str, wanted: str, *, api_key: str | None = None) -> st
 
 
 async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]]:
-    """Title and name of each voice; empty where the server does not say, or says something else."""
+    """Return title and name of each voice; empty if the server does not say, or says something else."""
     address = URL(websocket_url(url))
     path = address.path.removesuffix(PATH) + _VOICES
     address = address.with_scheme("https" if address.scheme == "wss" else "http").with_path(path)

@@ -1,4 +1,4 @@
-"""The conversation as a chat model wants to read it."""
+"""The conversation in the form that a chat model reads."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["GREETING", "NO_RESULT", "prompt"]
 
 
 GREETING = "Hello."
-"""Stands for the user where the bot opens: chat templates want a user message first."""
+"""The user's message where the bot opens: chat templates require a user message first."""
 
 NO_RESULT = "There is no result: the conversation went on without it."
-"""Stands for what a call gave that has not returned, or was cut short: a chat model wants a result for each call."""
+"""The result of a call that has not returned or was cut short: chat models require a result for each call."""
 
 
 def prompt(system_prompt: str, messages: Sequence[Message], *, calls: bool) -> list[dict[str, Any]]:
-    """As `Conversation.prompt`."""
+    """Return the prompt; see `Conversation.prompt`."""
     notes = [message.text for message in messages if message.role == "system"]
     system = "\n\n".join(filter(None, [system_prompt, *notes]))
     turns = _turns(messages, calls=calls)
@@ -42,14 +42,14 @@ class _Called:
 
 @dataclass(slots=True)
 class _Turn:
-    """What one side said in a row, and then called, before it knew of a result."""
+    """What one side said and called in a row, before any result."""
 
     role: Role
     text: str
     calls: list[_Called] = field(default_factory=list[_Called])
 
     def takes(self, call: FunctionCall) -> bool:
-        """Whether the call was made in the same breath: before any result, and with an id of its own."""
+        """Return whether the call belongs to this turn: it was made before any result, and its id is new."""
         known = any(called.result is not None or called.call.id == call.id for called in self.calls)
         return self.role == "assistant" and not known
 
@@ -70,8 +70,8 @@ def _written(call: FunctionCall) -> dict[str, Any]:
 
 
 def _turns(messages: Sequence[Message], *, calls: bool) -> list[_Turn]:
-    """Neighbours of one role are merged; each result is with its call, the latest of that id: some services count anew
-    in each answer."""
+    """Merge neighbours of one role, and put each result behind its call. Where ids repeat, a result belongs to the
+    latest call of that id: some services count anew in each answer."""
     turns: list[_Turn] = []
     called: dict[str, _Called] = {}
     for message in _late_results_last(messages):
@@ -86,13 +86,13 @@ def _turns(messages: Sequence[Message], *, calls: bool) -> list[_Turn]:
             case Message(role="user" | "assistant" as role):
                 _say(turns, role, message.text.rstrip(CUT).strip())
             case _:
-                pass  # notes are in the system prompt
+                pass  # notes are part of the system prompt
     return turns
 
 
 def _late_results_last(messages: Sequence[Message]) -> list[Message]:
-    """A result that came after somebody had spoken again takes its call along: what is new then comes last, and the
-    model speaks of it, instead of going on with what it has said."""
+    """Move a result that came after the next message to the end, together with its call: what is new comes last, so
+    that the model speaks of it instead of continuing what it has said."""
     ordered: list[Message] = []
     calls: dict[str, Message] = {}
     for message in messages:
@@ -108,7 +108,7 @@ def _late_results_last(messages: Sequence[Message]) -> list[Message]:
 
 
 def _bring(call: Message, ordered: list[Message]) -> None:
-    """Move the call to the end, before the results that stand there; unless nobody has spoken since."""
+    """Move the call to the end, before the results there; not if no message has come since."""
     at = next(at for at, message in enumerate(ordered) if message is call)
     if not any(_speaks(message) for message in ordered[at:]):
         return
@@ -122,7 +122,7 @@ def _speaks(message: Message) -> bool:
 
 
 def _turn_of(call: FunctionCall, turns: list[_Turn]) -> _Turn:
-    """Where the assistant's next call belongs."""
+    """Return the turn to which the assistant's next call belongs."""
     if not turns or not turns[-1].takes(call):
         turns.append(_Turn("assistant", ""))
     return turns[-1]
@@ -137,5 +137,5 @@ def _say(turns: list[_Turn], role: Role, text: str) -> None:
 
 
 def _unbroken(text: str) -> str:
-    """Without the silence that the user broke by going on."""
+    """Return the text without the silence that the user ended by going on."""
     return text.removeprefix(SILENCE).strip() or SILENCE

@@ -1,4 +1,4 @@
-"""The conversation: what was said and heard, as immutable data. `voicepipe.events.fold` folds events into it."""
+"""The conversation as immutable data: what was said and heard. `voicepipe.events.fold` folds events into it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "hea
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The system prompt and everything that was said since, the bot's side cut to what the user heard.
+    """The system prompt and everything that was said since. The bot's messages hold what the user heard.
 
     >>> talk = Conversation("Be brief.").user_said("Hi!").bot_said("Hello").bot_said("there").cut()
     >>> talk.messages[-1].text
@@ -29,49 +29,49 @@ class Conversation:
     system_prompt: str = ""
     messages: tuple[Message, ...] = ()
     aloud: bool = True
-    """Whether the next answer shall be spoken, or only be written."""
+    """Whether the next reply is spoken; otherwise it is text only."""
     led: bool = False
-    """Whether the client leads: the bot neither opens the conversation, nor ends it."""
+    """Whether the client leads: the bot then neither opens nor ends the conversation."""
     generation: Generation = field(default_factory=Generation)
-    """How the model shall answer, and what it may call."""
+    """How the model answers, and what it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)
-    """What the character says word for word. A service does not use them."""
+    """What the character says word for word. Only models in this process use it."""
     replying: str = field(default="", compare=False, repr=False)
-    """The item of the reply that is being said."""
+    """The item of the current reply."""
     gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
-    """Items that the client has deleted: what is still said of them is not remembered."""
+    """Items that the client has deleted: later words of theirs are not stored."""
 
     @property
     def said(self) -> tuple[Message, ...]:
-        """The messages, but for the pipeline's own calls, which nobody has heard, and what they gave."""
+        """The messages without the pipeline's own calls and their results, which were not heard."""
         return tuple(message for message in self.messages if message.call is None or message.item)
 
     @property
     def awaits_reply(self) -> bool:
-        """Whether the user has had the last word: a function that the pipeline runs meanwhile is no answer."""
+        """Whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
         return bool(self.said) and self.said[-1].role == "user"
 
     def user_said(self, text: str, item: str = "") -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))
 
     def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
-        """`word` was heard: it continues the bot's message, or begins one."""
+        """Return the conversation after the user heard `word`, which continues the bot's message or begins one."""
         return self._bot_goes_on(word, " ", () if spoken is None else (spoken,))
 
     def bot_wrote(self, delta: str) -> Conversation:
-        """Append `delta`, as it is, to the message of a reply that is not spoken."""
+        """Append `delta` unchanged to the message of a text-only reply."""
         return self._bot_goes_on(delta, "", ())
 
     def bot_called(self, call: FunctionCall, *, server_side: bool = False) -> Conversation:
-        """The bot wants a function to be run: `server_side`, and then it goes on speaking; or by the client."""
+        """Add a call: `server_side` calls are run by the pipeline, and the bot then goes on; others by the client."""
         if not server_side:
             return self._with(Message("assistant", "", f"{self.replying}.{call.id}", call=call))
         at = self._bots_message() if self.replying else None
         return self._inserted(len(self.messages) if at is None else at, Message("assistant", "", call=call))
 
     def returned(self, call_id: str, output: str) -> Conversation:
-        """What the call, the last of that id, gave; it stands behind it and the calls beside it. Of a call that nobody
-        knows, nothing is kept."""
+        """Add the result of the latest call with that id, behind the call and its neighbours. Drop the result of an
+        unknown call."""
         for at, message in reversed(list(enumerate(self.messages, 1))):
             if message.role == "assistant" and message.call is not None and message.call.id == call_id:
                 beside = itertools.takewhile(lambda other: other.call is not None, self.messages[at:])
@@ -79,18 +79,25 @@ class Conversation:
         return self
 
     def cut(self) -> Conversation:
-        """The bot was interrupted; its message, if it got that far, ends here."""
+        """Mark the bot's message, if there is one, as cut short by the user."""
         at = self._bots_message()
         if at is None or self.messages[at].text.endswith(CUT):
             return self
         return self._changed(at, replace(self.messages[at], text=self.messages[at].text + CUT))
 
     def prompt(self, *, calls: bool = False) -> list[dict[str, Any]]:
-        """The messages as a chat model wants them: the system prompt, then user and assistant strictly in turn.
+        """Return the messages for a chat model: the system prompt, then user and assistant strictly in turn.
 
-        Neighbours of one role are merged, interruption marks go, a silence that the user broke is forgotten, and
-        where the bot would come first a greeting stands before it. Function calls and their results are in it only with
-        `calls`, in OpenAI's form, each result behind its call: where somebody spoke in between, both where it came.
+        Neighbours of one role are merged, interruption marks are removed, and so is a silence that the user broke.
+        Where the bot would come first a greeting stands before it. Only with `calls` does it contain function calls and
+        their results, in OpenAI's form, each result behind its call. If a message came between them, both stand at the
+        result's place.
+
+        Args:
+            calls: Whether to include function calls and results.
+
+        Returns:
+            Dictionaries with `role` and `content`, as the chat completions API takes them.
         """
         return prompt(self.system_prompt, self.messages, calls=calls)
 
@@ -104,7 +111,7 @@ class Conversation:
         return replace(self, messages=(*self.messages[:at], message, *self.messages[at + 1 :]))
 
     def _bots_message(self) -> int | None:
-        """Where the message stands that the bot goes on with: its reply's; where replies have no names, the last."""
+        """Return the index of the current reply's message; where replies have no items, the last message's."""
         if not self.replying:
             last = self.messages[-1] if self.messages else None
             return len(self.messages) - 1 if last and last.role == "assistant" and last.call is None else None
@@ -112,7 +119,7 @@ class Conversation:
         return next(places, None)
 
     def _first_call(self) -> int:
-        """Where the reply's words go: before the calls that it leaves to the client, which come with less delay."""
+        """Return the index for the reply's words: before calls that the client runs, which arrive with less delay."""
         ours = (at for at, message in enumerate(self.messages) if message.call and self._is_of_reply(message))
         return next(ours, len(self.messages))
 
@@ -127,10 +134,10 @@ class Conversation:
             return self._inserted(self._first_call(), Message("assistant", text, self.replying, spoken))
         said = self.messages[at]
         if self.replying and said.text.endswith(CUT):
-            return self  # the client has heard no more of it
+            return self  # the client has heard no more than this
         return self._changed(at, replace(said, text=f"{said.text}{joint}{text}", spoken=(*said.spoken, *spoken)))
 
 
 def heard_until(spoken: Iterable[TimedWord], audio_end_ms: float) -> tuple[TimedWord, ...]:
-    """The words whose sound has begun before `audio_end_ms` of the reply's audio."""
+    """Return the words that begin before `audio_end_ms` of the reply's audio."""
     return tuple(word for word in spoken if word.start_s * 1000 < audio_end_ms)

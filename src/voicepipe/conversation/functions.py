@@ -1,4 +1,4 @@
-"""Function calling as data: what the model may call, its calls, and how it answers."""
+"""Function calling as data: functions, calls, and how the model answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Function", "FunctionCall", "Generation"]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What the model may call. `parameters` is the JSON Schema of its arguments, which are one object."""
+    """A function that the model may call. `parameters` is the JSON Schema of its arguments, which are one object."""
 
     name: str
     description: str = ""
@@ -20,9 +20,9 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """One call: `arguments` is JSON as the model wrote it, which may be wrong. `id` names the call in its result.
+    """A call: `arguments` is JSON as the model wrote it, and may be invalid. `id` refers to the call in its result.
 
-    `extra` is what else the service wrote about it, and wants to read again with it (Gemini signs its thoughts).
+    `extra` holds further fields of the service, which it expects back with the call (Gemini signs its thoughts).
     """
 
     id: str
@@ -33,10 +33,10 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How the model shall answer. What is None is as the model is configured.
+    """How the model answers. None means: as the model is configured.
 
-    `choice` "auto": it may call functions; "none": it must not; "required": it must. `must_call` names the function
-    that it must call. `max_tokens` bounds the answer.
+    `choice` "auto" allows function calls, "none" forbids and "required" demands them. `must_call` names the function
+    that the model has to call. `max_tokens` limits the answer.
     """
 
     functions: tuple[Function, ...] = ()

@@ -11,7 +11,7 @@ __all__ = ["CUT", "SILENCE", "Message", "Role", "TimedWord"]
 
 
 class TimedWord(Protocol):
-    """A word of the bot, and when it was heard: the event `WordSpoken` is one."""
+    """A word of the bot and the time at which it was heard. The event `WordSpoken` is one."""
 
     @property
     def word(self) -> str: ...
@@ -24,18 +24,17 @@ class TimedWord(Protocol):
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 
 CUT = "—"
-"""Ends an assistant message that the user cut short. The LLM never sees it."""
+"""Ends an assistant message that the user cut short. The LLM does not see it."""
 
 SILENCE = "..."
-"""What the user "says" by saying nothing for a while."""
+"""The user's message for a silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said, as it was heard; or, with `call`, a call of the assistant's, or what a "tool" gave for it.
+    """What one side said, as it was heard; with `call`, a call of the assistant's, or a "tool"'s result of it.
 
-    `item` is the name by which the client may refer to it, `spoken` when which word was heard; where two messages are
-    compared, neither counts.
+    `item` is the id by which the client refers to it, `spoken` the time of each word. Neither counts in comparisons.
     """
 
     role: Role

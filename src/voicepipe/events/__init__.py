@@ -1,17 +1,17 @@
 """The vocabulary: every fact that flows through a pipeline.
 
-Events are small, frozen, past-tense facts. Units stand in the field names. Two clocks exist, and a field is on one
-of them: times of *heard* and *turn* events (`at_s`, `start_s`, `stop_s`, `until_s`) are seconds of the user's audio
-since the session began; times of *reply* events (`WordSpoken.start_s`, `stop_s`) are seconds of the reply's audio since
-its first sample.
+Events are small, frozen facts in the past tense. Field names contain their units. There are two clocks: times of
+*heard* and *turn* events (`at_s`, `start_s`, `stop_s`, `until_s`) are seconds of the user's audio since the session
+began; times of *reply* events (`WordSpoken.start_s`, `stop_s`) are seconds of the reply's audio since its first sample.
 
-A reply and a turn, in order, as the default pipeline emits them::
+
+A turn and a reply, in order, as the default pipeline emits them::
 
     SpeechStarted WordRecognised… SpeechStopped Pause Transcribed          what was heard
-    TurnStarted TurnConfirmed TurnEnded                          whose turn it is
+    TurnStarted TurnConfirmed TurnEnded                          the user's turn
     ReplyStarted (ReplyText | SynthesisStarted | ReplyAudio | WordSpoken)… (ReplyEnded | ReplyInterrupted)
 
-Where the model calls functions, what comes between is in `voicepipe.events.functions`.
+The events of function calls are in `voicepipe.events.functions`.
 """
 
 from voicepipe.conversation.character import CharacterLines

@@ -1,4 +1,4 @@
-"""Base classes: of all events, of two groups of them, and of what a stage has yet to transform."""
+"""Base classes: of all events, of two groups of events, and of what a stage has to transform."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["ClientEvent", "Event", "TurnEvent", "Unpaced", "Unspoken"]
 class Event:
     """Base class of all events: small, frozen, slotted facts. Derive your own from it.
 
-    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and a
-    stage that takes or gives it names it in its type: `AudioReceived`, `Audio` and `ReplyAudio` (sound), and `str` (the
+    A stage acts on the events that it knows and passes the others on. What stages transform is not an event, and stands
+    in the type of a stage that takes or gives it: `AudioReceived`, `Audio` and `ReplyAudio` (sound), and `str` (the
     LLM's text).
 
     >>> @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ClientEvent(Event):
-    """Base class of what the client sends, except its sound."""
+    """Base class of the client's messages, except its sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEvent(Event):
-    """Base class of what `detect_turns` makes. `respond` takes `TurnEvent` and `ClientEvent` only."""
+    """Base class of the events of `detect_turns`. `respond` takes `TurnEvent` and `ClientEvent` only."""
 
 
 class Unspoken:

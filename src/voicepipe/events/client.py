@@ -1,4 +1,4 @@
-"""From the client: what it sends, and what it wants."""
+"""Events from the client: what it sends and requests."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ class AudioReceived:
 
 @dataclass(frozen=True, slots=True)
 class AudioDeferred(ClientEvent):
-    """More of the microphone's sound is here, but far ahead of real time: it waits until what came before is heard.
+    """More of the microphone's sound has arrived, far ahead of real time, and waits until earlier sound is heard.
 
-    Until the next `AudioReceived` the client is not silent, though nothing comes.
+    Until the next `AudioReceived` the client does not count as silent.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking(ClientEvent):
-    """How a client that leads the conversation wants turns to be taken. What is None is as the pipeline has it.
+    """How a client that leads the conversation wants turns to be taken. None means: as the pipeline does.
 
-    `by` "voice" ends turns by silence alone, "meaning" by what the sound of the speech says as well, "client" never:
-    the client commits its sound itself. The bot answers a turn only when `answers`, is cut short by the user's voice
-    only when `interrupts`, and breaks a silence only after `idle_s`. `patience` multiplies the silence that ends turns.
-    `prefix_ms` of the sound before a voice belong to its turn: to what the recogniser hears, and to what it is said to
-    begin with.
+    `by` "voice" ends turns by silence alone, "meaning" also by the content of the speech, "client" never: the client
+    commits its sound itself. The bot answers a turn only if `answers`, stops at the user's voice only if `interrupts`,
+    and sends an idle prompt only after `idle_s`. `patience` multiplies the silence that ends a turn. `prefix_ms` of
+    sound before the voice belong to its turn: the recogniser hears it, and the turn's start includes it.
     """
 
     by: Literal["voice", "meaning", "client"] = "meaning"
@@ -66,14 +65,13 @@ class TurnTaking(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged(ClientEvent):
-    """The client set how the bot behaves. Stages see it from their next turn on.
+    """The client changed the bot's settings. Stages apply them from their next turn on.
 
-    `system_prompt` None: the client gave no instructions; the bot goes on with what it had. `turns` None: turns are
-    taken as the pipeline has it, the bot opens, breaks silences and hangs up; else the client leads. `aloud` False: the
-    bot answers in writing. `generation` is how the model shall answer, with the client's functions that it may call.
-    `lines` belong to the character, and only a model in this process uses them.
-    `written` is what the client wrote, in its dialect, for the answer that repeats it; it does not count when two are
-    compared.
+    `system_prompt` None: the client gave no instructions, and the bot keeps its own. `turns` None: the pipeline takes
+    turns, and the bot opens, sends idle prompts and hangs up; otherwise the client leads. `aloud` False: the bot
+    answers in text. `generation` is how the model answers, with the client's functions. `lines` belong to the
+    character; only a model in this process uses them. `written` is the client's message in its dialect, for the answer
+    that repeats it; it does not count in comparisons.
     """
 
     system_prompt: str | None = None
@@ -88,10 +86,10 @@ class SettingsChanged(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class InputCommitted(ClientEvent):
-    """The user's turn is over: the client says so.
+    """The client ended the user's turn.
 
-    `item` is the client's name for what was said since the last turn; without one it is the detector's turn that ends.
-    `at_s` is its place in the user's audio, where `listen` has noted it; it does not count when two are compared.
+    `item` is the client's id for what was said since the last turn; without it the turn of `detect_turns` ends. `at_s`
+    is the position in the user's audio, which `listen` sets; it does not count in comparisons.
     """
 
     item: str = ""
@@ -100,16 +98,16 @@ class InputCommitted(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class InputCleared(ClientEvent):
-    """What was said since the last turn shall be forgotten. `at_s` as in `InputCommitted`."""
+    """The client discards what was said since the last turn. `at_s` as in `InputCommitted`."""
 
     at_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemCreated(ClientEvent):
-    """The client wrote a message into the talk, behind the item `after` ("": at its beginning; None: at its end).
+    """The client added a message behind the item `after` ("": at the beginning; None: at the end).
 
-    With `call`, it is a call of the assistant's, without a text, or, from a "tool", what that call gave.
+    With `call`, it is an assistant's call without text, or, from a "tool", that call's result.
     """
 
     item: str
@@ -121,14 +119,14 @@ class ItemCreated(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class ItemDeleted(ClientEvent):
-    """The client took a message out of the conversation."""
+    """The client deleted a message of the conversation."""
 
     item: str
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTruncated(ClientEvent):
-    """The user has heard `audio_end_ms` of the sound of a reply, and will hear no more of it."""
+    """The user has heard `audio_end_ms` of a reply's sound, and hears no more of it."""
 
     item: str
     audio_end_ms: float
@@ -136,17 +134,17 @@ class ItemTruncated(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class ItemRequested(ClientEvent):
-    """The client wants to see a message as it is now; no stage need know."""
+    """The client asks for a message in its present form. Stages may ignore it."""
 
     item: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequested(ClientEvent):
-    """The client wants the bot to speak now. What is None is as in the conversation.
+    """The client asks for a reply now. None means: as in the conversation.
 
-    `messages` are answered instead of what was said. A reply that is not `remembered` leaves no trace in the
-    conversation. `voice` speaks it, where the synthesiser has more than one. `item` will name it in `ReplyStarted`.
+    `messages` are answered instead of the conversation. A reply that is not `remembered` is not stored in the
+    conversation. `voice` speaks it, if the TTS has more than one. `item` becomes the item of `ReplyStarted`.
     """
 
     item: str = ""
@@ -160,14 +158,14 @@ class ReplyRequested(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class ReplyCancelled(ClientEvent):
-    """The client wants the bot to stop; or that the reply `item` beside the conversation ends."""
+    """The client stops the reply; with `item`, the out-of-band response of that item."""
 
     item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InputRejected(ClientEvent):
-    """Something the client sent could not be understood. The session goes on without it."""
+    """A message of the client was invalid. The session goes on without it."""
 
     code: str
     message: str
@@ -189,4 +187,4 @@ ClientMessage: TypeAlias = (
     | ReplyRequested
     | ReplyCancelled
 )
-"""What the client may send, and that its sound is held; the order on the wire is the order here."""
+"""What the client sends and that sound is deferred, in the order of the wire."""

@@ -61,7 +61,7 @@ def fold(conversation: Conversation, event: Event) -> Conversation:
 
 
 def _edited(messages: tuple[Message, ...], edit: ItemCreated | ItemDeleted | ItemTruncated) -> Iterable[Message]:
-    """The messages after an edit of the client; one that names nothing that is there changes nothing."""
+    """Return the messages after an edit of the client; an edit of an unknown item changes nothing."""
     match edit:
         case ItemDeleted(item=item):
             return [message for message in messages if message.item != item]
@@ -76,7 +76,7 @@ def _edited(messages: tuple[Message, ...], edit: ItemCreated | ItemDeleted | Ite
 
 
 def _cut_to(message: Message, audio_end_ms: float) -> Message:
-    """What was heard of it; a message without sound stays whole."""
+    """Return the message as far as it was heard; a message without sound stays whole."""
     kept = heard_until(message.spoken, audio_end_ms)
     if len(kept) == len(message.spoken):
         return message
@@ -85,7 +85,7 @@ def _cut_to(message: Message, audio_end_ms: float) -> Message:
 
 
 def _place(messages: tuple[Message, ...], after: str | None) -> int:
-    """Behind the message of that item."""
+    """Return the index behind the message of that item."""
     if after == "":
         return 0
     return next((at + 1 for at, message in enumerate(messages) if after and message.item == after), len(messages))

@@ -1,8 +1,8 @@
-"""Function calling: what the model may call, its calls, and what comes back. Part of the vocabulary.
+"""Events of function calling: calls and their results.
 
-A call, in order, as a reply emits it: `FunctionCallWritten…` and `FunctionCalled` when the client shall run it, who
-answers with an `ItemCreated`; `FunctionCalled(here=True)`, `FunctionDelayed`, `FunctionReturned` when a function of the
-pipeline's own was called (see `voicepipe.operators.with_tools`).
+A call in order, as a reply emits it: `FunctionCallWritten…` and `FunctionCalled` for a function of the client, which
+answers with an `ItemCreated`; `FunctionCalled(server_side=True)`, `FunctionDelayed`, `FunctionReturned` for a function
+of the pipeline (see `voicepipe.operators.with_tools`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["FunctionCallWritten", "FunctionCalled", "FunctionDelayed", "Function
 
 @dataclass(frozen=True, slots=True)
 class FunctionCallWritten(Event):
-    """The model writes a call: the next piece of its arguments; the first may be empty."""
+    """The model writes a call: the next piece of its arguments. The first piece may be empty."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class FunctionCallWritten(Event):
 
 @dataclass(frozen=True, slots=True)
 class FunctionCalled(Event):
-    """The call is complete. `server_side`: it is run by the pipeline; else the client shall run it."""
+    """A call is complete. The pipeline runs it if `server_side`, otherwise the client."""
 
     call: FunctionCall
     server_side: bool = False
@@ -34,14 +34,14 @@ class FunctionCalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class FunctionDelayed(Event):
-    """The functions that were called have not returned after `after_s`."""
+    """Called functions have not returned after `after_s`."""
 
     after_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionReturned(Event):
-    """What the call `id` gave, or what went wrong with it, as the model is told."""
+    """The result of the call `id`, or its error, as the model reads it."""
 
     id: str
     output: str

@@ -1,4 +1,4 @@
-"""Heard: what the sound of a microphone turns out to be, and whose turn it is."""
+"""Events of the user's side: speech, words, and turns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SpeechProbability(Event):
-    """How surely a frame that ends at `at_s` is speech (a VAD's output, one per frame)."""
+    """The probability that a frame that ends at `at_s` is speech (a VAD's output, one per frame)."""
 
     probability: float
     at_s: float
@@ -30,7 +30,7 @@ class SpeechProbability(Event):
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted(Event):
-    """Sound became speech at `at_s`, which was noticed when the audio had come to `noticed_s`."""
+    """Speech began at `at_s`; the VAD noticed it at `noticed_s` of the audio."""
 
     at_s: float
     noticed_s: float
@@ -38,7 +38,7 @@ class SpeechStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped(Event):
-    """Speech fell silent; `at_s` is its last loud moment, noticed when the audio had come to `noticed_s`."""
+    """Speech ended; `at_s` is its last loud moment, and the VAD noticed it at `noticed_s` of the audio."""
 
     at_s: float
     noticed_s: float
@@ -46,7 +46,7 @@ class SpeechStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Event):
-    """How surely the user has finished, as of `at_s`: 0 while they speak, 1 when nobody expects more."""
+    """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected."""
 
     probability: float
     at_s: float
@@ -54,7 +54,7 @@ class Pause(Event):
 
 @dataclass(frozen=True, slots=True)
 class WordRecognised(Event):
-    """A word was recognised."""
+    """The STT recognised a word."""
 
     text: str
     start_s: float
@@ -65,8 +65,8 @@ class WordRecognised(Event):
 class Transcribed(Event):
     """Every word said before `until_s` has been emitted.
 
-    `text` is how all words since the last `Transcribed` read now that the whole was heard: a recogniser may know better
-    than when it let the first of them out. None: as they were emitted.
+    `text` is the text of all words since the last `Transcribed` after a look at the whole: it may differ from the words
+    that were emitted. None: it is the emitted words.
     """
 
     until_s: float
@@ -75,7 +75,7 @@ class Transcribed(Event):
 
 @dataclass(frozen=True, slots=True)
 class FlushRequested(Event):
-    """To a recogniser: the user has paused at `at_s`; give the words up to there as soon as you can."""
+    """A request to the STT: the user paused at `at_s`; emit the words up to there as soon as possible."""
 
     at_s: float
 
@@ -85,10 +85,10 @@ class FlushRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted(TurnEvent):
-    """The user took the floor: their voice was heard, words may follow or not (a cough, an echo).
+    """The user's turn began: a voice was heard. Words may follow or not (a cough, an echo).
 
-    `item` names the turn's message in the conversation, here and in `TurnEnded`, for who wants to refer to it; it does
-    not count when two are compared.
+    `item` is the id of the turn's message in the conversation, here and in `TurnEnded`. It does not count in
+    comparisons.
     """
 
     at_s: float
@@ -97,16 +97,16 @@ class TurnStarted(TurnEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnConfirmed(TurnEvent):
-    """The first word of the turn was recognised: this is speech."""
+    """The first word of the turn was recognised: the voice is speech."""
 
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded(TurnEvent):
-    """The user gave the floor back. `text` is empty when no word was recognised; `at_s` is the last loud moment.
+    """The user's turn ended. `text` is empty if no word was recognised; `at_s` is the last loud moment.
 
-    `committed`: the client has ended the turn, and will ask for a reply itself if it wants one.
+    `committed`: the client ended the turn, and requests a reply itself if it wants one.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""The reply: what the bot says."""
+"""Events of the reply: what the bot says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted(Event):
-    """The bot took the floor, answering `conversation`. `item` names the message that the reply becomes."""
+    """The bot's reply to `conversation` began. `item` is the id of the message that the reply becomes."""
 
     conversation: Conversation
     item: str = field(default="", compare=False, repr=False)
@@ -36,28 +36,28 @@ class ReplyStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyText(Event, Unspoken):
-    """The LLM said it. A word carries its leading space, so that deltas concatenate to the text."""
+    """A piece of the LLM's text. A word carries its leading space, so that pieces concatenate to the text."""
 
     delta: str
 
 
 @dataclass(frozen=True, slots=True)
 class SynthesisStarted(Event):
-    """The TTS has enough text to begin to speak: `text` is its first (or next) piece."""
+    """The TTS has enough text to start: `text` is its first (or next) piece."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class SynthesisEnded(Event):
-    """The piece has been made into `duration_s` of sound."""
+    """The TTS has made the piece into `duration_s` of sound."""
 
     duration_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class WordSpoken(Event):
-    """A word whose sound has been released (before `pace`: whose sound has been made)."""
+    """A word began to be heard (before `pace`: the TTS has made its sound)."""
 
     word: str
     start_s: float
@@ -66,26 +66,26 @@ class WordSpoken(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyAudio(Unpaced):
-    """The next stretch of the bot's voice. Not an `Event`: `encode` makes `SpeechEncoded` of it."""
+    """The next piece of the bot's sound. Not an `Event`: `encode` makes `SpeechEncoded` of it."""
 
     audio: Audio
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyTextWritten(Event):
-    """The next piece of a reply that is not spoken; deltas concatenate to its text."""
+    """The next piece of a text-only reply; pieces concatenate to its text."""
 
     delta: str
 
 
 @dataclass(frozen=True, slots=True)
 class MaxTokensReached(Event):
-    """The model has stopped because it may say no more (`Generation.max_tokens`), not because it was done."""
+    """The model stopped at the limit `Generation.max_tokens` before it had finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyInterrupted(Event):
-    """The user cut the reply short; `heard_text` is what they had heard of it."""
+    """The user interrupted the reply; `heard_text` is what they heard of it."""
 
     heard_text: str
     conversation: Conversation
@@ -93,7 +93,7 @@ class ReplyInterrupted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnded(Event):
-    """The last of the reply has been played; `text` is what was said."""
+    """The reply was played to its end; `text` is what was said."""
 
     text: str
     conversation: Conversation
@@ -101,7 +101,7 @@ class ReplyEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutOfBandResponse(Event):
-    """Something happened in the reply `item`, which is written beside the conversation and takes nobody's floor."""
+    """An event of the out-of-band response `item`, which is outside the conversation and takes no turn."""
 
     item: str
     event: ReplyAudio | Event

@@ -1,4 +1,4 @@
-"""The session: what belongs to no turn."""
+"""Events of the session: they belong to no turn."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened(Event):
-    """A client that waits to be greeted is connected."""
+    """A client connected that expects the bot to speak first."""
 
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StageFailed(Event):
-    """A stage raised `error`. The turn has ended; the session only when `fatal`."""
+    """A stage raised `error`. The turn has ended, and if `fatal` the session."""
 
     stage: str
     error: Exception
@@ -35,7 +35,7 @@ class StageFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Overflowed(Event):
-    """A boundary was full and let go of `lost_ms` of audio, by its policy."""
+    """A full boundary dropped `lost_ms` of audio, as its policy says."""
 
     boundary: str
     lost_ms: float
@@ -43,16 +43,16 @@ class Overflowed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """Something the user should know, in a sentence they understand; the session goes on."""
+    """A warning for the user, in plain words; the session goes on."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class TurnMeasured(Event):
-    """Voice to voice of one turn: from the user's last loud sample to the first sample released, and where it went.
+    """The response time of one turn: from the user's last loud sample to the first sample sent, and its parts.
 
-    `parts_ms` is in the order in which time passed; the parts sum to `total_ms`.
+    `parts_ms` is in the order of time, and sums to `total_ms`.
     """
 
     total_ms: float
@@ -61,7 +61,7 @@ class TurnMeasured(Event):
 
 @dataclass(frozen=True, slots=True)
 class SpeechEncoded(Event):
-    """`ReplyAudio` as the session's codec writes it."""
+    """`ReplyAudio`, encoded by the session's codec."""
 
     data: bytes
     duration_ms: float

@@ -20,7 +20,7 @@ Samples: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
-    """A stretch of sound, which is not an `Event`. Two are equal when rate and every sample are."""
+    """A piece of sound. Not an `Event`. Two are equal if rate and every sample are."""
 
     samples: Samples
     rate_hz: int

@@ -1,1 +1,1 @@
-"""How this program was installed, and what it is called in commands."""
+"""How this program was installed, and how its commands are named."""

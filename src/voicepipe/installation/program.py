@@ -1,4 +1,4 @@
-"""How the running program is called, for the commands that it prints."""
+"""The name of the running program, for the commands that it prints."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _NAME = "voicepipe"
 
 
 def this_program() -> str:
-    """What to type in front of a command's name, in another terminal and in the same folder.
+    """Return what to type in front of a command's name, in another terminal and in the same folder.
 
-    That is the path of the script that was started, such as `.venv/bin/voicepipe`: another terminal need not have the
-    virtual environment activated. The bare name where every terminal finds the script; `python -m voicepipe` where it
-    was started so. Inside another program, such as a test, it is the script beside the interpreter, if there is one.
+    It is the path of the started script, such as `.venv/bin/voicepipe`: another terminal may not have the virtual
+    environment activated. It is the bare name if every terminal finds the script, and `python -m voicepipe` if it was
+    started in that way. Inside another program, such as a test, it is the script beside the interpreter, if there is
+    one.
     """
     started = Path(sys.argv[0]) if sys.argv and sys.argv[0] else Path()
     if started.name == "__main__.py" and started.parent.name == _NAME:
@@ -36,12 +37,12 @@ def _by_interpreter() -> str:
 
 
 def _is_program(path: Path) -> bool:
-    """On Windows the script may be named without its ending."""
+    """Return whether the path is the script; on Windows its name may lack the ending."""
     return path.is_file() or path.with_suffix(".exe").is_file()
 
 
 def _is_found_by_name(script: Path) -> bool:
-    """Whether it stands in the PATH of a terminal in which no virtual environment is activated."""
+    """Return whether the script is in the PATH of a terminal without an activated virtual environment."""
     active = os.environ.get("VIRTUAL_ENV")
     folders = os.environ.get("PATH", "").split(os.pathsep)
     usual = [folder for folder in folders if folder and not (active and Path(folder).is_relative_to(active))]
@@ -51,13 +52,13 @@ def _is_found_by_name(script: Path) -> bool:
 
 
 def _short(path: Path) -> str:
-    """From the working folder on, where it lies below that. Links stay: that of an environment's Python matters."""
+    """Return the path relative to the working folder, if it is below. Links stay: an environment's Python is one."""
     absolute, here = Path(os.path.abspath(path)), Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
 
 def _quoted(path: str) -> str:
-    """As a shell reads it as one word; a name without a folder would be looked for in PATH."""
+    """Quote the path as one word of a shell; a bare name gets a folder, or the shell would look for it in PATH."""
     if os.path.dirname(path) == "":
         path = os.path.join(os.curdir, path)
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)

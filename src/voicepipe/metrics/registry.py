@@ -1,7 +1,7 @@
-"""What is counted and timed, for Prometheus, on a registry of its own.
+"""Metrics for Prometheus, on a registry of their own.
 
-Who feeds the series (`voicepipe.metrics.series`): `voicepipe.metrics.session` from a session's events,
-`voicepipe.metrics.stages` and the network services as `ServiceObserver`s, and the server.
+The series (`voicepipe.metrics.series`) are fed by `voicepipe.metrics.session` from a session's events, by
+`voicepipe.metrics.stages` and the network services as `ServiceObserver`s, and by the server.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _SERVICES: tuple[Service, ...] = ("stt", "tts", "llm")
 
 
 class Metrics:
-    """Every series of one server. Nothing is global: another one counts anew.
+    """All series of one server. Nothing is global: each object counts on its own.
 
-    `services` are those that the pipeline uses: the series of the others are not shown.
+    `services` are those that the pipeline uses: only their series are exported.
     """
 
     def __init__(self, services: Collection[Service] = _SERVICES) -> None:
@@ -46,17 +46,17 @@ class Metrics:
         self._hidden = tuple(f"voicepipe_{service}_" for service in _SERVICES if service not in services)
 
     def observer(self, service: Service) -> ServiceObserver:
-        """For a service on the network that tells by itself what happens with it; its stage is then not metered."""
+        """Return the observer for a network service that reports by itself; its stage is then not metered."""
         self._observed.add(service)
         series: dict[Service, ServiceMetrics] = {"stt": self.stt, "tts": self.tts, "llm": self.llm}
         return series[service]
 
     def metered(self, service: Service) -> bool:
-        """Whether nobody but the stage can tell what happens with this service."""
+        """Return whether the service does not report by itself, so that its stage has to be metered."""
         return service not in self._observed
 
     def collect(self) -> Iterable[Metric]:
-        """Every series of what is used, without the times at which each was made: nobody asks for them."""
+        """Return the series in use, without the times of their creation, which are of no use."""
         for metric in self._registry.collect():
             if metric.name.startswith(self._hidden):
                 continue
@@ -64,13 +64,13 @@ class Metrics:
             yield metric
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """What a scraper reads, in the format that its `Accept` header prefers; and the content type."""
+        """Return the exposition in the format that the `Accept` header prefers, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(_Registry(self)), content_type
 
 
 class _Registry(CollectorRegistry):
-    """What an encoder wants to be given."""
+    """A registry as an encoder takes it."""
 
     def __init__(self, metrics: Metrics) -> None:
         super().__init__()

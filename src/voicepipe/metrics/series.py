@@ -1,5 +1,5 @@
-"""The series by name, unit and buckets. Each name begins with `voicepipe_` and ends with its unit; labels take few
-values, none of which a client chooses.
+"""The series: names, units and buckets. A name begins with `voicepipe_` and ends with its unit. Labels take few values,
+and clients choose none of them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = [
 ]
 
 FRAME_S = 0.08
-"""A frame of sound, wherever frames are counted."""
+"""The length of a frame of sound, wherever frames are counted."""
 
 _VOICE_TO_VOICE_S = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
-"""Fine around its budgets: half of all turns within 0.9 s, 95 of 100 within 1.5 s."""
+"""Fine around the budgets: half of all turns within 0.9 s, 95 of 100 within 1.5 s."""
 _PART_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 3.0, 5.0)
 _BARGE_IN_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
-"""Its budget is 0.25 s."""
+"""The budget is 0.25 s."""
 _TTFT_S = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _PING_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 _SOUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 300.0, 900.0)
@@ -39,11 +39,11 @@ _SESSION_S = (5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 
 _WORDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 
 _MOST_LABELS: Final = 24
-"""Different values that one label may take; what comes after them is "other"."""
+"""The most values of one label; further ones count as "other"."""
 
 
 class BoundedLabel:
-    """The values of one label that somebody else names: a pipeline's stages, its boundaries. Bounded.
+    """The values of a label that a pipeline names: its stages, its boundaries. Bounded.
 
     >>> stages = BoundedLabel(most=1)
     >>> stages("STT"), stages("TTS"), stages("STT")
@@ -62,7 +62,7 @@ class BoundedLabel:
 
 
 class MetricFactory:
-    """Series on one registry."""
+    """Makes series on one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -78,7 +78,7 @@ class MetricFactory:
 
 
 class ServiceMetrics(ServiceObserver):
-    """One kind of service, embedded or on the network. What goes out and comes in is counted in frames or in words."""
+    """One kind of service, embedded or on the network. Input and output are counted in frames or in words."""
 
     def __init__(self, make: MetricFactory, service: Service, sent: str, received: str) -> None:
         self.service = service
@@ -90,22 +90,22 @@ class ServiceMetrics(ServiceObserver):
         )
         self._misses = make.counter(f"{service}_misses", f"Instances of the {kind} that were full: no fault.")
         self._hard_misses = make.counter(
-            f"{service}_hard_misses", f"Instances of the {kind} that timed out, refused or were broken."
+            f"{service}_hard_misses", f"Instances of the {kind} that timed out, refused or failed."
         )
         self._find = make.histogram(
-            f"{service}_find_seconds", f"Until an instance of the {kind} was found, tries in vain included.", _PING_S
+            f"{service}_find_seconds", f"Time to find an instance of the {kind}, with failed attempts.", _PING_S
         )
-        self._ping = make.histogram(f"{service}_ping_seconds", f"Until the {kind} that took us had answered.", _PING_S)
-        self._sent = make.counter(f"{service}_sent_{sent}", f"{sent.capitalize()} that went to the {kind}.")
+        self._ping = make.histogram(f"{service}_ping_seconds", f"Time to the first answer of the {kind}.", _PING_S)
+        self._sent = make.counter(f"{service}_sent_{sent}", f"{sent.capitalize()} sent to the {kind}.")
         self._received = make.counter(f"{service}_received_{received}", f"{received.capitalize()} from the {kind}.")
         self._ttft = make.histogram(f"{service}_ttft_seconds", _FIRST[service], _TTFT_S)
         self._interrupts = make.counter(f"{service}_interrupts", f"Uses of the {kind} stopped before their end.")
-        self._hard_errors = make.counter(f"{service}_hard_errors", f"Uses of the {kind} that broke.")
+        self._hard_errors = make.counter(f"{service}_hard_errors", f"Uses of the {kind} that failed.")
         self._audio = None if service == "llm" else make.histogram(
-            f"{service}_audio_duration_seconds", f"Sound in one use of the {kind}.", _SOUND_S
+            f"{service}_audio_duration_seconds", f"Length of the sound in one use of the {kind}.", _SOUND_S
         )  # fmt: skip
         self._generation = None if service == "stt" else make.histogram(
-            f"{service}_generation_duration_seconds", f"From what the {kind} was asked to the last it made.", _SOUND_S
+            f"{service}_generation_duration_seconds", f"From the {kind}'s first input to its last output.", _SOUND_S
         )  # fmt: skip
 
     def session_opened(self) -> None:
@@ -144,7 +144,7 @@ class ServiceMetrics(ServiceObserver):
         self._interrupts.inc()
 
     def failed(self, error: Exception) -> None:
-        """A service that was not had at all has been counted by its misses."""
+        """Count a failure; a service that was not reached has been counted by its misses."""
         if not isinstance(error, ServiceUnavailable):
             self._hard_errors.inc()
 
@@ -152,17 +152,17 @@ class ServiceMetrics(ServiceObserver):
 _FIRST: dict[Service, str] = {
     "stt": "Time to first token: from the first sound of speech (embedded) or of a connection, to the first word.",
     "tts": "Time to first token: from the first word to speak, to the first sound.",
-    "llm": "Time to first token: from the question to the first text.",
+    "llm": "Time to first token: from the request to the first text.",
 }
 
 
 class LlmMetrics(ServiceMetrics):
-    """A language model, with the length of what it reads and writes."""
+    """A language model, with the lengths of its prompts and answers."""
 
     def __init__(self, make: MetricFactory) -> None:
         super().__init__(make, "llm", "words", "words")
-        self._request = make.histogram("llm_request_length_words", "Words of one conversation to the LLM.", _WORDS)
-        self._reply = make.histogram("llm_reply_length_words", "Words of one answer of the LLM.", _WORDS)
+        self._request = make.histogram("llm_request_length_words", "Words in one request to the LLM.", _WORDS)
+        self._reply = make.histogram("llm_reply_length_words", "Words in one answer of the LLM.", _WORDS)
 
     def asked(self, words: int) -> None:
         self._request.observe(words)
@@ -172,55 +172,55 @@ class LlmMetrics(ServiceMetrics):
 
 
 class SessionMetrics:
-    """Who comes, stays and goes."""
+    """Sessions: accepted, refused, ended."""
 
     def __init__(self, make: MetricFactory) -> None:
-        self.count = make.counter("sessions", "Conversations that were let in.")
+        self.count = make.counter("sessions", "Sessions that were accepted.")
         self.active = make.gauge("active_sessions", "Conversations under way.")
         self.duration = make.histogram("session_duration_seconds", "From the upgrade to the last clean-up.", _SESSION_S)
-        self.refused = make.counter("sessions_refused", "Conversations that were not let in.", "reason")
+        self.refused = make.counter("sessions_refused", "Sessions that were refused.", "reason")
         self.ended = make.counter(
-            "sessions_ended", 'By our close code; "client" where the client left by itself.', "code"
+            "sessions_ended", 'Sessions by the server\'s close code; "client" if the client closed.', "code"
         )
         self.forced = make.counter(
-            "forced_disconnects", "Clients cut off: idle, too slow, too fast, or not speaking WebSocket."
+            "forced_disconnects", "Clients disconnected: idle, too slow, too fast, or not speaking WebSocket."
         )
-        self.hard_errors = make.counter("hard_errors", "Conversations that ended by a fault of ours (1011).")
+        self.hard_errors = make.counter("hard_errors", "Sessions that ended by a fault of the server (1011).")
         self.fatal_misses = make.counter(
-            "fatal_service_misses", "Turns and conversations that ended since no instance was to be had.", "service"
+            "fatal_service_misses", "Turns and sessions that ended because no instance was available.", "service"
         )
-        self.rejected = make.counter("rejected_messages", "Messages of clients that were not understood.", "code")
+        self.rejected = make.counter("rejected_messages", "Invalid messages of clients.", "code")
         self.code_label = BoundedLabel()
 
 
 class ConversationMetrics:
-    """What users feel: how fast they are answered and heeded, and what fails or is lost."""
+    """What users notice: response time, barge-in time, failures and lost sound."""
 
     def __init__(self, make: MetricFactory) -> None:
-        self.turns = make.counter("turns", "Turns of users, with words.")
-        self.replies = make.counter("replies", "Replies that were begun.")
-        self.interruptions = make.counter("interruptions", "Replies that the user cut short.")
+        self.turns = make.counter("turns", "Turns of users that had words.")
+        self.replies = make.counter("replies", "Replies that began.")
+        self.interruptions = make.counter("interruptions", "Replies that the user interrupted.")
         self.voice_to_voice = make.histogram(
             "voice_to_voice_seconds", "From the user's last sound to the bot's first.", _VOICE_TO_VOICE_S
         )
         self.part = make.histogram(
-            "voice_to_voice_part_seconds", "Where voice to voice goes; the parts sum to it.", _PART_S, "part"
+            "voice_to_voice_part_seconds", "Parts of voice to voice; they sum to it.", _PART_S, "part"
         )
         self.barge_in = make.histogram(
             "barge_in_seconds", "From the user's first sound into a reply to the bot's silence.", _BARGE_IN_S
         )
-        self.spoken_words = make.counter("tts_received_words", "Words whose sound the TTS made and that were released.")
-        self.overflows = make.counter("overflows", "Times that a full boundary let go of something.", "boundary")
-        self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries let go of.", "boundary")
-        self.failures = make.counter("stage_failures", "Turns and conversations that a stage failed.", "stage")
+        self.spoken_words = make.counter("tts_received_words", "Words of the TTS that were sent.")
+        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary")
+        self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries dropped.", "boundary")
+        self.failures = make.counter("stage_failures", "Turns and sessions that ended by a stage's failure.", "stage")
         self.stage_label, self.boundary_label = BoundedLabel(), BoundedLabel()
 
 
 class ServerMetrics:
-    """The server itself, and what it does beside conversations."""
+    """The server itself, and its work beside sessions."""
 
     def __init__(self, make: MetricFactory) -> None:
-        self.health_ok = make.gauge("health_ok", "1: all that a conversation needs is up.")
+        self.health_ok = make.gauge("health_ok", "1 if everything that a session needs is available.")
         self.service_up = make.gauge("service_up", "1: it is up.", "service")
-        self.donations = make.counter("voice_donations", "Voices that were donated.")
-        self.clonings = make.counter("voice_clonings", "Voices that were to be cloned, by what came of it.", "outcome")
+        self.donations = make.counter("voice_donations", "Voices donated.")
+        self.clonings = make.counter("voice_clonings", "Attempts to clone a voice, by outcome.", "outcome")

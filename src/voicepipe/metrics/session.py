@@ -1,4 +1,4 @@
-"""What a session's events say about how it feels: a fold that feeds `Metrics`."""
+"""`TurnMetrics`: feed `Metrics` from a session's events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SERVICES = ("stt", "tts", "llm")
 
 
 class TurnMetrics:
-    """One session's events, noted as they go out. `clock` gives seconds."""
+    """Count one session's events as they are sent. `clock` returns seconds."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics, self._clock = metrics, clock
@@ -58,13 +58,13 @@ class TurnMetrics:
                 pass
 
     def note_lost(self, boundary: str, lost_ms: float) -> None:
-        """How much a boundary that tells its client by itself has let go of since the session began."""
+        """Note the sound that a boundary which warns its client itself has dropped since the session began."""
         if lost_ms > self._lost_ms:
             self._overflowed(boundary, lost_ms - self._lost_ms)
             self._lost_ms = lost_ms
 
     def _interrupted(self) -> None:
-        """A reply that the client cancels has no voice in it."""
+        """Count an interruption; one by the client's message has no voice in it."""
         self._metrics.talk.interruptions.inc()
         if self._voice_s is not None:
             self._metrics.talk.barge_in.observe(max(0.0, self._clock() - self._voice_s))

@@ -1,4 +1,4 @@
-"""`with_deadline`: a stage that keeps silent for too long has failed."""
+"""`with_deadline`: fail a stage that does not answer in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Types: TypeAlias = type | tuple[type, ...]
 
 
 class DeadlineMissed(TimeoutError):
-    """A stage did not answer in time. `first`: not at all; otherwise it fell silent in mid-answer."""
+    """A stage did not answer in time. `first`: there was no answer at all; otherwise it stopped in the middle."""
 
     def __init__(self, stage: str, bound_s: float, first: bool) -> None:
         what = "gave no answer" if first else "fell silent"
@@ -63,15 +63,15 @@ def with_deadline(
 def with_deadline(
     stage: Callable[[Any], Observable[B]], name: str, *, first_s: float, between_s: float, answer: Types = object
 ) -> Callable[[Any], Observable[B]]:
-    """The stage, which fails with `StageError(name, DeadlineMissed)` when it answers too late, and is disposed.
+    """Return the stage with a deadline: too late, it fails with `StageError(name, DeadlineMissed)` and is disposed.
 
-    What is asked in one piece (an LLM) has `first_s` from then on for its first item, and `between_s` from each to the
-    next, and to its end. A stage has `first_s` from the first item that it *receives*, so that it is not blamed for
-    what comes before it, and `between_s` from the last item that it received or gave, whichever is later. It is meant
-    for a stage that owes something for what it gets: `between_s` must be longer than the longest pause of its source.
+    A maker of answers (an LLM) has `first_s` from its call for its first item, and `between_s` from each item to the
+    next, and to its end. A stage has `first_s` from the first item that it *receives*, so that the time of earlier
+    stages does not count, and `between_s` from the last item that it received or emitted, whichever is later. It is
+    meant for a stage that answers what it receives: `between_s` must be longer than the longest pause of its source.
 
-    `answer` is the type of event that counts: a synthesiser passes words on at once, its answer is `ReplyAudio`. One
-    timer runs per subscription, whatever the number of items.
+    `answer` is the type of event that counts: a TTS passes words on at once, and its answer is `ReplyAudio`. One timer
+    runs per subscription, whatever the number of items.
 
     .. marbles::
 
@@ -88,7 +88,7 @@ def with_deadline(
 
 
 def _seen(asked: Any, watch: Watch) -> Any:
-    """What is asked, watched: the clock begins to run with it."""
+    """Start the clock when an item is received."""
     if isinstance(asked, Observable):
         return cast("Observable[Any]", asked).pipe(rx_ops.do_action(lambda _: watch.asked()))
     watch.asked()
@@ -100,7 +100,7 @@ def _is(answer: Types) -> Callable[[object], bool]:
 
 
 class Bounds:
-    """`first_s` until the first answer, `between_s` from then on; `missed(bound_s, first)` makes the error."""
+    """`first_s` for the first answer, `between_s` for each later one; `missed(bound_s, first)` makes the error."""
 
     __slots__ = ("between_s", "first_s", "missed")
 
@@ -109,7 +109,7 @@ class Bounds:
 
 
 class Watch:
-    """When the next answer is due. One timer, which runs out late or is set again: items only write down the time."""
+    """When the next answer is due. One timer, which is set again when it fires early: items only note the time."""
 
     def __init__(self, scheduler: LoopScheduler, bounds: Bounds) -> None:
         self.timer = SerialDisposable()
@@ -119,7 +119,7 @@ class Watch:
         self._due_s: float | None = None
 
     def asked(self) -> None:
-        """Something was asked for: the first time is when the clock begins to run."""
+        """Note a request; the first one starts the clock."""
         if self._due_s is None:
             self._arm(self._scheduler.clock() + self._bounds.first_s)
         elif self._answered:
@@ -138,7 +138,7 @@ class Watch:
         self.timer.disposable = self._scheduler.call_at(due_s, lambda: self._look(due_s))
 
     def _look(self, armed_for_s: float) -> None:
-        """Put off while the timer ran? Then it runs on; a loop may call early by its clock's resolution."""
+        """Set the timer again if it was put off, or if the loop called early by its clock's resolution."""
         due_s = self._due_s
         if due_s is not None and due_s > armed_for_s:
             self._arm(due_s)
@@ -149,9 +149,9 @@ class Watch:
 
 
 def with_timeout(make: Callable[[Watch], Observable[B]], bounds: Bounds, answers: Callable[[B], bool]) -> Observable[B]:
-    """What `make(watch)` gives, which fails with `bounds.missed(…)` when an answer is overdue, and is then disposed.
+    """Emit what `make(watch)` gives; when an answer is overdue, dispose it and fail with `bounds.missed(…)`.
 
-    The clock runs from the first `watch.asked()` on, until the end.
+    The clock runs from the first `watch.asked()` to the end.
 
     .. marbles::
 

@@ -1,4 +1,4 @@
-"""`followed_by`: somebody else goes on where the first has ended."""
+"""`followed_by`: a second speaker goes on when the first has ended."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["followed_by"]
 
 @stage_factory()
 def followed_by(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | Event, str | Event]:
-    """What the source says, then a space and what `go_on(all that the source has said)` says.
+    """Emit what the source says, then a space and what `go_on(all that the source has said)` says.
 
-    `go_on` is called once, when the source completes. An error of either is passed on; disposing stops the one that is
-    speaking. What is no text passes, and does not count.
+    `go_on` is called once, when the source completes. An error of either is passed on; disposing stops the current one.
+    Items that are not text pass, and do not count.
 
     .. marbles::
 

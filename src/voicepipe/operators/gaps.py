@@ -1,4 +1,4 @@
-"""`fill_gaps`: a microphone that falls silent without a word must not leave a turn open."""
+"""`fill_gaps`: a microphone that stops sending must not leave a turn open."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
 @takes_preset(Gaps)
 @stage_factory(gives=(Audio,), passes=True)
 def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Audio | Event]:
-    """Put silence where the client has sent no audio for `after_ms`: `at_most_ms` of it, enough to end any turn.
+    """Insert silence where the client has sent no audio for `after_ms`: up to `at_most_ms`, enough to end any turn.
 
-    A muted or vanished microphone sends nothing at all, and a VAD that sees no frames would wait for ever. One timer
-    per session ticks every `after_ms`; frames start none. Who sends longer packets than that has as much time for the
-    next one, and half of `after_ms`. No silence comes where the next one is held back (`AudioDeferred`, which ends
-    here). Everything else passes as it comes.
+    A muted or lost microphone sends nothing, and a VAD without frames would wait for ever. One timer per session ticks
+    every `after_ms`; frames start none. After a packet that is longer than that, the next may take as long, and half of
+    `after_ms`. No silence is inserted where sound is deferred (`AudioDeferred`, which is not passed on). Everything
+    else passes as it comes.
 
-    Where the client ends the detector's turn (`InputCommitted` without an item, `InputCleared`), the silence behind
-    that comes at once, `at_most_ms` of it.
+    Where the client ends the detector's turn (`InputCommitted` without an item, `InputCleared`), silence of
+    `at_most_ms` follows at once.
 
     .. marbles::
 
@@ -58,7 +58,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
 
 
 class _Tick:
-    """The timer's."""
+    """A tick of the timer."""
 
 
 _TICK = _Tick()
@@ -70,7 +70,7 @@ class _Gaps:
         self._rate_hz: int | None = None
         self._heard_at = self._ticked_at = clock()
         self._due_s = after_s
-        """How long after the last packet the next one is missing."""
+        """The time after the last packet at which the next one counts as missing."""
         self._held = False
         self._filled_s = 0.0
 
@@ -92,14 +92,14 @@ class _Gaps:
 
     def _fill(self) -> Iterator[Audio]:
         now = self._clock()
-        # A tick that is late itself says nothing: the loop was busy, and what was sent meanwhile is yet to be read.
+        # A late tick means nothing: the loop was busy, and packets sent meanwhile are not read yet.
         late, self._ticked_at = now - self._ticked_at > 1.5 * self._after_s, now
         silent = not late and not self._held and now - self._heard_at >= self._due_s
         if silent and self._filled_s < self._at_most_s:
             yield from self._silence()
 
     def _end(self) -> Iterator[Audio]:
-        """What is missing to end any turn."""
+        """Yield the silence that is missing to end any turn."""
         while self._rate_hz is not None and self._filled_s < self._at_most_s:
             yield from self._silence()
 

@@ -1,4 +1,4 @@
-"""`gate`: let through, or not."""
+"""`gate`: pass items or drop them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ A = TypeVar("A")
 
 @stage_factory(passes=True)
 def gate(opens: Callable[[A], bool | None] | Observable[bool], *, is_open: bool) -> Stage[A, A]:
-    """What comes while the gate is open; the rest is left behind. `is_open`: whether it is at the beginning.
+    """Pass items while the gate is open, and drop the others. `is_open` is its state at the beginning.
 
-    `opens` is an observable that says when (a button; whether the bot is silent), or a function that is asked with
-    each item: True opens the gate, and this item passes already; False closes it, before this item; None leaves it as
-    it is. Completes with the source; an error of either is passed on.
+    `opens` is an observable of states (a button; whether the bot is silent), or a function that is called with each
+    item: True opens the gate, and this item passes; False closes it before this item; None leaves it as it is.
+    Completes with the source; an error of either is passed on.
 
     .. marbles::
 
@@ -44,7 +44,7 @@ def gate(opens: Callable[[A], bool | None] | Observable[bool], *, is_open: bool)
 
 
 class _Turned:
-    """What `opens` said, on its way to the gate beside the items."""
+    """A state from `opens`, among the items."""
 
     __slots__ = ("is_open",)
 
@@ -58,7 +58,7 @@ def _beside(turned: Observable[_Turned], main: Observable[Any]) -> Observable[An
 
 
 def _same(_: object) -> bool | None:
-    """An item has no say where an observable has it."""
+    """Return None: with an observable, items do not change the gate."""
     return None
 
 

@@ -13,10 +13,10 @@ __all__ = ["hang_up_after"]
 
 @stage_factory(gives=(ConversationEnded,), passes=True)
 def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event]:
-    """`ConversationEnded` follows a reply that was played to its end and ends with `farewell`, in letters of either
-    case; everything passes.
+    """Emit `ConversationEnded` after a reply that was played to its end and ends with `farewell`, in either case of
+    letters; everything passes.
 
-    A client that leads the conversation ends it, too: there, nothing follows.
+    If the client leads the conversation, the client ends it, too, and nothing is emitted.
 
     .. marbles::
 

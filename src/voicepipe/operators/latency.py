@@ -1,4 +1,4 @@
-"""Where the milliseconds between the user's last word and the bot's first sound go."""
+"""The time between the user's last word and the bot's first sound, and its parts."""
 
 from __future__ import annotations
 
@@ -28,17 +28,15 @@ __all__ = ["PARTS", "measure_turns"]
 A = TypeVar("A")
 
 PARTS = ("endpointing", "stt_tail", "first_token", "first_clause", "tts", "pacing")
-"""What `TurnMeasured.parts_ms` is made of, in the order in which time passes: from the last loud sample to the pause
-that ended the turn, to its last word, to the LLM's first text, to the first piece that can be spoken, to its sound, to
-that sound's release."""
+"""The parts of `TurnMeasured.parts_ms` in the order of time: from the last loud sample to the pause that ended the
+turn, to its last word, to the LLM's first text, to the first clause, to its sound, to the release of that sound."""
 
 
 def measure_turns() -> Stage[A, A | TurnMeasured]:
-    """Everything passes; the first sound of a reply to a turn is followed by `TurnMeasured`.
+    """Pass everything, and emit `TurnMeasured` after the first sound of a reply to a turn.
 
-    The user's last loud sample is placed on the session's clock by the audio that has come since: it is as long ago as
-    `SpeechStopped` says that it was noticed late. Marks that a pipeline does not make count as no time; the parts
-    always sum to the whole.
+    The user's last loud sample is placed on the session's clock by the audio that has come since: its age is the delay
+    in `SpeechStopped`. Marks that a pipeline does not make count as no time; the parts always sum to the whole.
 
     .. marbles::
 
@@ -49,7 +47,7 @@ def measure_turns() -> Stage[A, A | TurnMeasured]:
 
 
 class _Marks:
-    """The moments of the turn that is on, in the order of `PARTS`."""
+    """The marks of the current turn, in the order of `PARTS`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -79,12 +77,12 @@ class _Marks:
             case ReplyStarted():
                 self._answering = self._marks is not None
             case ReplyEnded() | ReplyInterrupted() if self._answering:
-                self._marks = None  # it ended without a sound: what comes next answers somebody else, or nobody
+                self._marks = None  # it ended without sound: what follows does not answer this turn
             case _:
                 pass
 
     def _mark(self, place: int) -> None:
-        """Note a moment, the first time only; the moments before it that were never made happened now, too."""
+        """Note a mark, the first time only; earlier marks that are missing get the same time."""
         if self._marks is not None and len(self._marks) <= place:
             self._marks += [self._clock()] * (place + 1 - len(self._marks))
 

@@ -1,4 +1,4 @@
-"""`pace`: the bot's voice no faster than it is heard."""
+"""`pace`: release the bot's voice at the speed at which it is heard."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudi
 @takes_preset(Playback)
 @stage_factory(passes=True)
 def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudio | Event]:
-    """Release `ReplyAudio` in frames of `frame_ms`, at most `lead_ms` ahead of the playback clock, and each
-    `WordSpoken` word at the moment in which its sound is heard. Everything else passes at once.
+    """Release `ReplyAudio` in frames of `frame_ms`, up to `lead_ms` ahead of the playback clock, and each
+    `WordSpoken` when its sound is heard. Everything else passes at once.
 
-    The playback clock starts with the first frame. Where the synthesiser falls behind, it stands still: the next frame
-    goes out at once, and what follows is timed from there. Completes when the last sound has been *played*, so that a
-    reply that has ended has been heard. What was made ahead waits here and is dropped when the turn is disposed.
+    The playback clock starts with the first frame. When the TTS falls behind, the clock stands still: the next frame is
+    released at once, and later ones are timed from there. Completes when the last sound has been *played*, so that a
+    reply that has ended has been heard. Sound made ahead waits here and is dropped when the turn is disposed.
 
     .. marbles::
 
@@ -95,14 +95,14 @@ class _Playback:
         yield from self._due_words()
 
     def _due_words(self) -> Iterator[Due[ReplyAudio | Event]]:
-        """The words whose sound has begun within what is made so far."""
+        """Yield the words that begin within the sound made so far."""
         while self._words and self._words[0].start_s < self._made_s:
             word = self._words.popleft()
             yield Due(self._plays_at - (self._made_s - word.start_s), word)
 
 
 class Due(Generic[T]):
-    """An item and the second, on the session's clock, at which it goes out. With no item it only takes time."""
+    """An item and its due time in seconds on the session's clock. Without an item it only takes time."""
 
     __slots__ = ("at_s", "item")
 
@@ -111,10 +111,11 @@ class Due(Generic[T]):
 
 
 def release_at() -> Stage[Due[T], T]:
-    """Release items at their due times, the earliest first, equals in the order of arrival; overdue ones at once.
+    """Release items at their due times, the earliest first, equal ones in the order of arrival; overdue ones at once.
 
-    One timer runs at a time, whatever the queue holds. Completes when the source has and the queue is empty; an error
-    of the source is passed on at once, and what waits is dropped with it. Nothing bounds the queue: what feeds it does.
+    One timer runs at a time, whatever the length of the queue. Completes when the source has completed and the queue is
+    empty; an error of the source is passed on at once, and drops the queue. The queue is unbounded: its source bounds
+    it.
 
     .. marbles::
 
@@ -166,6 +167,7 @@ class _Queue(Generic[T]):
             self.timer.disposable = self._scheduler.call_at(when_s, lambda: self._fire(when_s))
 
     def _fire(self, when_s: float) -> None:
-        """A loop may call up to its clock's resolution early: what the timer was set for is due, whatever it reads."""
+        """Release what is due; a loop may call early by its clock's resolution, and the timer's own item is due
+        then."""
         self._armed_for = None
         self._release(max(when_s, self._scheduler.clock()))

@@ -1,4 +1,4 @@
-"""`tee`: look at what flows by, without being in its way."""
+"""`tee`: let a side branch see the stream."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = structlog.get_logger()
 
 @stage_factory(passes=True)
 def tee(stage: Stage[A, Any]) -> Stage[A, A]:
-    """Everything passes; `stage` sees it, too: a transcript, a recorder, a meter. What it gives goes nowhere.
+    """Pass everything; `stage` sees it, too: a transcript, a recorder, a meter. Its output is dropped.
 
-    Its failure touches nothing else: it is logged as an error, with its traceback, and the side branch is over until
-    the next subscription. It is no `StageFailed`, which says that a turn has ended. The side branch is
-    disposed when the main stream is, and has seen its completion by then. One that blocks does hold up the main
+    A failure of `stage` does not affect the main stream: it is logged as an error, with its traceback, and the side
+    branch is over until the next subscription. It is not a `StageFailed`, which says that a turn has ended. The side
+    branch is disposed with the main stream, after it has seen its completion. A blocking `stage` blocks the main
     stream, as every stage would: let it write through `async_stage` or `in_worker`.
 
     .. marbles::
@@ -44,10 +44,10 @@ def tee(stage: Stage[A, Any]) -> Stage[A, A]:
 
 
 def side_branch(stage: Stage[A, Any], failed: Callable[[Exception], object]) -> Stage[A, A]:
-    """Everything passes, and then `stage` gets it, too, in the same call; what it gives goes nowhere.
+    """Pass everything, and then give it to `stage` in the same call; drop its output.
 
-    When the stage fails, while it is set up or later, `failed(error)` is called once, the stage is disposed, and the
-    main stream goes on. It is told of the main stream's end before that goes on, and disposed with it.
+    When the stage fails, at setup or later, `failed(error)` is called once, the stage is disposed, and the main stream
+    goes on. The stage receives the main stream's end first, and is disposed with it.
 
     .. marbles::
 
@@ -82,7 +82,7 @@ def side_branch(stage: Stage[A, Any], failed: Callable[[Exception], object]) -> 
 
 
 class _Branch(Generic[A]):
-    """The side branch of one subscription. Whatever it raises ends it, and nothing else."""
+    """The side branch of one subscription. An exception ends the branch, and nothing else."""
 
     def __init__(self, stage: Stage[A, Any], failed: Callable[[Exception], object]) -> None:
         self.subscription = SerialDisposable()
@@ -117,4 +117,4 @@ class _Branch(Generic[A]):
 
 
 def _ignore(_: object) -> None:
-    """What a side branch gives goes nowhere."""
+    """Drop the output of the side branch."""

@@ -1,4 +1,4 @@
-"""`text_only` and `as_text`: where what a model says is more than text."""
+"""`text_only` and `as_text`: stages for text in a stream that has more than text."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ A = TypeVar("A")
 
 @stage_factory()
 def text_only(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
-    """The reply's `ReplyText` goes through `stage`; everything else, a function call for example, passes at once.
+    """Pass the reply's `ReplyText` through `stage`, and everything else, such as a function call, at once.
 
-    A call also ends what was said before it: the stage sees its source complete, says what it kept, and is subscribed
-    anew for what is said next, so that a synthesiser does not wait for the end of a sentence until the function has
-    returned. The times of `WordSpoken` go on from one to the next. Errors are those of the stage; disposing disposes
-    it.
+    A call also ends the text before it: the stage's source completes, the stage emits what it kept, and it is
+    subscribed again for later text, so that a TTS does not wait for the end of a sentence until the function has
+    returned. The times of `WordSpoken` continue from one subscription to the next. Errors are those of the stage;
+    disposing disposes it.
 
-    `session.tts` is one already. A stage of your own between `split_words` and the synthesiser needs it where functions
-    are called: `text_only(shout)`.
+    `session.tts` is wrapped already. A stage of your own between `split_words` and the TTS needs it where functions are
+    called: `text_only(shout)`.
 
     .. marbles::
 
@@ -48,7 +48,7 @@ def text_only(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
 
 
 class _Joined:
-    """Runs of sound in a row: the times of each count from the first sample of all."""
+    """Consecutive runs of sound: the times of each count from the first sample of all."""
 
     def __init__(self) -> None:
         self._run = 0
@@ -70,7 +70,7 @@ class _Joined:
 
 @stage_factory(gives=(ReplyTextWritten,))
 def as_text() -> Stage[str | Event, Event]:
-    """The model's text as `ReplyTextWritten`, for a reply that shall not be spoken; what is no text passes.
+    """Turn the model's text into `ReplyTextWritten`, for a reply that is not spoken; other items pass.
 
     .. marbles::
 
@@ -85,12 +85,12 @@ def as_text() -> Stage[str | Event, Event]:
 
 
 def per_run(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, tuple[int, Any]]:
-    """Items in a row that `belongs` names are one run of `stage`; an item that does not belong ends it, and passes.
+    """Run `stage` once for each run of consecutive items that `belongs` accepts; other items end a run, and pass.
 
-    What comes out has the number of its run before it, and 0 where it has passed. The stage is subscribed at the first
-    item of a run, and its source completes at the run's end. Runs come out one after the other, in their order, however
-    long each takes; what passes does not wait for them. Completes when the last run has, and disposes the source when
-    the stage has enough of it; an error of a run ends all.
+    Outputs are pairs with the number of their run, 0 for items that pass. The stage is subscribed at the first item of
+    a run, and its source completes at the run's end. Runs are emitted one after the other, in order, however long each
+    takes; passed items do not wait for them. Completes with the last run, and disposes the source when the stage
+    completes early; an error of a run ends all.
 
     .. marbles::
 
@@ -116,12 +116,12 @@ class _Run(Generic[A]):
     number: int
     input: Subject[A] = field(default_factory=Subject)
     waiting: deque[Any] = field(default_factory=deque[Any])
-    """What it has given and that has not come out."""
+    """Its outputs that were not emitted yet."""
     over: bool = False
 
 
 class _Runs(Generic[A]):
-    """The runs of one subscription that are not over; the first of them is the one that comes out."""
+    """The open runs of one subscription; the first one is being emitted."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Runs(Generic[A]):
         self._runs.append(run)
         try:
             made = checked(self._stage, self._stage(run.input))
-        except Exception as error:  # it must not fly to where the item came from
+        except Exception as error:  # it must not reach the sender of the item
             self.fail(error)
             return run
         self.disposables.add(
@@ -185,13 +185,13 @@ class _Runs(Generic[A]):
 
     def _over(self, run: _Run[A]) -> None:
         run.over = True
-        if run is self._current:  # by itself, before its source was
+        if run is self._current:  # it completed before its source did
             self._current, self._finished = None, True
             self.source.dispose()
         self._let_out()
 
     def _let_out(self) -> None:
-        """What it is the turn of. An item may bring forth others while it goes out."""
+        """Emit the current run's outputs. An item may cause others while it is emitted."""
         while self._runs:
             run = self._runs[0]
             if run.waiting:

@@ -1,4 +1,4 @@
-"""Python functions that a model may call: what it is told of them, and how its calls are run."""
+"""Python functions that a model may call: their descriptions, and how calls are run."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ __all__ = ["Toolbox"]
 log = structlog.get_logger()
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""What OpenAI takes for the name of a function."""
+"""OpenAI's rule for the name of a function."""
 _SHOWN = 5
-"""Of wrong arguments, how many the model is told of at once."""
+"""The most wrong arguments that are reported to the model at once."""
 
 
 class Toolbox:
-    """The functions by their names, each with the schema that its signature and docstring give.
+    """Functions by name, each with the schema of its signature and docstring.
 
     Functions and methods: sync ones, each call in a thread of its own, and async ones. Their parameters have names and
-    types that pydantic knows; the docstring's first paragraphs say what the function does, its list of arguments (in
-    the style of Google, NumPy or Sphinx) what they are. ValueError for a name that a model cannot use, or that two
-    have; TypeError, with the name, for anything else that it could not call.
+    types that pydantic knows. The docstring's first paragraphs describe the function, its list of arguments (in Google,
+    NumPy or Sphinx style) the arguments.
+
+    Raises:
+        ValueError: A name is invalid for a model, or used twice.
+        TypeError: A function cannot be called by a model; the message has its name.
     """
 
     def __init__(self, functions: Sequence[Callable[..., Any]]) -> None:
@@ -54,16 +57,16 @@ class Toolbox:
 
     @property
     def functions(self) -> tuple[Function, ...]:
-        """What the model is told."""
+        """The descriptions for the model."""
         return tuple(tool.told for tool in self._tools.values())
 
     async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
-        """What the function gave, a text as it is, anything else as JSON; or `{"error": …}`, which the model can read.
+        """Run a call, and return its result: a text as it is, anything else as JSON, or `{"error": …}` for the model.
 
-        An error is: a function that is not there, arguments that do not fit (those are not run), an exception of the
-        function's, `sys.exit` too, and no result within `deadline_s`, when an async function is cancelled, and its
-        clean-up awaited (a sync one goes on in its thread, and nobody hears of it). Cancelling this cancels the
-        function in the same way. Arguments are not logged, exceptions are.
+        Errors are: an unknown function, invalid arguments (the function is not run), an exception of the function,
+        `sys.exit` too, and no result within `deadline_s`. An async function is then cancelled, and its clean-up
+        awaited; a sync one goes on in its thread, and its result is dropped. Cancelling `run` cancels the function in
+        the same way. Arguments are not logged, exceptions are.
         """
         clock = asyncio.get_running_loop().time
         began_s, outcome = clock(), "was cancelled"
@@ -74,7 +77,7 @@ class Toolbox:
             log.info("function.called", function=call.name, outcome=outcome, took_s=round(clock() - began_s, 3))
 
     async def _run(self, call: FunctionCall, deadline_s: float) -> tuple[str, str]:
-        """How it went, and what the model is told."""
+        """Return the outcome for the log, and the text for the model."""
         tool, deadline = self._tools.get(call.name), asyncio.timeout(deadline_s)
         if tool is None:
             return "is unknown", _error(f"there is no function {call.name!r}, only {', '.join(self._tools)}")
@@ -88,7 +91,7 @@ class Toolbox:
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
-            return _failed(call, error)  # something that it has waited for was cancelled
+            return _failed(call, error)  # something that the function awaited was cancelled
         except (Exception, SystemExit) as error:
             if deadline.expired():
                 return "was late", _error(f"no result within {deadline_s:g} s")
@@ -97,7 +100,7 @@ class Toolbox:
 
 @dataclass(frozen=True, slots=True)
 class _Tool:
-    """One function. `arguments` makes its positional and its named arguments of what the model has written."""
+    """One function. `arguments` validates the model's JSON and returns positional and named arguments."""
 
     told: Function
     arguments: TypeAdapter[tuple[tuple[Any, ...], dict[str, Any]]]
@@ -111,16 +114,16 @@ class _Tool:
         return result if isinstance(result, str) else _text(await result)
 
     def _block(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """The result as a text, or, of an async function in disguise, something to await."""
+        """Return the result as text, or an awaitable if the function is async in disguise."""
         try:
             result = self.function(*args, **named)
-        except StopIteration as error:  # a future would not take it, and never be done
+        except StopIteration as error:  # a future does not accept it, and would never be done
             raise RuntimeError("StopIteration") from error
         return result if inspect.isawaitable(result) else _text(result)
 
 
 class _OwnThread(Executor):
-    """A new thread for each piece of work: one that hangs keeps no other waiting, nor the process from ending."""
+    """A new thread for each call: a call that hangs blocks neither another call nor the end of the process."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = Future[Any]()
@@ -136,7 +139,7 @@ class _OwnThread(Executor):
         return future
 
 
-# ---- what the model is told ------------------------------------------------------------------------------------------
+# ---- descriptions for the model --------------------------------------------------------------------------------------
 
 
 def _tool(function: Callable[..., Any]) -> _Tool:
@@ -162,7 +165,7 @@ def _tool(function: Callable[..., Any]) -> _Tool:
 
 
 def _is_function(function: Callable[..., Any]) -> bool:
-    """Or a method; but no generator, whose call gives no result."""
+    """Return whether it is a function or method, and not a generator, whose call has no result."""
     inner = inspect.unwrap(function)
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         return False
@@ -170,9 +173,10 @@ def _is_function(function: Callable[..., Any]) -> bool:
 
 
 def _arguments_of(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of the same signature that gives its arguments: so they are checked apart from what is done.
+    """Return a function of the same signature that returns its arguments, so that they can be validated before the
+    call.
 
-    Its annotations are types, not names of types, which not every version of pydantic finds where `function` is.
+    Its annotations are types, not names of types, which some versions of pydantic do not find in `function`'s module.
     """
 
     @functools.wraps(function)
@@ -188,8 +192,8 @@ def _arguments_of(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Untitled(GenerateJsonSchema):
-    """Without a title for each parameter, which would say its name again, in tokens; arrays with `items`, which OpenAI
-    wants of a tuple, too."""
+    """Schemas without titles of parameters, which would repeat the names and cost tokens; arrays of tuples have
+    `items`, which OpenAI requires."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -210,7 +214,7 @@ def _error(what: str) -> str:
 
 
 def _wrong(error: ValidationError) -> str:
-    """Which arguments do not fit, and why, without what they were."""
+    """Return which arguments are invalid, and why, without their values."""
     parts = error.errors(include_url=False, include_context=False, include_input=False)
     said = [": ".join(filter(None, [".".join(map(str, part["loc"])), part["msg"]])) for part in parts[:_SHOWN]]
     return "; ".join([*said, f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else said)
@@ -222,6 +226,6 @@ def _failed(call: FunctionCall, error: BaseException) -> tuple[str, str]:
 
 
 def _is_cancelled() -> bool:
-    """Whether it is us who are cancelled."""
+    """Return whether the current task is cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""`with_tools`: a model that may call functions of the pipeline's own."""
+"""`with_tools`: a model that may call the pipeline's own functions."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def with_tools(
     filler_after_s: float,
     rounds: int,
 ) -> Callable[[Conversation], Observable[str | Event]]:
-    """The model, which may call `functions`: they are run here, and it answers once more, knowing what they gave.
+    """Return a model that may call `functions`: they run here, and the model answers once more with their results.
 
-    The model reads a function's name, signature and docstring; see `voicepipe.operators.toolbox` for what a function
-    may be. Calls of one answer run side by side. Each has `deadline_s`; what is late, raises, is called wrongly, or is
-    not there gives the model an error to read. When they take longer than `filler_after_s`, the bot says `filler` (""
-    for nothing), once a reply. After `rounds` answers with calls the model has to do without: what it calls then is not
-    run.
+    The model reads a function's name, signature and docstring; `voicepipe.operators.toolbox` says what a function may
+    be. Calls of one answer run in parallel. Each has `deadline_s`; a call that is late, raises, has invalid arguments
+    or an unknown name gives the model an error to read. If they take longer than `filler_after_s`, the bot says
+    `filler` ("": nothing), once a reply. After `rounds` answers with calls, further calls are not run.
 
-    Text passes as it comes. Of a call come `FunctionCalled(here=True)` and `FunctionReturned`, which a conversation
-    remembers, and `FunctionDelayed` behind the filler. What the client has functions for passes as it is; if there is
-    such a call in an answer, the client asks for the next one. Of two functions of one name the pipeline's counts.
+    Text passes as it comes. A call emits `FunctionCalled(server_side=True)` and `FunctionReturned`, which a
+    conversation stores, and `FunctionDelayed` behind the filler. Calls of the client's functions pass; if an answer has
+    one, the client requests the next answer. If the client and the pipeline have a function of one name, the pipeline's
+    is used.
 
-    Disposing (a barge-in) cancels async functions and waits for their clean-up; one in a thread runs to its end, and
-    nobody hears of it. The model is told that there was no result. An error of the model is passed on.
+    Disposing (a barge-in) cancels async functions and waits for their clean-up; a function in a thread runs to its end,
+    and its result is dropped. The model reads that there was no result. An error of the model is passed on.
 
     .. marbles::
 
@@ -78,14 +78,14 @@ class _Settings:
 
 @dataclass(slots=True)
 class _Answer:
-    """One answer of the model: its text, and its calls of our functions, those that are not there among them."""
+    """One answer of the model: its text, and its calls of the pipeline's functions and of unknown ones."""
 
     theirs: frozenset[str]
-    """The functions of the client's."""
+    """The client's functions."""
     may_call: bool
-    """Whether our functions are run."""
+    """Whether the pipeline's functions are run."""
     joint: str = ""
-    """What stands between this answer and the text before it."""
+    """The text between this answer and the text before it."""
     text: str = ""
     calls: list[FunctionCall] = field(default_factory=list[FunctionCall])
     asks_client: bool = False
@@ -125,7 +125,7 @@ class _Reply:
         self._has_spoken = self._has_filled = False
 
     def answer(self, conversation: Conversation, rounds: int) -> Observable[str | Event]:
-        """What the model says, and then what follows from its calls."""
+        """Emit what the model says, and then the results of its calls."""
         ours, generation = self._settings.toolbox, conversation.generation
         theirs = [function for function in generation.functions if function.name not in ours]
         offered = replace(generation, functions=(*ours.functions, *theirs))
@@ -172,7 +172,7 @@ class _Reply:
 
 
 def _knowing(conversation: Conversation, answer: _Answer, results: list[FunctionReturned]) -> Conversation:
-    """What was said and called, and what the calls gave. What the model had to call, it has called."""
+    """Return the conversation with the answer, its calls and their results. A demanded call has been made."""
     said = [Message("assistant", answer.text)] if answer.text.strip() else []
     called = [Message("assistant", "", call=call) for call in answer.calls]
     returned = [Message("tool", result.output, call=call) for call, result in zip(answer.calls, results, strict=True)]

@@ -1,4 +1,4 @@
-"""From an LLM's deltas to words, and from words to clauses."""
+"""Split an LLM's text into words, and words into clauses."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["at_most_sentences", "by_clause", "split_words"]
 
 @stage_factory(gives=(ReplyText,), takes=(str,), passes=True)
 def split_words() -> Stage[str | Event, Unspoken | Event]:
-    """Whole words, each with its leading space, as soon as the next one begins; the last at the end.
+    """Emit whole words, each with its leading space, when the next one begins; the last at the end.
 
-    Splits at white space only: "don't", "3.5" and "Hello," are one word each. What the deltas say is what the words
-    say, letter for letter, but for runs of white space. What is no text (a function call) passes, and ends a word.
+    Splits at white space only: "don't", "3.5" and "Hello," are one word each. The words have the same letters as the
+    deltas; runs of white space become one space. Items that are not text (a function call) pass, and end a word.
 
     .. marbles::
 
@@ -57,9 +57,9 @@ class _Words:
 
 @stage_factory(passes=True)
 def at_most_sentences(count: int) -> Stage[Unspoken | Event, Unspoken | Event]:
-    """The reply up to the end of its sentence number `count`; the model is then told to stop.
+    """Pass the reply up to the end of its sentence number `count`, and then stop the model.
 
-    A small model does not know when it has said enough, and a listener does not forgive it. What is no text passes.
+    A small model does not stop by itself, and long answers bore the listener. Items that are not text pass.
 
     .. marbles::
 
@@ -91,10 +91,10 @@ _ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "e.g.", "i.e.", 
 
 @stage_factory()
 def by_clause(*, first_words: int, min_words: int, max_words: int) -> Stage[ReplyText, str]:
-    """Pieces that a speech synthesiser can say on their own: cut after punctuation, or where they grow too long.
+    """Emit clauses for a TTS: cut after punctuation, or where they get too long.
 
-    The first piece ends at the first punctuation, or after `first_words`, so that the voice begins early; the later
-    ones have at least `min_words` (a sentence's end counts always), which sounds better, and at most `max_words`.
+    The first clause ends at the first punctuation, or after `first_words`, so that the voice begins early. Later ones
+    have at least `min_words` (except at the end of a sentence), which sounds better, and at most `max_words`.
 
     .. marbles::
 

@@ -1,4 +1,4 @@
-"""The wire: how clients write and read, as pure functions. No sockets, no event loop."""
+"""Dialects of the realtime protocol, as pure functions: no sockets, no event loop."""
 
 from voicepipe.realtime.dialect import Dialect, Encode, ServerMessage
 from voicepipe.realtime.errors import error_body, sentence

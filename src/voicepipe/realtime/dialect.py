@@ -1,4 +1,4 @@
-"""What a dialect of the realtime protocol is: two pure functions, from the wire and to it."""
+"""`Dialect`: two functions, from the wire and to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ServerMessage: TypeAlias = dict[str, Any]
 """One message to the client: a JSON object with `type` and `event_id`."""
 
 Encode: TypeAlias = Callable[[Event], list[ServerMessage]]
-"""What the client is told of an event; often nothing. Holds the state of one connection."""
+"""Returns the messages to the client for an event, often none. Holds the state of one connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemSpoken:
-    """The client wrote a message that is sound: it is heard like a turn that the client ends, whose item it is."""
+    """The client added a message of sound: it is recognised like a turn that the client ends, with its item."""
 
     sound: AudioReceived
     committed: InputCommitted
@@ -31,18 +31,18 @@ class Dialect(Protocol):
 
     @property
     def name(self) -> str:
-        """For logs."""
+        """The name in logs."""
         ...
 
     @property
     def codec(self) -> Codec:
-        """How audio is written inside of messages."""
+        """The codec of audio within messages."""
         ...
 
     def decode(self, text: str) -> ClientMessage:
-        """One text frame of the client. Never raises: what is wrong with it is an `InputRejected` that names it."""
+        """Decode one text frame of the client. Never raises: an invalid one becomes an `InputRejected`."""
         ...
 
     def encoder(self) -> Encode:
-        """A new connection's encoder."""
+        """Return a new connection's encoder."""
         ...

@@ -1,4 +1,4 @@
-"""Failures in words for the one who talks: which service, what it means for them; never a stack trace or a path."""
+"""Failures in words for the user: which service, and what it means; never a stack trace or a path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicepipe.services import ServiceError
 __all__ = ["Failure", "error_body", "sentence", "server_error"]
 
 Failure: TypeAlias = StageFailed | Warned | Overflowed | InputRejected
-"""What is told to a client as an `error` event."""
+"""The events that a client gets as an `error` event."""
 
 _SERVICES = {
     "vad": "voice detection (VAD)",
@@ -23,7 +23,7 @@ _SERVICES = {
 
 
 def error_body(event: Failure) -> dict[str, Any]:
-    """The `error` object of an error event: `type`, `code`, `message`, `param`, `event_id`.
+    """Return the `error` object of an error event: `type`, `code`, `message`, `param`, `event_id`.
 
     >>> error_body(StageFailed("LLM", TimeoutError()))["message"]
     'The language model (LLM) did not answer in time. Please try again.'
@@ -40,13 +40,13 @@ def error_body(event: Failure) -> dict[str, Any]:
 
 
 def server_error(event: Failure) -> dict[str, Any]:
-    """As `error_body`, with the types that OpenAI has: who is at fault, the client or the server."""
+    """Return the `error` object with OpenAI's types, which say whether the client or the server is at fault."""
     body = error_body(event)
     return body if isinstance(event, InputRejected) else {**body, "type": "server_error"}
 
 
 def sentence(event: StageFailed | Warned | Overflowed) -> str:
-    """What happened, for a person."""
+    """Return a sentence for a person."""
     match event:
         case StageFailed():
             what_now = "The conversation ends here." if event.fatal else "Please try again."

@@ -1,4 +1,4 @@
-"""Names for events, sessions and items, as OpenAI writes them."""
+"""Ids of events, sessions and items, in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["new_id"]
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 21
 
-_random = random.Random()  # our own, so that a program that seeds the common one gets new names all the same
+_random = random.Random()  # not the common one: a program that seeds it still gets new ids
 
 
 def new_id(kind: str) -> str:
-    """A name that is not given twice, like ``event_BJhGUIswO2u7vA2Cxw3Jy``. No secret: it can be guessed."""
+    """Return a unique id like ``event_BJhGUIswO2u7vA2Cxw3Jy``. It is not a secret: it can be guessed."""
     return f"{kind}_{''.join(_random.choices(_ALPHABET, k=_LENGTH))}"

@@ -1,4 +1,4 @@
-"""One connection's wire: which dialect its client speaks, and, where that shows only later, until then."""
+"""Negotiation: which dialect a client speaks, by its handshake and its first messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voicepipe.realtime.unmute.dialect import Unmute
 __all__ = ["DialectNegotiation", "Received", "dialect_of"]
 
 Received: TypeAlias = ClientMessage | SessionOpened
-"""What comes of a client's message, for the encoder and for the pipeline."""
+"""What a client's message becomes, for the encoder and for the pipeline."""
 
 DialectKind: TypeAlias = Literal["ga", "beta", "unmute?"]
 
@@ -27,10 +27,10 @@ _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 
 
 def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> DialectKind:
-    """The dialect, by the handshake.
+    """Return the dialect by the handshake.
 
-    "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": nothing but the subprotocol `realtime`
-    was offered, and no key was brought, as by Unmute's frontend. All others are "ga".
+    "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": only the subprotocol `realtime` was
+    offered, and no key, as by Unmute's frontend. All others are "ga".
     """
     versions = [part.strip() for part in headers.get("OpenAI-Beta", "").split(",")]
     if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols:
@@ -39,12 +39,12 @@ def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> DialectK
 
 
 class _Speaker(Protocol):
-    """A dialect at work on one connection."""
+    """A dialect in use on one connection."""
 
     name: str
 
     def opening(self) -> SettingsChanged | None:
-        """The settings that hold from the beginning."""
+        """The settings at the start."""
         ...
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken: ...
@@ -53,17 +53,16 @@ class _Speaker(Protocol):
 
 
 class DialectNegotiation:
-    """What a client sends becomes messages, and what happens becomes what it is told, in its dialect.
+    """Decode a client's messages and encode events in the client's dialect.
 
-    A GA or beta client waits to be greeted (`session.created`), a frontend of Unmute speaks first, and does not know
-    that greeting (it would note it as unknown in the browser's console, and go on). So whoever may be Unmute is not
-    greeted, and taken for it, until
+    A GA or beta client waits for a greeting (`session.created`). Unmute's frontend speaks first and does not know that
+    greeting (it would log it as unknown in the browser's console, and go on). So a client that may be Unmute is not
+    greeted, and is treated as Unmute, until
 
     - a `session.update` without `allow_recording`, or an event that Unmute does not have: then it is GA,
-    - `waited()` says that it has sent no sound for a while, and has been told nothing: then it is greeted as GA.
+    - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
-    And a first `session.update` with `allow_recording` makes Unmute of any client. `functions`: the model can call
-    some.
+    A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
     """
 
     def __init__(
@@ -89,25 +88,25 @@ class DialectNegotiation:
 
     @property
     def name(self) -> str:
-        """Of the dialect, as far as it is known."""
+        """The dialect, as far as it is known."""
         doubted = self._speaks is self._unmute and not self._is_settled
         return f"{self._speaks.name}?" if doubted else self._speaks.name
 
     @property
     def codec(self) -> Codec:
-        """How the client's audio is written, each way; follows what it sets."""
+        """The formats of the client's audio in both directions; they follow its settings."""
         return self._formats
 
     def opening(self) -> list[Received]:
-        """What is to be done before the client has sent anything: for the encoder, then for the pipeline."""
+        """Return what is done before the client has sent anything: for the encoder, then for the pipeline."""
         return [] if self._speaks is self._unmute else self._opened()
 
     def waited(self) -> list[Received]:
-        """As much time has passed as one needs that speaks first."""
+        """Note that the client has sent nothing for the time after which Unmute's frontend would have."""
         return [] if self._is_settled or self._has_spoken or self._unmute.told else self._opened()
 
     def decode(self, text: str) -> list[Received]:
-        """What comes of one text frame. Never raises."""
+        """Decode one text frame. Never raises."""
         before: list[Received] = []
         if not self._is_settled and not (self._is_opened and "session.update" not in text):
             before = self._settle(text)
@@ -121,7 +120,7 @@ class DialectNegotiation:
         return self._speaks.encode(event)
 
     def _opened(self) -> list[Received]:
-        """GA or beta, greeted once."""
+        """Use GA or beta, and greet once."""
         self._speaks = self._openai
         if self._is_opened:
             return []
@@ -159,7 +158,7 @@ _OPENAI_ONLY = {
 
 
 def _glance(text: str) -> tuple[str, bool]:
-    """The type of a message, and whether its session has `allow_recording`; ("", False) for what is no message."""
+    """Return a message's type, and whether its session has `allow_recording`; ("", False) if it is no message."""
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -174,7 +173,7 @@ def _glance(text: str) -> tuple[str, bool]:
 
 
 class _Unmuted:
-    """The dialect of Unmute at work: Ogg-Opus both ways."""
+    """The dialect of Unmute in use: Ogg-Opus in both directions."""
 
     name = "unmute"
 
@@ -183,15 +182,15 @@ class _Unmuted:
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         self.told = False
-        """Whether the client has heard anything in this dialect."""
+        """Whether the client has received anything in this dialect."""
 
     def taking_over(self) -> _Unmuted:
-        """The sound is Unmute's from now on."""
+        """Use Unmute's format from now on."""
         self._formats.input = self._formats.output = self._dialect.codec
         return self
 
     def opening(self) -> None:
-        """It speaks first."""
+        """Return nothing: the client speaks first."""
 
     def decode(self, text: str) -> ClientMessage:
         return self._dialect.decode(text)

@@ -1,4 +1,4 @@
-"""From text to a checked message, for all dialects: what is wrong, in one sentence, and the path of the field."""
+"""From text to a checked message, for all dialects: errors are one sentence with the path of the field."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["ClientEvent", "Rejected", "audio_bytes", "parse"]
 M = TypeVar("M", bound="ClientEvent")
 
 _SHOWN = 80
-"""Characters of the client's own text that an error message repeats."""
+"""The most characters of the client's own text that an error message repeats."""
 _LEVELS = 64
-"""Of nested JSON: what merges and repeats it recurses, and how deep a stack is depends on the version of Python."""
+"""The limit of nested JSON: merging and repeating recurse, and the stack's depth depends on Python's version."""
 
 
 class ClientEvent(BaseModel):
-    """What every message of a client has. Unknown keys are tolerated, wrong types are not."""
+    """The fields of every client message. Unknown keys are tolerated, wrong types are not."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -33,7 +33,7 @@ class ClientEvent(BaseModel):
 
 
 class Rejected(Exception):
-    """A message that cannot be understood; `why` is what the client is told."""
+    """A message is invalid; `why` is the event for the client."""
 
     def __init__(self, why: InputRejected) -> None:
         super().__init__(why.message)
@@ -41,7 +41,7 @@ class Rejected(Exception):
 
 
 def parse(text: str, events: TypeAdapter[M]) -> M:
-    """The checked event. Raises `Rejected`."""
+    """Return the checked event. Raises `Rejected`."""
     value = _json_object(text)
     try:
         return events.validate_python(value)
@@ -50,7 +50,7 @@ def parse(text: str, events: TypeAdapter[M]) -> M:
 
 
 def audio_bytes(text: str, param: str, message_id: str | None) -> bytes:
-    """Base64 with padding, no line breaks. Raises `Rejected`."""
+    """Decode base64 with padding, without line breaks. Raises `Rejected`."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -84,7 +84,7 @@ def _json(text: str) -> object:
 
 
 def _levels(value: Any) -> int:
-    """Of nesting; without recursion, which is what shall be bounded."""
+    """Return the depth of nesting; without recursion, since the depth is not bounded yet."""
     levels, level = 0, [value]
     while level := [inside for one in level for inside in _inside(one)]:
         levels += 1
@@ -96,7 +96,7 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _finite(number: str) -> float:
-    """Python reads 1e999 as infinity, and NaN as a number, neither of which could be repeated in JSON."""
+    """Reject 1e999, which Python reads as infinity, and NaN: JSON cannot repeat them."""
     value = float(number)
     if not math.isfinite(value):
         raise ValueError(number)
@@ -112,7 +112,7 @@ def _readable_id(value: Any) -> str | None:
 
 
 def _is_unicode(value: Any) -> bool:
-    """JSON can write halves of characters, on which everything that encodes text would stumble later."""
+    """Reject halves of surrogate pairs, which JSON can contain and no encoding can write."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -121,7 +121,7 @@ def _is_unicode(value: Any) -> bool:
 
 
 def _explain(error: ValidationError, value: dict[str, Any]) -> InputRejected:
-    """The first thing that is wrong. The paths of the others would often follow from it."""
+    """Return the first mistake. The paths of the others often follow from it."""
     first = error.errors(include_url=False)[0]
     kind, context = first["type"], first.get("ctx", {})
     path = _path(first["loc"], value, ends_in_missing=kind == "missing")
@@ -143,7 +143,7 @@ def _explain(error: ValidationError, value: dict[str, Any]) -> InputRejected:
 
 
 def _path(loc: Sequence[str | int], value: Any, *, ends_in_missing: bool) -> str:
-    """``session.instructions.type``: pydantic's location without the tags of unions, which the client never wrote."""
+    """Return ``session.instructions.type``: pydantic's location without the tags of unions, which are internal."""
     keys: list[str] = []
     for key in loc[:-1] if ends_in_missing else loc:
         if (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int)):
@@ -159,7 +159,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _plain(message: str) -> str:
-    """Pydantic speaks of dictionaries and instances; a client writes JSON."""
+    """Translate pydantic's dictionaries and instances to JSON's terms."""
     return "should be an object" if "dictionary" in message else message.removeprefix("Input ")
 
 

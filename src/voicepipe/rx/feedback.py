@@ -1,4 +1,4 @@
-"""`feedback`: a stage that hears what is made of its own output."""
+"""`feedback`: feed a stage with what is made of its own output."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ B = TypeVar("B")
 
 
 def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stage[A, B]:
-    """`stage`, whose input is the source and what a fresh machine of `back` makes of the stage's own output.
+    """Return `stage` with two inputs: the source, and what a fresh machine of `back` makes of the stage's output.
 
-    An item goes out before what it causes goes in, and the stage is given one item at a time: what is fed back while it
-    works on another waits until it has done with that one. Completes and fails as the stage does, which is told of the
-    source's end; what the machine raises is an error.
+    An item is emitted before what it causes is fed back. The stage gets one item at a time: fed-back items wait while
+    it works on another. Completes and fails as the stage does; the source's end completes the stage's input. An
+    exception of the machine is an error.
 
     .. marbles::
 
@@ -49,7 +49,7 @@ def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stag
 
 
 class _Loop(Generic[A, B]):
-    """What goes into the stage, in order."""
+    """The queue of items for the stage."""
 
     def __init__(self, observer: abc.ObserverBase[B], machine: Machine[B, A]) -> None:
         self._observer, self._machine = observer, machine
@@ -58,7 +58,7 @@ class _Loop(Generic[A, B]):
         self._busy = False
 
     def attach(self, inlet: abc.ObserverBase[A], scheduler: Any = None) -> abc.DisposableBase:
-        """The stage listens to its input."""
+        """Subscribe the stage to its input."""
         self._inlets.append(inlet)
         return Disposable(lambda: self._inlets.remove(inlet))
 

@@ -1,4 +1,4 @@
-"""Sources that reactivex has not: an async iterable, closed for certain when nobody listens any more."""
+"""A source that reactivex lacks: an async iterable that is closed when its subscription is disposed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 def from_async(make: Callable[[], AsyncGenerator[T, None]], name: str) -> Observable[T]:
-    """What an async generator yields. Each subscription calls `make` and drains it in a task called `name`.
+    """Emit what an async generator yields. Each subscription calls `make` and drains it in a task named `name`.
 
-    Disposing cancels the task; the generator's `finally` runs to its end (`contextlib.aclosing`), so that an HTTP
-    request or a WebSocket is really closed, and `switch_turn` can wait for it. An exception becomes `on_error`.
+    Disposing cancels the task. The generator's `finally` runs to its end (`contextlib.aclosing`), so that an HTTP
+    request or a WebSocket is closed, and `switch_turn` can wait for it. An exception becomes `on_error`.
     """
 
     def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

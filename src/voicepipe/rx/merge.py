@@ -1,4 +1,4 @@
-"""`merge`: several streams of one loop as one."""
+"""`merge`: several streams of one event loop as one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ A = TypeVar("A")
 
 
 def merge(*sources: Observable[A]) -> Observable[A]:
-    """What any of the sources gives, as it gives it; they are subscribed in their order.
+    """Emit the items of all sources as they come; the sources are subscribed in order.
 
-    `reactivex.merge` without its locks, which guard against other threads: a session has one. The default pipeline's
-    graph takes 131 KiB with it instead of 176. Completes when all have; an error of one ends it and the others.
+    This is `reactivex.merge` without its locks, which guard against other threads: a session has one thread. With it
+    the default pipeline's graph takes 131 KiB instead of 176. Completes when all have; an error of one ends all.
 
     .. marbles::
 

@@ -1,4 +1,4 @@
-"""`of_type`: items of some types only."""
+"""`of_type`: pass items of some types only."""
 
 from __future__ import annotations
 

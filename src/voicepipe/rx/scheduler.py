@@ -1,8 +1,8 @@
 """Time and tasks of one session: an Rx scheduler on an asyncio loop's own clock.
 
-reactivex's `AsyncIOScheduler.now` is the wall clock, which jumps, and time operators without a scheduler start
-threads. A session subscribes once, with a `LoopScheduler`, and everything below inherits it: every operator, and every
-task that a source starts. On a virtual loop the same scheduler runs in virtual time.
+`AsyncIOScheduler.now` of reactivex is the wall clock, which jumps, and its time operators without a scheduler start
+threads. A session subscribes once, with a `LoopScheduler`; every operator and every task below inherits it. On a
+virtual loop the same scheduler runs in virtual time.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _T = TypeVar("_T")
 
 
 class LoopScheduler(PeriodicScheduler):
-    """Schedules on `loop`, tells `loop.time()`, and owns the tasks started below it.
+    """Schedule on `loop` by `loop.time()`, and own the tasks that are started below.
 
-    Work with no delay runs at once, in the caller's stack: a hop through the loop would cost 12–50 µs and let other
-    events in between. Work in the future runs by `call_at`, in the context it was scheduled from.
+    Work without a delay runs at once in the caller's stack: a hop through the loop would cost 12–50 µs and let other
+    events in between. Work in the future runs by `call_at`, in the context that scheduled it.
 
     >>> loop = asyncio.new_event_loop()
     >>> scheduler = LoopScheduler(loop)
@@ -51,11 +51,11 @@ class LoopScheduler(PeriodicScheduler):
         return self.loop.time()
 
     def child(self) -> LoopScheduler:
-        """The same clock with a task set of its own: what a turn starts can be awaited apart."""
+        """Return a scheduler with the same clock and its own set of tasks: a turn's tasks can be awaited separately."""
         return LoopScheduler(self.loop, parent=self)
 
     def spawn(self, work: Coroutine[Any, Any, _T], name: str) -> asyncio.Task[_T]:
-        """Run a coroutine as a task of this scheduler and of those above it; their sets hold it until it is done."""
+        """Run a coroutine as a task of this scheduler and of its parents; their sets hold it until it is done."""
         task = self.loop.create_task(work, name=name)
         self._adopt(task)
         return task
@@ -80,7 +80,7 @@ class LoopScheduler(PeriodicScheduler):
         return self._run_at(self.to_seconds(duetime), action, state)
 
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
-        """Call `action` when the loop's clock reads `when_s`, in the loop's next round at the earliest."""
+        """Call `action` when the loop's clock reads `when_s`, in the loop's next iteration at the earliest."""
         return Disposable(self.loop.call_at(when_s, action).cancel)
 
     def _run_at(self, when_s: float, action: typing.ScheduledAction[Any], state: Any) -> abc.DisposableBase:
@@ -96,9 +96,10 @@ class LoopScheduler(PeriodicScheduler):
 
 
 def scheduler_of(scheduler: abc.SchedulerBase | None) -> LoopScheduler:
-    """The session's scheduler, as an operator receives it at subscription.
+    """Return the session's scheduler, as an operator receives it at subscription.
 
-    Raises RuntimeError for anything else: a pipeline subscribed without one would start threads and tell two times.
+    Raises:
+        RuntimeError: It is another scheduler: the pipeline would start threads and mix two clocks.
     """
     if isinstance(scheduler, LoopScheduler):
         return scheduler

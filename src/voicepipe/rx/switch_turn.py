@@ -1,4 +1,4 @@
-"""`switch_turn`: at most one turn runs, and the next begins when the last has cleaned up."""
+"""`switch_turn`: run at most one turn, and start the next after the last has cleaned up."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ log = structlog.get_logger()
 def switch_turn(
     *, on_cut: Callable[[], Iterable[B]], on_error: Callable[[Exception], Iterable[B]], grace_s: float
 ) -> Stage[Observable[B], B]:
-    """Run the newest of the observables that the source gives: `switch_latest` for turns that hold resources.
+    """Run the newest of the source's observables: `switch_latest` for turns that hold resources.
 
-    When a new turn arrives, in this order and in the same callback: what `on_cut()` gives goes out, the running turn is
-    disposed, and, if it has left no task behind, the new one is subscribed. Else the new one waits until these tasks
-    are done, `grace_s` at most; a still newer turn takes the waiting one's place.
+    When a turn arrives, in the same callback: the items of `on_cut()` are emitted, the running turn is disposed, and
+    the new one is subscribed if the old one left no task. Otherwise it waits for these tasks, up to `grace_s`; a still
+    newer turn replaces the waiting one.
 
-    A failing turn is ended by the events of `on_error(error)`; the stream lives on, unless the error is a
-    `SessionError`, which is passed on. Completes when the source has
-    completed and the last turn has ended. An error of the source is passed on.
+    The events of `on_error(error)` end a failing turn, and the stream goes on, unless the error is a `SessionError`,
+    which is passed on. Completes when the source has completed and the last turn has ended. An error of the source is
+    passed on.
 
     .. marbles::
 
@@ -53,7 +53,7 @@ def switch_turn(
 
 
 class _Turns(Generic[B]):
-    """The running turn, the one that waits for it to clean up, and whether more can come."""
+    """The running turn, the turn that waits for its clean-up, and whether more can come."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class _Turns(Generic[B]):
         self._overdue.dispose()
 
     def _clean_up(self) -> None:
-        """Start the waiting turn as soon as the tasks of the last one are gone."""
+        """Start the waiting turn as soon as the last turn's tasks are done."""
         below, left = self._below, set(self._below.tasks)
         if not left:
             return self._start()

@@ -22,7 +22,7 @@ Clock = Callable[[], float]
 
 
 class Machine(Protocol[A_contra, B_co]):
-    """One item in, any number of items out. State lives as long as the subscription."""
+    """A state machine: one item in, any number of items out. Its state lives as long as the subscription."""
 
     def __call__(self, item: A_contra, /) -> Iterable[B_co]: ...
 
@@ -33,9 +33,9 @@ def transduce(
     """Run every item through a fresh machine, synchronously: `scan` and `flat_map(from_iterable)` in one, without an
     inner observable per item (which costs 80–150 µs; this costs about 1).
 
-    `machine` is called once per subscription with the session's clock. `finish(machine)` gives what is left when the
-    source completes. An exception of the machine ends the stream with a `StageError`, named after the function that
-    made the stage (`detect_turns`, not `transduce`); items already out stay out.
+    `machine` is called once per subscription with the session's clock. `finish(machine)` returns what is left when the
+    source completes. An exception of the machine ends the stream with a `StageError` that has the name of the function
+    that made the stage (`detect_turns`, not `transduce`); items emitted before it stay emitted.
 
     .. marbles::
 

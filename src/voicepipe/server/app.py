@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,7 @@ from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 from voicepipe.characters.news import Headlines, Source
 from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
-from voicepipe.engine.health_checks import KINDS
+from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.http import Http
 from voicepipe.engine.settings import names_gguf
 from voicepipe.metrics.registry import Metrics
@@ -119,6 +120,8 @@ class _Around:
     headline_news: Headlines
     voices: VoiceStore
     http: Http
+    kinds: Collection[ServiceKind]
+    """What the pipeline uses of the engine."""
 
     @classmethod
     def make(cls, engine: Engine, settings: ServerSettings, metrics: Metrics, voices: VoiceStore) -> _Around:
@@ -127,7 +130,7 @@ class _Around:
             timeout_s=settings.health_limit_s,
             fresh_s=settings.health_every_s,
             clock=_clock,
-            keys=[f"{kind}_up" for kind in getattr(engine, "kinds", KINDS)],
+            keys=[f"{kind}_up" for kind in engine.kinds],
             on_answer=lambda up: count_health(metrics, up),
         )
         http = Http(keep_alive_s=_KEEP_ALIVE_S, resolve_every_s=_RESOLVE_EVERY_S)
@@ -141,7 +144,7 @@ class _Around:
             retry_s=settings.news_retry_s,
             clock=_clock,
         )
-        return cls(metrics, health, characters, headline_news, voices, http)
+        return cls(metrics, health, characters, headline_news, voices, http, engine.kinds)
 
     async def close(self) -> None:
         await self.health.close()
@@ -195,7 +198,7 @@ def _route(
     )
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     routes = [
-        get("/", page_of(settings, around.characters)),
+        get("/", page_of(settings, around.characters, around.kinds)),
         get("/v1/realtime", sessions.serve),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),

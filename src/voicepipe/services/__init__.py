@@ -1,4 +1,4 @@
-"""Reaching a service on the network: which instance takes us, what to do when none does, and the boundary to it."""
+"""Connections to network services: discovery of an instance, errors, and the boundary between socket and graph."""
 
 from voicepipe.services.address import Address, BadAddress, Instance
 from voicepipe.services.discovery import Backoff, Finder, Resolve, Resolver, resolve_with_dns

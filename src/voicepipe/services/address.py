@@ -1,4 +1,4 @@
-"""Where a service is: one URL, however it is written."""
+"""The address of a service, from one URL."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SECURE = ("https", "wss")
 
 
 class BadAddress(ValueError):
-    """A text that is no address of a service; the message says what one looks like."""
+    """A text is not the address of a service; the message shows an example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One machine of a service: an IP address, as a resolver gave it, and a port.
+    """One machine of a service: an IP address from a resolver, and a port.
 
     >>> str(Instance("10.0.0.7", 8089)), str(Instance("::1", 8089))
     ('10.0.0.7:8089', '[::1]:8089')
@@ -33,10 +33,9 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A service's host, which may have many instances, and how it is spoken to.
+    """The host of a service, which may have many instances, and the scheme.
 
-    `path` is what stands before the paths of the service, where a proxy has put it: "" or "/asr", without a slash at
-    its end.
+    `path` is the prefix that a proxy puts before the paths of the service: "" or "/asr", without a slash at its end.
     """
 
     host: str
@@ -46,7 +45,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """From http, https, ws or wss, with a port or without. Raises BadAddress.
+        """Parse an http, https, ws or wss URL, with a port or without. Raises BadAddress.
 
         >>> Address.parse("http://stt.local:8090/")
         Address(host='stt.local', port=8090, secure=False, path='')
@@ -65,16 +64,16 @@ class Address:
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme in _SECURE, parts.path.rstrip("/"))
 
     def websocket(self, path: str, query: Mapping[str, str] | None = None, *, at: Instance | None = None) -> str:
-        """The `ws://` or `wss://` URL of a path of this service; `at` one of its instances."""
+        """Return the `ws://` or `wss://` URL of a path of this service; `at` is one of its instances."""
         return f"{'wss' if self.secure else 'ws'}{self._rest(path, query, at)}"
 
     def http(self, path: str, query: Mapping[str, str] | None = None, *, at: Instance | None = None) -> str:
-        """The same with `http://` or `https://`."""
+        """Return the same URL with `http://` or `https://`."""
         return f"{'https' if self.secure else 'http'}{self._rest(path, query, at)}"
 
     @property
     def authority(self) -> str:
-        """What a `Host` header says: the port only where it is not the scheme's own."""
+        """The value of a `Host` header: it has the port only if that is not the scheme's default."""
         own = _PORTS["https" if self.secure else "http"]
         return _bracketed(self.host) if self.port == own else f"{_bracketed(self.host)}:{self.port}"
 

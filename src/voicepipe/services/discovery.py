@@ -1,4 +1,4 @@
-"""Finding an instance of a service that takes us: bounded in tries and in time, and honest about why there is none."""
+"""Discovery of an instance of a service: bounded in attempts and in time; errors name the reason of each failure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits that grow: `first_s`, each `factor` times the one before, `at_most_s` at most.
+    """Pauses that grow: `first_s`, each `factor` times the one before, `at_most_s` at most.
 
     >>> [round(pause, 4) for pause, _ in zip(Backoff(0.05, 1.5, 1.0), range(4))]
     [0.05, 0.075, 0.1125, 0.1688]
@@ -43,10 +43,10 @@ class Backoff:
 
 
 class Finder:
-    """Finds an instance of one service: resolves its name, shuffles, and asks up to `tries` of them in turn.
+    """Find an instance of one service: resolve its name, shuffle, and try up to `tries` instances in turn.
 
-    Each try, and the resolving, may take `try_s`. `service` names it to people: "speech recognition (STT)". What
-    happens is told to `observer`, and each miss is logged with its instance.
+    Each attempt, and the resolving, may take `try_s`. `service` is its name for people: "speech recognition (STT)". The
+    `observer` receives what happens, and each failed attempt is logged with its instance.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Finder:
         self._resolve, self._tries, self._try_s, self._random = resolve, tries, try_s, random
 
     async def find(self, take: Callable[[Instance], Awaitable[T]]) -> T:
-        """What `take(instance)` gives for the first instance that takes us.
+        """Return `take(instance)` of the first instance that accepts the session.
 
-        `take` raises `AtCapacity` where the instance is at capacity; any other error, or a time-out, is a fault. It
-        must clean up when it is cancelled. Raises ServiceUnavailable.
+        `take` raises `AtCapacity` where the instance is at capacity; any other error, or a timeout, is a fault. It must
+        clean up when it is cancelled. Raises ServiceUnavailable.
         """
         clock = asyncio.get_running_loop().time
         began_s, missed = clock(), list[AttemptFailed]()
@@ -92,9 +92,9 @@ class Finder:
         pauses: Backoff,
         delayed: Callable[[], object],
     ) -> T:
-        """As `find`, up to `searches` times with `pauses` between; `delayed()` is called once, when the first failed.
+        """Search up to `searches` times with `pauses` between; call `delayed()` once, when the first search failed.
 
-        Raises the ServiceUnavailable of the last search.
+        Raises the ServiceUnavailable of the last search; see `find`.
         """
         for number, pause_s in zip(range(searches - 1), pauses, strict=False):
             try:
@@ -112,7 +112,7 @@ class Finder:
         try:
             async with asyncio.timeout(self._try_s):
                 found = list(await self._resolve(self.address))
-        except OSError as error:  # a time-out is one, too
+        except OSError as error:  # a timeout is one, too
             why = FailureReason.TIMED_OUT if isinstance(error, TimeoutError) else FailureReason.UNKNOWN_HOST
             missed.append(self._missed(None, why, f"{self.address.host}: {error}"))
             return []
@@ -150,11 +150,11 @@ def _why(error: Exception) -> FailureReason:
 
 
 Resolve: TypeAlias = Callable[[Address], Awaitable[Sequence[Instance]]]
-"""All instances of a service. Raises OSError when the name is not known."""
+"""Returns all instances of a service. Raises OSError if the name is unknown."""
 
 
 async def resolve_with_dns(address: Address) -> Sequence[Instance]:
-    """What the system's resolver knows of the host, asked in a thread; an IP address stands for itself."""
+    """Resolve the host with the system's resolver, in a thread; an IP address is its own instance."""
     if _is_ip(address.host):
         return [Instance(address.host, address.port)]
     loop = asyncio.get_running_loop()
@@ -163,9 +163,9 @@ async def resolve_with_dns(address: Address) -> Sequence[Instance]:
 
 
 class Resolver:
-    """`resolve`, whose answer counts for `cache_s`: a burst of searches is one question.
+    """`resolve` with a cache of `cache_s`: a burst of searches makes one request.
 
-    An answer that took a while counts from when it came. Errors are not kept.
+    The age of an answer counts from its arrival. Errors are not cached.
     """
 
     def __init__(self, resolve: Resolve, *, cache_s: float) -> None:

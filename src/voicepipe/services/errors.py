@@ -1,6 +1,6 @@
-"""What can go wrong with a service on the network, told apart by what it means.
+"""Errors of network services, distinguished by their meaning.
 
-`AtCapacity` is no fault: the service works, for others. Everything else is one.
+`AtCapacity` is no fault: the service works, for other sessions. Every other error is a fault.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class FailureReason(StrEnum):
-    """Why an instance was not had. The value is what a metric or a log line calls it."""
+    """The reason for which an attempt failed. The value stands in metrics and log lines."""
 
     FULL = "full"
     TIMED_OUT = "timed out"
@@ -45,18 +45,17 @@ _OUTCOMES = {
     FailureReason.TIMED_OUT: "did not answer in time",
     FailureReason.REFUSED: "cannot be reached",
     FailureReason.FORBIDDEN: "does not accept our key",
-    FailureReason.NONSENSE: "answers in a way that nobody understands",
+    FailureReason.NONSENSE: "sends messages that do not follow its protocol",
     FailureReason.BROKEN: "is broken",
     FailureReason.UNKNOWN_HOST: "cannot be found on the network",
 }
 
 
 class ServiceError(ConnectionError):
-    """A service did not do its work. `service` is its name for people: "speech recognition (STT)".
+    """A service failed. `service` is its name for people: "speech recognition (STT)".
 
-    `outcome` is what became of it, as the end of a sentence that begins with its name, for the one who talks
-    (`user_message`).
-    `detail`, which may hold addresses and the service's own words, is for the one who runs it.
+    `outcome` is the end of a sentence for the user that begins with that name (`user_message`). `detail` is for the
+    operator; it may contain addresses and the service's own words.
     """
 
     def __init__(self, service: str, outcome: str, detail: str = "") -> None:
@@ -69,36 +68,36 @@ class ServiceError(ConnectionError):
 
 
 class AtCapacity(ServiceError):
-    """The instance is at capacity. It works: this is no fault."""
+    """The instance is at capacity. It works, so this is no fault."""
 
     def __init__(self, service: str, said: str = "") -> None:
         super().__init__(service, "is full", said)
 
 
 class ConnectionLost(ServiceError):
-    """The connection ended before its time."""
+    """The connection ended too early."""
 
     def __init__(self, service: str, how: str) -> None:
         super().__init__(service, "broke off the connection", how)
 
 
 class ServiceStalled(ServiceError):
-    """It owes an answer, and has said nothing for longer than we wait."""
+    """The service has to answer, and has sent nothing for longer than the limit."""
 
     def __init__(self, service: str) -> None:
         super().__init__(service, "has fallen silent")
 
 
 class ProtocolViolation(ServiceError):
-    """What it sent is not what this protocol says."""
+    """The service sent a message that does not follow the protocol."""
 
     def __init__(self, service: str, what: str) -> None:
-        super().__init__(service, "sent what nobody understands", what)
+        super().__init__(service, "sent a message that does not follow its protocol", what)
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """One instance that was asked in vain."""
+    """One failed attempt to reach an instance."""
 
     instance: Instance | None
     reason: FailureReason
@@ -106,9 +105,9 @@ class AttemptFailed:
 
 
 class ServiceUnavailable(ServiceError):
-    """No instance could be had. `reason` is the reason, of several the one to look into; `missed` names each try.
+    """No instance is available. `reason` is the most important of the reasons; `missed` lists each attempt.
 
-    "Full" is said only where every instance that was asked is full: a full one must not hide a broken one.
+    The reason is "full" only if every tried instance is full: a full instance must not hide a broken one.
     """
 
     def __init__(self, service: str, missed: Sequence[AttemptFailed]) -> None:
@@ -122,13 +121,13 @@ class ServiceUnavailable(ServiceError):
 
 
 def _gravest(missed: Sequence[AttemptFailed]) -> FailureReason:
-    """The most frequent fault; with no fault at all it is full."""
+    """Return the most frequent fault; "full" if there is no fault."""
     faults = Counter(one.reason for one in missed if one.reason.is_fault)
     return faults.most_common(1)[0][0] if faults else FailureReason.FULL
 
 
 def _count(missed: Sequence[AttemptFailed]) -> str:
-    """How many were asked, where it was more than one, and what the others said."""
+    """Return how many instances were tried, if more than one, and the other reasons."""
     if len(missed) < 2:
         return ""
     said = Counter(one.reason for one in missed)

@@ -1,4 +1,4 @@
-"""Messages as Kyutai's servers write them: a MessagePack map with a "type"."""
+"""Messages of Kyutai's servers: a MessagePack map with a "type"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["unpacked"]
 
 
 def unpacked(data: bytes, service: str) -> dict[str, Any]:
-    """The map that a service has sent. Raises ProtocolViolation for anything else."""
+    """Return the map that a service has sent. Raises ProtocolViolation for anything else."""
     try:
         message = ormsgpack.unpackb(data)
     except ormsgpack.MsgpackDecodeError as error:

@@ -1,4 +1,4 @@
-"""What is told of a service while it is used, for whoever counts: metrics, or nobody."""
+"""`ServiceObserver`: receives what happens with a service, for metrics."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ __all__ = ["NULL_OBSERVER", "ServiceObserver"]
 
 
 class ServiceObserver(Protocol):
-    """Told, on the event loop, what happens with one service. Must not block and must not raise.
+    """Receives, on the event loop, what happens with one service. Must not block and must not raise.
 
-    A frame is 80 ms of sound; what is counted in frames and words is said by each stage. All times are in seconds.
+    A frame is 80 ms of sound; each stage says what it counts in frames and words. All times are in seconds.
     """
 
     def session_opened(self) -> None:
-        """A connection was established; it is active now."""
+        """A connection was established and is active."""
 
     def session_closed(self, after_s: float) -> None:
-        """It is over, however it ended."""
+        """A connection ended, in whatever way."""
 
     def missed(self, why: FailureReason) -> None:
-        """An instance was asked in vain: a miss when it is full, else a hard miss (`why.is_fault`)."""
+        """An attempt failed: a miss if the instance was full, else a hard miss (`why.is_fault`)."""
 
     def found(self, after_s: float) -> None:
-        """A search that was successful took so long, all its tries included."""
+        """A search succeeded after this time, including its failed attempts."""
 
     def pinged(self, after_s: float) -> None:
-        """An instance that took us has answered after so long."""
+        """An instance that accepted the session answered after this time."""
 
     def sent(self, count: int) -> None:
-        """Frames (STT) or words (TTS) went out."""
+        """Frames (STT) or words (TTS) were sent."""
 
     def received(self, count: int) -> None:
-        """Words (STT) or frames (TTS) came in."""
+        """Words (STT) or frames (TTS) were received."""
 
     def first_item(self, after_s: float) -> None:
-        """From the first thing asked on a connection to its first result."""
+        """The first result of a connection came this long after its first input."""
 
     def generated(self, sound_s: float, after_s: float) -> None:
-        """So much sound was heard (STT) or made (TTS) on a connection, from its first to its last item."""
+        """This much sound was heard (STT) or made (TTS) on a connection, from its first to its last item."""
 
     def interrupted(self) -> None:
-        """The user cut in before the service had finished."""
+        """The user interrupted before the service had finished."""
 
     def failed(self, error: Exception) -> None:
-        """A hard error: a connection that worked broke, fell silent or talked nonsense."""
+        """A hard error: a working connection broke, stalled or violated the protocol."""
 
 
 class _NullObserver:
-    """Counts nothing."""
+    """An observer that ignores everything."""
 
     def session_opened(self) -> None: ...
     def session_closed(self, after_s: float) -> None: ...
@@ -66,4 +66,4 @@ class _NullObserver:
 
 
 NULL_OBSERVER: ServiceObserver = _NullObserver()
-"""Counts nothing."""
+"""An observer that ignores everything."""

@@ -1,4 +1,4 @@
-"""`ServiceProtocol`: what is said to a service and made of its answers, without the connection: the sans-I/O half."""
+"""`ServiceProtocol`: the messages to a service and the meaning of its answers, without the connection (sans I/O)."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ B = TypeVar("B")
 
 Emit: TypeAlias = Callable[[B], None]
 Connect: TypeAlias = Callable[[Emit[B]], Awaitable[ServiceSocket]]
-"""Opens a connection to an instance that has taken us; may tell the user why it takes a while. Raises ServiceError."""
+"""Opens a connection to an instance; may emit a warning for the user when it takes long. Raises ServiceError."""
 
 
 class ServiceProtocol(Protocol[A_contra, B_co]):
-    """What is said on a connection, without the connection. An error that any of these raises ends the stage."""
+    """The state machine of one stage's use of a service. An error that any method raises ends the stage."""
 
     def put(self, item: A_contra, /) -> Sequence[B_co]:
-        """An item of the graph; what comes out at once. Raises BoundaryFull."""
+        """Take an item of the graph; return what is emitted at once. Raises BoundaryFull."""
         ...
 
     def finish(self) -> None:
-        """The source has completed."""
+        """Note that the source has completed."""
         ...
 
     def opened(self) -> None:
-        """A connection begins, the first one or another: say again what must be said again."""
+        """Note that a connection begins, the first or a later one: repeat what has to be repeated."""
         ...
 
     def outgoing(self) -> bytes | None:
-        """The next message that may be sent now; None when there is none."""
+        """Return the next message that may be sent now; None if there is none."""
         ...
 
     def received(self, message: bytes, /) -> Sequence[B_co]:
-        """What comes of a message. Raises ServiceError for one that means nothing."""
+        """Take a message; return what is emitted. Raises ServiceError for an invalid one."""
         ...
 
     def closed(self) -> Sequence[B_co]:
-        """The service has said goodbye. Raises ServiceError if it owed more."""
+        """Note that the service closed the connection in order. Raises ServiceError if it had to send more."""
         ...
 
     def lost(self, error: ServiceError, /) -> Sequence[B_co]:
-        """The connection is of no use any more; another one is opened. Raises where that would not help."""
+        """Note that the connection failed; another one is opened. Raises if that would not help."""
         ...
 
     def cut(self) -> None:
-        """Nobody listens any more, before it was done."""
+        """Note that the subscription was disposed before the end."""
         ...
 
     @property
     def done(self) -> bool:
-        """Everything has been said and answered: the stage completes."""
+        """Whether everything has been sent and answered: the stage completes."""
         ...
 
     @property
     def overdue_at(self) -> float | None:
-        """When, on the session's clock, silence of the service is a fault; None while it owes nothing."""
+        """The time on the session's clock from which silence is a fault; None while no answer is due."""
         ...
 
     @property
     def stale(self) -> bool:
-        """A fresh connection would do good, and this is a moment at which nothing is lost by changing over."""
+        """Whether a fresh connection would help, and nothing would be lost by changing over now."""
         ...

@@ -1,4 +1,4 @@
-"""One WebSocket to one instance of a service: whole binary messages, and an end that is quick."""
+"""One WebSocket to one instance of a service: whole binary messages, and a quick close."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from voicepipe.services.errors import AtCapacity, ConnectionLost
 __all__ = ["Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
 
 FULL_STATUSES = (429, 503)
-"""What a proxy in front of many instances says when none is free."""
+"""The statuses of a proxy when none of its instances is free."""
 _GOODBYE_S = 0.1
-"""For the other side's close frame. A turn that is cut waits for this, so it is short; a live server needs 1 ms."""
+"""The timeout for the other side's close frame. A cut turn waits for it; a live server needs 1 ms."""
 _MAX_MESSAGE = 1 << 20
-"""Bytes of a message; 80 ms of sound are 9.6 kB."""
+"""The limit of a message in bytes; 80 ms of sound are 9.6 kB."""
 
 _MOST_HELD = 16
-"""Messages that nobody has asked for."""
+"""The most messages that an idle connection keeps."""
 
 
 class HandshakeRefused(ConnectionError):
@@ -39,12 +39,12 @@ class HandshakeRefused(ConnectionError):
 
 
 class Closed(Exception):
-    """The other side said goodbye, in order (close code 1000)."""
+    """The other side closed the connection in order (close code 1000)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketEndpoint:
-    """What to ask for at an instance: path, query and headers of the WebSocket."""
+    """How to connect to an instance: path, query and headers of the WebSocket."""
 
     service: str
     address: Address
@@ -53,11 +53,11 @@ class WebSocketEndpoint:
     headers: Mapping[str, str]
 
     async def open(self, instance: Instance) -> ServiceSocket:
-        """A WebSocket to this instance. Unbounded in time: who calls it has a deadline.
+        """Open a WebSocket to this instance. Has no timeout: the caller sets one.
 
         Raises AtCapacity (429, 503), HandshakeRefused for any other status, and OSError.
         """
-        # A pool of its own for each socket: none is ever used twice, and its end is its socket's end.
+        # A pool for each socket: no connection is used twice, and a pool ends with its socket.
         http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
@@ -83,7 +83,7 @@ class WebSocketEndpoint:
             raise HandshakeRefused(self.service, error.status) from error
         except aiohttp.ClientOSError:
             raise
-        except aiohttp.ClientError as error:  # an answer that is no HTTP, or none at all
+        except aiohttp.ClientError as error:  # the answer is not HTTP, or there is none
             raise ConnectionLost(self.service, str(error) or type(error).__name__) from error
 
 
@@ -97,20 +97,20 @@ class ServiceSocket:
         self._held: deque[bytes] = deque()
 
     async def send(self, message: bytes) -> None:
-        """Raises ConnectionLost."""
+        """Send a message. Raises ConnectionLost."""
         try:
             await self._socket.send_bytes(message)
         except (ConnectionError, aiohttp.ClientError) as error:
             raise ConnectionLost(self.service, str(error) or type(error).__name__) from error
 
     async def receive(self) -> bytes:
-        """The next message; text is given as its bytes. Raises Closed at an orderly end, else ConnectionLost."""
+        """Return the next message; text is returned as bytes. Raises Closed at an orderly end, else ConnectionLost."""
         return self._held.popleft() if self._held else await self._receive()
 
     async def watch(self) -> None:
-        """Return when the connection has ended; what it brings until then is kept for `receive`, in bounds.
+        """Return when the connection has ended; keep the messages until then for `receive`, up to a limit.
 
-        For a connection in store: nobody else would notice that its server has gone.
+        For a prewarmed connection: without it the end of its server would go unnoticed.
         """
         with suppress(Closed, ConnectionLost):
             while len(self._held) < _MOST_HELD:
@@ -133,14 +133,14 @@ class ServiceSocket:
         return not self._socket.closed
 
     def abort(self) -> None:
-        """Cut the line at once: whoever receives gets `ConnectionLost`."""
+        """Abort the connection at once: a pending `receive` raises `ConnectionLost`."""
         sock: sockets.socket | None = self._socket.get_extra_info("socket")
         if sock is not None:
             with suppress(OSError):
                 sock.shutdown(sockets.SHUT_RDWR)
 
     async def close(self) -> None:
-        """Say goodbye and end it, within a tenth of a second. Safe to call twice."""
+        """Close the connection in order, within a tenth of a second. Safe to call twice."""
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):

@@ -1,8 +1,8 @@
 """`socket_stage`: the boundary graph → service socket, as a stage.
 
-What is said to a service, and made of its answers, is an `ServiceProtocol`: a pure state machine that knows no socket,
-and that bounds what waits (sound: the oldest goes, and `Overflowed` says so; text is never dropped: the turn fails).
-Here is its thin twin, which opens sockets, carries bytes, and notices when a service falls silent.
+A `ServiceProtocol` decides what is sent and what answers mean. It is a pure state machine without a socket, and bounds
+what waits (sound: the oldest is dropped and `Overflowed` is emitted; text is never dropped: the turn fails). This
+module does the I/O: it opens sockets, moves bytes, and notices when a service stalls.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ log = structlog.get_logger()
 def socket_stage(
     exchange: Callable[[Clock], ServiceProtocol[A, B]], connect: Connect[B], *, observer: ServiceObserver, name: str
 ) -> Stage[A, B]:
-    """An `exchange` with a service over the sockets that `connect` opens, in a task called `name`.
+    """Run an `exchange` with a service over the sockets that `connect` opens, in a task named `name`.
 
-    The first socket is opened at subscription. A connection that is lost, falls silent (`overdue_at`) or talks nonsense
-    is replaced as long as the exchange wants one; while it is `stale`, the next one is opened beside it, and takes over
-    if the exchange is still stale when it is there. Items that come while there is no connection wait in the exchange.
-    Completes when the exchange is done. Disposing ends the task; its socket is closed within a tenth of a second.
+    The first socket is opened at subscription. A connection that is lost, stalls (`overdue_at`) or violates the
+    protocol is replaced if the exchange allows it. While the exchange is `stale`, the next connection is opened beside
+    the current one, and replaces it if the exchange is still stale. Items wait in the exchange while there is no
+    connection. Completes when the exchange is done. Disposing ends the task and closes its socket within a tenth of a
+    second.
 
     .. marbles::
 
@@ -65,7 +66,7 @@ def socket_stage(
 
 
 class _Line(Generic[A, B]):
-    """One subscription: an exchange, and the connection that it has at present."""
+    """One subscription: an exchange and its current connection."""
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class _Line(Generic[A, B]):
     # ---- the service's side -----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Connections one after the other, until the exchange is done."""
+        """Use one connection after another until the exchange is done."""
         try:
             await self._until_done()
         except asyncio.CancelledError:
@@ -152,7 +153,7 @@ class _Line(Generic[A, B]):
         return self._ended or self._exchange.done
 
     async def _next_socket(self) -> ServiceSocket | None:
-        """The spare one, or a new one; None if the exchange was done before there was one."""
+        """Return the spare socket, or a new one; None if the exchange was done before."""
         opening = self._spare or self._open(self._emit_one)
         self._spare = None
         opening.add_done_callback(lambda _: self._wake.set())
@@ -175,7 +176,7 @@ class _Line(Generic[A, B]):
         return self._scheduler.spawn(open_one(), "opens a socket")
 
     async def _converse(self, socket: ServiceSocket) -> None:
-        """Until the exchange is done, a spare takes over, or the connection ends. Raises ServiceError."""
+        """Run until the exchange is done, a spare takes over, or the connection ends. Raises ServiceError."""
         began_s, silent = self._scheduler.clock(), _Silence(socket)
         self._observer.session_opened()
         self._exchange.opened()
@@ -205,7 +206,7 @@ class _Line(Generic[A, B]):
                 return
 
     async def _write(self, socket: ServiceSocket, silent: _Silence) -> None:
-        with suppress(ServiceError):  # the reader learns of it, too
+        with suppress(ServiceError):  # the reader gets the error, too
             while not self._over:
                 await self._wake.wait()
                 self._wake.clear()
@@ -217,7 +218,7 @@ class _Line(Generic[A, B]):
     # ---- silence ----------------------------------------------------------------------------------------------------
 
     def _watch(self, silent: _Silence) -> None:
-        """One timer, which looks again when it was set too early."""
+        """Set one timer, which is set again if it fires too early."""
         due_s = self._exchange.overdue_at
         if self._watchdog is None and due_s is not None:
             self._watchdog = self._scheduler.loop.call_at(due_s, self._look, silent)
@@ -238,7 +239,7 @@ class _Line(Generic[A, B]):
     # ---- a fresh connection -----------------------------------------------------------------------------------------
 
     def _renewed(self) -> bool:
-        """Whether a spare connection is there to take over now. Opens one when it would do good, and tells nobody."""
+        """Return whether a spare connection is ready to take over. Opens one if it would help; emits nothing."""
         if not self._exchange.stale:
             return False
         if self._spare is not None and _failed(self._spare):
@@ -254,7 +255,7 @@ class _Line(Generic[A, B]):
 
 
 class _Silence:
-    """Why a socket was cut, if it was because it said nothing."""
+    """The reason for which a socket was aborted, if it stalled."""
 
     def __init__(self, socket: ServiceSocket) -> None:
         self._socket = socket
@@ -266,7 +267,7 @@ class _Silence:
 
 
 def _ignore(_: object) -> None:
-    """Nobody need know."""
+    """Ignore a failure to open a spare connection: the current one is still in use."""
 
 
 def _failed(opening: asyncio.Task[ServiceSocket]) -> bool:
@@ -274,7 +275,7 @@ def _failed(opening: asyncio.Task[ServiceSocket]) -> bool:
 
 
 async def _discard(opening: asyncio.Task[ServiceSocket]) -> None:
-    """Nobody wants this socket any more."""
+    """Close a socket that is no longer needed."""
     opening.cancel()
     await asyncio.wait((opening,))
     if not opening.cancelled() and opening.exception() is None:

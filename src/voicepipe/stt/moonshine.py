@@ -1,8 +1,8 @@
 """Moonshine tiny: speech to text, English, for one utterance at a time.
 
-The weights lie inside the installed package `moonshine-voice`, of which nothing else is used: it is never imported. The
-network was published in "Moonshine: Speech Recognition for Live Transcription and Voice Commands" (Jeffries et al.,
-2024): an encoder whose work is in proportion to the sound's length, and a decoder that gives a token at a time.
+The weights are part of the installed package `moonshine-voice`, which is never imported. The network was published in
+"Moonshine: Speech Recognition for Live Transcription and Voice Commands" (Jeffries et al., 2024): an encoder with work
+in proportion to the sound's length, and a decoder that gives a token at a time.
 
 Give it 200 ms of sound before and after the speech (word errors fall by half), and less than 15 s at once.
 
@@ -30,35 +30,37 @@ __all__ = ["RATE_HZ", "Moonshine", "Tokenizer", "drop_repeats"]
 RATE_HZ = 16_000
 
 _SHORTEST = 1600
-"""Samples below which nothing can be said (and 895 are the fewest that the encoder takes): 100 ms."""
+"""Samples, 100 ms: shorter clips have no words (the encoder takes at least 895 samples)."""
 
 _TOKENS_PER_S, _TOKENS_MORE = 8, 5
-"""The most tokens that are believed. The paper's cap is 6.5 a second; a clip of one word needs some more."""
+"""The limit of tokens. The paper's is 6.5 a second; a clip of one word needs some more."""
 
 _START, _STOP = 1, 2
 _WORDS_FROM, _WORDS_TO = 3, 32_000
-"""The tokens that are text. Below are the unknown, the start and the stop, above are reserved ones."""
+"""The range of text tokens. Below are the unknown, start and stop tokens, above are reserved ones."""
 
 _LAYERS, _HEADS, _WIDTH = 6, 8, 36
 _HEARD = [f"{layer}.encoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
 _SAID = [f"{layer}.decoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
 
 _DOUBLED = re.compile(r"([,;:?!])\1+")
-"""Punctuation that the network says twice; three dots are meant."""
+"""Punctuation that the network repeats by mistake; three dots are intended."""
 
 Feed: TypeAlias = dict[str, NDArray[Any]]
 
 
 def never() -> bool:
-    """Not cancelled."""
+    """Return False: a call that is not cancelled."""
     return False
 
 
 class Moonshine:
     """The network, loaded once. Thread-safe: any number of threads may transcribe at a time.
 
-    `folder` holds `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`; None takes the registry's one
-    and raises ModelMissing where it is absent. `threads` is how many cores one call may use.
+    Args:
+        folder: The folder of `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`; None takes the
+            registry's, and raises ModelMissing if it is absent.
+        threads: How many cores one call may use.
     """
 
     def __init__(self, folder: Path | None = None, *, threads: int = 1) -> None:
@@ -68,23 +70,28 @@ class Moonshine:
         self._tokenizer = Tokenizer((folder / "tokenizer.bin").read_bytes())
 
     def transcribe(self, samples_16k: Samples, *, cancelled: Callable[[], bool] = never) -> str:
-        """What is said in float32 `samples_16k` of shape (n,): punctuated English, empty when nothing is.
+        """Transcribe one clip.
 
-        `cancelled` is asked before every token; once it says True, the text so far is returned.
+        Args:
+            samples_16k: float32 of shape (n,) at 16 kHz.
+            cancelled: Called before every token; when it returns True, the text so far is returned.
+
+        Returns:
+            Punctuated English; empty if nothing is said.
         """
         return self.text(self.tokens(samples_16k, cancelled=cancelled))
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of `tokens`, without the phrases that a network which has lost its way says again."""
+        """Return the text of `tokens`, without phrases that the network repeats by mistake."""
         return drop_repeats(_DOUBLED.sub(r"\1", self._tokenizer.text(tokens)))
 
     def tokens(
         self, samples_16k: Samples, *, draft: Sequence[int] = (), cancelled: Callable[[], bool] = never
     ) -> list[int]:
-        """The most likely tokens, one after the other (greedily), at most 8 a second and 5.
+        """Return the most likely tokens, one after the other (greedily), at most 8 a second and 5.
 
-        `draft` is a guess, such as the tokens of the same clip when it was shorter: what it has right costs one pass of
-        the decoder in all instead of one per token. What it has wrong costs a pass, but no words.
+        `draft` is a guess, such as the tokens of the same clip when it was shorter: its correct part costs one pass of
+        the decoder in all instead of one per token. A wrong part costs a pass, but no words.
         """
         if len(samples_16k) < _SHORTEST or cancelled():
             return []
@@ -97,22 +104,22 @@ class Moonshine:
             said += new
             if _STOP in new:
                 return said[: said.index(_STOP)]
-            # A word was replaced, it seems; the rest of the guess may hold. Not so when nothing of it has held.
+            # A word was probably replaced; the rest of the guess may hold, unless nothing of it has held.
             guess = guess[len(new) :] if len(new) > 1 else []
         return said[:most]
 
     def _hear(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The encoder's view of the sound, shape (1, frames, 288), and the mask of what of the *sound* counts: all."""
+        """Return the encoder's output, shape (1, frames, 288), and the mask of the *sound*: all of it counts."""
         everything = np.ones((1, len(samples)), np.int64)
         (heard,) = self._encoder.run(None, {"input_values": samples[None], "attention_mask": everything})
         return heard, everything
 
 
 class _Reading:
-    """The decoder on one clip: its attention to the clip, computed once, and to what it has said, which grows.
+    """The decoder on one clip: its attention to the clip, computed once, and to its own output, which grows.
 
-    The arrays go in and out without being bound to buffers of onnxruntime's: that was tried, and saves nothing, as a
-    token's time goes into reading 30 MB of weights.
+    Binding the arrays to buffers of onnxruntime was tried and saves nothing: a token's time goes into reading 30 MB of
+    weights.
     """
 
     def __init__(self, decoder: Any, heard: NDArray[np.float32], everything: NDArray[np.int64]) -> None:
@@ -123,7 +130,7 @@ class _Reading:
         self._begun = False
 
     def following(self, token: int, guess: Sequence[int]) -> list[int]:
-        """The tokens that follow `token`: those of `guess` that are right, and the one after those."""
+        """Return the tokens that follow `token`: the correct ones of `guess`, and the next one."""
         names = _SAID if self._begun else _SAID + _HEARD
         feed = {"input_ids": np.array([[token, *guess]]), "use_cache_branch": np.array([self._begun])}
         wanted = ["logits", *(f"present.{name}" for name in names)]
@@ -136,17 +143,17 @@ class _Reading:
         return best[: right + 1]
 
     def _forget(self, wrong: int) -> None:
-        """Let go of the last `wrong` tokens."""
+        """Drop the last `wrong` tokens."""
         for name in _SAID if wrong else ():
             key = f"past_key_values.{name}"
             self._past[key] = self._past[key][:, :, :-wrong]
 
 
 class Tokenizer:
-    """The tokens' texts, as `tokenizer.bin` lists them: the length of each in bytes, then the bytes.
+    """The texts of the tokens, as `tokenizer.bin` lists them: the length of each in bytes, then the bytes.
 
-    A length of 128 or more takes two bytes, the low seven bits first with the top bit set. `▁` stands for a space; the
-    256 single bytes among the tokens spell what has no token of its own. ValueError when the file ends in a token.
+    A length of 128 or more takes two bytes, the low seven bits first with the top bit set. `▁` is a space; 256 tokens
+    are single bytes, for text without a token of its own. Raises ValueError if the file ends within a token.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -173,9 +180,9 @@ def _texts(data: bytes) -> Iterator[bytes]:
 
 
 def drop_repeats(text: str) -> str:
-    """`text` with one of each phrase that is said over and over: three words or more said twice, fewer four times.
+    """Return `text` with repeated phrases once: three words or more said twice, fewer words four times.
 
-    People do say "no, no, no"; nobody says a whole clause again at once, which is what a network in a loop does.
+    People say "no, no, no" but do not repeat a whole clause; a network in a loop does.
     """
     words = text.split()
     bare = [word.strip(".,!?;:").lower() for word in words]
@@ -191,7 +198,7 @@ def drop_repeats(text: str) -> str:
 
 
 def _times(words: Sequence[str], at: int, length: int) -> int:
-    """How often the phrase of `length` words at `at` is said without a break."""
+    """Return how often the phrase of `length` words at `at` is repeated without a break."""
     phrase = words[at : at + length]
     times = 1
     while words[at + times * length : at + (times + 1) * length] == phrase:

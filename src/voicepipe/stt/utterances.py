@@ -1,9 +1,9 @@
-"""A recogniser of whole clips made to stream: words while they are spoken, and the last ones soon after.
+"""Streaming with a recogniser of whole clips: words while they are spoken, and the last ones soon after.
 
-The clip grows while the user speaks and is recognised again and again; a word counts once two guesses in a row agree on
-it and on all before it. When speech pauses the clip is recognised at once and as a whole, before anybody knows whether
-the user has finished: the words wait for the verdict, not the verdict for the words. If the user goes on, so does the
-clip, as a sentence that is heard whole is understood better than its pieces.
+The clip grows while the user speaks, and is recognised again and again; a word is emitted when two guesses in a row
+agree on it and on all before it. At a pause the whole clip is recognised at once, before it is known whether the user
+has finished: this saves the recogniser's time at the end of a turn. If the user goes on, the clip goes on, because a
+whole sentence is understood better than its parts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """What was said from `start_s` to `stop_s`, with a margin of sound around it. `whole`: speech has paused there."""
+    """Speech from `start_s` to `stop_s`, with a margin of sound around it. `whole`: the speech has paused there."""
 
     sound: Audio
     start_s: float
@@ -54,14 +54,14 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """What the last whole clip says stands; the next clip begins after `until_s`."""
+    """The words of the last whole clip are final; the next clip begins after `until_s`."""
 
     until_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What the recogniser made of a clip."""
+    """The recogniser's result for a clip."""
 
     words: tuple[str, ...]
     clip: Clip
@@ -70,8 +70,8 @@ class Guess:
 T = TypeVar("T")
 
 Transcribe: TypeAlias = Callable[[Samples, Sequence[T], Callable[[], bool]], tuple[str, Sequence[T]]]
-"""`transcribe(samples, draft, cancelled)` gives the text of float32 at 16 kHz, and its tokens. `draft` is the tokens of
-the last reading of the same clip, when it was shorter: most of them still hold. It may stop once `cancelled()`."""
+"""`transcribe(samples, draft, cancelled)` returns the text of float32 at 16 kHz, and its tokens. `draft` is the tokens
+of the same clip when it was shorter: most of them still hold. It may stop when `cancelled()` is true."""
 
 
 def by_utterance(
@@ -87,16 +87,16 @@ def by_utterance(
     capacity: int,
     backlog: PendingWork | None = None,
 ) -> Stage[Audio | Event, Event]:
-    """`WordRecognised` as soon as it is sure, `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
+    """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
     `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
-    and last words suffer), or before it what a `TurnTaking` says, as far as that is not of another clip; one with less
-    than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech, if no
-    other one is under way; its last `unsure_words` do not count yet. Speech that goes on after a pause without a
-    `FlushRequested` continues its clip if that is shorter than `join_up_to_s`. A `FlushRequested` in mid-speech ends
-    the clip there. Speech longer than `longest_s` is cut at its quietest moment. `capacity` whole clips may wait: the
-    oldest is dropped (`Overflowed`); in `backlog` they stand until they are read. Word times are shared out over the
-    clip by length: the recogniser gives none.
+    and last words are misread), or before it the prefix of a `TurnTaking`, as far as no other clip has it. A clip with
+    less than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech,
+    if none is under way; its last `unsure_words` do not count yet. Speech that goes on after a pause without a
+    `FlushRequested` continues its clip if that is shorter than `join_up_to_s`. A `FlushRequested` during speech ends
+    the clip there. Speech longer than `longest_s` is cut at its quietest moment. Up to `capacity` whole clips wait:
+    then the oldest is dropped (`Overflowed`); `backlog` counts them until they are recognised. Word times are the
+    clip's time, divided by word length: the recogniser gives none.
 
     .. marbles::
 
@@ -127,7 +127,7 @@ def by_utterance(
 
 
 class _Reader(Generic[T]):
-    """Reads one session's clips, in a thread at a time, each with what was read of it before."""
+    """Recognise one session's clips, one at a time in a thread, each with its earlier result."""
 
     def __init__(self, transcribe: Transcribe[T], shortest_s: float) -> None:
         self._transcribe, self._shortest_s = transcribe, shortest_s
@@ -165,11 +165,11 @@ _Cut: TypeAlias = "Clip | Settle"
 
 
 class _Clips:
-    """Cuts the microphone into clips. Positions are at 16 kHz, in samples since the subscription.
+    """Cut the microphone's sound into clips. Positions are samples at 16 kHz since the subscription.
 
     Whole clips depend on the sound and on where its edges are, not on the packets: every decision compares positions. A
-    packet is here before the edges that a VAD finds in it, so what must know them (`_cut_long`) waits for the next
-    packet. Guesses do not wait: they are optional.
+    packet arrives before the edges that a VAD finds in it, so a decision that needs the edges (`_cut_long`) waits for
+    the next packet. Guesses do not wait: they are optional.
     """
 
     def __init__(self, limits: _Limits) -> None:
@@ -178,13 +178,13 @@ class _Clips:
         self._began: int | None = None
         self._paused: int | None = None
         self._prefix: int | None = None
-        """How much sound before its speech a clip has, if the client has said so."""
+        """How much sound a clip has before its speech, if the client has set it."""
         self._before = limits.margin
-        """How much the clip that is on has."""
+        """How much the current clip has."""
         self._earliest = 0
-        """No clip begins before: older sound was let go, however long the packets are in which it is held."""
+        """No clip begins before: older sound was dropped, whatever the packets' length."""
         self._settled = 0
-        """Where the last clip ends whose words stand."""
+        """The end of the last clip with final words."""
         self._guess_at = 0
 
     def __call__(self, event: Audio | Event) -> Iterator[_Cut]:
@@ -224,7 +224,7 @@ class _Clips:
             yield self._clip(self._began, self._paused, until, whole=True)
 
     def _flush(self, at_s: float) -> Iterator[_Cut]:
-        if self._began is not None and self._paused is None:  # in mid-speech: what goes on is the next clip
+        if self._began is not None and self._paused is None:  # during speech: the rest is the next clip
             yield from self._cut_long(self._sound.end)
             self._settled = self._sound.end
             clip = self._clip(self._began, self._settled, self._settled, whole=True)
@@ -237,7 +237,7 @@ class _Clips:
         yield Settle(at_s)
 
     def _cut_long(self, known: int) -> Iterator[_Cut]:
-        """Cut speech that is longer than the limit at `known`, up to which every edge has been told."""
+        """Cut speech that is longer than the limit at `known`, up to which all edges are known."""
         while self._began is not None and self._paused is None and known > self._began + self._limits.longest:
             latest = self._began + self._limits.longest
             cut = self._sound.quietest(self._began + self._limits.longest // 2, latest - RATE_HZ // 2)
@@ -268,7 +268,7 @@ class _Clips:
 
     @property
     def _reach(self) -> int:
-        """How far back from where it is noticed a clip may begin: an onset is noticed late, by a second at most."""
+        """How far before the present a clip may begin: an onset is noticed up to a second late."""
         return max(self._limits.margin, self._prefix or 0) + RATE_HZ
 
     def _let_go(self, at: int) -> None:
@@ -276,7 +276,7 @@ class _Clips:
 
 
 class _Held:
-    """The sound that a clip may still be made of, as it came; positions are at 16 kHz.
+    """The sound of which clips may still be made, at its own rate; positions are at 16 kHz.
 
     A stream's resampler would be tens of milliseconds behind, and the last word of a clip would lack them. So each clip
     is resampled for itself, where it is read.
@@ -314,7 +314,7 @@ class _Held:
 
 
 class _Agreement:
-    """Lets words out when two guesses agree on them, and the rest when the clip is settled."""
+    """Emit words when two guesses agree on them, and the rest when the clip is settled."""
 
     def __init__(self, unsure_words: int) -> None:
         self._unsure = unsure_words
@@ -347,7 +347,7 @@ class _Agreement:
     def _words(self, guess: Guess, until: int) -> Iterator[WordRecognised]:
         times = _shared_out(guess.words, guess.clip.start_s, guess.clip.stop_s)
         for index in range(self._out, until):
-            # A longer clip may share its time out so that a word would begin before one that has been let out.
+            # In a longer clip the divided times may put a word before one that was already emitted.
             self._last_start_s = max(self._last_start_s, times[index][0])
             yield WordRecognised(guess.words[index], self._last_start_s, max(self._last_start_s, times[index][1]))
         self._out = max(self._out, until)
@@ -362,7 +362,7 @@ def _bare(word: str) -> str:
 
 
 def _shared_out(words: tuple[str, ...], start_s: float, stop_s: float) -> list[tuple[float, float]]:
-    """Start and stop of each word, if all letters took the same time."""
+    """Return the start and stop of each word, if all letters took the same time."""
     ends = np.cumsum([0, *(len(word) + 1 for word in words)])
     times = start_s + (stop_s - start_s) * ends / max(1, ends[-1])
     return [(float(a), float(b)) for a, b in pairwise(times)]

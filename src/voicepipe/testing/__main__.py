@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 2 for a diagram that cannot be read."""
+    """Return the exit status: 0, or 2 for an invalid diagram."""
     options = _parser().parse_args(arguments)
     try:
         picture = svg([row for text in options.diagram for row in _rows(text)])

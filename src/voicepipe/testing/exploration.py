@@ -1,4 +1,4 @@
-"""Conversations drawn by hypothesis, played in every order, and held against the invariants.
+"""Conversations drawn by hypothesis, played in every order, and checked against the invariants.
 
 A drawn conversation is a scenario, so that what breaks is shrunk to a few lines of Python that can be kept as a test::
 
@@ -43,11 +43,16 @@ def explore(
     skip: Collection[str] = (),
     check: Callable[[Scenario], object] | None = None,
 ) -> None:
-    """Play `cases` drawn conversations; raise ScenarioFailed for the shortest that breaks an invariant, with its code.
+    """Play `cases` drawn conversations.
 
-    The same cases are drawn each time when the environment variable CI is set. `stalls`: whether services may stop
-    answering for ever; a pipeline without deadlines is silent for ever then, too. `skip`: names of invariants that do
-    not matter. `check` replaces `run`.
+    Args:
+        cases: The number of conversations. The environment variable CI makes them the same each time.
+        stalls: Whether services may stop for ever; a pipeline without deadlines is then silent for ever, too.
+        skip: Names of invariants that are not checked.
+        check: Called in place of `run`.
+
+    Raises:
+        ScenarioFailed: The shortest conversation that breaks an invariant, with its code.
     """
     __tracebackhide__ = True
     from voicepipe.loader import load_pipeline
@@ -78,8 +83,8 @@ def explore(
 
 @st.composite
 def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
-    """Scenarios of users who speak, cough, interrupt, mute themselves and leave, and services that are slow, fail or
-    stall; without expectations, as the invariants are what must hold."""
+    """Return a strategy of scenarios: users speak, cough, interrupt, mute themselves and leave, services are slow, fail
+    or stall. There are no expectations: the invariants must hold."""
     scenario = Scenario("A drawn conversation")
     for change in draw(_services(stalls)):
         change(scenario)
@@ -159,7 +164,7 @@ def _recogniser(draw: st.DrawFn) -> list[Change]:
 
 @st.composite
 def _acts(draw: st.DrawFn) -> list[a.Act]:
-    """One after the other, a drawn while between them."""
+    """Return the acts in order, with a drawn time between them."""
     acts: list[a.Act] = []
     at_s = 0.0
     for make, wait_s in draw(st.lists(st.tuples(st.sampled_from(_MAKERS), _WAITS), min_size=1, max_size=7)):
@@ -189,7 +194,7 @@ def _stalled(draw: st.DrawFn, at_s: float) -> a.Act:
     lasts_s = draw(_ms(100, 400, 1000))
     if draw(st.booleans()):
         return a.NetworkStalls(at_s, lasts_s)
-    return a.MachineStalls(round(at_s + STEP_MS / 2000, 3), lasts_s)  # between two frames: none is on its way
+    return a.MachineStalls(round(at_s + STEP_MS / 2000, 3), lasts_s)  # between two frames, so that none is on its way
 
 
 def _cued(draw: st.DrawFn, at_s: float) -> a.Act:
@@ -223,4 +228,4 @@ _MAKERS: list[Callable[[Any, float], a.Act]] = [
     _told,
     _ends,
 ]
-"""What happens the more often the oftener it is here."""
+"""The kinds of acts; a kind that is listed more often is drawn more often."""

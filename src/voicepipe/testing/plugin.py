@@ -23,13 +23,13 @@ _PASSED = pytest.StashKey[bool]()
 
 @pytest.fixture
 def virtual_loop(_leak_watch: LeakWatch) -> VirtualLoop:
-    """An event loop on which waiting takes no time. The test fails on what it leaves behind on it."""
+    """Return an event loop on which waiting takes no time. The test fails on what it leaves behind."""
     return _leak_watch.loop
 
 
 @pytest.fixture
 def marbles(_leak_watch: LeakWatch) -> Marbles:
-    """Diagrams in virtual time, on the loop of the fixture `virtual_loop`. The test fails on what it leaves behind."""
+    """Return diagrams in virtual time, on the loop of the fixture `virtual_loop`. The test fails on leaks."""
     from voicepipe.testing.marbles.harness import Marbles
 
     harness = Marbles(_leak_watch.loop)
@@ -39,7 +39,7 @@ def marbles(_leak_watch: LeakWatch) -> Marbles:
 
 @pytest.fixture
 def scenario() -> Callable[..., Transcript]:
-    """`scenario(Scenario(…), pipeline=None)`: `voicepipe.testing.run`, for a test that imports nothing else."""
+    """Return `voicepipe.testing.run`: `scenario(Scenario(…), pipeline=None)`, for tests without imports."""
     from voicepipe.testing.scenario.run import run
 
     return run
@@ -47,7 +47,7 @@ def scenario() -> Callable[..., Transcript]:
 
 @pytest.fixture
 def _leak_watch(request: pytest.FixtureRequest) -> Iterator[LeakWatch]:
-    """The last to be torn down: whatever a test's own fixtures clean up on the loop, they have cleaned up by then."""
+    """Check for leaks at the very end, after the clean-up of the test's own fixtures."""
     from voicepipe.testing.loop.virtual_loop import VirtualLoop
     from voicepipe.testing.marbles.leaks import LeakWatch
 

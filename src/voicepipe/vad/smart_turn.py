@@ -1,4 +1,4 @@
-"""Smart Turn: how surely the user has finished, judged by how the last eight seconds sound.
+"""Smart Turn: the probability that the user has finished, from the sound of the last eight seconds.
 
 Ask at a pause that a VAD has found, not while the user speaks: a cut in the middle of a word often scores "finished".
 It also misses at times, so a turn must end after a long silence whatever it says.
@@ -31,7 +31,7 @@ __all__ = ["RATE_HZ", "WINDOW_S", "SmartTurn", "log_mel"]
 
 RATE_HZ = 16_000
 WINDOW_S = 8
-"""Seconds that the network hears; older sound is not looked at."""
+"""Seconds that the network hears; older sound is ignored."""
 
 _LENGTH = WINDOW_S * RATE_HZ
 _FFT = 400
@@ -44,22 +44,24 @@ _VARIANCE_FLOOR = 1e-7
 
 
 class SmartTurn:
-    """The network, loaded once. Thread-safe; `threads` is how many cores one call may use.
+    """The network, loaded once. Thread-safe.
 
-    `path` is the ONNX file; None takes the registry's one and raises ModelMissing where it is absent.
+    Args:
+        path: The ONNX file; None takes the registry's, and raises ModelMissing if it is absent.
+        threads: How many cores one call may use.
     """
 
     def __init__(self, path: Path | None = None, *, threads: int = 1) -> None:
         self._session = models.open_onnx(path or models.require("smart-turn"), threads)
 
     def probability(self, samples_16k: Samples) -> float:
-        """How surely who says `samples_16k` has finished: 0…1. Only the last 8 s count; an empty sound is silence."""
+        """Return the probability that the speaker of `samples_16k` has finished: 0…1. Only the last 8 s count."""
         (finished,) = self._session.run(None, {"input_features": log_mel(samples_16k)[None]})
         return float(finished[0, 0])
 
 
 def log_mel(samples_16k: Samples) -> NDArray[np.float32]:
-    """The spectrogram of the last 8 s, shape (80 channels, 800 frames), oldest frame first, padded on the left."""
+    """Return the spectrogram of the last 8 s, shape (80 channels, 800 frames), oldest first, padded on the left."""
     sound = samples_16k[-_LENGTH:]
     silence = _LENGTH - len(sound)
     mean = sound.sum(dtype=np.float64) / _LENGTH
@@ -69,7 +71,7 @@ def log_mel(samples_16k: Samples) -> NDArray[np.float32]:
     padded -= np.float32(mean)
     padded *= np.float32(1 / np.sqrt(variance + _VARIANCE_FLOOR))
     centred = np.pad(padded, _FFT // 2, mode="reflect")
-    # Windows that lie in the silence are all alike, so that one of them is enough.
+    # Windows in the silence are equal, so that one of them is enough.
     alike = max(0, (silence - _FFT // 2) // _HOP)
     windows = np.lib.stride_tricks.sliding_window_view(centred, _FFT)[::_HOP][alike:_FRAMES]
     mel = _log_power(windows)
@@ -81,7 +83,7 @@ def log_mel(samples_16k: Samples) -> NDArray[np.float32]:
 
 
 def _log_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Decades of power by mel channel and frame, of frames of shape (n, 400)."""
+    """Return decades of power by mel channel and frame, for frames of shape (n, 400)."""
     spectrum = np.fft.rfft(windows * _hann(), axis=1)  # numpy 2 computes it in single precision, and twice as fast
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     mel = _mel_filters() @ power.astype(np.float32, copy=False).T
@@ -90,13 +92,13 @@ def _log_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _hann() -> NDArray[np.float32]:
-    """The periodic Hann window: raised cosine with as many samples as its period."""
+    """Return the periodic Hann window: a raised cosine with as many samples as its period."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)).astype(np.float32)
 
 
 @cache
 def _mel_filters() -> NDArray[np.float32]:
-    """Shape (80, 201): one triangle per mel channel over the FFT's bins, 0…8 kHz, each of area 1."""
+    """Return the filters, shape (80, 201): one triangle per mel channel over the FFT's bins, 0…8 kHz, area 1."""
     corners = _hertz(np.linspace(0, _mel(RATE_HZ / 2), _MELS + 2))[:, None]
     left, peak, right = corners[:-2], corners[1:-1], corners[2:]
     bins = np.fft.rfftfreq(_FFT, 1 / RATE_HZ)

@@ -1,4 +1,4 @@
-"""Voices: which ones are offered, and the embeddings of those that users have cloned."""
+"""The catalogue of voices: those of a file, and the names of cloned ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CUSTOM", "Synthesiser", "offered_voices"]
 Synthesiser: TypeAlias = Literal["embedded", "kyutai"]
 
 CUSTOM = "custom:"
-"""Begins the name of each cloned voice."""
+"""The prefix of the name of a cloned voice."""
 
 
 # ---- the voices that are offered -------------------------------------------------------------------------------------
@@ -43,9 +43,9 @@ _ByTts: TypeAlias = dict[Synthesiser, list[_CatalogVoice]]
 
 
 def offered_voices(path: Path | None, synthesiser: Synthesiser) -> list[dict[str, Any]]:
-    """The good voices of a file, or of our own, without their comments. YamlError names the file and the key.
+    """Return the good voices of a file, or of the package's own, without comments.
 
-    A file may hold a list, or a list for each synthesiser.
+    A file holds a list, or a list for each TTS. Raises YamlError, which names the file and the key.
 
     >>> [voice["source"]["path_on_server"] for voice in offered_voices(None, "embedded")]
     ['hibari']

@@ -1,4 +1,4 @@
-"""Cloning a voice: a recording goes to Kyutai's cloning service, an embedding comes back."""
+"""Voice cloning: Kyutai's service turns a recording into an embedding."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Cloning", "CloningFailed"]
 
 
 class CloningFailed(Exception):
-    """No embedding was made; the message says why, in the words of a sentence that ends with it."""
+    """No embedding was made; the message is the end of a sentence that begins with the service's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloning:
-    """The service at `address`, which may take `timeout_s` and answer with `max_bytes`."""
+    """The service at `address`; an answer may take `timeout_s` and have `max_bytes`."""
 
     address: Address
     timeout_s: float
     max_bytes: int
 
     async def embed(self, recording: bytes, http: aiohttp.ClientSession) -> bytes:
-        """The embedding of the voice in a sound file of any kind, in MessagePack as it came. Raises CloningFailed."""
+        """Return the embedding of the voice in a sound file of any format, as MessagePack. Raises CloningFailed."""
         url, headers = self.address.http("/api/voice"), {"Content-Type": "application/octet-stream"}
-        sound = BytesIO(recording)  # which is sent in pieces; megabytes of bytes at once would hold up the event loop
+        sound = BytesIO(recording)  # sent in pieces; megabytes of bytes at once would block the event loop
         try:
             async with asyncio.timeout(self.timeout_s), http.post(url, data=sound, headers=headers) as answer:
                 body = await self._body(answer)
@@ -56,5 +56,5 @@ def _message_pack(body: bytes) -> bytes:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise CloningFailed("answered with what is no embedding")
+        raise CloningFailed("answered with something other than an embedding")
     return body

@@ -21,10 +21,10 @@ _PREFIX = "voicepipe:voice:"
 
 
 class RedisVoices(VoiceStore):
-    """Each voice for `kept_s` seconds, counted by Redis.
+    """Keep each voice for `kept_s` seconds, counted by Redis.
 
-    `url` is `redis://[user:password@]host[:port][/db]`. Connecting and each answer may take `timeout_s`. A connection
-    that has died is opened anew by the next call: nothing has to be restarted when Redis was.
+    `url` is `redis://[user:password@]host[:port][/db]`. Connecting and each answer may take `timeout_s`. The next call
+    opens a lost connection again: no restart is needed after one of Redis.
     """
 
     def __init__(self, url: str, *, kept_s: int, timeout_s: float) -> None:
@@ -33,7 +33,7 @@ class RedisVoices(VoiceStore):
             url,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            # One more attempt, at once: the connection may be one that a restart of Redis has left dead in the pool.
+            # One more attempt at once: a restart of Redis may have left a dead connection in the pool.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
 

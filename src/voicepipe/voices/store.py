@@ -1,4 +1,4 @@
-"""Where the embeddings of cloned voices are kept."""
+"""`VoiceStore`: stores the embeddings of cloned voices."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["MemoryVoices", "VoiceStore", "VoiceStoreDown", "new_voice_name"]
 
 
 class VoiceStoreDown(ConnectionError):
-    """The place where cloned voices are kept cannot be reached. It may be back for the next call."""
+    """The store of cloned voices cannot be reached. The next call may succeed."""
 
 
 class VoiceStore(Protocol):
-    """Where the embeddings of cloned voices are kept, for a while. An embedding is MessagePack, as it was made."""
+    """Stores the embeddings of cloned voices for a while. An embedding is MessagePack, as the service made it."""
 
     async def put(self, name: str, embedding: bytes) -> None:
-        """Keep it. Raises VoiceStoreDown."""
+        """Store an embedding. Raises VoiceStoreDown."""
         ...
 
     async def get(self, name: str) -> bytes | None:
-        """None when there is none of this name, or none any more. Raises VoiceStoreDown."""
+        """Return an embedding; None if the name is unknown or expired. Raises VoiceStoreDown."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
 def new_voice_name() -> str:
-    """`custom:` and a UUID, which nobody guesses."""
+    """Return `custom:` and a UUID, which cannot be guessed."""
     return f"{CUSTOM}{uuid.uuid4()}"
 
 
 class MemoryVoices(VoiceStore):
-    """In this process: each for `kept_s` on `clock`, and `most` at once; of more, the oldest goes."""
+    """Store voices in this process: each for `kept_s` on `clock`, up to `most`; then the oldest is dropped."""
 
     def __init__(self, *, kept_s: float, most: int, clock: Callable[[], float]) -> None:
         self._kept_s, self._most, self._clock = kept_s, most, clock
@@ -59,10 +59,10 @@ class MemoryVoices(VoiceStore):
         return None if found is None else found[1]
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is no connection."""
 
     def _expire(self) -> None:
-        """They end in the order in which they came."""
+        """Drop expired voices, in the order of their arrival."""
         now = self._clock()
         while self._voices and next(iter(self._voices.values()))[0] <= now:
             self._voices.popitem(last=False)

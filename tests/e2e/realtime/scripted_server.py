@@ -16,6 +16,7 @@ from typing import Any
 
 from scripted_stages import HEARD, scripted_stages
 
+from voicepipe.engine.health_checks import KINDS
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
 from voicepipe.llm.history import whole
@@ -60,6 +61,7 @@ class ScriptedEngine:
     """Stages for any number of sessions."""
 
     max_sessions = 8
+    kinds = KINDS
 
     def __init__(self, llm: Llm) -> None:
         self._llm = llm

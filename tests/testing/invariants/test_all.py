@@ -82,7 +82,7 @@ BROKEN = {
         ),
         ([WordRecognised("a", 0, 1), TurnEnded("a", 2), TurnEnded("a", 2)], "recognised was ''"),
     ],
-    "nobody is cut in mid-sentence": [],
+    "the user is not cut in mid-sentence": [],
     "the user's word silences the bot": [
         ([BEGIN, TurnConfirmed(0), SOUND], "SpeechEncoded, after the word of 1 s"),
     ],
@@ -91,7 +91,7 @@ BROKEN = {
         ([TurnMeasured(100, {"a": 150, "b": -50})], "the part b took -50 ms"),
     ],
     "only answers are measured": [
-        ([ReplyStarted(EMPTY.user_said("...")), TurnMeasured(7000, {"a": 7000})], "for 7000 ms"),
+        ([ReplyStarted(EMPTY.user_said("...")), TurnMeasured(7000, {"a": 7000})], "of 7000 ms"),
     ],
     "turns do not overlap": [
         ([TurnStarted(0), TurnStarted(1)], "the user's turn began while it was on"),
@@ -111,7 +111,7 @@ BROKEN = {
     "the bot remembers what the user said": [
         (
             [WordRecognised("a", 0, 1), ReplyStarted(EMPTY.user_said("a b"))],
-            "the user saying 'b', and nobody recognised that",
+            "the user saying 'b', which was not recognised",
         ),
     ],
     "time goes on": [],
@@ -159,7 +159,7 @@ def test_who_is_cut_in_mid_sentence_is_noticed():
     """Unless they could not be heard."""
     cut = Transcript(events=[At(1.5, TurnStarted(1)), At(2.0, TurnEnded("", 1.8))], voice=[(1.0, 3.0)], closed_s=4)
     (found,) = broken(cut)
-    assert found == ("nobody is cut in mid-sentence", 2.0, "'' ended, and the user was still speaking, from 1 s")
+    assert found == ("the user is not cut in mid-sentence", 2.0, "'' ended, and the user was still speaking, from 1 s")
     cut.unheard = [(1.5, 1.9)]
     assert not broken(cut)
     assert not broken(Transcript(events=cut.events, voice=[(1.8, 2.5)], closed_s=4))

@@ -1,1 +1,1 @@
-"""Several ways to one answer: `fallback`, `hedge` and `retrying`."""
+"""Several sources of one answer: `fallback`, `hedge` and `retrying`."""

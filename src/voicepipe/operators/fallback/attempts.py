@@ -1,4 +1,4 @@
-"""`race`: several ways to one answer, one after the other or side by side."""
+"""`race`: several sources of one answer, in turn or in parallel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Attempt(Generic[B]):
-    """One way to the answer. `make` is called when its turn comes, `after_s` after the one before has failed."""
+    """One source of the answer. `make` is called `after_s` after the attempt before has failed."""
 
     name: str
     make: Callable[[], Observable[B]]
@@ -30,8 +30,8 @@ class Attempt(Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[B]):
-    """`answers(item)`: from this item on the attempt has won. `hedge_s`: the next attempt begins beside the running
-    ones when they have not answered for so long; None: never. `forgives(error)`: whether to try on after it."""
+    """`answers(item)`: the item with which an attempt wins. `hedge_s`: start the next attempt beside the running ones
+    if they have not answered for this time; None: never. `forgives(error)`: whether to continue after an error."""
 
     answers: Callable[[B], bool]
     hedge_s: float | None = None
@@ -39,29 +39,29 @@ class Plan(Generic[B]):
 
 
 class Recall(Protocol):
-    """What the attempts are asked with: the same for each of them, as long as it can be recalled."""
+    """The input of the attempts: the same for each, as long as it can be replayed."""
 
     def possible(self) -> bool:
-        """Whether one more attempt would be asked the same as the first."""
+        """Return whether another attempt would get the same input as the first."""
         ...
 
     def forget(self) -> None:
-        """There will be no further attempt."""
+        """Note that no attempt follows."""
         ...
 
     def dispose(self) -> None:
-        """There is nobody left to be asked."""
+        """Note that no attempt is left."""
         ...
 
 
 def race(attempts: Sequence[Attempt[B]], plan: Plan[B], recall: Recall) -> Observable[B]:
-    """What the first attempt to answer gives; the others are disposed, or never begin.
+    """Emit what the first attempt to answer gives; dispose the others, or do not start them.
 
-    An attempt that fails before its answer makes way for the next one; the last one's error is passed on, and so is
-    any error after the answer. Completing without an answer is an answer, too.
+    When an attempt fails before its answer the next one starts. The last one's error is passed on, and so is any error
+    after the answer. Completing without an answer is an answer, too.
 
-    Items before the answer go out as they come from the attempt that leads, the one begun first; one that takes over
-    does not repeat those that are out. What the others give before they lead waits with them.
+    Items before the answer are emitted as they come from the leading attempt, the one that began first. An attempt that
+    takes over does not repeat emitted items. What other attempts give before they lead waits.
 
     .. marbles::
 
@@ -80,7 +80,7 @@ def race(attempts: Sequence[Attempt[B]], plan: Plan[B], recall: Recall) -> Obser
 
 @dataclass(slots=True, eq=False)
 class _Runner(Generic[B]):
-    """An attempt under way. `held` waits until it leads; `repeats` is what is out already when it begins to."""
+    """A running attempt. `held` waits until it leads; `repeats` counts the items that were emitted before it led."""
 
     attempt: Attempt[B]
     subscription: SerialDisposable = field(default_factory=SerialDisposable)
@@ -144,7 +144,7 @@ class _Race(Generic[B]):
             return
         if self._recall.possible():
             self.start_next()
-        elif not self._running:  # it cannot be asked any more, after a pause
+        elif not self._running:  # after the pause its input is no longer available
             self._give_up(self._failures[-1])
 
     # -- items ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`Memory`: what a source has sent, for a stage that begins to listen later."""
+"""`Memory`: keep what a source has sent, for a stage that subscribes later."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ A = TypeVar("A")
 
 
 class Memory(Generic[A]):
-    """One subscription to `source`, from the first listener on, which any number of listeners share.
+    """One subscription to `source`, from the first subscriber on, shared by any number of subscribers.
 
-    Each listener of `items` gets what the source has sent so far, then the rest as it comes, then its end. At most
-    `capacity` items are kept: with one more all are let go, and nobody new can hear everything any more. `forget` lets
-    go of them because nobody new will.
+    Each subscriber of `items` gets what the source has sent so far, then the rest as it comes, then its end. Up to
+    `capacity` items are kept; at one more all are dropped, and no later subscriber can get everything. `forget` drops
+    them when no subscriber is expected.
     """
 
     def __init__(self, source: Observable[A], capacity: int) -> None:
@@ -34,7 +34,7 @@ class Memory(Generic[A]):
         self._subscription = SerialDisposable()
 
     def possible(self) -> bool:
-        """Whether a new listener would hear everything, and no failure of the source itself."""
+        """Whether a new subscriber would get everything, and the source has not failed."""
         return not self._overrun and self._error is None
 
     def forget(self) -> None:
@@ -43,7 +43,7 @@ class Memory(Generic[A]):
         self._kept = []
 
     def dispose(self) -> None:
-        """Let the source go."""
+        """Dispose the subscription to the source."""
         self.forget()
         self._subscription.dispose()
 
@@ -69,7 +69,7 @@ class Memory(Generic[A]):
     def _next(self, item: A) -> None:
         if self._keeping:
             self._keep(item)
-        # A copy: who begins to listen because of this item has it from what was kept.
+        # A copy: a subscriber that this item adds gets it from the kept ones.
         for listener in self._listeners.copy():
             listener.waiting.append(item)
             listener.drain()
@@ -89,7 +89,7 @@ class Memory(Generic[A]):
 
 
 class _Listener(Generic[A]):
-    """Who listens, and what they have still to hear: in order, also when one item causes the next."""
+    """A subscriber and its pending items: in order, also when one item causes the next."""
 
     def __init__(self, observer: abc.ObserverBase[A], kept: list[A]) -> None:
         self.waiting = deque(kept)

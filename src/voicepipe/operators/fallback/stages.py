@@ -1,15 +1,15 @@
-"""`fallback`, `hedge` and `retrying`: more than one way to the same answer.
+"""`fallback`, `hedge` and `retrying`: several sources of the same answer.
 
-Each works on stages, and on what is asked in one piece: an LLM (`Callable[[Conversation], Observable[B]]`), an
-end-of-turn model (`Callable[[Audio], Observable[B]]`). They act before the answer only: once the first word is out, an
-error is an error, because what was said cannot be unsaid.
+Each works on stages and on makers of answers: an LLM (`Callable[[Conversation], Observable[B]]`), an end-of-turn model
+(`Callable[[Audio], Observable[B]]`). They act only before the answer: after the first word an error is passed on,
+because spoken words cannot be taken back.
 
-A stage is asked by what flows into it, so its input must be remembered until it has answered. `remembers` says how many
-items: `fallback` & co. give no second chance once the first stage has taken more than that without an answer. For a
-reply's words, the longest sentence; for audio, rather use a stage of its own that reconnects.
+A stage's input must be kept until it has answered. `remembers` is the number of items to keep: once the first stage
+has taken more without an answer, there is no second attempt. For a reply's words, take the longest sentence; for audio,
+prefer a stage that reconnects by itself.
 
-`answer` is the type of event (or types) that counts as an answer. A synthesiser passes the words on at once and may
-fail at the first sound: `answer=ReplyAudio`. What comes before the answer goes out as it comes, once.
+`answer` is the type of event (or types) that counts as an answer. A TTS passes words on at once and may fail at the
+first sound: `answer=ReplyAudio`. What comes before the answer is emitted as it comes, once.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def fallback(
 ) -> Callable[[Asked], Observable[B]]: ...
 @stage_factory()
 def fallback(first: Maker[B], *others: Maker[B], remembers: int | None = None, answer: Types = object) -> Maker[B]:
-    """The first stage; when it fails before its answer, the next one from the beginning, and so on.
+    """Return the first stage; if it fails before its answer, the next one starts from the beginning, and so on.
 
-    The last one's error is passed on, with the others' as its notes. Disposing stops the one at work.
+    The last one's error is passed on, with the others' as its notes. Disposing stops the running one.
 
     .. marbles::
 
@@ -74,10 +74,10 @@ def hedge(
 def hedge(
     first: Maker[B], *others: Maker[B], after_ms: float, remembers: int | None = None, answer: Types = object
 ) -> Maker[B]:
-    """The first stage, and `after_ms` later, if it has not answered yet, the next one beside it: the first to answer
-    goes on, the others are disposed in that moment. One that fails makes the next begin at once, as in `fallback`.
+    """Return the first stage, with the next one beside it if there is no answer after `after_ms`: the first to answer
+    goes on, and the others are disposed. If one fails, the next starts at once, as in `fallback`.
 
-    Cuts the tail of a slow service for a few per cent more requests: set `after_ms` to its 95th percentile.
+    It shortens the tail of a slow service for a few per cent more requests: set `after_ms` to its 95th percentile.
 
     .. marbles::
 
@@ -120,10 +120,10 @@ def retrying(
     answer: Types = object,
     on: Errors = Exception,
 ) -> Maker[B]:
-    """The stage, begun anew up to `times` times when it fails before its answer with one of the errors `on`.
+    """Return the stage, restarted up to `times` times if it fails before its answer with one of the errors `on`.
 
-    The first pause is `pause_ms`, each later one twice as long, `longest_pause_ms` at most. The user waits meanwhile:
-    in a conversation all of them together should not be longer than a second.
+    The first pause is `pause_ms`, each later one twice as long, up to `longest_pause_ms`. The user waits meanwhile: in
+    a conversation all pauses together should not exceed a second.
 
     .. marbles::
 
@@ -139,16 +139,16 @@ def retrying(
 
 
 class _Constant:
-    """What was asked in one piece can be asked again."""
+    """The input of a maker: it can be used again."""
 
     def possible(self) -> bool:
         return True
 
     def forget(self) -> None:
-        """There is nothing to forget."""
+        """Do nothing: there is nothing to forget."""
 
     def dispose(self) -> None:
-        """Nor to let go."""
+        """Do nothing: there is nothing to dispose."""
 
 
 _CONSTANT: Final = _Constant()

@@ -1,6 +1,6 @@
-"""The beta form of OpenAI's Realtime API: the GA form under older names, and a flat session.
+"""The beta form of OpenAI's Realtime API: the GA form with older names and a flat session.
 
-Everything here is a pure function from a message to a message; the connection itself is that of `ga`.
+Pure functions from message to message; the connection is that of `ga`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _OUTPUT = {"voice": "voice", "speed": "speed"}
 
 
 class Beta:
-    """A connection of a beta client: `Ga`, behind other names."""
+    """A connection of a beta client: `Ga` with other names."""
 
     name = "beta"
 
@@ -91,7 +91,7 @@ class Beta:
         return [beta for message in self._ga.encode(event) if (beta := as_beta(message)) is not None]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
-        """As that of `Ga`; what is wrong is named as the client has written it."""
+        """Decode as `Ga` does; errors name fields as the client has written them."""
         try:
             return self._ga.understood(_as_ga(parse(text, BETA_EVENTS)))
         except Rejected as rejected:
@@ -113,13 +113,13 @@ def _as_ga(event: BetaEvent) -> ga.GaEvent:
 
 
 def _known(session: BetaSession) -> dict[str, Any]:
-    """What the client has set, without what is a setting in the GA form only."""
+    """Return what the client has set, without settings that only the GA form has."""
     foreign = SessionPart.model_fields.keys() - BetaSession.model_fields.keys()
     return {key: value for key, value in session.model_dump(exclude_unset=True).items() if key not in foreign}
 
 
 def ga_session(flat: dict[str, Any]) -> dict[str, Any]:
-    """A part of a flat session, nested. What has no other place keeps its name.
+    """Return a part of a flat session in nested form. A field without another place keeps its name.
 
     >>> ga_session({"modalities": ["text"], "voice": "v", "turn_detection": None})
     {'output_modalities': ['text'], 'audio': {'input': {'turn_detection': None}, 'output': {'voice': 'v'}}}
@@ -140,7 +140,7 @@ def ga_session(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def ga_response(flat: dict[str, Any]) -> dict[str, Any]:
-    """What shall be otherwise in one reply, nested.
+    """Return the options of one reply in nested form.
 
     >>> ga_response({"modalities": ["text"], "output_audio_format": "g711_ulaw"})
     {'output_modalities': ['text'], 'audio': {'output': {'format': {'type': 'audio/pcmu'}}}}
@@ -171,7 +171,7 @@ _MODALITIES = {"audio": ["audio", "text"], "text": ["text"]}
 
 
 def as_beta(message: ServerMessage) -> ServerMessage | None:
-    """The same in beta's words; None for what a beta client does not know."""
+    """Return the message in beta's names; None for one that beta does not have."""
     if message["type"] in _UNKNOWN:
         return None
     told = {**message, "type": _RENAMED.get(message["type"], message["type"])}

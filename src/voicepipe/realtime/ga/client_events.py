@@ -1,4 +1,4 @@
-"""What a client of the GA form may send, as types. Unknown keys are tolerated."""
+"""The messages of a client of the GA form, as types. Unknown keys are tolerated."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class MessageItem(_ClientModel):
 
     @property
     def sound(self) -> str | None:
-        """In base64, where it is a user's, all that there is, and nobody has written down what it says."""
+        """Sound in base64: a user's part without any transcript."""
         part = self.content[0] if len(self.content) == 1 and self.role == "user" else None
         return part.audio if part and part.type == "input_audio" and part.transcript is None else None
 
 
 class CallItem(_ClientModel):
-    """A call of the assistant's: what was said elsewhere may have had some."""
+    """A function call of the assistant's, such as one from an earlier conversation."""
 
     type: Literal["function_call"]
     name: Name
@@ -86,7 +86,7 @@ class CallItem(_ClientModel):
 
 
 class ResultItem(_ClientModel):
-    """What a call gave, as the model shall read it; often JSON."""
+    """The result of a call, as the model reads it; often JSON."""
 
     type: Literal["function_call_output"]
     call_id: str
@@ -113,7 +113,7 @@ class ResponseAudio(_ClientModel):
 
 
 class ResponsePart(_ClientModel):
-    """What shall be otherwise in one reply. `conversation` "none": it is not remembered."""
+    """The options of one reply. `conversation` "none": it is not stored."""
 
     instructions: str | None = None
     output_modalities: list[Literal["audio", "text"]] | None = None

@@ -1,4 +1,4 @@
-"""The GA form of OpenAI's Realtime API: what one connection wants, checked and understood, and what it is told."""
+"""The GA form of OpenAI's Realtime API: one connection's requests, checked, and its server events."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 __all__ = ["Ga"]
 
 _LEAST_MS = 100
-"""What can be committed: less is no speech."""
+"""The least sound of a commit: less is no speech."""
 _MOST_OUT_OF_BAND = 8
-"""Responses that one client has written beside the conversation at once: each is a request to the language model."""
+"""The most out-of-band responses of one client at a time: each is a request to the language model."""
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
 class Ga:
-    """A connection: `decode` what the client wants, `encode` what happens, in the order of the events.
+    """A connection: `decode` the client's messages, `encode` events, in the order of the events.
 
-    `formats` follows what the client sets. `name` makes up names of a kind, as `new_id` does; `write` the instructions
-    of a client that gives none. Where the model cannot call `functions`, `session.updated` says so: there are no tools.
+    `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
+    instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
     """
 
     name = "ga"
@@ -64,24 +64,24 @@ class Ga:
         self._writing = ItemRequests(self._config, self._server_encoder, name)
 
     def opening(self) -> SettingsChanged:
-        """The settings that hold until the client sets others."""
+        """The settings until the client changes them."""
         self._set_formats()
         return self._config.settings(answered=False)
 
     def encode(self, event: Event) -> list[ServerMessage]:
-        """What the client is told of it."""
+        """Return the messages to the client for an event."""
         told = self._server_encoder.translate(event)
         return [{"type": kind, "event_id": self._new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
-        """One text frame of the client. Never raises: what is wrong with it is an `InputRejected` that names it."""
+        """Decode one text frame of the client. Never raises: an invalid one becomes an `InputRejected`."""
         try:
             return self.understood(parse(text, client.GA_EVENTS))
         except Rejected as rejected:
             return rejected.why
 
     def understood(self, event: client.GaEvent) -> ClientMessage | ItemSpoken:
-        """What a checked event means at this moment. Raises `Rejected`."""
+        """Return the meaning of a checked event at this moment. Raises `Rejected`."""
         try:
             return self._understood(event)
         except InvalidRequest as wrong:
@@ -128,7 +128,7 @@ class Ga:
         return AudioReceived(data, event.event_id)
 
     def _commit(self) -> InputCommitted:
-        """Without turns of its own, the user's turn is the detector's, and this ends it."""
+        """Commit: without turns of its own, the client ends the detector's turn."""
         buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
             return InputCommitted(self._server_encoder.items.key_of(self._new_name("item")))
@@ -185,7 +185,7 @@ class Ga:
         return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])
 
     def _check_room(self, is_aside: bool) -> None:
-        """One reply has the floor at a time; beside it, so many may be written. Raises `InvalidRequest`."""
+        """Check that no reply is active, or for an out-of-band one that the limit holds. Raises `InvalidRequest`."""
         active, requested = self._server_encoder.response, self._server_encoder.requested
         if is_aside:
             if (
@@ -205,7 +205,7 @@ class Ga:
         return self._config.generation(wishes)
 
     def _check_choice(self, part: dict[str, Any], where: str) -> None:
-        """A function that must be called must be there. Raises `InvalidRequest`."""
+        """Check that a function that must be called exists. Raises `InvalidRequest`."""
         choice: Any = part.get("tool_choice")
         tools: list[dict[str, Any]] = part["tools"] if part.get("tools") else self._config.raw["tools"] or []
         if not self._config.functions or not isinstance(choice, dict):
@@ -215,7 +215,7 @@ class Ga:
             raise InvalidRequest("invalid_value", what, f"{where}.tool_choice.name")
 
     def _output(self, part: client.ResponsePart) -> dict[str, Any]:
-        """How the response will sound: as all do, but for what the client wants of this one."""
+        """Return format and voice of the response: the session's, with the client's options for this one."""
         wanted = part.audio and part.audio.output
         wishes = wanted.model_dump(exclude_none=True) if wanted else {}
         if "voice" in wishes:
@@ -223,7 +223,7 @@ class Ga:
         return {**self._server_encoder.output(), **wishes}
 
     def _cancel(self, response_id: str | None) -> ReplyCancelled:
-        """The one that has the floor, or any by its name."""
+        """Return the active response, or any by its id."""
         active = self._server_encoder.response
         for key, aside in self._server_encoder.out_of_band_responses.items():
             if aside.id == response_id:

@@ -1,4 +1,4 @@
-"""Items that a client writes: what it means by them, checked against what there is."""
+"""Items that a client creates, deletes and truncates: checked against the present items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["InvalidRequest", "ItemRequests"]
 
 
 class InvalidRequest(Exception):
-    """A request that makes no sense now, in the client's words."""
+    """A request that is invalid now, in the client's terms."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -25,13 +25,13 @@ class InvalidRequest(Exception):
 
 
 class ItemRequests:
-    """What one client writes into its conversation. Raises `InvalidRequest` for what makes no sense now."""
+    """One client's requests for items. Raises `InvalidRequest` for an invalid one."""
 
     def __init__(self, config: SessionConfig, translator: ServerEventEncoder, name: Callable[[str], str]) -> None:
         self._config, self._server_encoder, self._name = config, translator, name
 
     def create(self, event: client.ItemCreate) -> ItemCreated | ItemSpoken:
-        """A new item, which the client will be told of as soon as the pipeline has had this."""
+        """Add a new item; the client is informed when the pipeline has processed it."""
         items, after = self._server_encoder.items, event.previous_item_id
         if after not in (None, "root") and after not in items:
             raise InvalidRequest("item_not_found", f"There is no item {after!r} to be behind.", "previous_item_id")
@@ -47,7 +47,7 @@ class ItemRequests:
         return _as_created(item, items.key_of(item_id), behind)
 
     def _speak(self, event: client.ItemCreate, key: str, sound: str) -> ItemSpoken:
-        """A message that is sound, and shall be recognised. Raises `InvalidRequest`, and `Rejected`."""
+        """Add a message of sound, which will be recognised. Raises `InvalidRequest`, and `Rejected`."""
         if not self._config.manual or event.previous_item_id not in (None, self._server_encoder.items.last):
             what = "Sound in a message is recognised where you end the turns (turn_detection null), as the last item. "
             raise InvalidRequest(
@@ -64,7 +64,7 @@ class ItemRequests:
         return ItemSpoken(AudioReceived(data, event.event_id), InputCommitted(key))
 
     def _item(self, written: client.Item, item_id: str, where: str) -> AnyItem:
-        """What the client has written as an item. Raises `InvalidRequest`."""
+        """Return the item that the client has written. Raises `InvalidRequest`."""
         match written:
             case client.MessageItem(role=role):
                 return Item(item_id, role, list(_content(written, where)), "completed")
@@ -77,7 +77,7 @@ class ItemRequests:
                 return ResultItem(item_id, call_id, output)
 
     def input(self, written: list[client.Input]) -> Iterator[ItemCreated]:
-        """What one response shall answer: written for it, or references to what was said."""
+        """Return the messages that one response answers: written for it, or references. Raises `InvalidRequest`."""
         for number, item in enumerate(written):
             match item:
                 case client.ItemReference(id=item_id) if item_id in self._server_encoder.items:
@@ -106,12 +106,12 @@ _OWN_PARTS = {
     "system": ("input_text",),
 }
 _UNHEARD = {"type": "input_audio", "transcript": None}
-"""Sound whose words are not known yet."""
+"""Sound without a transcript yet."""
 _BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
 
 
 def _content(item: client.MessageItem, where: str = "item") -> Iterator[dict[str, Any]]:
-    """The parts of a message as we keep them: text, or what sound said. Raises `InvalidRequest`."""
+    """Return the parts of a message as text or transcript. Raises `InvalidRequest`."""
     for number, part in enumerate(item.content):
         kind, param = _BETA_PARTS.get(part.type, part.type), f"{where}.content.{number}"
         if kind not in _OWN_PARTS[item.role]:

@@ -1,4 +1,4 @@
-"""The items of a conversation, as a client sees them: messages and function calls with names, in order."""
+"""The items of a conversation as a client sees them: messages and function calls with ids, in order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Role: TypeAlias = Literal["user", "assistant", "system"]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 _CLIENTS = "="
-"""Begins the pipeline's name of an item that the client has named."""
+"""The prefix of the pipeline's name of an item that the client has named."""
 
 
 @dataclass(slots=True)
 class Item:
-    """A message. `content` is as on the wire; `spoken` is when which of its words was heard."""
+    """A message. `content` is as on the wire; `spoken` is when each of its words was heard."""
 
     id: str
     role: Role
@@ -29,7 +29,7 @@ class Item:
     spoken: list[TimedWord] = field(default_factory=list[TimedWord])
 
     def written(self) -> dict[str, Any]:
-        """As the client reads it."""
+        """The item as the client reads it."""
         return {
             "id": self.id,
             "object": "realtime.item",
@@ -41,7 +41,7 @@ class Item:
 
     @property
     def text(self) -> str:
-        """What it says, written or spoken."""
+        """Its text or transcript."""
         parts = (part.get("text") or part.get("transcript") or "" for part in self.content)
         return " ".join(filter(None, parts))
 
@@ -50,7 +50,7 @@ class Item:
         return any(part["type"] == "output_audio" for part in self.content)
 
     def truncate(self, audio_end_ms: float) -> None:
-        """Keep of its transcript what was heard until then."""
+        """Cut its transcript to what was heard until then."""
         self.spoken = list(heard_until(self.spoken, audio_end_ms))
         for part in self.content:
             if part["type"] == "output_audio":
@@ -59,21 +59,21 @@ class Item:
 
 @dataclass(slots=True)
 class CallItem:
-    """A call of the assistant's, as far as it is written."""
+    """A function call of the assistant's, as far as it is written."""
 
     id: str
     call: FunctionCall
     status: Status = "in_progress"
 
     def written(self) -> dict[str, Any]:
-        """As the client reads it."""
+        """The item as the client reads it."""
         kind = {"id": self.id, "object": "realtime.item", "type": "function_call", "status": self.status}
         return {**kind, "call_id": self.call.id, "name": self.call.name, "arguments": self.call.arguments}
 
 
 @dataclass(slots=True)
 class ResultItem:
-    """What the client says that a call gave."""
+    """A call's result, which the client has sent."""
 
     id: str
     call_id: str
@@ -81,7 +81,7 @@ class ResultItem:
     status: Status = "completed"
 
     def written(self) -> dict[str, Any]:
-        """As the client reads it."""
+        """The item as the client reads it."""
         kind = {"id": self.id, "object": "realtime.item", "type": "function_call_output", "status": self.status}
         return {**kind, "call_id": self.call_id, "output": self.output}
 
@@ -90,7 +90,7 @@ AnyItem: TypeAlias = Item | CallItem | ResultItem
 
 
 class Items:
-    """All items, by the client's names. The pipeline has names of its own (`turn3`); `salt` makes ours unique."""
+    """All items by the client's ids. The pipeline has names of its own (`turn3`); `salt` makes the ids unique."""
 
     def __init__(self, salt: str) -> None:
         self._prefix = f"item_{salt}_"
@@ -98,14 +98,14 @@ class Items:
         self._order: list[str] = []
         self._removed: set[str] = set()
         self._unfinished: set[str] = set()
-        """Removed while a response was still saying them, and goes on."""
+        """Items that were deleted while a response was still speaking them."""
 
     def id_of(self, key: str) -> str:
-        """The client's name of what the pipeline calls `key`."""
+        """Return the client's id of the item that the pipeline calls `key`."""
         return key.removeprefix(_CLIENTS) if key.startswith(_CLIENTS) else self._prefix + key
 
     def key_of(self, item_id: str) -> str:
-        """The pipeline's name of what the client calls `item_id`."""
+        """Return the pipeline's name of the item `item_id`."""
         return item_id.removeprefix(self._prefix) if item_id.startswith(self._prefix) else _CLIENTS + item_id
 
     def get(self, item_id: str) -> AnyItem | None:
@@ -118,23 +118,23 @@ class Items:
         return item_id in self._items
 
     def is_taken(self, item_id: str) -> bool:
-        """Whether something has this name, or will: the client knows of a turn before it is an item."""
+        """Return whether an item has this id, or will: the client knows a turn's id before the item exists."""
         if item_id in self._items or item_id in self._unfinished:
             return True
         return item_id.startswith(self._prefix) and item_id not in self._removed
 
     def message(self, item_id: str) -> Item | None:
-        """The item, if there is one and it is a message."""
+        """Return the item, if it exists and is a message."""
         item = self._items.get(item_id)
         return item if isinstance(item, Item) else None
 
     def calls(self) -> Iterator[FunctionCall]:
-        """Of the assistant, in order."""
+        """Return the assistant's messages, in order."""
         items = (self._items[item_id] for item_id in self._order)
         return (item.call for item in items if isinstance(item, CallItem))
 
     def add(self, item: AnyItem, after: str | None = None) -> AnyItem:
-        """Behind the item `after`; "root": before all; None: behind all."""
+        """Insert behind the item `after`; "root": before all; None: behind all."""
         at = len(self._order)
         if after is not None:
             at = self._order.index(after) + 1 if after in self._items else 0
@@ -149,7 +149,7 @@ class Items:
             (self._unfinished if item.status == "in_progress" else self._removed).add(item_id)
 
     def before(self, item_id: str) -> str | None:
-        """The name of the item that stands before this one."""
+        """Return the id of the item before this one."""
         at = self._order.index(item_id) if item_id in self._items else 0
         return self._order[at - 1] if at else None
 

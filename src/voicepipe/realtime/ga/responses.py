@@ -1,4 +1,4 @@
-"""One response, from its creation to its end: the events that tell of it, with all names and indices, in order."""
+"""One response from its creation to its end: its server events with all ids and indices, in order."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from voicepipe.realtime.ga.items import CallItem, Item, Items
 __all__ = ["Content", "Message", "ResponseEncoder", "ResponseOptions"]
 
 Message: TypeAlias = tuple[str, dict[str, Any]]
-"""An event of the server without its own name: type and fields."""
+"""A server event without its id: type and fields."""
 
 Content: TypeAlias = (
     SpeechEncoded | WordSpoken | ReplyTextWritten | ReplyText | FunctionCallWritten | FunctionCalled | MaxTokensReached
 )
-"""What makes up a response."""
+"""The events of a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseOptions:
-    """What the client wants of a response: as in the session, but for what it has asked for."""
+    """The client's options of a response: the session's, with its own."""
 
     aloud: bool = True
     remembered: bool = True
@@ -43,10 +43,10 @@ class ResponseOptions:
 
 
 class ResponseEncoder:
-    """A reply on its way, which the pipeline calls `key`.
+    """A reply under way, which the pipeline calls `key`.
 
-    It has one message, and that has one part, its sound with the transcript or its text; it is opened by the first
-    sound or word, so that an empty reply leaves none. Behind it come the function calls that the client shall run.
+    It has one message with one part, its sound with the transcript or its text. The first sound or word opens it, so
+    that an empty reply has none. The client's function calls follow.
     """
 
     def __init__(self, response_id: str, key: str, items: Items, conversation_id: str, wishes: ResponseOptions) -> None:
@@ -56,10 +56,10 @@ class ResponseEncoder:
         self._outputs: list[Item | CallItem] = []
         self._calls: dict[str, CallItem] = {}
         self.aloud = wishes.aloud
-        """Whether it is spoken: as wished, and then as it is."""
+        """Whether it is spoken: first as requested, then as it is."""
         self.is_followed = False
-        """Whether what the client asks for meanwhile comes behind it: it has called a function of the client's, or what
-        one gave has come since."""
+        """Whether later requests come behind it: it has called a function of the client's, or a result has come
+        since."""
         self._has_text = self._limited = False
         self._failure: dict[str, Any] | None = None
 
@@ -72,7 +72,7 @@ class ResponseEncoder:
         yield "response.created", {"response": self._written("in_progress")}
 
     def content(self, event: Content) -> Iterator[Message]:
-        """What comes of the next piece of it."""
+        """Return the events of its next piece."""
         match event:
             case ReplyText():
                 self._has_text = True  # its sound comes later, and must stand before a call that comes sooner
@@ -81,14 +81,14 @@ class ResponseEncoder:
                     yield from self._open(self.aloud)
                 yield from self._call(event)
             case FunctionCalled():
-                pass  # the pipeline's own affair
+                pass  # internal to the pipeline
             case MaxTokensReached():
                 self._limited = True
             case _:
                 yield from self._say(event)
 
     def fail(self, code: str, message: str) -> None:
-        """It will end as a failure."""
+        """Note that it ends as a failure."""
         self._failure = {"type": "server_error", "code": code, "message": message}
 
     def completed(self) -> Iterator[Message]:
@@ -113,7 +113,7 @@ class ResponseEncoder:
         if not self._is_open:
             yield from self._open(aloud)
         if self.aloud is not aloud:
-            return  # a message has one part, which is sound or text
+            return  # a message has one part, sound or text
         match event:
             case SpeechEncoded(data=data):
                 yield "response.output_audio.delta", {**self._where(), "delta": base64.b64encode(data).decode()}
@@ -146,7 +146,7 @@ class ResponseEncoder:
         yield "response.content_part.done", {**self._where(), "part": part}
 
     def _part(self) -> dict[str, Any]:
-        """As in its events, where a type is called otherwise than in the item."""
+        """Return the part as in its events, where a type may have another name than in the item."""
         content = self.item.content[0]
         return {**content, "type": content["type"].removeprefix("output_")}
 
@@ -221,4 +221,4 @@ class ResponseEncoder:
 
 
 _NO_TOKENS = {"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}
-"""Nobody is billed, and nobody counts."""
+"""Token counts of zero: usage is neither billed nor counted."""

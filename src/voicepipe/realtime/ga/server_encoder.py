@@ -1,6 +1,6 @@
-"""From what happens in a pipeline to what a client of the realtime protocol is told: the GA form, every name in it.
+"""`ServerEventEncoder`: from a pipeline's events to the server events of the GA form, with all ids.
 
-This is one session's memory of its items, its turn and its response; the dialects `ga` and `beta` speak through it.
+It holds one session's items, turn and response; the dialects `ga` and `beta` use it.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ __all__ = ["ServerEventEncoder"]
 
 
 class ServerEventEncoder:
-    """`translate` gives what the client is told of an event, in the order in which it must hear it.
+    """`translate` returns the server events for an event, in the order that the client needs.
 
-    `speech_started` stops the client's playback, so it is told of a voice when that takes the floor: at once while the
-    bot is silent, else when it interrupts or turns out to be words. The words of a turn come when the turn has ended,
-    behind the item that they belong to.
+    `speech_started` stops the client's playback, so it is sent when a voice takes the turn: at once while the bot is
+    silent, otherwise when it interrupts or turns out to be words. The words of a turn are sent when it has ended, after
+    their item.
 
-    What only warns (`Warned`, `Overflowed`) is for the log: this protocol has no other event for it than `error`, and a
-    Node client that nobody has told what to do with an error ends its process.
+    Warnings (`Warned`, `Overflowed`) are only logged: this protocol has no event for them but `error`, and a Node
+    client without a handler for `error` ends its process.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class ServerEventEncoder:
         self.items = Items(name("salt").removeprefix("salt_")[:12])
         self.response: ResponseEncoder | None = None
         self.requested: dict[str, ResponseOptions] = {}
-        """Responses that the client has asked for and that have not begun, by the pipeline's name of their item."""
+        """Requested responses that have not begun, by the pipeline's name of their item."""
         self.requested_out_of_band: dict[str, ResponseOptions] = {}
         self.out_of_band_responses: dict[str, ResponseEncoder] = {}
-        """Those that are written beside the conversation, by the same names, before they have begun and since."""
+        """Out-of-band responses by the same names, before and after their start."""
         self.appended_ms = self.buffered_ms = 0.0
-        """Sound of the client: all, and what has not become an item yet."""
+        """The client's sound: all, and what is not in an item yet."""
         self._name = name
         self._session_id = name("sess")
         self._conversation_id = name("conv")
         self._turn = _Turn()
         self._ended_s = 0.0
-        """Where the last turn did."""
+        """The end of the last turn."""
         self._committed_s: dict[str, float] = {}
         self._cancelled: Literal["turn_detected", "client_cancelled"] = "turn_detected"
 
@@ -114,7 +114,7 @@ class ServerEventEncoder:
         return {**self.config.raw, "id": self._session_id}
 
     def _failed(self, event: StageFailed | InputRejected, response: ResponseEncoder | None) -> Iterator[Message]:
-        """A response that fails says so at its end; what belongs to none is an error of its own."""
+        """Report a failure at the end of its response; one that belongs to no response is an error event."""
         error = server_error(event)
         if isinstance(event, StageFailed) and not event.fatal and response is not None:
             response.fail(error["code"], error["message"])
@@ -128,7 +128,7 @@ class ServerEventEncoder:
             case TurnStarted(at_s=at_s, item=key):
                 self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
                 if self.response is None:
-                    self.requested.clear()  # who speaks now is not answered before they have spoken
+                    self.requested.clear()  # a speaking user is not answered before the end of the turn
                     yield from self._speech_started()
             case TurnConfirmed():
                 yield from self._speech_started()
@@ -138,7 +138,7 @@ class ServerEventEncoder:
                 yield from self._turn_ended(event)
 
     def _padded(self, at_s: float) -> float:
-        """Where a turn begins whose voice begins there: earlier by as much as the client wants, in no other turn."""
+        """Return the start of a turn: the onset, less the client's prefix, but not within another turn."""
         return max(at_s - (self.config.prefix_ms or 0.0) / 1000, min(self._ended_s, at_s))
 
     def _speech_started(self) -> Iterator[Message]:
@@ -160,7 +160,7 @@ class ServerEventEncoder:
             yield from self._transcription(turn.item, ended.text)
 
     def _committed(self, item_id: str, seconds: float) -> Iterator[Message]:
-        """The user's sound becomes an item, whose transcript follows."""
+        """Make an item of the user's sound; its transcript follows."""
         self._committed_s[item_id] = seconds
         self.buffered_ms = 0.0
         previous = self.items.last
@@ -237,7 +237,7 @@ class ServerEventEncoder:
                 pass
 
     def output(self) -> dict[str, Any]:
-        """How a response will sound."""
+        """Return the format and voice of a response."""
         return {"format": self.config.output["format"], "voice": self.config.voice}
 
     def _content(self, event: Content) -> Iterator[Message]:
@@ -265,7 +265,7 @@ class ServerEventEncoder:
         return response
 
     def _broken_silence(self, started: ReplyStarted) -> Iterator[Message]:
-        """The bot speaks because the user has not, for as long as the client has said."""
+        """Report that the bot speaks because the user was silent for the client's time."""
         said, idle_s = started.conversation.messages[-1:], self.config.idle_s
         if idle_s is None or not said or said[0].text != SILENCE or self.items.id_of(said[0].item) in self.items:
             return
@@ -304,7 +304,7 @@ class ServerEventEncoder:
 
 
 class _Turn:
-    """The user's turn that is on: the item that it will be, since when, and whether the client knows of it."""
+    """The user's current turn: its item, its start, and whether the client knows of it."""
 
     def __init__(self, item: str | None = None, from_s: float = 0.0) -> None:
         self.item, self.from_s, self.told = item, from_s, False

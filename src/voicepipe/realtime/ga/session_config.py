@@ -1,4 +1,4 @@
-"""What a client sets of its session: the GA form, which arrives in parts and is merged, and what it means for us."""
+"""A client's session settings: the GA form, which arrives in parts and is merged, and its meaning for the pipeline."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
-"""OpenAI waits 8, 4 and 2 s for a hesitant user; we scale the pipeline's own time alike."""
+"""OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike."""
 
 
 class _SessionModel(BaseModel):
-    """Strict in what it knows; what it does not know is kept, and repeated in the answer."""
+    """Strict in known fields; unknown ones are kept, and repeated in the answer."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -53,7 +53,7 @@ class Pcma(_SessionModel):
 
 
 class Opus(_SessionModel):
-    """Ogg-Opus, 24 kHz: voicepipe's own extension."""
+    """Ogg-Opus, 24 kHz: an extension of voicepipe."""
 
     type: Literal["audio/opus"]
 
@@ -74,7 +74,7 @@ class ServerVad(_SessionModel):
 
 
 class SemanticVad(_SessionModel):
-    """Turns end by what the speech sounds like, or else after a silence."""
+    """Turns end by the sound of the speech, or else after a silence."""
 
     type: Literal["semantic_vad"]
     eagerness: Literal["low", "medium", "high", "auto"] | None = None
@@ -125,7 +125,7 @@ Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
 
 
 class SessionPart(_SessionModel):
-    """A part of a session's settings. Null instructions leave the character to us."""
+    """A part of a session's settings. Null instructions leave the character to the server."""
 
     type: Literal["realtime"] | None = None
     model: str | None = None
@@ -139,7 +139,7 @@ class SessionPart(_SessionModel):
 
 
 class BetaSession(_SessionModel):
-    """A part of a session's settings, flat, as the beta form has it."""
+    """A part of a session's settings, flat, as in the beta form."""
 
     model: str | None = None
     instructions: str | None = None
@@ -187,11 +187,11 @@ _TURN_DEFAULTS: dict[str, dict[str, Any]] = {
     "server_vad": {"threshold": 0.5, "silence_duration_ms": 500, "idle_timeout_ms": None},
     "semantic_vad": {"eagerness": "auto"},
 }
-"""Without `prefix_padding_ms`: a turn begins with its voice, and the recogniser hears as much before as it needs."""
+"""Without `prefix_padding_ms`: a turn begins at its onset, and the recogniser hears as much before as it needs."""
 
 
 class SessionConfig:
-    """One session's settings: everything is set, by the client or by us, for whom `instructions` speak.
+    """One session's settings: every field is set, by the client or by default.
 
     Where the model cannot call `functions`, there are none, whatever the client sets.
     """
@@ -203,12 +203,12 @@ class SessionConfig:
         self._complete()
 
     def update(self, part: dict[str, Any]) -> None:
-        """Merge what the client has written, a checked `SessionPart`."""
+        """Merge the client's part, a checked `SessionPart`."""
         self.raw = merged(self.raw, part)
         self._complete()
 
     def settings(self, *, answered: bool) -> SettingsChanged:
-        """For the pipeline; `answered`: the client is told in return."""
+        """Return the event for the pipeline; `answered`: the client gets a confirmation."""
         return SettingsChanged(
             self.raw["instructions"],
             self.voice,
@@ -219,7 +219,7 @@ class SessionConfig:
         )
 
     def generation(self, wishes: dict[str, Any]) -> Generation:
-        """How the model shall answer: as the session says, but for the `wishes` of one response."""
+        """Return how the model answers: as the session says, with the `wishes` of one response."""
         written = {**self.raw, **{key: value for key, value in wishes.items() if value is not None}}
         functions = tuple(_function(tool) for tool in written["tools"] or ()) if self.functions else ()
         choice: Any = written["tool_choice"] or "auto"
@@ -235,12 +235,12 @@ class SessionConfig:
 
     @property
     def input(self) -> dict[str, Any]:
-        """The settings of the client's audio."""
+        """The format of the client's audio."""
         return self.raw["audio"]["input"]
 
     @property
     def output(self) -> dict[str, Any]:
-        """The settings of our audio."""
+        """The format of the server's audio."""
         return self.raw["audio"]["output"]
 
     @property
@@ -263,7 +263,7 @@ class SessionConfig:
 
     @property
     def prefix_ms(self) -> float | None:
-        """How much sound before a voice belongs to its turn, if the client has said so."""
+        """How much sound before the onset belongs to a turn, if the client has set it."""
         return self._detects("prefix_padding_ms")
 
     def _detects(self, setting: str) -> float | None:
@@ -287,7 +287,7 @@ class SessionConfig:
         )
 
     def _complete(self) -> None:
-        """What the client has set to null, or not set at all, where it must be something."""
+        """Yield required fields that the client has set to null, or not set."""
         defaults = self._defaults
         self.raw = {**self.raw, "type": defaults["type"], "object": defaults["object"]}
         for key in ("model", "output_modalities", "audio"):
@@ -318,7 +318,7 @@ def _function(tool: dict[str, Any]) -> Function:
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """`new` in `old`, at any depth. What has another `type` than before begins anew.
+    """Merge `new` into `old`, at any depth. An object with another `type` replaces the old one.
 
     >>> merged({"a": {"type": "x", "b": 1}, "c": 2}, {"a": {"d": 3}})
     {'a': {'type': 'x', 'b': 1, 'd': 3}, 'c': 2}
@@ -339,7 +339,7 @@ def _merged(old: object, new: object) -> object:
 
 
 def codec_of(audio_format: dict[str, Any]) -> Codec:
-    """How audio is written in this format."""
+    """Return the codec of this format."""
     match audio_format["type"]:
         case "audio/pcmu":
             return G711("mu")

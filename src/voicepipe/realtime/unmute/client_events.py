@@ -1,4 +1,4 @@
-"""What a client of the Unmute dialect may send, as types."""
+"""The messages of a client of the Unmute dialect, as types."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Constant(_UnmuteModel):
 
 
 class Persona(_UnmuteModel):
-    """One of our own characters."""
+    """A character of the server."""
 
     type: Literal["smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation"]
     language: Language | None = None
 
 
 class UnmuteSessionConfig(_UnmuteModel):
-    """How the bot shall behave. Null instructions leave the character to us; none at all change nothing."""
+    """The bot's settings. Null instructions leave the character to the server; absent ones change nothing."""
 
     instructions: Annotated[Constant | Persona, Field(discriminator="type")] | None = None
     voice: str | None = None

@@ -50,7 +50,7 @@ class Unmute:
     name: str = "unmute"
     codec: Codec = field(default_factory=OggOpus)
     event_id: Callable[[], str] = _event_id
-    """Names each server event."""
+    """Returns the id of each server event."""
     write: WritePrompt = system_prompt
     """Makes a prompt of a character."""
     lines: WriteLines = no_lines
@@ -89,11 +89,11 @@ def _prompt(session: UnmuteSessionConfig, write: WritePrompt) -> str | None:
 
 
 _NO_VOICE = "missing"
-"""What Unmute calls the voice of a client that has asked for none. Its own clients refuse a null."""
+"""Unmute's name of the voice of a client that chose none. Its own clients refuse a null."""
 
 
 class _Encoder:
-    """What one client has been told: the voice in use, whether the user talks, and how long the last turn took."""
+    """The state of one client: its voice, whether the user speaks, and the length of the last turn."""
 
     def __init__(self, event_id: Callable[[], str]) -> None:
         self._event_id = event_id
@@ -152,7 +152,7 @@ class _Encoder:
 
 
 def _chat_history(conversation: Conversation) -> list[dict[str, str]]:
-    """As it was heard, interruption marks and all; the system prompt first. Function calls are none of the client's."""
+    """Return the history as heard, with interruption marks, the system prompt first, without function calls."""
     system = [{"role": "system", "content": conversation.system_prompt}] if conversation.system_prompt else []
     said = (message for message in conversation.messages if message.call is None)
     return [*system, *({"role": message.role, "content": message.text} for message in said)]

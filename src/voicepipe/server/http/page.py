@@ -1,16 +1,19 @@
-"""The page at `/`: what this server is, which language model answers, and which characters it plays."""
+"""The page at `/`: what this server is, what its pipeline uses, which language model answers, and how to talk to it."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from importlib import resources
 
 from aiohttp import web
 
 from voicepipe.characters.prompts import Characters
+from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.settings import names_gguf
+from voicepipe.installation.program import this_program
 from voicepipe.server.settings import ServerSettings
+from voicepipe.weights import registry
 
 __all__ = ["page_of"]
 
@@ -21,18 +24,45 @@ _EMBEDDED = (
 )
 
 
-def page_of(settings: ServerSettings, characters: Characters) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of `/`. The page names no address of a service: those who read it need not know it."""
+def page_of(
+    settings: ServerSettings, characters: Characters, kinds: Collection[ServiceKind]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of `/`.
+
+    The page names no address of a service: its readers need not know it. Of the models it speaks of those only whose
+    `kinds` the pipeline uses.
+    """
     page = resources.files("voicepipe.server").joinpath("page.html").read_text("utf-8")
-    names = [name for name in characters.offered if name != "constant"]
-    listed = ", ".join(f"<code>{html.escape(name)}</code>" for name in names)
-    text = page.replace("{{model}}", _model(settings.llm_url))
-    text = text.replace("{{characters}}", f"{listed}, or your own words")
+    texts = {
+        "stages": "".join(f"<li>{stage}</li>" for stage in _stages(kinds)),
+        "model": _model_section(settings, characters) if "llm" in kinds else "",
+        "program": html.escape(this_program()),
+        "recording": "--sample" if registry.find("moonshine") else "FILE.wav",
+    }
+    for name, text in texts.items():
+        page = page.replace(f"{{{{{name}}}}}", text)
 
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(text=text, content_type="text/html")
+        return web.Response(text=page, content_type="text/html")
 
     return handler
+
+
+def _stages(kinds: Collection[ServiceKind]) -> Iterator[str]:
+    yield "decode"
+    if "stt" in kinds:
+        yield from ("VAD / STT", "turn detector")
+    yield from (name for kind, name in (("llm", "LLM"), ("tts", "TTS")) if kind in kinds)
+    yield "encode"
+
+
+def _model_section(settings: ServerSettings, characters: Characters) -> str:
+    names = [name for name in characters.offered if name != "constant"]
+    listed = ", ".join(f"<code>{html.escape(name)}</code>" for name in names)
+    return (
+        f'<h2>The language model</h2>\n  <p id="model">{_model(settings.llm_url)}</p>\n'
+        f'  <p id="characters">Characters: {listed}, or your own words.</p>\n'
+    )
 
 
 def _model(place: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What must be remembered of a recogniser: which word was given out last, and what a flush still waits for. Pure."""
+"""State of a recogniser across connections: the last word emitted, and pending flushes. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from voicepipe.stt.kyutai.replay_buffer import Frame
 __all__ = ["FlushTracker", "WordDeduplicator"]
 
 SAME_WORD_S = 0.16
-"""Two frames: so much may the beginning of a word differ when it is heard again on another connection."""
+"""Two frames: the tolerance in a word's start when another connection hears it again."""
 
 
 class WordDeduplicator:
-    """The last word that was given out, so that it is not given out again when its sound is sent again."""
+    """The last emitted word, so that it is not emitted again when its sound is sent again."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -26,7 +26,7 @@ class WordDeduplicator:
 
     @property
     def until_s(self) -> float:
-        """What came before this is written."""
+        """The time before which all words have been emitted."""
         return self._start_s if self._stop_s is None else self._stop_s
 
     def begin(self, text: str, start_s: float) -> None:
@@ -37,7 +37,7 @@ class WordDeduplicator:
             self._stop_s = stop_s
 
     def replay(self, until_s: float) -> None:
-        """What was heard up to here may be heard again."""
+        """Note that sound up to here may be heard again."""
         self._replayed_until_s = until_s
 
     def is_repeated(self, text: str, start_s: float) -> bool:
@@ -50,13 +50,13 @@ class WordDeduplicator:
 
 
 class FlushTracker:
-    """The silence that hurries the model, and when it has done so. `frames` of it are enough. One flush may follow
-    another that is not through: each is told of."""
+    """The silence that speeds up the model, and the end of a flush: `frames` of silence are enough. Flushes may
+    overlap, and the end of each is reported."""
 
     def __init__(self, delay_s: float) -> None:
         self.frames = math.ceil(delay_s / FRAME_S - 1e-9) + 1
         self._steps = math.floor(delay_s / FRAME_S + 1e-9) + 1
-        """After so many frames behind the moment of a flush the clock has passed."""
+        """After this many frames behind a flush's moment the model's clock has passed it."""
         self._wanted: deque[_Flush] = deque()
 
     @property
@@ -64,17 +64,17 @@ class FlushTracker:
         return bool(self._wanted)
 
     def begin(self, until_s: float, *, framed_s: float) -> None:
-        """What was said before `until_s` is wanted. So much is in frames: where its rate is changed, the last of a
-        microphone's sound may be held up."""
+        """Begin a flush: the words before `until_s` are needed. `framed_s` is how much sound is in frames; a resampler
+        may hold back the last of it."""
         self._wanted.append(_Flush(until_s, min(until_s, framed_s), self._steps))
 
     def begin_anew(self) -> None:
-        """On a new connection, where the same sound is sent again."""
+        """Begin again on a new connection, where the same sound is sent again."""
         for flush in self._wanted:
             flush.left = self._steps
 
     def passed(self, piece: Frame | None) -> float | None:
-        """The moment of a flush that is through after the step of `piece`, of several the last."""
+        """Return the moment of the flush that ends with the step of `piece`; of several the last."""
         for flush in self._wanted:
             flush.left -= piece is None or piece.start_s >= flush.from_s - 1e-6
         until_s = None

@@ -1,4 +1,4 @@
-"""Where speech begins and ends in a sound, by its energy: what a recogniser's own figures are too coarse for."""
+"""Where speech begins and ends, by the energy of the sound: the recogniser's own figures are too coarse for that."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ __all__ = ["SpeechBounds"]
 
 HOP_S = 0.02
 FLOOR = 0.003
-"""Of full scale, -50 dB: anything softer is silence."""
+"""Of full scale, -50 dB: softer sound is silence."""
 BELOW_PEAK = 0.1
-"""20 dB: what is so much softer than the last seconds' loudest moment is no speech of the same speaker."""
+"""20 dB: sound this much softer than the loudest moment of the last seconds is not the same speaker's."""
 HALF_LIFE_S = 2.0
-"""Of the loudest moment: who leans back is heard again."""
+"""Of the loudest moment, so that a speaker that moves away from the microphone is heard again."""
 BREAK_S = 0.3
-"""So long a silence ends a stretch of speech; within a word there is no longer one."""
+"""Silence that ends a piece of speech; pauses within a word are shorter."""
 
 
 class SpeechBounds:
-    """The last loud moment, and when the stretch of sound began that it belongs to. 4 µs for 80 ms.
+    """The last loud moment, and the start of its piece of sound. Takes 4 µs for 80 ms.
 
-    It does not know whether a sound is speech: whoever knows that asks it when.
+    It does not know whether sound is speech: the caller asks when it is.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class SpeechBounds:
         self._peak = FLOOR / BELOW_PEAK
 
     def add(self, samples: Samples, start_s: float, rate_hz: int) -> None:
-        """The next stretch of sound, of whole 20 ms."""
+        """Add the next piece of sound, of whole 20 ms."""
         hop = round(HOP_S * rate_hz)
         hops = samples[: len(samples) // hop * hop].reshape(-1, hop)
         levels = np.sqrt(np.einsum("ij,ij->i", hops, hops) / hop)

@@ -1,8 +1,8 @@
-"""Speech to text as Kyutai's moshi-server speaks it: MessagePack on a WebSocket, and what its figures mean. Pure.
+"""Kyutai's protocol for speech to text (moshi-server): MessagePack on a WebSocket. Pure.
 
-A message is a map with a "type". The sound goes out as an array of single floats, 80 ms at a time; for each of these
-frames a `Step` comes back, with how surely the user has finished. Words come `delay_s` after they were said: that is
-what the model is behind by.
+A message is a map with a "type". Sound is sent as an array of single floats, 80 ms at a time; each frame is answered
+by a `Step` with the probability that the user has finished. Words come `delay_s` after they were said: that is the
+model's delay.
 """
 
 from __future__ import annotations
@@ -41,38 +41,38 @@ FRAME = 1920
 FRAME_S = FRAME / RATE_HZ
 
 PAUSE = 2
-"""Which of a step's scores says that the user has finished."""
+"""The index of the score that says that the user has finished."""
 HALF_LIFE_S = 0.01
 """Of the pause score's average, up and down: a new value counts for 99.6 % after one step."""
 STEPS_IGNORED = 12
-"""A new connection's first steps say nothing of pauses yet: the model has not heard enough."""
+"""A new connection's first steps carry no information on pauses: the model has not heard enough."""
 
 
 def encode_audio(samples: Samples) -> bytes:
-    """float32 at 24 kHz, straight from the array's memory: 4 µs for 80 ms; by a Python list it would be 113."""
+    """Encode float32 at 24 kHz from the array's memory: 4 µs for 80 ms, against 113 by a Python list."""
     return ormsgpack.packb({"type": "Audio", "pcm": samples}, option=ormsgpack.OPT_SERIALIZE_NUMPY)
 
 
 def encode_marker(number: int) -> bytes:
-    """Comes back as `MarkerPassed` when all that was sent before it has been transcribed."""
+    """Encode a marker, which returns as `MarkerPassed` when all sound before it has been transcribed."""
     return ormsgpack.packb({"type": "Marker", "id": number})
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The first message: there is room."""
+    """The first message: the server has accepted the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A frame was heard; `pause` is how surely the user has finished: 0…1."""
+    """A frame was processed; `pause` is the probability that the user has finished: 0…1."""
 
     pause: float
 
 
 @dataclass(frozen=True, slots=True)
 class WordStarted:
-    """A word, and when it began, on the connection's clock."""
+    """A word, and its start on the connection's clock."""
 
     text: str
     start_s: float
@@ -80,7 +80,7 @@ class WordStarted:
 
 @dataclass(frozen=True, slots=True)
 class WordEnded:
-    """The last word ended here."""
+    """The end of the last word."""
 
     stop_s: float
 
@@ -96,9 +96,7 @@ Message: TypeAlias = Ready | Step | WordStarted | WordEnded | MarkerPassed
 
 
 def decode(data: bytes, *, service: str) -> Message | None:
-    """A server's message; None for a kind that we do not know. Raises AtCapacity for its `Error`, and
-    ProtocolViolation.
-    """
+    """Decode a server's message; None for an unknown kind. Raises AtCapacity for its `Error`, and ProtocolViolation."""
     message = unpacked(data, service)
     try:
         match message["type"]:
@@ -121,9 +119,9 @@ def decode(data: bytes, *, service: str) -> Message | None:
 
 
 class PauseScore:
-    """How surely the user has finished, averaged over steps.
+    """The probability that the user has finished, averaged over steps.
 
-    It is 1 before anybody has spoken. Each connection's first steps do not count.
+    It is 1 before the first speech. Each connection's first steps do not count.
 
     >>> score = PauseScore()
     >>> score.begin()
@@ -136,11 +134,11 @@ class PauseScore:
         self._to_ignore = STEPS_IGNORED
 
     def begin(self) -> None:
-        """A connection begins; what was known stays."""
+        """Begin a connection; the average stays."""
         self._to_ignore = STEPS_IGNORED
 
     def add(self, pause: float) -> float | None:
-        """The average with this step in it; None for a step that does not count."""
+        """Return the average with this step; None for a step that does not count."""
         if self._to_ignore > 0:
             self._to_ignore -= 1
             return None
@@ -148,5 +146,5 @@ class PauseScore:
         return self.value
 
     def user_begins(self) -> None:
-        """The first word of a message: however sure the model was of a pause, there is none."""
+        """Reset at the first word of a message: it is not a pause, whatever the score was."""
         self.value = 0.0

@@ -1,8 +1,8 @@
-"""The user's sound on its way to the recogniser: what waits, what is there but not understood yet, and when it was.
+"""`ReplayBuffer`: the user's sound on its way to the recogniser: what waits, and what may have to be sent again. Pure.
 
-Two clocks meet here. The microphone's counts the user's audio since the session began. A connection's counts the frames
-that it was sent: silence that was pushed to hurry the model, a sound sent again on a new connection, and what was
-dropped set the two apart. Each frame knows where it is on the first; the tape knows the order on the second. Pure.
+There are two clocks. The microphone's clock counts the user's audio since the session began. A connection's clock
+counts the frames sent on it; they differ by silence pushed to speed up the model, by sound sent again on a new
+connection, and by dropped sound. Each frame has its place on the first clock; the buffer keeps the order on the second.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SILENCE: Samples = np.zeros(FRAME, np.float32)
 SILENCE.flags.writeable = False
 
 KEPT_STEPS = 1024
-"""Frames whose place is remembered after they were heard, 82 s: words are about the last few seconds."""
+"""Frames whose place is remembered after they were heard, 82 s: words refer to the last few seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """80 ms for the recogniser, and where they are in the user's audio. Pushed silence is between two moments of it,
-    so that it starts and stops at the same one. Without samples it is a marker."""
+    """80 ms for the recogniser, and their place in the user's audio. Pushed silence starts and stops at one moment.
+    Without samples it is a marker."""
 
     samples: Samples
     start_s: float
@@ -44,7 +44,7 @@ class Frame:
 
 
 class Framer:
-    """Cuts the microphone's audio into frames of 80 ms at 24 kHz. `heard_s` is how much audio has come."""
+    """Cut the microphone's audio into frames of 80 ms at 24 kHz. `heard_s` is how much audio has come."""
 
     def __init__(self) -> None:
         self.heard_s = 0.0
@@ -52,10 +52,10 @@ class Framer:
         self._rate_hz = RATE_HZ
         self._held: Samples = np.zeros(0, np.float32)
         self._begin_s = 0.0
-        """Where what is held begins."""
+        """The start of the held sound."""
 
     def add(self, audio: Audio) -> list[Frame]:
-        """The frames that are complete by now."""
+        """Return the frames that are complete."""
         if audio.rate_hz != self._rate_hz:
             self._rate_hz, self._resample = audio.rate_hz, resampler(audio.rate_hz, RATE_HZ)
         self.heard_s += audio.duration_s
@@ -67,7 +67,7 @@ class Framer:
         return self._begin_s
 
     def rest(self) -> list[Frame]:
-        """What is held, filled up with silence to whole frames, so that it need not wait for more."""
+        """Return the held sound, padded with silence to whole frames."""
         pieces = self._add(self._resample.rest())
         if not len(self._held):
             return pieces
@@ -89,26 +89,26 @@ class Framer:
 
 
 class ReplayBuffer:
-    """Pieces in order: understood ones are forgotten, sent ones are kept to be sent again, new ones wait.
+    """Frames in order: transcribed ones are dropped, sent ones are kept to be sent again, new ones wait.
 
-    At most `capacity` pieces are kept, `in_flight` may be sent and not yet heard. When it is full the oldest goes: one
-    that was sent is lost only if the connection is, one that was not is lost.
+    Up to `capacity` frames are kept, and up to `in_flight` may be sent and not yet heard. When it is full the oldest is
+    dropped: a sent frame is then lost only if the connection breaks, an unsent one is lost.
     """
 
     def __init__(self, *, capacity: int, in_flight: int) -> None:
         self._capacity, self._in_flight = capacity, in_flight
         self._pieces: deque[Frame] = deque()
         self._sent = 0
-        """How many of the pieces have been sent on this connection."""
+        """How many of the frames have been sent on this connection."""
         self._steps = 0
         self._unheard: deque[Frame] = deque()
         self._places: deque[tuple[float, float]] = deque(maxlen=KEPT_STEPS)
-        """Where in the user's audio the frames of the last steps start and stop."""
+        """The start and stop, in the user's audio, of the last steps' frames."""
 
     # ---- what goes out ----------------------------------------------------------------------------------------------
 
     def add(self, piece: Frame) -> float:
-        """How many seconds of the user's audio had to go to make room, and will never be sent."""
+        """Add a frame; return how many seconds of unsent user audio were dropped to make room."""
         self._pieces.append(piece)
         lost_s = 0.0
         while len(self._pieces) > self._capacity:
@@ -120,7 +120,7 @@ class ReplayBuffer:
         return lost_s
 
     def next(self) -> Frame | None:
-        """The next piece to send; None when there is none, or when too many have not been heard yet."""
+        """Return the next frame to send; None if there is none, or too many have not been heard yet."""
         if self._sent >= len(self._pieces) or len(self._unheard) >= self._in_flight:
             return None
         piece = self._pieces[self._sent]
@@ -130,41 +130,41 @@ class ReplayBuffer:
         return piece
 
     def rewind(self) -> None:
-        """A new connection: all that was not understood is to be sent again."""
+        """Begin a new connection: all frames that were not transcribed are sent again."""
         self._sent, self._steps = 0, 0
         self._unheard.clear()
         self._places.clear()
 
     def understood(self, until_s: float) -> None:
-        """What was said before this moment need not be sent again."""
+        """Note that sound before this moment need not be sent again."""
         while self._sent and self._pieces and self._pieces[0].stop_s <= until_s:
             self._pieces.popleft()
             self._sent -= 1
 
     @property
     def waiting(self) -> bool:
-        """Whether there are pieces that have not been sent."""
+        """Whether there are unsent frames."""
         return self._sent < len(self._pieces)
 
     @property
     def kept(self) -> int:
-        """Pieces that have not been understood."""
+        """The number of frames that were not transcribed."""
         return len(self._pieces)
 
     @property
     def behind(self) -> int:
-        """Pieces that wait or are on their way."""
+        """The number of frames that wait or are on their way."""
         return len(self._pieces) - self._sent + len(self._unheard)
 
     @property
     def unheard(self) -> int:
-        """Pieces sent for which no step has come back."""
+        """The number of sent frames without a step."""
         return len(self._unheard)
 
     # ---- what comes back --------------------------------------------------------------------------------------------
 
     def step(self) -> Frame | None:
-        """The piece that the recogniser has just heard; None for a step too many."""
+        """Return the frame that the recogniser has just heard; None for a step too many."""
         self._steps += 1
         if not self._unheard:
             last_s = self._places[-1][1] if self._places else 0.0
@@ -175,11 +175,11 @@ class ReplayBuffer:
         return piece
 
     def clock_s(self, delay_s: float) -> float:
-        """The connection's clock: it starts at minus the delay, and a step is 80 ms."""
+        """Return the connection's clock: it starts at minus the delay, and a step is 80 ms."""
         return self._steps * FRAME_S - delay_s
 
     def audio_s(self, stream_s: float) -> float:
-        """Where in the user's audio a moment of the connection's clock is."""
+        """Return the place in the user's audio of a moment of the connection's clock."""
         if not self._places:
             return self._pieces[0].start_s if self._pieces else 0.0
         frame, rest = divmod(round(stream_s * RATE_HZ), FRAME)

@@ -1,4 +1,4 @@
-"""What a conversation with the recogniser is: sound in, words and pauses out, over any number of connections. Pure."""
+"""`KyutaiSttSession`: sound in, words and pauses out, over any number of connections. Pure."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ from voicepipe.stt.kyutai.replay_buffer import SILENCE, Frame, Framer, ReplayBuf
 __all__ = ["KyutaiSttSession", "SttOptions"]
 
 LONGEST_WORD_S = 2.0
-"""A word whose beginning is this far behind the model's clock has been written, if it was one."""
+"""A word that started this far behind the model's clock has been emitted, if it was one."""
 END = 1
-"""The marker behind the last sound."""
+"""The marker after the last sound."""
 _MARKER: Samples = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SttOptions:
-    """How the recogniser is used.
+    """Options of the recogniser.
 
-    `delay_s`: what its model is behind by, 0.5 (1B) or 2.5 (2.6B). `notices_pauses`: its own pause score decides where
-    speech starts (below `speech_below`) and stops (above `silence_above`); else another stage does. `buffer_s` of sound
-    are kept until they are understood, `in_flight_s` of them may be on the way; with `behind_s` that wait or are on the
-    way it is behind. A recogniser that owes a step and says nothing for `silent_s` is lost. After `renew_after_s` a
-    connection is replaced by a fresh one in the next pause.
+    `delay_s` is the model's delay, 0.5 (1B) or 2.5 (2.6B). With `notices_pauses` its own pause score decides where
+    speech starts (below `speech_below`) and stops (above `silence_above`); otherwise another stage does. `buffer_s` of
+    sound are kept until they are transcribed, and `in_flight_s` of them may be on the way; with `behind_s` unsent or on
+    the way the recogniser is behind. A recogniser that owes a step and sends nothing for `silent_s` counts as lost.
+    After `renew_after_s` a fresh connection replaces the old one in the next pause.
     """
 
     delay_s: float
@@ -72,7 +72,7 @@ class SttOptions:
 
 
 class KyutaiSttSession:
-    """The exchange with the recogniser: see `voicepipe.services.ServiceProtocol`, and `kyutai` for what comes out."""
+    """The protocol of the recogniser: see `voicepipe.services.ServiceProtocol`, and `kyutai` for what is emitted."""
 
     def __init__(
         self,
@@ -93,11 +93,11 @@ class KyutaiSttSession:
         self._speaking = False
         self._in_message = False
         self._paused_s: float | None = None
-        """The last loud moment before the pause that is on: it stays, so that one flush ends one pause."""
+        """The last loud moment before the current pause; kept, so that one flush ends one pause."""
         self._read_s = 0.0
-        """How far the recogniser has heard the user's audio."""
+        """How much of the user's audio the recogniser has heard."""
         self._replayed_s = 0.0
-        """What was there before the connection was: old pauses in it are none any more."""
+        """The audio before the connection: pauses in it are over."""
         self._understood_s = 0.0
         self._opened_s = self._answered_s = clock()
         self._first_sent_s: float | None = None
@@ -130,7 +130,7 @@ class KyutaiSttSession:
         return [Overflowed(self._service, lost_s * 1000)] if lost_s else ()
 
     def _hurry(self, at_s: float) -> Sequence[Event]:
-        """Silence that is not of the user drives the model on to what it has heard before."""
+        """Push silence, so that the model emits what it has heard before."""
         lost = self._queue(self._framer.rest()) if at_s > self._framer.framed_s else ()
         self._flush.begin(max(at_s, self._read_s), framed_s=self._framer.framed_s)
         return [*lost, *self._queue([self._between(SILENCE)] * self._flush.frames)]
@@ -139,7 +139,7 @@ class KyutaiSttSession:
         self._gauge.show(behind=self._flush.on or self._replay.behind >= _frames(self._hearing.behind_s))
 
     def _between(self, samples: Samples) -> Frame:
-        """What is not the user's, behind the last that is."""
+        """Return a frame of silence behind the user's last sound."""
         return Frame(samples, self._framer.framed_s, self._framer.framed_s)
 
     # ---- the connection ---------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class KyutaiSttSession:
         return [Warned(f"{error.user_message} Looking for another one; what you say meanwhile is kept.")]
 
     def cut(self) -> None:
-        """A session is over: nothing was interrupted."""
+        """Note the end of the session: nothing was interrupted."""
 
     @property
     def overdue_at(self) -> float | None:
@@ -220,7 +220,7 @@ class KyutaiSttSession:
         return () if score is None or old or not self._hearing.notices_pauses else self._weigh(score)
 
     def _hurried(self, piece: Frame | None) -> Sequence[Event]:
-        """Whether the model's clock has passed the moment of the flush and the delay behind it."""
+        """Emit `Transcribed` when the model's clock has passed the flush's moment and its delay."""
         until_s = self._flush.passed(piece)
         if until_s is None:
             return ()
@@ -253,12 +253,12 @@ class KyutaiSttSession:
             return ()
         self._words.begin(text, start_s)
         self._count_word()
-        # When it ends is not known yet; the user must see it, and the bot stop, now.
+        # When it ends is not known yet; the user sees it, and the bot stops, now.
         stop_s = max(start_s, self._replay.audio_s(self._replay.clock_s(self._hearing.delay_s)))
         return [*self._message_began(start_s), WordRecognised(text, start_s, stop_s)]
 
     def _message_began(self, start_s: float) -> Sequence[Event]:
-        """The first word of what the user says: they have not finished, whatever the score was."""
+        """Note the first word of a message: the user has not finished, whatever the score was."""
         began, self._in_message = not self._in_message, True
         if not began or self._flush.on:
             return ()
@@ -274,7 +274,7 @@ class KyutaiSttSession:
             self._observer.first_item(self._clock() - self._first_sent_s)
 
     def _forget(self) -> None:
-        """What need not be sent again: all before the last word, and what was long enough ago to have become one."""
+        """Drop what need not be sent again: all before the last word, and sound too old to become one."""
         clock_s = self._replay.audio_s(self._replay.clock_s(self._hearing.delay_s))
         self._understood_s = max(self._understood_s, self._words.until_s, clock_s - LONGEST_WORD_S)
         self._replay.understood(self._understood_s)

@@ -1,4 +1,4 @@
-"""Kyutai's speech to text as a stage: moshi-server over a WebSocket. The thin I/O twin of `kyutai_ear`."""
+"""Kyutai's speech to text as a stage: moshi-server over a WebSocket. The I/O half of `session`."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ __all__ = ["ReconnectPolicy", "SttOptions", "kyutai"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectPolicy:
-    """How a recogniser that was lost is looked for: with `pauses` between the searches, for `give_up_after_s` at most.
+    """How a lost recogniser is replaced: with `pauses` between the searches, for `give_up_after_s` at most.
 
-    A connection that breaks within `settled_after_s` does not end the search: who only ever breaks is given up, too.
+    A connection that breaks within `settled_after_s` does not end the search: a server that always breaks is given up.
     """
 
     pauses: Backoff
@@ -59,25 +59,23 @@ class ReconnectPolicy:
 def kyutai(
     finder: Finder, *, api_key: str, options: SttOptions, reconnect: ReconnectPolicy, backlog: PendingWork | None = None
 ) -> Stage[Audio | Event, Event]:
-    """Words as they are recognised, and where speech starts, pauses and stops, from `Audio` of any rate and
-    `FlushRequested`.
+    """Recognise words and the bounds of speech in `Audio` of any rate; `FlushRequested` ends a pause.
 
-    - `WordRecognised` comes as soon as the recogniser is sure of it: its `stop_s` is how far it has heard by then. The
-    service's
-      later word of where it ended is kept for what must be sent again.
-    - `Pause` comes with each step (80 ms), its score averaged, after the first 12 of a connection; none while a flush
-      is under way, and 0 with the first word of what the user says. In a pause its `at_s` is the last loud moment.
-      `SpeechStarted` and `SpeechStopped` come with the score's edges; their times are from the sound's energy.
-    - `FlushRequested` pushes silence, enough for the model's delay: `Transcribed` comes when the model's clock has
-    passed.
-    - A connection that breaks, falls silent or talks nonsense is replaced: `Warned` says so, and the sound since the
-      last word is sent again. Of sound that waits longer than the buffer holds the oldest goes: `Overflowed`.
-    - A connection that is old is replaced in a pause, by one that was opened before: drift ends there.
-    - When the source completes the last words are waited for.
-    - In `backlog` stands that it is flushed, or behind by `behind_s`.
+    - `WordRecognised` is emitted when the recogniser is sure of the word; its `stop_s` is how far it has heard by then.
+      The server's later word end is kept for what must be sent again.
+    - `Pause` is emitted with each step (80 ms), with an averaged score, after the first 12 of a connection; none during
+      a flush, and 0 with the first word of a message. In a pause its `at_s` is the last loud moment. `SpeechStarted`
+      and `SpeechStopped` are emitted at the score's edges; their times are from the sound's energy.
+    - `FlushRequested` pushes silence for the model's delay; `Transcribed` is emitted when the model's clock has
+      passed it.
+    - A connection that breaks, stalls or violates the protocol is replaced: `Warned` is emitted, and the sound since
+      the last word is sent again. When more sound waits than the buffer holds, the oldest is dropped: `Overflowed`.
+    - An old connection is replaced in a pause, by one that was opened before: this ends drift.
+    - When the source completes, the last words are awaited.
+    - `backlog` counts a flush, and being behind by `behind_s`.
 
-    Fails with ServiceUnavailable when there is no recogniser at the beginning, or none has come back in time.
-    Disposing closes the connection.
+    Fails with ServiceUnavailable if no recogniser is available at the start, or none in time after a loss. Disposing
+    closes the connection.
 
     .. marbles::
 
@@ -103,7 +101,7 @@ def kyutai(
 
 
 class _Connecting:
-    """The first connection must be had at once; a later one is waited for."""
+    """Require the first connection at once; wait for a later one."""
 
     def __init__(
         self, finder: Finder, enter: Callable[[Instance], Awaitable[ServiceSocket]], reconnecting: ReconnectPolicy
@@ -125,7 +123,7 @@ class _Connecting:
         return socket
 
     async def _again(self, emit: Emit[Event]) -> ServiceSocket:
-        if not self._give_up_s:  # a search begins, at once
+        if not self._give_up_s:  # a search begins now
             self._give_up_s = asyncio.get_running_loop().time() + self._reconnecting.give_up_after_s
             self._pauses = iter(self._reconnecting.pauses)
         else:
@@ -141,7 +139,7 @@ class _Connecting:
                 await self._pause(*error.missed)
 
     async def _pause(self, *missed: AttemptFailed) -> None:
-        """Before the next search. Raises ServiceUnavailable when there has been enough of them."""
+        """Pause before the next search. Raises ServiceUnavailable when the limit is reached."""
         pause_s = next(self._pauses)
         if asyncio.get_running_loop().time() + pause_s > self._give_up_s:
             raise ServiceUnavailable(self._finder.service, missed)
@@ -149,7 +147,7 @@ class _Connecting:
 
 
 async def _enter(door: WebSocketEndpoint, instance: Instance) -> ServiceSocket:
-    """A socket to an instance that has taken us. Raises AtCapacity, ConnectionLost, ProtocolViolation."""
+    """Return a socket to an instance that accepts it. Raises AtCapacity, ConnectionLost, ProtocolViolation."""
     socket = await door.open(instance)
     try:
         await _be_welcome(socket)

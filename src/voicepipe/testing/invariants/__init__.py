@@ -1,1 +1,1 @@
-"""Invariants: what holds in every conversation."""
+"""Invariants: statements that hold in every conversation."""

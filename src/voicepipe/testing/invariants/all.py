@@ -1,6 +1,6 @@
-"""What holds in every conversation, whatever is said and whatever breaks: checks over a recording.
+"""All invariants: statements that hold in every conversation, whatever fails; checks over a recording.
 
-Each is a sentence, and its name is that sentence; what it finds says when it broke, and by what.
+Each has a sentence as its name. A breach has a time and a description.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["INVARIANTS", "SILENCE_S", "Broken", "Invariant", "broken"]
 
 
 class Broken(NamedTuple):
-    """An invariant that does not hold."""
+    """A breach of an invariant."""
 
     invariant: str
     at_s: float
@@ -35,10 +35,14 @@ def broken(
     skip: Collection[str] = (),
     silence_s: float = SILENCE_S,
 ) -> list[Broken]:
-    """The invariants that a conversation breaks, the earliest first, each only once: what follows may follow from it.
+    """Return the broken invariants, the earliest first, each once: later breaches may follow from it.
 
-    `played`: what a scenario gave, or any list of (seconds, event). `skip` names those that do not matter. Raises
-    ValueError for the name of none.
+    Args:
+        played: A scenario's transcript, or any list of (seconds, event).
+        skip: Names of invariants that are not checked.
+
+    Raises:
+        ValueError: `skip` has an unknown name.
     """
     if unknown := set(skip) - set(INVARIANTS):
         raise ValueError(f"{sorted(unknown)} are no invariants; these are: {', '.join(map(repr, INVARIANTS))}")
@@ -86,7 +90,7 @@ INVARIANTS: dict[str, Invariant] = {
     "a word is spoken when its sound is out": replies.spoken_when_released,
     "silence is bounded": turns.answered,
     "a turn is what was recognised": turns.turn_is_what_was_recognised,
-    "nobody is cut in mid-sentence": turns.nobody_cut,
+    "the user is not cut in mid-sentence": turns.user_not_cut,
     "the user's word silences the bot": turns.word_silences,
     "the parts of a turn sum to its total": turns.parts_sum,
     "only answers are measured": turns.only_answers_measured,
@@ -98,4 +102,4 @@ INVARIANTS: dict[str, Invariant] = {
     "a closed session is silent": _silent_when_closed,
     "nothing is left behind": _nothing_left,
 }
-"""Every invariant by its name, which is what it says."""
+"""Every invariant by its name, a sentence."""

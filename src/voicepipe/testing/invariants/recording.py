@@ -1,4 +1,4 @@
-"""What invariants look at: a conversation that is over, and what was found after it."""
+"""The input of invariants: a conversation that is over, and what was left behind."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from voicepipe.testing.player.transcript import At
 __all__ = ["SILENCE_S", "Found", "Invariant", "Recording"]
 
 SILENCE_S = 15.0
-"""For how long nobody may say anything after the user has asked something, unless a check is told otherwise."""
+"""How long the bot may stay silent after the user has asked something, unless a check sets another time."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What the invariants look at."""
+    """What the invariants check."""
 
     events: Sequence[At]
     closed_s: float
-    """When the session was closed; nothing may come after that."""
+    """When the session was closed; no event may come after that."""
     leaks: Sequence[str] = ()
     voice: Sequence[tuple[float, float]] = ()
-    """From when to when the user made a sound."""
+    """Start and stop of the user's sounds."""
     unheard: Sequence[tuple[float, float]] = ()
-    """From when to when their sound did not arrive in time."""
+    """Start and stop of the user's sounds that did not arrive in time."""
     silence_s: float = SILENCE_S
 
 
 Found: TypeAlias = Iterator[tuple[float, str]]
 Invariant: TypeAlias = Callable[[Recording], Found]
-"""Gives the time and the description of each breach."""
+"""Yields the time and the description of each breach."""

@@ -1,4 +1,4 @@
-"""What holds of replies and of what is remembered of them, whatever happens."""
+"""Invariants of replies and of the conversation's memory of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def one_reply(recording: Recording) -> Found:
-    """The bot has one voice."""
+    """Check that at most one reply is on at a time."""
     since: float | None = None
     for at_s, event in recording.events:
         if isinstance(event, ReplyStarted):
@@ -45,7 +45,7 @@ def one_reply(recording: Recording) -> Found:
 
 
 def ends_once(recording: Recording) -> Found:
-    """A reply ends, or is cut; not both, and not twice."""
+    """Check that a reply ends or is cut; not both, and not twice."""
     replying = False
     for at_s, event in recording.events:
         if isinstance(event, ReplyStarted):
@@ -57,7 +57,7 @@ def ends_once(recording: Recording) -> Found:
 
 
 def no_sound_after_the_end(recording: Recording) -> Found:
-    """What was still on its way when a reply was over is not let out."""
+    """Check that nothing of a reply is sent after its end."""
     over: At | None = None
     spoke = False
     for one in recording.events:
@@ -74,7 +74,7 @@ def no_sound_after_the_end(recording: Recording) -> Found:
 
 
 def heard_text(recording: Recording) -> Found:
-    """What a reply says of itself at its end is what was spoken in it."""
+    """Check that a reply's text at its end is what was spoken in it."""
     words: list[str] = []
     for at_s, event in recording.events:
         match event:
@@ -89,7 +89,7 @@ def heard_text(recording: Recording) -> Found:
 
 
 def spoken_in_order(recording: Recording) -> Found:
-    """The words of a reply have their times in order."""
+    """Check that the times of a reply's words are in order."""
     last: WordSpoken | None = None
     for at_s, event in recording.events:
         if isinstance(event, ReplyStarted):
@@ -106,7 +106,7 @@ def spoken_in_order(recording: Recording) -> Found:
 
 
 def spoken_when_released(recording: Recording) -> Found:
-    """No word is said to be heard before its own sound has been sent."""
+    """Check that no word is said to be heard before its sound has been sent."""
     sent_s, began_s = 0.0, 0.0
     for at_s, event in recording.events:
         match event:
@@ -131,7 +131,7 @@ EARLY_S = 0.002
 
 
 def bot_remembers_what_was_heard(recording: Recording) -> Found:
-    """All that is remembered of the bot, word by word in order, has been spoken."""
+    """Check that all that is remembered of the bot, word by word in order, was spoken."""
     spoken: list[str] = []
     for at_s, event in recording.events:
         if isinstance(event, WordSpoken):
@@ -143,7 +143,7 @@ def bot_remembers_what_was_heard(recording: Recording) -> Found:
 
 
 def bot_remembers_what_was_said(recording: Recording) -> Found:
-    """All that is remembered of the user was recognised."""
+    """Check that all that is remembered of the user was recognised."""
     heard = {SILENCE}
     for at_s, event in recording.events:
         match event:
@@ -154,7 +154,7 @@ def bot_remembers_what_was_said(recording: Recording) -> Found:
         for conversation in _conversations(event):
             words = [word for one in conversation.messages if one.role == "user" for word in one.text.split()]
             if strange := [word for word in words if word not in heard]:
-                yield at_s, f"the bot remembers the user saying {strange[0]!r}, and nobody recognised that"
+                yield at_s, f"the bot remembers the user saying {strange[0]!r}, which was not recognised"
 
 
 def _conversations(event: ReplyAudio | Event) -> Iterable[Conversation]:
@@ -166,7 +166,7 @@ def _conversations(event: ReplyAudio | Event) -> Iterable[Conversation]:
 
 
 def _not_in_order(words: Iterable[str], spoken: Sequence[str]) -> str | None:
-    """The first of `words` that does not come in `spoken` after those before it."""
+    """Return the first of `words` that does not come in `spoken` after those before it."""
     place = 0
     for word in words:
         try:

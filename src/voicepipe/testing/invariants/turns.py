@@ -1,4 +1,4 @@
-"""What holds of turns and of who has the floor, whatever happens."""
+"""Invariants of turns."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from voicepipe.testing.scenario.steps import show_time
 
 __all__ = [
     "answered",
-    "nobody_cut",
     "only_answers_measured",
     "parts_sum",
     "turn_is_confirmed",
     "turn_is_what_was_recognised",
     "turns_alternate",
+    "user_not_cut",
     "word_silences",
 ]
 
 
 def answered(recording: Recording) -> Found:
-    """Whoever has the floor does something with it, and a turn with words stays owed an answer until it gets one."""
+    """Check that each side uses its turn, and that a turn with words is answered."""
     floor = _TurnTracker()
     for at_s, event in [*recording.events, (recording.closed_s, None)]:
         if floor.since is not None:
@@ -50,7 +50,7 @@ def answered(recording: Recording) -> Found:
 
 
 class _TurnTracker:
-    """Since when somebody is waited for, and what for; nobody is while `since` is None."""
+    """Since when the user waits for the bot, and for what; `since` None: not at all."""
 
     def __init__(self) -> None:
         self.since: float | None = None
@@ -86,7 +86,7 @@ class _TurnTracker:
 
 
 def turn_is_what_was_recognised(recording: Recording) -> Found:
-    """Every word is in the turn that it was recognised in: none is lost, none is heard twice."""
+    """Check that every word is in the turn in which it was recognised: none is lost, none is doubled."""
     settled: list[str] = []
     words: list[str] = []
     for at_s, event in recording.events:
@@ -104,8 +104,8 @@ def turn_is_what_was_recognised(recording: Recording) -> Found:
                 pass
 
 
-def nobody_cut(recording: Recording) -> Found:
-    """A turn does not end while the user has been speaking for a while, if they could be heard."""
+def user_not_cut(recording: Recording) -> Found:
+    """Check that a turn does not end while the user has been speaking for a while, if they could be heard."""
     for at_s, event in recording.events:
         if not isinstance(event, TurnEnded):
             continue
@@ -119,11 +119,11 @@ def nobody_cut(recording: Recording) -> Found:
 
 
 NOTICED_S = 0.25
-"""The time in which anybody notices that somebody speaks."""
+"""The time in which the start of speech is noticed."""
 
 
 def word_silences(recording: Recording) -> Found:
-    """From the first word of a turn on the bot is silent, until it replies to it."""
+    """Check that from the first word of a turn on the bot is silent until it replies to it."""
     word: float | None = None
     for at_s, event in recording.events:
         match event:
@@ -138,7 +138,7 @@ def word_silences(recording: Recording) -> Found:
 
 
 def parts_sum(recording: Recording) -> Found:
-    """Where the time of an answer went is all of it, and none of it is negative."""
+    """Check that the parts of an answer's time sum to the total, and none is negative."""
     for at_s, event in recording.events:
         if isinstance(event, TurnMeasured):
             if abs(sum(event.parts_ms.values()) - event.total_ms) > 1e-3:
@@ -149,7 +149,7 @@ def parts_sum(recording: Recording) -> Found:
 
 
 def only_answers_measured(recording: Recording) -> Found:
-    """Who breaks a silence answers nobody, and nobody has waited for it."""
+    """Check that a reply to a silence is not measured as an answer: the user has not waited for it."""
     idle = False
     for at_s, event in recording.events:
         if isinstance(event, ReplyStarted):
@@ -160,7 +160,7 @@ def only_answers_measured(recording: Recording) -> Found:
 
 
 def turns_alternate(recording: Recording) -> Found:
-    """A turn begins when none is on, and ends when one is."""
+    """Check that a turn begins when none is on, and ends when one is."""
     talking = False
     for at_s, event in recording.events:
         if isinstance(event, TurnStarted):
@@ -174,7 +174,7 @@ def turns_alternate(recording: Recording) -> Found:
 
 
 def turn_is_confirmed(recording: Recording) -> Found:
-    """The first word of a turn is told before the turn ends, once: by it the bot falls silent."""
+    """Check that a turn is confirmed before it ends, once: this silences the bot."""
     confirmed = 0
     for at_s, event in recording.events:
         match event:

@@ -1,4 +1,4 @@
-"""`Deadlock`: nothing can happen any more, and this is who waits for what."""
+"""`Deadlock`: nothing can happen any more; the message lists what each task waits for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Deadlock", "describe_task"]
 
 
 class Deadlock(RuntimeError):
-    """A run on a virtual loop can never end. The message lists every pending task, its stack and what it awaits.
+    """A run on a virtual loop cannot end. The message lists every pending task, its stack and what it awaits.
 
     `tasks` are the pending tasks as they were found, the main one first.
     """
@@ -23,15 +23,15 @@ class Deadlock(RuntimeError):
 
 
 def describe_task(task: asyncio.Task[Any]) -> list[str]:
-    """Lines: the task's name and coroutine, where each of its frames stands, and what the innermost one awaits."""
+    """Return lines: the task's name and coroutine, the place of each frame, and what the innermost one awaits."""
     frames, awaited = _walk(task.get_coro())
-    awaited = getattr(task, "_fut_waiter", awaited)  # the chain ends at an iterator which hides the future
+    awaited = getattr(task, "_fut_waiter", awaited)  # the chain ends at an iterator, which hides the future
     stack = [line for code, number in frames for line in _place(code, number)]
     return [f"  {task.get_name()}: {_name(task.get_coro())}", *stack, f"      awaits {_waits_for(awaited)}"]
 
 
 def _walk(coro: Any) -> tuple[list[tuple[CodeType, int]], Any]:
-    """Follow the chain of awaits from a task's coroutine to what it is stuck at."""
+    """Follow the chain of awaits from a task's coroutine to what it waits for."""
     frames: list[tuple[CodeType, int]] = []
     while coro is not None:
         frame: FrameType | None = _first(coro, "cr_frame", "gi_frame", "ag_frame")
@@ -68,6 +68,6 @@ def _name(coro: Any) -> str:
 
 
 def _number(name: str) -> tuple[str, int]:
-    """Orders Task-2 before Task-10."""
+    """Sort Task-2 before Task-10."""
     head, _, tail = name.rpartition("-")
     return (head, int(tail)) if tail.isdigit() else (name, 0)

@@ -1,10 +1,10 @@
-"""What is on its way between two sockets of this process.
+"""Bytes on their way between two sockets of this process.
 
-A virtual clock must not jump while bytes are in the kernel: sent by one end, not yet readable at the other. How long
-that takes is the kernel's affair (nothing at all, mostly; a few milliseconds on a busy machine), so a fixed grace would
-be both slow and unsafe. Instead every connection is kept account of: what one end has sent and the other has not read
-is owed, and the loop waits, in real time, until the receiver's socket is readable. Then the order of events does not
-depend on the kernel. The same holds for what has been read: who waits for room to write will have it.
+A virtual clock must not jump while bytes are in the kernel: sent by one end, not yet readable at the other. The time
+that takes depends on the kernel (mostly none; a few milliseconds on a busy machine), so a fixed grace would be slow and
+unsafe. Instead the module counts, for every connection, what one end has sent and the other has not read. The loop
+waits, in real time, until the receiver's socket is readable: then the order of events does not depend on the kernel.
+The same holds for a sender that waits for room: it gets it after the other end has read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Key: TypeAlias = tuple[Address, Address]
 
 
 class Loopback:
-    """The account of one loop's connections. Only TCP is kept: Unix sockets deliver before `send` returns."""
+    """The counts of one loop's connections. TCP only: Unix sockets deliver before `send` returns."""
 
     def __init__(self) -> None:
         self._ends: dict[Key, End] = {}
@@ -32,12 +32,12 @@ class Loopback:
         self._accepting: dict[Key, int] = {}
 
     def listen(self, listener: Any) -> None:
-        """`listener` accepts connections on this loop."""
+        """Note that `listener` accepts connections on this loop."""
         if (address := _address(listener.getsockname())) is not None:
             self._listeners[address[1]] = listener
 
     def connected(self, client: socket.socket) -> None:
-        """`client` has reached its peer; a listener of ours is about to accept it, or has already."""
+        """Note that `client` has connected; a listener of this loop accepts it now, or has done so."""
         key = _key(client)
         if key is None or (key[1], key[0]) in self._ends:
             return
@@ -45,7 +45,7 @@ class Loopback:
             self._accepting[key[1], key[0]] = listener.fileno()
 
     def adopt(self, sock: Any) -> Any:
-        """`sock` itself, or a stand-in that keeps account of what it sends and reads."""
+        """Return `sock`, or a wrapper that counts what it sends and reads."""
         key = _key(sock)
         if key is None:
             return sock
@@ -54,15 +54,15 @@ class Loopback:
         return end
 
     def awaited(self, is_read: Callable[[int], bool]) -> set[int]:
-        """The descriptors at which something is about to arrive and which somebody reads."""
+        """The descriptors at which data is about to arrive and which are being read."""
         if not self._owed and not self._accepting:
             return set()
         owed = (self._ends[key].number for key in self._owed if key in self._ends)
         return {number for number in (*owed, *self._accepting.values()) if is_read(number)}
 
     def acknowledged(self, is_written: Callable[[int], bool]) -> set[int]:
-        """The descriptors at which somebody waits to write, though the other end has read all that was sent: there will
-        be room as soon as the kernel has said so, which it may put off for 40 ms.
+        """The descriptors that wait to write, although the other end has read all: there is room as soon as the kernel
+        says so, which may take 40 ms.
         """
         blocked = (key for key, end in self._ends.items() if is_written(end.number))
         return {
@@ -72,7 +72,7 @@ class Loopback:
         }
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Nothing came at these after all: somebody else has read it, or the listener is gone."""
+        """Note that nothing came at these: another reader has read it, or the listener is closed."""
         gone = set(numbers)
         self._accepting = {key: number for key, number in self._accepting.items() if number not in gone}
         for key, end in self._ends.items():
@@ -81,17 +81,17 @@ class Loopback:
 
     @property
     def listeners(self) -> list[socket.socket]:
-        """Those that are open."""
+        """Return the open ones."""
         return [listener for listener in self._listeners.values() if listener.fileno() >= 0]
 
     def describe(self) -> list[str]:
-        """What is open: a line per connection, not per end, and per listener."""
+        """Return a line per open connection, not per end, and per listener."""
         pairs = {tuple(sorted(key)) for key in self._ends}
         connections = [f"a connection between ports {one[1]} and {other[1]}" for one, other in sorted(pairs)]
         return connections + [f"a server at port {listener.getsockname()[1]}" for listener in self.listeners]
 
     def knows(self, number: int) -> bool:
-        """Whether both ends of the connection with this descriptor are ours, or it is a listener."""
+        """Return whether both ends of the connection with this descriptor are on this loop, or it is a listener."""
         if any(listener.fileno() == number for listener in self.listeners):
             return True
         return any(end.number == number and (key[1], key[0]) in self._ends for key, end in self._ends.items())
@@ -102,7 +102,7 @@ class Loopback:
             self._owed[peer] = self._owed.get(peer, 0) + amount
 
     def received(self, key: Key, amount: int) -> None:
-        """`amount` bytes were read; 0 is the end of the stream."""
+        """Note that `amount` bytes were read; 0 is the end of the stream."""
         left = self._owed.get(key, 0) - amount if amount else 0
         if left > 0:
             self._owed[key] = left
@@ -116,7 +116,7 @@ class Loopback:
 
 
 class End:
-    """A connected socket as asyncio's transports use it, with the account kept."""
+    """A connected socket as asyncio's transports use it, which counts its bytes."""
 
     __slots__ = ("_account", "_key", "_sock", "number")
 
@@ -176,7 +176,7 @@ def _key(sock: Any) -> Key | None:
 
 
 def _address(name: Any) -> Address | None:
-    """Of an IPv4 or IPv6 socket; a Unix socket's name is a string."""
+    """Return the address of an IPv4 or IPv6 socket; a Unix socket's name is a string."""
     if not isinstance(name, tuple):
         return None
     host, port, *_ = cast("tuple[str, int]", name)

@@ -1,7 +1,7 @@
-"""Threads that take virtual time.
+"""Threads in virtual time.
 
-A virtual loop's clock stands still while a thread has work, so that what is computed takes no time. A scripted model
-must take some: it naps, and its thread counts as idle meanwhile.
+A virtual loop's clock stands still while a thread works, so that computing takes no time. A scripted model has to take
+some: it naps, and its thread counts as idle meanwhile.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 class NappingWorkers(Workers):
-    """A pool in whose threads `nap` takes virtual time. Jobs that wait for a napping thread wait in virtual time, too.
+    """A pool with threads in which `nap` takes virtual time. Jobs that wait for a napping thread wait in virtual time,
+    too.
 
-    The loop counts a job from its submission; while every thread naps, the jobs that wait are taken off that count
-    (`_off`), or its clock would stand still for them, and so nobody would ever wake.
+    The loop counts a job from its submission. While every thread naps, waiting jobs are taken off that count (`_off`);
+    otherwise the clock would stand still for them, and no thread would wake.
     """
 
     def __init__(self, threads: int, name: str, loop: VirtualLoop) -> None:

@@ -1,4 +1,4 @@
-"""The two parts of an asyncio loop that a virtual one replaces: what waits for sockets, and a timer's place in line."""
+"""The two parts of an asyncio loop that a virtual loop replaces: the selector, and the order of timers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 __all__ = ["Poller", "Ready", "Timer"]
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
-"""Descriptors and what can be done with them: the answer of a selector."""
+"""Descriptors and what can be done with them: the result of a selector."""
 
 
 class Poller(selectors.DefaultSelector):
-    """The real selector, with the loop's own idea of waiting."""
+    """The real selector, with the loop's own rule for waiting."""
 
     def __init__(self, wait: Callable[[float | None], Ready]) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Poller(selectors.DefaultSelector):
         return self._wait(timeout)
 
     def poll(self, timeout: float) -> Ready:
-        """What the kernel says, in the order of the descriptors."""
+        """Return the kernel's result, in the order of the descriptors."""
         return sorted(super().select(timeout), key=lambda ready: ready[0].fd)
 
     def is_read(self, number: int) -> bool:
@@ -40,7 +40,7 @@ class Poller(selectors.DefaultSelector):
 
 
 class Timer(asyncio.TimerHandle):
-    """asyncio's heap does not keep the order of equal timers; this one does, where their `rank` is the same."""
+    """A timer that keeps the order of equal timers of one `rank`, which asyncio's heap does not."""
 
     __slots__ = ("_order",)
 

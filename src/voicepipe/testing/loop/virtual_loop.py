@@ -9,13 +9,13 @@ is not real. When no callback is ready and nothing is on its way, the clock jump
 
 The rules, in their order, whenever no callback is ready:
 
-1. What is readable is read, in the order of the descriptors. What one socket of this process has sent to another is
-   waited for in real time (`voicepipe.testing.loop.loopback`), so that the order of events does not depend on the
-   kernel.
-2. Work in threads takes no virtual time: while some is under way the loop waits for it, in real time. It knows of
-   `run_in_executor`, and of whoever calls `work_started` and `work_finished`.
+1. What is readable is read, in the order of the descriptors. Data that one socket of this process has sent to another
+is waited for in real time (`voicepipe.testing.loop.loopback`), so that the order of events does not depend on the
+kernel.
+2. Work in threads takes no virtual time: the loop waits for it, in real time. It knows of `run_in_executor`, and of
+threads that call `work_started` and `work_finished`.
 3. The clock jumps to the next timer. Timers of one instant run in the order in which they were set.
-4. With no timer left nothing can ever happen: `Deadlock`, at once, with a list of who waits for what.
+4. With no timer left nothing can happen any more: `Deadlock`, at once, with a list of what each task waits for.
 """
 
 from __future__ import annotations
@@ -39,21 +39,24 @@ __all__ = ["VirtualLoop"]
 T = TypeVar("T")
 
 GRACE_S = 0.05
-"""Real time for which a socket or pipe that leads out of this process is listened to before a deadlock is declared."""
+"""Real time to wait for a socket or pipe to another process before a deadlock is declared."""
 ARRIVAL_S = 1.0
-"""Real time after which what was sent within this process counts as lost: somebody else has read it."""
+"""Real time after which data sent within this process counts as lost: another reader has read it."""
 POLL_EVERY = 50
-"""Rounds with callbacks ready after which the sockets are looked at all the same: a loop of `sleep(0)` awaits them."""
+"""Rounds with ready callbacks after which the sockets are polled all the same: a loop of `sleep(0)` waits for them."""
 SPINS = 100_000
-"""Rounds at one instant, with nothing read, that count as spinning."""
+"""Rounds at one instant without any data that count as spinning."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time, beginning at 0.0 and exact to the microsecond.
+    """An event loop in virtual time, which begins at 0.0 and is exact to the microsecond.
 
-    `patience_s` bounds the real time that a piece of work in a thread may take, `horizon_s` the virtual time that one
-    run may take; both end in `Deadlock`. `swallowed` holds what reached the loop's exception handler. `shuffle` draws
-    the order of the timers of one instant, which otherwise is that in which they were set.
+    Args:
+        patience_s: The real time that one piece of work in a thread may take; then `Deadlock` is raised.
+        horizon_s: The virtual time that one run may take; then `Deadlock` is raised.
+        shuffle: Draws the order of the timers of one instant, which otherwise is that in which they were set.
+
+    `swallowed` holds what reached the loop's exception handler.
     """
 
     def __init__(self, *, patience_s: float = 10.0, horizon_s: float = 3600.0, shuffle: Shuffle | None = None) -> None:
@@ -78,7 +81,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     # ---- running ----------------------------------------------------------------------------------------------------
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result. After a `Deadlock` every task has been cancelled."""
+        """Run a coroutine and return its result. After a `Deadlock` every task has been cancelled."""
         __tracebackhide__ = True
         task = self.create_task(main, name="main")
         try:
@@ -93,7 +96,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().run_forever()
 
     def settle(self) -> None:
-        """Run everything that needs no time to pass: callbacks, what is on its way in sockets and threads."""
+        """Run what needs no time to pass: callbacks, and data on its way in sockets and threads."""
         self._settling = True
         try:
             self.run_forever()
@@ -101,25 +104,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._settling = False
 
     def idle(self, until_s: float = float("inf")) -> asyncio.Future[bool]:
-        """A future that is True when nothing can happen any more, or False when the clock has reached `until_s`.
+        """Return a future: True when nothing can happen any more, False when the clock has reached `until_s`.
 
-        While somebody waits for it, the loop has no deadlock.
+        While it is awaited, the loop raises no `Deadlock`.
         """
         future: asyncio.Future[bool] = self.create_future()
         self._idlers.append((until_s, future))
         return future
 
     def connections(self) -> list[str]:
-        """The TCP connections and listeners that are open, for people to read."""
+        """Return the open TCP connections and listeners, as text."""
         return self._loopback.describe()
 
     def failed_tasks(self) -> list[asyncio.Task[Any]]:
-        """Tasks that ended in an exception which nobody has looked at."""
+        """Return the tasks that ended in an exception which was not retrieved."""
         return [task for task in self._failed if _unseen(task)]
 
     def abandon(self) -> None:
-        """Cancel every task and let it clean up as far as that needs no time; close what is connected or listens, and
-        forget all timers. What goes wrong on the way is not reported."""
+        """Cancel every task and let it clean up as far as that needs no time; close connections and listeners, and
+        forget all timers. Errors on the way are not reported."""
         self._abandoned = True
         try:
             for task in asyncio.all_tasks(self):
@@ -129,7 +132,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._disconnect()
             self.settle()
         except Deadlock:
-            pass  # a thread does not come back; nobody waits for it any more
+            pass  # the thread does not end; nothing waits for it any more
         finally:
             for timer in self.timers():
                 timer.cancel()
@@ -162,13 +165,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     # ---- time -------------------------------------------------------------------------------------------------------
 
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Return virtual seconds since the loop was made."""
         return self._now_us / 1e6
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As in asyncio, and more: `when` is exact to the microsecond, and timers of one instant keep their order."""
+        """Call at a time, as in asyncio, exact to the microsecond; timers of one instant keep their order."""
         when = round(when, 6)
         rank = 0.0 if self._shuffle is None else self._shuffle.rank(when, callback, args)
         timer = Timer(when, next(self._numbers), callback, args, self, context, rank)
@@ -177,23 +180,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return timer
 
     def stall(self, seconds: float) -> None:
-        """What a blocking call of that length does to the loop: time passes, and nothing runs meanwhile."""
+        """Behave as during a blocking call of that length: time passes, and nothing else runs."""
         self._now_us += round(seconds * 1e6)
 
     def timers(self) -> list[asyncio.TimerHandle]:
-        """Those that are still to run, the next one first."""
+        """Return the pending timers, the next one first."""
         handles = cast("list[asyncio.TimerHandle]", self._scheduled)  # pyright: ignore
         return sorted(handle for handle in handles if not handle.cancelled())
 
     # ---- threads ----------------------------------------------------------------------------------------------------
 
     def work_started(self) -> None:
-        """A thread has work for this loop: the clock stands still until `work_finished`. From any thread."""
+        """Note that a thread has work for this loop: the clock stands still until `work_finished`. From any thread."""
         with self._work_lock:
             self._work += 1
 
     def work_finished(self) -> None:
-        """One piece of thread work is done. Call it after the result was posted, or in the posted callback itself."""
+        """Note the end of one piece of thread work. Call it after the result was posted, or in the posted callback."""
         with self._work_lock:
             self._work -= 1
         if not self.is_closed():
@@ -215,12 +218,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     # ---- what a round waits for -------------------------------------------------------------------------------------
 
     def _wait(self, timeout: float | None) -> Ready:
-        """The selector's `select`. None: no timer; 0: callbacks are ready; else the time to the next timer."""
+        """Run the selector's `select`. None: no timer; 0: callbacks are ready; else the time to the next timer."""
         __tracebackhide__ = True
         if timeout is not None and timeout <= 0:
             return self._pass_by()
         self._spins = 0
-        working = self._work > 0  # looked at before the sockets: the result may come in between
+        working = self._work > 0  # read before the sockets: the result may come in between
         if ready := self._arrived():
             return ready
         if working:
@@ -237,7 +240,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return [] if self._spins % POLL_EVERY else self._poller.poll(0)
 
     def _arrived(self) -> Ready:
-        """What can be read and written, once all that is on its way has arrived."""
+        """Return what can be read and written, once all data on its way has arrived."""
         ready = self._poller.poll(0)
         awaited = self._loopback.awaited(self._poller.is_read)
         blocked = self._loopback.acknowledged(self._poller.is_written)
@@ -258,7 +261,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         raise self._deadlock(f"Work in a thread has not come back in {self.patience_s:g} s of real time.")
 
     def _jump(self, when_s: float) -> Ready:
-        """On to the next timer; past somebody's limit or the horizon, no further than that."""
+        """Jump to the next timer, but not past the horizon or the limit of a `settled` future."""
         limit_s = min((until for until, future in self._idlers if not future.done()), default=float("inf"))
         if when_s == float("inf"):
             return self._stuck()
@@ -279,7 +282,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return []
 
     def _leads_out(self) -> bool:
-        """Whether a descriptor is watched whose other end is outside: it might still speak."""
+        """Return whether a descriptor with its other end outside this process is watched: data may still come."""
         numbers = (key.fd for key in self._poller.get_map().values())
         return any(number != self._own_pipe and not self._loopback.knows(number) for number in numbers)
 
@@ -335,15 +338,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def _nothing() -> None:
-    """Wakes the loop."""
+    """Wake the loop."""
 
 
 def _unseen(task: asyncio.Task[Any]) -> bool:
-    """asyncio's own mark of an exception that would be logged when the task is collected."""
+    """Return asyncio's mark of an exception that would be logged when the task is collected."""
     return bool(getattr(task, "_log_traceback", False))
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """So that asyncio does not report the exception of a task that was given up."""
+    """Keep asyncio from reporting the exception of a task that was abandoned."""
     if not task.cancelled():
         task.exception()

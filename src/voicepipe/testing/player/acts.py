@@ -1,4 +1,4 @@
-"""What happens in a scenario, and when: what the user does, and what befalls microphone, network and machine."""
+"""Acts: what happens in a scenario, and when: of the user, the microphone, the network and the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Act", "ScenarioActions", "Timed"]
 
 
 class ScenarioActions(Protocol):
-    """Who can make things happen on the stage, now."""
+    """Makes things happen in the session, now."""
 
     def say(self, text: str) -> None: ...
     def cough(self, length_s: float) -> None: ...

@@ -1,4 +1,4 @@
-"""The scripted services as models in this process: real threads and boundaries, and models that take virtual time."""
+"""The scripted services as models in this process: real threads and boundaries, models in virtual time."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from voicepipe.tts.clauses import Timing, clause_by_clause
 __all__ = ["Models"]
 
 LOOK_S = 0.05
-"""How often a model that stalls looks at its ticket."""
+"""How often a stalled model reads its ticket."""
 CLOSE_S = 1.0
 
 
 class Models(Calls):
-    """A pool for the ear and the voice, one for the LLM, as the engine in this process has them.
+    """A pool for STT and TTS, and one for the LLM, as in the engine.
 
-    `rate_hz` is what the recogniser wants: at another one the marks of the words would not survive the way to it.
+    `rate_hz` is the recogniser's rate: at another one the marks of the words would be lost by resampling.
     """
 
     rate_hz = 16_000
@@ -51,15 +51,15 @@ class Models(Calls):
 
     @property
     def asked(self) -> list[Call]:
-        """What the LLM was asked."""
+        """The requests to the LLM."""
         return self.calls
 
     def deafen(self) -> None:
-        """The recogniser fails when it is needed next."""
+        """Let the recogniser fail when it is used next."""
         self._broken = True
 
     def close(self) -> None:
-        """End the threads, after what they are doing."""
+        """Stop the threads after their current work."""
         self._pool.close(CLOSE_S)
         self._writers.close(CLOSE_S)
 
@@ -103,7 +103,7 @@ class Models(Calls):
         return answer
 
     def _transcribe(self, samples: Samples, _: Sequence[int], cancelled: Callable[[], bool]) -> tuple[str, list[int]]:
-        """What was said in full; of a word that was only begun, its first letters."""
+        """Return complete words in full, and the first letters of a word that has only begun."""
         self._pool.nap(self._cast.flush_s)
         if self._broken:
             raise ScriptedError("the scripted recogniser was told to fail")
@@ -113,7 +113,7 @@ class Models(Calls):
         return " ".join(self._cast.misheard.get(word, word) for word in words), []
 
     def _begun(self, number: int, frames: int) -> str:
-        """As much of a word as there is sound of it."""
+        """Return as much of a word as there is sound of it."""
         word = self._microphone.words[number - 1]
         return word[: max(1, round(len(word) * frames / self._microphone.frames_a_word))]
 

@@ -1,4 +1,4 @@
-"""A scripted voice: an LLM that holds a real request open, and a TTS that may fail or stall at a word."""
+"""A scripted LLM that holds a real request open, and a scripted TTS that may fail or stall at a word."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ScenarioLlm", "ScenarioTts", "last_said"]
 
 
 def last_said(conversation: Conversation) -> str:
-    """The user's last message; what functions gave since, with commas; nothing where the bot opens."""
+    """Return the user's last message, or the functions' results since, with commas; "" where the bot opens."""
     results = itertools.takewhile(lambda message: message.role == "tool", reversed(conversation.messages))
     if given := [message.text for message in results]:
         return ", ".join(reversed(given))
@@ -30,9 +30,9 @@ def last_said(conversation: Conversation) -> str:
 
 
 class ScenarioLlm(Calls):
-    """An LLM that answers by what was said last, as a service does: in a task of its own, closed when nobody listens.
+    """An LLM that answers by the last message, as a service does: in a task of its own, closed on disposal.
 
-    `Call.asked` is what was said. It calls what it is offered, and nothing where it must not.
+    `Call.asked` is that message. It calls functions that it is offered, and none if `choice` forbids it.
     """
 
     def __init__(self, scene: Scene, cast: ServiceScript) -> None:
@@ -93,7 +93,7 @@ async def _break_off(answer: Answer, number: int) -> None:
 
 
 class ScenarioTts(ScriptedTts):
-    """A TTS that may fail or stall after so many words of a reply, or at a certain word."""
+    """A TTS that may fail or stall after a number of words of a reply, or at a given word."""
 
     def __init__(self, scene: Scene, cast: ServiceScript) -> None:
         super().__init__(

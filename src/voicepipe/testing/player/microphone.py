@@ -1,7 +1,7 @@
-"""The user's side of a conversation: real frames of something like speech, in which every word can be told apart.
+"""The user's sound: real frames of something like speech, in which each word can be identified.
 
-Each frame of a word carries the word's number in the lowest bits of its first samples. Nobody can hear it, and a
-scripted recogniser need not guess: whatever a pipeline drops, delays or puts in between, it hears what is there.
+Each frame of a word carries the word's number in the lowest bits of its first samples. It is inaudible, and a scripted
+recogniser need not guess: it hears the words in whatever a pipeline drops, delays or inserts.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["FRAME_S", "LOUD", "Microphone", "is_loud", "word_in", "words_in"]
 
 FRAME_S = 0.02
 LOUD = 0.02
-"""A frame whose loudest sample is above this is voice."""
+"""A frame is voice if its loudest sample is above this."""
 _SIGN = 0b10110010
-"""The eight bits in front of a word's number."""
+"""The eight bits before a word's number."""
 _SIGN_BITS = np.unpackbits(np.array([_SIGN], np.uint8))
 _MARK = 24
 
 
 class Microphone:
-    """What the user says, frame by frame. `words` are all words said so far; a word's number is its place, from 1."""
+    """The user's sound, frame by frame. `words` are all words said so far; a word's number is its place, from 1."""
 
     def __init__(self, word_s: float, rate_hz: int) -> None:
         self.words: list[str] = []
@@ -38,21 +38,21 @@ class Microphone:
         self._silence = bytes(2 * round(FRAME_S * rate_hz))
 
     def say(self, text: str) -> None:
-        """`text` follows what is still being said."""
+        """Say `text` after what is still being said."""
         for word in text.split():
             self.words.append(word)
             self._frames.extend(self._voice(self.frames_a_word, len(self.words)))
 
     def cough(self, length_s: float) -> None:
-        """A voice without a word in it."""
+        """Make a voice without words."""
         self._frames.extend(self._voice(round(length_s / FRAME_S), 0))
 
     def frame(self) -> bytes:
-        """The next 20 ms, as PCM16."""
+        """Return the next 20 ms, as PCM16."""
         return self._frames.popleft() if self._frames else self._silence
 
     def is_voice(self, frame: bytes) -> bool:
-        """Whether the user can be heard in a frame of this microphone."""
+        """Return whether the user is audible in a frame of this microphone."""
         return frame is not self._silence
 
     def _voice(self, frames: int, number: int) -> Iterator[bytes]:
@@ -60,13 +60,13 @@ class Microphone:
 
 
 def is_loud(audio: Audio) -> bool:
-    """Whether somebody can be heard in it."""
+    """Return whether the samples are audible."""
     samples = audio.samples
-    return bool(samples.any()) and float(max(samples.max(), -samples.min())) > LOUD  # silence is quickly told
+    return bool(samples.any()) and float(max(samples.max(), -samples.min())) > LOUD  # `any` is fast for silence
 
 
 def word_in(frame: Samples) -> int | None:
-    """The number of the word that a frame belongs to; 0 for a voice without words, None for no mark at all."""
+    """Return the number of a frame's word; 0 for a voice without words, None for no mark at all."""
     if len(frame) < _MARK:
         return None
     sign, high, low = np.packbits(_lowest_bits(frame[:_MARK])).tolist()
@@ -74,7 +74,7 @@ def word_in(frame: Samples) -> int | None:
 
 
 def words_in(samples: Samples, rate_hz: int) -> list[tuple[int, int]]:
-    """The numbers of the words in a clip, in their order, each with how many of its frames are there."""
+    """Return the numbers of the words in a clip, in order, each with the number of its frames."""
     bits = _lowest_bits(samples)
     if len(bits) < _MARK:
         return []
@@ -83,7 +83,7 @@ def words_in(samples: Samples, rate_hz: int) -> list[tuple[int, int]]:
     frame = round(FRAME_S * rate_hz)
     if not len(places):
         return []
-    first = int(np.bincount(places % frame).argmax())  # noise has the sign here and there, a voice in every frame
+    first = int(np.bincount(places % frame).argmax())  # noise has the mark here and there, a voice in every frame
     found = Counter(word_in(samples[place : place + _MARK]) for place in places[places % frame == first])
     return [(number, count) for number, count in found.items() if number]
 
@@ -94,7 +94,7 @@ def _lowest_bits(samples: Samples) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=8192)
 def _marked(place: int, number: int, rate_hz: int) -> bytes:
-    """Frame number `place` of a word."""
+    """Return frame number `place` of a word."""
     samples = _sound(place, rate_hz).copy()
     bits = np.unpackbits(np.array([_SIGN, number >> 8, number & 255], np.uint8))
     samples[:_MARK] = (samples[:_MARK] & ~1) | bits

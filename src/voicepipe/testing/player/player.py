@@ -1,4 +1,4 @@
-"""Plays a scenario: a pipeline's session, scripted services, a user at the microphone, a loop in virtual time."""
+"""Play a scenario: a pipeline's session, scripted services, a simulated microphone, a loop in virtual time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from voicepipe.testing.player.transcript import At, Transcript, said_in
 __all__ = ["play"]
 
 AFTERMATH_S = 2.5
-"""For how long a closed session is watched: it must be silent."""
+"""How long a closed session is watched: it must stay silent."""
 GRACE_S = 1.0
 
 
@@ -62,13 +62,19 @@ class Playable(Protocol):
 
     @property
     def length_s(self) -> float:
-        """For how long it is played at most, in seconds."""
+        """The longest time that it is played, in seconds."""
         ...
 
 
 def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcript:
-    """Return what comes of the scenario, whatever that is. Raises PipelineError and Deadlock; what else breaks is an
-    event. `pipeline` is a function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
+    """Play a scenario and return its transcript, whatever happens.
+
+    Args:
+        pipeline: A function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
+
+    Raises:
+        PipelineError: The pipeline cannot be loaded.
+        Deadlock: The session cannot go on. Other failures are events of the transcript.
     """
     cast = scenario.cast
     function = pipeline if callable(pipeline) else load_pipeline(pipeline)
@@ -88,7 +94,7 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcri
 
 @dataclass(frozen=True)
 class _Stages:
-    """One session's, scripted."""
+    """The scripted stages of one session."""
 
     vad: Stage[Audio, SpeechProbability]
     end_of_turn: EndOfTurn
@@ -99,7 +105,7 @@ class _Stages:
 
 
 class _ScenarioSession:
-    """The session, its client, and everything that befalls them. Times are of the loop, which begins at 0."""
+    """The session, its client, and what happens to them. Times are of the loop, which begins at 0."""
 
     def __init__(self, scenario: Playable, cast: ServiceScript, loop: VirtualLoop) -> None:
         self.played = Transcript(length_s=scenario.length_s)
@@ -152,7 +158,7 @@ class _ScenarioSession:
         self._timers.append(self._loop.call_at(at_s, do, *args))
 
     def _tick(self, number: int) -> None:
-        """The microphone has filled frame `number`, counted from 1."""
+        """Note that the microphone has filled frame `number`, counted from 1."""
         if self._over.done():
             return
         self._loop.call_at((number + 1) * FRAME_S, self._tick, number + 1)
@@ -165,7 +171,7 @@ class _ScenarioSession:
             _extend(self.played.unheard, (number - 1) * FRAME_S, number * FRAME_S)
 
     def _send(self, message: ClientMessage) -> None:
-        """A message comes in. As with a socket, who reads it is only woken by it: timers that are due go first."""
+        """Receive a message. As with a socket, it only wakes the reader: timers that are due run first."""
         if self._held or self._loop.time() < self._held_until:
             self._held.append(message)
         else:
@@ -176,7 +182,7 @@ class _ScenarioSession:
             self.receive(self._held.popleft())
 
     def receive(self, message: ClientMessage) -> None:
-        """As a server does it: what breaks in the graph's own call ends the session."""
+        """Run as a server does: an exception in the graph's own call ends the session."""
         if self._running is None or self._over.done():
             return
         try:
@@ -252,7 +258,7 @@ class _ScenarioSession:
 
 
 def _extend(stretches: list[tuple[float, float]], start_s: float, stop_s: float) -> None:
-    """One more frame: it continues the last stretch, or begins one."""
+    """Add a frame to the last period of sound, or begin one."""
     if stretches and abs(stretches[-1][1] - start_s) < FRAME_S / 2:
         start_s = stretches.pop()[0]
     stretches.append((start_s, stop_s))

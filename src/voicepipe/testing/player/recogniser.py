@@ -1,4 +1,4 @@
-"""A scripted ear: a VAD that reads loudness, a model that judges pauses, and a recogniser that knows the words."""
+"""Scripted input stages: a VAD that measures loudness, an end-of-turn model, and a recogniser that knows the words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ScriptedRecogniser", "by_loudness"]
 
 
 def by_loudness() -> Stage[Audio, SpeechProbability]:
-    """A VAD: what is loud is speech."""
+    """A VAD: loud sound is speech."""
     return transduce(lambda _: _ThresholdVad())
 
 
@@ -35,7 +35,7 @@ class _ThresholdVad:
 
 
 RECOGNISABLE = 6
-"""Frames of a word that it takes to recognise it, unless it has fewer; a VAD has noticed so much of a voice, too."""
+"""Frames of a word that are needed to recognise it, unless it has fewer; a VAD has noticed it by then, too."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Heard:
 
 
 class ScriptedRecogniser:
-    """One session's recogniser and judge of pauses."""
+    """One session's recogniser and end-of-turn model."""
 
     def __init__(self, cast: ServiceScript, microphone: Microphone) -> None:
         self._cast, self._microphone = cast, microphone
@@ -57,14 +57,14 @@ class ScriptedRecogniser:
         self._last_word = ""
 
     def judge(self, _: Audio) -> Observable[float]:
-        """How finished the user sounds; whoever is not to judge gives no answer."""
+        """Return how finished the user sounds; nothing if the model is not used."""
         probability = self._cast.finished_after.get(self._last_word, self._cast.finished)
         if probability is None:
             return reactivex.empty()
         return reactivex.timer(self._cast.verdict_s).pipe(rx_ops.map(lambda _: probability))
 
     def recognise(self, source: Observable[Audio | Event]) -> Observable[Event]:
-        """A word comes so long after it began; at a `FlushRequested` all words before the pause come at once."""
+        """Emit a word this long after it began; at a `FlushRequested` all words before the pause at once."""
 
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
@@ -79,18 +79,18 @@ class ScriptedRecogniser:
         return Observable(subscribe)
 
     def fail(self) -> None:
-        """The recogniser breaks, for good."""
+        """Let the recogniser fail for good."""
         for tell in list(self._listening):
             tell(ScriptedError("the scripted recogniser was told to fail"))
 
     def _text(self, number: int) -> str:
-        """What the recogniser makes of a word, and what the judge of pauses remembers of it."""
+        """Return how the recogniser reads a word, and keep it for the end-of-turn model."""
         self._last_word = self._microphone.words[number - 1]
         return self._cast.misheard.get(self._last_word, self._last_word)
 
 
 class _Recogniser:
-    """What has been heard and not been told. `_audio_s` is how much audio has come."""
+    """What has been heard and not been emitted. `_audio_s` is how much audio has come."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class _Recogniser:
             self._words[-1].frames += 1
 
     def _tell(self, began_until_s: float) -> None:
-        """The words that began until then, but for one of which hardly anything has been heard yet."""
+        """Return the words that began until then, without one of which hardly anything has been heard yet."""
         while self._words and self._words[0].start_s <= began_until_s + FRAME_S / 100:
             if self._words[0].frames < self._needed:
                 break

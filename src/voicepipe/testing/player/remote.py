@@ -1,4 +1,4 @@
-"""The scripted services as services somewhere else: each answers by itself, after a while."""
+"""The scripted services as remote services: each answers by itself, after a while."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Remote"]
 
 
 class Remote:
-    """One session's services. `asked` is what the LLM was asked."""
+    """One session's services. `asked` is the LLM's requests."""
 
     rate_hz = 24_000
 
@@ -40,8 +40,8 @@ class Remote:
         return self._mind(conversation)
 
     def deafen(self) -> None:
-        """The recogniser fails, for good."""
+        """Let the recogniser fail for good."""
         self._ear.fail()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""

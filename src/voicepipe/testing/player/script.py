@@ -11,9 +11,9 @@ __all__ = ["Answer", "ServiceScript"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What the LLM says, the time to its first word and between words, and after how many words it breaks off.
+    """The LLM's answer, the time to its first word and between words, and the number of words before it breaks off.
 
-    `calls` are the functions that it calls behind its text; each time with other ids.
+    `calls` are the functions that it calls after its text; each time with new ids.
     """
 
     text: str
@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass
 class ServiceScript:
-    """How the services behave. These are the defaults: quick, sound, and polite."""
+    """How the services behave. The defaults are quick and without failures."""
 
     answers: dict[str, Answer] = field(
         default_factory=lambda: {"": Answer("Hi!"), "...": Answer("Are you still there?")}

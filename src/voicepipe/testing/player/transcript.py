@@ -1,4 +1,4 @@
-"""What came of a scenario: every event with its time, what could be heard, and a picture of it for people."""
+"""The result of a scenario: every event with its time, the sound, and a picture for people."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["At", "Transcript", "picture", "said_in", "told"]
 E = TypeVar("E")
 
 GAP_S = 0.03
-"""A shorter pause between two sounds is none: nobody hears it."""
+"""A shorter gap between two sounds is ignored: it is inaudible."""
 
 
 class At(NamedTuple):
@@ -50,41 +50,41 @@ class Transcript:
     """A conversation that is over."""
 
     events: list[At] = field(default_factory=list[At])
-    """Everything that the client was sent, in order."""
+    """All events that were sent to the client, in order."""
     done: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
-    """What the user and the rest of the world did, and when."""
+    """What the user and the surroundings did, and when."""
     voice: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """From when to when the user made a sound."""
+    """Start and stop of the user's sounds."""
     unheard: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """From when to when their sound did not arrive in time, by the microphone's fault or the network's."""
+    """Start and stop of the user's sounds that did not arrive in time, because of the microphone or the network."""
     ended_s: float | None = None
-    """When the conversation ended by itself, or by the client; None where only the scenario was over."""
+    """When the conversation ended by itself, or by the client; None if the scenario's time was over."""
     reason: str = ""
     closed_s: float = 0.0
     """When the session was closed."""
     length_s: float = 0.0
     asked: list[Call] = field(default_factory=list[Call])
-    """What the LLM was asked, from when to when (ms), and how it ended."""
+    """The requests to the LLM, with start and stop (ms), and how each ended."""
     leaks: list[str] = field(default_factory=list[str])
     logs: Sequence[MutableMapping[str, Any]] = ()
-    """What was logged meanwhile, as structlog's `capture_logs` gives it."""
+    """The log events, as structlog's `capture_logs` returns them."""
 
     def of(self, kind: type[E]) -> list[E]:
-        """The events of one kind."""
+        """Return the events of one kind."""
         return [event for _, event in self.events if isinstance(event, kind)]
 
     def times(self, kind: type[Any]) -> list[float]:
-        """When those came, in seconds, to the millisecond."""
+        """Return the times of those events, in seconds, to the millisecond."""
         return [round(at_s, 3) for at_s, event in self.events if isinstance(event, kind)]
 
     @property
     def said(self) -> str:
-        """All words that the bot was heard to say."""
+        """All words of the bot that were heard."""
         return " ".join(spoken.word for spoken in self.of(WordSpoken))
 
     @property
     def conversation(self) -> Conversation:
-        """As the bot remembers it at the end."""
+        """The conversation as the bot remembers it at the end."""
         conversation: Conversation | None = None
         for _, event in self.events:
             match event:
@@ -97,7 +97,7 @@ class Transcript:
         return conversation or Conversation()
 
     def audible(self) -> list[tuple[float, float]]:
-        """From when to when a client that plays what it gets, and stops when the reply is cut, makes a sound."""
+        """Return start and stop of the bot's sounds in a client that plays at once, and stops when the reply is cut."""
         heard: list[tuple[float, float]] = []
         for at_s, event in self.events:
             if isinstance(event, SpeechEncoded):
@@ -121,12 +121,12 @@ def _play(heard: list[tuple[float, float]], at_s: float, length_s: float) -> Non
 
 
 def said_in(text: str, spoken: str) -> bool:
-    """Whether `text` is in what was spoken, as whole words; small and large letters are the same."""
+    """Return whether `text` is in what was spoken, as whole words, in either case of letters."""
     return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", spoken, re.IGNORECASE) is not None
 
 
 def told(event: ReplyAudio | Event) -> str | None:
-    """What a person is told by an event, if it tells them anything."""
+    """Return what the user reads or hears of an event, if anything."""
     match event:
         case Warned(message=text) | InputRejected(message=text) | ConversationEnded(reason=text):
             return text
@@ -152,7 +152,8 @@ _WIDTHS = (34, 26)
 
 
 def picture(played: Transcript) -> str:
-    """A line for each thing that happened: the time, then what the user did, what was heard of it, or what the bot did.
+    """Return a line for each thing that happened: the time, then what the user did, what the STT heard, what the bot
+    did.
 
     Words in a row share a line, with the time of the first.
     """
@@ -202,7 +203,7 @@ def _shown(event: ReplyAudio | Event) -> tuple[int, str] | None:
 
 
 def _joined(lines: Sequence[_Line]) -> Iterator[_Line]:
-    """Neighbours that are words of one speaker, in one line."""
+    """Join neighbouring words of one speaker in one line."""
     held: _Line | None = None
     for line in lines:
         if held is not None and _goes_on(held, line):

@@ -12,11 +12,11 @@ from voicepipe.testing.scenario import facts as f
 __all__ = ["Claim", "Cue", "Moment"]
 
 S = TypeVar("S")
-"""What a call gives back: the scenario that it was called on."""
+"""The result of a call: the scenario that it was called on."""
 
 
 class Moment(Generic[S]):
-    """Something happens at a time."""
+    """Add something that happens at a time."""
 
     def __init__(self, add: Callable[[a.Act], S], at_s: float) -> None:
         self._add, self._at_s = add, at_s
@@ -50,7 +50,7 @@ class Moment(Generic[S]):
 
 
 class Cue(Generic[S]):
-    """Something happens a while after the bot has said something."""
+    """Add something that happens a while after the bot has said something."""
 
     def __init__(self, add: Callable[[a.Act], S], after_s: float, cue: str) -> None:
         self._add, self._after_s, self._cue = add, after_s, cue
@@ -66,7 +66,7 @@ class Cue(Generic[S]):
 
 
 class Claim(Generic[S]):
-    """Something must happen within a window, so often; `count` 0: it must not."""
+    """Add something that must happen within a window, `count` times; `count` 0: it must not."""
 
     def __init__(self, add: Callable[[f.Expectation], S], window: x.Window, count: int | None = None) -> None:
         self._add, self._window, self._count = add, window, count

@@ -1,4 +1,4 @@
-"""What must, and must not, come of a scenario, and by when."""
+"""Expectations: what must, and must not, come of a scenario, and by when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ END_S = float("inf")
 
 @dataclass(frozen=True)
 class Window:
-    """From when to when, in seconds, both included."""
+    """A window in seconds, both ends included."""
 
     start_s: float = 0.0
     end_s: float = END_S
@@ -42,7 +42,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Happens(Expectation):
-    """That something happens within a window: `count` times, 0 for never, None for at least once."""
+    """The expectation that something happens within a window: `count` times, 0 for never, None for at least once."""
 
     fact: Fact
     window: Window = Window()

@@ -24,19 +24,19 @@ from voicepipe.testing.scenario.steps import Step, show_time
 __all__ = ["Expectation", "Fact", "State"]
 
 EDGE_S = 0.021
-"""A frame of the microphone: nobody notices sound or silence shorter than that."""
+"""A frame of the microphone: sound or silence shorter than that is not noticed."""
 
 
 class Expectation:
-    """What must come of a conversation; `str()` of it is the Python that says so."""
+    """What must come of a conversation; `str()` of it is the Python that builds it."""
 
     @property
     def until_s(self) -> float:
-        """The latest moment that it names."""
+        """The latest time in it."""
         return 0.0
 
     def complaint(self, played: Transcript) -> str | None:
-        """What happened instead; None if it went as expected."""
+        """Return what happened instead; None if it went as expected."""
         raise NotImplementedError
 
 
@@ -47,11 +47,11 @@ class Fact(Step):
     """Something that may happen, once or often."""
 
     def times(self, played: Transcript) -> Iterator[float]:
-        """The seconds at which it happened."""
+        """Return the seconds at which it happened."""
         raise NotImplementedError
 
     def instead(self, played: Transcript) -> str:
-        """Something of the same sort that did happen."""
+        """Return something of the same sort that did happen."""
         return ""
 
 
@@ -214,7 +214,7 @@ class AnswerCancelled(Fact):
 
 
 class State(Step, Expectation):
-    """Something that holds, over a time or of the whole."""
+    """Something that holds, for a time or at the end."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the parts of a scenario are written: as the Python that builds them. A failure can be pasted into a test."""
+"""How the parts of a scenario are printed: as the Python that builds them. A failure can be pasted into a test."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The services of a voice conversation for tests: real protocols on real sockets, in real or virtual time.
 
-They can be told, at run time, to fail in each of the ways in which services fail (`Fails`).
+At run time each can be made to fail in the ways in which services fail (`Fails`).
 """
 
 from voicepipe.testing.servers.base import FakeServer, Visit

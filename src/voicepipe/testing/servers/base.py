@@ -1,4 +1,4 @@
-"""What the test servers have in common: a port on this machine, records of who came, and ways to fail."""
+"""The base of the test servers: a port on this machine, records of connections, and failures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["FakeServer", "Visit", "hang", "trickle"]
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TRICKLE_S = 10.0
-"""Between two bytes of a server that is slow: 0.1 bytes a second."""
+"""Seconds between two bytes of a slow server: 0.1 bytes a second."""
 
 
 @dataclass(eq=False)
 class Visit:
-    """One connection or request: what it asked for, from when to when, and how it was made to fail."""
+    """One connection or request: its request, start and end, and how it was made to fail."""
 
     path: str
     query: dict[str, str]
@@ -32,7 +32,7 @@ class Visit:
     fails: Fails | None
     ended_s: float | None = None
     notes: list[Any] = field(default_factory=list[Any])
-    """What was said on it, as each server writes it down."""
+    """What was received or sent on it; each server says what."""
 
 
 class FakeServer:
@@ -42,8 +42,8 @@ class FakeServer:
             connect_to(stt.url)
             await stt.fail(Fails.DIES, times=1)
 
-    `visits` are the connections in the order in which they came, `open` those that are still there. `POST
-    /fails?mode=full&times=1&for_s=5` does what `fail` does; without a mode the server recovers.
+    `visits` are the connections in order, `open` those that are still open. `POST /fails?mode=full&times=1&for_s=5`
+    does what `fail` does; without a mode the server recovers.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -52,7 +52,7 @@ class FakeServer:
         self._failing = FailsUntil(self._came_back)
         self._open: dict[Visit, asyncio.Transport] = {}
         self._visiting: dict[int, Visit] = {}
-        """By the identity of the request."""
+        """Visits by the identity of the request."""
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._coming_back: asyncio.Task[None] | None = None
@@ -71,9 +71,9 @@ class FakeServer:
         return self._failing.mode
 
     async def fail(self, mode: Fails | None, *, times: int | None = None, for_s: float | None = None) -> None:
-        """Fail in this way from now on, for so long, or for the next `times` connections. None: recover.
+        """Fail in this way from now on, for `for_s` seconds, or for the next `times` connections. None: recover.
 
-        Without `times` the connections that are open fail, too, where the mode is about what happens on one.
+        Without `times` open connections fail, too, if the mode affects open connections.
         """
         was_down = self._failing.mode is Fails.DOWN
         self._failing.set(mode, times=times, for_s=for_s)
@@ -83,12 +83,12 @@ class FakeServer:
             await self._open_door()
 
     def fail_open(self, mode: Fails) -> None:
-        """Only the connections that are open fail; the next one is served."""
+        """Fail on open connections only; the next one is served."""
         for visit in self._open:
             visit.fails = mode
 
     async def start(self) -> None:
-        """Listen. With port 0, `port` is the one that the system gave."""
+        """Listen. With port 0, `port` is the system's choice."""
         app = web.Application(middlewares=[_middleware(self._watch)])
         app.router.add_post("/fails", self._told_to_fail)
         self.add_routes(app.router)
@@ -97,7 +97,7 @@ class FakeServer:
         await self._open_door()
 
     async def stop(self) -> None:
-        """Cut all connections, and stop listening."""
+        """Close all connections, and stop listening."""
         self._failing.set(None, times=None, for_s=None)
         if self._coming_back is not None:
             await self._coming_back
@@ -118,24 +118,24 @@ class FakeServer:
     # ---- for the servers --------------------------------------------------------------------------------------------
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """What it serves."""
+        """The routes."""
         raise NotImplementedError
 
     def visit(self, request: web.Request) -> Visit:
-        """The record of a request."""
+        """Return the record of a request."""
         return self._visiting[id(request)]
 
     def trouble(self, visit: Visit) -> Fails | None:
-        """How a connection that is at work is to fail now."""
+        """Return how an open connection has to fail now."""
         return visit.fails or self._failing.for_all
 
     def cut(self, visit: Visit) -> None:
-        """As when the process dies: nothing is said any more."""
+        """Break off, as when the process dies: send nothing any more."""
         if transport := self._open.get(visit):
             transport.abort()
 
     async def misbehave(self, mode: Fails | None, visit: Visit, socket: web.WebSocketResponse) -> bool:
-        """Do on a WebSocket what the failure is; whether there was one."""
+        """Do on a WebSocket what the failure is; return whether there was one."""
         match mode:
             case Fails.DIES | Fails.DOWN:
                 self.cut(visit)
@@ -175,7 +175,7 @@ class FakeServer:
             del self._open[visit], self._visiting[id(request)]
 
     def refusal(self, status: int) -> web.Response:
-        """How it says no."""
+        """Return the response of the failure."""
         headers = {"Retry-After": "1"} if status == 429 else {}
         return web.json_response({"error": {"message": f"told to answer {status}"}}, status=status, headers=headers)
 
@@ -209,7 +209,7 @@ class FakeServer:
 
 
 def _middleware(watch: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]) -> Any:
-    """aiohttp marks the function, and a method cannot be marked."""
+    """Return a plain function: aiohttp marks it, and a method cannot be marked."""
 
     @web.middleware
     async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -219,12 +219,12 @@ def _middleware(watch: Callable[[web.Request, Handler], Awaitable[web.StreamResp
 
 
 async def hang() -> None:
-    """For ever, or until the client has gone."""
+    """Wait for ever, or until the client has gone."""
     await asyncio.get_running_loop().create_future()
 
 
 async def trickle(transport: asyncio.Transport, data: bytes) -> None:
-    """One byte every ten seconds."""
+    """Send one byte every ten seconds."""
     with suppress(ConnectionError):
         for byte in data:
             transport.write(bytes([byte]))

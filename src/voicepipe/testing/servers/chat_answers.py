@@ -1,4 +1,4 @@
-"""What a language model for tests answers: text and function calls by a script, and how OpenAI writes them."""
+"""The answers of a language model for tests: text and function calls by a script, in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["Answer", "Answers", "Delta", "deltas", "endless", "message", "repeat
 
 Part: TypeAlias = str | FunctionCall
 Answer: TypeAlias = Part | Sequence[Part]
-"""A text, a call, or what is said and then called."""
+"""A text, a call, or a text and then calls."""
 
 Answers: TypeAlias = Mapping[str, Answer] | Callable[[list[dict[str, Any]]], Answer]
-"""What it answers: by what was said last (by the user, or by the functions that it has called), or by all messages."""
+"""The answers: by the last message (of the user, or the functions' results), or by all messages."""
 
 Delta: TypeAlias = dict[str, Any]
-"""What one chunk of a stream adds."""
+"""The content of one chunk of a stream."""
 
 _PIECE = re.compile(r".{1,4}", re.DOTALL)
-"""Of a call's arguments: about a token."""
+"""A piece of a call's arguments: about a token."""
 
 
 def scripted(answers: Answers, request: dict[str, Any]) -> list[Part]:
-    """The answer to a request that has been checked, as far as it allows it.
+    """Return the answer to a checked request, as far as the request allows it.
 
-    A model calls only what it is offered, and nothing where `tool_choice` is "none": such calls are left out, and where
-    nothing is left, what was said last is repeated. BadRequest where a call must be, and there is none in the script.
+    A model calls only functions that it is offered, and none if `tool_choice` is "none": other calls are left out, and
+    if nothing is left, the last message is repeated. Raises BadRequest if a call is required and the script has none.
     """
     messages: list[dict[str, Any]] = request["messages"]
     said = said_last(messages)
@@ -56,7 +56,7 @@ def _callable_now(request: dict[str, Any]) -> list[str]:
 
 
 def said_last(messages: Sequence[dict[str, Any]]) -> str:
-    """What the user said last, or what the functions gave that were called since, in their order, with commas."""
+    """Return the user's last message, or the results of the functions called since, in order, with commas."""
     given = list(itertools.takewhile(lambda one: one["role"] == "tool", reversed(messages)))
     if given:
         return ", ".join(str(one["content"]) for one in reversed(given))
@@ -64,7 +64,7 @@ def said_last(messages: Sequence[dict[str, Any]]) -> str:
 
 
 def repeated(messages: Sequence[dict[str, Any]]) -> str:
-    """What was said last, as an answer."""
+    """Return the last message as an answer."""
     what = "The result is" if messages[-1]["role"] == "tool" else "You said:"
     return f"{what} {said_last(messages)}"
 
@@ -73,7 +73,7 @@ def repeated(messages: Sequence[dict[str, Any]]) -> str:
 
 
 def deltas(parts: Iterable[Part]) -> Iterator[Delta]:
-    """Of a text the words, each with the space before it. Of a call first its name, and then its arguments in pieces.
+    """Yield the words of a text, each with the space before it; of a call its name, then its arguments in pieces.
 
     >>> list(deltas(["One moment.", FunctionCall("c1", "now")]))[-2:]  # doctest: +NORMALIZE_WHITESPACE
     [{'tool_calls': [{'index': 0, 'id': 'c1', 'type': 'function', 'function': {'name': 'now', 'arguments': ''}}]},
@@ -98,7 +98,7 @@ def _call(index: int, call: FunctionCall) -> Iterator[Delta]:
 
 
 def endless(parts: list[Part]) -> Iterator[Delta]:
-    """The same, and then its last part again and again: the words, or the arguments."""
+    """Yield the same, and then its last part again and again: the words, or the arguments."""
     yield from deltas(parts or ["and"])
     last = parts[-1] if parts else "and"
     again = list(deltas([last]))
@@ -111,7 +111,7 @@ def endless(parts: list[Part]) -> Iterator[Delta]:
 
 
 def message(told: Iterable[Delta]) -> dict[str, Any]:
-    """The deltas of an answer put together, as in one that is not streamed."""
+    """Join the deltas of an answer, as in one that is not streamed."""
     content, calls = "", list[dict[str, Any]]()
     for delta in told:
         content += delta.get("content", "")

@@ -1,7 +1,7 @@
-"""What OpenAI refuses of a chat completion that is asked for, as far as messages, functions and limits go.
+"""OpenAI's checks of a chat completion request: messages, functions and limits.
 
-The rules are those of `POST /v1/chat/completions`, where many other services guess what may have been meant: what
-passes here is right everywhere. Fields that it does not know are not refused, since services have fields of their own.
+The rules are those of `POST /v1/chat/completions`. Many other services are more tolerant: what passes here is valid
+everywhere. Unknown fields are accepted, because services have fields of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_TOOLS = 128
 
 
 class BadRequest(Exception):
-    """HTTP 400: `param` is the place that is wrong, `code` what kind of wrong it is, if it has a name."""
+    """HTTP 400: `param` is the wrong place, `code` the kind of the mistake, if it has a name."""
 
     def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class BadRequest(Exception):
 
 
 def check(body: Any) -> None:
-    """BadRequest for the first thing that is wrong with a request's body."""
+    """Raise BadRequest for the first mistake in a request's body."""
     if not isinstance(body, dict):
         raise BadRequest("We could not parse the JSON body of your request.")
     request = cast("dict[str, Any]", body)
@@ -45,7 +45,7 @@ def check(body: Any) -> None:
 
 
 def _check_messages(messages: list[Any]) -> None:
-    """Each is whole; and behind each one that calls functions comes what every one of its calls gave, nothing else."""
+    """Check that messages are complete, and that each message with calls is followed by exactly their results."""
     waiting: list[str] = []
     answered: list[str] = []
     for number, message in enumerate(messages):
@@ -118,7 +118,7 @@ def _call_ids(message: dict[str, Any], where: str) -> Iterator[str]:
 
 
 def _tool_names(tools: Any) -> list[str]:
-    """The functions that are offered."""
+    """Return the offered functions."""
     names: list[str] = []
     for number, tool in enumerate(_list(tools, "tools", most=_MOST_TOOLS)):
         where = f"tools[{number}]"
@@ -156,7 +156,7 @@ def _check_parameters(name: str, schema: Any, where: str) -> None:
 
 
 def _check_schema(schema: Any, path: tuple[str, ...], refuse: Callable[[str], BadRequest]) -> None:
-    """A schema, and those within it, as far as it goes wrong in practice."""
+    """Check a schema and the schemas within it, for mistakes that occur in practice."""
     context = f"In context={path}, "
     if isinstance(schema, bool):
         return
@@ -201,7 +201,7 @@ def _check_choice(request: dict[str, Any], names: list[str]) -> None:
 
 
 def _list(value: Any, where: str, *, most: int | None = None) -> list[Any]:
-    """A list with something in it."""
+    """Check that it is a list with at least one element."""
     if not isinstance(value, list):
         what = "Missing required parameter" if value is None else f"Invalid type, expected an array, for '{where}'"
         raise BadRequest(f"{what}: '{where}'.", where, "missing_required_parameter" if value is None else None)

@@ -1,4 +1,4 @@
-"""The ways in which a service fails, and how a test server is told to."""
+"""The ways in which a service fails, and how a test server is made to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["Fails", "FailsUntil"]
 
 
 class Fails(StrEnum):
-    """What a server does wrong. The value is what the command line and `POST /fails` call it."""
+    """A failure of a server. The value is its name on the command line and in `POST /fails`."""
 
     DOWN = "down"
-    """It refuses connections; those that are open are cut."""
+    """It refuses connections; open ones are cut."""
     FULL = "full"
-    """It is at capacity, and says so as its protocol has it."""
+    """It is at capacity, and says so in its protocol."""
     FORBIDDEN = "forbidden"
     """HTTP 401."""
     MISSING = "missing"
@@ -25,15 +25,15 @@ class Fails(StrEnum):
     BROKEN = "broken"
     """HTTP 500."""
     SILENT = "silent"
-    """It accepts the connection, and then says nothing."""
+    """It accepts the connection, and then sends nothing."""
     MUTE = "mute"
-    """It begins as it should, and then says nothing more."""
+    """It begins as it should, and then sends nothing more."""
     DIES = "dies"
     """It cuts the connection in the middle of its work."""
     EARLY = "early"
-    """It ends in order before it has finished."""
+    """It closes in order before it has finished."""
     GARBAGE = "garbage"
-    """It sends bytes that mean nothing."""
+    """It sends invalid bytes."""
     SLOW = "slow"
     """It answers with 0.1 bytes a second."""
     ENDLESS = "endless"
@@ -41,7 +41,7 @@ class Fails(StrEnum):
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that this failure is."""
+        """The HTTP status of this failure."""
         return _STATUSES.get(self)
 
 
@@ -58,7 +58,7 @@ class FailsUntil:
         self._recovered = recovered
 
     def set(self, mode: Fails | None, *, times: int | None, for_s: float | None) -> None:
-        """Fail in this way; None: in none. It ends after `times` connections or `for_s` seconds, else never."""
+        """Fail in this way; None: recover. It ends after `times` connections or `for_s` seconds, else never."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -68,11 +68,11 @@ class FailsUntil:
 
     @property
     def for_all(self) -> Fails | None:
-        """How the connections that are open fail: not those before the next so many."""
+        """Return how open connections fail: none if the failure is for the next `times` connections."""
         return self.mode if self._left is None else None
 
     def next(self) -> Fails | None:
-        """How the connection that begins now is to fail, which uses up one of its `times`."""
+        """Return how a new connection fails, which uses up one of its `times`."""
         mode = self.mode
         if mode is not None and self._left is not None:
             self._left -= 1

@@ -1,4 +1,4 @@
-"""A language model for tests behind the OpenAI-compatible API: answers by what the user said last, or repeats it."""
+"""A language model for tests behind the OpenAI-compatible API: answers by the user's last message, or repeats it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class LlmServer(FakeServer):
     """`POST /v1/chat/completions`, as a stream of events or whole, and `GET /v1/models`.
 
     The first delta comes after `first_token_s`, the next ones every `token_s`; a delta is a word with the space before
-    it, or a piece of a function call. Before the first text come chunks that mean nothing: only a role, an empty text,
-    no choices, a comment. Asked for it (`stream_options.include_usage`), the last chunk counts tokens.
+    it, or a piece of a function call. Before the first text come chunks without content: only a role, an empty text, no
+    choices, a comment. On request (`stream_options.include_usage`), the last chunk counts tokens.
 
-    `answers` are texts and `FunctionCall`s; one without an id is given a new one each time. What is in no `answers` is
-    repeated, a result, too; a call of what is not offered is left out. After `max_tokens` deltas it stops. A request
-    that OpenAI would refuse, where a call has no result for example, gets 400 with the reason.
+    `answers` are texts and `FunctionCall`s; one without an id gets a new one each time. A message that is not in
+    `answers` is repeated, a result, too; a call of a function that is not offered is left out. It stops after
+    `max_tokens` deltas. A request that OpenAI would refuse, such as a call without a result, gets 400 with the reason.
 
-    `Visit.notes` has each request's body, and "cancelled" when the client went before the end. In mid-answer it fails
-    after `dies_after` deltas. With an `api_key`, who does not bring it as a bearer token gets 401.
+    `Visit.notes` has each request's body, and "cancelled" if the client left before the end. In mid-answer it fails
+    after `dies_after` deltas. With an `api_key`, a request without it as a bearer token gets 401.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class LlmServer(FakeServer):
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The bodies of the chat completions that were asked for."""
+        """The bodies of the chat completion requests."""
         return [note for visit in self.visits for note in visit.notes if isinstance(note, dict)]
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -65,7 +65,7 @@ class LlmServer(FakeServer):
         router.add_post("/v1/chat/completions", self._complete)
 
     def refusal(self, status: int) -> web.Response:
-        """OpenAI's form of an error."""
+        """Return OpenAI's form of an error."""
         headers = {"Retry-After": f"{self.retry_after_s:g}"} if status in (429, 503) else {}
         kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}.get(status, "api_error")
         error = {"message": f"told to answer {status}", "type": kind, "param": None, "code": kind}
@@ -102,7 +102,7 @@ class LlmServer(FakeServer):
         return await self._stream(request, visit, answer)
 
     def _scripted(self, body: dict[str, Any]) -> list[str | FunctionCall]:
-        """The answer, each of its calls with an id."""
+        """Return the answer, each of its calls with an id."""
         return [
             replace(part, id=f"call_{next(self._calls)}") if isinstance(part, FunctionCall) and not part.id else part
             for part in scripted(self.answers, body)
@@ -120,7 +120,7 @@ class LlmServer(FakeServer):
         except asyncio.CancelledError:
             visit.notes.append("cancelled")
             raise
-        except ConnectionError:  # the same, noticed while writing: no fault of ours
+        except ConnectionError:  # the client has left, noticed while writing: not a failure
             visit.notes.append("cancelled")
         return response
 
@@ -144,7 +144,7 @@ class LlmServer(FakeServer):
         yield b"data: [DONE]\n\n"
 
     async def _go_wrong(self, visit: Visit) -> bytes | None:
-        """What is written in place of the next delta, if anything; some failures write nothing any more."""
+        """Return what is written in place of the next delta, if anything; some failures write nothing any more."""
         match self.trouble(visit):
             case Fails.DIES | Fails.DOWN:
                 self.cut(visit)
@@ -166,7 +166,7 @@ class LlmServer(FakeServer):
 
 
 class _Answer:
-    """One answer on its way: its deltas, up to where it must stop, and how OpenAI wraps them."""
+    """One answer under way: its deltas, up to its limit, in OpenAI's form."""
 
     def __init__(self, request: dict[str, Any], parts: list[str | FunctionCall], *, never_ends: bool) -> None:
         self.request = request
@@ -185,7 +185,7 @@ class _Answer:
 
     @property
     def finish_reason(self) -> str:
-        """A function that had to be called is no reason of the model's own."""
+        """Return the finish reason; a function that had to be called is not the model's own choice."""
         if self._limited:
             return "length"
         return "tool_calls" if self._calls and not isinstance(self.request.get("tool_choice"), dict) else "stop"
@@ -196,13 +196,13 @@ class _Answer:
         return {"prompt_tokens": asked, "completion_tokens": self._count, "total_tokens": asked + self._count}
 
     def chunk(self, delta: Delta | None, finish: str | None = None, **more: Any) -> bytes:
-        """An event of the stream; without a delta it has no choices."""
+        """Return an event of the stream; without a delta it has no choices."""
         choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
         event = {**self._head("chat.completion.chunk"), "choices": choices, **more}
         return b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
 
     def whole(self) -> dict[str, Any]:
-        """In one piece."""
+        """Return the answer in one piece."""
         told = message(list(self))
         choice = {"index": 0, "message": told, "finish_reason": self.finish_reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage}
@@ -212,7 +212,7 @@ class _Answer:
 
 
 def _json(text: str) -> Any:
-    """None for what is none."""
+    """Return the number, or None if it is not one."""
     try:
         return json.loads(text)
     except ValueError:

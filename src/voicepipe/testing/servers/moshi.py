@@ -1,4 +1,4 @@
-"""What the test servers of Kyutai's moshi-server have in common: the handshake before any sound or text."""
+"""The handshake of Kyutai's moshi-server, before any sound or text, for test servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MoshiServer"]
 
 
 class MoshiServer(FakeServer):
-    """A WebSocket at `path`: 401 without the key (if there is one), `Error` when it is full, else `Ready`."""
+    """A WebSocket at `path`: 401 without the key (if there is one), `Error` if it is full, else `Ready`."""
 
     path: str
     max_message_bytes: int
@@ -26,11 +26,11 @@ class MoshiServer(FakeServer):
         router.add_get(self.path, self._connect)
 
     async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
-        """What follows `Ready`, until the connection is over."""
+        """Serve what follows `Ready`, until the connection is over."""
         raise NotImplementedError
 
     def strays_before_ready(self) -> list[bytes]:
-        """Packets of an earlier client."""
+        """Return the packets of an earlier client."""
         return []
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""What a speech recogniser for tests hears: in tones, in any sound, or by a timetable."""
+"""What a test speech recogniser hears: tones, any sound, or a timetable."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class Said:
 
 
 Heard: TypeAlias = tuple[bool, list[Said]]
-"""Of a frame: whether anybody speaks in it, and what has become known by it."""
+"""For a frame: whether there is speech in it, and what has become known by it."""
 
 
 class Listening(Protocol):
-    """One connection's ear: is given frames of 80 ms at 24 kHz, in order."""
+    """The recogniser of one connection: takes frames of 80 ms at 24 kHz, in order."""
 
     def __call__(self, frame: Samples, at_s: float) -> Heard: ...
 
 
 class FakeRecogniser(Protocol):
-    """Makes a fresh ear for each connection."""
+    """Makes a new recogniser for each connection."""
 
     def listen(self) -> Listening: ...
 
 
 @dataclass(frozen=True)
 class ByTone:
-    """Hears the words of a vocabulary that are tones."""
+    """Hear the words of a vocabulary that are tones."""
 
     tones: Tones
 
@@ -66,7 +66,7 @@ class _ToneListening:
         return any(hops), said
 
     def _hop(self, word: str | None, at_s: float) -> Iterator[Said]:
-        """Two hops in a row make a word."""
+        """Make a word of two hops in a row."""
         if self._word is not None and word != self._word:
             self._word = None
             yield Said(None, at_s)
@@ -78,7 +78,7 @@ class _ToneListening:
 
 @dataclass(frozen=True)
 class ByVoice:
-    """Hears the words of a text, round and round, one for each `word_s` of any loud sound: for real microphones."""
+    """Hear the words of a text, round and round, one for each `word_s` of any loud sound: for real microphones."""
 
     text: str
     word_s: float = 0.32
@@ -105,7 +105,7 @@ class _VoiceListening:
 
 @dataclass(frozen=True)
 class ByTime:
-    """Hears what a timetable says, whatever the sound is: words with the seconds at which they start and stop."""
+    """Hear what a timetable says, whatever the sound is: words with their start and stop in seconds."""
 
     words: Sequence[tuple[str, float, float]]
 

@@ -25,12 +25,12 @@ FRAME, FRAME_S = 1920, 0.08
 
 
 class SttServer(MoshiServer):
-    """Hears what `ear` says, `delay_s` late, a step for each 80 ms of sound.
+    """Emit what `ear` hears, `delay_s` late, with a step for each 80 ms of sound.
 
     Steps come in batches: one of each connection every `step_s`, 4 times as fast as real time. The pause score
-    (`prs[2]`) is 0.05 while somebody speaks and until `pause_after_s` of silence, then 0.95. With an `api_key`, who
-    does not bring it in the header `kyutai-api-key` gets 401; beyond `capacity` connections it is full. `Visit.notes`
-    has the words sent.
+    (`prs[2]`) is 0.05 during speech and until `pause_after_s` of silence, then 0.95. With an `api_key`, a connection
+    without it in the header `kyutai-api-key` gets 401; beyond `capacity` connections it is full. `Visit.notes` has the
+    words sent.
     """
 
     path = PATH
@@ -71,7 +71,7 @@ class SttServer(MoshiServer):
         while True:
             await stream.fresh.wait()
             now = clock()
-            # The model takes one frame of everybody at once, at its own ticks.
+            # The model takes one frame of every connection at once, at its own ticks.
             await asyncio.sleep((math.floor(now / self.step_s + 1e-6) + 1) * self.step_s - now)
             if stream.steps and await self.misbehave(self.trouble(visit), visit, socket):
                 await hang()
@@ -82,7 +82,7 @@ class SttServer(MoshiServer):
 
 @dataclass
 class _Stream:
-    """One connection's sound and what is made of it."""
+    """The sound and the result of one connection."""
 
     listening: Listening
     delay_s: float
@@ -105,7 +105,7 @@ class _Stream:
             self._later(end_s, {"type": "Marker", "id": message["id"]})
 
     def step(self) -> list[dict[str, Any]]:
-        """What comes of the next frame: a step, and what the model knows by now."""
+        """Return the messages for the next frame: a step, and what the model knows by now."""
         frame, self._sound = self._sound[:FRAME], self._sound[FRAME:]
         if len(self._sound) < FRAME:
             self.fresh.clear()
@@ -124,7 +124,7 @@ class _Stream:
         if text is None:
             self._later(at_s, {"type": "EndWord", "stop_time": at_s})
         else:
-            # A word is known when its first syllables are through.
+            # A word is known after its first syllables.
             self._later(at_s + FRAME_S, {"type": "Word", "text": text, "start_time": at_s})
 
     def _later(self, at_s: float, message: dict[str, Any]) -> None:

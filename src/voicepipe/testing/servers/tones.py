@@ -1,7 +1,7 @@
-"""Words as sound: each word of a vocabulary is a tone, so that what a recogniser has heard can be checked to the word.
+"""Words as sound: each word of a vocabulary is a tone, so that a recogniser's result can be checked word by word.
 
-A tone is what survives a codec, a resampler and a frame that is cut anywhere: nothing is recognised that was not there,
-and what is cut out of the sound is missing in the text.
+A tone survives a codec, a resampler and any division into frames: no word is recognised that was not there, and words
+cut out of the sound are missing in the text.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ __all__ = ["HOP_S", "RATE_HZ", "Tones"]
 
 RATE_HZ = 24_000
 HOP_S = 0.02
-"""How finely the sound is looked at: the tones are multiples of 1 / HOP_S, and so told apart for certain."""
+"""The step of analysis: the tones are multiples of 1 / HOP_S, so that they are told apart with certainty."""
 _LOWEST_HZ, _STEP_HZ, _MOST = 400, 100, 60
 _LEVEL = 0.3
 
 
 @dataclass(frozen=True)
 class Tones:
-    """A vocabulary of up to 60 words, and how long each is said, with how much silence behind it."""
+    """A vocabulary of up to 60 words, the length of each, and the silence behind it."""
 
     words: Sequence[str]
     word_s: float = 0.24
@@ -35,7 +35,7 @@ class Tones:
             raise ValueError(f"{len(self.words)} words; {_MOST} tones can be told apart")
 
     def say(self, text: str) -> Audio:
-        """The sound of some of the words, at 24 kHz. A word that is not in the vocabulary is a KeyError."""
+        """Return the sound of the words, at 24 kHz. Raises KeyError for a word that is not in the vocabulary."""
         places = {word: place for place, word in enumerate(self.words)}
         return joined(piece for word in text.split() for piece in (self._tone(places[word]), silence(self.gap_s)))
 
@@ -43,7 +43,7 @@ class Tones:
         return len(text.split()) * (self.word_s + self.gap_s)
 
     def heard(self, hop: Samples) -> str | None:
-        """The word whose tone these 20 ms are; None for anything else."""
+        """Return the word with the tone of these 20 ms; None for anything else."""
         spectrum = np.abs(np.fft.rfft(hop))
         peak = int(spectrum.argmax())
         place, rest = divmod(peak / HOP_S - _LOWEST_HZ, _STEP_HZ)
@@ -57,10 +57,10 @@ class Tones:
 
 
 def silence(seconds: float) -> Audio:
-    """At 24 kHz."""
+    """Return the samples at 24 kHz."""
     return Audio(np.zeros(round(seconds * RATE_HZ), np.float32), RATE_HZ)
 
 
 def joined(pieces: Iterable[Audio]) -> Audio:
-    """One after the other; nothing is an empty sound."""
+    """Join pieces of sound; none give an empty sound."""
     return Audio(np.concatenate([np.zeros(0, np.float32), *(piece.samples for piece in pieces)]), RATE_HZ)

@@ -21,11 +21,11 @@ RATE_HZ, FRAME_MS = 24_000, 80
 
 
 class TtsServer(MoshiServer):
-    """Says each word for `word_s`, in something like a voice, `pace` times as fast as it is heard.
+    """Say each word for `word_s`, in something like a voice, `pace` times as fast as it is heard.
 
     The first sound comes `first_audio_s` after the first text. A word is said when `lookahead` more are known, or at
-    `Eos`; its text comes before its sound. After the last it closes in order. `strays` packets of somebody else come
-    before `Ready`. With an `api_key`, who does not bring it gets 401; beyond `capacity` connections it is full.
+    `Eos`; its text comes before its sound. After the last it closes in order. `strays` packets of another client come
+    before `Ready`. With an `api_key`, a connection without it gets 401; beyond `capacity` connections it is full.
     `Visit.notes` has the client's messages.
     """
 
@@ -51,7 +51,7 @@ class TtsServer(MoshiServer):
         self.first_audio_s, self.pace, self.word_s, self.lookahead = first_audio_s, pace, word_s, lookahead
         self.strays, self.api_key, self.capacity, self.handshake_s = strays, api_key, capacity, handshake_s
         self.dies_after = dies_after
-        """Frames after which a connection fails that is to fail in the middle."""
+        """Frames after which a connection that fails in the middle does so."""
 
     def strays_before_ready(self) -> list[bytes]:
         return [_audio(0)] * self.strays
@@ -95,7 +95,7 @@ def _audio(at_ms: float) -> bytes:
 
 @dataclass
 class _Script:
-    """The words that are still to be said."""
+    """Return the words that are still to be said."""
 
     lookahead: int
     _words: deque[str] = field(default_factory=deque[str])
@@ -110,7 +110,7 @@ class _Script:
         self._fresh.set()
 
     async def next(self) -> str | None:
-        """The next word, once it may be said; None after the last."""
+        """Return the next word when it may be said; None after the last."""
         while not self._over and len(self._words) <= self.lookahead:
             self._fresh.clear()
             await self._fresh.wait()

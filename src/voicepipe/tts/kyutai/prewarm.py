@@ -1,4 +1,4 @@
-"""The next reply's connection, opened before it is needed: a reply must not wait for a handshake."""
+"""The next reply's connection, opened before it is needed, so that a reply does not wait for a handshake."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ K = TypeVar("K")
 
 
 class PrewarmedConnection(Generic[K]):
-    """One session's connection in store. `key()` says for what it is good, a voice: it is asked when one is opened, and
-    again when it is taken; one that is for another voice is thrown away.
+    """One session's prewarmed connection. `key()` names its voice: it is called when a connection is opened, and again
+    when it is taken; a connection for another voice is closed.
 
-    A connection is kept for `max_age_s` at most, as it takes a place at the service; one that its server closes is
-    forgotten. One that cannot be opened is not missed before the reply, which opens its own, and tells.
+    A connection is kept for up to `max_age_s`, because it takes a place at the service. If its server closes it, it is
+    dropped. If it cannot be opened, the reply opens its own, and reports the error.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class PrewarmedConnection(Generic[K]):
         self._slot: _Slot[K] | None = None
 
     def prepare(self, needed: Callable[[Event], bool]) -> Stage[Event, Event]:
-        """Everything passes; an event that is `needed` opens a connection, if none is in store.
+        """Pass everything; an event for which `needed` is true opens a connection, if there is none.
 
-        Put it where the user's turn is heard. What is in store is closed when the subscription is disposed.
+        Put it where the user's turn is heard. Disposing the subscription closes the connection.
 
         .. marbles::
 
@@ -64,9 +64,9 @@ class PrewarmedConnection(Generic[K]):
         return stage
 
     async def take(self) -> ServiceSocket | None:
-        """The connection in store, which is in store no longer; None if there is none that is good.
+        """Return the prewarmed connection, and forget it; None if there is no usable one.
 
-        One that is being opened is waited for: it began before us, and is there before a new one would be.
+        A connection that is being opened is awaited: it began earlier than a new one would.
         """
         slot, self._slot = self._slot, None
         if slot is None:
@@ -109,7 +109,7 @@ class PrewarmedConnection(Generic[K]):
 
 
 class _Slot(Generic[K]):
-    """A connection from its opening to whoever takes it, or to its end."""
+    """A connection from its opening until it is taken or closed."""
 
     task: asyncio.Task[None]
 
@@ -117,25 +117,25 @@ class _Slot(Generic[K]):
         self.key, self.ready, self.taken = key, ready, False
 
     async def watch(self, socket: ServiceSocket, max_age_s: float) -> None:
-        """Until it is too old, or its server has closed it; not at all once it is taken."""
+        """Wait until it is too old, or its server has closed it; end at once when it is taken."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max_age_s):
                 if not self.taken:
                     await socket.watch()
 
     async def stop_watching(self) -> None:
-        """Two may not receive at a time."""
+        """Stop watching: only one task may receive at a time."""
         self.task.cancel()
         await asyncio.wait((self.task,))
 
     async def give_up(self) -> None:
-        """Who wanted it has gone."""
+        """Cancel the opening: the caller has gone."""
         self.taken = False
         await self.stop_watching()
         await self.close()
 
     async def close(self) -> None:
-        """Unless it is taken."""
+        """Close it, unless it was taken."""
         if not self.ready.done():
             self.ready.set_result(None)
         socket = self.ready.result()

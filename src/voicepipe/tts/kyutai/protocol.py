@@ -1,4 +1,4 @@
-"""Text to speech as Kyutai's moshi-server speaks it: MessagePack on a WebSocket, words in, words and sound out."""
+"""Kyutai's protocol for text to speech (moshi-server): MessagePack on a WebSocket, words in, words and sound out."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ PATH = "/api/tts_streaming"
 KEY_HEADER = "kyutai-api-key"
 RATE_HZ = 24_000
 STRAYS = 10
-"""Packets of an earlier client that may come before `Ready`."""
+"""The most packets of an earlier client that may come before `Ready`."""
 
 EOS = ormsgpack.packb({"type": "Eos"})
-"""There is no more text."""
+"""The end of the text."""
 
 VoiceChoice: TypeAlias = str | bytes | None
-"""A voice by its name, a cloned one as the cloning server sent it (a whole message), or the server's own."""
+"""A voice by name, a cloned one as the cloning service sent it (a whole message), or None for the server's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How the voice speaks; what is None is left to the server."""
+    """Options of the voice; None leaves one to the server."""
 
     cfg_alpha: float = 1.5
     seed: int | None = None
@@ -54,7 +54,7 @@ class Options:
     auth_id: str | None = None
 
     def query(self, voice: VoiceChoice) -> dict[str, str]:
-        """The query of a connection. A cloned voice is no part of it: it is the first message.
+        """Return the query of a connection. A cloned voice is not in it: it is the first message.
 
         >>> Options(seed=7).query("a/b.wav")
         {'voice': 'a/b.wav', 'cfg_alpha': '1.5', 'format': 'PcmMessagePack', 'seed': '7'}
@@ -66,7 +66,7 @@ class Options:
 
 
 def encode_text(text: str) -> bytes:
-    """A word, with the space before it."""
+    """Encode a word with the space before it."""
     return ormsgpack.packb({"type": "Text", "text": text})
 
 
@@ -74,7 +74,7 @@ _UNSPOKEN = str.maketrans({**dict.fromkeys("*_`", ""), "’": "'", "‘": "'", "
 
 
 def speakable(text: str) -> str:
-    """Text as it is said: without markup, quotes straight, and a colon that stands alone is none. "" is not said.
+    """Return text as it is said: without markup, with straight quotes and without lone colons; "" if nothing is said.
 
     The space before a word stays.
 
@@ -87,12 +87,12 @@ def speakable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """There is room: text may come."""
+    """The server has accepted the connection: text may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordSaid:
-    """A word, and where in the sound it is; its sound comes later."""
+    """A word, and its place in the sound; its sound comes later."""
 
     text: str
     start_s: float
@@ -110,9 +110,7 @@ Message: TypeAlias = Ready | WordSaid | Sound
 
 
 def decode(data: bytes, *, service: str) -> Message | None:
-    """A server's message; None for a kind that we do not know. Raises AtCapacity for its `Error`, and
-    ProtocolViolation.
-    """
+    """Decode a server's message; None for an unknown kind. Raises AtCapacity for its `Error`, and ProtocolViolation."""
     if (sound := _sound(data)) is not None:
         return Sound(sound)
     message = unpacked(data, service)
@@ -135,13 +133,13 @@ def decode(data: bytes, *, service: str) -> Message | None:
 # ---- sound without a list --------------------------------------------------------------------------------------------
 
 _AUDIO = b"\x82\xa4type\xa5Audio\xa3pcm\xdc"
-"""How the map begins that a server writes for a sound: two keys, then an array with a length of 16 bits."""
+"""The first bytes of the map of a sound: two keys, then an array with a length of 16 bits."""
 _SINGLE = np.dtype([("kind", "u1"), ("value", ">f4")])
 _FLOAT32 = 0xCA
 
 
 def _sound(data: bytes) -> Samples | None:
-    """The samples of a sound that is written as it usually is, 5 µs instead of 69; None for any other message."""
+    """Return the samples of a sound in its usual encoding, 5 µs instead of 69; None for any other message."""
     if not data.startswith(_AUDIO) or (len(data) - len(_AUDIO) - 2) % _SINGLE.itemsize:
         return None
     values = np.frombuffer(data, _SINGLE, offset=len(_AUDIO) + 2)

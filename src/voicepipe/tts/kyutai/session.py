@@ -1,4 +1,4 @@
-"""What a conversation with the synthesiser is: one reply, words in, sound and the times of its words out. Pure."""
+"""`KyutaiTtsSession`: one reply, words in, sound and the times of its words out. Pure."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from voicepipe.tts.kyutai.protocol import EOS, RATE_HZ, Sound, WordSaid, decode,
 __all__ = ["KyutaiTtsSession", "TtsOptions"]
 
 LOOKAHEAD = 4
-"""Words that the model may want to know before it says one: so many untold ones are no silence."""
+"""Words that the model may read ahead: this many unspoken words are no silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TtsOptions:
-    """How the synthesiser is used.
+    """Options of the synthesiser.
 
-    At most `capacity` words wait to be sent: one more fails the turn, as text is never dropped. A synthesiser
-    that has something to say and says nothing for `silent_s` is lost. Of a reply of which nothing was said yet,
-    `retries` are made on other connections.
+    Up to `capacity` words wait to be sent: one more fails the turn, because text is never dropped. A synthesiser that
+    has text and sends nothing for `silent_s` counts as lost. A reply of which nothing was said yet gets `retries` on
+    other connections.
     """
 
     capacity: int
@@ -41,17 +41,17 @@ class TtsOptions:
 
 
 class KyutaiTtsSession:
-    """The exchange with the synthesiser for one reply: see `voicepipe.services.ServiceProtocol`."""
+    """The protocol of the synthesiser for one reply: see `voicepipe.services.ServiceProtocol`."""
 
     def __init__(self, clock: Clock, speaking: TtsOptions, service: str, observer: ServiceObserver) -> None:
         self._clock, self._speaking, self._service, self._observer = clock, speaking, service, observer
         self._words: list[str] = []
-        """All that is to be said, as it is sent."""
+        """All words to be said, as they are sent."""
         self._sent = 0
         self._finished = self._eos_sent = False
         self._said: list[str] = []
         self._held: list[WordSpoken] = []
-        """Words whose sound has not begun: without it they were not spoken, and may be said again."""
+        """Words before their sound: without it they were not spoken, and may be said again."""
         self._made_s = 0.0
         self._retries = speaking.retries
         self._asked_s: float | None = None
@@ -142,7 +142,8 @@ class KyutaiTtsSession:
 
     @property
     def _left_out(self) -> bool:
-        """Whether the last words were not said. A server may count words otherwise: the last one decides, too."""
+        """Return whether the last words were not said. A server may count words differently: the last one decides,
+        too."""
         sent = [word for text in self._words for word in text.split() if _letters(word)]
         said = [word for word in self._said if _letters(word)]
         return len(said) < len(sent) and (not said or _letters(said[-1]) != _letters(sent[-1]))

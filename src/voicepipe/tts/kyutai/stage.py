@@ -1,4 +1,4 @@
-"""Kyutai's text to speech as a stage: moshi-server over a WebSocket. The thin I/O twin of `kyutai_mouth`."""
+"""Kyutai's text to speech as a stage: moshi-server over a WebSocket. The I/O half of `session`."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ from voicepipe.tts.kyutai.session import KyutaiTtsSession, TtsOptions
 __all__ = ["LOOKING", "DiscoveryOptions", "Options", "Speaker", "TtsOptions", "VoiceChoice", "kyutai"]
 
 LOOKING = "Looking for the resources, expect some latency."
-"""What the user is told while no synthesiser takes us."""
+"""The warning for the user while no synthesiser is available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryOptions:
-    """How often a synthesiser is looked for, and the pauses between."""
+    """How often a synthesiser is searched for, and the pauses between."""
 
     searches: int
     pauses: Backoff
 
 
 class Speaker:
-    """One session's way to the synthesiser, in the voice that `voice()` names when a connection is opened.
+    """One session's access to the synthesiser, in the voice that `voice()` returns when a connection is opened.
 
-    `prepare()` goes behind the recogniser: the user's first word opens the connection of the reply to come, which is
-    kept for `ahead_s` at most. `api_key` None: the server asks for none.
+    `prepare()` stands behind the recogniser: the user's first word opens the connection of the next reply, which is
+    kept for up to `ahead_s`. `api_key` None: the server requires none.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Speaker:
         self._ahead = PrewarmedConnection(self._open_one, key=voice, max_age_s=ahead_s)
 
     def prepare(self) -> Stage[Event, Event]:
-        """Everything passes; a `WordRecognised` opens the next reply's connection, if there is none."""
+        """Pass everything; a `WordRecognised` opens the next reply's connection, if there is none."""
         return self._ahead.prepare(lambda event: isinstance(event, WordRecognised))
 
     async def connect(self, emit: Emit[Event]) -> ServiceSocket:
-        """The connection in store, or a new one; `Warned` when that takes more than one search.
+        """Return the prewarmed connection, or a new one; emit `Warned` if that takes more than one search.
 
         Raises ServiceUnavailable.
         """
@@ -103,15 +103,15 @@ class Speaker:
 
 @stage_factory(gives=(SynthesisStarted, SynthesisEnded, WordSpoken, ReplyAudio, Warned), passes=True)
 def kyutai(speaker: Speaker, *, options: TtsOptions) -> Stage[ReplyText, ReplyAudio | Event]:
-    """The reply's words pass; their sound comes as it is made, each word's times before its sound.
+    """Pass the reply's words; emit their sound as it is made, each word's times before its sound.
 
-    `SynthesisStarted` comes with the first word, `SynthesisEnded` with all the sound there is. Words are sent one by
-    one, as they are said: without markup; a reply with nothing to say asks nobody. The sound is made faster than it is
-    heard, and `WordSpoken` comes ahead of it: `pace` releases both on the playback clock.
+    `SynthesisStarted` comes with the first word, `SynthesisEnded` with the last sound. Words are sent one by one,
+    without markup; a reply with nothing to say opens no connection. The sound is made faster than it is heard, and
+    `WordSpoken` comes ahead of it: `pace` releases both on the playback clock.
 
-    A connection that breaks, falls silent, talks nonsense or ends early is replaced while nothing has been said yet
-    (`Warned`); later it fails the turn, with a ServiceError. Fails with ServiceUnavailable when no synthesiser takes
-    us, with BoundaryFull when more words wait than may. Disposing closes the connection.
+    A connection that breaks, stalls, violates the protocol or ends early is replaced if nothing has been said yet
+    (`Warned`); later it fails the turn with a ServiceError. Fails with ServiceUnavailable if no synthesiser is
+    available, with BoundaryFull if too many words wait. Disposing closes the connection.
 
     .. marbles::
 
@@ -134,7 +134,7 @@ def kyutai(speaker: Speaker, *, options: TtsOptions) -> Stage[ReplyText, ReplyAu
 
 @dataclass(frozen=True, slots=True)
 class _VoiceEndpoint:
-    """Opens a socket and waits for `Ready`; a cloned voice goes in right behind it."""
+    """Open a socket and wait for `Ready`; send a cloned voice right behind it."""
 
     door: WebSocketEndpoint
     voice: VoiceChoice
@@ -152,11 +152,11 @@ class _VoiceEndpoint:
 
 
 async def _be_welcome(socket: ServiceSocket) -> None:
-    """Until `Ready`, past what was meant for somebody else. Raises AtCapacity, ConnectionLost, ProtocolViolation."""
+    """Wait for `Ready`, and skip packets of another client. Raises AtCapacity, ConnectionLost, ProtocolViolation."""
     try:
         for _ in range(STRAYS + 1):
             if isinstance(decode(await socket.receive(), service=socket.service), Ready):
                 return
     except Closed:
         raise ConnectionLost(socket.service, "it said goodbye") from None
-    raise ProtocolViolation(socket.service, f"{STRAYS} packets for somebody else")
+    raise ProtocolViolation(socket.service, f"{STRAYS} packets for another client")
