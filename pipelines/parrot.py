@@ -1,26 +1,27 @@
 """A parrot: repeats what it has heard, in its own voice. You can interrupt it."""
 
-from reactivex import Observable, just
+from dataclasses import replace
+
+from reactivex import Observable, from_iterable
 from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyAudio
+from voicepipe.presets import ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
 
 
 def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → TTS → encode."""
-    pauses = session.vad and ops.endpoint(
-        session.vad, session.end_of_turn, speech_above=0.5, silence_below=0.5,
-        onset_ms=64, pause_ms=160, ask_again_ms=200, sure_above=0.6, silence_ms=720, context_s=8,
-    )  # fmt: skip
-    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(after_ms=200, at_most_ms=2000))
-    heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
-    turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
+    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
+    heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
+    turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
-    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        heard_last = just(conversation.messages[-1].text)
-        return heard_last.pipe(ops.split_words(), session.tts, ops.pace(lead_ms=320, frame_ms=80))
-
-    spoken = turns.pipe(ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25))
+    reply = ops.replying(repeat, session.tts, PLAYBACK)
+    spoken = turns.pipe(ops.wait_for_user(), ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))
+
+
+def repeat(conversation: Conversation) -> Observable[str | Event]:
+    """Return what the user said last, in place of what a model would answer."""
+    said = [message.text for message in conversation.messages if message.role == "user"]
+    return from_iterable(said[-1:])

@@ -17,6 +17,7 @@ from reactivex.operators import share
 from voicepipe import Event, Overflow, Session, async_stage, merge
 from voicepipe import operators as ops
 from voicepipe.events import TurnEnded
+from voicepipe.presets import ENDPOINTING, GAPS
 
 FILE = Path(os.environ.get("TRANSCRIPT") or user_data_path("voicepipe", appauthor=False) / "transcript.txt")
 
@@ -40,11 +41,7 @@ def append(line: str) -> None:
 
 def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector, and a transcript beside it."""
-    pauses = session.vad and ops.endpoint(
-        session.vad, session.end_of_turn, speech_above=0.5, silence_below=0.5,
-        onset_ms=64, pause_ms=160, ask_again_ms=200, sure_above=0.6, silence_ms=720, context_s=8,
-    )  # fmt: skip
-    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(after_ms=200, at_most_ms=2000))
-    heard = mic.pipe(ops.listen(session.stt, pauses, flush_at=0.6), share())
+    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
+    heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
     transcript = async_stage(write_down, boundary="transcript", capacity=64, overflow=Overflow.DROP_OLDEST)
-    return merge(heard, heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), ops.tee(transcript)))
+    return merge(heard, heard.pipe(ops.detect_turns(ENDPOINTING), ops.tee(transcript)))

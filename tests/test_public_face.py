@@ -13,9 +13,9 @@ FACES = {
     ],
     "voicepipe.operators": [
         "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "decode",
-        "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after", "hedge",
-        "listen", "pace", "release_at", "respond", "retrying", "split_words", "tee", "text_only", "with_deadline",
-        "with_tools",
+        "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
+        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words", "tee",
+        "text_only", "wait_for_user", "with_deadline", "with_tools",
     ],
     "voicepipe.rx": [
         "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "of_type", "scheduler_of",

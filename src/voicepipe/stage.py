@@ -37,6 +37,7 @@ __all__ = [
     "naming",
     "stage_factory",
     "stage_name",
+    "takes_preset",
 ]
 
 A = TypeVar("A")
@@ -224,6 +225,39 @@ def stage_factory(
             return cast("S", Declared(factory(*args, **kwargs), declaration))
 
         setattr(make, _FACTORY, True)
+        return make
+
+    return decorate
+
+
+def takes_preset(preset: type) -> Callable[[Callable[..., S]], Callable[..., S]]:
+    """Let a stage factory take a preset in place of those of its keyword parameters that are attributes of `preset`.
+
+    The stage then knows the single numbers, as if each had been written. A keyword that is given wins over the preset.
+    The overloads of the factory tell a type checker of both ways to call it.
+
+    >>> @dataclass(frozen=True)
+    ... class Gap:
+    ...     gap: int
+    >>> @takes_preset(Gap)
+    ... @stage_factory()
+    ... def twice(*, gap: int) -> Stage[str, str]:
+    ...     return lambda source: source
+    >>> twice(Gap(3)).declaration.arguments()
+    {'gap': 3}
+    """
+
+    def decorate(factory: Callable[..., S]) -> Callable[..., S]:
+        parameters = inspect.signature(factory).parameters.values()
+        keywords = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+
+        @functools.wraps(factory)
+        def make(*args: Any, **kwargs: Any) -> S:
+            if args and isinstance(args[-1], preset):
+                given, args = args[-1], args[:-1]
+                kwargs = {name: getattr(given, name) for name in keywords if hasattr(given, name)} | kwargs
+            return factory(*args, **kwargs)
+
         return make
 
     return decorate

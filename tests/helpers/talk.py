@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from voicepipe.audio import Pcm16
 from voicepipe.events import (
     Audio,
     AudioReceived,
+    ClientMessage,
     Event,
     FlushRequested,
     SettingsChanged,
@@ -60,9 +62,22 @@ class Talk:
             close=lambda: None,
         )
 
-    def run(self, script: list[tuple[float, str]], until_s: float, pipeline: str | None = None) -> None:
-        """`script`: from which second on the user says what; a cough is "*". Silence in between."""
-        self.marbles.run(self._talk(script, until_s, pipeline))
+    def run(
+        self,
+        script: list[tuple[float, str]],
+        until_s: float,
+        pipeline: str | None = None,
+        sent: Sequence[tuple[float, ClientMessage]] = ((0.0, SettingsChanged("Be brief.")),),
+    ) -> None:
+        """Play a conversation up to `until_s`.
+
+        Args:
+            script: from which second on the user says what; a cough is "*". Silence in between.
+            until_s: the length of the conversation
+            pipeline: its file; None: the default one
+            sent: what the client sends at which second
+        """
+        self.marbles.run(self._talk(script, until_s, pipeline, sent=sent))
 
     def run_muted(self, script: list[tuple[float, str]], mute_at_s: float, until_s: float) -> None:
         """The same with a microphone that sends nothing at all from a moment on."""
@@ -79,7 +94,12 @@ class Talk:
         return self.times(SpeechEncoded)
 
     async def _talk(
-        self, script: list[tuple[float, str]], until_s: float, pipeline: str | None, mute_at_s: float = 1e9
+        self,
+        script: list[tuple[float, str]],
+        until_s: float,
+        pipeline: str | None,
+        mute_at_s: float = 1e9,
+        sent: Sequence[tuple[float, ClientMessage]] = ((0.0, SettingsChanged("Be brief.")),),
     ) -> None:
         loop = asyncio.get_running_loop()
         self._said = [text for _, text in script]
@@ -91,9 +111,11 @@ class Talk:
             stages=self._stages,
             emit=lambda event: self.heard.append(Heard(loop.time() - began, event)),
         )
-        running.receive(SettingsChanged("Be brief."))
+        waiting = deque(sent)
         for number, samples in enumerate(self._microphone(script, until_s)):
             await asyncio.sleep(max(0.0, began + number * FRAME_S - loop.time()))
+            while waiting and waiting[0][0] <= number * FRAME_S:
+                running.receive(waiting.popleft()[1])
             if running.ended.done():
                 self.ended_s = round(loop.time() - began, 3)
                 break

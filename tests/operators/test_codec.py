@@ -7,11 +7,21 @@ from voicepipe.audio import OggOpus, Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
+    AudioDeferred,
     AudioReceived,
+    ClientMessage,
+    InputCleared,
+    InputCommitted,
     InputRejected,
+    ItemCreated,
+    ItemDeleted,
+    ItemRequested,
+    ItemTruncated,
     ReplyAudio,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyText,
     SettingsChanged,
     SpeechEncoded,
@@ -20,10 +30,34 @@ from voicepipe.operators import decode, encode
 from voicepipe.testing import Marbles
 
 
-def test_packets_become_sound_and_settings_stay_behind(marbles: Marbles) -> None:
+def test_packets_become_sound(marbles: Marbles) -> None:
     """Little-endian 16-bit samples, 32768 to 1.0."""
-    received = marbles.cold("as|", a=AudioReceived(b"\x00\x40\x00\xc0"), s=SettingsChanged("Hi."))
-    marbles.expect(received.pipe(decode(Pcm16(24_000))), "A-|", A=Audio(np.array([0.5, -0.5], np.float32), 24_000))
+    received = marbles.cold("a|", a=AudioReceived(b"\x00\x40\x00\xc0"))
+    marbles.expect(received.pipe(decode(Pcm16(24_000))), "A|", A=Audio(np.array([0.5, -0.5], np.float32), 24_000))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        SettingsChanged("Hi."),
+        ItemCreated("item1", "user", "Hello."),
+        ItemDeleted("item1"),
+        ItemTruncated("item1", 20),
+        ItemRequested("item1"),
+        ReplyRequested("reply1"),
+        ReplyCancelled(),
+        InputCommitted("item2"),
+        InputCleared(),
+        InputRejected("invalid_event", "What is this?"),
+        AudioDeferred(),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_every_message_passes_at_its_place_in_the_sound(marbles: Marbles, message: ClientMessage) -> None:
+    """There is no second way for it."""
+    sound = Audio(np.array([0.5], np.float32), 24_000)
+    received = marbles.cold("ama|", a=AudioReceived(b"\x00\x40"), m=message)
+    marbles.expect(received.pipe(decode(Pcm16(24_000))), "AmA|", A=sound, m=message)
 
 
 def test_a_bad_packet_is_named_and_the_next_good_one_heard(marbles: Marbles) -> None:

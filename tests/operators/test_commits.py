@@ -89,7 +89,6 @@ def expect(marbles: Marbles, heard: str, turns: str) -> None:
     [
         ("MpwvPtC|", [TurnEnded]),  # the words are there before the commit
         ("MpwvPC-t|", [TurnEnded]),  # or after it
-        ("MpwvPCCt|", [TurnEnded]),  # told twice
         ("MpwvPtp-PtC|", [TurnEnded]),  # a hesitation ends nothing
         ("MpwvPCrit|", [TurnEnded, ReplyRequested, ItemCreated]),  # what is about the time after waits
         ("MpwvPCrktr|", [ReplyCancelled, TurnEnded, ReplyRequested]),  # a reply cancelled while it waits is not begun
@@ -195,9 +194,9 @@ def test_a_turn_of_the_clients_own_needs_no_silence(marbles: Marbles) -> None:
 
 
 def test_how_turns_are_taken_goes_with_the_sound(marbles: Marbles) -> None:
-    """Of a client that leads; other settings stay behind."""
+    """Of a client that leads, in front of its settings."""
     led, own = SettingsChanged("x", turns=CLIENT), SettingsChanged("x")
-    assert next_values(marbles, marbles.cold("lo|", l=led, o=own).pipe(decode(Pcm16()))) == [CLIENT]
+    assert next_values(marbles, marbles.cold("lo|", l=led, o=own).pipe(decode(Pcm16()))) == [CLIENT, led, own]
 
 
 def _voices(levels: str) -> list[Event]:

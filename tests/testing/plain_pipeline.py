@@ -22,7 +22,7 @@ def pipeline(session: Session) -> Observable[Event]:
         context_s=8,
     )
     heard = session.received.pipe(decode(session.codec), listen(session.stt, pauses, flush_at=0.6), share())
-    turns = merge(heard, session.received).pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
+    turns = heard.pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
     reply = lambda talk: session.llm(talk).pipe(split_words(), session.tts, pace(lead_ms=320, frame_ms=80))
     spoken = turns.pipe(respond(reply, idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25))
     return merge(heard, turns, spoken).pipe(encode(session.codec))

@@ -9,12 +9,15 @@ from voicepipe.operators.gaps import fill_gaps
 from voicepipe.operators.gate import gate
 from voicepipe.operators.hang_up import hang_up_after
 from voicepipe.operators.listen import listen
+from voicepipe.operators.listening import listening
 from voicepipe.operators.pace import Due, pace, release_at
+from voicepipe.operators.replying import replying
 from voicepipe.operators.respond import Reply, respond
 from voicepipe.operators.tee import tee
 from voicepipe.operators.text_only import as_text, text_only
 from voicepipe.operators.tools import with_tools
 from voicepipe.operators.turns import detect_turns
+from voicepipe.operators.wait_for_user import wait_for_user
 from voicepipe.operators.words import at_most_sentences, by_clause, split_words
 
 __all__ = [
@@ -36,13 +39,16 @@ __all__ = [
     "hang_up_after",
     "hedge",
     "listen",
+    "listening",
     "pace",
     "release_at",
+    "replying",
     "respond",
     "retrying",
     "split_words",
     "tee",
     "text_only",
+    "wait_for_user",
     "with_deadline",
     "with_tools",
 ]

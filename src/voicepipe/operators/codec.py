@@ -9,7 +9,6 @@ import numpy as np
 from voicepipe.audio import BadAudio, Codec
 from voicepipe.events import (
     Audio,
-    AudioDeferred,
     AudioReceived,
     ClientMessage,
     Event,
@@ -30,19 +29,19 @@ from voicepipe.stage import Stage, stage_factory
 __all__ = ["decode", "encode"]
 
 
-@stage_factory(gives=(Audio, InputRejected))
+@stage_factory(gives=(Audio, InputRejected), takes=(AudioReceived,), passes=True)
 def decode(codec: Codec) -> Stage[ClientMessage, Audio | Event]:
     """The microphone's sound, in the caller's stack: a packet costs tens of microseconds, a thread would cost more.
 
     A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
-    What a client that leads says of its sound has its place in it: where a turn ends (`InputCommitted`) or is forgotten
-    (`InputCleared`), and how turns are taken from there on (the `TurnTaking` of its settings); also that the next
-    packet is held back (`AudioDeferred`). All else is left behind.
+    All other messages of the client pass, each at its place in the sound: this is their only way into the graph. The
+    sound that the decoder still holds comes before a message that ends or clears a turn (`InputCommitted`,
+    `InputCleared`), and the `TurnTaking` of new settings comes before the settings.
 
     .. marbles::
 
-        received   a-b-c|       a, c: AudioReceived   b: AudioReceived of garbage
-        decode     A-r-C|       A, C: Audio   r: InputRejected
+        received   a-b-c-s|       a, c: AudioReceived   b: AudioReceived of garbage   s: SettingsChanged
+        decode     A-r-C-s|       A, C: Audio   r: InputRejected
     """
     return transduce(lambda _: _Decoding(codec))
 
@@ -58,12 +57,11 @@ class _Decoding:
             case InputCommitted() | InputCleared():
                 yield from self._audio(self._decode.rest())
                 yield message
-            case AudioDeferred():
-                yield message
             case SettingsChanged(turns=TurnTaking() as turns):
                 yield turns
+                yield message
             case _:
-                pass
+                yield message
 
     def _sound(self, message: AudioReceived) -> Iterator[Audio | InputRejected]:
         try:

@@ -37,8 +37,7 @@ def asked_of(conversation: Conversation, request: ReplyRequested | None) -> Conv
 class Commits:
     """The commits of a client that wait for the recogniser, in order, and the wishes that wait behind them.
 
-    Both may be told twice (within the sound, where they have a place in it, and beside it), and count once. A commit
-    without an item has nothing to do: the silence that comes with it ends the detector's own turn.
+    A commit without an item has nothing to do: the silence that comes with it ends the detector's own turn.
     """
 
     def __init__(self) -> None:
@@ -46,7 +45,6 @@ class Commits:
         """Whether only the client ends turns."""
         self._waiting: deque[InputCommitted | InputCleared] = deque()
         self._behind: list[ClientEvent] = []
-        self._last_item = ""
 
     @property
     def waiting(self) -> bool:
@@ -59,11 +57,7 @@ class Commits:
 
     def told(self, event: InputCommitted | InputCleared) -> None:
         """The client has ended a turn, or wants to forget it."""
-        if isinstance(event, InputCleared):
-            if not self._waiting or self._waiting[-1] != event:
-                self._waiting.append(event)
-        elif event.item and event.item != self._last_item:
-            self._last_item = event.item
+        if isinstance(event, InputCleared) or event.item:
             self._waiting.append(event)
 
     def ended(self, text: str, at_s: float, detected: str | None) -> Iterator[TurnEvent | ClientEvent]:

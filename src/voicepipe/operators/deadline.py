@@ -11,8 +11,9 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio
+from voicepipe.presets import Deadline
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
-from voicepipe.stage import Stage, StageError, checked, stage_factory
+from voicepipe.stage import Stage, StageError, checked, stage_factory, takes_preset
 
 __all__ = ["Bounds", "DeadlineMissed", "Watch", "with_deadline", "with_timeout"]
 
@@ -36,6 +37,16 @@ class DeadlineMissed(TimeoutError):
 
 
 @overload
+def with_deadline(stage: Stage[A, B], name: str, deadline: Deadline, /, *, answer: Types = object) -> Stage[A, B]: ...
+
+
+@overload
+def with_deadline(
+    stage: Callable[[Asked], Observable[B]], name: str, deadline: Deadline, /, *, answer: Types = object
+) -> Callable[[Asked], Observable[B]]: ...
+
+
+@overload
 def with_deadline(
     stage: Stage[A, B], name: str, *, first_s: float, between_s: float, answer: Types = object
 ) -> Stage[A, B]: ...
@@ -47,6 +58,7 @@ def with_deadline(
 ) -> Callable[[Asked], Observable[B]]: ...
 
 
+@takes_preset(Deadline)
 @stage_factory()
 def with_deadline(
     stage: Callable[[Any], Observable[B]], name: str, *, first_s: float, between_s: float, answer: Types = object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 import numpy as np
 import reactivex
@@ -13,8 +13,9 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Audio, Event, Pause, SpeechProbability, SpeechStarted, SpeechStopped, TurnTaking
+from voicepipe.presets import Endpointing
 from voicepipe.rx import merge, of_type, transduce
-from voicepipe.stage import Stage, stage_factory
+from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["EndOfTurn", "endpoint"]
 
@@ -22,6 +23,29 @@ EndOfTurn: TypeAlias = Callable[[Audio], Observable[float]]
 """How surely speech is complete, from the sound of its last seconds: 0 (mid-sentence) to 1. One answer, or none."""
 
 
+@overload
+def endpoint(
+    vad: Stage[Audio, SpeechProbability], end_of_turn: EndOfTurn, endpointing: Endpointing, /
+) -> Stage[Audio | Event, Event]: ...
+
+
+@overload
+def endpoint(
+    vad: Stage[Audio, SpeechProbability],
+    end_of_turn: EndOfTurn,
+    *,
+    speech_above: float,
+    silence_below: float,
+    onset_ms: float,
+    pause_ms: float,
+    ask_again_ms: float,
+    sure_above: float,
+    silence_ms: float,
+    context_s: float,
+) -> Stage[Audio | Event, Event]: ...
+
+
+@takes_preset(Endpointing)
 @stage_factory(gives=(SpeechStarted, SpeechStopped, Pause))
 def endpoint(
     vad: Stage[Audio, SpeechProbability],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import overload
 
 import numpy as np
 import reactivex
@@ -10,12 +11,22 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.events import Audio, AudioDeferred, Event, InputCleared, InputCommitted, InputRejected
+from voicepipe.presets import Gaps
 from voicepipe.rx import Clock, merge, transduce
-from voicepipe.stage import Stage, stage_factory
+from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["fill_gaps"]
 
 
+@overload
+def fill_gaps(gaps: Gaps, /) -> Stage[Audio | Event, Audio | Event]: ...
+
+
+@overload
+def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Audio | Event]: ...
+
+
+@takes_preset(Gaps)
 @stage_factory(gives=(Audio,), passes=True)
 def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Audio | Event]:
     """Insert silence where the client has sent no audio for `after_ms`: up to `at_most_ms`, enough to end any turn.

@@ -6,15 +6,16 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from voicepipe.events import Audio, Event, ReplyAudio, Unpaced, WordSpoken
+from voicepipe.presets import Playback
 from voicepipe.rx import Clock, transduce
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
-from voicepipe.stage import Stage, stage_factory
+from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["Due", "pace", "release_at"]
 
@@ -22,6 +23,15 @@ __all__ = ["Due", "pace", "release_at"]
 T = TypeVar("T")
 
 
+@overload
+def pace(playback: Playback, /) -> Stage[Unpaced | Event, ReplyAudio | Event]: ...
+
+
+@overload
+def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudio | Event]: ...
+
+
+@takes_preset(Playback)
 @stage_factory(passes=True)
 def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudio | Event]:
     """Release `ReplyAudio` in frames of `frame_ms`, up to `lead_ms` ahead of the playback clock, and each

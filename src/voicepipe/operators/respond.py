@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 import reactivex
 from reactivex import Observable, abc
@@ -35,8 +35,9 @@ from voicepipe.events import (
 from voicepipe.events.fold import fold
 from voicepipe.operators.commits import asked_of
 from voicepipe.operators.out_of_band import failure, is_out_of_band, out_of_band
+from voicepipe.presets import Interruption
 from voicepipe.rx import Clock, merge, scheduler_of, switch_turn, transduce
-from voicepipe.stage import SessionError, Stage, stage_factory
+from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 
 __all__ = ["Reply", "respond"]
 
@@ -46,6 +47,17 @@ played; or
 `ReplyTextWritten`, where it is not `aloud`."""
 
 
+@overload
+def respond(reply: Reply, interruption: Interruption, /) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]: ...
+
+
+@overload
+def respond(
+    reply: Reply, *, idle_after_s: float, idle_prompts: int, uninterruptible_s: float, grace_s: float
+) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]: ...
+
+
+@takes_preset(Interruption)
 @stage_factory(gives=(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed))
 def respond(
     reply: Reply, *, idle_after_s: float, idle_prompts: int, uninterruptible_s: float, grace_s: float

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import overload
 
 from voicepipe.events import (
-    AudioReceived,
     ClientEvent,
     Event,
     InputCleared,
@@ -26,14 +26,24 @@ from voicepipe.events import (
     WordRecognised,
 )
 from voicepipe.operators.commits import Commits
+from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
-from voicepipe.stage import Stage, stage_factory
+from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["detect_turns"]
 
 
+@overload
+def detect_turns(endpointing: Endpointing, /) -> Stage[Event, TurnEvent | ClientEvent]: ...
+
+
+@overload
+def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, TurnEvent | ClientEvent]: ...
+
+
+@takes_preset(Endpointing)
 @stage_factory(gives=(TurnStarted, TurnConfirmed, TurnEnded, SettingsChanged))
-def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event | AudioReceived, TurnEvent | ClientEvent]:
+def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, TurnEvent | ClientEvent]:
     """`TurnStarted` when the user is heard, `TurnConfirmed` at their first word, `TurnEnded(text)` when they have
     finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
 
@@ -51,7 +61,6 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event | Au
         heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
     """
-    # `AudioReceived` is accepted because pipelines merge `session.received` in front of this stage; it is dropped.
     return transduce(lambda _: _Turn(pause_above, resume_below))
 
 
@@ -68,7 +77,7 @@ class _Turn:
         self._turns = 0
         self._commits = Commits()
 
-    def __call__(self, event: Event | AudioReceived) -> Iterator[TurnEvent | ClientEvent]:
+    def __call__(self, event: Event) -> Iterator[TurnEvent | ClientEvent]:
         match event:
             case WordRecognised():
                 yield from self._hear(event)

@@ -16,7 +16,8 @@ def polite(words: Observable[ReplyText]) -> list[ReplyText]:
 
 
 def pipeline(session: Session) -> Observable[Event]:
-    turns = session.received.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4))
+    heard = session.received.pipe(ops.decode(session.codec), ops.listen(session.stt, flush_at=0.6))
+    turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4))
     spoken = turns.pipe(
         ops.respond(
             reply,  # error: reportArgumentType

@@ -1,0 +1,42 @@
+"""`replying`: a reply of a language model and a voice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reactivex import Observable
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import Event, ReplyAudio, Unpaced, Unspoken
+from voicepipe.operators.pace import pace
+from voicepipe.operators.respond import Reply
+from voicepipe.operators.text_only import as_text
+from voicepipe.operators.words import split_words
+from voicepipe.presets import Playback
+from voicepipe.stage import Stage
+
+__all__ = ["replying"]
+
+
+def replying(
+    llm: Callable[[Conversation], Observable[str | Event]],
+    tts: Stage[Unspoken | Event, Unpaced | Event],
+    playback: Playback,
+) -> Reply:
+    """Make the function that `respond` calls for each reply: LLM → `split_words` → TTS → `pace`.
+
+    A conversation that is not `aloud` gets the text of the LLM as it comes (`as_text`).
+
+    Args:
+        llm: answers a conversation, piece by piece
+        tts: speaks the words; `Session.tts`, or a stage around it
+        playback: how far ahead of the playback clock sound is released, and in which frames
+    """
+
+    def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
+        said = llm(conversation)
+        if not conversation.aloud:
+            return said.pipe(as_text())
+        return said.pipe(split_words(), tts, pace(playback))
+
+    return reply

@@ -1,0 +1,154 @@
+"""Measured numbers, each in one place: the parameters of the stages of a conversation.
+
+A pipeline passes a preset to the stages that it is for, and changes what it wants otherwise:
+
+>>> from dataclasses import replace
+>>> patient = replace(ENDPOINTING, silence_ms=1200)
+>>> patient.silence_ms, patient.pause_ms
+(1200, 160)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = [
+    "DEADLINE",
+    "ENDPOINTING",
+    "GAPS",
+    "INTERRUPTION",
+    "PLAYBACK",
+    "Deadline",
+    "Endpointing",
+    "Gaps",
+    "Interruption",
+    "Playback",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpointing:
+    """Decide where speech starts and stops, and whether the user has finished.
+
+    For `listening` (or `endpoint` and `listen`) and `detect_turns`, which must agree on `sure_above`.
+
+    Args:
+        speech_above: a frame with a speech probability above this is speech
+        silence_below: a frame with a speech probability below this is silence
+        onset_ms: speech starts when it has lasted so long: two frames of Silero, of 32 ms each. A click is shorter.
+        pause_ms: speech stops when silence has lasted so long; the end-of-turn model is then asked for the first time
+        ask_again_ms: the end-of-turn model is asked again each time the silence has become this much longer. Of 12
+            sentences read by people, Smart Turn knew the end of 4 after 200 ms of silence, of 5 after 400 ms and of 7
+            after 600 ms.
+        silence_ms: so much silence ends a turn whatever the model says
+        context_s: the length of the sound that the model is given: Smart Turn was trained on 8 s
+        sure_above: a pause with a higher probability ends the turn. It is one threshold for three stages: `endpoint`
+            asks no more, `listen` flushes the recogniser, `detect_turns` ends the turn.
+        resume_below: a pause with a lower probability means that the user speaks on. Between the two thresholds
+            nothing changes, so that a wavering probability does not flicker.
+    """
+
+    speech_above: float
+    silence_below: float
+    onset_ms: float
+    pause_ms: float
+    ask_again_ms: float
+    silence_ms: float
+    context_s: float
+    sure_above: float
+    resume_below: float
+
+    @property
+    def flush_at(self) -> float:
+        """Return the threshold under its name in `listen`."""
+        return self.sure_above
+
+    @property
+    def pause_above(self) -> float:
+        """Return the threshold under its name in `detect_turns`."""
+        return self.sure_above
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Put silence where a microphone sends nothing. For `fill_gaps`.
+
+    Args:
+        after_ms: how long nothing may come
+        at_most_ms: how much silence follows; more than `Endpointing.silence_ms`, so that it ends any turn
+    """
+
+    after_ms: float
+    at_most_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """Decide what the user's voice and the user's silence do to a reply. For `respond`.
+
+    Args:
+        idle_after_s: after so much silence behind a reply the bot speaks again
+        idle_prompts: how often in a row it does so at most; 0: never
+        uninterruptible_s: in this first part of a reply a voice alone does not interrupt, a word does: the client's
+            echo canceller is still learning the bot's voice
+        grace_s: how long the next reply waits for the clean-up of one that was interrupted
+    """
+
+    idle_after_s: float
+    idle_prompts: int
+    uninterruptible_s: float
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """Release the sound of a reply as fast as it is heard. For `pace` and `replying`.
+
+    Args:
+        lead_ms: how far ahead of playback sound is sent: four frames, which hide the jitter of a network
+        frame_ms: the length of a frame: that of Kyutai's TTS
+    """
+
+    lead_ms: float
+    frame_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Bound how long a stage may be silent. For `with_deadline`.
+
+    Args:
+        first_s: from the request to the first item
+        between_s: from each item to the next, and to the end
+    """
+
+    first_s: float
+    between_s: float
+
+
+ENDPOINTING: Final = Endpointing(
+    speech_above=0.5,
+    silence_below=0.5,
+    onset_ms=64,
+    pause_ms=160,
+    ask_again_ms=200,
+    silence_ms=720,
+    context_s=8,
+    sure_above=0.6,
+    resume_below=0.4,
+)
+"""For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
+Kyutai's Unmute."""
+
+GAPS: Final = Gaps(after_ms=200, at_most_ms=2000)
+"""Packets of 20 to 100 ms, which clients send, come well within 200 ms."""
+
+INTERRUPTION: Final = Interruption(idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25)
+"""Kyutai's Unmute has the same 7 s of silence, and the same 3 s in which an echo canceller learns."""
+
+PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80)
+"""Four frames of 80 ms ahead, as in Kyutai's Unmute."""
+
+DEADLINE: Final = Deadline(first_s=3, between_s=3)
+"""For an LLM and a TTS: a user takes 3 s of silence for the end of the connection."""
