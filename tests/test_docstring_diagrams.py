@@ -49,6 +49,7 @@ from voicepipe.events import (
     ReplyText,
     ReplyTextWritten,
     Samples,
+    SettingsChanged,
     SpeechEncoded,
     SpeechProbability,
     SpeechStarted,
@@ -60,6 +61,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
     TurnStarted,
+    TurnTaking,
     WordRecognised,
     WordSpoken,
 )
@@ -85,6 +87,7 @@ from voicepipe.operators import (
     split_words,
     tee,
     text_only,
+    wait_for_user,
     with_deadline,
     with_tools,
 )
@@ -733,6 +736,16 @@ def _(drawing: Drawing) -> Observable[Any]:
     reply = drawing.marbles.cold("----w---|", w=ReplyTextWritten("w"))
     beside = out_of_band(lambda _: reply, Conversation)
     return drawing.hot("turns").pipe(beside, rx_ops.map(lambda told: told.event))
+
+
+@example(
+    "operators.wait_for_user.wait_for_user",
+    s=SettingsChanged("Hi."),
+    S=SettingsChanged(turns=TurnTaking()),
+    e=TurnEnded("hi", 1),
+)
+def _(drawing: Drawing) -> Observable[Event]:
+    return drawing.hot("turns").pipe(wait_for_user())
 
 
 @example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(ConversationEnded))
