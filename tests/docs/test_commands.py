@@ -231,7 +231,7 @@ class Newcomer:
                 else:
                     pytest.fail(f"{block}: $ {text}\n{printed}")
             finally:
-                process.send_signal(signal.SIGINT if "fake-services" in text else signal.SIGTERM)
+                process.send_signal(signal.SIGTERM)
                 rest = process.stdout.read()
         assert process.returncode in (0, 130), f"{block}: $ {text}\n{printed}{rest}"
         assert "Traceback" not in rest, f"{block}: $ {text}\n{rest}"
@@ -276,8 +276,7 @@ def _fake_services(environment: Environment, folder: Path) -> Iterator[dict[str,
         try:
             yield urls
         finally:
-            process.send_signal(signal.SIGINT)
-            process.stdout.read()
+            process.terminate()  # not SIGINT, which a shell that runs this in the background has made children ignore
 
 
 @pytest.fixture(scope="session")

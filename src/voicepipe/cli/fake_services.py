@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from contextlib import AsyncExitStack
+import signal
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
@@ -68,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Return 0 after Ctrl-C. Raises CommandError if a port cannot be used."""
+    """Return 0 after SIGTERM; Ctrl-C ends as usual. Raises CommandError if a port cannot be used."""
     import asyncio
 
     asyncio.run(_serve(args))
@@ -76,7 +77,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> None:
-    import asyncio
 
     from voicepipe.testing.servers import Fails
 
@@ -87,7 +87,17 @@ async def _serve(args: argparse.Namespace) -> None:
             how = getattr(args, f"{name}_fails")
             await server.fail(Fails(how) if how else None)
         _tell(stt, tts, llm)
-        await asyncio.get_running_loop().create_future()  # until Ctrl-C
+        await _stopped()
+
+
+async def _stopped() -> None:
+    """Return at SIGTERM; Ctrl-C cancels the task in which this waits."""
+    import asyncio
+
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # on Windows
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    await stopped.wait()
 
 
 def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]:
