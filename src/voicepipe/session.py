@@ -156,15 +156,16 @@ class SessionRunner:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
         if self.ended.done():
             return
-        match message:
-            case SettingsChanged(voice=str(voice)) if voice:
-                self._voice = voice
-                self._choose(voice)
-            case ReplyRequested(voice=str(voice)) if voice != self._voice:
-                self._choose(voice)
-            case _:
-                pass
+        self._note_voice(message)
+        if isinstance(message, ReplyRequested) and message.voice is not None and message.voice != self._voice:
+            self._choose(message.voice)
         self._received.on_next(message)
+
+    def _note_voice(self, event: ClientMessage | Event) -> None:
+        """Take the voice of new settings for the next replies, whether the client or the pipeline changed them."""
+        if isinstance(event, SettingsChanged) and event.voice:
+            self._voice = event.voice
+            self._choose(event.voice)
 
     def _choose(self, voice: str) -> None:
         """From the next reply on, where the synthesiser has more than one voice."""
@@ -185,6 +186,7 @@ class SessionRunner:
 
     def _out(self, event: Event) -> None:
         """An exception of the one who writes must not travel into the graph that made the event."""
+        self._note_voice(event)
         if isinstance(event, ReplyEnded | ReplyInterrupted) and self._voice:
             self._choose(self._voice)  # what was wanted for one reply was for that one
         try:
