@@ -49,6 +49,7 @@ from voicepipe.events import (
     ReplyText,
     ReplyTextWritten,
     Samples,
+    SettingsChanged,
     SpeechEncoded,
     SpeechProbability,
     SpeechStarted,
@@ -60,6 +61,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
     TurnStarted,
+    TurnTaking,
     WordRecognised,
     WordSpoken,
 )
@@ -85,6 +87,7 @@ from voicepipe.operators import (
     split_words,
     tee,
     text_only,
+    wait_for_user,
     with_deadline,
     with_tools,
 )
@@ -519,6 +522,7 @@ GARBAGE = AudioReceived(b"odd")
     "operators.codec.decode",
     a=AudioReceived(b"\x00\x40"), b=GARBAGE, c=AudioReceived(b"\x00\xc0"),
     A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5),
+    s=SettingsChanged("Hi."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("received").pipe(decode(Pcm16(1000)))
@@ -738,6 +742,14 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(ConversationEnded))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("replies").pipe(hang_up_after("Bye!"))
+
+
+@example(
+    "operators.wait_for_user.wait_for_user",
+    s=SettingsChanged("Hi."), S=SettingsChanged(turns=TurnTaking()), e=TurnEnded("hello", 1.0),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("turns").pipe(wait_for_user())
 
 
 @example(
