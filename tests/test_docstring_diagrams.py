@@ -521,8 +521,7 @@ GARBAGE = AudioReceived(b"odd")
 @example(
     "operators.codec.decode",
     a=AudioReceived(b"\x00\x40"), b=GARBAGE, c=AudioReceived(b"\x00\xc0"),
-    A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5),
-    s=SettingsChanged("Hi."),
+    A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5), s=SettingsChanged("Hi."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("received").pipe(decode(Pcm16(1000)))
@@ -739,17 +738,19 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("turns").pipe(beside, rx_ops.map(lambda told: told.event))
 
 
+@example(
+    "operators.wait_for_user.wait_for_user",
+    s=SettingsChanged("Hi."),
+    S=SettingsChanged(turns=TurnTaking()),
+    e=TurnEnded("hi", 1),
+)
+def _(drawing: Drawing) -> Observable[Event]:
+    return drawing.hot("turns").pipe(wait_for_user())
+
+
 @example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(ConversationEnded))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("replies").pipe(hang_up_after("Bye!"))
-
-
-@example(
-    "operators.wait_for_user.wait_for_user",
-    s=SettingsChanged("Hi."), S=SettingsChanged(turns=TurnTaking()), e=TurnEnded("hello", 1.0),
-)  # fmt: skip
-def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("turns").pipe(wait_for_user())
 
 
 @example(

@@ -13,8 +13,8 @@ ROOT = Path(voicepipe.__file__).parent
 
 PERSONS = re.compile(r"\b(who|whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
 
-PROMPTS = {"characters/characters.yaml"}
-"""Files of texts that a model reads or says, in everyday English."""
+PROMPTS = {"characters/characters.yaml", "server/http/consents.yaml"}
+"""Files of texts that a model or a user reads or says, in everyday English."""
 
 RETIRED = re.compile(
     r"\b(by_word|in_real_time|in_writing|only_text|in_runs|first_answer|through_socket|find_patiently|nudge_after_s|nudges"

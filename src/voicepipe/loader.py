@@ -25,7 +25,7 @@ FUNCTION = "pipeline"
 
 
 class PipelineError(Exception):
-    """A pipeline cannot be had; the message says where to mend it: the file, the line, and what is wrong there."""
+    """A pipeline cannot be loaded; the message names the file, the line and the mistake."""
 
 
 def load_pipeline(ref: str | None = None) -> Pipeline:
@@ -40,7 +40,7 @@ def load_pipeline(ref: str | None = None) -> Pipeline:
 
 
 def _parse(ref: str) -> tuple[str, str]:
-    """The module, and the function in it. A drive's colon is none of ours."""
+    """Return the module and the function in it. A colon after a drive letter is not the separator."""
     target, colon, name = ref.rpartition(":")
     return (target, name) if colon and name.isidentifier() and len(target) > 1 else (ref, FUNCTION)
 

@@ -185,7 +185,7 @@ class SessionRunner:
                 log.warning("session.task_left_behind", task=task.get_name(), grace_s=grace_s)
 
     def _out(self, event: Event) -> None:
-        """An exception of the one who writes must not travel into the graph that made the event."""
+        """An exception of `emit` must not reach the graph that made the event."""
         self._note_voice(event)
         if isinstance(event, ReplyEnded | ReplyInterrupted) and self._voice:
             self._choose(self._voice)  # what was wanted for one reply was for that one

@@ -102,7 +102,7 @@ def test_a_store_that_is_down_is_asked_again(voice: Voice) -> None:
     """By the next reply."""
     voice.store.down = True
     voice.opened.speak_with(f"{CUSTOM}mine")
-    assert Warned("The cloned voice cannot be had at the moment.") in voice.says("Hello.")
+    assert Warned("The cloned voice is not available at the moment.") in voice.says("Hello.")
     voice.store.down = False
     voice.says("Hello.")
     assert voice.voices == ["default.wav", None]

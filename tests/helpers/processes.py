@@ -61,7 +61,10 @@ def patient_pipeline(folder: Path) -> str:
     if not default.is_file():  # not a wheel, but the source
         default = Path(__file__).parents[2] / "pipelines" / "default.py"
     strict = default.read_text()
-    patient = strict.replace("first_s=3, between_s=3", "first_s=30, between_s=30")
+    patient = strict.replace(
+        "\n\n\ndef pipeline", "\n\nDEADLINE = replace(DEADLINE, first_s=30, between_s=30)\n\n\ndef pipeline"
+    )
+    patient = patient.replace("from reactivex", "from dataclasses import replace\n\nfrom reactivex", 1)
     talkative = patient.replace("(session.llm,", "(talkative(session.llm),")
     assert strict != patient != talkative
     copy = folder / "patient.py"

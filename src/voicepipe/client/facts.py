@@ -112,7 +112,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class ReplyDropped:
-    """The user went on before the bot had made a sound: nobody was interrupted."""
+    """The user went on before the bot had made a sound, and did not interrupt it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ class Boundary:
 class Node:
     """A box. `parameters` is its small print, `gives` the names of the event types that come out, if they are known.
 
-    `inputs` are the boxes whose arrows lead here, the main one first. `shared`: its stream is made once, for all who
-    listen (`share()`). `depth` counts the boxes around it.
+    `inputs` are the boxes whose arrows lead here, the main one first. `shared`: its stream is made once, for all
+    subscribers (`share()`). `depth` counts the boxes around it.
     """
 
     name: str

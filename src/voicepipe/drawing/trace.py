@@ -127,7 +127,7 @@ class _Tracer:
         """The box that an observable comes out of. A plain one is made of what its closure holds."""
         if isinstance(observable, Traced):
             return observable.node
-        if id(observable) not in self._known:  # kept with its node, so that nobody else gets its id
+        if id(observable) not in self._known:  # kept with its node, so that its id is not used again
             self._known[id(observable)] = observable, self._unknown(observable)
         return self._known[id(observable)][1]
 

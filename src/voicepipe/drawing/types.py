@@ -25,7 +25,7 @@ LETS_THROUGH = frozenset(
 
 
 def given_by(stage: Any, flowing: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the event types that come out of a stage when those `flowing` go in; empty when nobody has said."""
+    """Return the names of a stage's output event types for the input types `flowing`; empty if unknown."""
     if isinstance(stage, Declared):
         return _declared(cast("Declared[Any, Any]", stage).declaration, flowing)
     written = _names(_returned(stage), r"Observable\[(.*)\]")

@@ -28,7 +28,7 @@ __all__ = ["ComposedEngine", "Observe", "build_engine", "check_all", "embedded_k
 P = TypeVar("P")
 
 Observe = Callable[[Literal["stt", "tts"]], ServiceObserver]
-"""Who is told what happens with each service that tells: connections, misses, what is sent and received."""
+"""The observers of the services that report: connections, misses, what is sent and received."""
 
 _RESOLVE_EVERY_S = 10
 """aiohttp's own default. The connections of the LLM last for minutes, whatever a name has come to mean."""

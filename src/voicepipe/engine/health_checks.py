@@ -43,7 +43,7 @@ class Check:
 
 
 class Checks:
-    """Asks all `probes`, side by side. Each has `within_s`. Who asks often had better keep the answer for a moment.
+    """Run all `probes` in parallel. Each has `within_s`. A frequent caller should cache the result for a moment.
 
     `kinds` are those that `health` tells of; one that has no probe is not up.
     """

@@ -132,7 +132,7 @@ class _Choice:
         return self._voice
 
     async def look_up(self) -> str | None:
-        """Before a connection is opened: what the user should know, if the voice cannot be had."""
+        """Return a warning for the user if the voice is not available, before a connection is opened."""
         name, self._wanted = self._wanted, None
         if name is None or self._voices is None:
             return None
@@ -140,7 +140,7 @@ class _Choice:
             found = await self._voices.get(name)
         except VoiceStoreDown:
             self._wanted = name  # it may be back for the next reply
-            return "The cloned voice cannot be had at the moment."
+            return "The cloned voice is not available at the moment."
         if found is None:
             return "The cloned voice is not kept any more."
         self._voice = found

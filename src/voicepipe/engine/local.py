@@ -212,7 +212,8 @@ def load_local(
     progress: Callable[[str], None],
     gguf: Path | None = None,
 ) -> LocalParts:
-    """Load the models of the kinds `wanted`, side by side; `progress` is told, from any thread, what has been loaded.
+    """Load the models of the kinds `wanted`, side by side; `progress` is called, from any thread, with what has been
+    loaded.
 
     Of these kinds, a model whose stage is not among `uses` is not loaded. `gguf` is a language model that takes the
     place of the embedded one.

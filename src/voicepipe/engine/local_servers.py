@@ -20,7 +20,7 @@ import aiohttp
 __all__ = ["PORTS", "TIMEOUT_S", "LocalServer", "Search", "command_for", "find_local_servers"]
 
 PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
-"""Where each of them listens unless it is told otherwise."""
+"""The default port of each server."""
 
 TIMEOUT_S = 0.3
 

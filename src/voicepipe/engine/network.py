@@ -66,7 +66,7 @@ class NetworkLlm:
 def kyutai_probe(kind: ServiceKind, url: str, http: Session, instead: str) -> Probe:
     """A server of Kyutai's, by its `/api/build_info`: this takes no place from a conversation, as a WebSocket would.
 
-    A proxy may let nothing but the WebSocket through: then somebody answers, and that has to do.
+    A proxy may pass the WebSocket only: then any answer counts.
     """
     where = Address.parse(url).http("/api/build_info")
 

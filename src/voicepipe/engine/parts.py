@@ -30,7 +30,7 @@ class SessionPart(Generic[S]):
     """One session's own stage; `close` gives back what it holds of the part.
 
     `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
-    `speak_with` is told which voice the client wants.
+    `speak_with` is called with the client's voice.
     """
 
     stage: S

@@ -1,4 +1,4 @@
-"""What an engine is told: which services there are, how long they may take, and how much they are asked for."""
+"""Settings of an engine: the services, their time limits, and their sizes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _model_delay(seconds: float) -> float:
 
 
 ServiceUrl: TypeAlias = Annotated[str, AfterValidator(_service_url)]
-"""Of a service. http and ws mean the same: who connects takes the one it needs. The port may be left out."""
+"""A service's URL. http and ws mean the same: the client takes the one it needs. The port is optional."""
 
 
 LlmPlace: TypeAlias = Annotated[str, AfterValidator(_llm_place)]
@@ -69,13 +69,13 @@ class EngineSettings(BaseModel):
     """A recording waits while so much has been sent and not heard: three steps, so that the recogniser has the next one
     at hand, and a pause is noticed where it is."""
     stt_silent_s: float = Field(default=3, gt=0)
-    """A recogniser that owes a step, and says nothing for so long, is lost."""
+    """A recogniser that owes a step and sends nothing for this time counts as lost."""
     stt_renew_after_s: float = Field(default=600, gt=0)
-    """Its state drifts on long calls: after so long a fresh connection takes over in a pause."""
+    """The recogniser's state drifts on long calls: after this time a fresh connection takes over in a pause."""
     stt_give_up_after_s: float = Field(default=10, gt=0)
     """How long one that was lost in a conversation is looked for."""
     stt_settled_after_s: float = Field(default=5, gt=0)
-    """A new connection that holds for so long ends the search; one that breaks sooner goes on with it."""
+    """A new connection that lasts this long ends the search; one that breaks sooner continues it."""
 
     # ---- text to speech: Kyutai's moshi-server -----------------------------------------------------------------------
     tts_url: ServiceUrl | None = None
@@ -88,7 +88,7 @@ class EngineSettings(BaseModel):
     tts_capacity: int = Field(default=1_000, ge=1)
     """Words that may wait to be sent; one more fails the turn. The longest answer has 600."""
     tts_silent_s: float = Field(default=3, gt=0)
-    """A synthesiser that has something to say, and says nothing for so long, is lost."""
+    """A synthesiser that has text and sends nothing for this time counts as lost."""
     tts_retries: int = Field(default=1, ge=0)
     """Other connections for a reply of which nothing has been heard."""
     tts_ahead_s: float = Field(default=30, gt=0)

@@ -8,10 +8,10 @@ __all__ = ["LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable
 
 
 class LlmError(ServiceError):
-    """The language model did not give its whole answer.
+    """The language model did not finish its answer.
 
-    `outcome` is for the one who talks; the message, which adds where the service is and what it said (`detail`), for
-    the one who runs it. Neither holds a key. `why` is what a metric calls it.
+    `outcome` is for the user. The message, which adds the service's address and its words (`detail`), is for the
+    operator. Neither contains a key. `why` is the reason in metrics.
     """
 
     def __init__(self, where: str, fate: str, detail: str = "", *, why: FailureReason = FailureReason.BROKEN) -> None:

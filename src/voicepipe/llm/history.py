@@ -1,4 +1,4 @@
-"""How much of a conversation a language model is told: policies for a pipeline to choose from.
+"""How much of a conversation a language model reads: policies for a pipeline.
 
 A policy is a pure function, `Conversation -> Conversation`, for use right before the LLM:
 `session.llm(shorten(conversation))`. What was said stays whole in the conversation itself.
@@ -24,7 +24,7 @@ from voicepipe.stage import Stage
 __all__ = ["History", "Summaries", "estimated_tokens", "latest", "recent", "summarised", "whole"]
 
 History: TypeAlias = Callable[[Conversation], Conversation]
-"""What of a conversation the language model is told."""
+"""The part of a conversation that the language model reads."""
 
 _FRAME_TOKENS = 8
 """What a chat template puts around a message, at most."""
@@ -140,7 +140,7 @@ class Summaries:
     def update(self, events: Observable[Event]) -> Observable[str]:
         """A side stage (see `tee`): looks for the end of replies and writes summaries, one at a time; gives each.
 
-        A summary that fails is told to the log; what it should hold is forgotten meanwhile, as by `recent`.
+        A failed summary is logged; its messages are dropped meanwhile, as by `recent`.
         """
         return events.pipe(
             of_type(ReplyEnded, ReplyInterrupted),
@@ -185,7 +185,7 @@ def _minutes(summary: str, messages: Sequence[Message]) -> str:
 def _turns(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
     """What the user said, in one or more messages, and what the bot answered. The bot's opening is a turn, too.
 
-    Where somebody spoke between a call and what it gave, that is of the same turn: neither says much without the other.
+    A message between a call and its result belongs to the same turn: call and result belong together.
     """
     turn: list[Message] = []
     for at, message in enumerate(messages):

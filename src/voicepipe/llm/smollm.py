@@ -14,8 +14,8 @@ When a conversation outgrows its context, the oldest messages are forgotten; wha
 moved (llama.cpp's cache reuse), so that the turn in which this happens is as quick as others: 0.3 s, not 1.7 s.
 
 xllamacpp's server insists on listening. It is made to listen on a Unix socket in a folder that only this user may enter
-and that is deleted as soon as the model is loaded, so that nobody can connect. Where there are no Unix sockets
-(Windows), it listens on a random port of 127.0.0.1 and wants a random key that nobody is told.
+and that is deleted as soon as the model is loaded, so that no program can connect. Where there are no Unix sockets
+(Windows), it listens on a random port of 127.0.0.1 and requires a random key that is not published.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def _text(chunk: Chunk) -> str:
 
 
 def _load(path: Path, slots: int, context: int, threads: int) -> Any:
-    """An `xllamacpp.Server`, which nobody can reach from outside."""
+    """An `xllamacpp.Server` that cannot be reached from outside."""
     xllamacpp: Any = importlib.import_module("xllamacpp")  # has no types
     settings = xllamacpp.CommonParams()
     settings.model.path = str(path)

@@ -1,4 +1,4 @@
-"""A session's stages, watched: what an embedded model does is told in the words in which a network service tells it.
+"""Metered stages of a session: embedded models report to the same observers as network services.
 
 Where a service tells by itself (`Metrics.observer`), its stage is left alone. What a stage gives and how it fails is
 not changed, and nothing waits in here.
@@ -68,7 +68,7 @@ def metered_tts(
 
 
 def metered_llm(llm: Llm, observer: ServiceObserver, lengths: LlmMetrics) -> Llm:
-    """A conversation in, words out; the time runs from the question. `lengths` is told how long both are."""
+    """A conversation in, words out; the time runs from the question. `lengths` is called with the lengths of both."""
 
     def ask(conversation: Conversation) -> Observable[str | Event]:
         def answer(use: _Use) -> Observable[str | Event]:
@@ -97,7 +97,7 @@ def _used(
 
 
 class _Use:
-    """One use of a service, from its subscription until nobody listens any more."""
+    """One use of a service, from its subscription to its disposal."""
 
     def __init__(self, observer: ServiceObserver, clock: Clock) -> None:
         self._observer, self._clock = observer, clock

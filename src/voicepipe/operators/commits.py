@@ -22,7 +22,7 @@ __all__ = ["Commits", "asked_of"]
 
 
 def asked_of(conversation: Conversation, request: ReplyRequested | None) -> Conversation:
-    """What the bot answers: the conversation, but for what the client wants to be otherwise this once."""
+    """Return what the bot answers: the conversation, with the client's options for this reply."""
     if request is None:
         return conversation
     messages = conversation.messages

@@ -29,7 +29,7 @@ __all__ = ["failure", "is_out_of_band", "out_of_band"]
 
 
 def is_out_of_band(request: ReplyRequested, conversation: Conversation) -> bool:
-    """Whether a reply takes nobody's floor: it is written, and leaves no trace."""
+    """Return whether a reply is out-of-band: text only, and not stored in the conversation."""
     aloud = conversation.aloud if request.aloud is None else request.aloud
     return not request.remembered and not aloud
 

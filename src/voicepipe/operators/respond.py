@@ -69,16 +69,16 @@ def respond(
     - **Barge-in**: `TurnConfirmed` (a word) always interrupts; `TurnStarted` (a voice) does, except in the first
       `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
       Before the bot has made a sound any voice stops it: the user was not finished.
-    - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
-    - **Nudge**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers that,
+    - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back. - **Idle prompt**:
+    when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers that,
       `idle_prompts` times in a row at most.
-    - A failing reply becomes `StageFailed` and ends; the conversation goes on, but for a `SessionError`.
+    - A failing reply becomes `StageFailed` and ends; the conversation goes on, except after a `SessionError`.
     - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
-      stop when it asks (`ReplyCancelled`). The bot then does not open, nudges after `idle_s` only, and leaves turns
-      unanswered, or voices without effect, where the client wants that; what was said meanwhile is answered next.
-      Where the reply that is on has called a function of the client's, or has been overtaken by what one gave, what is
-      asked meanwhile follows it.
-      What it wants in writing and not remembered is answered beside all that, at once (`OutOfBandResponse`).
+      stop when it asks (`ReplyCancelled`). The bot then does not open, sends idle prompts after `idle_s` only, and
+      leaves turns unanswered, or voices without effect, where the client wants that; what was said meanwhile is
+      answered next. Where the reply that is on has called a function of the client's, or has been overtaken by what one
+      gave, what is asked meanwhile follows it. What it wants in writing and not remembered is answered beside all that,
+      at once (`OutOfBandResponse`).
     - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
       the bot is what was `WordSpoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
 
@@ -110,7 +110,7 @@ def respond(
 
 
 class TurnState:
-    """Who has the floor, and what was said: the state of one conversation."""
+    """The state of one conversation's turns and replies."""
 
     def __init__(
         self, reply: Reply, clock: Clock, idle_after_s: float, idle_prompts: int, uninterruptible_s: float
@@ -119,7 +119,7 @@ class TurnState:
         self._idle_after_s, self._idle_prompts, self._uninterruptible_s = idle_after_s, idle_prompts, uninterruptible_s
         self.conversation = Conversation()
         self._out_of_band: Conversation | None = None
-        """What a reply that shall not be remembered belongs to."""
+        """The conversation of a reply that is not stored."""
         self._client: TurnTaking | None = None
         """How the client wants turns to be taken, if it leads."""
         self._replying = False

@@ -136,7 +136,8 @@ class _Turn:
         return self._paused_at is not None and self._transcribed_s >= self._paused_at
 
     def _is_all_heard(self, until_s: float | None) -> bool:
-        """Whether every word is there that was said before; where nobody knows its place, before the last pause."""
+        """Return whether every earlier word is there; for a word without a known place, every word before the last
+        pause."""
         if until_s is None:
             return self._is_heard or not self._talking
         return self._transcribed_s >= until_s

@@ -1,4 +1,4 @@
-"""`/v1/realtime`: who is let in, and what the others are told at once."""
+"""`/v1/realtime`: admission of clients, and refusals with a reason."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Sessions:
         return await self._refuse(request, self._unavailable(found[0]))
 
     async def stop(self) -> None:
-        """Let nobody in any more; end each session after the reply that it speaks, and all of them after the grace."""
+        """Refuse new sessions; end each session after its current reply, and all of them after the grace period."""
         self.stopping = True
         for connection in self._live.copy():
             connection.leave(_STOPPING)

@@ -1,4 +1,4 @@
-"""Whether a conversation can be had now, and if not, why not, in words for the one who wanted to talk."""
+"""Whether a new session is possible now, and otherwise the reason, in words for the user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LATER = "Please try again in a moment."
 
 
 class Reason(StrEnum):
-    """Why nobody is let in. The value is what a metric calls it."""
+    """The reason for refusing new sessions. The value stands in metrics."""
 
     LOADING = "loading"
     STOPPING = "stopping"
@@ -40,7 +40,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unavailability:
-    """One reason for which nobody is let in; `user_message` is the sentence for the client."""
+    """One reason for refusing new sessions; `user_message` is the sentence for the client."""
 
     reason: Reason
     user_message: str
@@ -74,7 +74,7 @@ class Health:
     """How an engine is, asked seldom and never for long.
 
     `ask` (an engine's `health`) may take `timeout_s`; after that, or when it raises, none of `keys` counts as up. Its
-    answer holds for `fresh_s`; `on_answer` is told each new one.
+    answer holds for `fresh_s`; `on_answer` is called with each new one.
     """
 
     def __init__(

@@ -37,8 +37,8 @@ async def run_server(
 
     `metrics` and `voices` as in `make_app`.
 
-    On the first signal nobody is let in any more, replies that are being spoken may end, sockets close with 1001 and
-    every session is awaited. A second signal acts as it would without us. Raises OSError when the port is taken.
+    On the first signal new clients are refused, current replies may end, sockets close with 1001 and every session is
+    awaited. A second signal acts as without this handler. Raises OSError when the port is taken.
     """
     warn_if_open(settings)
     app = make_app(pipeline, engine, settings, metrics=metrics, voices=voices)
@@ -50,14 +50,14 @@ async def run_server(
             ready(_url(runner, settings))
             await stop.wait()
         log.info("server.stopping")
-        await runner.shutdown()  # before the socket is closed: who asks meanwhile is told, not refused
+        await runner.shutdown()  # before the socket is closed: new clients get a reason
     finally:
         await runner.cleanup()
     log.info("server.stopped")
 
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Addresses to listen at that nobody can connect to."""
+"""Addresses to listen at that are no addresses to connect to."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a server is told: every size, limit and deadline in one place."""
+"""Settings of a server: every size, limit and deadline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ __all__ = ["ServerSettings"]
 
 
 def _written(key: SecretStr) -> SecretStr:
-    """An empty key would let in who brings none; one with a space or a comma could not be sent. Raises ValueError."""
+    """Check a key. An empty one would accept clients without a key; one with a space or a comma cannot be sent. Raises
+    ValueError."""
     text = key.get_secret_value()
     if not text or not text.isascii() or not text.isprintable() or " " in text or "," in text:
         raise ValueError("an API key is one word of printable ASCII characters, without commas")
@@ -68,15 +69,15 @@ class ServerSettings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65_535)
     """0: any free one."""
     cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
-    """Whose pages may read our answers, and talk; those that we serve ourselves always may."""
+    """Origins of pages that may read answers and talk; the server's own pages always may."""
     api_keys: tuple[ApiKey, ...] = ()
-    """Who may talk: one of these is asked for, by all that costs something. None: everybody who can reach us."""
+    """API keys: one is required for everything that costs. None: every client is accepted."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
     """None: as many as there is room for."""
     session_limit_s: float | None = Field(default=None, gt=0)
     """How long a session may last: it ends after the reply that is then being spoken. None: as long as it likes."""
     greeting_after_s: float = Field(default=1, gt=0)
-    """A client that may be Unmute's frontend, which speaks first, is greeted as another one after so long a silence."""
+    """A client that may be Unmute's frontend, which speaks first, is greeted as GA after this silence."""
 
     max_sessions: int | None = Field(default=None, ge=1)
     """Fewer than the engine could carry; None: as many as it says."""
@@ -101,11 +102,11 @@ class ServerSettings(BaseModel):
     """How many times faster than real time sound may come in that is further ahead, a recording; it does so as far as
     the recogniser keeps up."""
     ingress_waits_bytes: int = Field(default=8_000_000, ge=0)
-    """What may wait meanwhile, of messages: two minutes of PCM16. The rest waits with the client: nobody reads it."""
+    """The most bytes of messages that wait: two minutes of PCM16. Beyond it the socket is not read."""
     ingress_message_ms: float = Field(default=5, ge=0)
     """What each message with sound counts at least: 200 a second are live."""
     idle_timeout_s: float = Field(default=300, gt=0)
-    """A client that sends nothing at all for so long is let go."""
+    """A client that sends nothing for this time is disconnected."""
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
     """Sound that may wait for a slow client; then the oldest is dropped."""
@@ -129,7 +130,7 @@ class ServerSettings(BaseModel):
     health_limit_s: float = Field(default=3, gt=0)
     """How long the engine may take to say how it is: longer than each of its services may."""
     health_every_s: float = Field(default=0.5, ge=0)
-    """Who asks more often gets the answer of a moment ago."""
+    """A request within this time gets the cached answer."""
     admission_wait_s: float = Field(default=0.5, ge=0)
     """How long a client waits at the door for the engine to say how it is. Then what it last said counts; where it has
     never said anything, the client is let in."""
@@ -163,13 +164,13 @@ class ServerSettings(BaseModel):
 
     # ---- recordings --------------------------------------------------------------------------------------------------
     recordings_dir: Folder | None = None
-    """Where conversations are recorded whose users allow it (`allow_recording`); None: none is."""
+    """The folder for recordings of conversations that allow it (`allow_recording`); None: none is recorded."""
     recording_waits_chars: int = Field(default=8_000_000, gt=0)
     """What may wait for a slow disk before a recording is given up."""
 
     # ---- voice donation ----------------------------------------------------------------------------------------------
     donations_dir: Folder | None = None
-    """None: nobody is asked for a voice."""
+    """None: voices are not collected."""
     donation_min_bytes: int = Field(default=100_000, ge=0)
     """A shorter recording cannot hold the sentences: two seconds of 24 kHz."""
     donation_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
@@ -186,7 +187,7 @@ class ServerSettings(BaseModel):
     news_headlines: int = Field(default=8, ge=1, le=100)
     """In one prompt: a small model forgets the middle of a longer list."""
     news_timeout_s: float = Field(default=5, gt=0)
-    """How long the source may take; others may use what came too late for the one who asked."""
+    """How long the source may take; a late answer serves later prompts."""
     news_wait_s: float = Field(default=1.5, ge=0)
     """How long the bot's first words may wait for the news."""
     news_kept_s: float = Field(default=3_600, gt=0)

@@ -45,7 +45,7 @@ _OUTCOMES = {
     FailureReason.TIMED_OUT: "did not answer in time",
     FailureReason.REFUSED: "cannot be reached",
     FailureReason.FORBIDDEN: "does not accept our key",
-    FailureReason.NONSENSE: "sends messages that do not follow its protocol",
+    FailureReason.NONSENSE: "sends invalid messages",
     FailureReason.BROKEN: "is broken",
     FailureReason.UNKNOWN_HOST: "cannot be found on the network",
 }
@@ -92,7 +92,7 @@ class ProtocolViolation(ServiceError):
     """The service sent a message that does not follow the protocol."""
 
     def __init__(self, service: str, what: str) -> None:
-        super().__init__(service, "sent a message that does not follow its protocol", what)
+        super().__init__(service, "sent an invalid message", what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,14 +47,14 @@ __all__ = [
 ]
 
 Progress: TypeAlias = Callable[[int, int | None, str], None]
-"""Told `(done_bytes, total_bytes, what)` while something is fetched; `total_bytes` is None when nobody knows it."""
+"""Called with `(done_bytes, total_bytes, what)` during a download; `total_bytes` is None if unknown."""
 
 POLL_S = 0.1
 """How often the growing download is looked at: pip tells its progress to people only, not to programs."""
 
 
 class ModelError(Exception):
-    """A model cannot be had. The message says what to do about it."""
+    """A model is missing. The message says what to do."""
 
 
 class ModelMissing(ModelError):

@@ -321,7 +321,7 @@ def refuse(status: int, said: Any = None, **headers: str) -> web.Response:
         (refuse(422, {"detail": [{"loc": "seed"}]}), LlmRefused, 'refuses the request: 422 [{"loc": "seed"}]'),
         (refuse(307, "", Location="/elsewhere"), LlmRefused, "refuses the request: 307"),
         (web.Response(text="<html>Log in</html>", content_type="text/html"), LlmGarbled,
-         "sent a message that does not follow its protocol: text/html instead of a stream of events"),
+         "sent an invalid message: text/html instead of a stream of events"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_told_and_not_asked_again(bench: Bench, answer: web.Response, kind: type, says: str) -> None:
@@ -419,7 +419,7 @@ def test_garbage_is_an_error_that_shows_it(bench: Bench, garbage: bytes) -> None
     bench.service.script = [garbage, 0.1]
     error = bench.error()
     assert isinstance(error, LlmGarbled)
-    assert error.outcome == "sent a message that does not follow its protocol"
+    assert error.outcome == "sent an invalid message"
     assert len(str(error)) < 500
 
 

@@ -122,8 +122,8 @@ async def test_a_voice_is_cloned_and_kept():
     ("status", "body", "told"),
     [
         (500, b"", "The voice cloning service answered with 500."),
-        (200, b"\xc1", "The voice cloning service answered with what is no embedding."),
-        (200, b"<html>", "The voice cloning service answered with what is no embedding."),
+        (200, b"\xc1", "The voice cloning service answered with something other than an embedding."),
+        (200, b"<html>", "The voice cloning service answered with something other than an embedding."),
         (200, EMBEDDING * 100_000, "The voice cloning service answered with more than 65536 bytes."),
     ],
 )

@@ -91,9 +91,7 @@ def test_an_error_means_that_it_is_full() -> None:
 )
 def test_nonsense_is_a_fault_with_a_name(data: bytes) -> None:
     """Whatever is wrong with it."""
-    with pytest.raises(
-        ProtocolViolation, match=r"The speech recognition \(STT\) sent a message that does not follow its protocol"
-    ):
+    with pytest.raises(ProtocolViolation, match=r"The speech recognition \(STT\) sent an invalid message"):
         decode(data, service=SERVICE)
 
 

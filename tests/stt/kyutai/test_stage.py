@@ -226,7 +226,7 @@ def starting(virtual_loop: VirtualLoop, mode: Fails, *, api_key: str = "public_t
         (Fails.BROKEN, FailureReason.BROKEN, "is broken"),
         (Fails.SILENT, FailureReason.TIMED_OUT, "did not answer in time"),
         (Fails.SLOW, FailureReason.TIMED_OUT, "did not answer in time"),
-        (Fails.GARBAGE, FailureReason.NONSENSE, "sends messages that do not follow its protocol"),
+        (Fails.GARBAGE, FailureReason.NONSENSE, "sends invalid messages"),
     ],
 )
 def test_no_recogniser_at_the_start(virtual_loop: VirtualLoop, mode: Fails, why: FailureReason, sentence: str) -> None:

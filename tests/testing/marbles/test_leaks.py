@@ -58,7 +58,7 @@ def test_a_failed_task(loop):
     watch = LeakWatch(loop)
     (task,) = start(loop, broken())
     (leak,) = watch.leaks()
-    assert leak.startswith("a task that failed, and nobody looked: broken")
+    assert leak.startswith("a task failed, and its exception was not retrieved: broken")
     assert "ValueError: broken" in leak
     assert task.done()
 

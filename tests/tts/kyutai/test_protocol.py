@@ -135,5 +135,5 @@ def test_a_frame_is_read_straight_from_its_bytes() -> None:
 )
 def test_nonsense_is_a_fault_with_a_name(data: bytes) -> None:
     """Whatever is wrong with it, a frame that is cut short included."""
-    with pytest.raises(ProtocolViolation, match=r"synthesis \(TTS\) sent a message that does not follow its protocol"):
+    with pytest.raises(ProtocolViolation, match=r"synthesis \(TTS\) sent an invalid message"):
         decode(data, service=SERVICE)

@@ -187,7 +187,7 @@ def test_a_pause_of_the_language_model_is_no_fault(virtual_loop: VirtualLoop) ->
         (Fails.BROKEN, FailureReason.BROKEN, "is broken"),
         (Fails.SILENT, FailureReason.TIMED_OUT, "did not answer in time"),
         (Fails.SLOW, FailureReason.TIMED_OUT, "did not answer in time"),
-        (Fails.GARBAGE, FailureReason.NONSENSE, "sends messages that do not follow its protocol"),
+        (Fails.GARBAGE, FailureReason.NONSENSE, "sends invalid messages"),
     ],
 )
 def test_no_synthesiser(virtual_loop: VirtualLoop, mode: Fails, why: FailureReason, sentence: str) -> None:

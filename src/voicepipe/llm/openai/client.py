@@ -217,7 +217,7 @@ class OpenAiLlm:
             raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
         if response.content_type != "text/event-stream":
             what = f"{response.content_type} instead of a stream of events"
-            raise LlmGarbled(self._where, "sent what nobody understands", what, why=FailureReason.NONSENSE)
+            raise LlmGarbled(self._where, "sent an invalid message", what, why=FailureReason.NONSENSE)
 
     def _request(self, conversation: Conversation, model: str) -> dict[str, Any]:
         options, wishes = self._options, offered(conversation.generation)

@@ -60,9 +60,7 @@ class Answer:
             for data in self._events.feed(chunk):
                 yield from self._event(data)
         except EventTooLong as error:
-            raise LlmGarbled(
-                self._where, "sent what nobody understands", str(error), why=FailureReason.NONSENSE
-            ) from None
+            raise LlmGarbled(self._where, "sent an invalid message", str(error), why=FailureReason.NONSENSE) from None
 
     def finish(self) -> Iterator[Said]:
         """The connection was closed in order. LlmUnavailable when the answer was not at its end."""
@@ -130,7 +128,7 @@ class Answer:
 
     def _garbled(self, data: str) -> LlmGarbled:
         what = f"no part of a chat completion is {_short(data)!r}"
-        return LlmGarbled(self._where, "sent what nobody understands", what, why=FailureReason.NONSENSE)
+        return LlmGarbled(self._where, "sent an invalid message", what, why=FailureReason.NONSENSE)
 
     def _count(self, usage: Any) -> None:
         match usage:
@@ -146,7 +144,7 @@ def model_names(where: str, body: bytes) -> list[str]:
         return [str(model["id"]) for model in json.loads(body)["data"]]
     except (KeyError, TypeError, ValueError, RecursionError):
         what = f"{where}/v1/models lists no models; {_OPENAI}"
-        raise LlmGarbled(where, "sent what nobody understands", what, why=FailureReason.NONSENSE) from None
+        raise LlmGarbled(where, "sent an invalid message", what, why=FailureReason.NONSENSE) from None
 
 
 def refusal(

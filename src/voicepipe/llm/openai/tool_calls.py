@@ -21,7 +21,7 @@ class NotACall(Exception):
 
 
 def offered(generation: Generation) -> dict[str, Any]:
-    """The fields of a request that say how the model shall answer, as far as the client has a wish.
+    """Return the fields of a request that say how the model answers, as far as the client sets them.
 
     >>> offered(Generation(max_tokens=9))
     {'max_tokens': 9}

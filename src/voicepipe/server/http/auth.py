@@ -1,4 +1,4 @@
-"""Who may come in: origins of browsers, API keys, and how many sessions each key may hold."""
+"""Access control: origins of browsers, API keys, and the sessions of each key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BEARER = "bearer "
 
 
 class AccessControl:
-    """Without `api_keys` everybody may come in who can reach us, see `warn_if_open`."""
+    """Checks origins and keys. Without `api_keys` every client is accepted, see `warn_if_open`."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
@@ -35,7 +35,7 @@ class AccessControl:
         self._sessions: Counter[int] = Counter()
 
     def refusal(self, request: web.Request) -> ErrorResponse | None:
-        """What stands against this client, before anything has been spent on it."""
+        """Return the refusal of this client, if any, before any work is done for it."""
         if not self._is_origin_allowed(request):
             what = "Pages of this origin may not use this server; its operator can allow it (cors_origins)."
             return ErrorResponse(403, "origin_not_allowed", what, tells_pages=False)
@@ -46,7 +46,7 @@ class AccessControl:
         return None
 
     def no_more(self, request: web.Request) -> ErrorResponse | None:
-        """Whether the key of a client that may come in holds as many sessions as it may."""
+        """Return the refusal of a client with a valid key that holds the most sessions already."""
         number, most = self._number(_key(request)), self._settings.max_sessions_per_key
         if number is None or most is None or self._sessions[number] < most:
             return None
@@ -55,7 +55,7 @@ class AccessControl:
         return ErrorResponse(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)
 
     def guarding(self, handler: Handler) -> Handler:
-        """The same for those only who may come in."""
+        """Return the handler with access control."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             if refusal := self.refusal(request):
@@ -85,10 +85,11 @@ class AccessControl:
         return same.index(True) if any(same) else None
 
     def _is_origin_allowed(self, request: web.Request) -> bool:
-        """Browsers say where a page comes from, and let it connect to anybody; other programs say nothing.
+        """Return whether the page may connect. Browsers send its origin, and let it connect anywhere; other programs
+        send none.
 
-        Our own pages may. But a foreign one may have given its own name the address of this machine (DNS rebinding),
-        and then looks like ours: where nothing but the address protects us, a name does not count.
+        The server's own pages may. A foreign page may have given its own name the address of this machine (DNS
+        rebinding): where only the address protects the server, a name does not count.
         """
         origin, allowed = request.headers.get(hdrs.ORIGIN), self._settings.cors_origins
         if origin is None or "*" in allowed or origin in allowed:
@@ -103,18 +104,18 @@ def offered_protocols(request: web.Request) -> tuple[str, ...]:
 
 
 def warn_if_open(settings: ServerSettings) -> None:
-    """Without keys everybody who reaches us may talk: on this machine that is as it should be, beyond it hardly."""
+    """Warn that without keys every client is accepted, unless only this machine can connect."""
     if open_to_others(settings):
         log.warning(
             "server.open",
             host=settings.host,
-            consequence="everybody who can reach this address may talk, at your expense",
+            consequence="every client that can reach this address is accepted, at your expense",
             remedy="set VOICEPIPE_API_KEYS, or listen at 127.0.0.1",
         )
 
 
 def open_to_others(settings: ServerSettings) -> bool:
-    """Whether others than this machine may reach us, and need no key."""
+    """Return whether other machines can connect without a key."""
     return not settings.api_keys and not _is_loopback(settings.host)
 
 
@@ -126,7 +127,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_local(host: str) -> bool:
-    """`localhost`, or an address: what no name server of somebody else's decides."""
+    """Return whether the name is `localhost` or an address: no foreign name server can change those."""
     try:
         name = URL(f"http://{host}").host or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""Voices that people give: a consent that they read out, and the recording of it, kept with who gave it."""
+"""Donated voices: a consent to read out, and its recording, stored with the donor's name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DonationRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What somebody is asked to read out. Times are seconds since the epoch."""
+    """A consent text to read out. Times are seconds since the epoch."""
 
     id: str
     text: str
@@ -96,7 +96,7 @@ def _texts() -> _Texts:
 
 
 class Submission(BaseModel):
-    """Who gives a voice, and for what. The e-mail address is for withdrawing it, and is not published."""
+    """The donor of a voice, and its use. The e-mail address is for withdrawal, and is not published."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

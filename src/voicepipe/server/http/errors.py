@@ -32,11 +32,11 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """Why somebody does not get what they ask for.
+    """A refused request.
 
     A program reads `status` and `body`. A page's script can read neither where it asks for a WebSocket: it gets an
-    upgrade, the `event`, and `close_code`. `param` names the field that is wrong. `tells_pages` False: the page is none
-    of ours, and is told nothing.
+    upgrade, the `event`, and `close_code`. `param` names the field that is wrong. `tells_pages` False: the page is
+    foreign, and cannot read the answer.
     """
 
     status: int
@@ -77,6 +77,6 @@ class HttpError(Exception):
 def refusal_of(error: web.HTTPException) -> ErrorResponse:
     """The same in our shape: an exception of aiohttp's, or one that was raised with a sentence as its text."""
     headers = {name: value for name, value in error.headers.items() if not name.startswith("Content-")}
-    plain = f"{error.status}: {error.reason}"  # what aiohttp writes where nobody has written anything
+    plain = f"{error.status}: {error.reason}"  # aiohttp's default text
     reason = error.reason if error.text in (None, plain) else error.text
     return ErrorResponse(error.status, _CODES.get(error.status, "refused"), str(reason), headers=headers)

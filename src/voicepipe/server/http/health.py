@@ -1,4 +1,4 @@
-"""`/v1/health` and `/metrics`: how this server is, for people, for whoever sends it clients, and for Prometheus."""
+"""`/v1/health` and `/metrics`: the server's state, for people, load balancers and Prometheus."""
 
 from __future__ import annotations
 

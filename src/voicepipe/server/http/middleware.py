@@ -46,12 +46,12 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 async def anonymous(_: web.Request, response: web.StreamResponse) -> None:
-    """A signal for `on_response_prepare`: whatever we are made of is nobody's business."""
+    """A signal for `on_response_prepare`: the server does not name its software."""
     response.headers[hdrs.SERVER] = "voicepipe"
 
 
 async def expecting(_: web.Request) -> None:
-    """`Expect: 100-continue` is answered by who reads the body, once it is sure that it will: see `read_form`."""
+    """Do nothing: the reader of the body answers `Expect: 100-continue`, see `read_form`."""
 
 
 def cors(origins: tuple[str, ...]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:

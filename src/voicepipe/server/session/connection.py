@@ -124,7 +124,7 @@ class SessionConnection:
         reader = self._task(self._read(), f"{session_id} reader")
         try:
             self._start(pipeline, engine, session_id)
-            return await asyncio.shield(self._over)  # whoever cancels us must not take away the place for the reason
+            return await asyncio.shield(self._over)  # cancelling this must not cancel the future that holds the reason
         finally:
             self.finish(End(WSCloseCode.GOING_AWAY, "the server is shutting down"))
             self._idle.stop()

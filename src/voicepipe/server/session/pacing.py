@@ -99,7 +99,7 @@ class IngressPacer:
 
     @property
     def _too_far_s(self) -> float:
-        """Until it is so little ahead of real time that it need not wait for anybody."""
+        """The time until the sound is so little ahead of real time that it need not wait."""
         return (self.ahead_ms - self._lead_ms) / 1000
 
     @property

@@ -1,4 +1,4 @@
-"""How fast a client's messages are heard. What comes faster waits with the client: nobody reads it."""
+"""The rate limit of a client's messages. Beyond it the socket is not read, and messages wait with the client."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ class MessageRate:
         self._heard_at_once = 0
 
     async def admit(self, message: WSMessage) -> None:
-        """Comes back when the message may be heard: at once, but for who sends too fast. Cancelled with the reader."""
+        """Wait until the message may be processed: not at all, unless the client sends too fast. Cancelled with the
+        reader."""
         if message.type not in _COUNTED:
             return
         if self._bucket.is_full:

@@ -20,9 +20,9 @@ Hear: TypeAlias = Callable[[T], Iterator[None]]
 class ReceiveQueue(Generic[T]):
     """Gives messages to `hear`, in order: in the very call of `put`, if there is room for their sound, or later.
 
-    At most `capacity` bytes wait, and one message more: then `put` does, nobody reads the socket, and the rest waits
-    with the client. Who pings behind a minute of sound so has an answer while that is being heard, and who leaves is
-    noticed. `held` is called when sound begins to wait; `spawn` starts a task whose failure somebody learns of.
+    At most `capacity` bytes wait, and one message more: then `put` waits, the socket is not read, and the rest waits
+    with the client. Until then pings are answered while sound waits, and a client that leaves is noticed. `held` is
+    called when sound begins to wait; `spawn` starts a task that reports its failure.
     """
 
     def __init__(

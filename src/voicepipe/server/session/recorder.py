@@ -1,4 +1,4 @@
-"""What was said in a session, for those who allow it: every message of both sides, as JSON lines."""
+"""Recordings of sessions that allow it: every message of both sides, as JSON lines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The boundary graph → WebSocket write: what waits for the client, and what becomes of it when the client is slow.
 
 Two lanes keep one order. Sound may wait for so many milliseconds, then its oldest goes; everything else waits as long
-as it must. What bounds the whole is the deadline of a write: a client that takes nothing for so long is gone.
+as it must. What bounds the whole is the deadline of a write: a client that takes nothing for that time is gone.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class SendQueue:
     """One client's events on their way out. `put` never waits; `write` sends, in one task.
 
     At most `audio_capacity_ms` of sound wait: of more, the oldest is dropped, counted in `lost_ms` and told to the
-    client in one `Overflowed` when writing goes on. `ReplyInterrupted` drops all sound that waits: nobody wants to
-    hear it, so it counts as nothing lost. The first packet of sound is never dropped: it holds the headers of the
-    stream, without which the client could play nothing that follows.
+    client in one `Overflowed` when writing goes on. `ReplyInterrupted` drops all sound that waits: it is not wanted any
+    more, so it does not count as lost. The first packet of sound is never dropped: it holds the headers of the stream,
+    without which the client could play nothing that follows.
     """
 
     def __init__(self, encode: Encode, *, audio_capacity_ms: float) -> None:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 class TurnLog:
     """Collects a turn's facts from the session's events and writes them when its reply is over.
 
-    A reply that answers nobody (the bot opens, or breaks a silence) has no `heard` and no `total_ms`.
+    A reply to no turn (an opening, or an idle prompt) has no `heard` and no `total_ms`.
     """
 
     def __init__(self) -> None:

@@ -50,7 +50,7 @@ class Marbles:
     # ---- sources ----------------------------------------------------------------------------------------------------
 
     def hot(self, diagram: Script, **values: Any) -> Hot:
-        """An observable that plays from the beginning of the scene, whether anybody listens or not.
+        """Return an observable that plays from the beginning of the scene, with or without subscribers.
 
         Made while a scene is running, it begins at once. With a ``^`` in it, the scene begins there.
         """

@@ -1,4 +1,5 @@
-"""What a test has left behind: tasks, subscriptions, timers, connections, threads, and exceptions nobody saw."""
+"""What a test has left behind: tasks, subscriptions, timers, connections, threads, and exceptions that were not
+retrieved."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class LeakWatch:
     def _failed_tasks(self) -> Iterator[str]:
         for task in self.loop.failed_tasks():
             shown = _shown({"exception": task.exception()})  # now it has been seen, and asyncio need not complain
-            yield "\n".join([f"a task that failed, and nobody looked: {task.get_name()}", *shown])
+            yield "\n".join([f"a task failed, and its exception was not retrieved: {task.get_name()}", *shown])
 
     def _subscriptions(self) -> Iterator[str]:
         for source in self.sources:

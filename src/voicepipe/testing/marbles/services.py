@@ -27,7 +27,7 @@ Play = Callable[[Timeline], Cold]
 class Call:
     """One use of a service: what was asked, from when to when (ms of the scene), and how it ended.
 
-    `outcome` stays "running" for one that only the end of the scene has stopped. `closed`: nobody listens any more.
+    `outcome` stays "running" for one that only the end of the scene has stopped. `closed`: it was disposed.
     """
 
     asked: Any
@@ -51,7 +51,7 @@ class Calls:
 
     @property
     def open(self) -> list[Call]:
-        """Those to which somebody still listens."""
+        """The calls that still have a subscriber."""
         return [call for call in self.calls if not call.closed]
 
     def logged(self, make: Callable[[Call], Observable[Any]], asked: Callable[[], Any]) -> Observable[Any]:

@@ -67,6 +67,6 @@ def silence(start_ms: float, duration_ms: float, rate_hz: int) -> Audio:
 
 
 def _frozen(audio: Audio) -> Audio:
-    """The frames are shared between tests, so nobody may write into them."""
+    """The frames are shared between tests, so they are read-only."""
     audio.samples.flags.writeable = False
     return audio

@@ -1,4 +1,4 @@
-"""Observables that play a diagram, and know who subscribed to them and for how long."""
+"""Observables that play a diagram and record their subscriptions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MarbleSource(Observable[Any]):
 
     @property
     def leaked(self) -> list[Subscription]:
-        """Those that nobody has disposed."""
+        """The subscriptions that were not disposed."""
         return [subscription for subscription in self._log.everything if subscription.open]
 
     def begin(self) -> None:
@@ -117,9 +117,9 @@ class Cold(MarbleSource):
 
 
 class Hot(MarbleSource):
-    """Plays its diagram whether anybody listens or not, from the beginning of every scene.
+    """Plays its diagram from the beginning of every scene, with or without subscribers.
 
-    Who subscribes after its end is told of the end at once.
+    A subscriber after its end gets the end at once.
     """
 
     def __init__(self, scene: Scene, script: Timeline) -> None:
