@@ -521,7 +521,7 @@ GARBAGE = AudioReceived(b"odd")
 @example(
     "operators.codec.decode",
     a=AudioReceived(b"\x00\x40"), b=GARBAGE, c=AudioReceived(b"\x00\xc0"),
-    A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5),
+    A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5), s=SettingsChanged("Hi."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("received").pipe(decode(Pcm16(1000)))

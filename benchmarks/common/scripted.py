@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from voicepipe.audio import Pcm16
 from voicepipe.events import Audio, Event, FlushRequested, SpeechProbability, SpeechStarted, Transcribed, WordRecognised
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
-from voicepipe.session import SessionRunner
+from voicepipe.session import SessionRunner, Stages
 from voicepipe.testing import Marbles
 
 __all__ = ["RATE_HZ", "packets", "scripted_session", "scripted_stages"]
@@ -30,13 +29,12 @@ _WORD_AFTER_S = 0.5
 
 def scripted_stages(marbles: Marbles) -> Any:
     """Stages for any number of sessions. The bot answers everything with twelve words, which take 3.6 s."""
-    return SimpleNamespace(
+    return Stages(
         vad=transduce(lambda _: _Loudness()),
         end_of_turn=_end_of_turn,
         stt=transduce(lambda _: _Recogniser()),
         llm=marbles.llm({}, default="200ms a 60ms a|", a="One more thing that I say. "),
         tts=marbles.tts(delay_ms=60, ms_per_word=300),
-        close=lambda: None,
     )
 
 

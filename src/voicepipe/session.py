@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
 
 import reactivex
 import structlog
@@ -59,29 +59,40 @@ the end `MaxTokensReached`, if it was cut short. A model that knows no functions
 log = structlog.get_logger()
 
 
-class Stages(Protocol):
-    """What a pipeline is made from: one session's own, on models or services that all sessions share."""
+def _one_voice(voice: str) -> None:
+    """Ignore the wish: the synthesiser has one voice."""
 
-    @property
-    def vad(self) -> Stage[Audio, SpeechProbability] | None:
-        """None: the recogniser notices pauses itself."""
-        ...
 
-    @property
-    def end_of_turn(self) -> EndOfTurn: ...
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of one session, on models or services that all sessions share.
 
-    @property
-    def stt(self) -> Stage[Audio | Event, Event]: ...
+    `replace(stages, stt=…)` puts another stage in place of one.
 
-    @property
-    def llm(self) -> Llm: ...
+    Args:
+        vad: the speech probability of each frame; None: the recogniser notices pauses itself
+        end_of_turn: the probability that the user has finished
+        stt: the recogniser
+        llm: the language model
+        tts: the synthesiser
+        backlog: what the stages that hear have yet to do: sound from a recording waits for it
+        speak_with: takes the name of the voice of the next replies
+        on_close: called at the end of the session, in order: each frees what a stage holds of the shared models
+    """
 
-    @property
-    def tts(self) -> Stage[ReplyText, ReplyAudio | Event]: ...
+    vad: Stage[Audio, SpeechProbability] | None
+    end_of_turn: EndOfTurn
+    stt: Stage[Audio | Event, Event]
+    llm: Llm
+    tts: Stage[ReplyText, ReplyAudio | Event]
+    backlog: PendingWork = field(default_factory=PendingWork)
+    speak_with: Callable[[str], None] = _one_voice
+    on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:
-        """The session is over: what these stages hold of the shared models is free again."""
-        ...
+        """Free what the stages hold of the shared models and services."""
+        for close in self.on_close:
+            close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +132,8 @@ class SessionRunner:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
-        self.backlog: PendingWork = getattr(stages, "backlog", None) or PendingWork()
-        """What the stages that hear have not done with, where they tell."""
+        self.backlog = stages.backlog
+        """What the stages that hear have yet to do."""
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
         self._stages = stages
         self._received: Subject[ClientMessage] = Subject()
@@ -145,22 +156,22 @@ class SessionRunner:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
         if self.ended.done():
             return
-        match message:
-            case SettingsChanged(voice=str(voice)) if voice:
-                self._voice = voice
-                self._choose(voice)
-            case ReplyRequested(voice=str(voice)) if voice != self._voice:
-                self._choose(voice)
-            case _:
-                pass
+        self._note_voice(message)
+        if isinstance(message, ReplyRequested) and message.voice is not None and message.voice != self._voice:
+            self._choose(message.voice)
         self._received.on_next(message)
+
+    def _note_voice(self, event: ClientMessage | Event) -> None:
+        """Take the voice of new settings for the next replies, whether the client or the pipeline changed them."""
+        if isinstance(event, SettingsChanged) and event.voice:
+            self._voice = event.voice
+            self._choose(event.voice)
 
     def _choose(self, voice: str) -> None:
         """From the next reply on, where the synthesiser has more than one voice."""
-        speak_with: Callable[[str], None] | None = getattr(self._stages, "speak_with", None)
-        if speak_with is not None and voice != self._chosen:
+        if voice != self._chosen:
             self._chosen = voice
-            speak_with(voice)
+            self._stages.speak_with(voice)
 
     async def close(self, grace_s: float) -> None:
         """End the session: dispose the graph, and wait up to `grace_s` for its tasks to clean up."""
@@ -175,6 +186,7 @@ class SessionRunner:
 
     def _out(self, event: Event) -> None:
         """An exception of `emit` must not reach the graph that made the event."""
+        self._note_voice(event)
         if isinstance(event, ReplyEnded | ReplyInterrupted) and self._voice:
             self._choose(self._voice)  # what was wanted for one reply was for that one
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,7 @@ class _Engine:
     kinds = KINDS
 
     def stages(self) -> Any:
-        stages = scripted_stages(_answer)
-        stages.stt = transduce(lambda _: _Ear())
-        return stages
+        return replace(scripted_stages(_answer), stt=transduce(lambda _: _Ear()))
 
     async def health(self) -> dict[str, bool]:
         return {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}

@@ -6,7 +6,6 @@ Loud sound is speech, and whoever speaks says `HEARD`. A word of the bot takes `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.rx import transduce
+from voicepipe.session import Stages
 
 HEARD = "Hello there."
 RATE_HZ = 24_000
@@ -37,13 +37,13 @@ _FRAME = RATE_HZ // 50
 
 def scripted_stages(answer: Callable[[Conversation], str], close: Callable[[], None] = lambda: None) -> Any:
     """One session's; `answer` is what the model says to a conversation."""
-    return SimpleNamespace(
+    return Stages(
         vad=transduce(lambda _: _Loudness()),
         end_of_turn=lambda _: reactivex.just(0.9),
         stt=transduce(lambda _: _recognise),
         llm=lambda conversation: reactivex.just(answer(conversation)),
         tts=transduce(lambda _: _Synthesis()),
-        close=close,
+        on_close=(close,),
     )
 
 

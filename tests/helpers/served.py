@@ -7,13 +7,13 @@ import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from voicepipe.engine.health_checks import KINDS, ServiceKind
+from voicepipe.session import Stages
 
 UPDATE = {"type": "session.update", "session": {"instructions": {"type": "smalltalk"}, "allow_recording": False}}
 
@@ -36,7 +36,7 @@ class Engine:
         self.made += 1
         self.idle.clear()
         nothing: dict[str, Any] = dict.fromkeys(("vad", "end_of_turn", "stt", "llm", "tts"))
-        return SimpleNamespace(**nothing, close=self._stage_closed)
+        return Stages(**nothing, on_close=(self._stage_closed,))
 
     def _stage_closed(self) -> None:
         self.closed += 1

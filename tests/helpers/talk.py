@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from voicepipe.events import (
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
-from voicepipe.session import SessionRunner
+from voicepipe.session import SessionRunner, Stages
 from voicepipe.testing import Marbles
 
 RATE_HZ = 24_000
@@ -53,13 +52,12 @@ class Talk:
         self.heard: list[Heard] = []
         self.ended_s: float | None = None
         self._said: list[str] = []
-        self._stages = SimpleNamespace(
+        self._stages = Stages(
             vad=transduce(lambda _: _Loudness()),
             end_of_turn=lambda _: rx.timer(0.06).pipe(rx.operators.map(lambda _: end_of_turn)),
             stt=self._recognise,
             llm=llm,
             tts=tts,
-            close=lambda: None,
         )
 
     def run(

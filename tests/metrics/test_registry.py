@@ -33,10 +33,11 @@ from voicepipe.llm.errors import LlmGarbled, LlmUnavailable
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.series import BoundedLabel
 from voicepipe.metrics.session import TurnMetrics
-from voicepipe.metrics.stages import MeteredStages, metered_llm, metered_stt, metered_tts
+from voicepipe.metrics.stages import metered_llm, metered_stages, metered_stt, metered_tts
 from voicepipe.operators.latency import PARTS
 from voicepipe.rx import LoopScheduler
 from voicepipe.services.errors import AtCapacity, ConnectionLost, FailureReason, ServiceUnavailable
+from voicepipe.session import Stages
 from voicepipe.stage import StageError
 
 DASHBOARD = Path(__file__).parents[2] / "docs/grafana/voicepipe.json"
@@ -360,19 +361,14 @@ def test_a_recogniser_is_timed_from_the_speech(metrics, virtual_loop):
 def test_a_service_that_tells_by_itself_is_not_counted_twice(metrics, virtual_loop):
     """Its stage is left as it is; the length of what an LLM reads and writes is known to its stage only."""
 
-    class Mine:
-        vad = end_of_turn = None
-        stt = tts = staticmethod(lambda source: source)
-        llm = staticmethod(lambda _: reactivex.just("Fine."))
-        close = staticmethod(lambda: None)
-        more = "mine"
-
-    stages = MeteredStages(Mine, metrics)  # type: ignore[arg-type]
-    assert stages.stt is not Mine.stt
-    assert stages.more == "mine"
+    mine = Stages(None, lambda _: reactivex.empty(), lambda _: _, lambda _: reactivex.just("Fine."), lambda _: _)
+    stages = metered_stages(mine, metrics)
+    assert stages.stt is not mine.stt
+    assert stages.backlog is mine.backlog
     for service in ("stt", "tts", "llm"):
         metrics.observer(service)
-    assert (stages.stt, stages.tts) == (Mine.stt, Mine.tts)
+    stages = metered_stages(mine, metrics)
+    assert (stages.stt, stages.tts) == (mine.stt, mine.tts)
     stages.llm(TALK).subscribe(scheduler=LoopScheduler(virtual_loop))
     assert set(Scraped.of(metrics).seen("llm_")) == {
         f"{length}_length_words_{part}" for length in ("request", "reply") for part in ("count", "sum")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from voicepipe.events import (
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.services import Backoff, ServiceUnavailable
-from voicepipe.session import SessionRunner
+from voicepipe.session import SessionRunner, Stages
 from voicepipe.stage import named
 from voicepipe.stt.kyutai import stage as stt
 from voicepipe.testing import Marbles
@@ -109,13 +108,12 @@ class Talk:
         ear = stt.kyutai(
             finder(self.stt, service=STT), api_key="public_token", options=STT_OPTIONS, reconnect=RECONNECTING
         )
-        return SimpleNamespace(
+        return Stages(
             vad=None,
             end_of_turn=None,
             stt=named("STT", lambda source: source.pipe(ear, speaker.prepare())),
             llm=self.marbles.llm(ANSWERS, default="200ms t|", **SAYS),
             tts=named("TTS", tts.kyutai(speaker, options=tts.TtsOptions(capacity=200, silent_s=1.5, retries=1))),
-            close=lambda: None,
         )
 
 

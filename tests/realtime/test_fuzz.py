@@ -14,6 +14,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,9 @@ class Mind(Engine):
     def stages(self) -> Any:
         stages = scripted_stages(self._answer, super().stages().close)
         recognise = stages.stt
-        stages.vad = transduce(lambda _: _Hearing())
-        stages.stt = lambda heard: heard.pipe(recognise, rx_ops.delay(EAR_S))
-        stages.llm = lambda conversation: reactivex.timer(MIND_S).pipe(
-            rx_ops.flat_map(lambda _: self._think(conversation))
-        )
-        return stages
+        llm = lambda conversation: reactivex.timer(MIND_S).pipe(rx_ops.flat_map(lambda _: self._think(conversation)))
+        stt = lambda heard: heard.pipe(recognise, rx_ops.delay(EAR_S))
+        return replace(stages, vad=transduce(lambda _: _Hearing()), stt=stt, llm=llm)
 
     def _think(self, conversation: Conversation) -> Observable[Any]:
         said, generation = reactivex.just(self._answer(conversation)), conversation.generation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from voicepipe.events import (
 )
 from voicepipe.loader import load_pipeline
 from voicepipe.rx import transduce
+from voicepipe.session import Stages
 
 RATE_HZ = 24_000
 FRAME = 1920
@@ -43,13 +43,13 @@ class Scripted(Engine):
 
     def stages(self):
         stages = super().stages()
-        return SimpleNamespace(
+        return Stages(
             vad=transduce(lambda _: _Loudness()),
             end_of_turn=lambda _: reactivex.just(0.9),
             stt=transduce(lambda _: _recognise),
             llm=lambda _: reactivex.just(self._reply),
             tts=transduce(lambda _: _Synthesis()),
-            close=stages.close,
+            on_close=stages.on_close,
         )
 
 

@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,7 @@ class Calling(Engine):
         self._llm = llm
 
     def stages(self) -> Any:
-        stages = scripted_stages(lambda _: "", super().stages().close)
-        stages.llm = self._llm
-        return stages
+        return replace(scripted_stages(lambda _: "", super().stages().close), llm=self._llm)
 
 
 class Caller:

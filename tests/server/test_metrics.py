@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import aiohttp
 import numpy as np
 import pytest
@@ -43,10 +45,10 @@ class Speaking(Engine):
 
     def stages(self):
         stages = super().stages()
-        stages.llm = lambda _: reactivex.of("How ", "are you?").pipe(ops.delay_subscription(0.3))
+        llm = lambda _: reactivex.of("How ", "are you?").pipe(ops.delay_subscription(0.3))
         speech = ReplyAudio(Audio(np.zeros(24_000, np.float32), 24_000))
-        stages.tts = lambda source: source.pipe(ops.to_list(), ops.delay(0.2), ops.map(lambda _: speech))
-        return stages
+        tts = lambda source: source.pipe(ops.to_list(), ops.delay(0.2), ops.map(lambda _: speech))
+        return replace(stages, llm=llm, tts=tts)
 
 
 def one_reply(session):

@@ -15,7 +15,6 @@ from scripted_stages import scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import Pcm16
-from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Audio
 from voicepipe.loader import load_pipeline
 from voicepipe.stt.kyutai.stage import kyutai
@@ -37,15 +36,14 @@ class Ears(Engine):
 
     def stages(self) -> Any:
         stages = scripted_stages(lambda _: "La", super().stages().close)
-        stages.vad, stages.backlog = None, PendingWork()
-        stages.stt = kyutai(
+        stt = kyutai(
             finder(self._server),
             api_key="public_token",
             options=replace(STT_OPTIONS, delay_s=self._server.delay_s),
             reconnect=RECONNECTING,
             backlog=stages.backlog,
         )
-        return stages
+        return replace(stages, vad=None, stt=stt)
 
 
 class Caller:

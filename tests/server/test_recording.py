@@ -15,7 +15,6 @@ from scripted_stages import HEARD, scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import G711, Codec, OggOpus
-from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Audio, ConversationEnded, InputCommitted
 from voicepipe.loader import load_pipeline
 from voicepipe.operators import decode, fill_gaps
@@ -36,7 +35,6 @@ class Busy(Engine):
 
     def stages(self) -> Any:
         stages = scripted_stages(lambda _: " ".join(["La"] * 40), super().stages().close)
-        stages.backlog = PendingWork()
         if not self._clear:
             stages.backlog.busy()
         return stages

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from served import Client, Engine
 from voicepipe.engine.local import LocalStt, load_local
 from voicepipe.events import Samples
 from voicepipe.loader import load_pipeline
+from voicepipe.session import Stages
 from voicepipe.weights import registry
 
 pytestmark = pytest.mark.models
@@ -51,9 +51,9 @@ class Hearing(Engine):
         self.overheard = Overheard(ear)
 
     def stages(self) -> Any:
-        ear, close = self.overheard.ear.open().stage, super().stages().close
-        mute: Any = {"llm": lambda _: reactivex.never(), "tts": lambda words: words, "close": close}
-        return SimpleNamespace(vad=ear.vad, end_of_turn=ear.end_of_turn, stt=ear.stt, backlog=ear.backlog, **mute)
+        ear, close = self.overheard.ear.open().stage, super().stages().on_close
+        mute: Any = {"llm": lambda _: reactivex.never(), "tts": lambda words: words, "on_close": close}
+        return Stages(vad=ear.vad, end_of_turn=ear.end_of_turn, stt=ear.stt, backlog=ear.backlog, **mute)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,9 @@ class Hearing(Engine):
 
     def stages(self) -> Any:
         stages = scripted_stages(lambda _: "La", super().stages().close)
-        stages.vad = transduce(lambda _: _Loudness())
-        stages.end_of_turn = lambda _: reactivex.just(self._finished)
-        stages.stt = by_utterance(
+        vad = transduce(lambda _: _Loudness())
+        end_of_turn: Any = lambda _: reactivex.just(self._finished)
+        stt = by_utterance(
             _measured,
             self._workers,
             margin_ms=200,
@@ -57,7 +58,7 @@ class Hearing(Engine):
             longest_s=60,
             capacity=4,
         )
-        return stages
+        return replace(stages, vad=vad, end_of_turn=end_of_turn, stt=stt)
 
 
 def _measured(samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]) -> tuple[str, Sequence[int]]:

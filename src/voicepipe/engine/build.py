@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import KINDS, Check, Checks, Probe, ServiceKind
 from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts
@@ -15,17 +14,16 @@ from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
-from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, SpeechProbability
-from voicepipe.operators import EndOfTurn
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
-from voicepipe.session import STAGE_NAMES, Llm, Service, StageName
+from voicepipe.session import STAGE_NAMES, Llm, Service, StageName, Stages
 from voicepipe.stage import Stage
 from voicepipe.voices.store import VoiceStore
 
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts
 
-__all__ = ["ComposedEngine", "Observe", "SessionStages", "build_engine", "check_all", "embedded_kinds", "used_kinds"]
+__all__ = ["ComposedEngine", "Observe", "build_engine", "check_all", "embedded_kinds", "used_kinds"]
 
 P = TypeVar("P")
 
@@ -34,30 +32,6 @@ Observe = Callable[[Literal["stt", "tts"]], ServiceObserver]
 
 _RESOLVE_EVERY_S = 10
 """aiohttp's own default. The connections of the LLM last for minutes, whatever a name has come to mean."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStages:
-    """One session's stages."""
-
-    vad: Stage[Audio, SpeechProbability] | None
-    end_of_turn: EndOfTurn
-    stt: Stage[Audio | Event, Event]
-    llm: Llm
-    tts: Stage[ReplyText, ReplyAudio | Event]
-    closing: tuple[Callable[[], None], ...]
-    chosen: Callable[[str], None]
-    backlog: PendingWork
-    """What the ear has not done with: a recording waits for it."""
-
-    def speak_with(self, voice: str) -> None:
-        """The client has chosen: from the next reply on."""
-        self.chosen(voice)
-
-    def close(self) -> None:
-        """Give back what they hold of the models and services."""
-        for close in self.closing:
-            close()
 
 
 class ComposedEngine:
@@ -80,14 +54,21 @@ class ComposedEngine:
         self._ear, self._llm, self._voice = ear, llm, voice
         self._http, self._local = http, local
 
-    def stages(self) -> SessionStages:
+    def stages(self) -> Stages:
         """A new session's own stages. What the recogniser hears also makes the other two ready for the reply."""
         ear, llm, voice = self._ear.open(), self._llm.open(), self._voice.open()
         heard = ear.stage
         stt = _behind(heard.stt, [ahead for ahead in (llm.ahead, voice.ahead) if ahead is not None])
-        closing = (ear.close, llm.close, voice.close)
-        stt_options = (heard.vad, heard.end_of_turn, stt)
-        return SessionStages(*stt_options, llm.stage, voice.stage, closing, voice.speak_with, heard.backlog)
+        return Stages(
+            heard.vad,
+            heard.end_of_turn,
+            stt,
+            llm.stage,
+            voice.stage,
+            backlog=heard.backlog,
+            speak_with=voice.speak_with,
+            on_close=(ear.close, llm.close, voice.close),
+        )
 
     async def health(self) -> dict[str, bool]:
         return await self.checks.health()

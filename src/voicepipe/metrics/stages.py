@@ -7,6 +7,7 @@ not changed, and nothing waits in here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import reactivex
@@ -14,55 +15,29 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, SpeechProbability, SpeechStarted, WordRecognised
+from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, SpeechStarted, WordRecognised
 from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.series import FRAME_S, LlmMetrics
-from voicepipe.operators import EndOfTurn
 from voicepipe.rx import Clock, scheduler_of
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.session import Llm, Stages
 from voicepipe.stage import Stage, StageError
 
-__all__ = ["MeteredStages", "metered_llm", "metered_stt", "metered_tts"]
+__all__ = ["metered_llm", "metered_stages", "metered_stt", "metered_tts"]
 
 B = TypeVar("B")
 
 
-class MeteredStages:
-    """The same stages, whose STT, LLM and TTS tell `metrics` what happens in them."""
-
-    def __init__(self, stages: Stages, metrics: Metrics) -> None:
-        self._stages, self._metrics = stages, metrics
-
-    @property
-    def vad(self) -> Stage[Audio, SpeechProbability] | None:
-        return self._stages.vad
-
-    @property
-    def end_of_turn(self) -> EndOfTurn:
-        return self._stages.end_of_turn
-
-    @property
-    def stt(self) -> Stage[Audio | Event, Event]:
-        metrics = self._metrics
-        return metered_stt(self._stages.stt, metrics.stt) if metrics.metered("stt") else self._stages.stt
-
-    @property
-    def llm(self) -> Llm:
-        observer = self._metrics.llm if self._metrics.metered("llm") else NULL_OBSERVER
-        return metered_llm(self._stages.llm, observer, self._metrics.llm)
-
-    @property
-    def tts(self) -> Stage[ReplyText, ReplyAudio | Event]:
-        metrics = self._metrics
-        return metered_tts(self._stages.tts, metrics.tts) if metrics.metered("tts") else self._stages.tts
-
-    def close(self) -> None:
-        self._stages.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stages, name)  # what an engine has beyond these
+def metered_stages(stages: Stages, metrics: Metrics) -> Stages:
+    """Return the same stages, whose STT, LLM and TTS tell `metrics` what happens in them."""
+    observer = metrics.llm if metrics.metered("llm") else NULL_OBSERVER
+    return replace(
+        stages,
+        stt=metered_stt(stages.stt, metrics.stt) if metrics.metered("stt") else stages.stt,
+        llm=metered_llm(stages.llm, observer, metrics.llm),
+        tts=metered_tts(stages.tts, metrics.tts) if metrics.metered("tts") else stages.tts,
+    )
 
 
 def metered_stt(stage: Stage[Audio | Event, Event], observer: ServiceObserver) -> Stage[Audio | Event, Event]:

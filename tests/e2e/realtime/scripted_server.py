@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 from scripted_stages import HEARD, scripted_stages
@@ -67,9 +68,7 @@ class ScriptedEngine:
         self._llm = llm
 
     def stages(self) -> Any:
-        stages = scripted_stages(lambda _: "")
-        stages.llm = self._llm
-        return stages
+        return replace(scripted_stages(lambda _: ""), llm=self._llm)
 
     async def health(self) -> dict[str, bool]:
         return {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}

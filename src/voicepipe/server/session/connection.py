@@ -31,7 +31,7 @@ from voicepipe.events import (
 )
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
-from voicepipe.metrics.stages import MeteredStages
+from voicepipe.metrics.stages import metered_stages
 from voicepipe.realtime import DialectNegotiation, Received, sentence
 from voicepipe.server.session.briefing import PromptPreparation
 from voicepipe.server.session.pacing import PIECE_MS, IngressPacer
@@ -166,7 +166,7 @@ class SessionConnection:
             log.exception("session.no_stages")
             return self._emit(StageFailed("pipeline", error, fatal=True))
         codec = self._pacer.metered(self._wire.codec)
-        metered = MeteredStages(stages, self._metrics)
+        metered = metered_stages(stages, self._metrics)
         self._running = SessionRunner(pipeline, session_id=session_id, codec=codec, stages=metered, emit=self._emit)
         self._running.ended.add_done_callback(self._pipeline_ended)
         self._pacer.backlog = self._running.backlog

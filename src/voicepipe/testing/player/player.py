@@ -5,30 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from structlog.testing import capture_logs
 
 from voicepipe.audio import Pcm16
 from voicepipe.events import (
-    Audio,
     AudioReceived,
     ClientMessage,
     ConversationEnded,
     Event,
-    ReplyAudio,
     ReplyStarted,
-    ReplyText,
     SettingsChanged,
-    SpeechProbability,
     StageFailed,
     WordSpoken,
 )
 from voicepipe.loader import load_pipeline
-from voicepipe.operators import EndOfTurn
-from voicepipe.session import Llm, Pipeline, SessionRunner
-from voicepipe.stage import Stage, named
+from voicepipe.session import Pipeline, SessionRunner, Stages
+from voicepipe.stage import named
 from voicepipe.testing.loop.shuffle import Shuffle
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.marbles.leaks import LeakWatch
@@ -92,18 +86,6 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcri
     return stage.played
 
 
-@dataclass(frozen=True)
-class _Stages:
-    """The scripted stages of one session."""
-
-    vad: Stage[Audio, SpeechProbability]
-    end_of_turn: EndOfTurn
-    stt: Stage[Audio | Event, Event]
-    llm: Llm
-    tts: Stage[ReplyText, ReplyAudio | Event]
-    close: Callable[[], None] = lambda: None
-
-
 class _ScenarioSession:
     """The session, its client, and what happens to them. Times are of the loop, which begins at 0."""
 
@@ -139,9 +121,9 @@ class _ScenarioSession:
         played.closed_s, played.asked = self._loop.time(), self.services.asked
         await asyncio.sleep(AFTERMATH_S)
 
-    def _stages(self) -> _Stages:
+    def _stages(self) -> Stages:
         services = self.services
-        return _Stages(named("VAD", by_loudness()), services.end_of_turn, services.stt, services.llm, services.tts)
+        return Stages(named("VAD", by_loudness()), services.end_of_turn, services.stt, services.llm, services.tts)
 
     # ---- the client -------------------------------------------------------------------------------------------------
 
