@@ -15,7 +15,8 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
-ECHO = Path(__file__).parents[2] / "pipelines" / "echo.py"
+PIPELINE = Path(__file__).parents[2] / "pipelines" / "parrot.py"
+"""It uses services, so that a client that may talk is told that they are down."""
 NOBODY = "127.0.0.1:1"
 """Services at which nobody listens: who is let in by the door is told so, and no model is loaded."""
 SERVICES = ["--stt", f"ws://{NOBODY}", "--tts", f"ws://{NOBODY}", "--llm", f"http://{NOBODY}"]
@@ -31,7 +32,7 @@ class Process:
     """`voicepipe serve` until the block ends; then `said` is what it printed, to stdout and to stderr."""
 
     def __init__(self, *options: str, **environment: str) -> None:
-        python = [sys.executable, "-m", "voicepipe", "serve", str(ECHO), "--port", "0", *SERVICES, *options]
+        python = [sys.executable, "-m", "voicepipe", "serve", str(PIPELINE), "--port", "0", *SERVICES, *options]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("VOICEPIPE_")}
         self._process = subprocess.Popen(
             python, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**inherited, **environment}
@@ -86,7 +87,7 @@ def test_keys_from_the_environment(written: str, log: list[str]) -> None:
         assert server.ask("/v1/health", Authorization="Bearer sk-first" + "x" * 10_000)[0] == 431
     assert server.said.count("session.refused") == 5
     assert "sk-" not in server.said
-    assert "may talk" not in server.said
+    assert "accepts every client" not in server.said
     assert "Traceback" not in server.said
 
 
@@ -95,11 +96,11 @@ def test_an_open_server_says_so_in_its_terminal() -> None:
     with Process("--host", "0.0.0.0") as server:
         assert server.talk(None) == (503, "service_down")
     assert re.search(r"\[warning\s*\] server.open .*set VOICEPIPE_API_KEYS", server.said)
-    assert "Everybody who can reach it may talk: VOICEPIPE_API_KEYS asks them for a key.\n" in server.said
+    assert "It accepts every client that can reach it; set VOICEPIPE_API_KEYS to require a key.\n" in server.said
 
 
 def test_this_machine_is_no_matter_for_a_warning() -> None:
     """It is open, as it should be."""
     with Process() as server:
         assert server.talk(None) == (503, "service_down")
-    assert "may talk" not in server.said
+    assert "accepts every client" not in server.said
