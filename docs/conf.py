@@ -14,11 +14,11 @@ project = "voicepipe"
 author = "the voicepipe authors"
 copyright = f"{author}, MIT licence"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "marbles", "pipelines", "says", "signatures"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "marbles", "pipelines", "says", "signatures"]
 exclude_patterns = ["_build", "_ext", "grafana"]
 nitpicky = True
-# What an annotation names is often somebody else's, or a type variable: only what we write ourselves must be found.
-nitpick_ignore_regex = [("py:(class|data)", ".*"), ("py:obj", r"typing\..*|.*\.[A-Z]")]
+# What an annotation names is often of another project, or a type variable: only names of this project must be found.
+nitpick_ignore_regex = [("py:(class|data|exc)", ".*"), ("py:obj", r"typing\..*|.*\.[A-Z]")]
 suppress_warnings = ["myst.strikethrough"]
 
 # ---- Markdown and docstrings -----------------------------------------------------------------------------------------

@@ -69,9 +69,9 @@ def respond(
     - **Barge-in**: `TurnConfirmed` (a word) always interrupts; `TurnStarted` (a voice) does, except in the first
       `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
       Before the bot has made a sound any voice stops it: the user was not finished.
-    - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back. - **Idle prompt**:
-    when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers that,
-      `idle_prompts` times in a row at most.
+    - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
+    - **Idle prompt**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers
+      that, `idle_prompts` times in a row at most.
     - A failing reply becomes `StageFailed` and ends; the conversation goes on, except after a `SessionError`.
     - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
       stop when it asks (`ReplyCancelled`). The bot then does not open, sends idle prompts after `idle_s` only, and
