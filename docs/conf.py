@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
@@ -14,7 +16,7 @@ project = "voicepipe"
 author = "the voicepipe authors"
 copyright = f"{author}, MIT licence"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "marbles", "pipelines", "says", "signatures"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "marbles", "pipelines", "says", "signatures"]
 exclude_patterns = ["_build", "_ext", "grafana"]
 nitpicky = True
 # What an annotation names is often of another project, or a type variable: only names of this project must be found.
@@ -64,5 +66,12 @@ def put_in_results(_: Any, page: str, text: list[str]) -> None:
         text[0] = text[0].replace(PLACE, f"{written}\n{PLACE}")
 
 
+def render_sections(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Render Args, Returns and Raises. Napoleon's own hook takes "A sentence: more" of a field for its type."""
+    if what not in ("attribute", "data", "property"):
+        lines[:] = GoogleDocstring(lines, Config(), app, what, name, thing, options).lines()
+
+
 def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", render_sections)
     app.connect("source-read", put_in_results)
