@@ -31,6 +31,7 @@ class _Engine:
 
     max_sessions = 8
     kinds = KINDS
+    calls_functions, loading = True, False
 
     def stages(self) -> Any:
         return replace(scripted_stages(_answer), stt=transduce(lambda _: _Ear()))

@@ -32,6 +32,11 @@ class Engine(Protocol):
         """Whether the language model can call functions."""
         ...
 
+    @property
+    def loading(self) -> bool:
+        """Whether its models are still being loaded: no session can begin yet."""
+        ...
+
     def stages(self) -> Stages:
         """A new session's own stages. Called on the event loop."""
         ...

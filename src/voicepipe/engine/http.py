@@ -1,4 +1,4 @@
-"""The process's one HTTP client, whose connections stay open: a reply must not wait for a handshake."""
+"""The process's one HTTP client. Its connections stay open: a reply must not wait for a handshake."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ B = TypeVar("B")
 
 
 def metered_stages(stages: Stages, metrics: Metrics) -> Stages:
-    """Return the same stages, whose STT, LLM and TTS tell `metrics` what happens in them."""
+    """Return the same stages; STT, LLM and TTS tell `metrics` what happens in them."""
     observer = metrics.llm if metrics.metered("llm") else NULL_OBSERVER
     return replace(
         stages,

@@ -108,7 +108,7 @@ class Sessions:
     def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Unavailability]:
         return obstacles(
             up,
-            loading=bool(getattr(self._engine, "loading", False)),
+            loading=self._engine.loading,
             stopping=self.stopping,
             taken=self._slots_taken - own_slot,
             capacity=self.capacity,
@@ -185,10 +185,14 @@ class Sessions:
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
 
     def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
-        """How the client speaks. Whatever model it asks for, it gets ours; other parameters are not ours to know."""
+        """Return how the client speaks. The model that it asks for is only a name, which is repeated to it."""
         kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
-        functions = bool(getattr(self._engine, "calls_functions", True))
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
-            kind, session_id, model=model[:_MODEL_CHARS], write=write, lines=lines, functions=functions
+            kind,
+            session_id,
+            model=model[:_MODEL_CHARS],
+            write=write,
+            lines=lines,
+            functions=self._engine.calls_functions,
         )

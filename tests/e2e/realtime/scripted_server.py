@@ -63,6 +63,7 @@ class ScriptedEngine:
 
     max_sessions = 8
     kinds = KINDS
+    calls_functions, loading = True, False
 
     def __init__(self, llm: Llm) -> None:
         self._llm = llm

@@ -29,8 +29,8 @@ def page_of(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return the handler of `/`.
 
-    The page names no address of a service: its readers need not know it. Of the models it speaks of those only whose
-    `kinds` the pipeline uses.
+    The page names no address of a service: its readers need not know it. It speaks only of the
+    `kinds` of models that the pipeline uses.
     """
     page = resources.files("voicepipe.server").joinpath("page.html").read_text("utf-8")
     texts = {

@@ -133,7 +133,7 @@ class SessionConnection:
             await self._clean_up(reader, writer)
 
     def _task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """A task whose failure, which would be a bug of ours, ends the session."""
+        """Start a task. Its failure, which is a fault of this program, ends the session."""
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:

@@ -1,4 +1,4 @@
-"""Scripted services: an LLM, a TTS and an STT whose answers are diagrams. They write down what was asked of them."""
+"""Scripted services: an LLM, a TTS and an STT that answer as diagrams say, and record what was asked of them."""
 
 from __future__ import annotations
 
