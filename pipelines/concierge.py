@@ -11,7 +11,7 @@ from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
 from voicepipe.presets import DEADLINE, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
 
-PLACES = {"18:30": 6, "20:15": 2}  # of the restaurant, this evening; all who talk share them
+PLACES = {"18:30": 6, "20:15": 2}  # of the restaurant, this evening; all sessions share them
 
 
 def today() -> str:

@@ -1,4 +1,4 @@
-"""Dictation: your words as captions, sentence by sentence; nobody answers."""
+"""Dictation: your words as captions, sentence by sentence, without an answer."""
 
 from reactivex import Observable
 from reactivex.operators import share

@@ -1,4 +1,4 @@
-"""Two characters answer in turn: an optimist, and then a pessimist who has heard them."""
+"""Two characters answer in turn: an optimist, and then a pessimist, to whom the first answer is known."""
 
 from dataclasses import replace
 

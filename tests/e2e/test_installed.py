@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from newcomer import Environment, make_environment
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("wheel")]
 
@@ -39,7 +42,8 @@ def test_the_hint_names_the_wheel(environment: Environment, wheel: Path, tmp_pat
     """With the pip of the environment."""
     helped = environment.run("voicepipe", "talk", "--help", cwd=tmp_path)
     assert f"{environment.python} -m pip install '{wheel}[mic]'" in helped.stdout
-    assert environment.run("voicepipe", "--version", cwd=tmp_path).stdout == "voicepipe 0.1.0\n"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert environment.run("voicepipe", "--version", cwd=tmp_path).stdout == f"voicepipe {project['version']}\n"
 
 
 def test_the_other_package_before_ours(environment: Environment, wheel: Path, tmp_path: Path) -> None:
