@@ -31,7 +31,7 @@ def _llm_place(text: str) -> str:
         try:
             Address.parse(text)
         except BadAddress as error:
-            raise ValueError(f"{error}, or is the path of a GGUF file") from None
+            raise ValueError(f"{error}, nor the path of a GGUF file") from None
     return text
 
 
