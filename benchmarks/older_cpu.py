@@ -17,6 +17,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,7 @@ def main() -> int:
     parser.add_argument("level", choices=LEVELS)
     parser.add_argument("command", nargs="+", help="what to run, behind --")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the folder is removed
     with tempfile.TemporaryDirectory(prefix="older-cpu-") as folder:
         changed = environment(options.level, Path(folder))
         return subprocess.call(options.command, env=os.environ | changed)
