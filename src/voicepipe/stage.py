@@ -57,7 +57,12 @@ Observables are covariant: a stage that takes more than A, or gives less than B,
 
 
 class StageError(Exception):
-    """An error with the name of the stage that raised it; `cause` is the original error."""
+    """An error with the name of the stage that raised it.
+
+    Args:
+        stage: The stage's name.
+        cause: The original error.
+    """
 
     def __init__(self, stage: str, cause: Exception) -> None:
         super().__init__(f"{stage}: {cause}")
@@ -208,8 +213,15 @@ def stage_factory(
 ) -> Callable[[Callable[P, S]], Callable[P, S]]:
     """Decorate a function that returns a stage, so that the stage knows its name, its parameters and what it gives.
 
-    The event types come from the return annotation, `Stage[str, ReplyText]`. Where it says only `Event`, write them:
-    `gives` are the types made here; `passes=True` passes the input, except the types of `takes`.
+    The event types come from the return annotation, `Stage[str, ReplyText]`. Where it says only `Event`, write them.
+
+    Args:
+        gives: The types that the stage makes.
+        takes: The types that the stage consumes, where it passes the others.
+        passes: The stage passes its input, except the types of `takes`.
+
+    Returns:
+        A decorator; the stages of the decorated function have a `declaration`, which `draw` and `check` read.
 
     >>> @stage_factory()
     ... def twice(*, gap: int) -> Stage[str, str]:

@@ -49,6 +49,13 @@ def async_stage(
     `Overflowed(boundary, lost_ms(item))`, `LATEST` does so with a capacity of 1, `FAIL_TURN` fails with `BoundaryFull`,
     and `FAIL_SESSION` with a `SessionError`, which ends the session. `BLOCK` is refused: the graph cannot wait.
 
+    Args:
+        work: Called once per subscription with the items; usually an async generator function.
+        boundary: The name of this boundary in errors, metrics and the name of the task.
+        capacity: How many items wait for `work` at the most.
+        overflow: What happens on one more.
+        lost_ms: The duration of a dropped item in milliseconds; by default that of `Audio`, and 0 for other items.
+
     Raises:
         ValueError: The capacity or the policy is not possible here.
         TypeError: `work` has no `yield`.

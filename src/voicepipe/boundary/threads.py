@@ -58,7 +58,17 @@ def in_worker(
     An `optional` item is skipped while an earlier item is under way, and is cancelled (`ticket.cancelled`) when an item
     arrives that is not optional: a guess must not delay an answer. An exception of `work` ends the stream. Disposing
     drops waiting items and cancels the running one. Completes when the source has completed and no item is left.
-    `backlog` counts every item that is not optional until its result is emitted.
+
+    Args:
+        work: Called in a thread of the pool; it may look at `ticket.cancelled` to stop early.
+        workers: The pool, shared by all sessions.
+        boundary: The name of this boundary in errors and metrics.
+        capacity: How many items of this subscription wait at the most.
+        overflow: What happens on one more.
+        optional: Tells which items may be skipped; by default none.
+        lost_ms: The duration of a dropped item in milliseconds; by default 0.
+        priority: Which items the pool takes first when several sessions wait.
+        backlog: Counts every item that is not optional until its result is emitted.
 
     .. marbles::
 

@@ -32,9 +32,14 @@ SILENCE = "..."
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said, as it was heard; with `call`, a call of the assistant's, or a "tool"'s result of it.
+    """What one side said, as it was heard.
 
-    `item` is the id by which the client refers to it, `spoken` the time of each word. Neither counts in comparisons.
+    Args:
+        role: "system", "user", "assistant" or "tool"
+        text: what was said; of the bot, what was heard
+        item: the id by which the client refers to it, which does not count in comparisons
+        spoken: the time of each word, which does not count in comparisons
+        call: the function call that the message is, or whose result it is (role "tool")
     """
 
     role: Role

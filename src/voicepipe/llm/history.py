@@ -33,7 +33,11 @@ log = structlog.get_logger()
 
 
 def whole(conversation: Conversation) -> Conversation:
-    """Everything: for talks that are known to be short, or a service that forgets by itself."""
+    """Return the conversation as it is: for talks that are known to be short, or a service that forgets by itself.
+
+    Args:
+        conversation: The whole conversation.
+    """
     return conversation
 
 
@@ -47,12 +51,18 @@ def estimated_tokens(text: str) -> int:
 
 
 def recent(*, max_tokens: int, at_once: int) -> History:
-    """The system prompt and the latest turns that fit into `max_tokens` together (estimated).
+    """Return a history that keeps the system prompt and the latest turns.
 
-    A turn is what the user said and what the bot answered. The oldest go first, whole, `at_once` of them at a time:
-    what is left then stays the same for some turns, and a server that remembers prompts by their beginning need not
-    read it anew each time. The last turn stays, and with it the user's last message, however long it is; so do
-    notes, the messages of the role "system".
+    A turn is what the user said and what the bot answered. The oldest go first, whole. The last turn stays, and with it
+    the user's last message, however long it is; so do notes, the messages of the role "system".
+
+    Args:
+        max_tokens: The bound of the prompt, estimated.
+        at_once: How many turns go together: what is left then stays the same for some turns, and a server that caches
+            prompts by their beginning need not read it anew each time.
+
+    Returns:
+        A function from the whole conversation to the one that the model is told.
 
     >>> talk = Conversation("Be brief.").user_said("one").bot_said("1").user_said("two")
     >>> [message.text for message in recent(max_tokens=25, at_once=1)(talk).messages]

@@ -34,11 +34,20 @@ class Model(Protocol):
 def in_process(
     model: Model, workers: Workers, *, max_tokens: int, slot: int | None
 ) -> Callable[[Conversation], Observable[str | Event]]:
-    """The model's answer to a conversation, in pieces, from a thread of the pool; disposing stops it within a token.
+    """Return an LLM that runs in a thread of the pool; disposing an answer stops it within a token.
 
-    `slot` keeps one session's prompt prefix warm between turns. An answer ends after `max_tokens` at the latest, or
-    after what the conversation's `generation` allows, and then with `MaxTokensReached`. A model in this process calls
-    no functions: where the conversation offers some, the first answer of all begins with `Warned`, which says so.
+    An answer ends after `max_tokens` at the latest, or after what the conversation's `generation` allows, and then with
+    `MaxTokensReached`. A model in this process calls no functions: where the conversation offers some, the first answer
+    of all begins with `Warned`, which says so.
+
+    Args:
+        model: The model, which all sessions share.
+        workers: The pool.
+        max_tokens: The bound of an answer.
+        slot: The model's slot that keeps this session's prompt prefix warm between turns; None takes any.
+
+    Returns:
+        A function from a conversation to the answer's text, piece by piece.
     """
     warn = _Warning()
 

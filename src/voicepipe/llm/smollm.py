@@ -93,15 +93,20 @@ class _TooLong(LlmFailed):
 class SmolLM:
     """A language model, loaded once, that answers up to `slots` conversations at a time; more of them wait.
 
-    Thread-safe. Each slot keeps what it has read last: a conversation that comes back to its slot (0 … slots - 1) has
-    only the new messages read. `context` is the tokens of prompt and answer that a slot holds, `threads` the cores that
-    the model uses (by default half of them: threads that wait for each other lose more than they win where another
-    needs a core, too).
+    Thread-safe. Prints nothing. `close` frees the memory, as does leaving a `with` block.
 
-    `sampling` are llama.cpp's fields for each answer, which `stream`'s own arguments overrule.
+    Args:
+        path: A GGUF file; None is the one of the registry.
+        slots: How many conversations are answered at a time. Each slot keeps what it has read last: a conversation that
+            comes back to its slot (0 … slots - 1) has only the new messages read.
+        context: The tokens of prompt and answer that a slot holds.
+        threads: The cores that the model uses; by default half of them: threads that wait for each other lose more than
+            they win where another program needs a core, too.
+        sampling: llama.cpp's fields for each answer, which `stream`'s own arguments overrule.
 
-    `path` is a GGUF file; None takes the registry's one and raises ModelMissing where that is absent. LlmFailed for a
-    file that llama.cpp cannot load. Prints nothing. `close` frees the memory, as does leaving a `with` block.
+    Raises:
+        ModelMissing: The registry's model has not been fetched.
+        LlmFailed: llama.cpp cannot load the file.
     """
 
     def __init__(

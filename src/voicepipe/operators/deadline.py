@@ -28,7 +28,13 @@ Types: TypeAlias = type | tuple[type, ...]
 
 
 class DeadlineMissed(TimeoutError):
-    """A stage did not answer in time. `first`: there was no answer at all; otherwise it stopped in the middle."""
+    """A stage did not answer in time.
+
+    Args:
+        stage: The stage's name.
+        bound_s: The time that it had.
+        first: There was no answer at all; otherwise it stopped in the middle.
+    """
 
     def __init__(self, stage: str, bound_s: float, first: bool) -> None:
         what = "gave no answer" if first else "fell silent"
@@ -65,13 +71,17 @@ def with_deadline(
 ) -> Callable[[Any], Observable[B]]:
     """Return the stage with a deadline: too late, it fails with `StageError(name, DeadlineMissed)` and is disposed.
 
-    A maker of answers (an LLM) has `first_s` from its call for its first item, and `between_s` from each item to the
-    next, and to its end. A stage has `first_s` from the first item that it *receives*, so that the time of earlier
-    stages does not count, and `between_s` from the last item that it received or emitted, whichever is later. It is
-    meant for a stage that answers what it receives: `between_s` must be longer than the longest pause of its source.
+    A function that gives answers (an LLM) has `first_s` from its call for its first item, and `between_s` from each
+    item to the next, and to its end. A stage has `first_s` from the first item that it *receives*, so that the time of
+    earlier stages does not count, and `between_s` from the last item that it received or emitted, whichever is later.
+    One timer runs per subscription, whatever the number of items.
 
-    `answer` is the type of event that counts: a TTS passes words on at once, and its answer is `ReplyAudio`. One timer
-    runs per subscription, whatever the number of items.
+    Args:
+        stage: A stage that answers what it receives, or a function from a conversation to an observable (an LLM).
+        name: The stage's name in the error.
+        first_s: The bound of the first item, in seconds.
+        between_s: The bound of each later one. It must be longer than the longest pause of the stage's source.
+        answer: The types of event that count: a TTS passes words on at once, and its answer is `ReplyAudio`.
 
     .. marbles::
 

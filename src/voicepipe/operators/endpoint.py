@@ -60,8 +60,11 @@ def endpoint(
     silence_ms: float,
     context_s: float,
 ) -> Stage[Audio | Event, Event]:
-    """`SpeechStarted` and `Pause(0)` when the voice has lasted `onset_ms`; after `pause_ms` without it `SpeechStopped`
-    and, when the model has answered, `Pause(its probability)`; after `silence_ms` without it `Pause(1)`.
+    """Find where speech starts, pauses and stops, and how probably the user has finished.
+
+    Emit `SpeechStarted` and `Pause(0)` when the voice has lasted `onset_ms`; after `pause_ms` without it
+    `SpeechStopped` and, when the model has answered, `Pause(its probability)`; after `silence_ms` without it
+    `Pause(1)`.
 
     Turns so end by meaning, and where the model errs or is not there, by silence. Speech is a frame above
     `speech_above`; silence is one below `silence_below` (a lower one, so that the verdict does not flicker). The model
@@ -73,6 +76,10 @@ def endpoint(
     A `TurnTaking` that comes with the sound may set thresholds and times of its own.
     All times are counted in audio, not on a clock, and the model is given the sound up to the frame at which it is
     asked: edges, questions and their samples are the same on a slow machine, and whatever the packets are.
+
+    Args:
+        vad: The speech probability of each frame.
+        end_of_turn: The probability that the user has finished, of the last `context_s` of sound.
 
     .. marbles::
 

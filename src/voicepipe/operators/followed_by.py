@@ -18,8 +18,10 @@ __all__ = ["followed_by"]
 def followed_by(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | Event, str | Event]:
     """Emit what the source says, then a space and what `go_on(all that the source has said)` says.
 
-    `go_on` is called once, when the source completes. An error of either is passed on; disposing stops the current one.
-    Items that are not text pass, and do not count.
+    An error of either is passed on; disposing stops the current one. Items that are not text pass, and do not count.
+
+    Args:
+        go_on: Called once, when the source completes, with the source's whole text.
 
     .. marbles::
 

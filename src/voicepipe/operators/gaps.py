@@ -29,7 +29,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
 @takes_preset(Gaps)
 @stage_factory(gives=(Audio,), passes=True)
 def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Audio | Event]:
-    """Insert silence where the client has sent no audio for `after_ms`: up to `at_most_ms`, enough to end any turn.
+    """Insert silence where the client has sent no audio for a while, so that any turn ends.
 
     A muted or lost microphone sends nothing, and a VAD without frames would wait for ever. One timer per session ticks
     every `after_ms`; frames start none. After a packet that is longer than that, the next may take as long, and half of
@@ -38,6 +38,10 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
 
     Where the client ends the detector's turn (`InputCommitted` without an item, `InputCleared`), silence of
     `at_most_ms` follows at once.
+
+    Args:
+        after_ms: How long the client may send nothing before silence is inserted.
+        at_most_ms: How much silence is inserted between two packets at the most.
 
     .. marbles::
 

@@ -18,11 +18,14 @@ A = TypeVar("A")
 
 @stage_factory(passes=True)
 def gate(opens: Callable[[A], bool | None] | Observable[bool], *, is_open: bool) -> Stage[A, A]:
-    """Pass items while the gate is open, and drop the others. `is_open` is its state at the beginning.
+    """Pass items while the gate is open, and drop the others.
 
-    `opens` is an observable of states (a button; whether the bot is silent), or a function that is called with each
-    item: True opens the gate, and this item passes; False closes it before this item; None leaves it as it is.
     Completes with the source; an error of either is passed on.
+
+    Args:
+        opens: An observable of states (a button; whether the bot is silent), or a function that is called with each
+            item: True opens the gate, and this item passes; False closes it before this item; None leaves it as it is.
+        is_open: The state at the beginning.
 
     .. marbles::
 

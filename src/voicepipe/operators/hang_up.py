@@ -13,10 +13,12 @@ __all__ = ["hang_up_after"]
 
 @stage_factory(gives=(ConversationEnded,), passes=True)
 def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event]:
-    """Emit `ConversationEnded` after a reply that was played to its end and ends with `farewell`, in either case of
-    letters; everything passes.
+    """Emit `ConversationEnded` after a reply that was played to its end and ends with `farewell`; everything passes.
 
     If the client leads the conversation, the client ends it, too, and nothing is emitted.
+
+    Args:
+        farewell: The last words of the reply, in either case of letters.
 
     .. marbles::
 

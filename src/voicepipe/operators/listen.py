@@ -31,17 +31,18 @@ __all__ = ["listen"]
 def listen(
     stt: Stage[Audio | Event, Event], pauses: Stage[Audio | Event, Event] | None = None, *, flush_at: float
 ) -> Stage[Audio | Event, Event]:
-    """What is heard: words, and where speech starts, pauses and stops.
-
-    `pauses` receives the audio, and how the client wants turns to be taken (`TurnTaking`), if that comes with it.
-    `stt` receives that and then all that `pauses` notices in it, so that it need not find speech by itself, and a
-    `FlushRequested` when a pause surer than `flush_at` begins: a streaming recogniser then hurries through its delay.
-    Without
-    `pauses` the recogniser notices them itself, and its own `Pause` is what flushes it.
+    """Emit what is heard: words, and where speech starts, pauses and stops.
 
     What is not audio passes through. Where the client ends what was said (`InputCommitted`, `InputCleared`), the
     recogniser is flushed, too, and the event tells the place of that in the sound (`at_s`): all before it is there when
     `Transcribed` has come so far.
+
+    Args:
+        stt: Receives the audio and then all that `pauses` notices in it, so that it need not find speech by itself.
+        pauses: Receives the audio, and how the client wants turns to be taken (`TurnTaking`), if that comes with it.
+            Without it the recogniser notices pauses itself, and its own `Pause` is what flushes it.
+        flush_at: A pause that is surer than this sends `FlushRequested` to `stt`: a streaming recogniser then hurries
+            through its delay.
 
     .. marbles::
 

@@ -34,12 +34,15 @@ def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudi
 @takes_preset(Playback)
 @stage_factory(passes=True)
 def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudio | Event]:
-    """Release `ReplyAudio` in frames of `frame_ms`, up to `lead_ms` ahead of the playback clock, and each
-    `WordSpoken` when its sound is heard. Everything else passes at once.
+    """Release `ReplyAudio` as it is played, and each `WordSpoken` when its sound is heard; the rest passes at once.
 
     The playback clock starts with the first frame. When the TTS falls behind, the clock stands still: the next frame is
     released at once, and later ones are timed from there. Completes when the last sound has been *played*, so that a
     reply that has ended has been heard. Sound made ahead waits here and is dropped when the turn is disposed.
+
+    Args:
+        lead_ms: How far ahead of the playback clock sound is released: what a client buffers.
+        frame_ms: The length of each piece of sound.
 
     .. marbles::
 

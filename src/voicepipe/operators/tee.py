@@ -29,6 +29,9 @@ def tee(stage: Stage[A, Any]) -> Stage[A, A]:
     branch is disposed with the main stream, after it has seen its completion. A blocking `stage` blocks the main
     stream, as every stage would: let it write through `async_stage` or `in_worker`.
 
+    Args:
+        stage: The stage beside the stream.
+
     .. marbles::
 
         source   a-b-c|

@@ -35,6 +35,9 @@ def text_only(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
     `session.tts` is wrapped already. A stage of your own between `split_words` and the TTS needs it where functions are
     called: `text_only(shout)`.
 
+    Args:
+        stage: A stage from words to words, or to sound.
+
     .. marbles::
 
         words       a-b-x-c|     x: FunctionCalled

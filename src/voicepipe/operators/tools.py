@@ -41,9 +41,8 @@ def with_tools(
     """Return a model that may call `functions`: they run here, and the model answers once more with their results.
 
     The model reads a function's name, signature and docstring; `voicepipe.operators.toolbox` says what a function may
-    be. Calls of one answer run in parallel. Each has `deadline_s`; a call that is late, raises, has invalid arguments
-    or an unknown name gives the model an error to read. If they take longer than `filler_after_s`, the bot says
-    `filler` ("": nothing), once a reply. After `rounds` answers with calls, further calls are not run.
+    be. Calls of one answer run in parallel. A call that is late, raises, has invalid arguments or an unknown name gives
+    the model an error to read.
 
     Text passes as it comes. A call emits `FunctionCalled(server_side=True)` and `FunctionReturned`, which a
     conversation stores, and `FunctionDelayed` behind the filler. Calls of the client's functions pass; if an answer has
@@ -52,6 +51,14 @@ def with_tools(
 
     Disposing (a barge-in) cancels async functions and waits for their clean-up; a function in a thread runs to its end,
     and its result is dropped. The model reads that there was no result. An error of the model is passed on.
+
+    Args:
+        llm: The model without functions.
+        functions: What it may call: functions, async functions or bound methods, with annotated parameters.
+        deadline_s: The time that each call has, in seconds.
+        filler: What the bot says, once a reply, while calls take long; "" is nothing.
+        filler_after_s: How long calls may take before it says so.
+        rounds: After so many answers with calls, further calls are not run.
 
     .. marbles::
 

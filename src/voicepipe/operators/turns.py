@@ -44,10 +44,10 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Tur
 @takes_preset(Endpointing)
 @stage_factory(gives=(TurnStarted, TurnConfirmed, TurnEnded, SettingsChanged))
 def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, TurnEvent | ClientEvent]:
-    """`TurnStarted` when the user is heard, `TurnConfirmed` at their first word, `TurnEnded(text)` when they have
-    finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
+    """Emit `TurnStarted` when the user is heard, `TurnConfirmed` at their first word, and `TurnEnded(text)` when they
+    have finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
 
-    The user has the floor from a pause surer below `resume_below`, or from a word, whichever is first; between the two
+    The user's turn begins with a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
     text. The text is made of the words, or of what `Transcribed` says they should read. What the client wants of the
     bot passes through, for `respond`; everything else is left behind.

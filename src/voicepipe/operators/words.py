@@ -61,6 +61,9 @@ def at_most_sentences(count: int) -> Stage[Unspoken | Event, Unspoken | Event]:
 
     A small model does not stop by itself, and long answers bore the listener. Items that are not text pass.
 
+    Args:
+        count: The number of sentences, 1 at least.
+
     .. marbles::
 
         words               a-b-c-d|      "No." " I" " won't." " And"
@@ -93,8 +96,10 @@ _ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "st.", "e.g.", "i.e.", 
 def by_clause(*, first_words: int, min_words: int, max_words: int) -> Stage[ReplyText, str]:
     """Emit clauses for a TTS: cut after punctuation, or where they get too long.
 
-    The first clause ends at the first punctuation, or after `first_words`, so that the voice begins early. Later ones
-    have at least `min_words` (except at the end of a sentence), which sounds better, and at most `max_words`.
+    Args:
+        first_words: The first clause ends at the first punctuation, or after so many words: the voice begins early.
+        min_words: Each later clause has at least so many, except at the end of a sentence: it sounds better.
+        max_words: No clause has more.
 
     .. marbles::
 

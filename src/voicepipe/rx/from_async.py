@@ -21,6 +21,13 @@ def from_async(make: Callable[[], AsyncGenerator[T, None]], name: str) -> Observ
 
     Disposing cancels the task. The generator's `finally` runs to its end (`contextlib.aclosing`), so that an HTTP
     request or a WebSocket is closed, and `switch_turn` can wait for it. An exception becomes `on_error`.
+
+    Args:
+        make: Returns a fresh generator.
+        name: The name of the task, for debuggers and reports of leaks.
+
+    Returns:
+        A cold observable, on the session's loop.
     """
 
     def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -14,10 +14,13 @@ B = TypeVar("B")
 
 
 def of_type(*kinds: type[B]) -> Stage[object, B]:
-    """Pass the items that are instances of one of `kinds`; drop the others.
+    """Pass the items of some types; drop the others.
 
     It is a `filter` whose result a type checker knows: `heard.pipe(of_type(WordRecognised))` is an
     `Observable[WordRecognised]`.
+
+    Args:
+        kinds: The types, which pass with their subclasses.
 
     .. marbles::
 

@@ -27,6 +27,10 @@ class LoopScheduler(PeriodicScheduler):
     Work without a delay runs at once in the caller's stack: a hop through the loop would cost 12–50 µs and let other
     events in between. Work in the future runs by `call_at`, in the context that scheduled it.
 
+    Args:
+        loop: The session's event loop, real or virtual.
+        parent: The scheduler of the session, where this one is a turn's: its tasks are the parent's, too.
+
     >>> loop = asyncio.new_event_loop()
     >>> scheduler = LoopScheduler(loop)
     >>> ran = []
@@ -97,6 +101,12 @@ class LoopScheduler(PeriodicScheduler):
 
 def scheduler_of(scheduler: abc.SchedulerBase | None) -> LoopScheduler:
     """Return the session's scheduler, as an operator receives it at subscription.
+
+    Args:
+        scheduler: The second argument of an operator's `subscribe` function.
+
+    Returns:
+        The same scheduler, with its type: `now` is `loop.time()`.
 
     Raises:
         RuntimeError: It is another scheduler: the pipeline would start threads and mix two clocks.

@@ -26,12 +26,16 @@ def switch_turn(
     """Run the newest of the source's observables: `switch_latest` for turns that hold resources.
 
     When a turn arrives, in the same callback: the items of `on_cut()` are emitted, the running turn is disposed, and
-    the new one is subscribed if the old one left no task. Otherwise it waits for these tasks, up to `grace_s`; a still
-    newer turn replaces the waiting one.
+    the new one is subscribed if the old one left no task. Otherwise it waits for these tasks; a still newer turn
+    replaces the waiting one.
 
-    The events of `on_error(error)` end a failing turn, and the stream goes on, unless the error is a `SessionError`,
-    which is passed on. Completes when the source has completed and the last turn has ended. An error of the source is
-    passed on.
+    A failing turn ends, and the stream goes on, unless the error is a `SessionError`, which is passed on. Completes
+    when the source has completed and the last turn has ended. An error of the source is passed on.
+
+    Args:
+        on_cut: Returns the items that are emitted where a running turn is cut.
+        on_error: Returns the items that end a failing turn.
+        grace_s: How long a new turn waits for the tasks of the old one, in seconds.
 
     .. marbles::
 

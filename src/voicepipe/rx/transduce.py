@@ -30,12 +30,15 @@ class Machine(Protocol[A_contra, B_co]):
 def transduce(
     machine: Callable[[Clock], Machine[A, B]], *, finish: Callable[[Any], Iterable[B]] | None = None
 ) -> Stage[A, B]:
-    """Run every item through a fresh machine, synchronously: `scan` and `flat_map(from_iterable)` in one, without an
-    inner observable per item (which costs 80–150 µs; this costs about 1).
+    """Run every item through a fresh state machine, synchronously.
 
-    `machine` is called once per subscription with the session's clock. `finish(machine)` returns what is left when the
-    source completes. An exception of the machine ends the stream with a `StageError` that has the name of the function
+    It is `scan` and `flat_map(from_iterable)` in one, without an inner observable per item (which costs 80–150 µs; this
+    costs about 1). An exception of the machine ends the stream with a `StageError` that has the name of the function
     that made the stage (`detect_turns`, not `transduce`); items emitted before it stay emitted.
+
+    Args:
+        machine: Called once per subscription with the session's clock.
+        finish: Called with the machine when the source completes; returns the items that are left.
 
     .. marbles::
 

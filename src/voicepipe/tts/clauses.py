@@ -49,9 +49,15 @@ def clause_by_clause(
 ) -> Stage[ReplyText, ReplyAudio | Event]:
     """Pass the reply's words; emit the sound of each clause behind it, with the times of its words.
 
-    `synthesise(text)` runs in the pool, one clause of this session at a time; clauses are cut as in `by_clause`. Each
-    clause gives `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`. Up to `capacity` clauses
-    wait; text is never dropped, so one more fails the turn.
+    Each clause gives `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`.
+
+    Args:
+        synthesise: Called in the pool with a clause, one of this session at a time; returns its sound and word times.
+        workers: The pool.
+        first_words: As in `by_clause`, and so are `min_words` and `max_words`.
+        min_words: The shortest later clause.
+        max_words: The longest clause.
+        capacity: How many clauses wait. Text is never dropped: one more fails the turn.
 
     .. marbles::
 

@@ -18,12 +18,16 @@ __all__ = ["by_frame"]
 def by_frame(
     detector: Callable[[], Callable[[Samples], float]], *, frame: int, rate_hz: int
 ) -> Stage[Audio, SpeechProbability]:
-    """Emit one `SpeechProbability` per `frame` samples at `rate_hz`. Runs on the event loop: a hop to a thread would
-    cost as much.
+    """Emit one `SpeechProbability` per frame of sound.
 
-    `detector()` returns a fresh detector per subscription, which is called with float32 of shape (frame,) in order.
-    `SpeechProbability.at_s` is the end of its frame, in seconds of audio since the subscription. Samples that do not
-    fill a frame wait.
+    It runs on the event loop: a hop to a thread would cost as much. `SpeechProbability.at_s` is the end of its frame,
+    in seconds of audio since the subscription. Samples that do not fill a frame wait.
+
+    Args:
+        detector: Returns a fresh detector per subscription, which is called with float32 of shape (frame,) in order,
+            and returns a probability, 0 to 1.
+        frame: The samples in a frame.
+        rate_hz: The sample rate that the detector wants; the sound is resampled to it.
 
     .. marbles::
 

@@ -43,8 +43,12 @@ _LINGER_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """`connect_s`: for TCP and TLS. `first_text_s`: from the question to the first text, whatever happens in between,
-    retries included. `next_text_s`: from each text to the next one, and to the end. Keep-alives do not count as text.
+    """Bound the time of an answer. Keep-alives do not count as text.
+
+    Args:
+        connect_s: the time for TCP and TLS
+        first_text_s: the time from the request to the first text, retries included
+        next_text_s: the time from each text to the next one, and to the end
     """
 
     connect_s: float
@@ -54,8 +58,12 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often an answer that has not begun is asked for again when the service is unavailable: at once, or when it
-    says (`Retry-After`), if that is within `longest_wait_s`."""
+    """Request an answer that has not begun again when the service is unavailable.
+
+    Args:
+        times: the number of further requests
+        longest_wait_s: the bound of a `Retry-After`; a service that names a longer one is not asked again
+    """
 
     times: int
     longest_wait_s: float
@@ -63,11 +71,19 @@ class Retries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAi:
-    """Where the model is and how it is asked.
+    """Options of a model behind an OpenAI-compatible API.
 
-    `url` with or without `/v1`. `model` None: the only one that the service has. `max_tokens` bounds an answer, by the
-    service and, in pieces of text, by us. `extra` are further fields of the request, as the service wants them, for
-    example `{"chat_template_kwargs": {"enable_thinking": False}}`.
+    Args:
+        url: the service's address, with or without `/v1`
+        model: the model's name; None is the only one that the service has
+        api_key: the key; None where the service wants none
+        max_tokens: the bound of an answer, kept by the service and, in pieces of text, by the client
+        opening_temperature: the sampling temperature of the first answer
+        temperature: that of later answers
+        history: what of the conversation the model is told
+        deadlines: how long an answer may take
+        retries: how often it is requested again
+        extra: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`
     """
 
     url: str
@@ -88,8 +104,11 @@ class OpenAiLlm:
     The functions of the conversation's `generation` are offered to the model. What it calls comes as
     `FunctionCallWritten` and `FunctionCalled`, behind the text; `MaxTokensReached` where it had to stop.
 
-    `http()` is the process's one client session, on the running loop: its connections stay open between answers.
     Disposing an answer closes its connection, which tells the service to stop. Errors are `LlmError`s.
+
+    Args:
+        options: Where the model is, and how it answers.
+        http: Returns the process's one client session, on the running loop: connections stay open between answers.
     """
 
     def __init__(self, options: OpenAi, http: Callable[[], aiohttp.ClientSession]) -> None:

@@ -1,7 +1,7 @@
 """`fallback`, `hedge` and `retrying`: several sources of the same answer.
 
-Each works on stages and on makers of answers: an LLM (`Callable[[Conversation], Observable[B]]`), an end-of-turn model
-(`Callable[[Audio], Observable[B]]`). They act only before the answer: after the first word an error is passed on,
+Each works on stages and on functions that answer: an LLM (`Callable[[Conversation], Observable[B]]`), an end-of-turn
+model (`Callable[[Audio], Observable[B]]`). They act only before the answer: after the first word an error is passed on,
 because spoken words cannot be taken back.
 
 A stage's input must be kept until it has answered. `remembers` is the number of items to keep: once the first stage
@@ -49,6 +49,12 @@ def fallback(first: Maker[B], *others: Maker[B], remembers: int | None = None, a
 
     The last one's error is passed on, with the others' as its notes. Disposing stops the running one.
 
+    Args:
+        first: A stage, or a function from a conversation to an observable (an LLM).
+        others: The stages that are tried after it, in this order.
+        remembers: For a stage, how many items of its input are kept for the next; after more there is no next.
+        answer: The types of item that count as an answer; earlier items are emitted as they come, once.
+
     .. marbles::
 
         asked      a-b-c|
@@ -77,7 +83,14 @@ def hedge(
     """Return the first stage, with the next one beside it if there is no answer after `after_ms`: the first to answer
     goes on, and the others are disposed. If one fails, the next starts at once, as in `fallback`.
 
-    It shortens the tail of a slow service for a few per cent more requests: set `after_ms` to its 95th percentile.
+    It shortens the tail of a slow service for a few per cent more requests.
+
+    Args:
+        first: A stage, or a function from a conversation to an observable (an LLM).
+        others: The stages that begin after it, in this order.
+        after_ms: The wait for an answer, in milliseconds; the 95th percentile of the service's is a good value.
+        remembers: For a stage, how many items of its input are kept for the next; after more there is no next.
+        answer: The types of item that count as an answer.
 
     .. marbles::
 
@@ -122,8 +135,17 @@ def retrying(
 ) -> Maker[B]:
     """Return the stage, restarted up to `times` times if it fails before its answer with one of the errors `on`.
 
-    The first pause is `pause_ms`, each later one twice as long, up to `longest_pause_ms`. The user waits meanwhile: in
-    a conversation all pauses together should not exceed a second.
+    The user waits meanwhile: in a conversation all pauses together should not exceed a second. The last error is passed
+    on.
+
+    Args:
+        stage: A stage, or a function from a conversation to an observable (an LLM).
+        times: The number of restarts.
+        pause_ms: The first pause, in milliseconds; each later one is twice as long.
+        longest_pause_ms: The bound of a pause.
+        remembers: For a stage, how many items of its input are kept for a restart; after more there is none.
+        answer: The types of item that count as an answer.
+        on: The errors after which the stage is restarted.
 
     .. marbles::
 
