@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,7 +41,10 @@ def reply(conversation: Conversation) -> Observable[Event]:
     ("stage", "numbers"),
     [
         (ops.fill_gaps(GAPS), {"after_ms": 200, "at_most_ms": 2000}),
-        (ops.detect_turns(ENDPOINTING), {"pause_above": 0.6, "resume_below": 0.4}),
+        (
+            ops.detect_turns(replace(ENDPOINTING, acknowledgements=frozenset({"mhm"}))),
+            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"}},
+        ),
         (
             ops.endpoint(vad, end_of_turn, ENDPOINTING),
             {"speech_above": 0.5, "silence_below": 0.5, "onset_ms": 64, "pause_ms": 160, "ask_again_ms": 200,
@@ -49,13 +52,14 @@ def reply(conversation: Conversation) -> Observable[Event]:
         ),
         (
             ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)),
-            {"idle_after_s": 7.0, "idle_prompts": 0, "uninterruptible_s": 3.0, "grace_s": 0.25},
+            {"idle_after_s": 7.0, "idle_prompts": 0, "uninterruptible_s": 3.0, "grace_s": 0.25, "min_voice_ms": 800,
+             "resume_within_ms": 350},
         ),
         (ops.pace(PLAYBACK), {"lead_ms": 320, "frame_ms": 80}),
         (ops.with_deadline(llm, "LLM", DEADLINE), {"first_s": 3, "between_s": 3}),
     ],
 )  # fmt: skip
-def test_a_stage_knows_the_numbers_of_a_preset(stage: Any, numbers: dict[str, float]) -> None:
+def test_a_stage_knows_the_numbers_of_a_preset(stage: Any, numbers: dict[str, object]) -> None:
     """As if each had been written: that is what is drawn, and what an error names."""
     assert isinstance(stage, Declared)
     assert cast("Declared[Any, Any]", stage).declaration.kwargs == numbers
@@ -69,7 +73,7 @@ def test_one_threshold_has_one_number() -> None:
 
 def test_the_pipelines_repeat_no_number_of_a_preset() -> None:
     """They change single ones with `replace`."""
-    names = {field.name for made in vars(presets).values() if isinstance(made, type) and hasattr(made, "__slots__")
+    names = {field.name for made in vars(presets).values() if is_dataclass(made) and isinstance(made, type)
              for field in fields(made)}  # fmt: skip
     assert "silence_ms" in names
     for path in (ROOT / "pipelines").glob("*.py"):

@@ -10,10 +10,12 @@ A pipeline passes a preset to the stages that it is for, and changes what it wan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
+    "ACKNOWLEDGEMENTS",
     "DEADLINE",
     "ENDPOINTING",
     "GAPS",
@@ -47,6 +49,8 @@ class Endpointing:
             asks no more, `listen` flushes the recogniser, `detect_turns` ends the turn.
         resume_below: a pause with a lower probability means that the user speaks on. Between the two thresholds
             nothing changes, so that a wavering probability does not flicker.
+        min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
+        acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
     """
 
     speech_above: float
@@ -58,6 +62,8 @@ class Endpointing:
     context_s: float
     sure_above: float
     resume_below: float
+    min_words: int = 1
+    acknowledgements: frozenset[str] = frozenset()
 
     @property
     def flush_at(self) -> float:
@@ -90,8 +96,12 @@ class Interruption:
     Args:
         idle_after_s: after so much silence behind a reply the bot speaks again
         idle_prompts: how often in a row it does so at most; 0: never
-        uninterruptible_s: in this first part of a reply a voice alone does not interrupt, a word does: the client's
-            echo canceller is still learning the bot's voice
+        uninterruptible_s: in this first part of the session's sound a voice alone does not hold a reply, a word
+            interrupts: the client's echo canceller is still learning the bot's voice
+        min_voice_ms: a voice holds a reply at once, and interrupts it when it has lasted so long without a word. A
+            cough lasts up to half a second, and a VAD notices its end 0.16 s later.
+        resume_within_ms: a held reply goes on so long after the voice has stopped, if no word came: a recogniser's
+            words come within a third of a second of it
         grace_s: how long the next reply waits for the clean-up of one that was interrupted
     """
 
@@ -99,6 +109,8 @@ class Interruption:
     idle_prompts: int
     uninterruptible_s: float
     grace_s: float
+    min_voice_ms: float = 800
+    resume_within_ms: float = 350
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,22 @@ class Deadline:
     between_s: float
 
 
+ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
+    "de": frozenset(
+        {"ja", "ja genau", "genau", "okay", "mhm", "hm", "aha", "ach so", "stimmt", "klar", "alles klar"}
+    ),
+    "en": frozenset(
+        {"mhm", "mm", "mmm", "mm hmm", "mm hm", "hm", "hmm", "uh huh", "uhuh", "aha", "ah", "oh", "okay", "ok",
+         "right", "yeah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool", "great",
+         "of course", "all right", "alright", "interesting", "really", "exactly", "true", "good", "i know"}
+    ),
+    "es": frozenset({"sí", "si", "vale", "claro", "ya", "ajá", "bueno", "ya veo", "de acuerdo"}),
+    "fr": frozenset(
+        {"oui", "ouais", "d'accord", "ok", "hum", "ah", "je vois", "bien sûr", "exactement", "c'est ça"}
+    ),
+}  # fmt: skip
+"""What listeners say without wanting to speak, by language. "No", "stop", "wait" and "but" are none."""
+
 ENDPOINTING: Final = Endpointing(
     speech_above=0.5,
     silence_below=0.5,
@@ -137,6 +165,7 @@ ENDPOINTING: Final = Endpointing(
     context_s=8,
     sure_above=0.6,
     resume_below=0.4,
+    acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
 Kyutai's Unmute."""

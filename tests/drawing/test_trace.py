@@ -103,7 +103,7 @@ def test_event_types_come_from_annotations_and_from_what_a_stage_says_of_itself(
     """What passes, passes on; what is taken, does not."""
     graph = trace(load_pipeline())
     assert graph.find("decode").gives[:2] == ("Audio", "InputRejected")
-    assert graph.find("detect_turns").gives[:3] == ("TurnStarted", "TurnConfirmed", "TurnEnded")
+    assert graph.find("detect_turns").gives[:4] == ("TurnStarted", "TurnConfirmed", "TurnVoiceChanged", "TurnEnded")
     encode = graph.find("encode").gives
     assert encode[0] == "SpeechEncoded"
     assert {"WordRecognised", "TurnEnded", "WordSpoken", "ConversationEnded"} <= set(encode)

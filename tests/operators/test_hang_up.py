@@ -1,8 +1,15 @@
 """The bot ends the conversation."""
 
+import asyncio
+import contextlib
+
+import pytest
+import reactivex
+
 from voicepipe.conversation import Conversation
-from voicepipe.events import ConversationEnded, ReplyEnded, ReplyInterrupted
+from voicepipe.events import ConversationEnded, Event, ReplyEnded, ReplyInterrupted
 from voicepipe.operators import hang_up_after
+from voicepipe.rx import LoopScheduler
 from voicepipe.testing import Marbles
 
 BYE = ReplyEnded("See you. Bye!", Conversation())
@@ -28,3 +35,29 @@ def test_an_interrupted_farewell_does_not(marbles: Marbles) -> None:
     """Who still talks is not hung up on."""
     cut = ReplyInterrupted("Bye!", Conversation())
     marbles.expect(marbles.cold("a|", a=cut).pipe(hang_up_after("Bye!")), "a|", a=cut)
+
+
+@pytest.mark.parametrize(
+    "text", ["Bye!", "See you, bye!", "Okay. Bye-bye!", "Thanks for the call. Goodbye.", "GOODBYE!", "Well … bye"]
+)
+def test_a_farewell_that_stands_for_itself(text: str) -> None:
+    """Whatever comes before it."""
+    assert ends(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["You say goodbye!", "My favourite is Bye Bye Bye!", "Bye Bye Bye!", "Say goodbye to it.", "Goodbye is a sad word.",
+     'He said: "Goodbye!"', "They said, goodbye!", "Goodbye! And then he came back.", "The standbye", ""],
+)  # fmt: skip
+def test_a_farewell_that_is_spoken_of(text: str) -> None:
+    """A song, a quotation, a word in the middle: the conversation goes on."""
+    assert not ends(text)
+
+
+def ends(text: str) -> bool:
+    out: list[Event] = []
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        replies = reactivex.just(ReplyEnded(text, Conversation()))
+        replies.pipe(hang_up_after("Bye!")).subscribe(out.append, scheduler=LoopScheduler(loop))
+    return any(isinstance(event, ConversationEnded) for event in out)

@@ -27,21 +27,26 @@ from voicepipe.events import (
     StageFailed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnStarted,
     TurnTaking,
+    TurnVoiceChanged,
     WordSpoken,
 )
-from voicepipe.operators import Reply, respond
+from voicepipe.operators import Reply, pace, respond
 from voicepipe.rx import LoopScheduler, feedback
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
 
-TURNS = {
+TURNS: dict[str, Event] = {
     "o": SettingsChanged("Be brief."),
     "e": TurnEnded("hello", 1.0),
     "n": TurnEnded("", 1.0),
     "s": TurnStarted(1.0),
     "c": TurnConfirmed(1.0),
+    "q": TurnVoiceChanged(False, 1.0),
+    "g": TurnVoiceChanged(True, 1.0),
+    "y": TurnEnded("mhm", 1.0, acknowledgement=True),
 }
 SOUND = ReplyAudio(Audio(np.zeros(8, np.float32), 1000))
 SAYS = {"w": WordSpoken("good", 0.0, 0.1), "v": WordSpoken("day", 0.1, 0.2), "S": SOUND}
@@ -85,10 +90,66 @@ def test_a_word_cuts_the_reply_at_once(marbles: Marbles) -> None:
     assert outline(marbles, "e--c--|", "S-w-v-v|", idle_prompts=0) == "begin@0 S@0 good cut@60"
 
 
-def test_a_voice_cuts_the_reply_but_not_while_it_is_new(marbles: Marbles) -> None:
-    """An echo canceller needs time; after that any voice does."""
+def test_a_voice_that_lasts_cuts_the_reply_but_not_while_the_session_is_new(marbles: Marbles) -> None:
+    """An echo canceller needs some time of sound, once a session; after that a voice cuts that goes on for a while."""
     assert outline(marbles, "e--s--|", "S-w-v-|", idle_prompts=0) == "begin@0 S@0 good day end@120"
-    assert outline(marbles, "e------s--|", "S-w 200ms v|", idle_prompts=0) == "begin@0 S@0 good cut@140"
+    lasts = {"idle_prompts": 0, "uninterruptible_s": 0.0, "min_voice_ms": 40.0}
+    assert outline(marbles, "e------s--|", "S-w 200ms v|", **lasts) == "begin@0 S@0 good cut@180"
+
+
+def test_a_voice_that_stops_leaves_the_reply_whole(marbles: Marbles) -> None:
+    """With the stop of the voice, or with the end of the turn, whichever comes first; it may begin once more."""
+    lasts = {"idle_prompts": 0, "uninterruptible_s": 0.0, "min_voice_ms": 60.0, "resume_within_ms": 20.0}
+    whole = "begin@0 S@0 good day end@280"
+    assert outline(marbles, "e---s-q----|", "S-w 200ms v|", **lasts) == whole
+    assert outline(marbles, "e---s-n----|", "S-w 200ms v|", **lasts) == whole
+    assert outline(marbles, "e---s-q--g-q-n|", "S-w 200ms v|", **lasts) == whole
+    assert outline(marbles, "e---s-q--g----|", "S-w 200ms v|", **lasts) == "begin@0 S@0 good cut@240"
+
+
+def test_the_sound_of_a_held_reply_waits_and_then_goes_on(marbles: Marbles) -> None:
+    """No frame and no word is lost, or comes twice: what follows is late by as long as the voice was heard."""
+
+    def reply(_: Conversation) -> Observable[Event]:
+        sound = ReplyAudio(Audio(np.zeros(200, np.float32), 1000))
+        return marbles.cold("(wva|)", a=sound, w=SAYS["w"], v=SAYS["v"]).pipe(pace(lead_ms=20, frame_ms=20))
+
+    def heard(turns: str) -> list[str]:
+        rules = {"idle_prompts": 0, "uninterruptible_s": 0.0, "resume_within_ms": 20.0}
+        out = marbles.record(marbles.hot(turns, **TURNS).pipe(responding(reply, **rules)))
+        names = {ReplyAudio: "S", ReplyEnded: "end", ReplyStarted: "begin", WordSpoken: "w"}
+        return [f"{names[type(one.value)]}@{one.t_ms:g}" for one in out[:-1]]
+
+    whole = "begin@0 S@0 w@0 S@0 S@20 S@40 S@60 S@80 w@100 S@100 S@120 S@140 S@160 end@200"
+    assert " ".join(heard("e 1s |")) == whole
+    held = "begin@0 S@0 w@0 S@0 S@20 S@120 S@120 S@140 w@160 S@160 S@180 S@200 S@220 end@260"
+    assert " ".join(heard("e-s--q 1s |")) == held
+
+
+def test_an_acknowledgement_over_a_reply_is_no_turn(marbles: Marbles) -> None:
+    """It is not answered, and not in the prompt of the next turn; behind a question of the bot it is an answer."""
+    asked: list[Conversation] = []
+
+    def talk(reply: str) -> list[Event]:
+        asked.clear()
+
+        def answer(conversation: Conversation) -> Observable[Event]:
+            asked.append(conversation)
+            return marbles.cold(reply, **SAYS, Q=WordSpoken("Tea?", 0.0, 0.1))
+
+        source = marbles.hot("e--s-y----e 300ms |", **TURNS).pipe(responding(answer, idle_prompts=0))
+        return [one.value for one in marbles.record(source)[:-1]]
+
+    events = talk("S-w---v-|")
+    assert [type(event) for event in events if not isinstance(event, ReplyAudio | WordSpoken)] == [
+        ReplyStarted, TurnJudged, ReplyEnded, ReplyStarted, ReplyEnded,
+    ]  # fmt: skip
+    assert [message.text for message in asked[-1].messages] == ["hello", "good day", "hello"]
+    events = talk("S-Q---v-|")
+    assert [type(event) for event in events if not isinstance(event, ReplyAudio | WordSpoken)][:4] == [
+        ReplyStarted, TurnJudged, ReplyInterrupted, ReplyStarted,
+    ]  # fmt: skip
+    assert [message.text for message in asked[1].messages] == ["hello", "Tea?—", "mhm"]
 
 
 def test_a_voice_stops_a_reply_that_has_made_no_sound(marbles: Marbles) -> None:
@@ -103,8 +164,9 @@ def test_a_cough_gives_the_unanswered_turn_back(marbles: Marbles) -> None:
 
 def test_a_cough_during_a_heard_reply_does_not_repeat_it(marbles: Marbles) -> None:
     """What was heard was heard: the bot waits, and prompts. The idle time counts from the cut, not the cough's end."""
-    heard = "begin@0 S@0 good cut@160 begin@1160 S@1160 good day end@1520"
-    assert outline(marbles, "e-------s--n---|", "S w 300ms v|") == heard
+    heard = "begin@0 S@0 good cut@200 begin@1200 S@1200 good day end@1560"
+    lasts = {"uninterruptible_s": 0.0, "min_voice_ms": 40.0}
+    assert outline(marbles, "e-------s--n---|", "S w 300ms v|", **lasts) == heard
 
 
 def test_silence_is_broken_once_by_a_nudge(marbles: Marbles) -> None:

@@ -27,27 +27,47 @@ from voicepipe.events import (
     TurnEnded,
     TurnStarted,
     TurnTaking,
+    TurnVoiceChanged,
     WordSpoken,
 )
 from voicepipe.operators.idle_prompts import IdlePrompts
-from voicepipe.operators.turn_state import Action, RunningReply, StartReply, StopTurn, TurnState
+from voicepipe.operators.turn_state import (
+    Action,
+    HoldElapsed,
+    HoldReply,
+    ResumeReply,
+    RunningReply,
+    StartReply,
+    StopTurn,
+    TurnState,
+)
+from voicepipe.presets import Interruption
 
 NOW = 10.0
 TALK = Conversation("Be brief.").user_said("Hello.").bot_said("Hi.")
 OWED = TALK.user_said("Well?")
 IDLE = IdlePrompts.of(7.0, 1)
-SOUND = ReplyAudio(Audio(np.zeros(8, np.float32), 24_000))
+RULES = Interruption(7.0, 1, 3.0, 0.25, min_voice_ms=800, resume_within_ms=350)
+SOUND = ReplyAudio(Audio(np.zeros(12_000, np.float32), 24_000))
 LOOK = FunctionCall("1", "look")
 
-SILENT = TurnState(3.0, IDLE, TALK, opened=True, replies=1)
+SILENT = TurnState(RULES, IDLE, TALK, opened=True, replies=1)
 REPLYING = replace(SILENT, reply=RunningReply())
-SOUNDING = replace(SILENT, reply=RunningReply(sound_since_s=9.0))
-LATER = replace(SILENT, reply=RunningReply(sound_since_s=7.0))
+SOUNDING = replace(SILENT, reply=RunningReply(sounds=True))
+LATER = replace(SILENT, reply=RunningReply(sounds=True), sounded_s=5.0)
 CALLED = replace(REPLYING, awaits_tool_result=True)
 LED = replace(SILENT, turn_taking=TurnTaking())
+HELD = replace(
+    SILENT,
+    reply=RunningReply(sounds=True, held=True),
+    sounded_s=5.0,
+    user_speaking=True,
+    over_reply=True,
+    voice=(True, 9.0),
+)
 DEAF = replace(SOUNDING, turn_taking=TurnTaking(interrupts=False))
 MUTE = replace(SILENT, turn_taking=TurnTaking(answers=False))
-NEW = TurnState(3.0, IDLE)
+NEW = TurnState(RULES, IDLE)
 SPEAKING = replace(NEW, user_speaking=True)
 
 VOICE, WORD, HELLO, COUGH = TurnStarted(1.0), TurnConfirmed(1.0), TurnEnded("Hello.", 2.0), TurnEnded("", 2.0)
@@ -55,6 +75,11 @@ OPEN, LEADS = SettingsChanged("Be brief."), SettingsChanged("Be brief.", turns=T
 ASK, CANCEL = ReplyRequested("=a"), ReplyCancelled()
 BESIDE = ReplyRequested("=b", aloud=False, remembered=False)
 RESULT = ItemCreated("=i", "tool", "21", None, LOOK)
+
+QUIET, LOUD = TurnVoiceChanged(False, 1.0), TurnVoiceChanged(True, 1.0)
+MHM = TurnEnded("mhm", 2.0, acknowledgement=True)
+HEARD = {"user_speaking": True, "voice": (True, NOW)}
+GONE_ON = {"user_speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
 
 NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
 
@@ -64,18 +89,33 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("it opens later", SPEAKING, OPEN, None, {"opened": True}),
     ("it has opened", SILENT, OPEN, None, {}),
     ("the client opens", NEW, LEADS, None, {}),
-    ("a voice", SILENT, VOICE, StopTurn(), {"user_speaking": True}),
-    ("a voice before the sound", REPLYING, VOICE, StopTurn(), {"user_speaking": True}),
-    ("a voice, early", SOUNDING, VOICE, None, {"user_speaking": True}),
-    ("a voice, later", LATER, VOICE, StopTurn(), {"user_speaking": True}),
-    ("a voice without effect", DEAF, VOICE, None, {"user_speaking": True}),
-    ("a word", SOUNDING, WORD, StopTurn(), {"user_speaking": True}),
+    ("a voice", SILENT, VOICE, StopTurn(), HEARD),
+    ("a voice before the sound", REPLYING, VOICE, StopTurn(), HEARD),
+    ("a voice, early", SOUNDING, VOICE, None, {**HEARD, "over_reply": True}),
+    ("a voice, later", LATER, VOICE, HoldReply(), {**HEARD, "over_reply": True, "reply": HELD.reply}),
+    ("a voice without effect", DEAF, VOICE, None, {**HEARD, "over_reply": True}),
+    ("the voice stops", HELD, QUIET, None, {"voice": (False, NOW)}),
+    ("the voice goes on", replace(HELD, reply=LATER.reply), LOUD, HoldReply(),
+     {"voice": (True, NOW), "reply": HELD.reply}),
+    ("too early to decide", replace(HELD, voice=(True, 9.5)), HoldElapsed(), None, {}),
+    ("the voice has lasted", HELD, HoldElapsed(), StopTurn(), {"over_reply": False}),
+    ("the voice was a cough", replace(HELD, voice=(False, 9.0)), HoldElapsed(), ResumeReply(),
+     {"reply": LATER.reply}),
+    ("a cough", HELD, COUGH, ResumeReply(), GONE_ON),
+    ("an acknowledgement", HELD, MHM, ResumeReply(), GONE_ON),
+    ("one over a question", replace(HELD, conversation=TALK.bot_said("Tea?")), MHM, NEXT,
+     {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+    ("one in silence", SILENT, MHM, NEXT, {"reply_due": True, "replies": 2}),
+    ("a word in a held reply", HELD, WORD, StopTurn(), {"over_reply": False}),
+    ("a turn over a held reply", HELD, HELLO, NEXT,
+     {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+    ("a first word", SOUNDING, WORD, StopTurn(), {"user_speaking": True}),
     ("a word without effect", DEAF, WORD, None, {"user_speaking": True}),
     ("a turn", SILENT, HELLO, NEXT, {"reply_due": True, "replies": 2}),
     ("a turn over a reply", SOUNDING, HELLO, NEXT, {"reply_due": True, "replies": 2}),
     ("a turn that waits", DEAF, HELLO, None, {"reply_pending": True}),
     ("a turn unanswered", MUTE, HELLO, None, {}),
-    ("a cough", SILENT, COUGH, None, {}),
+    ("a cough in silence", SILENT, COUGH, None, {}),
     ("a cough over a reply", SOUNDING, COUGH, None, {}),
     ("a cough instead of an answer", replace(SILENT, conversation=OWED), COUGH, NEXT,
      {"reply_due": True, "replies": 2}),
@@ -92,8 +132,8 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
 ]  # fmt: skip
 
 OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]] = [
-    ("the first sound", REPLYING, SOUND, None, {"reply": RunningReply(sound_since_s=NOW)}),
-    ("later sound", SOUNDING, SOUND, None, {}),
+    ("the first sound", REPLYING, SOUND, None, {"reply": RunningReply(sounds=True), "sounded_s": 0.5}),
+    ("later sound", SOUNDING, SOUND, None, {"sounded_s": 0.5}),
     ("a word", REPLYING, WordSpoken("Hi.", 0.0, 0.1), None, {"reply": RunningReply(heard=("Hi.",))}),
     ("text", REPLYING, ReplyTextWritten("Hi"), None, {"reply": RunningReply(written="Hi")}),
     ("a call", REPLYING, FunctionCalled(LOOK), None, {"awaits_tool_result": True}),
@@ -172,7 +212,9 @@ def test_a_silence_is_answered() -> None:
     assert after.idle.sent == 1
 
 
-EVENTS = st.sampled_from([VOICE, WORD, HELLO, COUGH, OPEN, LEADS, ASK, CANCEL, BESIDE, RESULT])
+EVENTS = st.sampled_from(
+    [VOICE, QUIET, LOUD, HoldElapsed(), MHM, WORD, HELLO, COUGH, OPEN, LEADS, ASK, CANCEL, BESIDE, RESULT]
+)
 SAID = st.sampled_from([SOUND, WordSpoken("Hi.", 0.0, 0.1), FunctionCalled(LOOK), ReplyEnded("Hi.", TALK)])
 
 

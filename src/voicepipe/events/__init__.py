@@ -50,7 +50,9 @@ from voicepipe.events.heard import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnStarted,
+    TurnVoiceChanged,
     WordRecognised,
 )
 from voicepipe.events.reply import (
@@ -130,9 +132,11 @@ __all__ = [
     "TurnConfirmed",
     "TurnEnded",
     "TurnEvent",
+    "TurnJudged",
     "TurnMeasured",
     "TurnStarted",
     "TurnTaking",
+    "TurnVoiceChanged",
     "Unpaced",
     "Unspoken",
     "Warned",

@@ -15,7 +15,9 @@ __all__ = [
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",
+    "TurnJudged",
     "TurnStarted",
+    "TurnVoiceChanged",
     "WordRecognised",
 ]
 
@@ -97,8 +99,16 @@ class TurnStarted(TurnEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnConfirmed(TurnEvent):
-    """The first word of the turn was recognised: the voice is speech."""
+    """The turn has a word that is no acknowledgement ("mhm", "okay"): the user wants to speak."""
 
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnVoiceChanged(TurnEvent):
+    """The voice of a turn that is not confirmed yet has stopped, or goes on after that."""
+
+    speaking: bool
     at_s: float
 
 
@@ -106,10 +116,23 @@ class TurnConfirmed(TurnEvent):
 class TurnEnded(TurnEvent):
     """The user's turn ended. `text` is empty if no word was recognised; `at_s` is the last loud moment.
 
-    `committed`: the client ended the turn, and requests a reply itself if it wants one.
+    `committed`: the client ended the turn, and requests a reply itself if it wants one. `acknowledgement`: all its
+    words are such ("mhm", "okay"); over a reply that is no turn, as `TurnJudged` then says.
     """
 
     text: str
     at_s: float
     item: str = field(default="", compare=False, repr=False)
     committed: bool = False
+    acknowledgement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnJudged(TurnEvent):
+    """Whether an acknowledgement counts as a turn. One over a reply does not, unless the bot has just asked something.
+
+    A turn that does not count is not answered, and is not in the conversation.
+    """
+
+    item: str
+    counts: bool

@@ -18,6 +18,7 @@ from voicepipe.events import (
     SynthesisEnded,
     SynthesisStarted,
     TurnEnded,
+    TurnJudged,
     TurnMeasured,
 )
 from voicepipe.rx import Clock, transduce
@@ -66,6 +67,8 @@ class _Marks:
             case TurnEnded(text=text) if self._loud_at is not None:
                 self._marks = [self._loud_at, self._paused_at, self._clock()] if text else None
                 self._loud_at = None
+            case TurnJudged(counts=False):
+                self._marks = None
             case ReplyText():
                 self._mark(3)
             case SynthesisStarted():

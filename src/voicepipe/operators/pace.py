@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, overload
 
+import reactivex
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
@@ -40,6 +41,9 @@ def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudi
     released at once, and later ones are timed from there. Completes when the last sound has been *played*, so that a
     reply that has ended has been heard. Sound made ahead waits here and is dropped when the turn is disposed.
 
+    While the scheduler's `hold` is on, no sound is released: what was released is heard, with its words, and then the
+    playback clock stands still. When the hold ends, the next frame is released at once, and nothing is lost or doubled.
+
     Args:
         lead_ms: How far ahead of the playback clock sound is released: what a client buffers.
         frame_ms: The length of each piece of sound.
@@ -51,12 +55,37 @@ def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudi
     """
 
     def stage(source: Observable[Unpaced | Event]) -> Observable[ReplyAudio | Event]:
-        return source.pipe(
-            transduce(lambda clock: _Playback(clock, lead_ms / 1000, frame_ms / 1000), finish=_Playback.rest),
-            release_at(),
-        )
+        def play(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
+            clock = _PlaybackClock(scheduler_of(scheduler).clock)
+            return source.pipe(
+                transduce(lambda _: _Playback(clock, lead_ms / 1000, frame_ms / 1000), finish=_Playback.rest),
+                _released(lambda observer, own: _HeldQueue(observer, own, clock, lead_ms / 1000)),
+            )
+
+        return reactivex.defer(play)
 
     return stage
+
+
+class _PlaybackClock:
+    """The session's clock, which stands still while the client has no more sound to play.
+
+    `stop_at_s`: the reading at which it stands still; None while the sound is not held.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.behind_s = 0.0
+        self.stop_at_s: float | None = None
+
+    def __call__(self) -> float:
+        now_s = self._clock() - self.behind_s
+        return now_s if self.stop_at_s is None else min(now_s, self.stop_at_s)
+
+    def go_on(self) -> None:
+        """Go on from the reading at which it stands."""
+        self.behind_s = self._clock() - self()
+        self.stop_at_s = None
 
 
 class _Playback:
@@ -126,11 +155,15 @@ def release_at() -> Stage[Due[T], T]:
         release_at   a-b-(c|)
     """
 
+    return _released(_Queue[T])
+
+
+def _released(make: Callable[[abc.ObserverBase[T], LoopScheduler], _Queue[T]]) -> Stage[Due[T], T]:
     def stage(source: Observable[Due[T]]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            queue = _Queue(observer, scheduler_of(scheduler))
+            queue = make(observer, scheduler_of(scheduler))
             subscription = source.subscribe(queue.push, observer.on_error, queue.finish, scheduler=scheduler)
-            return CompositeDisposable(subscription, queue.timer)
+            return CompositeDisposable(subscription, queue.running)
 
         return Observable(subscribe)
 
@@ -138,8 +171,11 @@ def release_at() -> Stage[Due[T], T]:
 
 
 class _Queue(Generic[T]):
+    behind_s = 0.0  # how much later than its due time an item is released
+
     def __init__(self, observer: abc.ObserverBase[T], scheduler: LoopScheduler) -> None:
-        self.timer = SerialDisposable()
+        self._timer = SerialDisposable()
+        self.running = CompositeDisposable(self._timer)
         self._observer, self._scheduler = observer, scheduler
         self._heap: list[tuple[float, int, T | None]] = []
         self._numbers = itertools.count()
@@ -148,29 +184,91 @@ class _Queue(Generic[T]):
 
     def push(self, due: Due[T]) -> None:
         heapq.heappush(self._heap, (due.at_s, next(self._numbers), due.item))
-        self._release(self._scheduler.clock())
+        self._release(self._now())
 
     def finish(self) -> None:
         self._finished = True
-        self._release(self._scheduler.clock())
+        self._release(self._now())
+
+    def _now(self) -> float:
+        return self._scheduler.clock()
 
     def _release(self, until_s: float) -> None:
         while self._heap and self._heap[0][0] <= until_s:
-            item = heapq.heappop(self._heap)[2]
-            if item is not None:
-                self._observer.on_next(item)
+            self._take(heapq.heappop(self._heap))
         if self._heap:
             self._arm(self._heap[0][0])
-        elif self._finished:
+        elif self._finished and not self._is_waiting:
             self._observer.on_completed()
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether items wait that are not in the heap."""
+        return False
+
+    def _take(self, due: tuple[float, int, T | None]) -> None:
+        if due[2] is not None:
+            self._observer.on_next(due[2])
 
     def _arm(self, when_s: float) -> None:
         if self._armed_for != when_s:
             self._armed_for = when_s
-            self.timer.disposable = self._scheduler.call_at(when_s, lambda: self._fire(when_s))
+            self._timer.disposable = self._scheduler.call_at(when_s + self.behind_s, lambda: self._fire(when_s))
 
     def _fire(self, when_s: float) -> None:
         """Release what is due; a loop may call early by its clock's resolution, and the timer's own item is due
         then."""
         self._armed_for = None
-        self._release(max(when_s, self._scheduler.clock()))
+        self._release(max(when_s, self._now()))
+
+
+class _HeldQueue(_Queue[ReplyAudio | Event]):
+    """Releases by a playback clock. While the sound is held, what comes due of it waits aside."""
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[ReplyAudio | Event],
+        scheduler: LoopScheduler,
+        clock: _PlaybackClock,
+        lead_s: float,
+    ) -> None:
+        super().__init__(observer, scheduler)
+        self._hold, self._clock, self._lead_s = scheduler.hold, clock, lead_s
+        self._played_until_s = 0.0
+        self._aside: list[tuple[float, int, ReplyAudio | Event | None]] = []
+        self.running.add(self._hold.listen(self._hold_changed))
+        if self._hold.is_on:
+            self._hold_changed()
+
+    def _hold_changed(self) -> None:
+        if self._hold.is_on:
+            self._clock.stop_at_s = max(self._played_until_s, self._clock())
+            return
+        self._clock.go_on()
+        self.behind_s, self._armed_for = self._clock.behind_s, None
+        self._heap = sorted(self._heap + self._aside, key=lambda due: due[:2])
+        self._aside = []
+        self._release(self._now())
+
+    def _now(self) -> float:
+        return self._clock()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return bool(self._aside)
+
+    def _take(self, due: tuple[float, int, ReplyAudio | Event | None]) -> None:
+        at_s, _, item = due
+        if self._hold.is_on and self._waits(due):
+            self._aside.append(due)
+            return
+        if isinstance(item, ReplyAudio):
+            self._played_until_s = at_s + self._lead_s + item.audio.duration_s
+        super()._take(due)
+
+    def _waits(self, due: tuple[float, int, ReplyAudio | Event | None]) -> bool:
+        """Return whether an item belongs to sound that has not been released."""
+        at_s, _, item = due
+        if isinstance(item, WordSpoken):
+            return at_s >= self._played_until_s
+        return isinstance(item, ReplyAudio) or (item is None and bool(self._aside))

@@ -19,15 +19,17 @@ from voicepipe.events import (
     ReplyStarted,
     ReplyText,
     StageFailed,
+    TurnEnded,
     TurnEvent,
+    TurnJudged,
     WordSpoken,
 )
 from voicepipe.operators.commits import asked_of
 from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import failure, out_of_band
-from voicepipe.operators.turn_state import Action, StartReply, TurnState
+from voicepipe.operators.turn_state import Action, HoldElapsed, HoldReply, ResumeReply, StartReply, TurnState
 from voicepipe.presets import Interruption
-from voicepipe.rx import Clock, merge, one_at_a_time, scheduler_of, switch_turn, transduce
+from voicepipe.rx import LoopScheduler, merge, one_at_a_time, scheduler_of, switch_turn, transduce
 from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 
 __all__ = ["Reply", "respond"]
@@ -44,21 +46,40 @@ def respond(reply: Reply, interruption: Interruption, /) -> Stage[TurnEvent | Cl
 
 @overload
 def respond(
-    reply: Reply, *, idle_after_s: float, idle_prompts: int, uninterruptible_s: float, grace_s: float
+    reply: Reply,
+    *,
+    idle_after_s: float,
+    idle_prompts: int,
+    uninterruptible_s: float,
+    grace_s: float,
+    min_voice_ms: float = 800,
+    resume_within_ms: float = 350,
 ) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]: ...
 
 
 @takes_preset(Interruption)
-@stage_factory(gives=(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed))
+@stage_factory(
+    gives=(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed, TurnJudged)
+)
 def respond(
-    reply: Reply, *, idle_after_s: float, idle_prompts: int, uninterruptible_s: float, grace_s: float
+    reply: Reply,
+    *,
+    idle_after_s: float,
+    idle_prompts: int,
+    uninterruptible_s: float,
+    grace_s: float,
+    min_voice_ms: float = 800,
+    resume_within_ms: float = 350,
 ) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
     """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
 
     - The bot opens when the client has given instructions, unless the user speaks, and answers each `TurnEnded` that
       has words.
-    - **Barge-in**: `TurnConfirmed` (a word) always interrupts; `TurnStarted` (a voice) does, except in the first
-      `uninterruptible_s` of sound, in which an echo canceller is still learning the bot's own voice.
+    - **Barge-in**: `TurnConfirmed` (a word that is no acknowledgement) interrupts. `TurnStarted` (a voice) holds the
+      reply at once; it is interrupted when the voice lasts `min_voice_ms`, and goes on, with nothing lost or said
+      twice, `resume_within_ms` after the voice has stopped, or when the turn ends without words or with an
+      acknowledgement, which is not answered (`TurnJudged`). In the first `uninterruptible_s` of the session's sound, in
+      which an echo canceller is still learning the bot's own voice, a voice does not hold it.
       Before the bot has made a sound any voice stops it: the user was not finished.
     - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
     - **Idle prompt**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers
@@ -81,20 +102,11 @@ def respond(
         respond   b-ww-x------b-ww-ww(z|)     b: ReplyStarted   x: ReplyInterrupted   z: ReplyEnded
     """
 
+    rules = Interruption(idle_after_s, idle_prompts, uninterruptible_s, grace_s, min_voice_ms, resume_within_ms)
+
     def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
         def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
-            idle = IdlePrompts.of(idle_after_s, idle_prompts)
-            turn = _Turn(reply, scheduler_of(scheduler).clock, TurnState(uninterruptible_s, idle))
-
-            def both(events: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
-                talk = events.pipe(
-                    transduce(lambda _: turn.decide),
-                    switch_turn(on_cut=turn.cut, on_error=turn.fail, grace_s=grace_s),
-                    rx_ops.do_action(turn.note),
-                )
-                return merge(talk, events.pipe(out_of_band(reply, lambda: turn.state.conversation)))
-
-            return turns.pipe(rx_ops.publish(both))
+            return turns.pipe(rx_ops.publish(_Turn(reply, scheduler_of(scheduler), rules).replies))
 
         return reactivex.defer(begin)
 
@@ -104,24 +116,54 @@ def respond(
 class _Turn:
     """Does what `TurnState` decides: makes the observables of replies and waits."""
 
-    def __init__(self, reply: Reply, clock: Clock, state: TurnState) -> None:
-        self._reply, self._clock = reply, clock
-        self.state = state
+    def __init__(self, reply: Reply, scheduler: LoopScheduler, rules: Interruption) -> None:
+        self._reply, self._clock, self._hold = reply, scheduler.clock, scheduler.hold
+        self._grace_s = rules.grace_s
+        self.state = TurnState(rules, IdlePrompts.of(rules.idle_after_s, rules.idle_prompts))
         self._follows: Action = None
         self._prompt_at_s: float | None = None
+
+    def replies(self, events: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
+        """Return what the bot does. `judge` sees each event before it takes effect, `decision` after that."""
+        judged = events.pipe(transduce(lambda _: self.judge))
+        decisions = events.pipe(rx_ops.map(self.decision), rx_ops.switch_latest())
+        talk = merge(events, decisions).pipe(
+            transduce(lambda _: self.decide),
+            switch_turn(on_cut=self.cut, on_error=self.fail, grace_s=self._grace_s),
+            rx_ops.do_action(self.note),
+        )
+        return merge(judged, talk, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
 
     def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
         """Yield the bot's next turn, if `event` changes what it does."""
         self.state, action = self.state.after_input(event, self._clock())
-        if action is not None or self.state.prompt_at_s != self._prompt_at_s:
+        if isinstance(action, HoldReply | ResumeReply):
+            self._hold.set(isinstance(action, HoldReply))
+        elif action is not None or self.state.prompt_at_s != self._prompt_at_s:
             self._follows = None
             yield self._run(action)
 
+    def judge(self, event: Event) -> Iterator[TurnJudged]:
+        """Yield whether an acknowledgement counts as a turn, before it takes effect."""
+        if isinstance(event, TurnEnded) and event.acknowledgement:
+            yield TurnJudged(event.item, counts=not self.state.dismisses(event))
+
+    def decision(self, _: Event) -> Observable[Event]:
+        """Return `HoldElapsed` at the time at which it is decided what a voice means."""
+        if self.state.decide_at_s is None:
+            return reactivex.empty()
+        left_s = max(0.0, self.state.decide_at_s - self._clock())
+        return reactivex.timer(left_s).pipe(rx_ops.map(lambda _: HoldElapsed()))
+
     def _run(self, action: Action) -> Observable[ReplyAudio | Event]:
         self._prompt_at_s = None
-        if isinstance(action, StartReply):
-            return self._speak(action)
-        return self._wait()
+        turn = self._speak(action) if isinstance(action, StartReply) else self._wait()
+        return reactivex.concat(reactivex.defer(lambda _: self._released()), turn)
+
+    def _released(self) -> Observable[ReplyAudio | Event]:
+        """End the hold of a reply that is over."""
+        self._hold.set(False)
+        return reactivex.empty()
 
     def _wait(self) -> Observable[ReplyAudio | Event]:
         """Wait for the user; then let their silence be answered."""

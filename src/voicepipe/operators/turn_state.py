@@ -22,14 +22,20 @@ from voicepipe.events import (
     TurnEnded,
     TurnStarted,
     TurnTaking,
+    TurnVoiceChanged,
     WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators.commits import asked_of
 from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import is_out_of_band
+from voicepipe.presets import Interruption
 
-__all__ = ["Action", "RunningReply", "StartReply", "StopTurn", "TurnState"]
+__all__ = ["Action", "HoldElapsed", "HoldReply", "ResumeReply", "RunningReply", "StartReply", "StopTurn", "TurnState"]
+
+
+_ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
+_QUESTIONS = ("?", "？", "؟")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,22 @@ class StopTurn:
     """Stop the running reply, if there is one."""
 
 
-Action: TypeAlias = StartReply | StopTurn | None
+@dataclass(frozen=True, slots=True)
+class HoldReply:
+    """Release no more sound of the running reply, until it is known what the user's voice means."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeReply:
+    """Go on with the held reply: the voice was a cough, or an acknowledgement."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldElapsed(Event):
+    """The time for which a reply may be held is over."""
+
+
+Action: TypeAlias = StartReply | StopTurn | HoldReply | ResumeReply | None
 """What follows an event."""
 
 
@@ -55,13 +76,15 @@ class RunningReply:
 
     Args:
         conversation: the conversation of a reply that is not stored; None where it is the session's
-        sound_since_s: the time of its first sound
+        sounds: some of its sound has been released
+        held: its sound is held
         heard: the words that were heard
         written: the text of a reply that is not spoken
     """
 
     conversation: Conversation | None = None
-    sound_since_s: float | None = None
+    sounds: bool = False
+    held: bool = False
     heard: tuple[str, ...] = ()
     written: str = ""
 
@@ -79,12 +102,15 @@ class TurnState:
     and at most one action.
 
     Args:
-        uninterruptible_s: in this first part of a reply's sound a voice alone does not interrupt
+        rules: what the user's voice does to a reply
         idle: when the bot breaks a silence
         conversation: what was said and heard
         turn_taking: how the client wants turns to be taken; None where the pipeline leads
         opened: the bot has spoken, or speaks as soon as the user has finished
         user_speaking: the user's turn is open
+        over_reply: the user's turn began over the sound of a reply, which it has not interrupted
+        voice: whether a voice is heard in that turn, and since when it is or is not
+        sounded_s: the length of the session's sound so far, in seconds
         reply: the reply that runs
         reply_due: a reply has been ordered and has not begun: the one before it cleans up
         replies: the number of replies so far
@@ -93,12 +119,15 @@ class TurnState:
         awaits_tool_result: the client runs a function, or has given the result of one, and has asked for no reply since
     """
 
-    uninterruptible_s: float
+    rules: Interruption
     idle: IdlePrompts
     conversation: Conversation = field(default_factory=Conversation)
     turn_taking: TurnTaking | None = None
     opened: bool = False
     user_speaking: bool = False
+    over_reply: bool = False
+    voice: tuple[bool, float] = (False, 0.0)
+    sounded_s: float = 0.0
     reply: RunningReply | None = None
     reply_due: bool = False
     replies: int = 0
@@ -110,16 +139,12 @@ class TurnState:
 
     def after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after a turn event or an event of the client's, and what the bot does."""
+        if isinstance(event, TurnStarted | TurnConfirmed | TurnVoiceChanged | TurnEnded | HoldElapsed):
+            return self._of_user(event, now_s)
         state = replace(self, conversation=fold(self.conversation, event))
         match event:
             case SettingsChanged():
                 return state._configured(event, now_s)
-            case TurnStarted():
-                return state._stopped_by_user(cuts=state._voice_interrupts(now_s))
-            case TurnConfirmed():
-                return state._stopped_by_user(cuts=state._interruptible)
-            case TurnEnded():
-                return replace(state, user_speaking=False)._turn_ended(event, now_s)
             case ItemCreated(role=role):
                 return replace(
                     state, awaits_tool_result=state.awaits_tool_result or role == "tool", idle=state.idle.since(now_s)
@@ -139,16 +164,56 @@ class TurnState:
             return state, None
         return (replace(state, opened=True), None) if self.user_speaking else state._start()
 
-    def _stopped_by_user(self, *, cuts: bool) -> tuple[TurnState, Action]:
-        state = replace(self, user_speaking=True)
-        return (replace(state, reply_due=False), StopTurn()) if cuts else (state, None)
+    def _of_user(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
+        match event:
+            case TurnStarted():
+                state = replace(self, user_speaking=True, over_reply=self._sounds, voice=(True, now_s))
+                return state._voice_heard()
+            case TurnVoiceChanged(speaking=speaking):
+                state = replace(self, voice=(speaking, now_s))
+                return state._voice_heard() if speaking and self.over_reply else (state, None)
+            case TurnConfirmed():
+                state = replace(self, user_speaking=True)
+                return state._stopped() if self._interruptible else (state, None)
+            case TurnEnded() if self.dismisses(event):
+                return replace(self, user_speaking=False, over_reply=False)._resumed()
+            case TurnEnded():
+                state = replace(self, conversation=fold(self.conversation, event), user_speaking=False)
+                return replace(state, over_reply=False)._turn_ended(event, now_s)
+            case _ if self.decide_at_s is not None and now_s >= self.decide_at_s - _ROUNDING_S:
+                return self._stopped() if self.voice[0] else self._resumed()
+            case _:
+                return self, None
+
+    def dismisses(self, turn: TurnEnded) -> bool:
+        """Return whether an acknowledgement is no turn: it came over a reply that has not just asked something."""
+        last = next((one.text for one in reversed(self.talk.messages) if one.role == "assistant"), "")
+        return turn.acknowledgement and self.over_reply and not last.rstrip().endswith(_QUESTIONS)
+
+    def _voice_heard(self) -> tuple[TurnState, Action]:
+        """Return what a voice does: it stops a reply without sound, and holds one with sound."""
+        if not self._interruptible:
+            return self, None
+        if not self._sounds:
+            return self._stopped()
+        if self.sounded_s < self.rules.uninterruptible_s or self.reply is None or self.reply.held:
+            return self, None
+        return self._with(held=True), HoldReply()
+
+    def _stopped(self) -> tuple[TurnState, Action]:
+        return replace(self, reply_due=False, over_reply=False), StopTurn()
+
+    def _resumed(self) -> tuple[TurnState, Action]:
+        if self.reply is None or not self.reply.held:
+            return self, None
+        return self._with(held=False), ResumeReply()
 
     def _turn_ended(self, event: TurnEnded, now_s: float) -> tuple[TurnState, Action]:
         state = replace(self, idle=self.idle.since(now_s)) if event.text else self
         if event.committed or not (self.turn_taking is None or self.turn_taking.answers):
             return state, None
         if not event.text and (self.reply is not None or not self._owes_reply):
-            return state, None
+            return state._resumed()
         state = replace(state, idle=state.idle.answered())
         return state._start() if state._interruptible else (replace(state, reply_pending=True), None)
 
@@ -184,7 +249,8 @@ class TurnState:
         if self.reply is None or isinstance(event, ReplyStarted):
             return self, None
         if isinstance(event, ReplyAudio):
-            return self if self.reply.sound_since_s is not None else self._with(sound_since_s=now_s), None
+            sounded = replace(self, sounded_s=self.sounded_s + event.audio.duration_s)
+            return sounded if self.reply.sounds else sounded._with(sounds=True), None
         state = self._folded(event)
         match event:
             case WordSpoken(word=word):
@@ -234,6 +300,18 @@ class TurnState:
         return self.idle.due_s if self.opened else None
 
     @property
+    def decide_at_s(self) -> float | None:
+        """Return when it is decided what a voice means that holds the reply."""
+        if self.reply is None or not self.reply.held:
+            return None
+        speaking, since_s = self.voice
+        return since_s + (self.rules.min_voice_ms if speaking else self.rules.resume_within_ms) / 1000
+
+    @property
+    def _sounds(self) -> bool:
+        return self.reply is not None and self.reply.sounds
+
+    @property
     def _interruptible(self) -> bool:
         return self.reply is None or self.turn_taking is None or self.turn_taking.interrupts
 
@@ -241,8 +319,3 @@ class TurnState:
     def _owes_reply(self) -> bool:
         """Whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
         return self.conversation.awaits_reply or (self.opened and not self.conversation.said)
-
-    def _voice_interrupts(self, now_s: float) -> bool:
-        if self.reply is None or self.reply.sound_since_s is None:
-            return self._interruptible
-        return self._interruptible and now_s - self.reply.sound_since_s >= self.uninterruptible_s

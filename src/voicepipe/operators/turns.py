@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import overload
 
 from voicepipe.events import (
@@ -17,14 +17,18 @@ from voicepipe.events import (
     ReplyCancelled,
     ReplyRequested,
     SettingsChanged,
+    SpeechStarted,
+    SpeechStopped,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
     TurnEvent,
     TurnStarted,
     TurnTaking,
+    TurnVoiceChanged,
     WordRecognised,
 )
+from voicepipe.operators.acknowledgements import is_acknowledgement, may_be_acknowledgement
 from voicepipe.operators.commits import Commits
 from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
@@ -42,8 +46,14 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Tur
 
 
 @takes_preset(Endpointing)
-@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnEnded, SettingsChanged))
-def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, TurnEvent | ClientEvent]:
+@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnVoiceChanged, TurnEnded, SettingsChanged))
+def detect_turns(
+    *,
+    pause_above: float,
+    resume_below: float,
+    min_words: int = 1,
+    acknowledgements: Collection[str] = frozenset(),
+) -> Stage[Event, TurnEvent | ClientEvent]:
     """Emit `TurnStarted` when the user is heard, `TurnConfirmed` at their first word, and `TurnEnded(text)` when they
     have finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
 
@@ -61,13 +71,16 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Tur
         heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
     """
-    return transduce(lambda _: _Turn(pause_above, resume_below))
+    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, acknowledgements))
 
 
 class _Turn:
     """The turn that is on, and how far the sound has been transcribed."""
 
-    def __init__(self, pause_above: float, resume_below: float) -> None:
+    def __init__(
+        self, pause_above: float, resume_below: float, min_words: int, acknowledgements: Collection[str]
+    ) -> None:
+        self._min_words, self._acknowledgements = min_words, acknowledgements
         self._pause_above, self._resume_below = pause_above, resume_below
         self._settled: list[str] = []
         self._words: list[str] = []
@@ -86,6 +99,8 @@ class _Turn:
             case Transcribed():
                 self._settle(event)
                 yield from self._end_if_done()
+            case SpeechStarted() | SpeechStopped() if self._talking and self._told and not self._confirmed:
+                yield TurnVoiceChanged(isinstance(event, SpeechStarted), event.at_s)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
             case SettingsChanged():
@@ -100,10 +115,19 @@ class _Turn:
 
     def _hear(self, word: WordRecognised) -> Iterator[TurnEvent | ClientEvent]:
         yield from self._start(word.start_s)
-        if not self._confirmed and not self._commits.by_client:
+        self._words.append(word.text)
+        if not self._confirmed and not self._commits.by_client and self._wants_to_speak:
             self._confirmed = True
             yield TurnConfirmed(word.start_s)
-        self._words.append(word.text)
+
+    @property
+    def _wants_to_speak(self) -> bool:
+        text = self._text
+        return len(text.split()) >= self._min_words and not may_be_acknowledgement(text, self._acknowledgements)
+
+    @property
+    def _text(self) -> str:
+        return " ".join(filter(None, [*self._settled, *self._words]))
 
     def _settle(self, transcribed: Transcribed) -> None:
         self._transcribed_s = max(self._transcribed_s, transcribed.until_s)
@@ -150,12 +174,16 @@ class _Turn:
             yield from commits.ended(text, at_s, detected)
             yield from self._end_if_done()
         elif self._is_heard and not commits.by_client:
+            confirmed, began_s = self._confirmed, self._paused_at
             text, at_s = self._taken()
-            yield TurnEnded(text, at_s, self._item)
+            acknowledgement = is_acknowledgement(text, self._acknowledgements)
+            if text and not confirmed and not acknowledgement:
+                yield TurnConfirmed(at_s if began_s is None else began_s)
+            yield TurnEnded(text, at_s, self._item, acknowledgement=acknowledgement and not confirmed)
 
     def _taken(self) -> tuple[str, float]:
         """What was said, and until when; the next turn begins empty."""
-        text, at_s = " ".join(filter(None, [*self._settled, *self._words])), self._paused_at
+        text, at_s = self._text, self._paused_at
         self._settled, self._words, self._paused_at = [], [], None
         self._talking = self._told = self._confirmed = False
         return text, self._transcribed_s if at_s is None else at_s

@@ -16,6 +16,8 @@ from reactivex import abc, typing
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from voicepipe.rx.hold import Hold
+
 __all__ = ["LoopScheduler", "scheduler_of"]
 
 _T = TypeVar("_T")
@@ -44,6 +46,7 @@ class LoopScheduler(PeriodicScheduler):
         super().__init__()
         self.loop = loop
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.hold: Hold = Hold() if parent is None else parent.hold
         self._parent = parent
 
     @property

@@ -6,6 +6,7 @@ It holds one session's items, turn and response; the dialects `ga` and `beta` us
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from voicepipe.conversation import SILENCE
@@ -35,6 +36,7 @@ from voicepipe.events import (
     StageFailed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnStarted,
     WordSpoken,
 )
@@ -75,6 +77,7 @@ class ServerEventEncoder:
         self._session_id = name("sess")
         self._conversation_id = name("conv")
         self._turn = _Turn()
+        self._unjudged: TurnEnded | None = None
         self._ended_s = 0.0
         """The end of the last turn."""
         self._committed_s: dict[str, float] = {}
@@ -92,7 +95,7 @@ class ServerEventEncoder:
             case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
                 if self.response is not None:
                     yield from self.response.content(event)
-            case TurnStarted() | TurnConfirmed() | TurnEnded():
+            case TurnStarted() | TurnConfirmed() | TurnEnded() | TurnJudged():
                 yield from self._turns(event)
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():
                 yield from self._replies(event)
@@ -123,10 +126,11 @@ class ServerEventEncoder:
 
     # ---- the user's turn --------------------------------------------------------------------------------------------
 
-    def _turns(self, event: TurnStarted | TurnConfirmed | TurnEnded) -> Iterator[Message]:
+    def _turns(self, event: TurnStarted | TurnConfirmed | TurnEnded | TurnJudged) -> Iterator[Message]:
         match event:
             case TurnStarted(at_s=at_s, item=key):
                 self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
+                self._turn.over_reply = self.response is not None
                 if self.response is None:
                     self.requested.clear()  # a speaking user is not answered before the end of the turn
                     yield from self._speech_started()
@@ -134,8 +138,14 @@ class ServerEventEncoder:
                 yield from self._speech_started()
             case TurnEnded(committed=True):
                 yield from self._transcription(self.items.id_of(event.item), event.text)
+            case TurnEnded(acknowledgement=True) if self._turn.over_reply:
+                self._unjudged = event  # it came over a reply: `TurnJudged` follows
             case TurnEnded():
                 yield from self._turn_ended(event)
+            case TurnJudged(counts=counts):
+                ended, self._unjudged = self._unjudged, None
+                if ended is not None:
+                    yield from self._turn_ended(ended if counts else replace(ended, text=""))
 
     def _padded(self, at_s: float) -> float:
         """Return the start of a turn: the onset, less the client's prefix, but not within another turn."""
@@ -308,6 +318,7 @@ class _Turn:
 
     def __init__(self, item: str | None = None, from_s: float = 0.0) -> None:
         self.item, self.from_s, self.told = item, from_s, False
+        self.over_reply = False  # it began while a response was in progress
 
 
 def _ms(seconds: float) -> int:

@@ -25,6 +25,7 @@ from voicepipe.events import (
     StageFailed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnMeasured,
     Warned,
     WordRecognised,
@@ -119,6 +120,11 @@ class _Encoder:
             case TurnConfirmed():
                 self._talks = True
                 yield "input_audio_buffer.speech_started", {}
+            case TurnEnded(acknowledgement=True):
+                pass  # `TurnJudged` follows
+            case TurnJudged(counts=True):
+                yield "input_audio_buffer.speech_started", {}
+                yield "input_audio_buffer.speech_stopped", {}
             case TurnEnded(text=text) if text or self._talks:  # no text: the recogniser has taken its words back
                 self._talks = False
                 yield "input_audio_buffer.speech_stopped", {}

@@ -6,7 +6,16 @@ from typing import Any
 
 import structlog
 
-from voicepipe.events import Event, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed, TurnEnded, TurnMeasured
+from voicepipe.events import (
+    Event,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    StageFailed,
+    TurnEnded,
+    TurnJudged,
+    TurnMeasured,
+)
 
 __all__ = ["TurnLog"]
 
@@ -26,6 +35,8 @@ class TurnLog:
         match event:
             case TurnEnded(text=text) if text:
                 self._facts["heard"] = text
+            case TurnJudged(counts=False):
+                self._facts.pop("heard", None)
             case TurnMeasured(total_ms=total_ms, parts_ms=parts_ms):
                 self._facts["total_ms"] = round(total_ms)
                 self._facts |= {f"{name}_ms": round(ms) for name, ms in parts_ms.items()}

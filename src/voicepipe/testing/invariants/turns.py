@@ -16,6 +16,7 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnMeasured,
     TurnStarted,
     WordRecognised,
@@ -65,6 +66,9 @@ class _TurnTracker:
             case TurnEnded(text=text):
                 self._owed = text or self._owed
                 self._wait(at_s if self._owed else None, f"when {self._owed!r} was heard")
+            case TurnJudged(counts=False):
+                self._owed = ""
+                self._wait(at_s if self._replying else None, "in the middle of a reply")
             case ReplyStarted(conversation=conversation):
                 self._replying = True
                 self._owed = self._owed or ("" if conversation.messages else "nothing yet")
@@ -182,7 +186,7 @@ def turn_is_confirmed(recording: Recording) -> Found:
                 confirmed = 0
             case TurnConfirmed():
                 confirmed += 1
-            case TurnEnded(text=text, committed=False) if text and confirmed != 1:
+            case TurnEnded(text=text, committed=False, acknowledgement=False) if text and confirmed != 1:
                 yield at_s, f"the turn {text!r} was confirmed {confirmed} times"
             case _:
                 pass

@@ -1,0 +1,75 @@
+"""What interrupts a reply and what does not, on the default pipeline."""
+
+import pytest
+
+from voicepipe.events import ReplyEnded, ReplyInterrupted, ReplyStarted
+from voicepipe.testing import Scenario, Transcript, run
+
+LONG = (
+    "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty."
+)
+
+
+def talk(title: str, says: str = LONG) -> Scenario:
+    """The bot opens briefly, and answers "tell me" at about 3 s with `says`, for 300 ms a word."""
+    scenario = Scenario(title).llm("tell me", says).llm("", "I see.").tts(delay_s=0.06, word_s=0.3)
+    return scenario.at(2).user_says("tell me")
+
+
+def played(scenario: Scenario) -> Transcript:
+    return run(scenario.lasts(20))
+
+
+@pytest.mark.parametrize("length_s", [0.1, 0.2, 0.3, 0.5])
+@pytest.mark.parametrize("at_s", [6.5, 7.0, 8.0])
+def test_a_cough_leaves_the_reply_whole(length_s: float, at_s: float) -> None:
+    """It is held, and goes on within a second: the end is late by that at the most."""
+    whole = played(talk("a long reply"))
+    coughed = played(talk("a cough in a long reply").at(at_s).user_coughs(length_s))
+    assert coughed.said.split("twenty.")[0] == whole.said.split("twenty.")[0]
+    assert "twenty." in coughed.said
+    assert not coughed.times(ReplyInterrupted)
+    late_s = coughed.times(ReplyEnded)[1] - whole.times(ReplyEnded)[1]
+    assert 0 <= late_s <= length_s + 1.0
+
+
+@pytest.mark.parametrize(
+    "words", ["mhm", "okay", "right", "uh-huh", "yeah sure", "I see", "mm", "hm", "oh wow", "oui", "genau", "claro"]
+)
+def test_an_acknowledgement_leaves_the_reply_whole(words: str) -> None:
+    """It is not answered, and the model does not read it."""
+    transcript = played(talk("an acknowledgement in a long reply").at(7).user_says(words))
+    assert "twenty." in transcript.said
+    assert not transcript.times(ReplyInterrupted)
+    last = next(event for _, event in reversed(transcript.events) if isinstance(event, ReplyStarted))
+    assert words not in [message.text for message in last.conversation.messages]
+
+
+@pytest.mark.parametrize("words", ["stop", "no", "wait", "hold on", "okay stop", "but why", "yes but", "I said stop"])
+def test_what_is_meant_interrupts(words: str) -> None:
+    """With its first word that is no acknowledgement, and it is answered."""
+    transcript = played(talk("an interruption of a long reply").at(7).user_says(words))
+    assert "seventeen" not in transcript.said
+    (cut_s,) = transcript.times(ReplyInterrupted)
+    assert cut_s < 9
+    assert [at_s for at_s in transcript.times(ReplyStarted) if cut_s <= at_s < 10]
+
+
+@pytest.mark.parametrize("words", ["yes", "okay", "yeah sure"])
+def test_behind_a_question_an_acknowledgement_is_an_answer(words: str) -> None:
+    """While the last word of the question is still heard, and after it."""
+    question = "Would you like me to go on and to tell you all about the old man and the wide sea?"
+    for at_s in (9.1, 9.8):
+        transcript = played(talk("an answer to a question", question).at(at_s).user_says(words))
+        last = next(event for _, event in reversed(transcript.events) if isinstance(event, ReplyStarted))
+        assert words in [message.text for message in last.conversation.messages], at_s
+
+
+def test_a_voice_that_lasts_interrupts_without_a_word() -> None:
+    """A recogniser may need long, or know no word of it: the bot does not talk over a user who goes on."""
+    scenario = (
+        talk("a long word").recogniser_needs(word_s=3).at(7).user_says("incomprehensibilities and more of it all")
+    )
+    (cut_s, *_) = played(scenario).times(ReplyInterrupted)
+    assert 7.8 <= cut_s <= 8.0
