@@ -86,7 +86,7 @@ class Utterances:
         noise_texts_ms: texts that the recogniser writes for noise, each with the voice from which it is believed
         join_up_to_s: speech that goes on after a pause continues its clip, if that is shorter
         longest_s: longer speech is cut at its quietest moment
-        capacity: so many whole clips may wait; then the oldest is dropped
+        waiting_clips: so many whole clips may wait; then the oldest is dropped
     """
 
     margin_ms: float
@@ -96,7 +96,7 @@ class Utterances:
     noise_texts_ms: Mapping[str, float]
     join_up_to_s: float
     longest_s: float
-    capacity: int
+    waiting_clips: int
 
     def voice_needed_ms(self, words: Sequence[str]) -> float:
         """Return how much voice a clip must have for these words, which are lower case letters, to be believed."""
@@ -186,7 +186,7 @@ UTTERANCES: Final = Utterances(
     },
     join_up_to_s=4,
     longest_s=12,
-    capacity=4,
+    waiting_clips=4,
 )
 """For Moonshine tiny behind Silero's VAD. Like Whisper, Moonshine writes words for what has none: "You", "Uh?", "Mm."
 

@@ -214,7 +214,7 @@ def heard(messages: list[Any]) -> Heard:
     stt = by_utterance(
         transcribe,
         workers,  # pyright: ignore[reportArgumentType]
-        replace(UTTERANCES, voiced_ms=50, join_up_to_s=1, longest_s=2, capacity=1000),
+        replace(UTTERANCES, voiced_ms=50, join_up_to_s=1, longest_s=2, waiting_clips=1000),
     )
 
     def ear(received: Observable[Any]) -> Observable[Event]:

@@ -112,7 +112,7 @@ def by_utterance(
                 _Reader(transcribe, utterances).read,
                 workers,
                 boundary="stt",
-                capacity=utterances.capacity,
+                capacity=utterances.waiting_clips,
                 overflow=Overflow.DROP_OLDEST,
                 optional=lambda item: isinstance(item, Clip) and not item.whole,
                 lost_ms=_length_ms,
