@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
-from voicepipe.cli.options import add_pipeline_argument, add_service_options, pipeline_of, settings_of
+from voicepipe.cli.options import Help, add_pipeline_argument, add_service_options, pipeline_of, settings_of
 from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="see whether a pipeline works, and whether every service and model that it needs is there",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     add_pipeline_argument(parser)
     add_service_options(parser)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
@@ -24,6 +25,7 @@ __all__ = [
     "settings_of",
 ]
 
+_COMMAND = re.compile(r"(^  (?:\w+=\S+ )?|`)voicepipe (?=\w)", re.MULTILINE)
 _INSTALL = re.compile(r"\{install (\w+)\}")
 
 _SETTING = "setting "
@@ -47,13 +49,21 @@ def pipeline_of(ref: str | None) -> Pipeline:
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Put the command that installs an extra where a text says `{install mic}`.
+    """Print texts with commands that work as printed: the path of the running program where a text says `voicepipe`,
+    and the command that installs an extra where it says `{install mic}`.
 
     The installation's record is read when a help text is printed, and not each time that a parser is made.
     """
 
     def add_text(self, text: str | None) -> None:
-        super().add_text(text and _INSTALL.sub(lambda found: install_command(found[1]), text))
+        super().add_text(text and _INSTALL.sub(lambda found: install_command(found[1]), _runnable(text)))
+
+
+def _runnable(text: str) -> str:
+    program = this_program()
+    margin = " " * (len(program) - len("voicepipe"))
+    named = _COMMAND.sub(lambda found: f"{found[1]}{program} ", text)
+    return re.sub(r"^ {20,}", rf"\g<0>{margin}", named, flags=re.MULTILINE)  # the columns beside the commands
 
 
 def add_service_options(parser: argparse.ArgumentParser) -> None:
