@@ -70,7 +70,7 @@ def test_an_unknown_voice_is_told_with_those_that_there_are() -> None:
 
 def test_a_server_whose_pipeline_has_no_voice_has_none_of_that_name() -> None:
     """It lists none, and names none."""
-    with pytest.raises(UnknownVoice, match=r"^the server has no voice 'nosuch'; it has none: "):
+    with pytest.raises(UnknownVoice, match=r"^the server has no voice 'nosuch': it offers none$"):
         found("nosuch", [])
     assert found("prod/other.wav", []) == "prod/other.wav"
 

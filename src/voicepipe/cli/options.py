@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "add_setting_flags",
     "add_setting_option",
     "pipeline_of",
+    "serve_command",
     "settings_of",
 ]
 
@@ -110,11 +112,21 @@ def settings_of(args: argparse.Namespace) -> Settings:
     """Return the settings, with those of the command line. Raises CommandError."""
     from voicepipe.settings import SettingsError, load_settings
 
-    flags = {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}
     try:
-        return load_settings(flags, file=args.config)
+        return load_settings(_flags(args), file=args.config)
     except SettingsError as error:
         raise CommandError(str(error)) from error
+
+
+def serve_command(args: argparse.Namespace) -> str:
+    """Return the command that serves the pipeline of these arguments, with the same settings."""
+    options = {**_flags(args), "--config": args.config}
+    words = [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
+    return " ".join([this_program(), shlex.join(["serve", *filter(None, [args.pipeline]), *words])])
+
+
+def _flags(args: argparse.Namespace) -> dict[str, Any]:
+    return {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}
 
 
 class _Secret(argparse.Action):

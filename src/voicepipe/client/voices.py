@@ -33,7 +33,7 @@ async def find_voice(url: str, wanted: str, *, api_key: str | None = None) -> st
     if voices is None or {"/", ":"} & set(wanted):
         return wanted
     names = ", ".join(name for _, name in voices)
-    raise UnknownVoice(f"the server has no voice {wanted!r}; it has {names or 'none: its pipeline chooses no voice'}")
+    raise UnknownVoice(f"the server has no voice {wanted!r}" + (f"; it has {names}" if names else ": it offers none"))
 
 
 async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]] | None:
