@@ -99,7 +99,7 @@ from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
 from voicepipe.presets import UTTERANCES
-from voicepipe.rx import Clock, feedback, merge, of_type, switch_turn, transduce
+from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
 from voicepipe.stt import by_utterance
@@ -381,6 +381,12 @@ def _(drawing: Drawing) -> Observable[Any]:
 def _(drawing: Drawing) -> Observable[Any]:
     stage: Stage[Any, Any] = lambda source: source.pipe(failing_at("b"), drawing.watch("stage"))
     return drawing.hot("source").pipe(side_branch(stage, lambda error: None))
+
+
+@example("rx.feedback.one_at_a_time")
+def _(drawing: Drawing) -> Observable[Any]:
+    stage: Stage[Any, Any] = lambda source: source.pipe(rx_ops.map(str.upper), drawing.watch("stage"))
+    return drawing.hot("source").pipe(one_at_a_time(stage))
 
 
 @example("rx.feedback.feedback")

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from voicepipe.characters.news import Headlines, NewsError, Source, asks_for_news, headlines_in
-from voicepipe.characters.prompts import Characters, system_prompt
+from voicepipe.characters.news import Headlines, NewsError, Source, headlines_in
+from voicepipe.characters.prompts import Characters
 
 HEADLINES = ["It rains - The Drop", "Cats vote - Daily Purr"]
 NONE = "You have no news today"
@@ -80,10 +80,10 @@ def paper() -> Paper:
 
 @pytest.fixture
 def run(virtual_loop, paper):
-    """`run(story, **limits)`: a coroutine of a newsroom, whose source is `paper`."""
+    """`run(story, **times)`: a coroutine of the headlines, which come from `paper`; it begins a second later."""
 
     @asynccontextmanager
-    async def headline_news(*, key: str | None = "secret", timeout_s=5.0, wait_s=1.5, **limits):
+    async def headlines(*, key: str | None = "secret", timeout_s=5.0, **times):
         app = web.Application()
         app.router.add_get("/v2/top-headlines", paper.headlines)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
@@ -92,111 +92,103 @@ def run(virtual_loop, paper):
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v2/top-headlines"
         source = key and Source(url=url, key=key, query={"country": "us"}, most=8, timeout_s=timeout_s)
         async with aiohttp.ClientSession() as http:
-            times = {"kept_s": 3600, "retry_s": 60, **limits}
-            room = Headlines(
-                source or None,
-                Characters.load(),
-                lambda: http,
-                wait_s=wait_s,
-                clock=virtual_loop.time,
-                choose=lambda items: items[0],
-                **times,
-            )
+            times = {"every_s": 3600, "retry_s": 60, **times}
+            latest = Headlines(source or None, Characters.load(), lambda: http, choose=lambda items: items[0], **times)
+            latest.start()
             try:
-                yield room
+                yield latest
             finally:
-                await room.close()
+                await latest.close()
         await runner.cleanup()
 
-    def play(story: Callable[[Headlines], Awaitable[Any]], **limits) -> Any:
+    def play(story: Callable[[Headlines], Awaitable[Any]], **times) -> Any:
         async def main() -> Any:
-            async with headline_news(**limits) as room:
-                return await story(room)
+            async with headlines(**times) as latest:
+                await asyncio.sleep(1)
+                return await story(latest)
 
         return virtual_loop.run(main())
 
     return play
 
 
-async def brief(room: Headlines) -> str:
-    return await room.render("Read this. {headlines} Thanks.")
+async def prompt(latest: Headlines) -> str:
+    return latest.render("Read this. {headlines} Thanks.")
 
 
 def test_headlines_take_their_place_in_a_prompt(run, paper):
     """The source is asked with the key in a header, which no log of addresses shows."""
-    assert run(brief) == (
+    assert run(prompt) == (
         "Read this. These are the headlines of today: It rains; Cats vote. Talk about one at a time. Thanks."
     )
     assert paper.asked == [({"country": "us", "pageSize": "8"}, "secret")]
 
 
-def test_without_a_key_nobody_is_asked(run, paper):
+def test_without_a_key_nothing_is_fetched(run, paper):
     """The bot says that it has no news, and has something else to talk about."""
-    said = run(brief, key=None)
+    said = run(prompt, key=None)
     assert said.startswith(f"Read this. {NONE}")
     assert "what makes a good day" in said
     assert paper.asked == []
 
 
-def test_the_news_is_fetched_once_for_all(run, paper, virtual_loop):
-    """And anew when it is old."""
+def test_the_news_is_fetched_at_the_start_and_again_and_again(run, paper):
+    """However many prompts ask for it."""
 
-    async def story(room):
-        assert len(set(await asyncio.gather(*(brief(room) for _ in range(5))))) == 1
-        await asyncio.sleep(599)
-        await brief(room)
+    async def story(latest):
+        assert len({await prompt(latest) for _ in range(5)}) == 1
+        await asyncio.sleep(598)
         assert len(paper.asked) == 1
+        paper.answer = articles("It snows - The Daily")
         await asyncio.sleep(2)
-        await brief(room)
+        assert "It snows" in await prompt(latest)
 
-    run(story, kept_s=600)
+    run(story, every_s=600)
     assert len(paper.asked) == 2
 
 
-def test_a_slow_source_is_not_waited_for(run, paper, virtual_loop):
-    """What comes too late for the first serves the second."""
+def test_a_prompt_does_not_wait_for_a_slow_source(run, paper):
+    """The answer serves the prompts after it."""
     paper.takes_s = 3
 
-    async def story(room):
-        began_s = virtual_loop.time()
-        assert NONE in await brief(room)
-        assert virtual_loop.time() - began_s == pytest.approx(1.5, abs=0.01)
-        await asyncio.sleep(2)
-        assert "It rains" in await brief(room)
+    async def story(latest):
+        assert NONE in await prompt(latest)
+        await asyncio.sleep(2.1)
+        assert "It rains" in await prompt(latest)
 
     run(story)
     assert len(paper.asked) == 1
 
 
-def test_a_source_that_hangs_is_given_up(run, paper, virtual_loop):
-    """And left in peace for a minute."""
+def test_a_source_that_hangs_is_given_up(run, paper):
+    """And asked again a minute later."""
     paper.takes_s = 1000
 
-    async def story(room):
-        assert NONE in await brief(room)
+    async def story(latest):
         await asyncio.sleep(10)
-        assert NONE in await brief(room)
+        assert NONE in await prompt(latest)
         assert len(paper.asked) == 1
         paper.takes_s = 0
         await asyncio.sleep(60)
-        assert "It rains" in await brief(room)
+        assert "It rains" in await prompt(latest)
 
     run(story)
 
 
-def test_a_source_that_refuses_is_asked_again_later(run, paper):
-    """Each who asks meanwhile is answered at once."""
-    paper.status, paper.answer = 429, {"message": "too many requests"}
+def test_a_source_that_fails_leaves_the_headlines_as_they_are(run, paper):
+    """They are asked for again after a minute, not after an hour."""
 
-    async def story(room):
-        assert NONE in await brief(room)
-        paper.status, paper.answer = 200, articles(*HEADLINES)
-        assert NONE in await brief(room)
-        await asyncio.sleep(61)
-        assert "It rains" in await brief(room)
+    async def story(latest):
+        paper.status, paper.answer = 429, {"message": "too many requests"}
+        await asyncio.sleep(600)
+        assert "It rains" in await prompt(latest)
+        assert len(paper.asked) == 2
+        paper.status, paper.answer = 200, articles("It snows - The Daily")
+        await asyncio.sleep(60)
+        assert "It snows" in await prompt(latest)
 
-    run(story)
-    assert len(paper.asked) == 2
+    run(story, every_s=600)
+    assert len(paper.asked) == 3
 
 
 def test_a_source_that_is_not_there(virtual_loop):
@@ -212,9 +204,10 @@ def test_a_source_that_is_not_there(virtual_loop):
     virtual_loop.run(main())
 
 
-def test_a_prompt_without_a_place_for_news_is_left_alone(run, paper):
-    """And nobody is asked."""
-    assert run(lambda room: room.render("Be brief.")) == "Be brief."
-    assert paper.asked == []
-    assert asks_for_news(system_prompt("news"))
-    assert not asks_for_news(system_prompt("smalltalk"))
+def test_a_prompt_without_a_place_for_news_is_left_alone(run):
+    """As it is."""
+
+    async def story(latest):
+        return latest.render("Be brief.")
+
+    assert run(story) == "Be brief."

@@ -42,7 +42,7 @@ DEFAULT = [
         # measure_turns counts from the cough before it: 8 s.
         .llm("...", "Are you there?")
         .at(2).user_coughs()
-        .between(9.4, 9.6, times=1).llm_is_asked("...")
+        .between(7.4, 7.6, times=1).llm_is_asked("...")
         .by(11).bot_says("Are you there?")
     ),
     (

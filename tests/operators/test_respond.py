@@ -1,9 +1,13 @@
 """The bot's side of a conversation, against replies written as diagrams."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import reactivex
 from reactivex import Observable
+from reactivex import operators as rx_ops
+from reactivex.subject import Subject
 
 from voicepipe.conversation import Conversation, Message
 from voicepipe.events import (
@@ -28,6 +32,7 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.operators import Reply, respond
+from voicepipe.rx import LoopScheduler, feedback
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
 
@@ -97,8 +102,8 @@ def test_a_cough_gives_the_unanswered_turn_back(marbles: Marbles) -> None:
 
 
 def test_a_cough_during_a_heard_reply_does_not_repeat_it(marbles: Marbles) -> None:
-    """What was heard was heard: the bot waits, and nudges."""
-    heard = "begin@0 S@0 good cut@160 begin@1220 S@1220 good day end@1580"
+    """What was heard was heard: the bot waits, and prompts. The idle time counts from the cut, not the cough's end."""
+    heard = "begin@0 S@0 good cut@160 begin@1160 S@1160 good day end@1520"
     assert outline(marbles, "e-------s--n---|", "S w 300ms v|") == heard
 
 
@@ -269,3 +274,96 @@ def test_a_cough_while_the_pipeline_runs_a_function_gives_the_turn_back(marbles:
     assert Bot(marbles, "HR--------w|", "w|").hear("-e--s--n|") == "reply1@20 cut@80 reply2@140 end@160"
     assert Bot(marbles, "HR--------w|", "w|").hear("p---s--n|") == "reply1@0 cut@80 reply2@140 end@160"
     assert Bot(marbles, "F---------w|", "w|").hear("-e--s--n|") == "reply1@20 cut@80"
+
+
+# ---- what a reply's own events cause ---------------------------------------------------------------------------------
+
+
+def test_a_request_that_the_end_of_a_reply_causes_comes_behind_that_end_for_each_observer() -> None:
+    """A watcher asks for one more reply when it sees the end; another watcher, behind it, sees the same order."""
+    client: Subject[Event] = Subject()
+    replies = client.pipe(responding(lambda _: reactivex.just(SAYS["w"]), idle_prompts=0), rx_ops.share())
+    seen: list[list[str]] = [[], []]
+
+    def watch(number: int, event: Event) -> None:
+        seen[number].append(type(event).__name__)
+        if number == 0 and isinstance(event, ReplyEnded) and len(seen[0]) < 6:
+            client.on_next(ReplyRequested("again"))
+            seen[0].append("asked")
+
+    async def talk() -> None:
+        scheduler = LoopScheduler(asyncio.get_running_loop())
+        replies.subscribe(lambda event: watch(0, event), scheduler=scheduler)
+        replies.subscribe(lambda event: watch(1, event), scheduler=scheduler)
+        client.on_next(TURNS["e"])
+
+    asyncio.run(talk())
+    reply = ["ReplyStarted", "WordSpoken", "ReplyEnded"]
+    assert seen == [[*reply, "asked", *reply], [*reply, *reply]]
+
+
+def test_the_pipeline_itself_may_ask_again(marbles: Marbles) -> None:
+    """By `feedback`: each end of a reply asks for the next, twice."""
+    asked: list[Conversation] = []
+
+    def reply(conversation: Conversation) -> Observable[Event]:
+        asked.append(conversation)
+        return marbles.cold("w|", **SAYS)
+
+    def again(event: Event) -> Iterator[Event]:
+        if isinstance(event, ReplyEnded) and len(asked) < 3:
+            yield ReplyRequested(f"again{len(asked)}")
+
+    out = marbles.record(
+        marbles.hot("e 1s |", **TURNS).pipe(feedback(responding(reply, idle_prompts=0), lambda _: again))
+    )
+    assert [(type(one.value).__name__, one.t_ms) for one in out[:-1]] == [
+        ("ReplyStarted", 0), ("WordSpoken", 0), ("ReplyEnded", 20),
+        ("ReplyStarted", 20), ("WordSpoken", 20), ("ReplyEnded", 40),
+        ("ReplyStarted", 40), ("WordSpoken", 40), ("ReplyEnded", 60),
+    ]  # fmt: skip
+    assert [message.text for message in asked[-1].messages] == ["hello", "good", "good"]
+
+
+# ---- idle prompts ----------------------------------------------------------------------------------------------------
+
+IDLE = {
+    **LED,
+    "t": SettingsChanged("Be brief.", turns=TurnTaking(idle_s=0.5)),
+    "T": SettingsChanged("Be brief.", turns=TurnTaking(idle_s=2.0)),
+    "x": SettingsChanged("Be brief.", turns=TurnTaking(by="client")),
+    "u": ItemCreated("=u", "user", "one thing"),
+}
+
+
+def prompted(marbles: Marbles, said: str, *replies: str) -> list[float]:
+    """When replies began."""
+    bot = Bot(marbles, *replies)
+    out = marbles.record(marbles.hot(said, **IDLE).pipe(responding(bot, idle_prompts=1)))
+    return [one.t_ms for one in out if isinstance(one.value, ReplyStarted)]
+
+
+def test_no_idle_prompt_while_a_function_of_the_clients_runs(marbles: Marbles) -> None:
+    """Nor between its result and the request for the answer, behind which the idle time begins."""
+    assert prompted(marbles, "te 3s |", "F|") == [20]
+    assert prompted(marbles, "te 1s i 1s r 2s |", "F|", "w|", "w|") == [20, 2060, 2580]
+
+
+def test_no_idle_prompt_while_a_turn_is_open(marbles: Marbles) -> None:
+    """However long the user speaks."""
+    assert prompted(marbles, "te-s 3s c 3s |", "|") == [20]
+
+
+def test_a_new_idle_time_counts_at_once(marbles: Marbles) -> None:
+    """From the change on, shorter or longer, and without one there is no prompt."""
+    assert prompted(marbles, "Te 480ms t 3s |", "|", "|") == [20, 1020]
+    assert prompted(marbles, "te 280ms T 4s |", "|", "|") == [20, 2320]
+    assert prompted(marbles, "te 280ms x 4s |", "|") == [20]
+    assert prompted(marbles, "oe 980ms t 4s |", "|", "|") == [20, 1520]
+
+
+def test_coughs_do_not_postpone_an_idle_prompt(marbles: Marbles) -> None:
+    """It comes when it was due, or as soon as the cough is over; something written begins the silence anew."""
+    assert prompted(marbles, "te-s-n-s-n-s-n 2s |", "w|", "w|") == [20, 540]
+    assert prompted(marbles, "te 400ms s 200ms n 2s |", "w|", "w|") == [20, 660]
+    assert prompted(marbles, "te 280ms u 2s |", "|", "|") == [20, 820]

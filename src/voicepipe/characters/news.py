@@ -1,4 +1,4 @@
-"""Headlines for the newsreader: fetched rarely, never invented, and a prompt waits for them only briefly."""
+"""Headlines for the newsreader: fetched at the start and every hour, never invented."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import Any, cast
 import aiohttp
 import structlog
 
-from voicepipe._cached import SingleFlightCache
 from voicepipe.characters.prompts import HEADLINES, Characters, Choose
 
-__all__ = ["Headlines", "NewsError", "Source", "asks_for_news", "headlines_in"]
+__all__ = ["Headlines", "NewsError", "Source", "headlines_in"]
 
 log = structlog.get_logger()
 
@@ -27,15 +26,6 @@ _LONGEST = 160
 
 class NewsError(Exception):
     """The source returned no headlines. The message says why, and contains no key."""
-
-
-def asks_for_news(prompt: str | None) -> bool:
-    """Return whether a prompt contains the placeholder of the headlines.
-
-    >>> asks_for_news("You are a radio host. {headlines}"), asks_for_news(None)
-    (True, False)
-    """
-    return prompt is not None and HEADLINES in prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +83,19 @@ def _line(title: object) -> str:
 
 
 class Headlines:
-    """Put headlines into prompts. Without a source, or while it fails, the prompt says that there are none.
+    """Put the latest headlines into prompts. Without a source, or before it has answered, the prompt says that there
+    are none.
 
-    Fetched headlines are used for `kept_s`; a failed fetch is not repeated for `retry_s`. A prompt waits up to
-    `wait_s`; headlines that come later serve the next one. `http` returns the process's client session. Must be closed.
+    They are fetched when it is started, and again and again until it is closed: a prompt never waits. A fetch that
+    fails is logged, and leaves the headlines as they are.
+
+    Args:
+        source: Where headlines come from; None: nowhere.
+        characters: Word what a prompt says about the news.
+        http: Returns the process's client session.
+        every_s: The time from a fetch to the next.
+        retry_s: The time from a failed fetch to the next.
+        choose: Chooses a subject where there are no headlines.
     """
 
     def __init__(
@@ -105,38 +104,38 @@ class Headlines:
         characters: Characters,
         http: Callable[[], aiohttp.ClientSession],
         *,
-        wait_s: float,
-        kept_s: float,
+        every_s: float,
         retry_s: float,
-        clock: Callable[[], float],
         choose: Choose = random.choice,
     ) -> None:
         self._source, self._characters, self._http = source, characters, http
-        self._wait_s, self._choose = wait_s, choose
-        self._recent: SingleFlightCache[tuple[str, ...]] = SingleFlightCache(
-            self._fetch, fresh_s=lambda headlines: kept_s if headlines else retry_s, clock=clock
-        )
+        self._every_s, self._retry_s, self._choose = every_s, retry_s, choose
+        self._latest: tuple[str, ...] = ()
+        self._fetching: asyncio.Task[None] | None = None
 
-    async def render(self, prompt: str) -> str:
-        """Return the prompt with the headlines, or with another subject; waits up to `wait_s`."""
-        headlines: tuple[str, ...] = ()
-        if self._source is not None and asks_for_news(prompt):
-            try:
-                async with asyncio.timeout(self._wait_s):
-                    headlines = await self._recent()
-            except TimeoutError:
-                log.warning("news.late", wait_s=self._wait_s)
-        return prompt.replace(HEADLINES, self._characters.news(headlines, choose=self._choose))
+    def start(self) -> None:
+        """Start fetching, on the running loop."""
+        if self._source is not None:
+            self._fetching = asyncio.create_task(self._fetch(self._source), name="headlines")
+
+    def render(self, prompt: str) -> str:
+        """Return the prompt with the headlines, or with another subject, in the place of its placeholder."""
+        if HEADLINES not in prompt:
+            return prompt
+        return prompt.replace(HEADLINES, self._characters.news(self._latest, choose=self._choose))
 
     async def close(self) -> None:
-        """Cancel the running fetch."""
-        await self._recent.close()
+        """Stop fetching."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
 
-    async def _fetch(self) -> tuple[str, ...]:
-        """Return the headlines; an empty tuple if the source fails."""
-        assert self._source is not None
-        try:
-            return await self._source.fetch(self._http())
-        except NewsError as error:
-            log.warning("news.failed", reason=str(error))
-            return ()
+    async def _fetch(self, source: Source) -> None:
+        while True:
+            try:
+                self._latest = await source.fetch(self._http())
+                wait_s = self._every_s
+            except NewsError as error:
+                log.warning("news.failed", reason=str(error))
+                wait_s = self._retry_s
+            await asyncio.sleep(wait_s)

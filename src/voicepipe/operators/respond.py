@@ -9,34 +9,25 @@ import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 
-from voicepipe.conversation import SILENCE, Conversation
+from voicepipe.conversation import Conversation
 from voicepipe.events import (
     ClientEvent,
     Event,
-    FunctionCalled,
-    ItemCreated,
     ReplyAudio,
-    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
-    ReplyRequested,
     ReplyStarted,
     ReplyText,
-    ReplyTextWritten,
-    SettingsChanged,
     StageFailed,
-    TurnConfirmed,
-    TurnEnded,
     TurnEvent,
-    TurnStarted,
-    TurnTaking,
     WordSpoken,
 )
-from voicepipe.events.fold import fold
 from voicepipe.operators.commits import asked_of
-from voicepipe.operators.out_of_band import failure, is_out_of_band, out_of_band
+from voicepipe.operators.idle_prompts import IdlePrompts
+from voicepipe.operators.out_of_band import failure, out_of_band
+from voicepipe.operators.turn_state import Action, StartReply, TurnState
 from voicepipe.presets import Interruption
-from voicepipe.rx import Clock, merge, scheduler_of, switch_turn, transduce
+from voicepipe.rx import Clock, merge, one_at_a_time, scheduler_of, switch_turn, transduce
 from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 
 __all__ = ["Reply", "respond"]
@@ -92,206 +83,92 @@ def respond(
 
     def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
         def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
-            floor = TurnState(reply, scheduler_of(scheduler).clock, idle_after_s, idle_prompts, uninterruptible_s)
+            idle = IdlePrompts.of(idle_after_s, idle_prompts)
+            turn = _Turn(reply, scheduler_of(scheduler).clock, TurnState(uninterruptible_s, idle))
 
             def both(events: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
                 talk = events.pipe(
-                    transduce(lambda _: floor.decide),
-                    switch_turn(on_cut=floor.cut, on_error=floor.fail, grace_s=grace_s),
-                    rx_ops.do_action(floor.remember),
+                    transduce(lambda _: turn.decide),
+                    switch_turn(on_cut=turn.cut, on_error=turn.fail, grace_s=grace_s),
+                    rx_ops.do_action(turn.note),
                 )
-                return merge(talk, events.pipe(out_of_band(reply, lambda: floor.conversation)))
+                return merge(talk, events.pipe(out_of_band(reply, lambda: turn.state.conversation)))
 
             return turns.pipe(rx_ops.publish(both))
 
         return reactivex.defer(begin)
 
-    return stage
+    return one_at_a_time(stage)
 
 
-class TurnState:
-    """The state of one conversation's turns and replies."""
+class _Turn:
+    """Does what `TurnState` decides: makes the observables of replies and waits."""
 
-    def __init__(
-        self, reply: Reply, clock: Clock, idle_after_s: float, idle_prompts: int, uninterruptible_s: float
-    ) -> None:
+    def __init__(self, reply: Reply, clock: Clock, state: TurnState) -> None:
         self._reply, self._clock = reply, clock
-        self._idle_after_s, self._idle_prompts, self._uninterruptible_s = idle_after_s, idle_prompts, uninterruptible_s
-        self.conversation = Conversation()
-        self._out_of_band: Conversation | None = None
-        """The conversation of a reply that is not stored."""
-        self._client: TurnTaking | None = None
-        """How the client wants turns to be taken, if it leads."""
-        self._replying = False
-        self._replies = 0
-        self._reply_pending = False
-        """Whether the user's turn was left unanswered because a reply was on."""
-        self._awaits_tool_result = False
-        """Whether the reply has called a function of the client's, or what one gave has come meanwhile."""
-        self._requested: ReplyRequested | None = None
-        """What the client has asked for meanwhile."""
-        self._sound_since: float | None = None
-        self._heard: list[str] = []
-        self._written = ""
-        self._idle_prompted = 0
-        self._opened = self._user_speaking = False
-
-    # -- what happens next ---------------------------------------------------------------------------------------------
+        self.state = state
+        self._follows: Action = None
+        self._prompt_at_s: float | None = None
 
     def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
-        """The next turn of the bot, if `event` changes what it does."""
-        self.conversation = fold(self.conversation, event)
-        if isinstance(event, TurnStarted | TurnConfirmed | TurnEnded):
-            self._user_speaking = not isinstance(event, TurnEnded)
-        match event:
-            case SettingsChanged(system_prompt=prompt, turns=turns):
-                self._client = turns
-                if prompt is not None and turns is None and not self._opened:
-                    yield from self._open()
-            case TurnStarted() if self._may_interrupt():
-                yield reactivex.empty()
-            case TurnConfirmed() if self._interrupts:
-                yield reactivex.empty()
-            case TurnEnded() if event.committed or not self._answers:
-                pass
-            case TurnEnded(text=text) if text or (self._owes_reply and not self._replying):
-                self._idle_prompted = 0
-                yield from self._answer()
-            case TurnEnded() if not self._replying:
-                yield self._prompt_when_idle()
-            case ItemCreated(role="tool"):
-                self._awaits_tool_result = True
-            case ReplyRequested() if is_out_of_band(event, self.conversation):
-                pass
-            case ReplyRequested() if not self._replying:
-                self._idle_prompted = 0
-                yield self._speak(event)
-            case ReplyRequested() if self._awaits_tool_result:
-                self._idle_prompted, self._requested = 0, event
-            case ReplyCancelled(item=""):
-                yield reactivex.empty()
-            case _:
-                pass
+        """Yield the bot's next turn, if `event` changes what it does."""
+        self.state, action = self.state.after_input(event, self._clock())
+        if action is not None or self.state.prompt_at_s != self._prompt_at_s:
+            self._follows = None
+            yield self._run(action)
 
-    def _open(self) -> Iterator[Observable[ReplyAudio | Event]]:
-        """Now, or, while the user speaks, when they have finished."""
-        if self._user_speaking:
-            self._opened = True
-        else:
-            yield self._speak()
+    def _run(self, action: Action) -> Observable[ReplyAudio | Event]:
+        self._prompt_at_s = None
+        if isinstance(action, StartReply):
+            return self._speak(action)
+        return self._wait()
 
-    def _answer(self) -> Iterator[Observable[ReplyAudio | Event]]:
-        """Now, or, if the reply that is on must not be interrupted, after it."""
-        if self._interrupts or not self._replying:
-            yield self._speak()
-        else:
-            self._reply_pending = True
-
-    @property
-    def _answers(self) -> bool:
-        return self._client is None or self._client.answers
-
-    @property
-    def _interrupts(self) -> bool:
-        return self._client is None or self._client.interrupts or not self._replying
-
-    @property
-    def _owes_reply(self) -> bool:
-        """Whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
-        return self.conversation.awaits_reply or (self._opened and not self.conversation.said)
-
-    def _may_interrupt(self) -> bool:
-        if not self._interrupts:
-            return False
-        if self._sound_since is None or not self._replying:
-            return True
-        return self._clock() - self._sound_since >= self._uninterruptible_s
-
-    def _speak(self, request: ReplyRequested | None = None) -> Observable[ReplyAudio | Event]:
-        self._opened = True
-        self._replies += 1
-        item = (request and request.item) or f"reply{self._replies}"
-        return reactivex.concat(
-            reactivex.defer(lambda _: reactivex.just(self._begin(request, item))),
-            reactivex.defer(lambda _: self._reply(asked_of(self._talk, request))).pipe(rx_ops.catch(self._failing)),
-            reactivex.defer(lambda _: reactivex.just(ReplyEnded(self._heard_text, self._talk))),
-            reactivex.defer(lambda _: self._next()),
-        )
-
-    def _begin(self, request: ReplyRequested | None, item: str) -> ReplyStarted:
-        asked = asked_of(self.conversation, request)
-        self._out_of_band = asked if request is not None and not request.remembered else None
-        return ReplyStarted(asked, item)
-
-    def _next(self) -> Observable[ReplyAudio | Event]:
-        """What follows a reply that was not interrupted."""
-        owed, asked = self._reply_pending, self._requested
-        self._reply_pending, self._requested = False, None
-        return self._speak(asked) if owed or asked is not None else self._prompt_when_idle()
-
-    def _prompt_when_idle(self) -> Observable[ReplyAudio | Event]:
-        """Wait for the user; then let their silence speak for them."""
-        after_s = self._idle_after_s if self._client is None else self._client.idle_s
-        if after_s is None or not self._opened or self._idle_prompted >= self._idle_prompts:
+    def _wait(self) -> Observable[ReplyAudio | Event]:
+        """Wait for the user; then let their silence be answered."""
+        self._prompt_at_s = self.state.prompt_at_s
+        if self._prompt_at_s is None:
             return reactivex.empty()
-        return reactivex.timer(after_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
+        left_s = max(0.0, self._prompt_at_s - self._clock())
+        return reactivex.timer(left_s).pipe(rx_ops.flat_map(lambda _: self._break_silence()))
 
     def _break_silence(self) -> Observable[ReplyAudio | Event]:
-        self._idle_prompted += 1
-        self.conversation = self.conversation.user_said(SILENCE, f"silence{self._replies}")
-        return self._speak()
+        self.state, action = self.state.after_silence()
+        return self._run(action)
 
-    # -- what has happened ---------------------------------------------------------------------------------------------
+    def _speak(self, action: StartReply) -> Observable[ReplyAudio | Event]:
+        return reactivex.concat(
+            reactivex.defer(lambda _: reactivex.just(self._begin(action))),
+            reactivex.defer(lambda _: self._reply(asked_of(self.state.talk, action.request))).pipe(
+                rx_ops.catch(self._failing)
+            ),
+            reactivex.defer(lambda _: reactivex.just(self._end())),
+            reactivex.defer(lambda _: self._run(self._follows)),
+        )
 
-    def remember(self, event: ReplyAudio | Event) -> None:
-        """Fold what the bot did into the conversation."""
-        if isinstance(event, ReplyAudio):
-            self._sound_since = self._clock() if self._sound_since is None else self._sound_since
-            return
-        if self._out_of_band is None:
-            self.conversation = fold(self.conversation, event)
-        else:
-            self._out_of_band = fold(self._out_of_band, event)
-        match event:
-            case ReplyStarted():
-                self._replying, self._awaits_tool_result, self._sound_since, self._heard, self._written = (
-                    True,
-                    False,
-                    None,
-                    [],
-                    "",
-                )
-            case FunctionCalled(server_side=False):
-                self._awaits_tool_result = True
-            case WordSpoken(word=word):
-                self._heard.append(word)
-            case ReplyTextWritten(delta=delta):
-                self._written += delta
-            case ReplyEnded() | ReplyInterrupted():
-                self._replying, self._out_of_band = False, None
-            case _:
-                pass
+    def _begin(self, action: StartReply) -> ReplyStarted:
+        self.state, started = self.state.begun(action)
+        return started
+
+    def _end(self) -> ReplyEnded:
+        return ReplyEnded(self.state.reply.text if self.state.reply else "", self.state.talk)
+
+    def note(self, event: ReplyAudio | Event) -> None:
+        """Note what the reply did, before it is emitted."""
+        self.state, action = self.state.after_output(event, self._clock())
+        if isinstance(event, ReplyEnded):
+            self._follows = action
 
     def cut(self) -> Iterator[Event]:
-        """The user takes the floor: what goes out before the running turn is stopped."""
-        if self._replying:
-            self._reply_pending, self._requested = False, None
-            yield ReplyInterrupted(self._heard_text, self._talk.cut())
+        """Yield what is emitted where a running reply is stopped."""
+        if self.state.reply is not None:
+            yield ReplyInterrupted(self.state.reply.text, self.state.talk.cut())
 
     def fail(self, error: Exception) -> Iterator[Event]:
-        """A turn broke, outside of the reply itself."""
-        self._reply_pending, self._requested = False, None
+        """Yield the end of a turn that has failed outside its reply."""
+        self.state = self.state.failed()
         yield failure(error)
-        if self._replying:
-            yield ReplyEnded(self._heard_text, self._talk)
+        if self.state.reply is not None:
+            yield self._end()
 
     def _failing(self, error: Exception, _: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
         return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(failure(error))
-
-    @property
-    def _talk(self) -> Conversation:
-        return self.conversation if self._out_of_band is None else self._out_of_band
-
-    @property
-    def _heard_text(self) -> str:
-        return " ".join(self._heard) or self._written

@@ -157,11 +157,21 @@ def _tool(function: Callable[..., Any]) -> _Tool:
         raise TypeError(f"a model cannot call {name}: it names its arguments, so none may be positional only")
     for parameter in schema["properties"].values():
         parameter.pop("title", None)  # older versions of pydantic write one all the same
-    said = docstring_parser.parse(inspect.getdoc(function) or "")
-    for parameter in said.params:
-        if parameter.description and parameter.arg_name in schema["properties"]:
-            schema["properties"][parameter.arg_name].setdefault("description", " ".join(parameter.description.split()))
-    return _Tool(Function(name, (said.description or "").strip(), schema), arguments, function)
+    description, parameters = _documented(inspect.getdoc(function) or "")
+    for parameter, text in parameters.items():
+        if text and parameter in schema["properties"]:
+            schema["properties"][parameter].setdefault("description", text)
+    return _Tool(Function(name, description, schema), arguments, function)
+
+
+def _documented(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return a docstring's description and those of the parameters, in any of the usual styles."""
+    try:
+        said = docstring_parser.parse(docstring)
+    except Exception:  # the parser raises IndexError for `: :`, and others for other odd texts
+        return docstring, {}
+    parameters = {one.arg_name: " ".join((one.description or "").split()) for one in said.params}
+    return (said.description or "").strip(), parameters
 
 
 def _is_function(function: Callable[..., Any]) -> bool:

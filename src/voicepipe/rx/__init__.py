@@ -1,6 +1,6 @@
 """What reactivex lacks for live audio: one clock per session, turns that clean up, sources from asyncio and threads."""
 
-from voicepipe.rx.feedback import feedback
+from voicepipe.rx.feedback import feedback, one_at_a_time
 from voicepipe.rx.from_async import from_async
 from voicepipe.rx.merge import merge
 from voicepipe.rx.of_type import of_type
@@ -18,6 +18,7 @@ __all__ = [
     "from_async",
     "merge",
     "of_type",
+    "one_at_a_time",
     "scheduler_of",
     "switch_turn",
     "transduce",

@@ -22,9 +22,9 @@ B = TypeVar("B")
 def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stage[A, B]:
     """Return `stage` with two inputs: the source, and what a fresh machine of `back` makes of the stage's output.
 
-    An item is emitted before what it causes is fed back. The stage gets one item at a time: fed-back items wait while
-    it works on another. Completes and fails as the stage does; the source's end completes the stage's input. An
-    exception of the machine is an error.
+    An item is emitted before what it causes is fed back. The stage gets one item at a time: others wait while it works
+    on one, and while one that it has emitted is delivered (see `one_at_a_time`). Completes and fails as the stage does;
+    the source's end completes the stage's input. An exception of the machine is an error.
 
     Args:
         stage: The stage, whose input is the source and what is fed back.
@@ -52,6 +52,32 @@ def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stag
     return looped
 
 
+def one_at_a_time(stage: Stage[A, B]) -> Stage[A, B]:
+    """Return `stage`, re-entrant: an input that is caused by an item of its own output waits.
+
+    Every observer has then seen an item before the stage acts on what the item has caused, so that each sees the same
+    order. Completes and fails as the stage does.
+
+    Args:
+        stage: A stage whose observers may send to its source while they receive.
+
+    .. marbles::
+
+        source          a---b|     sends b as soon as it sees B
+        stage           A---B|
+        one_at_a_time   A---B|
+    """
+    return feedback(stage, lambda _: _nothing)
+
+
+def _sending(item: A) -> Callable[[abc.ObserverBase[A]], None]:
+    return lambda inlet: inlet.on_next(item)
+
+
+def _nothing(_: object) -> tuple[()]:
+    return ()
+
+
 class _Loop(Generic[A, B]):
     """The queue of items for the stage."""
 
@@ -67,7 +93,7 @@ class _Loop(Generic[A, B]):
         return Disposable(lambda: self._inlets.remove(inlet))
 
     def put(self, item: A) -> None:
-        self._deliver(lambda inlet: inlet.on_next(item))
+        self._deliver(_sending(item))
 
     def fail(self, error: Exception) -> None:
         self._deliver(lambda inlet: inlet.on_error(error))
@@ -76,12 +102,25 @@ class _Loop(Generic[A, B]):
         self._deliver(lambda inlet: inlet.on_completed())
 
     def out(self, item: B) -> None:
-        self._observer.on_next(item)
+        """Emit an item, feed back what the machine makes of it, and then what its observers have sent meanwhile."""
+        outermost, self._busy = not self._busy, True
         try:
-            for fed in self._machine(item):
-                self.put(fed)
+            self._observer.on_next(item)
+            self._feed(item)
+            if outermost:
+                self._drain()
+        finally:
+            if outermost:
+                self._busy = False
+
+    def _feed(self, item: B) -> None:
+        try:
+            fed = list(self._machine(item))
         except Exception as error:
             self._observer.on_error(error)
+        else:
+            for one in fed:
+                self._queue.append(_sending(one))
 
     def _deliver(self, tell: Callable[[abc.ObserverBase[A]], None]) -> None:
         self._queue.append(tell)
@@ -89,9 +128,12 @@ class _Loop(Generic[A, B]):
             return
         self._busy = True
         try:
-            while self._queue:
-                tell = self._queue.popleft()
-                for inlet in list(self._inlets):
-                    tell(inlet)
+            self._drain()
         finally:
             self._busy = False
+
+    def _drain(self) -> None:
+        while self._queue:
+            tell = self._queue.popleft()
+            for inlet in list(self._inlets):
+                tell(inlet)

@@ -19,7 +19,8 @@ from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
-from voicepipe.server.session.connection import End, SessionConnection
+from voicepipe.server.session.connection import SessionConnection
+from voicepipe.server.session.ending import End
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
@@ -53,11 +54,11 @@ class Sessions:
         health: Health,
         metrics: Metrics,
         characters: Characters,
-        headline_news: Headlines,
+        headlines: Headlines,
         door: AccessControl,
     ) -> None:
         self._pipeline, self._engine, self._settings = pipeline, engine, settings
-        self._health, self._metrics, self._headline_news = health, metrics, headline_news
+        self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
@@ -163,13 +164,13 @@ class Sessions:
             began, end = clock(), _STOPPING
             log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
             connection = SessionConnection(
-                socket, wire, self._settings, metrics=self._metrics, headline_news=self._headline_news
+                socket, wire, self._settings, session_id, metrics=self._metrics, headlines=self._headlines
             )
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                end = await connection.run(self._pipeline, self._engine, session_id)
+                end = await connection.run(self._pipeline, self._engine)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)

@@ -64,7 +64,7 @@ def make_app(
         health=around.health,
         metrics=around.metrics,
         characters=around.characters,
-        headline_news=around.headline_news,
+        headlines=around.headlines,
         door=door,
     )
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
@@ -72,6 +72,9 @@ def make_app(
     app = web.Application(middlewares=[preflight, errors_as_json])
     app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
     _route(app, sessions, around, settings, door)
+
+    async def start(_: web.Application) -> None:
+        around.headlines.start()
 
     async def stop(_: web.Application) -> None:
         await sessions.stop()
@@ -81,6 +84,7 @@ def make_app(
         if voices is None:
             await around.voices.close()
 
+    app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
     return app
@@ -117,7 +121,7 @@ class _Around:
     metrics: Metrics
     health: Health
     characters: Characters
-    headline_news: Headlines
+    headlines: Headlines
     voices: VoiceStore
     http: Http
     kinds: Collection[ServiceKind]
@@ -135,20 +139,18 @@ class _Around:
         )
         http = Http(keep_alive_s=_KEEP_ALIVE_S, resolve_every_s=_RESOLVE_EVERY_S)
         characters = load_characters(settings)
-        headline_news = Headlines(
+        headlines = Headlines(
             _news_source(settings),
             characters,
             http.session,
-            wait_s=settings.news_wait_s,
-            kept_s=settings.news_kept_s,
+            every_s=settings.news_every_s,
             retry_s=settings.news_retry_s,
-            clock=_clock,
         )
-        return cls(metrics, health, characters, headline_news, voices, http, engine.kinds)
+        return cls(metrics, health, characters, headlines, voices, http, engine.kinds)
 
     async def close(self) -> None:
         await self.health.close()
-        await self.headline_news.close()
+        await self.headlines.close()
         await self.http.close()
 
 

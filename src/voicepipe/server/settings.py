@@ -187,9 +187,8 @@ class ServerSettings(BaseModel):
     news_headlines: int = Field(default=8, ge=1, le=100)
     """In one prompt: a small model forgets the middle of a longer list."""
     news_timeout_s: float = Field(default=5, gt=0)
-    """How long the source may take; a late answer serves later prompts."""
-    news_wait_s: float = Field(default=1.5, ge=0)
-    """How long the bot's first words may wait for the news."""
-    news_kept_s: float = Field(default=3_600, gt=0)
+    """The time in which the source must answer."""
+    news_every_s: float = Field(default=3_600, gt=0)
+    """From one fetch to the next; the first is made when the server starts."""
     news_retry_s: float = Field(default=60, gt=0)
     """After a failure."""

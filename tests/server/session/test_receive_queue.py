@@ -1,91 +1,111 @@
-"""What waits for its turn to come in: in order, within bounds, and in nobody's way."""
+"""Frames that wait for their turn: in order, within bounds, and without delaying other sessions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from voicepipe.audio import Pcm16
+from voicepipe.events import AudioDeferred, AudioReceived, InputCommitted
+from voicepipe.realtime import Received
 from voicepipe.server.session.pacing import IngressPacer
 from voicepipe.server.session.receive_queue import ReceiveQueue
 
+PIECE = AudioReceived(bytes(2 * 640))
 
-class Door:
-    """Messages are numbers: of pieces of sound, 80 ms each. `came` is what has come in, and when."""
+
+class Receiver:
+    """A frame is a number of pieces of sound, 80 ms each, and as long as it is told; without sound it is a commit.
+
+    `came` is what was delivered (S: sound, C: the commit, D: the deferral), and when.
+    """
 
     def __init__(self, *, capacity: int = 100) -> None:
         loop = asyncio.get_running_loop()
         pacer = IngressPacer(loop.time, lead_ms=80, speed=2, message_ms=0)
-        self._decode, self._clock = pacer.metered(Pcm16(8000)).decoder(), loop.time
-        self.came: list[tuple[int, float]] = []
-        self.held = 0
-        self.inlet: ReceiveQueue[int] = ReceiveQueue(
-            self._hear, pacer, capacity=capacity, held=self._note, spawn=lambda work: asyncio.create_task(work)
+        self._decode_sound, self._clock = pacer.metered(Pcm16(8000)).decoder(), loop.time
+        self.came: list[tuple[str, float]] = []
+        self.decoded: list[int] = []
+        self.queue = ReceiveQueue(
+            self._decode, pacer, self._deliver, capacity=capacity, spawn=lambda work: asyncio.create_task(work)
         )
 
-    def _hear(self, pieces: int) -> Iterator[None]:
-        if not pieces:
-            self.came.append((0, round(self._clock(), 3)))
-        for _ in range(pieces):
-            yield
-            self._decode(bytes(2 * 640))
-            self.came.append((pieces, round(self._clock(), 3)))
+    async def put(self, pieces: int, size: int = 10) -> None:
+        await self.queue.put(f"{pieces}".ljust(size))
 
-    def _note(self) -> None:
-        self.held += 1
+    def _decode(self, frame: str | bytes) -> list[Received]:
+        pieces = int(frame)
+        self.decoded.append(pieces)
+        return [PIECE] * pieces or [InputCommitted()]
+
+    def _deliver(self, message: Received) -> None:
+        if isinstance(message, AudioReceived):
+            self._decode_sound(message.data)
+        kind = {AudioReceived: "S", InputCommitted: "C", AudioDeferred: "D"}[type(message)]  # pyright: ignore
+        self.came.append((kind, round(self._clock(), 3)))
 
 
 async def test_what_has_room_comes_in_at_once():
     """In the very call; a message without sound needs none."""
-    door = Door()
+    receiver = Receiver()
     for pieces in (0, 1, 0, 1, 0):
-        await door.inlet.put(pieces, 10)
-    assert door.came == [(0, 0.0), (1, 0.0), (0, 0.0), (1, 0.0), (0, 0.0)]
-    assert door.held == 0
+        await receiver.put(pieces)
+    assert receiver.came == [("C", 0.0), ("S", 0.0), ("C", 0.0), ("S", 0.0), ("C", 0.0)]
 
 
 async def test_what_has_not_waits_in_order():
-    """And what is behind it with it."""
-    door = Door()
+    """And what is behind it with it, not yet decoded; each time sound begins to wait, that is told."""
+    receiver = Receiver()
     for pieces in (3, 0, 2, 0):
-        await door.inlet.put(pieces, 10)
-    assert door.came == [(3, 0.0), (3, 0.0)]
+        await receiver.put(pieces)
+    assert receiver.came == [("S", 0.0), ("S", 0.0)]
+    assert receiver.decoded == [3]
     await asyncio.sleep(1)
-    assert door.came[2:] == [(3, 0.04), (0, 0.04), (2, 0.08), (2, 0.12), (0, 0.12)]
-    assert door.held == 3
-    await door.inlet.put(1, 10)
-    assert door.came[-1] == (1, 1.0)
+    assert receiver.came[2:] == [
+        ("D", 0.0), ("S", 0.04), ("C", 0.04), ("D", 0.04), ("S", 0.08), ("D", 0.08), ("S", 0.12), ("C", 0.12),
+    ]  # fmt: skip
+    await receiver.put(1)
+    assert receiver.came[-1] == ("S", 1.0)
 
 
-async def test_who_sends_more_than_may_wait_waits(virtual_loop):
+async def test_a_client_that_sends_more_than_may_wait_waits(virtual_loop):
     """Until enough has come in."""
-    door = Door(capacity=100)
+    receiver = Receiver(capacity=100)
     for _ in range(5):
-        await door.inlet.put(10, 60)
+        await receiver.put(10, 60)
     assert virtual_loop.time() == pytest.approx((4 * 10 - 2) * 0.04)
-    await door.inlet.close()
+    await receiver.queue.close()
+
+
+@pytest.mark.parametrize("pieces", [63, 64, 65])
+async def test_a_long_frame_leaves_its_room_when_it_is_done(pieces):
+    """Also where it ends just when other sessions have their turn."""
+    receiver = Receiver(capacity=100)
+    async with asyncio.timeout(10):
+        await receiver.put(pieces, 1000)
+        await receiver.put(0, 1000)
+    assert receiver.came[-1][0] == "C"
 
 
 async def test_many_that_have_waited_do_not_come_in_one_go():
-    """Others have their turn on the event loop between them."""
-    door, rounds = Door(capacity=10_000), list[int]()
+    """Other sessions have their turn on the event loop between them."""
+    receiver, rounds = Receiver(capacity=10_000), list[int]()
     for pieces in (3, *[0] * 1000):
-        await door.inlet.put(pieces, 1)
+        await receiver.put(pieces, 1)
     await asyncio.sleep(0.04)
-    while len(door.came) < 1003:
-        rounds.append(len(door.came))
+    while len(receiver.came) < 1004:
+        rounds.append(len(receiver.came))
         await asyncio.sleep(0)
     assert max(after - before for before, after in pairwise(rounds)) <= 64
-    assert door.came[-1] == (0, 0.04)
+    assert receiver.came[-1] == ("C", 0.04)
 
 
 async def test_what_waits_can_be_forgotten():
     """No task is left."""
-    door = Door()
-    await door.inlet.put(100, 10)
-    await door.inlet.close()
+    receiver = Receiver()
+    await receiver.put(100)
+    await receiver.queue.close()
     await asyncio.sleep(1)
-    assert len(door.came) == 2
+    assert [kind for kind, _ in receiver.came] == ["S", "S"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from voicepipe.audio import Codec, Decoder, Encoder
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Samples
+from voicepipe.server.settings import ServerSettings
 
 __all__ = ["PIECE_MS", "AudioMeter", "IngressPacer"]
 
@@ -64,6 +65,12 @@ class IngressPacer:
         self._flows = [_Flow(clock, speed)]
         self.backlog = PendingWork()
         """Of the ear; it is known when the session's stages are."""
+
+    @classmethod
+    def of(cls, settings: ServerSettings, clock: Clock) -> IngressPacer:
+        """Return the pacer of one client."""
+        lead_ms, speed, message_ms = settings.ingress_lead_ms, settings.ingress_speed, settings.ingress_message_ms
+        return cls(clock, lead_ms=lead_ms, speed=speed, message_ms=message_ms)
 
     def metered(self, codec: Codec) -> Codec:
         """The same codec, whose decoders tell how much sound they give."""

@@ -12,7 +12,7 @@ from aiohttp import WSMessage, WSMsgType
 from voicepipe.events import InputRejected
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Bucket", "MessageRate"]
+__all__ = ["Bucket", "MessageRate", "TooManyMessages"]
 
 Clock = Callable[[], float]
 
@@ -50,52 +50,55 @@ class Bucket:
         return self._full_at <= self._clock()
 
 
+class TooManyMessages(Exception):
+    """A client has sent too fast for too long. The message is for the client."""
+
+
 class MessageRate:
     """The limits of the settings for one client: so many messages a second, more in a burst; long ones count more.
 
-    A client that sends faster is heard at that speed, so that nothing is lost, and `tell` gets one `InputRejected` that
-    says so. It is over when the client has been so quiet that it may send a whole burst again. Where it still sends too
-    fast `message_overrun_s` after it was told, `end` gets the reason.
+    A client that sends faster is read at that speed, so that nothing is lost, and is told so once, until it has been
+    so quiet that it may send a whole burst again.
     """
 
-    def __init__(
-        self,
-        settings: ServerSettings,
-        clock: Clock,
-        *,
-        tell: Callable[[InputRejected], object],
-        end: Callable[[str], object],
-    ) -> None:
-        self._settings, self._clock, self._tell, self._end = settings, clock, tell, end
+    def __init__(self, settings: ServerSettings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
         self._bucket = Bucket(clock, per_s=settings.max_messages_per_s, burst=settings.message_burst)
         self._told_at: float | None = None
         self._heard_at_once = 0
 
-    async def admit(self, message: WSMessage) -> None:
-        """Wait until the message may be processed: not at all, unless the client sends too fast. Cancelled with the
-        reader."""
+    async def admit(self, message: WSMessage) -> list[InputRejected]:
+        """Wait until the message may be processed: not at all, unless the client sends too fast.
+
+        Returns:
+            What the client is told: one `InputRejected` when it begins to send too fast.
+
+        Raises:
+            TooManyMessages: It still sends too fast `message_overrun_s` after it was told.
+        """
         if message.type not in _COUNTED:
-            return
+            return []
         if self._bucket.is_full:
             self._told_at = None
         count = 1 + len(message.data) // self._settings.message_unit_bytes
         wait_s = self._bucket.take(count)
         self._heard_at_once += count
-        if wait_s:
-            self._overran(message)
+        told = self._overran(message) if wait_s else []
         if wait_s or self._heard_at_once >= _AT_ONCE:
             self._heard_at_once = 0
             await asyncio.sleep(wait_s)
+        return told
 
-    def _overran(self, message: WSMessage) -> None:
+    def _overran(self, message: WSMessage) -> list[InputRejected]:
         most, patience_s = self._settings.max_messages_per_s, self._settings.message_overrun_s
         if self._told_at is None:
             self._told_at = self._clock()
             what = f"More than {most:g} messages a second: yours are heard no faster. Send fewer, with more in each; "
             what += f"if this goes on for {patience_s:g} s, the session ends."
-            self._tell(InputRejected("rate_limit_exceeded", what, message_id=_event_id(message.data)))
-        elif self._clock() - self._told_at > patience_s:
-            self._end(f"more than {most:g} messages a second for longer than {patience_s:g} s")
+            return [InputRejected("rate_limit_exceeded", what, message_id=_event_id(message.data))]
+        if self._clock() - self._told_at > patience_s:
+            raise TooManyMessages(f"more than {most:g} messages a second for longer than {patience_s:g} s")
+        return []
 
 
 def _event_id(sent: object) -> str | None:

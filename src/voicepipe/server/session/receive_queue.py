@@ -1,52 +1,58 @@
-"""What a client has sent ahead of time waits here, in order, so that the socket can be read meanwhile."""
+"""The queue of frames that a client has sent ahead of time, so that its socket can be read meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
+from voicepipe.events import AudioDeferred, AudioReceived
+from voicepipe.realtime import Received
 from voicepipe.server.session.pacing import IngressPacer
 
 __all__ = ["ReceiveQueue"]
 
-T = TypeVar("T")
-
-Hear: TypeAlias = Callable[[T], Iterator[None]]
-"""Hears one message; comes back before each piece of sound in it, which may then have to wait."""
+_AT_ONCE = 64  # messages and pieces of sound until other sessions have their turn on the event loop: some milliseconds
 
 
-class ReceiveQueue(Generic[T]):
-    """Gives messages to `hear`, in order: in the very call of `put`, if there is room for their sound, or later.
+class ReceiveQueue:
+    """Deliver the messages of frames, in order: in the very call of `put`, if there is room for their sound, or later.
 
-    At most `capacity` bytes wait, and one message more: then `put` waits, the socket is not read, and the rest waits
-    with the client. Until then pings are answered while sound waits, and a client that leaves is noticed. `held` is
-    called when sound begins to wait; `spawn` starts a task that reports its failure.
+    A frame is decoded when all before it has been delivered. At most `capacity` bytes wait, and one frame more: then
+    `put` waits, the socket is not read, and the rest waits with the client. Until then pings are answered while sound
+    waits, and a client that leaves is noticed. `AudioDeferred` is delivered when sound begins to wait.
+
+    Args:
+        decode: Returns the messages of a frame, sound in pieces.
+        pacer: Tells when there is room for the next piece of sound.
+        deliver: Takes each message.
+        capacity: How many bytes may wait.
+        spawn: Starts a task that reports its failure.
     """
 
     def __init__(
         self,
-        hear: Hear[T],
+        decode: Callable[[str | bytes], Iterable[Received]],
         pacer: IngressPacer,
+        deliver: Callable[[Received], None],
         *,
         capacity: int,
-        held: Callable[[], object],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
-        self._hear, self._pacer, self._capacity = hear, pacer, capacity
-        self._held, self._spawn = held, spawn
-        self._waiting: deque[tuple[Iterator[None], int]] = deque()
-        self._bytes = 0
+        self._decode, self._pacer, self._deliver = decode, pacer, deliver
+        self._capacity, self._spawn = capacity, spawn
+        self._frames: deque[str | bytes] = deque()
+        self._messages: deque[Received] = deque()  # of the first frame
+        self._size = self._bytes = 0
         self._is_held = False
-        """Whether the first that waits wants room for its sound."""
         self._feeding: asyncio.Task[None] | None = None
         self._drained = asyncio.Event()
 
-    async def put(self, message: T, size: int) -> None:
-        """Returns when the next message may be read."""
-        self._waiting.append((self._hear(message), size))
-        self._bytes += size
+    async def put(self, frame: str | bytes) -> None:
+        """Take a frame; return when the next one may be read."""
+        self._frames.append(frame)
+        self._bytes += len(frame)
         if self._feeding is None and self._feed():
             self._feeding = self._spawn(self._feed_slowly())
         while self._bytes > self._capacity:
@@ -55,40 +61,58 @@ class ReceiveQueue(Generic[T]):
 
     async def close(self) -> None:
         """Forget what waits."""
-        self._waiting.clear()
+        self._frames.clear()
+        self._messages.clear()
         if self._feeding is not None:
             self._feeding.cancel()
             await asyncio.wait([self._feeding])
 
     def _feed(self) -> bool:
-        """As far as there is room, and some messages at most; whether something is left."""
+        """Deliver as much as there is room for, and some messages at most; return whether anything is left."""
         for _ in range(_AT_ONCE):
-            if not self._waiting:
+            if not self._messages and not self._open_next():
                 return False
-            message, size = self._waiting[0]
-            if next(message, _HEARD) is _HEARD:
-                self._waiting.popleft()
-                self._bytes -= size
-                self._drained.set()
-            elif not self._pacer.has_room:
-                self._is_held = True
+            if self._messages and not self._deliver_next():
                 return True
-        return bool(self._waiting)
+        return bool(self._messages or self._frames)
+
+    def _open_next(self) -> bool:
+        """Decode the next frame; return whether there is one."""
+        if not self._frames:
+            return False
+        frame = self._frames.popleft()
+        self._size = len(frame)
+        self._messages.extend(self._decode(frame))
+        if any(isinstance(message, AudioReceived) for message in self._messages):
+            self._pacer.count_message()
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        """Make room for more frames when all of the first one has been delivered."""
+        if not self._messages:
+            self._bytes -= self._size
+            self._size = 0
+            self._drained.set()
+
+    def _deliver_next(self) -> bool:
+        """Deliver the next message; return whether there was room for it."""
+        if isinstance(self._messages[0], AudioReceived) and not self._pacer.has_room:
+            self._is_held = True
+            return False
+        self._deliver(self._messages.popleft())
+        self._release()
+        return True
 
     async def _feed_slowly(self) -> None:
-        """What `_feed` has left."""
+        """Deliver what `_feed` has left."""
         left = True
         while left:
             if self._is_held:
-                self._held()
+                self._deliver(AudioDeferred())
                 await self._pacer.room()
                 self._is_held = False
             else:
                 await asyncio.sleep(0)
             left = self._feed()
         self._feeding = None
-
-
-_HEARD = object()
-_AT_ONCE = 64
-"""Messages and pieces of sound, before other sessions have their turn on the event loop: some milliseconds."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import time
 from typing import Literal
 
 import structlog
 
-__all__ = ["Recorder", "Side"]
+from voicepipe.events import SettingsChanged
+from voicepipe.server.settings import ServerSettings
+
+__all__ = ["ConsentedRecorder", "Recorder", "Side"]
 
 log = structlog.get_logger()
 
@@ -72,6 +75,39 @@ class Recorder:
     def _give_up(self, why: str) -> None:
         self._over, self._lines, self._chars = True, [], 0
         log.warning("recording.ended", file=str(self._path), why=why)
+
+
+class ConsentedRecorder:
+    """Record a session from the settings on that allow it, until settings that do not.
+
+    Args:
+        settings: `recordings_dir` (None: nothing is recorded) and `recording_waits_chars`.
+        session_id: The name of the file.
+    """
+
+    def __init__(self, settings: ServerSettings, session_id: str) -> None:
+        self._folder, self._capacity_chars = settings.recordings_dir, settings.recording_waits_chars
+        self._session_id = session_id
+        self._recorder: Recorder | None = None
+        self._allowed = False
+
+    def heed(self, messages: Iterable[object]) -> None:
+        """Note what the client's settings say of recording."""
+        for message in messages:
+            if isinstance(message, SettingsChanged) and self._folder is not None:
+                self._allowed = message.allow_recording
+                if self._allowed and self._recorder is None:
+                    self._recorder = Recorder(self._folder, self._session_id, capacity_chars=self._capacity_chars)
+
+    def note(self, sender: Side, message: str) -> None:
+        """Record a message, if that is allowed."""
+        if self._allowed and self._recorder is not None:
+            self._recorder.note(sender, message)
+
+    async def close(self) -> None:
+        """Write what waits."""
+        if self._recorder is not None:
+            await self._recorder.close()
 
 
 def _parsed(message: str) -> object:

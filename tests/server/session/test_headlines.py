@@ -1,4 +1,4 @@
-"""Settings that need news, in a session: what waits for them, and what does not."""
+"""Headlines in the prompts of a session."""
 
 from __future__ import annotations
 
@@ -49,69 +49,45 @@ def paper():
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
-            yield {"newsapi_api_key": "k", "news_url": f"http://127.0.0.1:{runner.addresses[0][1]}/", "news_wait_s": 2}
+            yield {"newsapi_api_key": "k", "news_url": f"http://127.0.0.1:{runner.addresses[0][1]}/"}
         finally:
             await runner.cleanup()
 
     return listening
 
 
-async def test_the_newsreader_begins_when_it_has_the_news(serve, paper, virtual_loop):
-    """The client is answered at once, and its sound is heard meanwhile."""
-    async with paper() as settings, serve(telling, **settings) as served, served.connect() as client:
+async def test_a_prompt_has_the_headlines_at_once(serve, paper, virtual_loop):
+    """They were fetched when the server started."""
+    async with paper() as settings, serve(telling, **settings) as served:
+        await asyncio.sleep(2)
         began_s = virtual_loop.time()
-        await client.send(NEWS)
-        await client.event("session.updated")
-        await client.speak(b"OggS")
-        assert await told(client) == "sound"
-        assert virtual_loop.time() - began_s < 0.1
-        assert "It rains" in await told(client)
-        assert virtual_loop.time() - began_s == pytest.approx(1, abs=0.1)
+        async with served.connect() as client:
+            await client.send(NEWS, VOICE, UPDATE, NEWS)
+            assert "It rains" in await told(client)
+            assert await told(client) == "ann"
+            assert "Robin" in await told(client)
+            assert "It rains" in await told(client)
+            assert virtual_loop.time() - began_s < 0.1
 
 
-async def test_settings_keep_their_order(serve, paper):
-    """A voice that is chosen while the news is fetched comes after it; the next character too."""
-    async with paper() as settings, serve(telling, **settings) as served, served.connect() as client:
-        await client.send(NEWS, VOICE, UPDATE, NEWS)
-        assert "It rains" in await told(client)
-        assert await told(client) == "ann"
-        assert "Robin" in await told(client)
-        assert "It rains" in await told(client)
-
-
-async def test_a_source_that_is_late_holds_nobody_up(serve, paper, virtual_loop):
+async def test_a_source_that_is_late_delays_no_session(serve, paper, virtual_loop):
     """The bot opens all the same, with something else."""
     async with paper(takes_s=4) as settings, serve(telling, **settings) as served, served.connect() as client:
         began_s = virtual_loop.time()
         await client.send(NEWS)
         assert "no news today" in await told(client)
-        assert virtual_loop.time() - began_s == pytest.approx(2, abs=0.1)
-
-
-async def test_a_client_that_leaves_meanwhile_leaves_nothing(serve, paper):
-    """Nor does the server when it stops."""
-    async with paper(takes_s=4) as settings, serve(telling, **settings) as served:
-        async with served.connect() as client:
-            await client.send(NEWS)
-            await client.event("session.updated")
-        await served.empty()
-
-
-async def test_without_a_key_nothing_waits(serve, virtual_loop):
-    """There is nothing to wait for."""
-    async with serve(telling) as served, served.connect() as client:
-        await client.send(NEWS)
-        assert "no news today" in await told(client)
-        assert virtual_loop.time() < 0.1
+        assert virtual_loop.time() - began_s < 0.1
 
 
 async def test_headlines_may_be_asked_for_by_ones_own_words(serve, paper):
     """In a character that the client describes."""
     own = {"type": "constant", "text": "You are a pirate. {headlines} Arr."}
     update = {"type": "session.update", "session": {"instructions": own, "allow_recording": False}}
-    async with paper() as settings, serve(telling, **settings) as served, served.connect() as client:
-        await client.send(update)
-        assert "You are a pirate. These are the headlines of today: It rains." in await told(client)
+    async with paper() as settings, serve(telling, **settings) as served:
+        await asyncio.sleep(2)
+        async with served.connect() as client:
+            await client.send(update)
+            assert "You are a pirate. These are the headlines of today: It rains." in await told(client)
 
 
 async def test_long_prompts_are_for_large_models(serve):

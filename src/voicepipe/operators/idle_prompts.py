@@ -1,0 +1,59 @@
+"""Idle prompts: when the bot breaks the user's silence. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from voicepipe.conversation import SILENCE
+
+__all__ = ["IdlePrompts"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdlePrompts:
+    """When the bot breaks a silence.
+
+    Args:
+        after_s: the idle time; None: never
+        at_most: how many prompts in a row, without a word of the user's between them
+        default_s: the idle time where the client does not lead
+        since_s: when the last reply ended, or the last words of the user's; a sound without words does not count
+        sent: how many prompts in a row there have been
+    """
+
+    after_s: float | None
+    at_most: int
+    default_s: float
+    since_s: float = 0.0
+    sent: int = 0
+
+    @classmethod
+    def of(cls, after_s: float, at_most: int) -> IdlePrompts:
+        """Return the state at the beginning of a session."""
+        return cls(after_s, at_most, after_s)
+
+    @property
+    def due_s(self) -> float | None:
+        """Return when the next prompt is due, if nothing happens."""
+        return None if self.after_s is None or self.sent >= self.at_most else self.since_s + self.after_s
+
+    def since(self, now_s: float) -> IdlePrompts:
+        """Return the state when the silence begins anew."""
+        return replace(self, since_s=now_s)
+
+    def configured(self, idle_s: float | None, *, led: bool, now_s: float) -> IdlePrompts:
+        """Return the state with the client's idle time; a new one counts from now on."""
+        after_s = idle_s if led else self.default_s
+        return self if after_s == self.after_s else replace(self, after_s=after_s, since_s=now_s)
+
+    def answered(self) -> IdlePrompts:
+        """Return the state when the user has spoken, or the client asked for a reply."""
+        return replace(self, sent=0) if self.sent else self
+
+    def prompted(self) -> IdlePrompts:
+        """Return the state after one more prompt."""
+        return replace(self, sent=self.sent + 1)
+
+    def message(self, number: int) -> tuple[str, str]:
+        """Return the text and the item of the silence, as a message of the user's."""
+        return SILENCE, f"silence{number}"

@@ -1,0 +1,155 @@
+"""`SessionBridge`: the client's messages to the pipeline, and the pipeline's events to the client."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import get_args
+
+import structlog
+from aiohttp import WSCloseCode
+
+from voicepipe.audio import Codec
+from voicepipe.boundary.pending import PendingWork
+from voicepipe.characters.news import Headlines
+from voicepipe.engine import Engine
+from voicepipe.events import (
+    AudioDeferred,
+    AudioReceived,
+    ClientMessage,
+    ConversationEnded,
+    Event,
+    InputRejected,
+    ItemRequested,
+    OutOfBandResponse,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    SessionOpened,
+    SettingsChanged,
+    StageFailed,
+    Warned,
+)
+from voicepipe.metrics.registry import Metrics
+from voicepipe.metrics.session import TurnMetrics
+from voicepipe.metrics.stages import metered_stages
+from voicepipe.realtime import Received, sentence
+from voicepipe.server.session.ending import End, SessionEnd
+from voicepipe.server.session.send_queue import BOUNDARY, SendQueue
+from voicepipe.server.session.turn_log import TurnLog
+from voicepipe.session import Pipeline, SessionRunner
+
+__all__ = ["SessionBridge"]
+
+log = structlog.get_logger()
+
+# Messages of the client were answered when they came in; pipelines pass them on to their stages, and to their end.
+_ANSWERED = tuple(set(get_args(ClientMessage)) - {InputRejected})
+
+
+class SessionBridge:
+    """Run a pipeline between a client's messages and its send queue; log and count what happens.
+
+    Args:
+        send_queue: Takes what the client is told.
+        ending: Is told why the session ends, where the pipeline ends it.
+        metrics: Counts turns, failures and rejected messages.
+        headlines: Put into prompts that ask for them.
+    """
+
+    def __init__(self, send_queue: SendQueue, ending: SessionEnd, metrics: Metrics, headlines: Headlines) -> None:
+        self._send_queue, self._ending, self._headlines = send_queue, ending, headlines
+        self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
+        self._turns = TurnLog()
+        self._running: SessionRunner | None = None
+        self._replying = False
+        self._leaving: End | None = None
+
+    def start(self, pipeline: Pipeline, engine: Engine, codec: Codec, session_id: str) -> PendingWork:
+        """Start the pipeline. Return the work that its stages have not done; a failure ends the session."""
+        try:
+            stages = metered_stages(engine.stages(), self._metrics)
+        except Exception as error:
+            log.exception("session.no_stages")
+            self.emit(StageFailed("pipeline", error, fatal=True))
+            return PendingWork()
+        self._running = SessionRunner(pipeline, session_id=session_id, codec=codec, stages=stages, emit=self.emit)
+        self._running.ended.add_done_callback(self._pipeline_ended)
+        return self._running.backlog
+
+    def leave(self, end: End) -> None:
+        """End the session when the running reply is over."""
+        self._leaving = end
+        if not self._replying:
+            self._ending.finish(end)
+
+    async def close(self, grace_s: float) -> None:
+        """Dispose the pipeline, and wait up to `grace_s` for its clean-up."""
+        if self._running is not None:
+            await self._running.close(grace_s)
+
+    # ---- from the client ---------------------------------------------------------------------------------------------
+
+    def take(self, message: Received) -> None:
+        """Answer a message, then pass it to the pipeline: consequences come after the answer."""
+        if not isinstance(message, AudioReceived | AudioDeferred):
+            self._send_queue.put(message)
+        match message:
+            case InputRejected(code=code):
+                self._metrics.session.rejected.labels(self._metrics.session.code_label(code)).inc()
+            case SessionOpened() | ItemRequested():
+                pass
+            case SettingsChanged(system_prompt=str(prompt)):
+                self._receive(replace(message, system_prompt=self._headlines.render(prompt)))
+            case _:
+                self._receive(message)
+
+    def _receive(self, message: ClientMessage) -> None:
+        if self._running is None:
+            return
+        try:
+            self._running.receive(message)
+        except Exception as error:
+            log.exception("session.receive_failed")
+            self.emit(StageFailed("pipeline", error, fatal=True))
+
+    # ---- from the pipeline -------------------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Log, count and send an event of the pipeline."""
+        if isinstance(event, _ANSWERED):
+            return
+        self._turns.note(event)
+        self._meter.note(event)
+        self._send_queue.put(event)
+        self._meter.note_lost(BOUNDARY, self._send_queue.lost_ms)
+        match event:
+            case StageFailed(fatal=True):
+                self._fail(event)
+            case StageFailed(stage=stage, error=error) | OutOfBandResponse(event=StageFailed(stage=stage, error=error)):
+                log.warning("stage.failed", stage=stage, exc_info=error)
+            case Warned(message=warning):
+                log.info("session.warned", warning=warning)
+            case ConversationEnded(reason=reason):
+                self._ending.finish(End(WSCloseCode.OK, reason))
+            case ReplyStarted():
+                self._replying = True
+            case ReplyEnded() | ReplyInterrupted():
+                self._replying = False
+                if self._leaving is not None:
+                    self._ending.finish(self._leaving)
+            case _:
+                pass
+
+    def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
+        error = ended.result()
+        if error is None:
+            self._ending.finish(End(WSCloseCode.OK, "the pipeline has completed"))
+            return
+        failure = StageFailed("pipeline", error, fatal=True)
+        if not self._ending.is_over:  # one of its events could not be encoded, and the client does not know yet
+            self._send_queue.put(failure)
+        self._fail(failure)
+
+    def _fail(self, failure: StageFailed) -> None:
+        self._ending.finish(End(WSCloseCode.INTERNAL_ERROR, sentence(failure)))

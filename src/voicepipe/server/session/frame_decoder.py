@@ -1,0 +1,43 @@
+"""Decode a client's frames: from text to the messages of the pipeline, sound in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from voicepipe.events import AudioReceived, InputRejected
+from voicepipe.realtime import DialectNegotiation, Received
+from voicepipe.server.session.pacing import PIECE_MS
+from voicepipe.server.session.recorder import ConsentedRecorder
+
+__all__ = ["FrameDecoder"]
+
+
+class FrameDecoder:
+    """Decode one frame at a time, when its turn comes: what it means depends on the messages before it.
+
+    Args:
+        wire: The client's dialect, and the codec of its sound.
+        recorder: Records the frames where the client's settings allow it, from these settings on.
+        alive: Called for each frame.
+    """
+
+    def __init__(self, wire: DialectNegotiation, recorder: ConsentedRecorder, alive: Callable[[], None]) -> None:
+        self._wire, self._recorder, self._alive = wire, recorder, alive
+
+    def __call__(self, frame: str | bytes) -> list[Received]:
+        """Return the messages of a frame. A binary one is rejected: all dialects speak JSON text."""
+        self._alive()
+        if isinstance(frame, bytes):
+            what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
+            return [InputRejected("unexpected_binary_frame", what)]
+        received = self._wire.decode(frame)
+        self._recorder.heed(received)
+        self._recorder.note("client", frame)
+        return [piece for message in received for piece in self._pieces(message)]
+
+    def _pieces(self, message: Received) -> Iterator[Received]:
+        if isinstance(message, AudioReceived):
+            yield from (replace(message, data=piece) for piece in self._wire.codec.pieces(message.data, PIECE_MS))
+        else:
+            yield message

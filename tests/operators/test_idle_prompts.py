@@ -1,0 +1,29 @@
+"""When the bot breaks a silence, as data."""
+
+from dataclasses import replace
+
+from voicepipe.operators.idle_prompts import IdlePrompts
+
+IDLE = IdlePrompts.of(7.0, 2)
+
+
+def test_a_prompt_is_due_the_idle_time_after_the_silence_began() -> None:
+    """At the beginning of a session that is its start."""
+    assert IDLE.due_s == 7.0
+    assert IDLE.since(3.0).due_s == 10.0
+
+
+def test_there_are_only_so_many_in_a_row() -> None:
+    """Until the user speaks."""
+    assert IDLE.prompted().due_s == 7.0
+    assert IDLE.prompted().prompted().due_s is None
+    assert IDLE.prompted().prompted().answered().due_s == 7.0
+
+
+def test_a_client_that_leads_says_how_long() -> None:
+    """A change counts from its moment; what stays the same changes nothing; without it the pipeline's time counts."""
+    led = IDLE.since(1.0).configured(5.0, led=True, now_s=2.0)
+    assert led == replace(IDLE, after_s=5.0, since_s=2.0)
+    assert led.configured(5.0, led=True, now_s=4.0) == led
+    assert led.configured(None, led=True, now_s=4.0).due_s is None
+    assert led.configured(None, led=False, now_s=4.0).due_s == 11.0
