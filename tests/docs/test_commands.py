@@ -164,6 +164,13 @@ def test_settings_files_are_accepted(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=name_of)
+def test_latencies_sum(page: Path) -> None:
+    """The parts of what an answer took in the server, to the whole."""
+    for told in re.finditer(r"in the server (\d+) ms: (.+)", page.read_text("utf-8")):
+        assert sum(map(int, re.findall(r"\d+", told[2]))) == int(told[1]), told[0]
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=name_of)
 def test_what_is_shown_as_a_file_is_that_file(page: Path) -> None:
     """The README cannot include files, so it repeats them."""
     for block in blocks(page):
