@@ -109,8 +109,8 @@ def test_the_noise_behind_a_reading_is_no_turn(ear: Ear, recordings: Path) -> No
 
 @pytest.mark.parametrize("kind", NOISES)
 def test_noise_is_no_turn(ear: Ear, kind: str) -> None:
-    """Of 24 sounds of a kind, from soft to as loud as it goes, none or one is taken for words; of buzzes, which have the
-    spectrum of a voice, up to three."""
+    """Of 24 sounds of a kind, from soft to as loud as it goes, at most one is taken for words; of buzzes, which have
+    the spectrum of a voice, at most three."""
     taken = [
         words
         for number in range(8)
