@@ -16,6 +16,7 @@ from voicepipe.events import (
     TurnJudged,
     TurnMeasured,
 )
+from voicepipe.events.session import whole_parts
 
 __all__ = ["TurnLog"]
 
@@ -39,7 +40,7 @@ class TurnLog:
                 self._facts.pop("heard", None)
             case TurnMeasured(total_ms=total_ms, parts_ms=parts_ms):
                 self._facts["total_ms"] = round(total_ms)
-                self._facts |= {f"{name}_ms": round(ms) for name, ms in parts_ms.items()}
+                self._facts |= {f"{name}_ms": ms for name, ms in whole_parts(parts_ms).items()}
             case StageFailed(stage=stage):
                 self._facts["failed"] = stage
             case ReplyStarted():
