@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import IN_CI
 from noises import NOISES, RATE_HZ
 from reactivex.subject import Subject
 
@@ -123,7 +124,7 @@ def test_noise_is_no_turn(ear: Ear, kind: str) -> None:
 def test_one_word_is_a_turn(ear: Ear) -> None:
     """Spoken by a synthesiser, softly and loudly: at least 97 of 100 are heard."""
     hibari, said, lost = Hibari(), 0, list[tuple[str, int]]()
-    for number, word in enumerate(ANSWERS.split()):
+    for number, word in enumerate(ANSWERS.split()[:: 1 if IN_CI else 3]):
         sound = hibari.synthesise(f"{word.capitalize()}.")
         for level_db in (-6, -26):
             said += 1

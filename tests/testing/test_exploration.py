@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from reactivex import operators as rx_ops
 
@@ -13,7 +14,7 @@ from voicepipe.testing import Scenario, ScenarioFailed, VirtualLoop, conversatio
 from voicepipe.testing.loop.napping import NappingWorkers
 from voicepipe.testing.loop.shuffle import Shuffle
 
-CASES = 160
+CASES = examples(160)
 
 
 @pytest.mark.explored

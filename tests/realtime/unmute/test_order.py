@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conversations import CONCIERGE, DEFAULT
+from examples import examples
 from unmute_check import Line, violations
 
 from voicepipe.events import ConversationEnded, SettingsChanged
@@ -50,7 +51,7 @@ def test_every_scenario_is_told_in_order(scenario: Scenario, pipeline: str | Non
 
 def test_every_conversation_is_told_in_order() -> None:
     """Whatever is said, whatever fails or stalls, and whoever is first."""
-    explore(cases=120, check=keeps_the_order)
+    explore(cases=examples(120), check=keeps_the_order)
 
 
 def test_disorder_is_found() -> None:
