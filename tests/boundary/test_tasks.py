@@ -215,7 +215,7 @@ def test_the_next_turn_waits_until_the_last_ones_task_is_done(marbles: Marbles) 
         "q": marbles.cold("b|").pipe(rx_ops.do_action(lambda _: log.append("next"))),
     }
     switching = switch_turn(on_cut=lambda: [], on_error=lambda error: [error], grace_s=1)
-    marbles.expect(marbles.hot("p--q|", **turns).pipe(switching), "a----b|")
+    marbles.expect(marbles.hot("p--q|", table=turns).pipe(switching), "a----b|")
     assert log == ["closed", "next"]
 
 
