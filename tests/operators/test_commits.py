@@ -81,7 +81,7 @@ TURNS = {
 
 def expect(marbles: Marbles, heard: str, turns: str) -> None:
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    marbles.expect(marbles.cold(heard, table=HEARD).pipe(stage), turns, **TURNS)
+    marbles.expect(marbles.cold(heard, table=HEARD).pipe(stage), turns, table=TURNS)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_commit_whose_place_is_known_waits_for_all_before_it(marbles: Marbles,
     ends = {"a": TurnEnded(text, 2.5, committed=True), "b": TurnEnded(text, 2.5, committed=True)}
     if "P" in heard:
         ends["a"] = TurnEnded(text, 2.0, committed=True)
-    marbles.expect(marbles.cold(heard, **(HEARD | placed)).pipe(stage), told, **ends)
+    marbles.expect(marbles.cold(heard, table=HEARD | placed).pipe(stage), told, table=ends)
 
 
 def test_a_clearing_whose_place_is_known_drops_the_words_that_come_late(marbles: Marbles) -> None:
@@ -129,7 +129,7 @@ def test_a_clearing_whose_place_is_known_drops_the_words_that_come_late(marbles:
     placed = {"x": InputCleared(at_s=1.7), "T": Transcribed(1.7), "C": InputCommitted("=a", at_s=2.5)}
     placed |= {"U": Transcribed(2.5)}
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    told = next_values(marbles, marbles.cold("MxwTvCU|", **(HEARD | placed)).pipe(stage))
+    told = next_values(marbles, marbles.cold("MxwTvCU|", table=HEARD | placed).pipe(stage))
     assert [(event.text, event.item) for event in told] == [("it is", "=a")]
 
 

@@ -22,7 +22,7 @@ def loudness(mic: Observable[Audio]) -> Observable[SpeechProbability]:
 
 
 def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[float, object]]:
-    mic = marbles.cold(diagram, s=SOUND, _=SILENCE, u=UNSURE)
+    mic = marbles.cold(diagram, table={"s": SOUND, "_": SILENCE, "u": UNSURE})
     stage = endpoint(
         loudness,
         end_of_turn,

@@ -10,7 +10,7 @@ def due_in(clock, **seconds: float):
 
 
 def releasing(marbles: Marbles, diagram: str, **seconds: float):
-    return marbles.cold(diagram).pipe(transduce(lambda clock: due_in(clock, table=seconds)), release_at())
+    return marbles.cold(diagram).pipe(transduce(lambda clock: due_in(clock, **seconds)), release_at())
 
 
 def test_items_go_out_when_they_are_due_the_earliest_first(marbles: Marbles) -> None:

@@ -201,7 +201,7 @@ class Bot:
 
     def __call__(self, conversation: Conversation) -> Observable[Event]:
         self.asked.append(conversation)
-        return self._marbles.cold(self._replies[len(self.asked) - 1], table=SAYS, **CALLS)
+        return self._marbles.cold(self._replies[len(self.asked) - 1], table=SAYS | CALLS)
 
     def hear(self, said: str, **overrides: float | int) -> str:
         """When replies began, by their names, and when they ended."""

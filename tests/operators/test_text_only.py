@@ -67,7 +67,7 @@ def spoken(out: list[Recorded]) -> list[tuple[str, float, float]]:
 def test_what_was_said_before_a_call_is_spoken_before_the_function_returns(marbles: Marbles) -> None:
     """Without punctuation the synthesiser would wait for more of the clause, and that comes when the function has
     returned."""
-    source = marbles.cold("aX 1s c|", **{**WORDS, "a": ReplyText("Let me look")})
+    source = marbles.cold("aX 1s c|", table={**WORDS, "a": ReplyText("Let me look")})
     out = marbles.record(source.pipe(text_only(clauses())))
     assert times(out, SynthesisStarted) == [20, 1040]
     assert [one.value.text for one in out if isinstance(one.value, SynthesisStarted)] == ["Let me look", "Nobody."]

@@ -70,7 +70,7 @@ def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Callable[
         longest_s=0.4,
         capacity=4,
     )
-    out = marbles.record(marbles.cold(diagram, table=frames, **events).pipe(stage))
+    out = marbles.record(marbles.cold(diagram, table=frames | events).pipe(stage))
     return [(one.t_ms, one.value) for one in out if one.kind == "next"]
 
 
@@ -185,7 +185,7 @@ def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers
         longest_s=2,
         capacity=4,
     )
-    source = marbles.cold("__(_s)____(_e)---|", table=frames, **EVENTS)
+    source = marbles.cold("__(_s)____(_e)---|", table=frames | EVENTS)
     marbles.expect(source.pipe(stage), "----#", error=ValueError("no model"))
 
 

@@ -8,6 +8,7 @@ no model is loaded, and there is no second description that could be out of date
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -166,7 +167,14 @@ class _Tracer:
         return node
 
     def _made(self, name: str, kind: NodeKind, inputs: list[Node], gives: tuple[str, ...] = ()) -> Node:
-        return Node(name, kind, inputs, gives=gives, depth=self._depth)
+        return Node(name, kind, inputs, gives=gives, depth=self._depth, place=self._place())
+
+    def _place(self) -> str:
+        """The line of the pipeline's module that is at work."""
+        frame = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+        while frame is not None and frame.f_globals.get("__name__") != self._module:
+            frame = frame.f_back
+        return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
     def _kind(self, stage: Any, given: dict[str, Any]) -> NodeKind:
         """The pipeline's own stage, or an operator of reactivex around a function of its own."""

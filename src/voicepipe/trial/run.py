@@ -23,6 +23,7 @@ from voicepipe.events import AudioReceived, ClientMessage, Event, ReplyAudio
 from voicepipe.loader import PipelineError
 from voicepipe.operators import text_only
 from voicepipe.rx import LoopScheduler
+from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.session import Pipeline, Session, StageName
 from voicepipe.trial.graph import check_output, graph_of, mistake, not_an_event, not_encoded
 from voicepipe.trial.uses import stages_used
@@ -102,6 +103,11 @@ class _Client:
         return self._failed.result() if self._failed.done() else None
 
     def _take(self, event: Event) -> None:
+        try:
+            self._scheduler.check_thread()
+        except AnotherThread as error:
+            self._scheduler.loop.call_soon_threadsafe(self._fail, mistake(self._pipeline, error))
+            raise
         if isinstance(event, ReplyAudio):
             self._fail(not_encoded(self._pipeline))
         elif not is_dataclass(event) or isinstance(event, type):

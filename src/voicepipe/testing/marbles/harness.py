@@ -54,9 +54,9 @@ class Marbles:
     def hot(self, diagram: Script, **values: Any) -> Hot:
         """Return an observable that plays from the beginning of the scene, with or without subscribers.
 
-        `values` name what the letters stand for: of all letters, or of none. `error` is what ``#`` stands for, and
-        `table` a mapping with values for many diagrams. A letter without a value, and a value without a letter, is a
-        TypeError, unless the value is one of a `table`.
+        `values` name what the letters stand for, `error` is what ``#`` stands for, and `table` is a mapping with values
+        for many diagrams. A letter without a value stands for itself among strings, and is a TypeError among others. A
+        value without a letter is a TypeError, unless it is one of the `table`.
 
         Made while a scene is running, it begins at once. With a ``^`` in it, the scene begins there.
         """

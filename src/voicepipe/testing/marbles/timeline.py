@@ -83,12 +83,12 @@ def timeline(script: Script, values: Mapping[str, Any]) -> Timeline:
 
     Raises:
         DiagramError: The diagram cannot be read.
-        TypeError: A value's name cannot be a letter, or is none of the diagram's; or some letters have a value, and
-            others have none. Where no letter has one, each stands for itself.
+        TypeError: A value's name cannot be a letter, or is none of the diagram's; or some letters stand
+            for what is no string, and others have no value: they would stand for themselves.
     """
     known = dict(values)
-    error = known.pop("error", None)
-    table: Mapping[str, Any] = known.pop("table", {})
+    table = dict[str, Any](known.pop("table", {}))
+    error = known.pop("error", table.pop("error", None))
     for name in [*known, *table]:
         if len(name) != 1 or name in SIGNS or name in "-()± ":
             raise TypeError(f"{name!r} cannot be a value's name: a letter of a diagram is one character")
@@ -102,7 +102,8 @@ def _bound(read: Timeline, given: Mapping[str, Any]) -> Timeline:
     letters = {marble.symbol for marble in read.diagram.marbles if marble.kind is Kind.NEXT}
     if unused := sorted(given.keys() - letters):
         raise TypeError(f"{read.text!r} has no {_list(unused)}, for which a value was given")
-    if read.values and (unbound := sorted(letters - read.values.keys())):
+    plain = all(isinstance(value, str) for value in read.values.values())
+    if not plain and (unbound := sorted(letters - read.values.keys())):
         raise TypeError(f"{read.text!r} has {_list(unbound)} without a value, while other letters have one")
     return read
 
