@@ -189,7 +189,10 @@ def test_what_is_dropped_lives_on_in_a_summary(marbles: Marbles, end: type) -> N
     before, after = talk(6), talk(7)
     assert told(memory(before)) == told(recent(max_tokens=100, at_once=1)(before))
     marbles.expect(
-        marbles.cold("we-w-w 1s |", w="w", e=end("", before)).pipe(tee(memory.update)), "we-w-w 1s |", w="w", e=end("", before)
+        marbles.cold("we-w-w 1s |", w="w", e=end("", before)).pipe(tee(memory.update)),
+        "we-w-w 1s |",
+        w="w",
+        e=end("", before),
     )
     (asked,) = llm.conversations
     assert asked.system_prompt == "Sum up."

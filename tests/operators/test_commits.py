@@ -135,7 +135,9 @@ def test_a_clearing_whose_place_is_known_drops_the_words_that_come_late(marbles:
 
 def test_silence_can_be_committed(marbles: Marbles) -> None:
     """Each commit is a turn, though without words."""
-    told = next_values(marbles, marbles.cold("MC--D|", table=HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4)))
+    told = next_values(
+        marbles, marbles.cold("MC--D|", table=HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4))
+    )
     assert [(event.text, event.item) for event in told] == [("", "=a"), ("", "=b")]
 
 

@@ -150,7 +150,10 @@ def test_the_conversation_keeps_what_was_heard(marbles: Marbles) -> None:
 
 def test_a_failing_reply_ends_and_the_next_one_works(marbles: Marbles) -> None:
     """The error names its stage; no turn is left open."""
-    broken, good = marbles.cold("w#", error=StageError("LLM", ValueError("no")), table=SAYS), marbles.cold("w|", table=SAYS)
+    broken, good = (
+        marbles.cold("w#", error=StageError("LLM", ValueError("no")), table=SAYS),
+        marbles.cold("w|", table=SAYS),
+    )
     replies = iter([broken, good])
     out = marbles.record(marbles.hot("e---e|", table=TURNS).pipe(responding(lambda _: next(replies), idle_prompts=0)))
     kinds = [type(one.value) for one in out[:-1]]

@@ -90,7 +90,9 @@ def test_a_run_without_sound_moves_no_times(marbles: Marbles) -> None:
 
 def test_words_are_heard_when_their_sound_is(marbles: Marbles) -> None:
     """Behind a slow function the playback clock goes on where it stood, and so do the words."""
-    out = marbles.record(marbles.cold("bX 1s c|", table=WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20)))
+    out = marbles.record(
+        marbles.cold("bX 1s c|", table=WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20))
+    )
     assert [one.t_ms for one in out if isinstance(one.value, WordSpoken)] == [0, 1040]
     assert out[-1] == (1140, "completed", None)
     quick = marbles.record(marbles.cold("bXc|", table=WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20)))

@@ -65,9 +65,10 @@ class NodePart:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Everything that flows into `output`."""
+    """Everything that flows into `output`. `unshared` are boxes that run, and are drawn, once per arrow out of them."""
 
     output: Node
+    unshared: tuple[Node, ...] = ()
 
     @property
     def nodes(self) -> list[Node]:
@@ -112,26 +113,35 @@ def overview(graph: Graph) -> Graph:
     return Graph(small[graph.output])
 
 
-def run_apart(graph: Graph) -> tuple[Graph, list[Node]]:
-    """Return the graph with a copy of each unshared box per box that it leads to, and the boxes that were copied.
+def run_apart(graph: Graph) -> Graph:
+    """Return the graph with a copy of each unshared box for each box that it leads to.
 
     A stream that is not shared is made anew for each subscriber, with all that leads to it.
     """
     readers: dict[Node, int] = {}
     for source, _ in graph.edges:
         readers[source] = readers.get(source, 0) + 1
-    copied = [node for node, count in readers.items() if count > 1 and not node.shared and node.inputs]
-    return (Graph(_apart(graph.output, {})) if copied else graph), copied
+    copied = tuple(node for node, count in readers.items() if count > 1 and not node.shared and node.inputs)
+    return Graph(_apart(graph.output, {}), copied) if copied else graph
 
 
 def _apart(node: Node, made: dict[Node, Node]) -> Node:
     once = node.shared or not node.inputs
     if once and node in made:
         return made[node]
-    copy = replace(node, inputs=[_apart(source, made) for source in node.inputs])
+    parts = [NodePart(part.name, Graph(_copied(part.graph.output, {}))) for part in node.parts]
+    copy = replace(node, inputs=[_apart(source, made) for source in node.inputs], parts=parts)
     if once:
         made[node] = copy
     return copy
+
+
+def _copied(node: Node, made: dict[Node, Node]) -> Node:
+    """Return a copy of a box, of all that leads to it, and of what is inside."""
+    if node not in made:
+        parts = [NodePart(part.name, Graph(_copied(part.graph.output, {}))) for part in node.parts]
+        made[node] = replace(node, inputs=[_copied(source, made) for source in node.inputs], parts=parts)
+    return made[node]
 
 
 def _visit(node: Node, found: dict[Node, None]) -> None:

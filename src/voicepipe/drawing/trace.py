@@ -19,8 +19,18 @@ from reactivex import Observable
 from voicepipe.audio import Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.drawing import types
-from voicepipe.drawing.graph import Boundary, Graph, Node, NodeKind, NodePart
-from voicepipe.drawing.inside import arguments, composed, contained, is_observable, is_share, origin, printed, title
+from voicepipe.drawing.graph import Boundary, Graph, Node, NodeKind, NodePart, run_apart
+from voicepipe.drawing.inside import (
+    arguments,
+    composed,
+    contained,
+    held,
+    is_observable,
+    is_share,
+    origin,
+    printed,
+    title,
+)
 from voicepipe.events import Audio
 from voicepipe.session import Pipeline, Session
 from voicepipe.stage import TRACER, Declared, NotCalled, checked, is_stage_factory, named, stage_name
@@ -55,7 +65,7 @@ def trace(pipeline: Pipeline) -> Graph:
         last = tracer.node_of(checked(pipeline, pipeline(_session(tracer))))
     finally:
         TRACER.reset(token)
-    return Graph(Node("client", NodeKind.CLIENT, [last]))
+    return run_apart(Graph(Node("client", NodeKind.CLIENT, [last])))
 
 
 def _session(tracer: _Tracer) -> Session:
@@ -134,6 +144,8 @@ class _Tracer:
 
     def _unknown(self, observable: Observable[Any]) -> Node:
         name = origin(observable)
+        if name == "defer":
+            return self._made(name, NodeKind.STAGE, [self._deferred(observable)])
         inside = [self.node_of(source) for source in contained(observable)]
         inputs = list(dict.fromkeys(node for one in inside for node in (one.inputs if one.name == LIST else [one])))
         if name == LIST and inputs:
@@ -142,6 +154,11 @@ class _Tracer:
         if name in JOINS:
             return self._made(JOINS[name], NodeKind.JOIN, inputs, gives)
         return self._made(name, NodeKind.STAGE, inputs, gives)
+
+    def _deferred(self, observable: Observable[Any]) -> Node:
+        """Where what the function of a `defer` gives comes out."""
+        make = held(getattr(observable, "_subscribe", None))["factory"]
+        return self.node_of(checked(make, make(None)))
 
     def _node(self, stage: Any, inputs: list[Node], asked: Any) -> Node:
         flowing = inputs[0].gives if inputs else ()

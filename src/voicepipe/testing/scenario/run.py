@@ -33,8 +33,25 @@ def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcrip
     __tracebackhide__ = True
     played = play(scenario, pipeline)
     if found := [*complaints(scenario, played)]:
-        raise ScenarioFailed("\n".join([scenario.title, "", *found, *_causes(played), "", str(played)]).strip())
+        raise ScenarioFailed(
+            "\n".join([scenario.title, "", *found, *_mistakes(pipeline), *_causes(played), "", str(played)]).strip()
+        )
     return played
+
+
+def _mistakes(pipeline: str | Pipeline | None) -> Iterator[str]:
+    """Yield what `voicepipe check` says of the pipeline's declaration, with file and line."""
+    from voicepipe.loader import PipelineError, load_pipeline
+    from voicepipe.trial import check_output, graph_of, unshared
+
+    function = pipeline if callable(pipeline) else load_pipeline(pipeline)
+    try:
+        graph = graph_of(function)
+        check_output(function, graph)
+    except PipelineError as error:
+        yield f"\n{error}"
+    else:
+        yield from (f"\n{sentence}" for sentence in unshared(graph))
 
 
 def _causes(played: Transcript) -> Iterator[str]:
