@@ -58,6 +58,6 @@ def test_another_thread_may_not_enter() -> None:
     scheduler = LoopScheduler(loop)
     with ThreadPoolExecutor(1, "mine") as pool:
         for enter in (scheduler.check_thread, lambda: scheduler.schedule_relative(1, lambda *_: None)):
-            with pytest.raises(AnotherThread, match="from the thread 'mine_0'"):
+            with pytest.raises(AnotherThread, match=r"from the thread 'mine_0'"):
                 pool.submit(enter).result()
     loop.close()

@@ -39,8 +39,8 @@ class Node:
     """A box. `parameters` is its small print, `gives` the names of the event types that come out, if they are known.
 
     `inputs` are the boxes whose arrows lead here, the main one first. `shared`: its stream is made once, for all
-    subscribers (`share()`). `depth` counts the boxes around it, and `place` is the `file:line` of the pipeline's code that
-    made it.
+    subscribers (`share()`). `depth` counts the boxes around it, and `place` is the `file:line` of the pipeline's
+    code that made it.
     """
 
     name: str

@@ -24,7 +24,7 @@ from voicepipe.drawing.inside import (
     arguments,
     composed,
     contained,
-    held,
+    held_by,
     is_observable,
     is_share,
     origin,
@@ -61,11 +61,25 @@ def trace(pipeline: Pipeline) -> Graph:
     """
     tracer = _Tracer(getattr(pipeline, "__module__", ""))
     token = TRACER.set(tracer)
+    plain, Observable.pipe = Observable.pipe, _traced_pipe(tracer, Observable.pipe)  # type: ignore[method-assign]
     try:
         last = tracer.node_of(checked(pipeline, pipeline(_session(tracer))))
     finally:
+        Observable.pipe = plain  # type: ignore[method-assign]
         TRACER.reset(token)
     return run_apart(Graph(Node("client", NodeKind.CLIENT, [last])))
+
+
+def _traced_pipe(tracer: _Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What is piped from a `merge`, a `defer` or a Subject is written down as well: these are no `Traced`."""
+
+    def pipe(source: Observable[Any], *operators: Callable[[Any], Any]) -> Any:
+        caller: str = sys._getframe(1).f_globals.get("__name__", "")  # pyright: ignore[reportPrivateUsage]
+        if TRACER.get() is not tracer or caller.startswith("reactivex"):  # which has inner pipes of its own
+            return plain(source, *operators)
+        return Traced(tracer, tracer.node_of(source)).pipe(*operators)
+
+    return pipe
 
 
 def _session(tracer: _Tracer) -> Session:
@@ -157,7 +171,7 @@ class _Tracer:
 
     def _deferred(self, observable: Observable[Any]) -> Node:
         """Where what the function of a `defer` gives comes out."""
-        make = held(getattr(observable, "_subscribe", None))["factory"]
+        make = held_by(getattr(observable, "_subscribe", None))["factory"]
         return self.node_of(checked(make, make(None)))
 
     def _node(self, stage: Any, inputs: list[Node], asked: Any) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from voicepipe.drawing import Graph, Node, trace
+from voicepipe.drawing import Graph, Node, NodeKind, trace
 from voicepipe.events import ReplyAudio
 from voicepipe.loader import PipelineError, is_library, located, users_line
 from voicepipe.session import Pipeline

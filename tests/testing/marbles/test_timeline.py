@@ -49,12 +49,12 @@ def test_recorded_is_a_tuple_that_reads_well():
 
 def test_a_value_without_a_letter_is_an_error():
     """A letter may have been misspelt; a table of many diagrams may have more."""
-    with pytest.raises(TypeError, match="'a[|]' has no 'b', 'c', for which a value was given"):
+    with pytest.raises(TypeError, match=r"'a[|]' has no 'b', 'c', for which a value was given"):
         timeline("a|", {"a": 1, "b": 2, "c": 3})
     assert timeline("a|", {"table": {"a": 1, "b": 2}}).values["a"] == 1
 
 
 def test_a_letter_without_a_value_among_events_is_an_error():
     """It would be a string among events."""
-    with pytest.raises(TypeError, match="'abc[|]' has 'b', 'c' without a value, while other letters have one"):
+    with pytest.raises(TypeError, match=r"'abc[|]' has 'b', 'c' without a value, while other letters have one"):
         timeline("abc|", {"a": 1})

@@ -202,10 +202,12 @@ class Marbles:
         swallowed = len(self.loop.swallowed)
         limit_ms = when.length_ms + LONGEST_MS if until_ms is None else until_ms
         recording = _Recording(self, when, limit_ms)
-        with self._scene():
-            ended = self.loop.run(recording.watch(observable))
-            self.loop.settle()
-        escaped, self.loop.swallowed[swallowed:] = self.loop.swallowed[swallowed:], []
+        try:
+            with self._scene():
+                ended = self.loop.run(recording.watch(observable))
+                self.loop.settle()
+        finally:
+            escaped, self.loop.swallowed[swallowed:] = self.loop.swallowed[swallowed:], []
         for context in escaped:
             raise context.get("exception") or AssertionError(context["message"])
         if not ended and until_ms is None:
