@@ -16,6 +16,7 @@ from voicepipe.boundary.workers import Workers
 from voicepipe.drawing import Boundary, Graph, NodeKind, trace
 from voicepipe.events import ReplyAudio, ReplyText, WordRecognised
 from voicepipe.loader import load_pipeline
+from voicepipe.rx import feedback
 from voicepipe.stage import TRACER, NotAnObservable, named
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

@@ -62,7 +62,7 @@ class LoopScheduler(PeriodicScheduler):
             raise AnotherThread(
                 f"the session's graph was entered from the thread {threading.current_thread().name!r}; it runs on its "
                 "event loop alone: in_worker and ask_worker of voicepipe.boundary.threads run work in a thread and "
-                "come back, async_stage of voicepipe.boundary.tasks awaits it, loop.call_soon_threadsafe enters the loop"
+                "come back, async_stage of voicepipe.boundary.tasks awaits it, loop.call_soon_threadsafe enters it"
             )
 
     def clock(self) -> float:
