@@ -98,6 +98,7 @@ from voicepipe.operators.out_of_band import out_of_band
 from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
+from voicepipe.presets import UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
@@ -615,13 +616,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     stage = by_utterance(
         transcribe,
         SlowWorkers(),
-        margin_ms=0,
-        partial_every_ms=20,
-        unsure_words=1,
-        shortest_ms=10,
-        join_up_to_s=1,
-        longest_s=10,
-        capacity=4,
+        replace(UTTERANCES, margin_ms=0, partial_every_ms=20, unsure_words=1, join_up_to_s=1, longest_s=10),
     )
     return drawing.hot("in").pipe(stage)
 

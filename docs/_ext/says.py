@@ -41,11 +41,11 @@ PUBLIC = ("voicepipe.testing", "voicepipe.rx", "voicepipe", "voicepipe.events", 
 def said(*arguments: str) -> str:
     """What `voicepipe …` prints."""
     env = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "voicepipe", *arguments], env=env, capture_output=True, text=True, check=True
-    )
+    # The paths of the machine that builds the page are of no use elsewhere.
+    code = "from voicepipe import cli; cli.options.this_program = lambda: 'voicepipe'; cli.main()"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, capture_output=True, text=True, check=True)
     text = done.stdout
-    for extra in ("embedded", "mic", "redis"):  # the command of the machine that builds the page is of no use elsewhere
+    for extra in ("embedded", "mic", "redis"):
         text = text.replace(install_command(extra), f"pip install '.[{extra}]'")
     return text
 

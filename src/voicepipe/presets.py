@@ -10,6 +10,7 @@ A pipeline passes a preset to the stages that it is for, and changes what it wan
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,11 +20,13 @@ __all__ = [
     "GAPS",
     "INTERRUPTION",
     "PLAYBACK",
+    "UTTERANCES",
     "Deadline",
     "Endpointing",
     "Gaps",
     "Interruption",
     "Playback",
+    "Utterances",
 ]
 
 
@@ -68,6 +71,37 @@ class Endpointing:
     def pause_above(self) -> float:
         """Return the threshold under its name in `detect_turns`."""
         return self.sure_above
+
+
+@dataclass(frozen=True, slots=True)
+class Utterances:
+    """Recognise speech clip by clip. For `by_utterance`.
+
+    Args:
+        margin_ms: so much sound before and after the speech belongs to its clip: without it the first and last words
+            are misread
+        partial_every_ms: a guess at a growing clip is made so often, if none is under way
+        unsure_words: so many words at the end of a guess do not count yet
+        voiced_ms: a clip with less voice (`SpeechStopped.voiced_s`) has no words, whatever the recogniser would write
+        noise_texts_ms: texts that the recogniser writes for noise, each with the voice from which it is believed
+        join_up_to_s: speech that goes on after a pause continues its clip, if that is shorter
+        longest_s: longer speech is cut at its quietest moment
+        waiting_clips: so many whole clips may wait; then the oldest is dropped
+    """
+
+    margin_ms: float
+    partial_every_ms: float
+    unsure_words: int
+    voiced_ms: float
+    noise_texts_ms: Mapping[str, float]
+    join_up_to_s: float
+    longest_s: float
+    waiting_clips: int
+
+    def voice_needed_ms(self, words: Sequence[str]) -> float:
+        """Return how much voice a clip must have for these words, which are lower case letters, to be believed."""
+        noise = [self.noise_texts_ms.get(word, 0.0) for word in words]
+        return max(noise, default=0.0) if all(noise) else self.voiced_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +174,27 @@ ENDPOINTING: Final = Endpointing(
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
 Kyutai's Unmute."""
+
+UTTERANCES: Final = Utterances(
+    margin_ms=200,
+    partial_every_ms=320,
+    unsure_words=2,
+    voiced_ms=60,
+    noise_texts_ms={
+        **dict.fromkeys(("ah", "eh", "hm", "hmm", "huh", "i", "mm", "oh", "ooh", "so", "the", "uh", "um", "you"), 300),
+        **dict.fromkeys(("mmhmm", "okay", "uhhuh", "yeah"), 150),
+    },
+    join_up_to_s=4,
+    longest_s=12,
+    waiting_clips=4,
+)
+"""For Moonshine tiny behind Silero's VAD. Like Whisper, Moonshine writes words for what has none: "You", "Uh?", "Mm."
+
+Measured as `tests/stt/test_noise.py` does, at three levels each: of 936 made noises (clicks, keys, coughs, breath,
+knocks, hums …) 88 gave a turn with words without these bounds and 6 do with them, all of them mains hums; of 393 sounds
+of desktops and games 40 and 3. Of 432 single words spoken by people 425 are still heard; 6 of the 7 others had been
+misread as "Um", "Ah" or "Oh". Of 113 clips of noise that were written as "You", 109 had less than 300 ms of voice; a
+spoken "Okay", "Yeah" or "Yes" had 180 ms or more."""
 
 GAPS: Final = Gaps(after_ms=200, at_most_ms=2000)
 """Packets of 20 to 100 ms, which clients send, come well within 200 ms."""

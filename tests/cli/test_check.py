@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -52,7 +53,8 @@ def test_all_is_there(services: list[str], capsys: pytest.CaptureFixture[str]) -
     for url in services[1::2]:
         assert url in said
     assert "model fake" in said
-    assert "Everything that a conversation needs is there" in said
+    (served,) = re.findall(r"Everything that a conversation needs is there: \S+ serve (.+)", said)
+    assert sorted(served.split()) == sorted(services), "the command serves what was checked"
 
 
 def test_something_is_down(services: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,20 +26,24 @@ def test_the_command_that_uses_a_server_of_this_machine_is_printed() -> None:
     ]
 
 
-def test_where_there_is_none_the_two_ways_are_named() -> None:
-    """A URL, or a file."""
-    assert advice([], ["voicepipe", "serve"])[1].startswith("A larger one:  --llm URL")
+def test_where_there_is_none_a_whole_command_is_printed() -> None:
+    """It works as printed when Ollama runs."""
+    printed = advice([], [".venv/bin/voicepipe", "serve", "my bot.py"])[1]
+    assert printed.endswith("  .venv/bin/voicepipe serve 'my bot.py' --llm http://localhost:11434")
 
 
-@pytest.mark.parametrize("program", ["/opt/bin/voicepipe", "/opt/lib/voicepipe/__main__.py"])
+@pytest.mark.parametrize("program", ["bin/voicepipe", "lib/voicepipe/__main__.py"])
 def test_it_is_told_as_the_program_was_started(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, program: str
 ) -> None:
     """`python -m voicepipe` has no file that could be typed. Nothing is told where another model was chosen."""
-    monkeypatch.setattr(sys, "argv", [program, "serve"])
+    script = tmp_path / program
+    script.parent.mkdir(parents=True)
+    script.touch()
+    monkeypatch.setattr(sys, "argv", [str(script), "serve"])
     monkeypatch.setattr(local_servers.Search, "found", lambda _: [OLLAMA])
     LargerModel(load_settings({}, environment={}), STAGE_NAMES).tell()
-    typed = "/opt/bin/voicepipe serve" if program.endswith("voicepipe") else f"{sys.executable} -m voicepipe serve"
+    typed = f"{script} serve" if program.endswith("voicepipe") else f"{sys.executable} -m voicepipe serve"
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"  {typed} --llm http://127.0.0.1:11434")
     LargerModel(load_settings({"--llm": "http://there:1"}, environment={}), STAGE_NAMES).tell()
     assert capsys.readouterr().out == ""

@@ -13,6 +13,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from voicepipe.cli.logs import configure_logs
+from voicepipe.cli.notes import note
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,17 @@ def test_json_lines_name_time_level_logger_and_session():
     assert theirs == {
         "event": "odd request", "level": "warning", "logger": "aiohttp.server", "session": "sess_1", "remote": "::1"
     }  # fmt: skip
+
+
+def test_what_a_command_tells_is_a_line_of_a_json_log(capsys: pytest.CaptureFixture[str]):
+    """A program that reads the log finds nothing else in it; people get the line alone."""
+    out = io.StringIO()
+    configure_logs(as_json=True, stream=out)
+    note("loaded silero (0.1 s)", as_json=True)
+    assert [line["event"] for line in objects(out)] == ["loaded silero (0.1 s)"]
+    assert capsys.readouterr().err == ""
+    note("loaded silero (0.1 s)", as_json=False)
+    assert capsys.readouterr().err == "loaded silero (0.1 s)\n"
 
 
 def test_a_line_for_people_is_readable_and_plain_outside_of_a_terminal():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,7 @@ def test_help_teaches_by_example(words: tuple[str, ...], examples: list[str]):
     assert "examples:" in result.stdout
     for example in examples:
         assert example in result.stdout
+    assert not re.findall(r"^  voicepipe |`voicepipe ", result.stdout, re.MULTILINE), "a command without its path"
 
 
 def test_help_imports_nothing_heavy():

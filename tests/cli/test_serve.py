@@ -367,6 +367,14 @@ def test_a_model_that_cannot_be_fetched_is_told_and_left_to_the_engine(
     assert "smart-turn cannot be fetched: no network" in capsys.readouterr().err
 
 
+def test_with_json_logs_a_mistake_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """A program that reads the log reads why the server has not started."""
+    assert main(["serve", str(tmp_path / "nosuch.py"), "--log-json"]) == 2
+    printed = capsys.readouterr()
+    assert "nosuch.py" in json.loads(printed.err)["event"]
+    assert printed.out == ""
+
+
 @pytest.mark.e2e
 def test_a_server_process_answers_a_recording(tmp_path: Path):
     """Serve the echo on any free port, talk to it with a tone, get the tone back, stop the server. It has no model."""
@@ -393,7 +401,8 @@ def test_a_server_process_answers_a_recording(tmp_path: Path):
         finally:
             server.kill()
         assert server.stderr is not None
-        assert "loaded" not in server.stderr.read()
+        logged = [json.loads(line)["event"] for line in server.stderr]
+        assert not any(event.startswith("loaded") for event in logged), logged
     assert talked.returncode == 0, talked.stderr
     tracks, rate_hz = sphn.read(str(tmp_path / "out.wav"))
     assert rate_hz == 24_000

@@ -68,7 +68,14 @@ def test_an_unknown_voice_is_told_with_those_that_there_are() -> None:
         found("nosuch")
 
 
-@pytest.mark.parametrize("answer", [[], {"voices": 1}, None, 7, ["hibari"], [{"source": None}]])
+def test_a_server_whose_pipeline_has_no_voice_has_none_of_that_name() -> None:
+    """It lists none, and names none."""
+    with pytest.raises(UnknownVoice, match=r"^the server has no voice 'nosuch': it offers none$"):
+        found("nosuch", [])
+    assert found("prod/other.wav", []) == "prod/other.wav"
+
+
+@pytest.mark.parametrize("answer", [{"voices": 1}, None, 7, ["hibari"], [{"source": None}]])
 def test_a_server_that_does_not_say_is_asked_for_what_was_named(answer: Any) -> None:
     """It may know more than it lists."""
     assert found("nosuch", answer) == "nosuch"

@@ -45,7 +45,7 @@ NOT_RUN = {
     r"(\.venv/bin/)?voicepipe talk": "needs a microphone",
     r"cd unmute/frontend|pnpm (install|dev)": "needs Unmute's sources, Node.js and pnpm",
     r"python -m benchmarks\b.*": "takes minutes; runs with --help instead",
-    r"voicepipe serve --log-json .*\| jq .*": "never ends, and needs jq; its arguments are parsed",
+    r"voicepipe serve --log-json .*\| jq .*": "never ends, and needs jq; tests/cli/test_serve.py reads each line",
 }
 """Commands that cannot run here, as patterns for the whole command, and why. All `voicepipe` commands are parsed."""
 
@@ -121,6 +121,25 @@ def test_every_command_line_can_be_parsed(page: Path, capsys: pytest.CaptureFixt
         assert not refused, f"{name_of(page)}: {command.text}\n{capsys.readouterr().err}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_page_says_where_the_programs_are(page: Path) -> None:
+    """Each program of the environment is named by its path, until the page has activated the environment."""
+    for block in blocks(page):
+        for command in commands(block) if block.language in SHELL else ():
+            if command.text == "source .venv/bin/activate":
+                return
+            assert (command.words or [""])[0] not in ("voicepipe", "pip", "python", "pytest", "tox"), (
+                f"{block}: {command.text}"
+            )
+
+
+def test_the_readme_activates_nothing() -> None:
+    """So that its sentences name the programs by their path, too."""
+    prose = (ROOT / "README.md").read_text("utf-8")
+    assert "activate" not in prose
+    assert re.findall(r"`(?:voicepipe|pip|tox|pytest) [^`]*`", prose) == []
+
+
 @pytest.mark.parametrize("page", all_pages(), ids=name_of)
 def test_what_pip_is_told_to_install_exists(page: Path) -> None:
     """Extras of the project have their names, and no command installs the package `voicepipe` of the index."""
@@ -145,6 +164,13 @@ def test_settings_files_are_accepted(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=name_of)
+def test_latencies_sum(page: Path) -> None:
+    """The parts of what an answer took in the server, to the whole."""
+    for told in re.finditer(r"in the server (\d+) ms: (.+)", page.read_text("utf-8")):
+        assert sum(map(int, re.findall(r"\d+", told[2]))) == int(told[1]), told[0]
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=name_of)
 def test_what_is_shown_as_a_file_is_that_file(page: Path) -> None:
     """The README cannot include files, so it repeats them."""
     for block in blocks(page):
@@ -165,10 +191,6 @@ class Newcomer:
         self._services: dict[str, str] = {}
         self._typed: list[str] = []
         """What holds for the rest of the terminal: variables, the activated environment."""
-
-    def activate(self) -> None:
-        """As the pages expect that do not say where the programs are."""
-        self._typed.append("source .venv/bin/activate")
 
     def follow(self, page: Path) -> None:
         """Type everything."""
@@ -313,10 +335,8 @@ def prepare(folder: Path, page: Path, environment: Environment) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="the pages' commands are for a POSIX shell")
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_newcomer_can_follow_the_page(page: Path, environment: Environment, served: set[str], tmp_path: Path) -> None:
-    """Word for word, from top to bottom; the tutorial and the README activate nothing that they do not say."""
+    """Word for word, from top to bottom; nothing is activated that the page does not say."""
     prepare(tmp_path / "voicepipe", page, environment)
     with ExitStack() as stack:
         newcomer = Newcomer(tmp_path / "voicepipe", environment, stack, served)
-        if ".venv" not in page.read_text("utf-8"):
-            newcomer.activate()
         newcomer.follow(page)

@@ -65,12 +65,14 @@ class Command:
 
 def all_pages() -> list[Path]:
     """Return the README, the documentation and the benchmarks' page."""
-    docs = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts]
+    docs = [
+        page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts and page.name[0] != "_"
+    ]
     return [ROOT / "README.md", *docs, ROOT / "benchmarks" / "README.md"]
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Yield a page's fenced blocks, in order."""
+    """Yield a page's fenced blocks, and those of the files that it includes, in order."""
     lines = page.read_text("utf-8").splitlines()
     number = 0
     while number < len(lines):
@@ -78,6 +80,8 @@ def blocks(page: Path) -> Iterator[Block]:
             indent = len(opened[1])
             end = next(n for n in range(number + 1, len(lines)) if lines[n].strip() == "```")
             text = "".join(f"{line[indent:]}\n" for line in lines[number + 1 : end])
+            if included := re.match(r"\{include\} (\S+)", opened[2]):
+                yield from blocks(page.parent / included[1])
             noted = _NOTE.match(lines[number - 1]) if number else None
             note, named = noted.groups() if noted else ("", "")
             yield Block(page, number + 1, opened[2], text, note, named)

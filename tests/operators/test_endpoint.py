@@ -1,6 +1,7 @@
 """Where speech starts and stops, and whether the user has finished."""
 
 import numpy as np
+import pytest
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
@@ -13,6 +14,8 @@ from voicepipe.testing import Marbles
 SOUND = Audio(np.full(20, 0.5, np.float32), 1000)
 SILENCE = Audio(np.zeros(20, np.float32), 1000)
 UNSURE = Audio(np.full(20, 0.4, np.float32), 1000)
+LIKELY = Audio(np.full(20, 0.75, np.float32), 1000)
+SURE = Audio(np.full(20, 1.0, np.float32), 1000)
 
 
 def loudness(mic: Observable[Audio]) -> Observable[SpeechProbability]:
@@ -22,7 +25,8 @@ def loudness(mic: Observable[Audio]) -> Observable[SpeechProbability]:
 
 
 def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[float, object]]:
-    mic = marbles.cold(diagram, table={"s": SOUND, "_": SILENCE, "u": UNSURE})
+    letters = {"s": SOUND, "_": SILENCE, "u": UNSURE, "l": LIKELY, "v": SURE}
+    mic = marbles.cold(diagram, table=letters)
     stage = endpoint(
         loudness,
         end_of_turn,
@@ -51,9 +55,16 @@ def test_speech_starts_after_its_onset_and_stops_after_a_pause(marbles: Marbles)
     assert edges(marbles, "__ssssss_____|", sure) == [
         (80, SpeechStarted(0.04, 0.1)),
         (80, Pause(0.0, 0.04)),
-        (220, SpeechStopped(0.16, 0.24)),
+        (220, SpeechStopped(0.16, 0.24, 0.0)),
         (220, Pause(0.9, 0.16)),
     ]
+
+
+def test_speech_that_stops_says_how_much_voice_it_had(marbles: Marbles) -> None:
+    """A frame that is surely voice counts whole, one of even odds not at all, and none from before the speech."""
+    diagram = "vv_vvvsulv____slslvvv____|"
+    stops = [event for _, event in edges(marbles, diagram, sure) if isinstance(event, SpeechStopped)]
+    assert [stop.voiced_s for stop in stops] == [pytest.approx(0.09), pytest.approx(0.08)]
 
 
 def test_a_click_is_no_speech(marbles: Marbles) -> None:
@@ -78,7 +89,7 @@ def test_between_the_thresholds_speech_goes_on_and_silence_too(marbles: Marbles)
 def test_without_a_verdict_a_long_silence_ends_the_turn(marbles: Marbles) -> None:
     """The model may be missing, or hold its tongue."""
     found = edges(marbles, "ssss____________|", never)
-    assert found[2:] == [(140, SpeechStopped(0.08, 0.16)), (260, Pause(1.0, 0.08))]
+    assert found[2:] == [(140, SpeechStopped(0.08, 0.16, 0.0)), (260, Pause(1.0, 0.08))]
 
 
 def test_a_failing_model_is_a_missing_one(marbles: Marbles) -> None:

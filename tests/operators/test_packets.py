@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -33,6 +33,7 @@ from voicepipe.events import (
     WordRecognised,
 )
 from voicepipe.operators import decode, endpoint, listen
+from voicepipe.presets import UTTERANCES
 from voicepipe.rx import LoopScheduler
 from voicepipe.stt.kyutai.replay_buffer import Frame, Framer
 from voicepipe.stt.utterances import by_utterance
@@ -213,13 +214,7 @@ def heard(messages: list[Any]) -> Heard:
     stt = by_utterance(
         transcribe,
         workers,  # pyright: ignore[reportArgumentType]
-        margin_ms=200,
-        partial_every_ms=320,
-        unsure_words=2,
-        shortest_ms=120,
-        join_up_to_s=1,
-        longest_s=2,
-        capacity=1000,
+        replace(UTTERANCES, voiced_ms=50, join_up_to_s=1, longest_s=2, waiting_clips=1000),
     )
 
     def ear(received: Observable[Any]) -> Observable[Event]:

@@ -20,6 +20,7 @@ from served import Client, Engine
 from voicepipe.boundary.workers import Workers
 from voicepipe.events import Audio, Samples, SpeechProbability
 from voicepipe.loader import load_pipeline
+from voicepipe.presets import UTTERANCES
 from voicepipe.rx import transduce
 from voicepipe.stt import by_utterance
 
@@ -50,13 +51,7 @@ class Hearing(Engine):
         stt = by_utterance(
             _measured,
             self._workers,
-            margin_ms=200,
-            partial_every_ms=10_000,
-            unsure_words=2,
-            shortest_ms=20,
-            join_up_to_s=0.1,
-            longest_s=60,
-            capacity=4,
+            replace(UTTERANCES, partial_every_ms=10_000, voiced_ms=0, join_up_to_s=0.1, longest_s=60),
         )
         return replace(stages, vad=vad, end_of_turn=end_of_turn, stt=stt)
 

@@ -1,6 +1,7 @@
 """A recogniser of whole clips made to stream, with a recogniser that reads the samples as letters."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,10 +18,12 @@ from voicepipe.events import (
     TurnTaking,
     WordRecognised,
 )
+from voicepipe.presets import UTTERANCES
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.testing import Marbles
 
 RATE_HZ = 16_000
+LIMITS = replace(UTTERANCES, margin_ms=40, partial_every_ms=40, unsure_words=1)
 FRAME_S = 0.02
 
 
@@ -62,13 +65,7 @@ def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Callable[
     stage = by_utterance(
         reader,
         workers,
-        margin_ms=40,
-        partial_every_ms=40,
-        unsure_words=1,
-        join_up_to_s=0.2,
-        shortest_ms=20,
-        longest_s=0.4,
-        capacity=4,
+        replace(LIMITS, join_up_to_s=0.2, longest_s=0.4),
     )
     out = marbles.record(marbles.cold(diagram, table=frames | events).pipe(stage))
     return [(one.t_ms, one.value) for one in out if one.kind == "next"]
@@ -177,13 +174,7 @@ def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers
     stage = by_utterance(
         broken,
         workers,
-        margin_ms=40,
-        partial_every_ms=40,
-        unsure_words=1,
-        shortest_ms=20,
-        join_up_to_s=1,
-        longest_s=2,
-        capacity=4,
+        replace(LIMITS, join_up_to_s=1, longest_s=2),
     )
     source = marbles.cold("__(_s)____(_e)---|", table=frames | EVENTS)
     marbles.expect(source.pipe(stage), "----#", error=ValueError("no model"))
@@ -198,12 +189,44 @@ def test_each_guess_begins_with_the_last_one_of_its_clip(marbles: Marbles, worke
     assert reader.drafts[-1] == () or reader.drafts[-2] == ()
 
 
-def test_a_blip_is_not_read(marbles: Marbles, workers: Workers) -> None:
-    """Recognisers invent words for a click; what is shorter than any word has none."""
+def test_a_clip_with_hardly_a_voice_is_not_read(marbles: Marbles, workers: Workers) -> None:
+    """Recognisers invent words for a click."""
     reader = Reader()
-    blip = {"s": SpeechStarted(0.04, 0.06), "e": SpeechStopped(0.05, 0.1), "f": FlushRequested(0.05)}
-    assert recorded(marbles, workers, "__1(s_)(_e)f|", reader, **blip)[-1][1] == Transcribed(0.05, "")
+    click = {"s": SpeechStarted(0.04, 0.06), "e": SpeechStopped(0.05, 0.1, 0.059), "f": FlushRequested(0.05)}
+    assert recorded(marbles, workers, "__1(s_)(_e)f|", reader, **click)[-1][1] == Transcribed(0.05, "")
     assert reader.clips == []
+
+
+def said(marbles: Marbles, workers: Workers, text: str, *voiced_s: float | None) -> object:
+    """The text of a clip whose stretches of speech, with a pause between them, have so much voice."""
+    edges = {"s": SpeechStarted(0.0, 0.02), "f": FlushRequested(0.1)}
+    stops = {chr(ord("A") + number): SpeechStopped(0.1, 0.1, voice) for number, voice in enumerate(voiced_s)}
+    diagram = "".join(f"1(s1)(1{stop})" for stop in stops)
+    out = recorded(marbles, workers, f"{diagram}f|", lambda *_: (text, ()), **edges, **stops)
+    return out[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "voiced_s", "kept"),
+    [
+        ("You", (0.299,), ""),
+        ("You", (0.3,), "You"),
+        ("Uh, uh, uh.", (0.2,), ""),
+        ("Yeah.", (0.149,), ""),
+        ("Yeah.", (0.151,), "Yeah."),
+        ("Okay, so", (0.2,), ""),
+        ("No.", (0.06,), "No."),
+        ("You know", (0.1,), "You know"),
+        ("You", (0.2, 0.2), "You"),
+        ("You", (None,), "You"),
+        ("", (0.2,), ""),
+    ],
+)
+def test_what_a_recogniser_writes_for_noise_needs_more_voice(
+    marbles: Marbles, workers: Workers, text: str, voiced_s: tuple[float | None, ...], kept: str
+) -> None:
+    """If the whole text is such words. All voice in the clip counts; where it is not known, it is enough."""
+    assert said(marbles, workers, text, *voiced_s) == Transcribed(0.1, kept)
 
 
 # ---- where a clip begins and ends -----------------------------------------------------------------------------------

@@ -9,8 +9,14 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
-from voicepipe.cli.options import add_pipeline_argument, add_service_options, pipeline_of, settings_of
-from voicepipe.installation.program import this_program
+from voicepipe.cli.options import (
+    Help,
+    add_pipeline_argument,
+    add_service_options,
+    pipeline_of,
+    serve_command,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from voicepipe.engine.health_checks import Check
@@ -52,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="see whether a pipeline works, and whether every service and model that it needs is there",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     add_pipeline_argument(parser)
     add_service_options(parser)
@@ -79,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         listed = [_fields(check) for check in checks]
         print(json.dumps({"ok": ok, "uses": sorted(uses), "checks": listed, "clashes": clashes}, ensure_ascii=False))
     else:
-        _show(checks, ok, clashes, args.pipeline)
+        _show(checks, ok, clashes, serve_command(args))
     return int(not ok)
 
 
@@ -103,7 +109,7 @@ def _fields(check: Check) -> dict[str, Any]:
     return fields if check.up else {**fields, "advice": probe.advice}
 
 
-def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str], pipeline: str | None) -> None:
+def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str], serve: str) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -126,5 +132,4 @@ def _show(checks: Sequence[Check], ok: bool, clashes: Sequence[str], pipeline: s
     for clash in clashes:
         console.print(clash, markup=False, soft_wrap=True)
     if ok:
-        serve = f"{this_program()} serve {pipeline}" if pipeline else f"{this_program()} serve"
         console.print(f"Everything that a conversation needs is there: {serve}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from voicepipe.cli.errors import CommandError
-from voicepipe.cli.options import add_pipeline_argument, pipeline_of
+from voicepipe.cli.options import Help, add_pipeline_argument, pipeline_of
 
 __all__ = ["add_parser", "run"]
 
@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="draw a pipeline",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     add_pipeline_argument(parser)
     parser.add_argument(

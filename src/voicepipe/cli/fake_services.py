@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
+from voicepipe.cli.options import Help
 from voicepipe.cli.usage import port, seconds
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="stand-ins for the network services, for tests",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     parser.add_argument("--hears", default=HEARS, metavar="TEXT", help="what the recogniser hears, round and round")

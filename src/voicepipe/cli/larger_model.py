@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
+
+from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.engine.local_servers import LocalServer, Search
@@ -34,10 +38,10 @@ class LargerModel:
 
 def advice(found: Sequence[LocalServer], command: Sequence[str]) -> list[str]:
     """Return what the embedded model is, and the command that uses a larger one: `command` with `--llm`."""
-    from voicepipe.engine.local_servers import command_for
+    from voicepipe.engine.local_servers import OLLAMA, command_for
 
     if not found:
-        return [WHAT_IT_IS, "A larger one:  --llm URL (any OpenAI-compatible service), or --llm FILE.gguf"]
+        return [WHAT_IT_IS, f"For one, start Ollama, and then:  {command_for(OLLAMA, command)}"]
     server = found[0]
     others = f", and {', '.join(other.name for other in found[1:])}" if found[1:] else ""
     return [
@@ -48,5 +52,4 @@ def advice(found: Sequence[LocalServer], command: Sequence[str]) -> list[str]:
 
 def _typed() -> list[str]:
     """Return the running command, so that it can be typed again."""
-    program, *arguments = sys.argv
-    return [*([sys.executable, "-m", "voicepipe"] if program.endswith("__main__.py") else [program]), *arguments]
+    return [*shlex.split(this_program(), posix=os.name != "nt"), *sys.argv[1:]]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.installation.installation import install_command
+from voicepipe.installation.program import this_program
 
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
@@ -21,9 +23,11 @@ __all__ = [
     "add_setting_flags",
     "add_setting_option",
     "pipeline_of",
+    "serve_command",
     "settings_of",
 ]
 
+_COMMAND = re.compile(r"(^  (?:\w+=\S+ )?|`)voicepipe (?=\w)", re.MULTILINE)
 _INSTALL = re.compile(r"\{install (\w+)\}")
 
 _SETTING = "setting "
@@ -47,13 +51,21 @@ def pipeline_of(ref: str | None) -> Pipeline:
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Put the command that installs an extra where a text says `{install mic}`.
+    """Print texts with commands that work as printed: the path of the running program where a text says `voicepipe`,
+    and the command that installs an extra where it says `{install mic}`.
 
     The installation's record is read when a help text is printed, and not each time that a parser is made.
     """
 
     def add_text(self, text: str | None) -> None:
-        super().add_text(text and _INSTALL.sub(lambda found: install_command(found[1]), text))
+        super().add_text(text and _INSTALL.sub(lambda found: install_command(found[1]), _runnable(text)))
+
+
+def _runnable(text: str) -> str:
+    program = this_program()
+    margin = " " * (len(program) - len("voicepipe"))
+    named = _COMMAND.sub(lambda found: f"{found[1]}{program} ", text)
+    return re.sub(r"^ {20,}", rf"\g<0>{margin}", named, flags=re.MULTILINE)  # the columns beside the commands
 
 
 def add_service_options(parser: argparse.ArgumentParser) -> None:
@@ -100,11 +112,21 @@ def settings_of(args: argparse.Namespace) -> Settings:
     """Return the settings, with those of the command line. Raises CommandError."""
     from voicepipe.settings import SettingsError, load_settings
 
-    flags = {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}
     try:
-        return load_settings(flags, file=args.config)
+        return load_settings(_flags(args), file=args.config)
     except SettingsError as error:
         raise CommandError(str(error)) from error
+
+
+def serve_command(args: argparse.Namespace) -> str:
+    """Return the command that serves the pipeline of these arguments, with the same settings."""
+    options = {**_flags(args), "--config": args.config}
+    words = [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
+    return " ".join([this_program(), shlex.join(["serve", *filter(None, [args.pipeline]), *words])])
+
+
+def _flags(args: argparse.Namespace) -> dict[str, Any]:
+    return {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}
 
 
 class _Secret(argparse.Action):

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
+from voicepipe.cli.notes import note
 from voicepipe.cli.options import (
     Help,
     add_pipeline_argument,
@@ -50,7 +51,7 @@ examples:
   voicepipe serve pipelines/echo.py            what you say comes back
   voicepipe serve my_bot.pipelines:support     the function `support` of a module that can be imported
   voicepipe serve --host 0.0.0.0 --port 80     for the whole network
-  voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; logs for machines
+  voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; the log is JSON, each line
   voicepipe serve --llm http://localhost:11434 hear and speak with the embedded models, think elsewhere
   voicepipe serve --llm model.gguf             any GGUF chat model, in this process
   voicepipe serve --stt ws://localhost:8090 --tts ws://localhost:8089 --llm http://localhost:8091
@@ -90,11 +91,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Return 0 after a signal to stop. Raises CommandError if the server cannot start."""
+    """Return 0 after a signal to stop. Raises CommandError if the server cannot start; with JSON logs, logs it."""
     settings = settings_of(args)
     from voicepipe.cli.logs import configure_logs
 
     configure_logs(settings.log_level, as_json=settings.log_json)
+    try:
+        return _run(args, settings)
+    except CommandError as error:
+        if not settings.log_json:
+            raise
+        note(str(error), as_json=True)
+        return error.exit_code
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> int:
     pipeline = pipeline_of(args.pipeline)
     _check_address(settings.host, settings.port)
     import asyncio
@@ -125,7 +136,8 @@ def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Col
     for sentence in trial.unshared:
         print(sentence, file=sys.stderr)
     if trial.warning is not None:
-        print(f"the pipeline failed when it was tried, and may work later: {trial.warning}", file=sys.stderr)
+        text = f"the pipeline failed when it was tried, and may work later: {trial.warning}"
+        note(text, as_json=settings.log_json)
     return trial.uses
 
 
@@ -242,7 +254,7 @@ def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, v
         _check_packages(kinds)
         _fetch_missing(kinds, uses, settings)
     try:
-        with _loading(bool(kinds)) as progress:
+        with _loading(bool(kinds), as_json=settings.log_json) as progress:
             return build_engine(
                 settings,
                 max_sessions=settings.max_sessions,
@@ -275,22 +287,22 @@ def _fetch_missing(kinds: Sequence[ServiceKind], uses: Collection[StageName], se
     for model in registry.missing():
         if model.name not in needed or not model.fetched or registry.find(model.name):
             continue  # one download may bring more than one
-        print(f"fetching {model.name}, {model.purpose} ({model.size_mb:.0f} MB)", file=sys.stderr, flush=True)
+        note(f"fetching {model.name}, {model.purpose} ({model.size_mb:.0f} MB)", as_json=settings.log_json)
         try:
-            if sys.stderr.isatty():
+            if sys.stderr.isatty() and not settings.log_json:
                 with registry.progress_bar() as progress:
                     registry.fetch(model.name, progress)
             else:
                 registry.fetch(model.name)
         except registry.ModelError as error:
-            print(f"{model.name} cannot be fetched: {error}", file=sys.stderr, flush=True)
+            note(f"{model.name} cannot be fetched: {error}", as_json=settings.log_json)
 
 
 @contextmanager
-def _loading(anything: bool) -> Generator[Callable[[str], None]]:
+def _loading(anything: bool, *, as_json: bool) -> Generator[Callable[[str], None]]:
     """Print what has been loaded, from any thread: a line each, and in a terminal a progress bar."""
-    if not anything or not sys.stderr.isatty():
-        yield lambda what: print(f"loaded {what}", file=sys.stderr, flush=True)
+    if not anything or as_json or not sys.stderr.isatty():
+        yield lambda what: note(f"loaded {what}", as_json=as_json)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

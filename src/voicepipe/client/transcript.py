@@ -29,6 +29,7 @@ from voicepipe.client.facts import (
     UserDone,
 )
 from voicepipe.client.talk import Summary
+from voicepipe.events.session import whole_parts
 
 __all__ = ["JsonLines", "TranscriptPrinter", "summary_line"]
 
@@ -194,7 +195,7 @@ def _note(fact: Fact) -> str | None:
             after = "" if after_ms is None else f" (silent {after_ms:.0f} ms after you began to speak over it)"
             return f"you interrupted the bot{after}"
         case Measured(server_ms=server_ms, parts_ms=parts_ms):
-            parts = ", ".join(f"{name} {ms:.0f}" for name, ms in parts_ms.items())
+            parts = ", ".join(f"{name} {ms}" for name, ms in whole_parts(parts_ms).items())
             return f"in the server {server_ms:.0f} ms" + (f": {parts}" if parts else "")
         case Problem(kind=kind, message=message):
             return f"{kind}: {message}"

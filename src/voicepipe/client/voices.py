@@ -24,19 +24,20 @@ async def find_voice(url: str, wanted: str, *, api_key: str | None = None) -> st
     """Return the voice of the server at `url` that is called `wanted`, by its title or by its own name.
 
     A name with a slash or a colon (a path on one of Kyutai's servers, a cloned voice) need not be listed, and a server
-    that lists no voices may have any. Raises UnknownVoice.
+    without a list may have any. Raises UnknownVoice.
     """
     voices = await _offered(url, api_key)
-    for title, name in voices:
+    for title, name in voices or ():
         if wanted.lower() in (title.lower(), name.lower()):
             return name
-    if voices and not {"/", ":"} & set(wanted):
-        raise UnknownVoice(f"the server has no voice {wanted!r}; it has {', '.join(name for _, name in voices)}")
-    return wanted
+    if voices is None or {"/", ":"} & set(wanted):
+        return wanted
+    names = ", ".join(name for _, name in voices)
+    raise UnknownVoice(f"the server has no voice {wanted!r}" + (f"; it has {names}" if names else ": it offers none"))
 
 
-async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]]:
-    """Return title and name of each voice; empty if the server does not say, or says something else."""
+async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]] | None:
+    """Return title and name of each voice; None if the server does not say, or says something else."""
     address = URL(websocket_url(url))
     path = address.path.removesuffix(PATH) + _VOICES
     address = address.with_scheme("https" if address.scheme == "wss" else "http").with_path(path)
@@ -48,7 +49,7 @@ async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]]:
         ):
             return [_named(voice) for voice in cast("list[Any]", await response.json())]
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
-        return []
+        return None
 
 
 def _named(voice: Any) -> tuple[str, str]:

@@ -29,6 +29,7 @@ from voicepipe.installation.installation import install_command
 from voicepipe.installation.program import this_program
 from voicepipe.llm.gguf import check_gguf
 from voicepipe.llm.smollm import SmolLM
+from voicepipe.presets import UTTERANCES
 from voicepipe.session import STAGE_NAMES, StageName
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
@@ -119,21 +120,9 @@ class LocalStt:
         return named("VAD", by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ))
 
     def _stt(self, backlog: PendingWork) -> Stage[Audio | Event, Event]:
-        """The capacities are what a listener would still wait for, not what memory holds."""
         if self.moonshine is None:
             return unused_stage("stt")
-        stt = by_utterance(
-            partial(_transcribe, self.moonshine),
-            self.pool,
-            margin_ms=200,
-            partial_every_ms=320,
-            unsure_words=2,
-            shortest_ms=120,
-            join_up_to_s=4,
-            longest_s=12,
-            capacity=4,
-            backlog=backlog,
-        )
+        stt = by_utterance(partial(_transcribe, self.moonshine), self.pool, UTTERANCES, backlog=backlog)
         return named("STT", stt)
 
     def probe(self) -> Probe:

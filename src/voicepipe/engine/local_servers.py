@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import aiohttp
 
-__all__ = ["PORTS", "TIMEOUT_S", "LocalServer", "Search", "command_for", "find_local_servers"]
+__all__ = ["OLLAMA", "PORTS", "TIMEOUT_S", "LocalServer", "Search", "command_for", "find_local_servers"]
 
 PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
 """The default port of each server."""
@@ -39,6 +39,10 @@ class LocalServer:
     name: str
     url: str
     models: tuple[str, ...]
+
+
+OLLAMA = LocalServer("Ollama", "http://localhost:11434", ("",))
+"""The one to start where none answers: a service without settings, at its usual address."""
 
 
 async def find_local_servers(

@@ -38,10 +38,15 @@ class SpeechStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped(Event):
-    """Speech ended; `at_s` is its last loud moment, and the VAD noticed it at `noticed_s` of the audio."""
+    """Speech ended; `at_s` is its last loud moment, and the VAD noticed it at `noticed_s` of the audio.
+
+    `voiced_s` is how much voice the VAD found in it: the seconds of its frames, each times `2p - 1` for a probability
+    `p` above 0.5, so that a frame of which the VAD is sure counts whole. None: the recogniser has no VAD.
+    """
 
     at_s: float
     noticed_s: float
+    voiced_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 from voicepipe.events.base import Event
 
@@ -14,6 +16,7 @@ __all__ = [
     "StageFailed",
     "TurnMeasured",
     "Warned",
+    "whole_parts",
 ]
 
 
@@ -57,6 +60,16 @@ class TurnMeasured(Event):
 
     total_ms: float
     parts_ms: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def whole_parts(parts: Mapping[str, float]) -> dict[str, int]:
+    """Return the parts in whole units, in their order, so that they sum to the rounded sum.
+
+    >>> whole_parts({"endpointing": 356.5, "tts": 53.4, "pacing": 0.3})
+    {'endpointing': 356, 'tts': 54, 'pacing': 0}
+    """
+    ends = [0, *map(round, accumulate(parts.values()))]
+    return {name: after - before for name, (before, after) in zip(parts, pairwise(ends), strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,8 @@ class _Endpointing:
         self._run_since: float | None = None
         """Where the run of frames began that speaks against the present state."""
         self._voiced_until = 0.0
+        self._voiced_s = 0.0
+        """`SpeechStopped.voiced_s` so far."""
         self._frame_began = 0.0
         self._timed_out = True
         self._stopped_at = 0.0
@@ -215,6 +217,7 @@ class _Endpointing:
         if not isinstance(item, SpeechProbability):
             return
         began, self._frame_began = self._frame_began, item.at_s
+        self._voiced_s += max(0.0, 2 * item.probability - 1) * (item.at_s - began)
         if self._speaking:
             yield from self._while_speaking(item)
         else:
@@ -222,7 +225,7 @@ class _Endpointing:
 
     def _while_silent(self, voice: SpeechProbability, began: float) -> Iterator[_Edge]:
         if voice.probability < self._limits.speech_above:
-            self._run_since = None
+            self._run_since, self._voiced_s = None, 0.0
             yield from self._lengthen_silence(voice.at_s)
             return
         self._run_since = began if self._run_since is None else self._run_since
@@ -238,7 +241,8 @@ class _Endpointing:
         elif voice.at_s - self._voiced_until >= self._limits.pause_s - 1e-6:
             self._speaking, self._run_since = False, None
             self._stopped_at, self._asked = voice.at_s, 0
-            yield SpeechStopped(self._voiced_until, voice.at_s)
+            yield SpeechStopped(self._voiced_until, voice.at_s, self._voiced_s)
+            self._voiced_s = 0.0
             yield from self._ask(voice.at_s)
 
     def _lengthen_silence(self, at_s: float) -> Iterator[_Edge]:

@@ -28,7 +28,7 @@ def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stag
     the source's end completes the stage's input. An exception of the machine is an error.
 
     Args:
-        stage: The stage, whose input is the source and what is fed back.
+        stage: The stage; its input is the source and what is fed back.
         back: Called once per subscription with the session's clock.
 
     .. marbles::

@@ -180,10 +180,10 @@ def _route(
     app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl
 ) -> None:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
+    synthesiser = "embedded" if settings.tts_url is None else "kyutai"
+    offered = offered_voices(settings.voices_file, synthesiser) if "tts" in around.kinds else []
     voices = VoiceRoutes(
-        around.characters.with_voices(
-            offered_voices(settings.voices_file, "embedded" if settings.tts_url is None else "kyutai")
-        ),
+        around.characters.with_voices(offered),
         cloning=_cloning(settings),
         store=around.voices,
         http=around.http.session,

@@ -8,6 +8,7 @@ whole sentence is understood better than its parts.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from voicepipe.events import (
     TurnTaking,
     WordRecognised,
 )
+from voicepipe.presets import Utterances
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 
@@ -44,12 +46,17 @@ RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """Speech from `start_s` to `stop_s`, with a margin of sound around it. `whole`: the speech has paused there."""
+    """Speech from `start_s` to `stop_s`, with a margin of sound around it.
+
+    `whole`: the speech has paused there. `voiced_s`: how much voice it has, as in `SpeechStopped`; infinite where that
+    is not known, in speech that goes on.
+    """
 
     sound: Audio
     start_s: float
     stop_s: float
     whole: bool
+    voiced_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +82,16 @@ of the same clip when it was shorter: most of them still hold. It may stop when 
 
 
 def by_utterance(
-    transcribe: Transcribe[T],
-    workers: Workers,
-    *,
-    margin_ms: float,
-    partial_every_ms: float,
-    unsure_words: int,
-    shortest_ms: float,
-    join_up_to_s: float,
-    longest_s: float,
-    capacity: int,
-    backlog: PendingWork | None = None,
+    transcribe: Transcribe[T], workers: Workers, utterances: Utterances, *, backlog: PendingWork | None = None
 ) -> Stage[Audio | Event, Event]:
     """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
-    `transcribe` runs in the pool. Each clip has `margin_ms` of sound before and after the speech (without it the first
-    and last words are misread), or before it the prefix of a `TurnTaking`, as far as no other clip has it. A clip with
-    less than `shortest_ms` of speech is a click and has no words. A guess is made every `partial_every_ms` of speech,
-    if none is under way; its last `unsure_words` do not count yet. Speech that goes on after a pause without a
-    `FlushRequested` continues its clip if that is shorter than `join_up_to_s`. A `FlushRequested` during speech ends
-    the clip there. Speech longer than `longest_s` is cut at its quietest moment. Up to `capacity` whole clips wait:
-    then the oldest is dropped (`Overflowed`); `backlog` counts them until they are recognised. Word times are the
-    clip's time, divided by word length: the recogniser gives none.
+    `transcribe` runs in the pool. Each clip has a margin of sound before and after the speech, or before it the prefix
+    of a `TurnTaking`, as far as no other clip has it. A clip with too little voice for its text has no words:
+    recognisers write words for noise. Speech that goes on after a pause without a `FlushRequested` continues its clip.
+    A `FlushRequested` during speech ends the clip there. Too long speech is cut at its quietest moment. When too many
+    whole clips wait, the oldest is dropped (`Overflowed`); `backlog` counts them until they are recognised. Word times
+    are the clip's time, divided by word length: the recogniser gives none.
 
     .. marbles::
 
@@ -104,23 +99,26 @@ def by_utterance(
         by_utterance   ------v-----(wt)     v, w: WordRecognised   t: Transcribed
     """
     limits = _Limits(
-        _samples(margin_ms / 1000), _samples(partial_every_ms / 1000), _samples(join_up_to_s), _samples(longest_s)
+        _samples(utterances.margin_ms / 1000),
+        _samples(utterances.partial_every_ms / 1000),
+        _samples(utterances.join_up_to_s),
+        _samples(utterances.longest_s),
     )
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         return source.pipe(
             transduce(lambda _: _Clips(limits)),
             in_worker(
-                _Reader(transcribe, shortest_ms / 1000).read,
+                _Reader(transcribe, utterances).read,
                 workers,
                 boundary="stt",
-                capacity=capacity,
+                capacity=utterances.waiting_clips,
                 overflow=Overflow.DROP_OLDEST,
                 optional=lambda item: isinstance(item, Clip) and not item.whole,
                 lost_ms=_length_ms,
                 backlog=backlog,
             ),
-            transduce(lambda _: _Agreement(unsure_words)),
+            transduce(lambda _: _Agreement(utterances.unsure_words)),
         )
 
     return stage
@@ -129,20 +127,22 @@ def by_utterance(
 class _Reader(Generic[T]):
     """Recognise one session's clips, one at a time in a thread, each with its earlier result."""
 
-    def __init__(self, transcribe: Transcribe[T], shortest_s: float) -> None:
-        self._transcribe, self._shortest_s = transcribe, shortest_s
+    def __init__(self, transcribe: Transcribe[T], utterances: Utterances) -> None:
+        self._transcribe, self._utterances = transcribe, utterances
         self._draft: Sequence[T] = ()
 
     def read(self, item: Clip | Settle, ticket: Ticket) -> Guess | Settle:
         if isinstance(item, Settle):
             self._draft = ()
             return item
-        if item.stop_s - item.start_s < self._shortest_s:
+        if item.voiced_s * 1000 < self._utterances.voiced_ms:
             return Guess((), item)
         text, tokens = self._transcribe(resampled(item.sound, RATE_HZ).samples, self._draft, lambda: ticket.cancelled)
         if not ticket.cancelled:
             self._draft = tokens
-        return Guess(tuple(text.split()), item)
+        words = tuple(text.split())
+        needed_ms = self._utterances.voice_needed_ms([_bare(word) for word in words])
+        return Guess(words if item.voiced_s * 1000 >= needed_ms else (), item)
 
 
 def _samples(seconds: float) -> int:
@@ -177,6 +177,8 @@ class _Clips:
         self._sound = _Held()
         self._began: int | None = None
         self._paused: int | None = None
+        self._voiced_s = 0.0
+        """The voice of the current clip, up to its last pause."""
         self._prefix: int | None = None
         """How much sound a clip has before its speech, if the client has set it."""
         self._before = limits.margin
@@ -196,8 +198,8 @@ class _Clips:
                 yield from self._guess()
             case SpeechStarted(at_s=at_s, noticed_s=noticed_s):
                 yield from self._start(_samples(at_s), _samples(noticed_s))
-            case SpeechStopped(at_s=at_s, noticed_s=noticed_s):
-                yield from self._stop(_samples(at_s), _samples(noticed_s))
+            case SpeechStopped():
+                yield from self._stop(event)
             case FlushRequested(at_s=at_s):
                 yield from self._flush(at_s)
             case TurnTaking(prefix_ms=prefix_ms):
@@ -216,12 +218,14 @@ class _Clips:
         self._paused = None
         self._guess_at = noticed + self._limits.partial
 
-    def _stop(self, at: int, noticed: int) -> Iterator[_Cut]:
+    def _stop(self, stopped: SpeechStopped) -> Iterator[_Cut]:
+        noticed = _samples(stopped.noticed_s)
         yield from self._cut_long(noticed)
         if self._began is not None:
-            self._paused = max(at, self._began)
+            self._paused = max(_samples(stopped.at_s), self._began)
+            self._voiced_s += math.inf if stopped.voiced_s is None else stopped.voiced_s
             until = min(self._paused + self._limits.margin, noticed)
-            yield self._clip(self._began, self._paused, until, whole=True)
+            yield replace(self._clip(self._began, self._paused, until, whole=True), voiced_s=self._voiced_s)
 
     def _flush(self, at_s: float) -> Iterator[_Cut]:
         if self._began is not None and self._paused is None:  # during speech: the rest is the next clip
@@ -259,7 +263,7 @@ class _Clips:
         return Settle(at / RATE_HZ)
 
     def _begin(self, at: int, before: int) -> None:
-        self._began, self._before = at, max(0, before)
+        self._began, self._before, self._voiced_s = at, max(0, before), 0.0
 
     def _clip(self, start: int, stop: int, until: int, *, whole: bool) -> Clip:
         """Speech from `start` to `stop`, with the sound before it, and after it `until` there."""

@@ -17,6 +17,7 @@ from aiohttp import web
 from scraped import Scraped
 from served import Engine, Served, refused
 
+from voicepipe.engine.health_checks import KINDS
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server import ServerSettings, make_app
 from voicepipe.server.http.runner import Runner
@@ -70,7 +71,7 @@ async def listening(app):
 
 
 @asynccontextmanager
-async def server(cloner=None, *, store=None, metrics=None, **settings):
+async def server(cloner=None, *, store=None, metrics=None, kinds=KINDS, **settings):
     """A server, and the cloning service that it knows."""
     theirs = web.Application(client_max_size=100_000_000)
     if cloner is not None:
@@ -79,9 +80,11 @@ async def server(cloner=None, *, store=None, metrics=None, **settings):
         if cloner is not None:
             settings["voice_cloning_url"] = f"ws://127.0.0.1:{service.addresses[0][1]}"
         settings = ServerSettings(cors_origins=(ORIGIN,), **settings)
-        app = make_app(lambda _: reactivex.never(), Engine(), settings, metrics=metrics, voices=store)
+        engine = Engine()
+        engine.kinds = kinds
+        app = make_app(lambda _: reactivex.never(), engine, settings, metrics=metrics, voices=store)
         async with listening(app) as ours, aiohttp.ClientSession(headers={"Origin": ORIGIN}) as http:
-            yield Served(http, ours, Engine())
+            yield Served(http, ours, engine)
 
 
 def form(data=RECORDING, name="file"):
@@ -103,6 +106,12 @@ async def test_the_voices_of_the_synthesiser_that_is_used():
         assert [voice["name"] for voice in await answer.json()] == ["Hibari"]
     async with server(tts_url="ws://tts:8089") as served, served.http.get(f"{served.url}/v1/voices") as answer:
         assert len(await answer.json()) > 3
+
+
+async def test_a_pipeline_without_tts_offers_no_voice():
+    """Where nothing would speak with it."""
+    async with server(kinds=("stt", "llm")) as served, served.http.get(f"{served.url}/v1/voices") as answer:
+        assert await answer.json() == []
 
 
 async def test_a_voice_is_cloned_and_kept():

@@ -37,6 +37,15 @@ def test_nothing_of_a_turn_is_left_for_the_next(logs):
     }
 
 
+def test_the_parts_of_a_turn_sum_to_its_total(logs):
+    """Though each is rounded to milliseconds."""
+    parts = {"endpointing": 356.5, "stt_tail": 4.4, "first_token": 150.4, "tts": 99.4}
+    turn = (TurnEnded("Hi", 1), ReplyStarted(TALK), TurnMeasured(sum(parts.values()), parts), ReplyEnded("Yes.", TALK))
+    (line,) = lines(logs, *turn)
+    assert line["total_ms"] == 611
+    assert [line[f"{part}_ms"] for part in parts] == [356, 5, 150, 100]
+
+
 def test_a_turn_without_words_is_none(logs):
     """A cough."""
     assert lines(logs, TurnEnded("", 1)) == []

@@ -19,8 +19,9 @@ __all__ = ["page_of"]
 
 _EMBEDDED = (
     "The embedded language model, SmolLM2 with 135 million parameters. It shows timing, and is no conversation "
-    "partner: it invents and forgets. A larger one takes its place with <code>voicepipe serve --llm URL</code> or "
-    "<code>--llm FILE.gguf</code>."
+    "partner: it invents and forgets. One of Ollama takes its place with "
+    "<code>{program} serve --llm http://localhost:11434</code>; any other OpenAI-compatible service and any "
+    "GGUF file do with their own URL or path."
 )
 
 
@@ -67,5 +68,5 @@ def _model_section(settings: ServerSettings, characters: Characters) -> str:
 
 def _model(place: str | None) -> str:
     if place is None:
-        return _EMBEDDED
+        return _EMBEDDED.format(program=html.escape(this_program()))
     return "A model in this process, from a GGUF file." if names_gguf(place) else "A language model on a service."

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from voicepipe.events import Event, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed, TurnEnded, TurnMeasured
+from voicepipe.events.session import whole_parts
 
 __all__ = ["TurnLog"]
 
@@ -28,7 +29,7 @@ class TurnLog:
                 self._facts["heard"] = text
             case TurnMeasured(total_ms=total_ms, parts_ms=parts_ms):
                 self._facts["total_ms"] = round(total_ms)
-                self._facts |= {f"{name}_ms": round(ms) for name, ms in parts_ms.items()}
+                self._facts |= {f"{name}_ms": ms for name, ms in whole_parts(parts_ms).items()}
             case StageFailed(stage=stage):
                 self._facts["failed"] = stage
             case ReplyStarted():

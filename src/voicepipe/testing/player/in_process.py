@@ -11,6 +11,7 @@ from voicepipe.boundary.threads import ask_worker
 from voicepipe.conversation import GREETING, Conversation
 from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, Samples
 from voicepipe.llm.in_process import in_process
+from voicepipe.presets import UTTERANCES
 from voicepipe.stage import Stage, named
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.testing.loop.napping import NappingWorkers
@@ -72,20 +73,7 @@ class Models(Calls):
         return ask_worker(lambda _: self._after(self._cast.verdict_s, probability), self._pool)
 
     def _stt(self) -> Stage[Audio | Event, Event]:
-        return named(
-            "STT",
-            by_utterance(
-                self._transcribe,
-                self._pool,
-                margin_ms=200,
-                partial_every_ms=320,
-                unsure_words=2,
-                shortest_ms=120,
-                join_up_to_s=4,
-                longest_s=12,
-                capacity=4,
-            ),
-        )
+        return named("STT", by_utterance(self._transcribe, self._pool, UTTERANCES))
 
     def llm(self, conversation: Conversation) -> Observable[str]:
         return self.logged(lambda _: self._model(conversation), asked=lambda: last_said(conversation))
