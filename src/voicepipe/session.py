@@ -37,6 +37,7 @@ from voicepipe.events import (
 from voicepipe.operators import EndOfTurn, text_only
 from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
+from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.stage import Stage, StageError
 
 __all__ = ["STAGE_NAMES", "Llm", "Pipeline", "Service", "Session", "SessionRunner", "StageName", "Stages"]
@@ -185,7 +186,12 @@ class SessionRunner:
                 log.warning("session.task_left_behind", task=task.get_name(), grace_s=grace_s)
 
     def _out(self, event: Event) -> None:
-        """An exception of `emit` must not reach the graph that made the event."""
+        """An exception of `emit` must not reach the graph that made the event; one of a wrong thread must."""
+        try:
+            self.scheduler.check_thread()
+        except AnotherThread as error:
+            self.scheduler.loop.call_soon_threadsafe(self._failed, error)
+            raise
         self._note_voice(event)
         if isinstance(event, ReplyEnded | ReplyInterrupted) and self._voice:
             self._choose(self._voice)  # what was wanted for one reply was for that one

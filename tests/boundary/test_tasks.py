@@ -190,7 +190,7 @@ def closing(log: list[str], clean_up_s: float = 0.0) -> Callable[[AsyncIterator[
 def test_it_is_closed_however_it_ends(marbles: Marbles, source: str, expected: str) -> None:
     """Disposed, failed by itself or by its source, or done: its `finally` runs to the end."""
     log = list[str]()
-    script = marbles.cold(source.replace("!", "x"), x="!")
+    script = marbles.cold(source.replace("!", "x"), table={"x": "!"})
     marbles.expect(script.pipe(through(closing(log, 0.01))), expected)
     marbles.run(asyncio.sleep(1))
     assert log == ["closed"]
@@ -215,7 +215,7 @@ def test_the_next_turn_waits_until_the_last_ones_task_is_done(marbles: Marbles) 
         "q": marbles.cold("b|").pipe(rx_ops.do_action(lambda _: log.append("next"))),
     }
     switching = switch_turn(on_cut=lambda: [], on_error=lambda error: [error], grace_s=1)
-    marbles.expect(marbles.hot("p--q|", **turns).pipe(switching), "a----b|")
+    marbles.expect(marbles.hot("p--q|", table=turns).pipe(switching), "a----b|")
     assert log == ["closed", "next"]
 
 

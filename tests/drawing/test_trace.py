@@ -8,6 +8,7 @@ import pytest
 import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
+from reactivex.subject import Subject
 
 from voicepipe import Conversation, Event, Overflow, Session, Stage, async_stage, in_worker, stage_factory
 from voicepipe import operators as ops
@@ -15,6 +16,7 @@ from voicepipe.boundary.workers import Workers
 from voicepipe.drawing import Boundary, Graph, NodeKind, trace
 from voicepipe.events import ReplyAudio, ReplyText, WordRecognised
 from voicepipe.loader import load_pipeline
+from voicepipe.rx import feedback
 from voicepipe.stage import TRACER, NotAnObservable, named
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -268,3 +270,33 @@ def test_a_pipeline_that_gives_no_observable_is_named_too() -> None:
     """It is where one forgets the `return` first."""
     with pytest.raises(NotAnObservable, match=r"returned int; a stage returns an Observable"):
         trace(lambda _: 3)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+
+def test_feedback_defer_flat_map_and_subject_do_not_hide_stages() -> None:
+    """What is piped from them is drawn, and what is inside of `feedback` as well."""
+
+    def mine(source: Observable[Any]) -> Observable[Any]:
+        return source.pipe(rx_ops.map(as_word))
+
+    def pipeline(session: Session) -> Observable[Any]:
+        again = reactivex.merge(session.received, Subject[Any]()).pipe(
+            feedback(pinched(hard=1), lambda _: lambda _: ())
+        )
+        later = reactivex.defer(lambda _: again.pipe(mine))
+        return later.pipe(rx_ops.flat_map(reactivex.just), mine)
+
+    graph = trace(pipeline)
+    assert names(graph) == ["client", "Subject", "merge", "feedback", "mine", "defer", "flat_map", "mine", "client"]
+    assert names(graph.find("feedback").parts[0].graph) == ["pinched"]
+
+
+def test_an_unshared_stream_is_drawn_twice() -> None:
+    """Once for each subscriber, with what leads to it; the client is one."""
+
+    def pipeline(session: Session) -> Observable[Any]:
+        words = session.received.pipe(pinched(hard=1), rx_ops.map(as_word))
+        return reactivex.merge(words, words.pipe(rx_ops.filter(bool)))
+
+    graph = trace(pipeline)
+    assert names(graph) == ["client", "pinched", "map", "pinched", "map", "filter", "merge", "client"]
+    assert [node.name for node in graph.unshared] == ["map"]

@@ -174,7 +174,7 @@ def results(conversation: Conversation) -> list[str]:
 
 def events(marbles: Marbles, diagram: str, **ends: Conversation) -> Observable[Event]:
     return marbles.cold(
-        diagram, w=WordSpoken("well", 0, 0.1), **{key: ReplyEnded("", talk) for key, talk in ends.items()}
+        diagram, table={"w": WordSpoken("well", 0, 0.1), **{key: ReplyEnded("", talk) for key, talk in ends.items()}}
     )
 
 
@@ -189,7 +189,10 @@ def test_what_is_dropped_lives_on_in_a_summary(marbles: Marbles, end: type) -> N
     before, after = talk(6), talk(7)
     assert told(memory(before)) == told(recent(max_tokens=100, at_once=1)(before))
     marbles.expect(
-        marbles.cold("we-w-w 1s |", w="w", e=end("", before)).pipe(tee(memory.update)), "we-w-w 1s |", e=end("", before)
+        marbles.cold("we-w-w 1s |", w="w", e=end("", before)).pipe(tee(memory.update)),
+        "we-w-w 1s |",
+        w="w",
+        e=end("", before),
     )
     (asked,) = llm.conversations
     assert asked.system_prompt == "Sum up."

@@ -61,7 +61,7 @@ def answered(marbles: Marbles, ahead: PromptPrefill, conversation: Conversation 
 def hear(marbles: Marbles, ahead: PromptPrefill, diagram: str) -> None:
     """Everything passes, when it comes."""
     events: dict[str, Event] = {**HEARD, "e": TurnEnded("", 1.0)}
-    marbles.expect(marbles.cold(diagram, **events).pipe(ahead.stage()), diagram, **events)
+    marbles.expect(marbles.cold(diagram, table=events).pipe(ahead.stage()), diagram, table=events)
 
 
 def test_words_are_read_as_they_come(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:

@@ -91,7 +91,7 @@ def test_the_last_milliseconds_do_not_sound_in_the_next_reply(marbles: Marbles, 
     """Opus packs 40 ms: what does not fill a packet comes at the reply's end, or is dropped when it was cut."""
     loud, quiet = Audio(np.full(1200, 0.5, np.float32), 24_000), Audio(np.zeros(960, np.float32), 24_000)
     values = {"l": ReplyAudio(loud), "q": ReplyAudio(quiet), "e": ReplyEnded("", Conversation())}
-    spoken = marbles.cold(f"ql{ending}qq|", **values, x=ReplyInterrupted("", Conversation()))
+    spoken = marbles.cold(f"ql{ending}qq|", table=values | {"x": ReplyInterrupted("", Conversation())})
     decoder = OggOpus().decoder()
     out = [one.value for one in marbles.record(spoken.pipe(encode(OggOpus())))[:-1]]
     at = next(n for n, event in enumerate(out) if isinstance(event, ReplyEnded | ReplyInterrupted))

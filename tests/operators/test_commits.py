@@ -81,7 +81,7 @@ TURNS = {
 
 def expect(marbles: Marbles, heard: str, turns: str) -> None:
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    marbles.expect(marbles.cold(heard, **HEARD).pipe(stage), turns, **TURNS)
+    marbles.expect(marbles.cold(heard, table=HEARD).pipe(stage), turns, table=TURNS)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def expect(marbles: Marbles, heard: str, turns: str) -> None:
 )
 def test_a_client_ends_its_turns(marbles: Marbles, heard: str, kinds: list[type]) -> None:
     """With the words of all that it has said; nothing is told of its voice."""
-    told = next_values(marbles, marbles.cold(heard, **HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4)))
+    told = next_values(marbles, marbles.cold(heard, table=HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4)))
     assert [type(event) for event in told] == kinds
     (ended,) = [event for event in told if isinstance(event, TurnEnded)]
     assert ended == TurnEnded("so it is", 2.0, committed=True)
@@ -121,7 +121,7 @@ def test_a_commit_whose_place_is_known_waits_for_all_before_it(marbles: Marbles,
     ends = {"a": TurnEnded(text, 2.5, committed=True), "b": TurnEnded(text, 2.5, committed=True)}
     if "P" in heard:
         ends["a"] = TurnEnded(text, 2.0, committed=True)
-    marbles.expect(marbles.cold(heard, **(HEARD | placed)).pipe(stage), told, **ends)
+    marbles.expect(marbles.cold(heard, table=HEARD | placed).pipe(stage), told, table=ends)
 
 
 def test_a_clearing_whose_place_is_known_drops_the_words_that_come_late(marbles: Marbles) -> None:
@@ -129,13 +129,15 @@ def test_a_clearing_whose_place_is_known_drops_the_words_that_come_late(marbles:
     placed = {"x": InputCleared(at_s=1.7), "T": Transcribed(1.7), "C": InputCommitted("=a", at_s=2.5)}
     placed |= {"U": Transcribed(2.5)}
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    told = next_values(marbles, marbles.cold("MxwTvCU|", **(HEARD | placed)).pipe(stage))
+    told = next_values(marbles, marbles.cold("MxwTvCU|", table=HEARD | placed).pipe(stage))
     assert [(event.text, event.item) for event in told] == [("it is", "=a")]
 
 
 def test_silence_can_be_committed(marbles: Marbles) -> None:
     """Each commit is a turn, though without words."""
-    told = next_values(marbles, marbles.cold("MC--D|", **HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4)))
+    told = next_values(
+        marbles, marbles.cold("MC--D|", table=HEARD).pipe(detect_turns(pause_above=0.6, resume_below=0.4))
+    )
     assert [(event.text, event.item) for event in told] == [("", "=a"), ("", "=b")]
 
 
@@ -149,7 +151,7 @@ def test_a_turn_that_was_announced_ends_though_the_client_takes_the_lead(marbles
     """Without words, which are those of its commit, or of none."""
     expect(marbles, "pwMv-xP-t|", "sc------n|")
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    told = next_values(marbles, marbles.cold("pwMvPC-t|", **HEARD).pipe(stage))
+    told = next_values(marbles, marbles.cold("pwMvPC-t|", table=HEARD).pipe(stage))
     assert told[2:] == [TurnEnded("", 2.0), TurnEnded("so it is", 2.0, committed=True)]
     assert [event.item for event in told[2:]] == ["turn1", "=a"]
 
@@ -162,7 +164,7 @@ def test_clearing_nothing_changes_nothing(marbles: Marbles) -> None:
 def test_a_turn_has_one_name(marbles: Marbles) -> None:
     """From its voice to its end, and no other has it."""
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    told = next_values(marbles, marbles.cold("pwPtpwPt|", **HEARD).pipe(stage))
+    told = next_values(marbles, marbles.cold("pwPtpwPt|", table=HEARD).pipe(stage))
     assert [event.item for event in told if not isinstance(event, TurnConfirmed)] == [
         "turn1",
         "turn1",
@@ -284,12 +286,12 @@ class Bot:
 
     def __call__(self, conversation: Conversation) -> Observable[Event]:
         self.asked.append(conversation)
-        return self._marbles.cold(self._reply, **SAYS)
+        return self._marbles.cold(self._reply, table=SAYS)
 
     def hear(self, said: str, values: dict[str, Event], **options: Any) -> list[Any]:
         settings: dict[str, Any] = {"idle_after_s": 1.0, "idle_prompts": 1, "uninterruptible_s": 0.1, "grace_s": 0.1}
         stage = respond(self, **{**settings, **options})
-        return next_values(self._marbles, self._marbles.hot(said, **values).pipe(stage))
+        return next_values(self._marbles, self._marbles.hot(said, table=values).pipe(stage))
 
 
 def kinds(out: list[Any]) -> str:

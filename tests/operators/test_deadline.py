@@ -82,9 +82,9 @@ def test_a_stage_that_does_not_answer_what_it_received_has_failed(marbles: Marbl
     """What it passes on is no answer where the answer is sound."""
     words = {"a": ReplyText("Hi"), "S": ReplyAudio(Audio(np.zeros(8, np.float32), 1000))}
     silent = with_deadline(lambda source: source, "TTS", first_s=0.1, between_s=0.06, answer=ReplyAudio)
-    marbles.expect(marbles.hot("--aa|", **words).pipe(silent), "--aa|", **words)
+    marbles.expect(marbles.hot("--aa|", table=words).pipe(silent), "--aa|", table=words)
     late = missed(0.1, first=True, stage="TTS")
-    marbles.expect(marbles.hot("--aaaaaaa|", **words).pipe(silent), "--aaaaa(a#)", error=late, **words)
+    marbles.expect(marbles.hot("--aaaaaaa|", table=words).pipe(silent), "--aaaaa(a#)", error=late, table=words)
 
 
 def test_a_stage_falls_silent_when_it_neither_gets_nor_gives(marbles: Marbles) -> None:

@@ -25,7 +25,8 @@ def loudness(mic: Observable[Audio]) -> Observable[SpeechProbability]:
 
 
 def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[float, object]]:
-    mic = marbles.cold(diagram, s=SOUND, _=SILENCE, u=UNSURE, l=LIKELY, v=SURE)
+    letters = {"s": SOUND, "_": SILENCE, "u": UNSURE, "l": LIKELY, "v": SURE}
+    mic = marbles.cold(diagram, table=letters)
     stage = endpoint(
         loudness,
         end_of_turn,

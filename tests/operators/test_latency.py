@@ -37,7 +37,7 @@ EVENTS = {
 
 
 def measured(marbles: Marbles, diagram: str) -> list[TurnMeasured]:
-    out = marbles.record(marbles.cold(diagram, **EVENTS).pipe(measure_turns()))
+    out = marbles.record(marbles.cold(diagram, table=EVENTS).pipe(measure_turns()))
     return [one.value for one in out if isinstance(one.value, TurnMeasured)]
 
 

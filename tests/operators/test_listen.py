@@ -27,7 +27,7 @@ STARTED, BEGIN, PAUSED, LONG = SpeechStarted(0.0, 0.1), Pause(0.0, 0.0), Pause(0
 
 def pauses_at(marbles: Marbles, diagram: str):
     notices = {"s": STARTED, "b": BEGIN, "P": PAUSED, "L": LONG}
-    return lambda mic: rx.merge(mic.pipe(rx_ops.ignore_elements()), marbles.cold(diagram, **notices))
+    return lambda mic: rx.merge(mic.pipe(rx_ops.ignore_elements()), marbles.cold(diagram, table=notices))
 
 
 def test_the_recogniser_gets_the_sound_and_what_was_noticed(marbles: Marbles) -> None:

@@ -58,7 +58,7 @@ class Bot:
 def hear(marbles: Marbles, bot: Any, said: str) -> tuple[list[Event], dict[str, list[Event]]]:
     """What is told of the talk, and of each reply beside it."""
     stage = respond(bot, idle_after_s=1.0, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
-    out = [one.value for one in marbles.record(marbles.hot(said, **GAMES).pipe(stage)) if one.kind == "next"]
+    out = [one.value for one in marbles.record(marbles.hot(said, table=GAMES).pipe(stage)) if one.kind == "next"]
     beside: dict[str, list[Event]] = {}
     for event in out:
         if isinstance(event, OutOfBandResponse):

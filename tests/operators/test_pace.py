@@ -72,7 +72,7 @@ def test_it_never_runs_further_ahead_than_the_lead(pieces: list[tuple[int, int]]
     letters = dict(zip("abcdef", [speech(length_ms) for _, length_ms in pieces], strict=False))
     script = " ".join(f"{wait_ms}ms {letter}" for letter, (wait_ms, _) in zip(letters, pieces, strict=True))
     with Marbles() as marbles:
-        source = marbles.cold(f"{script}|", **letters)
+        source = marbles.cold(f"{script}|", table=letters)
         out = marbles.record(source.pipe(pace(lead_ms=lead_ms, frame_ms=20)))
     plays_until = 0.0
     for released in out[:-1]:

@@ -35,7 +35,7 @@ def runs(stage: Stage[str, Any]) -> Callable[[Observable[str]], Observable[str]]
 def expect(marbles: Marbles, source: Cold, stage: Stage[str, Any], diagram: str, *names: str, **values: Any) -> None:
     """Letters of the diagram stand for the names, in their order: a, b, c …"""
     letters = dict(zip("abcdefghij", names, strict=False))
-    marbles.expect(source.pipe(runs(stage)), diagram, **letters, **values)
+    marbles.expect(source.pipe(runs(stage)), diagram, table=letters, **values)
 
 
 class Counted:

@@ -60,7 +60,7 @@ def responding(reply: Reply, **overrides: float | int) -> Callable[[Observable[E
 def outline(marbles: Marbles, turns: str, reply: str, **overrides: float | int) -> str:
     """What comes out, a letter an event, with the time of each that is not a word or sound."""
     names = {ReplyStarted: "begin", ReplyEnded: "end", ReplyInterrupted: "cut", StageFailed: "fail", ReplyAudio: "S"}
-    source, answer = marbles.hot(turns, **TURNS), marbles.cold(reply, **SAYS)
+    source, answer = marbles.hot(turns, table=TURNS), marbles.cold(reply, table=SAYS)
     out = marbles.record(source.pipe(responding(lambda _: answer, **overrides)))
     shown: list[str] = []
     for t_ms, kind, value in out:
@@ -188,9 +188,9 @@ def test_the_nudge_says_so_to_the_model(marbles: Marbles) -> None:
 
     def reply(conversation: Conversation) -> Observable[Event]:
         asked.append(conversation)
-        return marbles.cold("w-v|", **SAYS)
+        return marbles.cold("w-v|", table=SAYS)
 
-    marbles.record(marbles.hot("oe|", **TURNS).pipe(responding(reply)))
+    marbles.record(marbles.hot("oe|", table=TURNS).pipe(responding(reply)))
     said = Message("assistant", "good day")
     assert asked[-1].system_prompt == "Be brief."
     assert asked[-1].messages[-3:] == (Message("user", "hello"), said, Message("user", "..."))
@@ -202,9 +202,9 @@ def test_the_conversation_keeps_what_was_heard(marbles: Marbles) -> None:
 
     def reply(conversation: Conversation) -> Observable[Event]:
         asked.append(conversation)
-        return marbles.cold("S-w---v|", **SAYS)
+        return marbles.cold("S-w---v|", table=SAYS)
 
-    out = marbles.record(marbles.hot("e--c-e|", **TURNS).pipe(responding(reply, idle_prompts=0)))
+    out = marbles.record(marbles.hot("e--c-e|", table=TURNS).pipe(responding(reply, idle_prompts=0)))
     cut = next(one.value for one in out if isinstance(one.value, ReplyInterrupted))
     assert cut.heard_text == "good"
     assert asked[1].messages == (Message("user", "hello"), Message("assistant", "good—"), Message("user", "hello"))
@@ -212,9 +212,12 @@ def test_the_conversation_keeps_what_was_heard(marbles: Marbles) -> None:
 
 def test_a_failing_reply_ends_and_the_next_one_works(marbles: Marbles) -> None:
     """The error names its stage; no turn is left open."""
-    broken, good = marbles.cold("w#", error=StageError("LLM", ValueError("no")), **SAYS), marbles.cold("w|", **SAYS)
+    broken, good = (
+        marbles.cold("w#", error=StageError("LLM", ValueError("no")), table=SAYS),
+        marbles.cold("w|", table=SAYS),
+    )
     replies = iter([broken, good])
-    out = marbles.record(marbles.hot("e---e|", **TURNS).pipe(responding(lambda _: next(replies), idle_prompts=0)))
+    out = marbles.record(marbles.hot("e---e|", table=TURNS).pipe(responding(lambda _: next(replies), idle_prompts=0)))
     kinds = [type(one.value) for one in out[:-1]]
     assert kinds == [ReplyStarted, WordSpoken, StageFailed, ReplyEnded, ReplyStarted, WordSpoken, ReplyEnded]
     failed = out[2].value
@@ -227,14 +230,14 @@ def test_a_reply_that_cannot_be_made_fails_like_one_that_breaks(marbles: Marbles
     def reply(_: Conversation) -> Observable[Event]:
         raise ValueError("no model")
 
-    out = marbles.record(marbles.hot("e|", **TURNS).pipe(responding(reply, idle_prompts=0)))
+    out = marbles.record(marbles.hot("e|", table=TURNS).pipe(responding(reply, idle_prompts=0)))
     assert [type(one.value) for one in out[:-1]] == [ReplyStarted, StageFailed, ReplyEnded]
 
 
 def test_disposing_the_session_disposes_the_reply(marbles: Marbles) -> None:
     """Nothing goes on behind a client that has left."""
     answer = marbles.cold("10s |")
-    marbles.record(marbles.hot("e 1s |", **TURNS).pipe(responding(lambda _: answer)), "^--!")
+    marbles.record(marbles.hot("e 1s |", table=TURNS).pipe(responding(lambda _: answer)), "^--!")
     marbles.expect_subscriptions(answer, "^--!")
 
 
@@ -263,12 +266,12 @@ class Bot:
 
     def __call__(self, conversation: Conversation) -> Observable[Event]:
         self.asked.append(conversation)
-        return self._marbles.cold(self._replies[len(self.asked) - 1], **SAYS, **CALLS)
+        return self._marbles.cold(self._replies[len(self.asked) - 1], table=SAYS | CALLS)
 
     def hear(self, said: str, **overrides: float | int) -> str:
         """When replies began, by their names, and when they ended."""
         out = self._marbles.record(
-            self._marbles.hot(said, **LED).pipe(responding(self, **{"idle_prompts": 0, **overrides}))
+            self._marbles.hot(said, table=LED).pipe(responding(self, **{"idle_prompts": 0, **overrides}))
         )
         shown: list[str] = []
         for t_ms, _, value in out:
@@ -370,14 +373,14 @@ def test_the_pipeline_itself_may_ask_again(marbles: Marbles) -> None:
 
     def reply(conversation: Conversation) -> Observable[Event]:
         asked.append(conversation)
-        return marbles.cold("w|", **SAYS)
+        return marbles.cold("w|", table=SAYS)
 
     def again(event: Event) -> Iterator[Event]:
         if isinstance(event, ReplyEnded) and len(asked) < 3:
             yield ReplyRequested(f"again{len(asked)}")
 
     out = marbles.record(
-        marbles.hot("e 1s |", **TURNS).pipe(feedback(responding(reply, idle_prompts=0), lambda _: again))
+        marbles.hot("e 1s |", table=TURNS).pipe(feedback(responding(reply, idle_prompts=0), lambda _: again))
     )
     assert [(type(one.value).__name__, one.t_ms) for one in out[:-1]] == [
         ("ReplyStarted", 0), ("WordSpoken", 0), ("ReplyEnded", 20),
@@ -401,7 +404,7 @@ IDLE = {
 def prompted(marbles: Marbles, said: str, *replies: str) -> list[float]:
     """When replies began."""
     bot = Bot(marbles, *replies)
-    out = marbles.record(marbles.hot(said, **IDLE).pipe(responding(bot, idle_prompts=1)))
+    out = marbles.record(marbles.hot(said, table=IDLE).pipe(responding(bot, idle_prompts=1)))
     return [one.t_ms for one in out if isinstance(one.value, ReplyStarted)]
 
 

@@ -67,7 +67,7 @@ def spoken(out: list[Recorded]) -> list[tuple[str, float, float]]:
 def test_what_was_said_before_a_call_is_spoken_before_the_function_returns(marbles: Marbles) -> None:
     """Without punctuation the synthesiser would wait for more of the clause, and that comes when the function has
     returned."""
-    source = marbles.cold("aX 1s c|", **{**WORDS, "a": ReplyText("Let me look")})
+    source = marbles.cold("aX 1s c|", table={**WORDS, "a": ReplyText("Let me look")})
     out = marbles.record(source.pipe(text_only(clauses())))
     assert times(out, SynthesisStarted) == [20, 1040]
     assert [one.value.text for one in out if isinstance(one.value, SynthesisStarted)] == ["Let me look", "Nobody."]
@@ -75,7 +75,7 @@ def test_what_was_said_before_a_call_is_spoken_before_the_function_returns(marbl
 
 def test_the_times_of_words_go_on_from_one_run_to_the_next(marbles: Marbles) -> None:
     """They count the reply's sound, in which there is no silence for the function."""
-    out = marbles.record(marbles.cold("aX-bX-c|", **WORDS).pipe(text_only(clauses())))
+    out = marbles.record(marbles.cold("aX-bX-c|", table=WORDS).pipe(text_only(clauses())))
     assert spoken(out) == [("I", 0.0, 0.1), ("look.", 0.1, 0.2), ("Nobody.", 0.2, 0.3)]
     assert times(out, SynthesisEnded) == [20, 60, 120]
 
@@ -84,16 +84,18 @@ def test_a_run_without_sound_moves_no_times(marbles: Marbles) -> None:
     """A synthesiser may have nothing to say to a dash."""
     silent: Stage[ReplyText, Event] = lambda text: text.pipe(operators.filter(lambda _: False))
     stages = iter([silent, clauses(), silent, clauses()])
-    out = marbles.record(marbles.cold("aXbXaXcX|", **WORDS).pipe(text_only(lambda text: next(stages)(text))))
+    out = marbles.record(marbles.cold("aXbXaXcX|", table=WORDS).pipe(text_only(lambda text: next(stages)(text))))
     assert spoken(out) == [("look.", 0.0, 0.1), ("Nobody.", 0.1, 0.2)]
 
 
 def test_words_are_heard_when_their_sound_is(marbles: Marbles) -> None:
     """Behind a slow function the playback clock goes on where it stood, and so do the words."""
-    out = marbles.record(marbles.cold("bX 1s c|", **WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20)))
+    out = marbles.record(
+        marbles.cold("bX 1s c|", table=WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20))
+    )
     assert [one.t_ms for one in out if isinstance(one.value, WordSpoken)] == [0, 1040]
     assert out[-1] == (1140, "completed", None)
-    quick = marbles.record(marbles.cold("bXc|", **WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20)))
+    quick = marbles.record(marbles.cold("bXc|", table=WORDS).pipe(text_only(clauses()), pace(lead_ms=40, frame_ms=20)))
     assert [one.t_ms for one in quick if isinstance(one.value, WordSpoken)] == [0, 100]
     assert quick[-1].t_ms == 200
 
@@ -101,7 +103,7 @@ def test_words_are_heard_when_their_sound_is(marbles: Marbles) -> None:
 def test_a_call_does_not_wait_for_the_sound_before_it(marbles: Marbles) -> None:
     """The function runs while the bot speaks; what it says next comes behind what it is saying."""
     voice = marbles.tts(delay_ms=100, ms_per_word=200)
-    out = marbles.record(marbles.cold("aXb|", **WORDS).pipe(text_only(voice)))
+    out = marbles.record(marbles.cold("aXb|", table=WORDS).pipe(text_only(voice)))
     assert times(out, FunctionCalled) == [20]
     assert times(out, ReplyAudio) == [100, 140]
     assert spoken(out) == [("I", 0.0, 0.2), ("look.", 0.2, 0.4)]
@@ -110,14 +112,14 @@ def test_a_call_does_not_wait_for_the_sound_before_it(marbles: Marbles) -> None:
 
 def test_a_call_in_the_midst_of_a_runs_sound_moves_no_times(marbles: Marbles) -> None:
     """What passes belongs to no run."""
-    out = marbles.record(marbles.cold("abX-c|", **WORDS).pipe(text_only(marbles.tts(delay_ms=30, ms_per_word=200))))
+    out = marbles.record(marbles.cold("abX-c|", table=WORDS).pipe(text_only(marbles.tts(delay_ms=30, ms_per_word=200))))
     assert (times(out, ReplyAudio), times(out, FunctionCalled)) == ([30, 50, 110], [40])
     assert spoken(out) == [("I", 0.0, 0.2), ("look.", 0.2, 0.4), ("Nobody.", 0.4, 0.6)]
 
 
 def test_the_text_of_a_later_run_comes_with_it(marbles: Marbles) -> None:
     """Behind the sound of the one before, so that no text is ahead of a failure."""
-    out = marbles.record(marbles.cold("aXb|", **WORDS).pipe(text_only(marbles.tts(delay_ms=100))))
+    out = marbles.record(marbles.cold("aXb|", table=WORDS).pipe(text_only(marbles.tts(delay_ms=100))))
     kinds = [type(one.value).__name__ for one in out[:-1]]
     run = ["ReplyText", "SynthesisStarted", "SynthesisEnded", "WordSpoken", "ReplyAudio"]
     assert kinds == [*run[:2], "FunctionCalled", *run[2:], *run]
@@ -125,7 +127,7 @@ def test_the_text_of_a_later_run_comes_with_it(marbles: Marbles) -> None:
 
 def test_a_failing_synthesiser_is_the_replys_failure(marbles: Marbles) -> None:
     """In any run; the model is told to stop."""
-    source = marbles.cold("aX-bX---c|", **WORDS)
+    source = marbles.cold("aX-bX---c|", table=WORDS)
     voice = marbles.tts(delay_ms=20, fail_at=0, error=ScriptedError("no voice"))
     out = marbles.record(source.pipe(text_only(voice)))
     assert out[-1] == (20, "error", voice.error)
@@ -139,14 +141,14 @@ def test_a_failing_synthesiser_is_the_replys_failure(marbles: Marbles) -> None:
 def test_a_failing_model_ends_what_is_being_made(marbles: Marbles) -> None:
     """As it does without functions."""
     voice = marbles.tts(delay_ms=500)
-    out = marbles.record(marbles.cold("aXb#", **WORDS, error=ScriptedError("LLM")).pipe(text_only(voice)))
+    out = marbles.record(marbles.cold("aXb#", table=WORDS, error=ScriptedError("LLM")).pipe(text_only(voice)))
     assert (out[-1].t_ms, str(out[-1].value)) == (60, "LLM")
     assert [call.outcome for call in voice.calls] == ["cancelled", "cancelled"]
 
 
 def test_disposing_stops_all_voices(marbles: Marbles) -> None:
     """A barge-in in the midst of the second."""
-    voice, source = marbles.tts(delay_ms=500), marbles.cold("aXb 1s c|", **WORDS)
+    voice, source = marbles.tts(delay_ms=500), marbles.cold("aXb 1s c|", table=WORDS)
     marbles.record(source.pipe(text_only(voice)), "^----!")
     marbles.expect_subscriptions(source, "^----!")
     assert [(call.ended_ms, call.outcome) for call in voice.calls] == [(100, "cancelled")] * 2
@@ -155,15 +157,15 @@ def test_disposing_stops_all_voices(marbles: Marbles) -> None:
 def test_without_text_there_is_no_voice(marbles: Marbles) -> None:
     """A reply that only calls asks nothing of a synthesiser, which may be a service far away."""
     voice = marbles.tts()
-    marbles.expect(marbles.cold("X-X|", **WORDS).pipe(text_only(voice)), "X-X|", X=CALL)
+    marbles.expect(marbles.cold("X-X|", table=WORDS).pipe(text_only(voice)), "X-X|", X=CALL)
     assert voice.calls == []
 
 
 def test_what_is_not_a_synthesiser_may_be_only_for_text_as_well(marbles: Marbles) -> None:
     """A filter for words, which ends the reply where it must."""
     louder: Stage[ReplyText, Event] = operators.map(lambda text: ReplyText(text.delta.upper()))
-    marbles.expect(marbles.cold("aXb|", **WORDS).pipe(text_only(louder)), "aXb|", a=ReplyText("I"), X=CALL, b=LOUD)
-    source = marbles.cold("aXbc|", **WORDS)
+    marbles.expect(marbles.cold("aXb|", table=WORDS).pipe(text_only(louder)), "aXb|", a=ReplyText("I"), X=CALL, b=LOUD)
+    source = marbles.cold("aXbc|", table=WORDS)
     until_look: Stage[ReplyText, Event] = operators.take_while(lambda text: "look" not in text.delta)
     marbles.expect(source.pipe(text_only(until_look)), "aX|", a=ReplyText("I"), X=CALL)
     marbles.expect_subscriptions(source, "^-!")
@@ -184,14 +186,14 @@ def test_words_and_filler_of_a_reply_in_the_order_of_a_pipeline(marbles: Marbles
 def test_the_name_of_an_error_is_that_of_the_stage_within(marbles: Marbles) -> None:
     """It is the stage that failed, not the one around it."""
     bad: Stage[Any, Any] = transduce(lambda _: lambda item: [item.no_such_thing])
-    (failed,) = marbles.record(marbles.cold("a|", **WORDS).pipe(text_only(bad)))
+    (failed,) = marbles.record(marbles.cold("a|", table=WORDS).pipe(text_only(bad)))
     assert isinstance(failed.value, StageError)
     assert isinstance(failed.value.cause, AttributeError)
 
 
 def test_each_reply_begins_anew(marbles: Marbles) -> None:
     """Nothing of the times of the last one is left."""
-    piped = marbles.cold("bXc|", **WORDS).pipe(text_only(clauses()))
+    piped = marbles.cold("bXc|", table=WORDS).pipe(text_only(clauses()))
     assert spoken(marbles.record(piped)) == spoken(marbles.record(piped))
 
 

@@ -74,7 +74,7 @@ class Model:
 
     def __init__(self, marbles: Marbles, *answers: str, **values: Any) -> None:
         self.asked = list[Conversation]()
-        self.answers = [marbles.cold(answer, **{**VALUES, **values}) for answer in answers]
+        self.answers = [marbles.cold(answer, table={**VALUES, **values}) for answer in answers]
 
     def __call__(self, conversation: Conversation) -> Observable[str | Event]:
         self.asked.append(conversation)

@@ -28,7 +28,7 @@ TURNS = {"s": TurnStarted(1.0), "c": TurnConfirmed(1.0), "e": TurnEnded("so it i
 
 def expect(marbles: Marbles, heard: str, turns: str) -> None:
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    marbles.expect(marbles.cold(heard, **HEARD).pipe(stage), turns, **TURNS)
+    marbles.expect(marbles.cold(heard, table=HEARD).pipe(stage), turns, table=TURNS)
 
 
 def test_a_turn_starts_with_the_voice_and_ends_when_its_words_are_there(marbles: Marbles) -> None:

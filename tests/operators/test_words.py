@@ -18,7 +18,7 @@ def test_a_delta_of_several_words_gives_them_all_at_once(marbles: Marbles) -> No
     """Nothing is held back but the word that may go on."""
     llm = marbles.cold("a|", a="one two three")
     words = {"x": ReplyText("one"), "y": ReplyText(" two"), "z": ReplyText(" three")}
-    marbles.expect(llm.pipe(split_words()), "(xy)(z|)", **words)
+    marbles.expect(llm.pipe(split_words()), "(xy)(z|)", table=words)
 
 
 def test_nothing_but_white_space_says_nothing(marbles: Marbles) -> None:
@@ -36,7 +36,7 @@ def test_no_letter_is_lost_however_the_text_is_cut(deltas: list[str]) -> None:
     """The words of any cutting of a text are those of the whole text."""
     with Marbles() as marbles:
         letters = dict(zip("abcdefgh", deltas, strict=False))
-        source = marbles.cold("".join(letters) + "|", **letters)
+        source = marbles.cold("".join(letters) + "|", table=letters)
         recorded = marbles.record(source.pipe(split_words()))
     said = "".join(one.value.delta for one in recorded if one.kind == "next")
     assert said.split() == "".join(deltas).split()
@@ -80,8 +80,8 @@ def test_a_closing_quote_belongs_to_the_clause_that_it_ends(marbles: Marbles) ->
 def test_a_reply_ends_with_its_nth_sentence_and_the_model_is_stopped(marbles: Marbles) -> None:
     """An abbreviation ends none."""
     words = {"m": ReplyText("Mr."), "a": ReplyText(" No."), "b": ReplyText(' "Why?"'), "c": ReplyText(" And")}
-    source = marbles.cold("m-a-b-c-|", **words)
-    marbles.expect(source.pipe(at_most_sentences(2)), "m-a-(b|)", **words)
+    source = marbles.cold("m-a-b-c-|", table=words)
+    marbles.expect(source.pipe(at_most_sentences(2)), "m-a-(b|)", table=words)
     marbles.expect_subscriptions(source, "^---!")
 
 

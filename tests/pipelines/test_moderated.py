@@ -26,4 +26,4 @@ def test_other_words_pass(marbles: Marbles) -> None:
     """The stage by itself: this is all that it takes to test one."""
     moderate = load_pipeline(f"{MODERATED}:moderate")
     words = {"a": ReplyText("All"), "b": ReplyText(" is"), "c": ReplyText(" well.")}
-    marbles.expect(moderate(marbles.cold("a-b-c|", **words)), "a-b-c|", **words)  # pyright: ignore[reportArgumentType]
+    marbles.expect(moderate(marbles.cold("a-b-c|", table=words)), "a-b-c|", **words)  # pyright: ignore[reportArgumentType]

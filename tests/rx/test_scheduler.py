@@ -1,12 +1,14 @@
 """Time and tasks of one session."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import reactivex as rx
 from reactivex import operators as rx_ops
 
 from voicepipe.rx import LoopScheduler, scheduler_of
+from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.testing import Marbles, VirtualLoop
 
 
@@ -48,3 +50,14 @@ def test_another_scheduler_is_refused_with_the_way_out() -> None:
     """A pipeline without its scheduler would start threads and tell two times."""
     with pytest.raises(RuntimeError, match="NoneType as scheduler; a pipeline needs a voicepipe LoopScheduler"):
         scheduler_of(None)
+
+
+def test_another_thread_may_not_enter() -> None:
+    """The message names the thread."""
+    loop = asyncio.new_event_loop()
+    scheduler = LoopScheduler(loop)
+    with ThreadPoolExecutor(1, "mine") as pool:
+        for enter in (scheduler.check_thread, lambda: scheduler.schedule_relative(1, lambda *_: None)):
+            with pytest.raises(AnotherThread, match=r"from the thread 'mine_0'"):
+                pool.submit(enter).result()
+    loop.close()

@@ -67,7 +67,7 @@ def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Callable[
         workers,
         replace(LIMITS, join_up_to_s=0.2, longest_s=0.4),
     )
-    out = marbles.record(marbles.cold(diagram, **frames, **events).pipe(stage))
+    out = marbles.record(marbles.cold(diagram, table=frames | events).pipe(stage))
     return [(one.t_ms, one.value) for one in out if one.kind == "next"]
 
 
@@ -176,7 +176,7 @@ def test_a_failing_recogniser_fails_the_stage(marbles: Marbles, workers: Workers
         workers,
         replace(LIMITS, join_up_to_s=1, longest_s=2),
     )
-    source = marbles.cold("__(_s)____(_e)---|", **frames, **EVENTS)
+    source = marbles.cold("__(_s)____(_e)---|", table=frames | EVENTS)
     marbles.expect(source.pipe(stage), "----#", error=ValueError("no model"))
 
 

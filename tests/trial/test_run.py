@@ -195,3 +195,34 @@ def test_nothing_is_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
         root.handlers[:] = handlers
         root.setLevel(level)
         structlog.reset_defaults()
+
+
+def test_a_stream_that_runs_twice_is_named_with_its_line(tmp_path: Path) -> None:
+    """Its recogniser would hear everything twice; what only maps may run twice."""
+    source = """
+    def pipeline(session):
+        heard = session.received.pipe(ops.decode(session.codec), ops.listen(session.stt, None, flush_at=0.6){})
+        words = heard.pipe(rx.map(lambda event: event))
+        return merge(heard, words, words)
+    """
+    (sentence,) = tried(tmp_path, source.format("")).unshared
+    assert sentence.replace(f"{tmp_path}/", "").startswith("mine.py:8: listen and what leads to it run once for each")
+    assert tried(tmp_path, source.format(", rx.share()")).unshared == ()
+
+
+def test_a_pipeline_that_enters_the_graph_from_another_thread_is_told(tmp_path: Path) -> None:
+    """With the thread, and with what to use."""
+    told = mistake(
+        tmp_path,
+        """
+        import threading, concurrent.futures
+        pool = concurrent.futures.ThreadPoolExecutor(1, "mine")
+        def elsewhere(source):
+            return Observable(lambda observer, scheduler=None: source.subscribe(
+                lambda item: pool.submit(observer.on_next, item).result(), scheduler=scheduler))
+        def pipeline(session):
+            return session.received.pipe(elsewhere)
+        """,
+    )
+    assert "AnotherThread: the session's graph was entered from the thread 'mine_0'" in told
+    assert "ask_worker" in told

@@ -38,7 +38,7 @@ def stage(workers: Workers, capacity: int = 8):
 def test_each_clause_is_followed_by_its_sound_and_word_times(marbles: Marbles, workers: Workers) -> None:
     """Text passes at once; the times of the second clause count from the reply's first sample."""
     marbles.expect(
-        marbles.cold("a-b-c|", **WORDS).pipe(stage(workers)),
+        marbles.cold("a-b-c|", table=WORDS).pipe(stage(workers)),
         "(asemA)-b-(ctfnoB)|",
         **WORDS
         | {
@@ -52,19 +52,19 @@ def test_each_clause_is_followed_by_its_sound_and_word_times(marbles: Marbles, w
 
 def test_what_has_no_punctuation_is_spoken_at_the_end(marbles: Marbles, workers: Workers) -> None:
     """No word is left unsaid."""
-    out = marbles.record(marbles.cold("b|", **WORDS).pipe(stage(workers)))
+    out = marbles.record(marbles.cold("b|", table=WORDS).pipe(stage(workers)))
     assert [one.value.word for one in out if isinstance(one.value, WordSpoken)] == ["I"]
 
 
 def test_a_synthesiser_that_fails_fails_the_reply(marbles: Marbles, workers: Workers) -> None:
     """With its own error, after the sound that was made."""
-    out = marbles.record(marbles.cold("a-f|", **WORDS).pipe(stage(workers)))
+    out = marbles.record(marbles.cold("a-f|", table=WORDS).pipe(stage(workers)))
     assert [type(one.value) for one in out][-2:] == [SynthesisStarted, ValueError]
     assert sum(isinstance(one.value, ReplyAudio) for one in out) == 1
 
 
 def test_text_is_never_dropped_a_full_boundary_fails_the_turn(marbles: Marbles, workers: Workers) -> None:
     """More clauses than may wait, all at once."""
-    source = marbles.cold("(acccc|)", **WORDS)
+    source = marbles.cold("(acccc|)", table=WORDS)
     out = marbles.record(source.pipe(stage(workers, capacity=1)))
     assert isinstance(out[-1].value, BoundaryFull)

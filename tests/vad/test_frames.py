@@ -16,7 +16,7 @@ def test_frames_are_cut_from_packets_of_any_length(marbles: Marbles) -> None:
     """Their times are their ends in the audio; what does not fill a frame waits."""
     packets = {"a": Audio(np.full(20, 0.5, np.float32), 1000), "b": Audio(np.full(50, 0.25, np.float32), 1000)}
     stage = by_frame(lambda: loudest, frame=32, rate_hz=1000)
-    out = marbles.record(marbles.cold("a-b-a|", **packets).pipe(stage))
+    out = marbles.record(marbles.cold("a-b-a|", table=packets).pipe(stage))
     assert [(one.t_ms, one.value.probability, one.value.at_s) for one in out[:-1]] == [
         (40, 0.5, 0.032),
         (40, 0.25, 0.064),

@@ -95,6 +95,8 @@ async def _checks(pipeline: Pipeline, settings: Settings) -> tuple[Collection[St
     from voicepipe.trial import try_pipeline
 
     trial = await try_pipeline(pipeline, notices_pauses=settings.stt_url is not None)
+    for sentence in trial.unshared:
+        print(sentence, file=sys.stderr)
     if trial.warning is not None:
         print(f"the pipeline failed when it was tried, and may work later: {trial.warning}", file=sys.stderr)
     return trial.uses, await check_all(settings, trial.uses)

@@ -133,6 +133,8 @@ def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Col
         trial = runner.run(try_pipeline(pipeline, notices_pauses=settings.stt_url is not None))
     except PipelineError as error:
         raise CommandError(str(error)) from error
+    for sentence in trial.unshared:
+        print(sentence, file=sys.stderr)
     if trial.warning is not None:
         text = f"the pipeline failed when it was tried, and may work later: {trial.warning}"
         note(text, as_json=settings.log_json)

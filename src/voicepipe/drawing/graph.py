@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-__all__ = ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "overview"]
+__all__ = ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "overview", "run_apart"]
 
 
 class NodeKind(Enum):
@@ -39,7 +39,8 @@ class Node:
     """A box. `parameters` is its small print, `gives` the names of the event types that come out, if they are known.
 
     `inputs` are the boxes whose arrows lead here, the main one first. `shared`: its stream is made once, for all
-    subscribers (`share()`). `depth` counts the boxes around it.
+    subscribers (`share()`). `depth` counts the boxes around it, and `place` is the `file:line` of the pipeline's
+    code that made it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Node:
     parts: list[NodePart] = field(default_factory=list["NodePart"])
     shared: bool = False
     depth: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,10 @@ class NodePart:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Everything that flows into `output`."""
+    """Everything that flows into `output`. `unshared` are boxes that run, and are drawn, once per arrow out of them."""
 
     output: Node
+    unshared: tuple[Node, ...] = ()
 
     @property
     def nodes(self) -> list[Node]:
@@ -108,6 +111,37 @@ def overview(graph: Graph) -> Graph:
         inputs = [small[source] for source in node.inputs]
         small[node] = Node(node.name, node.kind, inputs, parts=parts, shared=node.shared, depth=node.depth)
     return Graph(small[graph.output])
+
+
+def run_apart(graph: Graph) -> Graph:
+    """Return the graph with a copy of each unshared box for each box that it leads to.
+
+    A stream that is not shared is made anew for each subscriber, with all that leads to it.
+    """
+    readers: dict[Node, int] = {}
+    for source, _ in graph.edges:
+        readers[source] = readers.get(source, 0) + 1
+    copied = tuple(node for node, count in readers.items() if count > 1 and not node.shared and node.inputs)
+    return Graph(_apart(graph.output, {}), copied) if copied else graph
+
+
+def _apart(node: Node, made: dict[Node, Node]) -> Node:
+    once = node.shared or not node.inputs
+    if once and node in made:
+        return made[node]
+    parts = [NodePart(part.name, Graph(_copied(part.graph.output, {}))) for part in node.parts]
+    copy = replace(node, inputs=[_apart(source, made) for source in node.inputs], parts=parts)
+    if once:
+        made[node] = copy
+    return copy
+
+
+def _copied(node: Node, made: dict[Node, Node]) -> Node:
+    """Return a copy of a box, of all that leads to it, and of what is inside."""
+    if node not in made:
+        parts = [NodePart(part.name, Graph(_copied(part.graph.output, {}))) for part in node.parts]
+        made[node] = replace(node, inputs=[_copied(source, made) for source in node.inputs], parts=parts)
+    return made[node]
 
 
 def _visit(node: Node, found: dict[Node, None]) -> None:

@@ -13,7 +13,7 @@ from reactivex import Observable
 
 from voicepipe.stage import Declared, stage_name
 
-__all__ = ["arguments", "composed", "contained", "is_observable", "is_share", "origin", "printed", "title"]
+__all__ = ["arguments", "composed", "contained", "held_by", "is_observable", "is_share", "origin", "printed", "title"]
 
 DEEP = 8
 """Functions within functions that are looked into."""
@@ -25,7 +25,7 @@ def arguments(stage: Any) -> dict[str, Any]:
     """What a stage was made with: as its declaration has it, or as the variables of the function around it."""
     if isinstance(stage, Declared):
         return cast("Declared[Any, Any]", stage).declaration.arguments()
-    held = _held(stage)
+    held = held_by(stage)
     if {"fun", "args", "kwargs"} <= held.keys():  # an operator of reactivex
         return {" " * number: value for number, value in enumerate(held["args"])} | held["kwargs"]
     return held
@@ -39,7 +39,7 @@ def is_observable(value: object) -> TypeGuard[Observable[Any]]:
 def composed(stage: Any) -> tuple[Any, ...]:
     """The stages that `reactivex.compose` has made one of; none where it has not."""
     made_by_compose = getattr(stage, "__qualname__", "").startswith("compose.")
-    return tuple(_held(stage).get("operators", ())) if made_by_compose else ()
+    return tuple(held_by(stage).get("operators", ())) if made_by_compose else ()
 
 
 def title(stage: object) -> str:
@@ -106,12 +106,12 @@ def _inside(thing: Any, deep: int) -> Iterator[Observable[Any]]:
         case Declared():
             yield from _inside(list(cast("Declared[Any, Any]", thing).declaration.arguments().values()), deep - 1)
         case types.FunctionType():
-            yield from _inside([*_held(thing).values()], deep - 1)
+            yield from _inside([*held_by(thing).values()], deep - 1)
         case _:
             pass
 
 
-def _held(function: Any) -> dict[str, Any]:
+def held_by(function: Any) -> dict[str, Any]:
     """The variables of a function's closure, those that have a value yet."""
     code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)
     held: dict[str, Any] = {}

@@ -8,6 +8,7 @@ no model is loaded, and there is no second description that could be out of date
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -18,8 +19,18 @@ from reactivex import Observable
 from voicepipe.audio import Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.drawing import types
-from voicepipe.drawing.graph import Boundary, Graph, Node, NodeKind, NodePart
-from voicepipe.drawing.inside import arguments, composed, contained, is_observable, is_share, origin, printed, title
+from voicepipe.drawing.graph import Boundary, Graph, Node, NodeKind, NodePart, run_apart
+from voicepipe.drawing.inside import (
+    arguments,
+    composed,
+    contained,
+    held_by,
+    is_observable,
+    is_share,
+    origin,
+    printed,
+    title,
+)
 from voicepipe.events import Audio
 from voicepipe.session import Pipeline, Session
 from voicepipe.stage import TRACER, Declared, NotCalled, checked, is_stage_factory, named, stage_name
@@ -50,11 +61,25 @@ def trace(pipeline: Pipeline) -> Graph:
     """
     tracer = _Tracer(getattr(pipeline, "__module__", ""))
     token = TRACER.set(tracer)
+    plain, Observable.pipe = Observable.pipe, _traced_pipe(tracer, Observable.pipe)  # type: ignore[method-assign]
     try:
         last = tracer.node_of(checked(pipeline, pipeline(_session(tracer))))
     finally:
+        Observable.pipe = plain  # type: ignore[method-assign]
         TRACER.reset(token)
-    return Graph(Node("client", NodeKind.CLIENT, [last]))
+    return run_apart(Graph(Node("client", NodeKind.CLIENT, [last])))
+
+
+def _traced_pipe(tracer: _Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What is piped from a `merge`, a `defer` or a Subject is written down as well: these are no `Traced`."""
+
+    def pipe(source: Observable[Any], *operators: Callable[[Any], Any]) -> Any:
+        caller: str = sys._getframe(1).f_globals.get("__name__", "")  # pyright: ignore[reportPrivateUsage]
+        if TRACER.get() is not tracer or caller.startswith("reactivex"):  # which has inner pipes of its own
+            return plain(source, *operators)
+        return Traced(tracer, tracer.node_of(source)).pipe(*operators)
+
+    return pipe
 
 
 def _session(tracer: _Tracer) -> Session:
@@ -133,6 +158,8 @@ class _Tracer:
 
     def _unknown(self, observable: Observable[Any]) -> Node:
         name = origin(observable)
+        if name == "defer":
+            return self._made(name, NodeKind.STAGE, [self._deferred(observable)])
         inside = [self.node_of(source) for source in contained(observable)]
         inputs = list(dict.fromkeys(node for one in inside for node in (one.inputs if one.name == LIST else [one])))
         if name == LIST and inputs:
@@ -141,6 +168,11 @@ class _Tracer:
         if name in JOINS:
             return self._made(JOINS[name], NodeKind.JOIN, inputs, gives)
         return self._made(name, NodeKind.STAGE, inputs, gives)
+
+    def _deferred(self, observable: Observable[Any]) -> Node:
+        """Where what the function of a `defer` gives comes out."""
+        make = held_by(getattr(observable, "_subscribe", None))["factory"]
+        return self.node_of(checked(make, make(None)))
 
     def _node(self, stage: Any, inputs: list[Node], asked: Any) -> Node:
         flowing = inputs[0].gives if inputs else ()
@@ -166,7 +198,14 @@ class _Tracer:
         return node
 
     def _made(self, name: str, kind: NodeKind, inputs: list[Node], gives: tuple[str, ...] = ()) -> Node:
-        return Node(name, kind, inputs, gives=gives, depth=self._depth)
+        return Node(name, kind, inputs, gives=gives, depth=self._depth, place=self._place())
+
+    def _place(self) -> str:
+        """The line of the pipeline's module that is at work."""
+        frame = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+        while frame is not None and frame.f_globals.get("__name__") != self._module:
+            frame = frame.f_back
+        return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
     def _kind(self, stage: Any, given: dict[str, Any]) -> NodeKind:
         """The pipeline's own stage, or an operator of reactivex around a function of its own."""

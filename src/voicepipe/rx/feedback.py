@@ -11,7 +11,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from voicepipe.rx.scheduler import scheduler_of
 from voicepipe.rx.transduce import Clock, Machine
-from voicepipe.stage import Stage
+from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["feedback"]
 
@@ -19,6 +19,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
+@stage_factory()
 def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stage[A, B]:
     """Return `stage` with two inputs: the source, and what a fresh machine of `back` makes of the stage's output.
 

@@ -8,6 +8,7 @@ virtual loop the same scheduler runs in virtual time.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,9 +19,13 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from voicepipe.rx.hold import Hold
 
-__all__ = ["LoopScheduler", "scheduler_of"]
+__all__ = ["AnotherThread", "LoopScheduler", "scheduler_of"]
 
 _T = TypeVar("_T")
+
+
+class AnotherThread(RuntimeError):
+    """The graph of a session was entered from a thread that is not its loop's. The message names the thread."""
 
 
 class LoopScheduler(PeriodicScheduler):
@@ -48,10 +53,20 @@ class LoopScheduler(PeriodicScheduler):
         self.tasks: set[asyncio.Task[Any]] = set()
         self.hold: Hold = Hold() if parent is None else parent.hold
         self._parent = parent
+        self._thread = threading.get_ident()
 
     @property
     def now(self) -> datetime:
         return self.to_datetime(self.loop.time())
+
+    def check_thread(self) -> None:
+        """Raise AnotherThread unless this is the thread that made the scheduler. Takes about 50 ns."""
+        if threading.get_ident() != self._thread:
+            raise AnotherThread(
+                f"the session's graph was entered from the thread {threading.current_thread().name!r}; it runs on its "
+                "event loop alone: in_worker and ask_worker of voicepipe.boundary.threads run work in a thread and "
+                "come back, async_stage of voicepipe.boundary.tasks awaits it, loop.call_soon_threadsafe enters it"
+            )
 
     def clock(self) -> float:
         """Seconds on the loop's monotonic clock."""
@@ -74,6 +89,7 @@ class LoopScheduler(PeriodicScheduler):
             self._parent._adopt(task)
 
     def schedule(self, action: typing.ScheduledAction[Any], state: Any = None) -> abc.DisposableBase:
+        self.check_thread()
         return self.invoke_action(action, state=state)
 
     def schedule_relative(
@@ -88,11 +104,13 @@ class LoopScheduler(PeriodicScheduler):
 
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
         """Call `action` when the loop's clock reads `when_s`, in the loop's next iteration at the earliest."""
+        self.check_thread()
         return Disposable(self.loop.call_at(when_s, action).cancel)
 
     def _run_at(self, when_s: float, action: typing.ScheduledAction[Any], state: Any) -> abc.DisposableBase:
         if when_s <= self.clock():
             return self.schedule(action, state)
+        self.check_thread()
         inner = SingleAssignmentDisposable()
 
         def run() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voicepipe.trial.graph import graph_of
+from voicepipe.trial.graph import check_output, graph_of, unshared
 from voicepipe.trial.run import Trial, try_pipeline
 from voicepipe.trial.uses import stages_used
 
-__all__ = ["Trial", "graph_of", "stages_used", "try_pipeline"]
+__all__ = ["Trial", "check_output", "graph_of", "stages_used", "try_pipeline", "unshared"]

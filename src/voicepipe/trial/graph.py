@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from voicepipe.drawing import Graph, Node, trace
+from voicepipe.drawing import Graph, Node, NodeKind, trace
 from voicepipe.events import ReplyAudio
 from voicepipe.loader import PipelineError, is_library, located, users_line
 from voicepipe.session import Pipeline
 from voicepipe.stage import NotAnObservable, NotCalled, StageError, called, stage_name
 
-__all__ = ["check_output", "graph_of", "mistake", "place_of"]
+__all__ = ["check_output", "graph_of", "mistake", "place_of", "unshared"]
 
 _SELECTS = frozenset({"filter", "skip", "skip_until", "skip_while", "take", "take_until", "take_while"})
 """Operators of reactivex that may hold back any event, so that what comes in need not come out."""
+
+_KEEPS_NOTHING = frozenset({"filter", "map", "merge", "of_type", "starmap"})
 
 
 def graph_of(pipeline: Pipeline) -> Graph:
@@ -49,6 +51,23 @@ def check_output(pipeline: Pipeline, graph: Graph) -> None:
             raise not_encoded(pipeline)
         if _gives(last, "str"):
             raise not_an_event(pipeline, "str")
+
+
+def unshared(graph: Graph) -> tuple[str, ...]:
+    """Return a sentence for each stream that runs twice, with stages that hold a state or do something."""
+    return tuple(
+        f"{node.place}: {node.name} and what leads to it run once for each of its subscribers; "
+        "is share() missing at the end: .pipe(…, share())?"
+        for node in graph.unshared
+        if _does_something(node)
+    )
+
+
+def _does_something(node: Node) -> bool:
+    """Whether two runs of a stream differ from one: operators that keep nothing may run as often as they like."""
+    if node.name not in _KEEPS_NOTHING or node.kind is NodeKind.MODEL:
+        return True
+    return any(_does_something(source) for source in node.inputs if source.inputs and not source.shared)
 
 
 def not_encoded(pipeline: Pipeline) -> PipelineError:

@@ -23,8 +23,9 @@ from voicepipe.events import AudioReceived, ClientMessage, Event, ReplyAudio
 from voicepipe.loader import PipelineError
 from voicepipe.operators import text_only
 from voicepipe.rx import LoopScheduler
+from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.session import Pipeline, Session, StageName
-from voicepipe.trial.graph import check_output, graph_of, mistake, not_an_event, not_encoded
+from voicepipe.trial.graph import check_output, graph_of, mistake, not_an_event, not_encoded, unshared
 from voicepipe.trial.uses import stages_used
 
 __all__ = ["Trial", "try_pipeline"]
@@ -50,12 +51,13 @@ class Trial:
     """A pipeline that works as far as can be seen without a conversation.
 
     `uses` are the stages of the session that it may use. `warning` is None, or what failed for a reason outside of the
-    program, such as a service that cannot be reached now.
+    program, such as a service that cannot be reached now. `unshared` has a sentence for each stream that runs twice.
     """
 
     graph: Graph
     uses: frozenset[StageName]
     warning: str | None = None
+    unshared: tuple[str, ...] = ()
 
 
 async def try_pipeline(pipeline: Pipeline, *, notices_pauses: bool = False) -> Trial:
@@ -72,7 +74,8 @@ async def try_pipeline(pipeline: Pipeline, *, notices_pauses: bool = False) -> T
         check_output(pipeline, graph)
         error = await _Client(pipeline, notices_pauses=notices_pauses).run()
     if error is None or isinstance(error, _UNREACHABLE):
-        return Trial(graph, stages_used(pipeline), None if error is None else str(mistake(pipeline, error)))
+        warning = None if error is None else str(mistake(pipeline, error))
+        return Trial(graph, stages_used(pipeline), warning, unshared(graph))
     raise error if isinstance(error, PipelineError) else mistake(pipeline, error)
 
 
@@ -102,6 +105,11 @@ class _Client:
         return self._failed.result() if self._failed.done() else None
 
     def _take(self, event: Event) -> None:
+        try:
+            self._scheduler.check_thread()
+        except AnotherThread as error:
+            self._scheduler.loop.call_soon_threadsafe(self._fail, mistake(self._pipeline, error))
+            raise
         if isinstance(event, ReplyAudio):
             self._fail(not_encoded(self._pipeline))
         elif not is_dataclass(event) or isinstance(event, type):

@@ -158,14 +158,14 @@ def test_what_comes_before_the_answer_goes_out_as_it_comes_and_once(marbles: Mar
     """A synthesiser passes words on, then fails at its first sound: its successor does not say the words again."""
     words = {"a": ReplyText("Well,"), "b": ReplyText(" I"), "c": ReplyText(" know"), "S": SOUND}
     stage = fallback(speaking(fails=True), speaking(fails=False), remembers=8, answer=ReplyAudio)
-    marbles.expect(marbles.hot("a-b-c|", **words).pipe(stage), "a-(bS)-(cS)|", **words)
+    marbles.expect(marbles.hot("a-b-c|", table=words).pipe(stage), "a-(bS)-(cS)|", **words)
 
 
 def test_a_word_said_twice_is_said_twice(marbles: Marbles) -> None:
     """Only what is out already is left out."""
     words = {"a": ReplyText(" the"), "b": ReplyText(" the"), "S": SOUND}
     stage = fallback(speaking(fails=True), speaking(fails=False), remembers=8, answer=ReplyAudio)
-    marbles.expect(marbles.hot("a-b|", **words).pipe(stage), "a-(bS)|", **words)
+    marbles.expect(marbles.hot("a-b|", table=words).pipe(stage), "a-(bS)|", **words)
 
 
 def test_a_failed_one_is_logged(marbles: Marbles, caplog: pytest.LogCaptureFixture) -> None:
@@ -227,7 +227,7 @@ def test_a_hedged_stage_hears_everything(marbles: Marbles) -> None:
     words = {"a": ReplyText("Well,"), "b": ReplyText(" I"), "S": SOUND}
     silent: Stage[ReplyText, ReplyText | ReplyAudio] = lambda source: source
     stage = hedge(silent, speaking(fails=False), after_ms=10, remembers=8, answer=ReplyAudio)
-    marbles.expect(marbles.hot("a-b--|", **words).pipe(stage), "a-(bS)--|", **words)
+    marbles.expect(marbles.hot("a-b--|", table=words).pipe(stage), "a-(bS)--|", **words)
 
 
 def test_a_memory_that_overflows_means_no_company(marbles: Marbles) -> None:

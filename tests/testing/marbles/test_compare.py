@@ -67,7 +67,7 @@ def test_the_report():
     actual = record(
         (0, "next", "a"), (60, "next", "x"), (400, "next", "c"), (400, "next", "d"), (420, "completed", None)
     )
-    assert compare(timeline("a--b-- 300ms c|", {"a": "a", "b": ReplyText("hi")}), actual) == dedent("""\
+    assert compare(timeline("a--b-- 300ms c|", {"a": "a", "b": ReplyText("hi"), "c": "c"}), actual) == dedent("""\
         the first difference is at 60 ms
 
         expected  a--b 320ms ----c|

@@ -112,7 +112,7 @@ def test_the_tts_starts_anew_with_each_subscription(marbles):
 def test_the_tts_passes_on_what_it_does_not_know(marbles):
     """Other events, and text without a word in it, pass and have no sound."""
     blank = ReplyText(" ")
-    marbles.expect(marbles.cold("xb|", b=blank).pipe(marbles.tts()), "xb|", b=blank)
+    marbles.expect(marbles.cold("xb|", x="x", b=blank).pipe(marbles.tts()), "xb|", x="x", b=blank)
 
 
 def test_the_stt_hears_what_it_is_told(marbles):

@@ -13,7 +13,7 @@ def values(*script, **names):
 
 def test_letters_are_looked_up():
     """A letter without a value stands for itself."""
-    assert values("ab1|", a=[1, 2]) == [[1, 2], "b", "1", None]
+    assert values("ab1|", a="one") == ["one", "b", "1", None]
 
 
 @pytest.mark.parametrize("name", ["hello", "|", "-", ""])
@@ -45,3 +45,16 @@ def test_recorded_is_a_tuple_that_reads_well():
     assert recorded == (120, "next", "hi")
     assert str(recorded) == "120 ms  next  'hi'"
     assert str(Recorded(12.5, Kind.COMPLETED, None)) == "12.5 ms  completed"
+
+
+def test_a_value_without_a_letter_is_an_error():
+    """A letter may have been misspelt; a table of many diagrams may have more."""
+    with pytest.raises(TypeError, match=r"'a[|]' has no 'b', 'c', for which a value was given"):
+        timeline("a|", {"a": 1, "b": 2, "c": 3})
+    assert timeline("a|", {"table": {"a": 1, "b": 2}}).values["a"] == 1
+
+
+def test_a_letter_without_a_value_among_events_is_an_error():
+    """It would be a string among events."""
+    with pytest.raises(TypeError, match=r"'abc[|]' has 'b', 'c' without a value, while other letters have one"):
+        timeline("abc|", {"a": 1})

@@ -12,7 +12,9 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from voicepipe.rx.scheduler import LoopScheduler
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
+from voicepipe.testing.marbles.clocks import refuse_other_clocks
 from voicepipe.testing.marbles.compare import compare
+from voicepipe.testing.marbles.exceptions import tracebacks
 from voicepipe.testing.marbles.leaks import LeakWatch
 from voicepipe.testing.marbles.notation import COLUMN_MS, Diagram, Kind, format_ms, parse
 from voicepipe.testing.marbles.services import ScriptedLlm, ScriptedStt, ScriptedTts
@@ -52,6 +54,10 @@ class Marbles:
     def hot(self, diagram: Script, **values: Any) -> Hot:
         """Return an observable that plays from the beginning of the scene, with or without subscribers.
 
+        `values` name what the letters stand for, `error` is what ``#`` stands for, and `table` is a mapping with values
+        for many diagrams. A letter without a value stands for itself among strings, and is a TypeError among others. A
+        value without a letter is a TypeError, unless it is one of the `table`.
+
         Made while a scene is running, it begins at once. With a ``^`` in it, the scene begins there.
         """
         source = self._add(Hot(self.scene, timeline(diagram, values)))
@@ -79,8 +85,9 @@ class Marbles:
 
     def llm(self, answers: Mapping[str, Script], default: Script | None = None, **values: Any) -> ScriptedLlm:
         """``{"hi": "100ms t 80ms t|"}``: what it answers, by what the user said last; `default` to anything else."""
-        scripts = {asked: timeline(answer, values) for asked, answer in answers.items()}
-        return ScriptedLlm(self.scene, self._play, scripts, None if default is None else timeline(default, values))
+        table = {"table": values}
+        scripts = {asked: timeline(answer, table) for asked, answer in answers.items()}
+        return ScriptedLlm(self.scene, self._play, scripts, None if default is None else timeline(default, table))
 
     def stt(self, heard: Script, **values: Any) -> ScriptedStt:
         """A stage that hears `heard`, whatever the audio is; a plain string becomes a `WordRecognised`."""
@@ -121,7 +128,7 @@ class Marbles:
         expected = timeline(diagram, values)
         recorded = self._record(observable, expected.diagram, None)
         if report := compare(expected, recorded):
-            raise AssertionError(report)
+            raise AssertionError("\n\n".join([report, *tracebacks(_errors(recorded))]))
 
     def record(
         self, observable: Observable[Any], subscription: str = "^", *, until_ms: float | None = None
@@ -184,7 +191,8 @@ class Marbles:
         for source in self.sources:
             source.begin()
         try:
-            yield
+            with refuse_other_clocks():
+                yield
         finally:
             for source in self.sources:
                 source.end()
@@ -194,10 +202,12 @@ class Marbles:
         swallowed = len(self.loop.swallowed)
         limit_ms = when.length_ms + LONGEST_MS if until_ms is None else until_ms
         recording = _Recording(self, when, limit_ms)
-        with self._scene():
-            ended = self.loop.run(recording.watch(observable))
-            self.loop.settle()
-        escaped, self.loop.swallowed[swallowed:] = self.loop.swallowed[swallowed:], []
+        try:
+            with self._scene():
+                ended = self.loop.run(recording.watch(observable))
+                self.loop.settle()
+        finally:
+            escaped, self.loop.swallowed[swallowed:] = self.loop.swallowed[swallowed:], []
         for context in escaped:
             raise context.get("exception") or AssertionError(context["message"])
         if not ended and until_ms is None:
@@ -252,6 +262,10 @@ class _Recording:
     def _finish(self) -> None:
         if not self._finished.done():
             self._finished.set_result(True)
+
+
+def _errors(recorded: list[Recorded]) -> list[BaseException]:
+    return [one.value for one in recorded if one.kind is Kind.ERROR]
 
 
 def _endless(recorded: list[Recorded]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -79,13 +79,34 @@ Script: TypeAlias = str | Timeline
 def timeline(script: Script, values: Mapping[str, Any]) -> Timeline:
     """Give the letters of a diagram their values; the keyword `error` is what ``#`` stands for.
 
-    Raises DiagramError for a diagram that cannot be read, TypeError for a value whose name no diagram can hold.
+    The keyword `table` is a mapping with the values of many diagrams, some of whose letters this one may lack.
+
+    Raises:
+        DiagramError: The diagram cannot be read.
+        TypeError: A value's name cannot be a letter, or is none of the diagram's; or some letters stand
+            for what is no string, and others have no value: they would stand for themselves.
     """
     known = dict(values)
-    error = known.pop("error", None)
-    for name in known:
+    table = dict[str, Any](known.pop("table", {}))
+    error = known.pop("error", table.pop("error", None))
+    for name in [*known, *table]:
         if len(name) != 1 or name in SIGNS or name in "-()± ":
             raise TypeError(f"{name!r} cannot be a value's name: a letter of a diagram is one character")
     if isinstance(script, Timeline):
-        return replace(script, values={**script.values, **known}, error=error or script.error)
-    return Timeline(parse(script), known, error)
+        return _bound(replace(script, values={**script.values, **table, **known}, error=error or script.error), known)
+    return _bound(Timeline(parse(script), {**table, **known}, error), known)
+
+
+def _bound(read: Timeline, given: Mapping[str, Any]) -> Timeline:
+    """The same. Raises TypeError for letters without a value, and for values of `given` without a letter."""
+    letters = {marble.symbol for marble in read.diagram.marbles if marble.kind is Kind.NEXT}
+    if unused := sorted(given.keys() - letters):
+        raise TypeError(f"{read.text!r} has no {_list(unused)}, for which a value was given")
+    plain = all(isinstance(value, str) for value in read.values.values())
+    if not plain and (unbound := sorted(letters - read.values.keys())):
+        raise TypeError(f"{read.text!r} has {_list(unbound)} without a value, while other letters have one")
+    return read
+
+
+def _list(letters: Iterable[str]) -> str:
+    return ", ".join(map(repr, letters))

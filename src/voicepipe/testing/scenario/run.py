@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from voicepipe.events import StageFailed
 from voicepipe.testing.invariants.all import SILENCE_S, broken
+from voicepipe.testing.marbles.exceptions import tracebacks
 from voicepipe.testing.player.player import play
 from voicepipe.testing.player.transcript import Transcript
 from voicepipe.testing.scenario.scenario import Scenario
@@ -17,8 +19,8 @@ __all__ = ["ScenarioFailed", "complaints", "run"]
 
 
 class ScenarioFailed(AssertionError):
-    """A conversation did not go as the scenario says; the message has what was expected, what happened instead, and the
-    whole conversation."""
+    """A conversation did not go as the scenario says. The message has what was expected, what happened instead, each
+    exception that a stage raised, with its line and its traceback, and the whole conversation."""
 
 
 def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcript:
@@ -31,8 +33,31 @@ def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcrip
     __tracebackhide__ = True
     played = play(scenario, pipeline)
     if found := [*complaints(scenario, played)]:
-        raise ScenarioFailed("\n".join([scenario.title, "", *found, "", str(played)]).strip())
+        raise ScenarioFailed(
+            "\n".join([scenario.title, "", *found, *_mistakes(pipeline), *_causes(played), "", str(played)]).strip()
+        )
     return played
+
+
+def _mistakes(pipeline: str | Pipeline | None) -> Iterator[str]:
+    """Yield what `voicepipe check` says of the pipeline's declaration, with file and line."""
+    from voicepipe.loader import PipelineError, load_pipeline
+    from voicepipe.trial import check_output, graph_of, unshared
+
+    function = pipeline if callable(pipeline) else load_pipeline(pipeline)
+    try:
+        graph = graph_of(function)
+        check_output(function, graph)
+    except PipelineError as error:
+        yield f"\n{error}"
+    else:
+        yield from (f"\n{sentence}" for sentence in unshared(graph))
+
+
+def _causes(played: Transcript) -> Iterator[str]:
+    """Yield what was raised meanwhile."""
+    for text in tracebacks(failed.error for failed in played.of(StageFailed)):
+        yield f"\n{text}"
 
 
 def complaints(scenario: Scenario, played: Transcript) -> Iterator[str]:
