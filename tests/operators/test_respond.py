@@ -116,7 +116,7 @@ def test_the_sound_of_a_held_reply_waits_and_then_goes_on(marbles: Marbles) -> N
 
     def heard(turns: str) -> list[str]:
         rules = {"idle_prompts": 0, "uninterruptible_s": 0.0, "resume_within_ms": 20.0}
-        out = marbles.record(marbles.hot(turns, **TURNS).pipe(responding(reply, **rules)))
+        out = marbles.record(marbles.hot(turns, table=TURNS).pipe(responding(reply, **rules)))
         names = {ReplyAudio: "S", ReplyEnded: "end", ReplyStarted: "begin", WordSpoken: "w"}
         return [f"{names[type(one.value)]}@{one.t_ms:g}" for one in out[:-1]]
 
@@ -135,9 +135,9 @@ def test_an_acknowledgement_over_a_reply_is_no_turn(marbles: Marbles) -> None:
 
         def answer(conversation: Conversation) -> Observable[Event]:
             asked.append(conversation)
-            return marbles.cold(reply, **SAYS, Q=WordSpoken("Tea?", 0.0, 0.1))
+            return marbles.cold(reply, table={**SAYS, "Q": WordSpoken("Tea?", 0.0, 0.1)})
 
-        source = marbles.hot("e--s-y----e 300ms |", **TURNS).pipe(responding(answer, idle_prompts=0))
+        source = marbles.hot("e--s-y----e 300ms |", table=TURNS).pipe(responding(answer, idle_prompts=0))
         return [one.value for one in marbles.record(source)[:-1]]
 
     events = talk("S-w---v-|")

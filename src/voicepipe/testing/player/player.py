@@ -25,6 +25,7 @@ from voicepipe.session import Pipeline, SessionRunner, Stages
 from voicepipe.stage import named
 from voicepipe.testing.loop.shuffle import Shuffle
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
+from voicepipe.testing.marbles.clocks import refuse_other_clocks
 from voicepipe.testing.marbles.leaks import LeakWatch
 from voicepipe.testing.player.acts import Act, Cued, Timed
 from voicepipe.testing.player.in_process import Models
@@ -68,6 +69,7 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcri
 
     Raises:
         PipelineError: The pipeline cannot be loaded.
+        AnotherClock: A scheduler with real time was used.
         Deadlock: The session cannot go on. Other failures are events of the transcript.
     """
     cast = scenario.cast
@@ -76,7 +78,7 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcri
     watch = LeakWatch(loop)
     stage = _ScenarioSession(scenario, cast, loop)
     try:
-        with capture_logs() as stage.played.logs:
+        with capture_logs() as stage.played.logs, refuse_other_clocks():
             loop.run(stage.play(function))
         stage.services.close()
         stage.played.leaks = watch.leaks()
