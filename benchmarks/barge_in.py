@@ -5,10 +5,10 @@ an echo) the user says something, which is the next thing for the bot to answer,
 
 Measured per interruption, on the client's clock, from when the first loud sample of the user's utterance was spoken
 (by energy: less than 35 dB below the recording's loudest 10 ms, so that a soft beginning counts in full): to the last
-packet of the reply's sound received; to `unmute.interrupted_by_vad`, at which a client drops what it has not played yet;
-and to the silence that the user hears, which is that, or the end of the sound that the client has (a third of a second is
-sent ahead), whichever is first. A voice holds the sound at once; the client is told when the voice has become a word that
-is no acknowledgement, or has lasted. `stale` are replies of which sound came even after that.
+packet of the reply's sound received; to `unmute.interrupted_by_vad`, at which a client drops what it has not played
+yet; and to the silence that the user hears, which is that, or the end of the sound that the client has (a third of a
+second is sent ahead), whichever is first. A voice holds the sound at once; the client is told when the voice has become
+a word that is no acknowledgement, or has lasted. `stale` are replies of which sound came even after that.
 
     python -m benchmarks.barge_in            12 interruptions, about three minutes
     python -m benchmarks.barge_in --quick    3

@@ -25,14 +25,14 @@ def returns_nothing(session: Session) -> None:
 
 def test_an_exception_is_shown_with_type_message_line_and_traceback() -> None:
     """The line is the one to mend."""
-    with pytest.raises(ScenarioFailed, match=r"test_run\.py:18: KeyError: 'x'\nTraceback"):
+    with pytest.raises(ScenarioFailed, match=r"test_run\.py:19: KeyError: 'x'\nTraceback"):
         run(Scenario().by(1).bot_says("hello"), broken)
 
 
 def test_a_mistake_in_the_declaration_is_told_as_check_tells_it() -> None:
     """One sentence, with file and line."""
     with pytest.raises(
-        ScenarioFailed, match=r"returns_nothing \(.*test_run\.py:21\) returned None \(is its `return` mi"
+        ScenarioFailed, match=r"returns_nothing \(.*test_run\.py:22\) returned None \(is its `return` mi"
     ):
         run(Scenario().by(1).bot_says("hello"), returns_nothing)  # type: ignore[arg-type]
 
