@@ -48,7 +48,7 @@ def reply(conversation: Conversation) -> Observable[Event]:
         (
             ops.endpoint(vad, end_of_turn, ENDPOINTING),
             {"speech_above": 0.5, "silence_below": 0.5, "onset_ms": 64, "pause_ms": 160, "ask_again_ms": 200,
-             "sure_above": 0.6, "silence_ms": 720, "context_s": 8},
+             "sure_above": 0.6, "silence_ms": 720, "context_s": 8, "longest_s": 30},
         ),
         (
             ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)),

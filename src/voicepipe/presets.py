@@ -47,6 +47,7 @@ class Endpointing:
             after 600 ms.
         silence_ms: so much silence ends a turn whatever the model says
         context_s: the length of the sound that the model is given: Smart Turn was trained on 8 s
+        longest_s: a voice without a pause (music, a crowd) ends a turn after so long; one without words is not answered
         sure_above: a pause with a higher probability ends the turn. It is one threshold for three stages: `endpoint`
             asks no more, `listen` flushes the recogniser, `detect_turns` ends the turn.
         resume_below: a pause with a lower probability means that the user speaks on. Between the two thresholds
@@ -66,6 +67,7 @@ class Endpointing:
     resume_below: float
     min_words: int = 1
     acknowledgements: frozenset[str] = frozenset()
+    longest_s: float = 30
 
     @property
     def flush_at(self) -> float:

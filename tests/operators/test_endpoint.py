@@ -42,6 +42,21 @@ def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[
     return [(one.t_ms, one.value) for one in marbles.record(mic.pipe(stage)) if one.kind == "next"]
 
 
+def test_a_voice_without_a_pause_ends_in_the_end(marbles: Marbles) -> None:
+    """Music is a turn every `longest_s`, not one without end."""
+    mic = marbles.cold("s" * 40 + "|", table={"s": SOUND})
+    stage = endpoint(
+        loudness, never, speech_above=0.5, silence_below=0.3, onset_ms=60, pause_ms=80, ask_again_ms=60, sure_above=0.6,
+        silence_ms=200, context_s=0.1, longest_s=0.3,
+    )  # fmt: skip
+    found = [(one.t_ms, one.value) for one in marbles.record(mic.pipe(stage)) if one.kind == "next"]
+    assert [(t_ms, type(value), value.at_s) for t_ms, value in found] == [
+        (40, SpeechStarted, 0.0), (40, Pause, 0.0), (280, SpeechStopped, 0.3), (280, Pause, 0.3),
+        (340, SpeechStarted, 0.3), (340, Pause, 0.3), (580, SpeechStopped, 0.6), (580, Pause, 0.6),
+        (640, SpeechStarted, 0.6), (640, Pause, 0.6),
+    ]  # fmt: skip
+
+
 def sure(_: Audio) -> Observable[float]:
     return rx.just(0.9)
 

@@ -13,6 +13,12 @@ def test_a_prompt_is_due_the_idle_time_after_the_silence_began() -> None:
     assert IDLE.since(3.0).due_s == 10.0
 
 
+def test_it_does_not_fall_into_a_sound() -> None:
+    """One that has ended before it was due does not postpone it."""
+    assert IDLE.quiet(5.0).due_s == 7.0
+    assert IDLE.quiet(9.0).due_s == 9.3
+
+
 def test_there_are_only_so_many_in_a_row() -> None:
     """Until the user speaks."""
     assert IDLE.prompted().due_s == 7.0

@@ -428,7 +428,7 @@ def test_a_new_idle_time_counts_at_once(marbles: Marbles) -> None:
 
 
 def test_coughs_do_not_postpone_an_idle_prompt(marbles: Marbles) -> None:
-    """It comes when it was due, or as soon as the cough is over; something written begins the silence anew."""
-    assert prompted(marbles, "te-s-n-s-n-s-n 2s |", "w|", "w|") == [20, 540]
-    assert prompted(marbles, "te 400ms s 200ms n 2s |", "w|", "w|") == [20, 660]
+    """It comes when it was due, or as soon as the cough is over by 0.3 s; something written begins the silence anew."""
+    assert prompted(marbles, "te-s-n-s-n 2s |", "w|", "w|") == [20, 540]
+    assert prompted(marbles, "te 400ms s 200ms n 2s |", "w|", "w|") == [20, 960]
     assert prompted(marbles, "te 280ms u 2s |", "|", "|") == [20, 820]

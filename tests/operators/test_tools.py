@@ -154,15 +154,15 @@ def test_the_model_answers_once_more_knowing_what_the_function_gave(marbles: Mar
 
 
 def test_calls_of_one_answer_run_side_by_side(marbles: Marbles) -> None:
-    """What they gave comes in the order of the calls, whoever was first."""
+    """A result comes as soon as it is there; the model reads them in the order of the calls."""
     model = Model(marbles, "SLW|", "b|")
     assert play(marbles, model, filler="", filler_after_s=9) == [
         "0 calls listen",
         "20 calls look",
         "40 calls weigh",
+        '60 weigh gave {"grams":5}',
+        "160 look gave Nobody at the door.",
         "360 listen gave Steps.",
-        "360 look gave Nobody at the door.",
-        '360 weigh gave {"grams":5}',
         "360 'Nobody is there.'",
         "380 completed",
     ]

@@ -14,6 +14,7 @@ from voicepipe.events import (
     Event,
     FunctionCall,
     FunctionCalled,
+    FunctionReturned,
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
@@ -53,6 +54,7 @@ LOOK = FunctionCall("1", "look")
 
 SILENT = TurnState(RULES, IDLE, TALK, opened=True, replies=1)
 REPLYING = replace(SILENT, reply=RunningReply())
+WORKING = replace(SILENT, reply=RunningReply(functions=1))
 SOUNDING = replace(SILENT, reply=RunningReply(sounds=True))
 LATER = replace(SILENT, reply=RunningReply(sounds=True), sounded_s=5.0)
 CALLED = replace(REPLYING, awaits_tool_result=True)
@@ -91,6 +93,8 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("the client opens", NEW, LEADS, None, {}),
     ("a voice", SILENT, VOICE, StopTurn(), HEARD),
     ("a voice before the sound", REPLYING, VOICE, StopTurn(), HEARD),
+    ("a voice while a function runs", WORKING, VOICE, None, HEARD),
+    ("a word while a function runs", WORKING, WORD, StopTurn(), {"user_speaking": True}),
     ("a voice, early", SOUNDING, VOICE, None, {**HEARD, "over_reply": True}),
     ("a voice, later", LATER, VOICE, HoldReply(), {**HEARD, "over_reply": True, "reply": HELD.reply}),
     ("a voice without effect", DEAF, VOICE, None, {**HEARD, "over_reply": True}),
@@ -137,7 +141,8 @@ OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]]
     ("a word", REPLYING, WordSpoken("Hi.", 0.0, 0.1), None, {"reply": RunningReply(heard=("Hi.",))}),
     ("text", REPLYING, ReplyTextWritten("Hi"), None, {"reply": RunningReply(written="Hi")}),
     ("a call", REPLYING, FunctionCalled(LOOK), None, {"awaits_tool_result": True}),
-    ("a call of the pipeline's", REPLYING, FunctionCalled(LOOK, server_side=True), None, {}),
+    ("a call of the pipeline's", REPLYING, FunctionCalled(LOOK, server_side=True), None, {"reply": WORKING.reply}),
+    ("its result", WORKING, FunctionReturned("1", "21"), None, {"reply": RunningReply()}),
     ("the end", REPLYING, ReplyEnded("Hi.", TALK), None, {"reply": None}),
     ("the end, a turn waits", replace(REPLYING, reply_pending=True), ReplyEnded("Hi.", TALK), NEXT,
      {"reply": None, "reply_due": True, "replies": 2}),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voicepipe.events import ReplyEnded, ReplyInterrupted, ReplyStarted
+from voicepipe.events import ReplyEnded, ReplyInterrupted, ReplyStarted, TurnEnded
 from voicepipe.testing import Scenario, Transcript, run
 
 LONG = (
@@ -73,3 +73,14 @@ def test_a_voice_that_lasts_interrupts_without_a_word() -> None:
     )
     (cut_s, *_) = played(scenario).times(ReplyInterrupted)
     assert 7.8 <= cut_s <= 8.0
+
+
+def test_music_is_no_turn_without_end_and_is_not_answered() -> None:
+    """A voice of 40 s without a word: the turn is closed after 30 s, and the bot stays silent until it is over."""
+    scenario = (
+        Scenario("music").llm("", "I see.").at(2).user_coughs(40.0).unchecked("the user is not cut in mid-sentence")
+    )
+    transcript = run(scenario.lasts(50))
+    ended = [(round(at_s), event.text) for at_s, event in transcript.events if isinstance(event, TurnEnded)]
+    assert ended == [(32, ""), (42, "")]
+    assert [at_s for at_s in transcript.times(ReplyStarted) if 2 < at_s < 42] == []

@@ -42,6 +42,7 @@ def endpoint(
     sure_above: float,
     silence_ms: float,
     context_s: float,
+    longest_s: float = 30,
 ) -> Stage[Audio | Event, Event]: ...
 
 
@@ -59,6 +60,7 @@ def endpoint(
     sure_above: float,
     silence_ms: float,
     context_s: float,
+    longest_s: float = 30,
 ) -> Stage[Audio | Event, Event]:
     """Find where speech starts, pauses and stops, and how probably the user has finished.
 
@@ -88,7 +90,7 @@ def endpoint(
     """
 
     def stage(mic: Observable[Audio | Event]) -> Observable[Event]:
-        limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000)
+        limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000, longest_s)
         return mic.pipe(
             rx_ops.publish(lambda sound: merge(sound, sound.pipe(of_type(Audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s), ask_again_ms / 1000)),
@@ -105,6 +107,7 @@ class _Limits:
     onset_s: float
     pause_s: float
     silence_s: float
+    longest_s: float
     asks: bool = True
     """Whether the model is asked, or silence alone ends a turn."""
 
@@ -197,7 +200,7 @@ class _Endpointing:
         self._speaking = False
         self._run_since: float | None = None
         """Where the run of frames began that speaks against the present state."""
-        self._voiced_until = 0.0
+        self._voiced_from = self._voiced_until = 0.0
         self._voiced_s = 0.0
         """`SpeechStopped.voiced_s` so far."""
         self._frame_began = 0.0
@@ -231,12 +234,17 @@ class _Endpointing:
         self._run_since = began if self._run_since is None else self._run_since
         if voice.at_s - self._run_since >= self._limits.onset_s - 1e-6:
             self._speaking, self._timed_out = True, False
-            self._voiced_until = voice.at_s
+            self._voiced_from, self._voiced_until = self._run_since, voice.at_s
             yield SpeechStarted(self._run_since, voice.at_s)
             yield Pause(0.0, self._run_since)
 
     def _while_speaking(self, voice: SpeechProbability) -> Iterator[_Edge]:
-        if voice.probability >= self._limits.silence_below:
+        if voice.at_s - self._voiced_from >= self._limits.longest_s:
+            self._speaking, self._run_since, self._timed_out = False, None, True
+            yield SpeechStopped(voice.at_s, voice.at_s, self._voiced_s)
+            yield Pause(1.0, voice.at_s)
+            self._voiced_s = 0.0
+        elif voice.probability >= self._limits.silence_below:
             self._voiced_until = voice.at_s
         elif voice.at_s - self._voiced_until >= self._limits.pause_s - 1e-6:
             self._speaking, self._run_since = False, None

@@ -8,6 +8,8 @@ from voicepipe.conversation import SILENCE
 
 __all__ = ["IdlePrompts"]
 
+_AFTER_SOUND_S = 0.3  # a voice that goes on is noticed well within it: music is no moment to speak
+
 
 @dataclass(frozen=True, slots=True)
 class IdlePrompts:
@@ -18,6 +20,7 @@ class IdlePrompts:
         at_most: how many prompts in a row, without a word of the user's between them
         default_s: the idle time where the client does not lead
         since_s: when the last reply ended, or the last words of the user's; a sound without words does not count
+        quiet_s: when the last sound of the user's ended
         sent: how many prompts in a row there have been
     """
 
@@ -25,6 +28,7 @@ class IdlePrompts:
     at_most: int
     default_s: float
     since_s: float = 0.0
+    quiet_s: float = -1.0
     sent: int = 0
 
     @classmethod
@@ -35,11 +39,17 @@ class IdlePrompts:
     @property
     def due_s(self) -> float | None:
         """Return when the next prompt is due, if nothing happens."""
-        return None if self.after_s is None or self.sent >= self.at_most else self.since_s + self.after_s
+        if self.after_s is None or self.sent >= self.at_most:
+            return None
+        return max(self.since_s + self.after_s, self.quiet_s + _AFTER_SOUND_S)
 
     def since(self, now_s: float) -> IdlePrompts:
         """Return the state when the silence begins anew."""
         return replace(self, since_s=now_s)
+
+    def quiet(self, now_s: float) -> IdlePrompts:
+        """Return the state when a sound of the user's has ended."""
+        return replace(self, quiet_s=now_s)
 
     def configured(self, idle_s: float | None, *, led: bool, now_s: float) -> IdlePrompts:
         """Return the state with the client's idle time; a new one counts from now on."""

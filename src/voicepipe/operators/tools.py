@@ -49,8 +49,9 @@ def with_tools(
     one, the client requests the next answer. If the client and the pipeline have a function of one name, the pipeline's
     is used.
 
-    Disposing (a barge-in) cancels async functions and waits for their clean-up; a function in a thread runs to its end,
-    and its result is dropped. The model reads that there was no result. An error of the model is passed on.
+    A result is emitted as soon as it is there. Disposing (a barge-in) cancels async functions and waits for their
+    clean-up; a function in a thread runs to its end, and its result is dropped. The model reads that there was no
+    result. An error of the model is passed on.
 
     Args:
         llm: The model without functions.
@@ -157,32 +158,47 @@ class _Reply:
     async def _run(
         self, calls: list[FunctionCall], results: list[FunctionReturned], aloud: bool
     ) -> AsyncGenerator[str | Event, None]:
-        settings = self._settings
+        settings, clock = self._settings, asyncio.get_running_loop().time
         running = [
             asyncio.create_task(settings.toolbox.run(call, deadline_s=settings.deadline_s), name=call.name)
             for call in calls
         ]
+        names = {task: call.id for call, task in zip(calls, running, strict=True)}
+        wait_s: float | None = settings.filler_after_s
         try:
-            _, late = await asyncio.wait(running, timeout=settings.filler_after_s)
-            if late and aloud and settings.filler and not self._has_filled:
-                yield f" {settings.filler}" if self._has_spoken else settings.filler
-                self._has_filled = self._has_spoken = True
-            if late:
-                yield FunctionDelayed(settings.filler_after_s)
-            for call, task in zip(calls, running, strict=True):
-                results.append(FunctionReturned(call.id, await task))
-                yield results[-1]
+            while running:  # a result is known as soon as it is there: a barge-in drops only what is under way
+                began_s = clock()
+                done, _ = await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+                running = [task for task in running if task not in done]
+                for task in sorted(done, key=list(names).index):
+                    results.append(FunctionReturned(names[task], task.result()))
+                    yield results[-1]
+                wait_s = None if wait_s is None else max(0.0, wait_s - (clock() - began_s))
+                if not done and wait_s is not None:
+                    wait_s = None
+                    for said in self._fill(aloud=aloud):
+                        yield said
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.wait(running)
+            if running:
+                await asyncio.wait(running)
+
+    def _fill(self, *, aloud: bool) -> Iterator[str | Event]:
+        """Say that it takes some time, once a reply."""
+        filler = self._settings.filler
+        if aloud and filler and not self._has_filled:
+            yield f" {filler}" if self._has_spoken else filler
+            self._has_filled = self._has_spoken = True
+        yield FunctionDelayed(self._settings.filler_after_s)
 
 
 def _knowing(conversation: Conversation, answer: _Answer, results: list[FunctionReturned]) -> Conversation:
     """Return the conversation with the answer, its calls and their results. A demanded call has been made."""
     said = [Message("assistant", answer.text)] if answer.text.strip() else []
     called = [Message("assistant", "", call=call) for call in answer.calls]
-    returned = [Message("tool", result.output, call=call) for call, result in zip(answer.calls, results, strict=True)]
+    outputs = {result.id: result.output for result in results}
+    returned = [Message("tool", outputs[call.id], call=call) for call in answer.calls]
     generation = conversation.generation
     if generation.choice != "none":
         generation = replace(generation, choice="auto", must_call="")

@@ -9,6 +9,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Event,
     FunctionCalled,
+    FunctionReturned,
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
@@ -78,6 +79,7 @@ class RunningReply:
         conversation: the conversation of a reply that is not stored; None where it is the session's
         sounds: some of its sound has been released
         held: its sound is held
+        functions: how many functions of the pipeline's run
         heard: the words that were heard
         written: the text of a reply that is not spoken
     """
@@ -85,6 +87,7 @@ class RunningReply:
     conversation: Conversation | None = None
     sounds: bool = False
     held: bool = False
+    functions: int = 0
     heard: tuple[str, ...] = ()
     written: str = ""
 
@@ -176,10 +179,10 @@ class TurnState:
                 state = replace(self, user_speaking=True)
                 return state._stopped() if self._interruptible else (state, None)
             case TurnEnded() if self.dismisses(event):
-                return replace(self, user_speaking=False, over_reply=False)._resumed()
+                return replace(self, user_speaking=False, over_reply=False, idle=self.idle.quiet(now_s))._resumed()
             case TurnEnded():
                 state = replace(self, conversation=fold(self.conversation, event), user_speaking=False)
-                return replace(state, over_reply=False)._turn_ended(event, now_s)
+                return replace(state, over_reply=False, idle=self.idle.quiet(now_s))._turn_ended(event, now_s)
             case _ if self.decide_at_s is not None and now_s >= self.decide_at_s - _ROUNDING_S:
                 return self._stopped() if self.voice[0] else self._resumed()
             case _:
@@ -191,8 +194,11 @@ class TurnState:
         return turn.acknowledgement and self.over_reply and not last.rstrip().endswith(_QUESTIONS)
 
     def _voice_heard(self) -> tuple[TurnState, Action]:
-        """Return what a voice does: it stops a reply without sound, and holds one with sound."""
-        if not self._interruptible:
+        """Return what a voice does: it stops a reply without sound, and holds one with sound.
+
+        A function that runs needs a word: begun again for a cough, it would be run twice.
+        """
+        if not self._interruptible or (self.reply is not None and self.reply.functions):
             return self, None
         if not self._sounds:
             return self._stopped()
@@ -259,6 +265,10 @@ class TurnState:
                 return state._with(written=self.reply.written + delta), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
+            case FunctionCalled():
+                return state._with(functions=self.reply.functions + 1), None
+            case FunctionReturned():
+                return state._with(functions=max(0, self.reply.functions - 1)), None
             case ReplyInterrupted():
                 return replace(state._without_reply(None), idle=self.idle.since(now_s)), None
             case ReplyEnded():
