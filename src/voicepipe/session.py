@@ -133,8 +133,8 @@ class SessionRunner:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
+        # What the stages that hear have yet to do.
         self.backlog = stages.backlog
-        """What the stages that hear have yet to do."""
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
         self._stages = stages
         self._received: Subject[ClientMessage] = Subject()

@@ -59,8 +59,8 @@ FLAGS = {"--stt": "stt_url", "--tts": "tts_url", "--llm": "llm_url", "--voice-cl
 
 _SHORT = {field: flag for flag, field in FLAGS.items()}
 
+# How alike an unknown name and a known one are (`difflib`) to be a slip of the pen.
 _ALMOST = 0.75
-"""How alike an unknown name and a known one are (`difflib`) to be a slip of the pen."""
 
 
 class SettingsError(Exception):

@@ -189,8 +189,8 @@ class Declared(Generic[X, B]):
         return f"<stage {called(self)}>"
 
 
+# The attribute that distinguishes a stage factory from a stage.
 _FACTORY = "__stage_factory__"
-"""The attribute that distinguishes a stage factory from a stage."""
 
 
 def is_stage_factory(thing: Callable[..., Any]) -> bool:
@@ -281,8 +281,8 @@ def named(name: str, stage: Stage[A, B]) -> Stage[A, B]:
     return lambda source: checked(stage, stage(source)).pipe(naming(name))
 
 
+# Names of inner functions: the stage has the name of the function around them.
 _SAYS_NOTHING = frozenset({"<lambda>", "stage", "make", "apply", "answer"})
-"""Names of inner functions: the stage has the name of the function around them."""
 
 
 # ---- messages --------------------------------------------------------------------------------------------------------

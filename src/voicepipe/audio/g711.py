@@ -20,8 +20,8 @@ Law: TypeAlias = Literal["mu", "a"]
 _RATE_HZ = 8000
 _BYTES = np.arange(256)
 _LEVELS = np.arange(-32768, 32768)
+# The value of 1.0 in 16 bits.
 _FULL = 32768
-"""The value of 1.0 in 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ _PAGE = b"OggS"
 _HEADER_BYTES = 27
 _FLAGS_AT = 5
 _GRANULE_AT = 6
+# Opus counts samples at 48 kHz, whatever the rate of decoding.
 _GRANULES_PER_MS = 48
-"""Opus counts samples at 48 kHz, whatever the rate of decoding."""
+# The flag of an Ogg page that begins a stream.
 _BEGINS = 0x02
-"""The flag of an Ogg page that begins a stream."""
+# Bytes per call: sphn's reader fails at more than 5 s of sound. This is 1.2 s of silence, and less of speech.
 _BITE = 1000
-"""Bytes per call: sphn's reader fails at more than 5 s of sound. This is 1.2 s of silence, and less of speech."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ __all__ = ["Headlines", "NewsError", "Source", "headlines_in"]
 
 log = structlog.get_logger()
 
+# The limit of a response: a hundred articles take 200 kB.
 _MAX_BODY_BYTES = 1_000_000
-"""The limit of a response: a hundred articles take 200 kB."""
+# The most characters of a headline; a longer one is dropped.
 _LONGEST = 160
-"""The most characters of a headline; a longer one is dropped."""
 
 
 class NewsError(Exception):

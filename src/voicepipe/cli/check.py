@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+# Columns of a table that is not printed to a terminal.
 _WIDE = 240
-"""Columns of a table that is not printed to a terminal."""
 
 _DESCRIPTION = """\
 Try a pipeline without a conversation, ask every service that it uses, look for every embedded model that it needs, and

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+# Columns of a listing that is not printed to a terminal.
 _WIDE = 240
-"""Columns of a listing that is not printed to a terminal."""
 
 _DESCRIPTION = """\
 Lists the models that run inside voicepipe: what each is for, the package it comes from, and where it lies.

@@ -30,8 +30,8 @@ __all__ = [
 _COMMAND = re.compile(r"(^  (?:\w+=\S+ )?|`)voicepipe (?=\w)", re.MULTILINE)
 _INSTALL = re.compile(r"\{install (\w+)\}")
 
+# Begins the name under which `argparse` keeps the value of a setting's flag; the flag follows.
 _SETTING = "setting "
-"""Begins the name under which `argparse` keeps the value of a setting's flag; the flag follows."""
 
 
 def add_pipeline_argument(parser: argparse.ArgumentParser) -> None:

@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 __all__ = ["Parser", "port", "refuse_unknown", "seconds"]
 
+# argparse's messages, and the sentences that replace them.
 _PLAIN = (
     (r"^argument (.+?): expected one argument$", r"\1 needs a value"),
     (r"^argument (.+?): ignored explicit argument .*$", r"\1 takes no value"),
     (r"^argument (.+?): ", r"\1: "),
 )
-"""argparse's messages, and the sentences that replace them."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -14,8 +14,8 @@ SETTLES_WITHIN_S = 0.3
 LONGEST_GAP_S = 10.0
 """An utterance without an end and without words for this time is over: recognisers emit a word a second."""
 
+# The text of a silence in the history of voicepipe and Unmute.
 _SILENCE = "..."
-"""The text of a silence in the history of voicepipe and Unmute."""
 
 
 class Asked(NamedTuple):
@@ -40,8 +40,8 @@ class Captions:
         self._stopped: list[str] = []
         self._word_s = self._stopped_s = 0.0
         self._history: list[str] = []
+        # Final utterances that are not in the history yet.
         self._settled = 0
-        """Final utterances that are not in the history yet."""
 
     def word(self, at_s: float, text: str) -> None:
         """Add a recognised word."""

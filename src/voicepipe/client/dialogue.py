@@ -86,13 +86,13 @@ class Dialogue:
         self.playback = PlaybackQueue()
         self.audible = Loudness()
         self.loudness = Loudness()
+        # When the server last sent a message, or when its last audible sound came.
         self.last_sign_s = 0.0
-        """When the server last sent a message, or when its last audible sound came."""
         self.origin_s: float | None = None
         self._captions = Captions()
         self._asked = False
+        # The turn with a first audible sound in the queue that has not been played yet.
         self._untold: Turn | None = None
-        """The turn with a first audible sound in the queue that has not been played yet."""
 
     # -- what happens --------------------------------------------------------------------------------------------------
 

@@ -11,14 +11,14 @@ from voicepipe.events import Samples
 
 __all__ = ["Loudness"]
 
+# -50 dBFS: comfort noise and the hiss of a decoded silence are below, the quiet parts of speech above.
 _QUIETEST = 10 ** (-50 / 20)
-"""-50 dBFS: comfort noise and the hiss of a decoded silence are below, the quiet parts of speech above."""
+# Speech spans about 30 dB; sound 35 dB below its loudest moment is the room.
 _RANGE = 10 ** (-35 / 20)
-"""Speech spans about 30 dB; sound 35 dB below its loudest moment is the room."""
+# A longer silence separates two utterances; stops between and within words are shorter.
 _GAP_S = 0.4
-"""A longer silence separates two utterances; stops between and within words are shorter."""
+# Pieces this close to each other are one; positions are rounded to samples.
 _TOUCHING_S = 1e-4
-"""Pieces this close to each other are one; positions are rounded to samples."""
 
 
 class Loudness:

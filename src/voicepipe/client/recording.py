@@ -15,8 +15,8 @@ from voicepipe.events import Audio, Samples
 __all__ = ["BadRecording", "read_recording", "write_stereo"]
 
 FORMATS = "WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus"
+# An Ogg file names its codec in its first page: at byte 28, after a header of 27 bytes and one segment length.
 _HEAD_BYTES = 64
-"""An Ogg file names its codec in its first page: at byte 28, after a header of 27 bytes and one segment length."""
 
 
 class BadRecording(Exception):

@@ -35,8 +35,8 @@ __all__ = ["JsonLines", "TranscriptPrinter", "summary_line"]
 
 _COLOURS = {"you": "\x1b[36m", "bot": "\x1b[32m", "·": "\x1b[2m", "!": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
+# Columns before the words: the time, the speaker, and two spaces after each.
 _HEAD_CELLS = 14
-"""Columns before the words: the time, the speaker, and two spaces after each."""
 
 
 class JsonLines:
@@ -81,8 +81,8 @@ class TranscriptPrinter:
         self._out, self._live = out, live
         self._coloured = live and not os.environ.get("NO_COLOR")
         self._lines: deque[_Line] = deque()
+        # The part of the first line that the terminal shows; None if it has not begun.
         self._written: str | None = None
-        """The part of the first line that the terminal shows; None if it has not begun."""
 
     def __call__(self, at_s: float, fact: Fact) -> None:
         match fact:

@@ -59,8 +59,8 @@ class ClientConnection:
         self._socket = socket
         self._encode = _CODEC.encoder()
         self._decode = _CODEC.decoder()
+        # The reason that the server gave when it closed.
         self.close_reason = ""
-        """The reason that the server gave when it closed."""
 
     async def send(self, message: Message) -> None:
         """Send a message. Raises ConnectionResetError when the connection is closed."""

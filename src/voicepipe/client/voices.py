@@ -12,8 +12,8 @@ from voicepipe.client.unmute import PATH, authorization, websocket_url
 __all__ = ["UnknownVoice", "find_voice"]
 
 _VOICES = "/v1/voices"
+# How long to wait for the list; without it the server gets the voice as it was named.
 _LONGEST_S = 3.0
-"""How long to wait for the list; without it the server gets the voice as it was named."""
 
 
 class UnknownVoice(Exception):

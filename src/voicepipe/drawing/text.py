@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 __all__ = ["SMALL", "Label", "label", "title_width", "wrapped"]
 
+# Pixels that a letter takes: of a box's name, of small print.
 TITLE, SMALL = 8.2, 6.4
-"""Pixels that a letter takes: of a box's name, of small print."""
 LINE = 13.0
 SHOWN = 3
 """Event types named on an arrow; the others are counted, and named when one points at them."""

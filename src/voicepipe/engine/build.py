@@ -30,8 +30,8 @@ P = TypeVar("P")
 Observe = Callable[[Literal["stt", "tts"]], ServiceObserver]
 """The observers of the services that report: connections, misses, what is sent and received."""
 
+# aiohttp's own default. The connections of the LLM last for minutes, whatever a name has come to mean.
 _RESOLVE_EVERY_S = 10
-"""aiohttp's own default. The connections of the LLM last for minutes, whatever a name has come to mean."""
 
 
 class ComposedEngine:

@@ -37,8 +37,8 @@ __all__ = ["KyutaiStt", "KyutaiTts"]
 
 Session = Callable[[], aiohttp.ClientSession]
 
+# Of the pauses between two searches, as Unmute has them.
 _FACTOR, _LONGEST_PAUSE_S = 1.5, 1.0
-"""Of the pauses between two searches, as Unmute has them."""
 
 
 class KyutaiStt:

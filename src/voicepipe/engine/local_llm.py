@@ -69,6 +69,7 @@ def gguf_manner(name: str, context: int) -> Manner:
     return Manner(name, history, max_tokens=context // 8, sampling=_GGUF_SAMPLING)
 
 
+# The temperature of services; the rest is llama.cpp's against loops, with its own base and reach.
 _GGUF_SAMPLING = {
     "temperature": 0.3,
     "min_p": 0.05,
@@ -76,7 +77,6 @@ _GGUF_SAMPLING = {
     "dry_multiplier": 0.8,
     "dry_allowed_length": 4,
 }
-"""The temperature of services; the rest is llama.cpp's against loops, with its own base and reach."""
 
 
 @dataclass(frozen=True, slots=True)

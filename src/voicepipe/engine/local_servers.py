@@ -24,12 +24,12 @@ PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp
 
 TIMEOUT_S = 0.3
 
+# What each of them writes as `owned_by` of its models: a port alone proves nothing.
 _OWNERS = {"llamacpp": "llama.cpp", "vllm": "vLLM", "library": "Ollama", "organization_owner": "LM Studio"}
-"""What each of them writes as `owned_by` of its models: a port alone proves nothing."""
 
 _MAX_BYTES = 1_000_000
+# In the names of models that cannot chat.
 _NO_CHAT = ("embed", "bge-", "rerank", "whisper")
-"""In the names of models that cannot chat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ __all__ = ["NetworkLlm", "kyutai_probe"]
 Session = Callable[[], aiohttp.ClientSession]
 """The process's one HTTP client session."""
 
+# Turns of the history that are forgotten together: a service that keeps prompts by their beginning reads anew once in
+# four turns, not at each.
 _TURNS_AT_ONCE = 4
-"""Turns of the history that are forgotten together: a service that keeps prompts by their beginning reads anew once in
-four turns, not at each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,11 @@ _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+# Bytes of a key or a value that are read: a chat template has 10 kB. A longer one is a broken file.
 _LONGEST_TEXT = 1 << 20
-"""Bytes of a key or a value that are read: a chat template has 10 kB. A longer one is a broken file."""
 _MOST_PAIRS = 100_000
+# What llama.cpp needs besides weights and cache: buffers for computing, the vocabulary.
 _OVERHEAD_BYTES = 150_000_000
-"""What llama.cpp needs besides weights and cache: buffers for computing, the vocabulary."""
 _HALF_FLOAT = 2
 _ENCODERS = ("bert", "nomic-bert", "jina-bert-v2", "t5encoder", "clip", "whisper", "wavtokenizer-dec")
 

@@ -26,8 +26,8 @@ __all__ = ["History", "Summaries", "estimated_tokens", "latest", "recent", "summ
 History: TypeAlias = Callable[[Conversation], Conversation]
 """The part of a conversation that the language model reads."""
 
+# What a chat template puts around a message, at most.
 _FRAME_TOKENS = 8
-"""What a chat template puts around a message, at most."""
 
 log = structlog.get_logger()
 

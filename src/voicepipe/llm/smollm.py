@@ -40,28 +40,28 @@ Message: TypeAlias = dict[str, str]
 Chunk: TypeAlias = dict[str, Any]
 """A piece of an answer, as OpenAI's streaming chat completions have them."""
 
+# Tokens of a prompt that are read in one go, after which a stream can be cancelled.
 _BATCH = 128
-"""Tokens of a prompt that are read in one go, after which a stream can be cancelled."""
 
+# How many messages are forgotten at a time when a conversation outgrows the context.
 _FORGET = 8
-"""How many messages are forgotten at a time when a conversation outgrows the context."""
 
+# Which part of the context is kept for the answer: an eighth, 256 of 2048 tokens.
 _ANSWER = 8
-"""Which part of the context is kept for the answer: an eighth, 256 of 2048 tokens."""
 
+# Tokens in a row that are worth moving, rather than reading again, when older ones before them are forgotten.
 _REUSE = 32
-"""Tokens in a row that are worth moving, rather than reading again, when older ones before them are forgotten."""
 
 SAMPLING: Mapping[str, float] = {"temperature": 0.0, "repeat_penalty": 1.1}
 """By `python -m benchmarks answers`: without the penalty the embedded model loops; with llama.cpp's DRY sampler in its
 place it still loops, and answers less often to the point; with both it does no better than with the penalty alone."""
 
+# How often a prompt is shortened again before llama.cpp's refusal is final.
 _ATTEMPTS = 3
-"""How often a prompt is shortened again before llama.cpp's refusal is final."""
 
 
+# A listener does not wait for a model's thoughts. Templates that know no thinking ignore it.
 _NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
-"""A listener does not wait for a model's thoughts. Templates that know no thinking ignore it."""
 
 
 def never() -> bool:

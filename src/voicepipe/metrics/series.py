@@ -27,19 +27,19 @@ __all__ = [
 FRAME_S = 0.08
 """The length of a frame of sound, wherever frames are counted."""
 
+# Fine around the budgets: half of all turns within 0.9 s, 95 of 100 within 1.5 s.
 _VOICE_TO_VOICE_S = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
-"""Fine around the budgets: half of all turns within 0.9 s, 95 of 100 within 1.5 s."""
 _PART_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 3.0, 5.0)
+# The budget is 0.25 s.
 _BARGE_IN_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
-"""The budget is 0.25 s."""
 _TTFT_S = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _PING_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 _SOUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 300.0, 900.0)
 _SESSION_S = (5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 _WORDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 
+# The most values of one label; further ones count as "other".
 _MOST_LABELS: Final = 24
-"""The most values of one label; further ones count as "other"."""
 
 
 class BoundedLabel:

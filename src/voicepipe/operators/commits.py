@@ -41,8 +41,8 @@ class Commits:
     """
 
     def __init__(self) -> None:
+        # Whether only the client ends turns.
         self.by_client = False
-        """Whether only the client ends turns."""
         self._waiting: deque[InputCommitted | InputCleared] = deque()
         self._behind: list[ClientEvent] = []
 

@@ -169,8 +169,8 @@ class _Recent:
         self._seconds = seconds
         self._frames: deque[Audio] = deque()
         self._rate_hz = 24_000
+        # Positions in samples.
         self._begin = self._end = 0
-        """Positions in samples."""
 
     def add(self, audio: Audio) -> None:
         self._rate_hz = audio.rate_hz
@@ -188,8 +188,8 @@ class _Recent:
         return Audio(sound[max(0, start - self._begin) : max(0, stop - self._begin)], self._rate_hz)
 
 
+# How long a VAD may take to speak of a sound, with its last frame and its resampler; Silero takes 32 ms.
 _VAD_LATE_S = 1.0
-"""How long a VAD may take to speak of a sound, with its last frame and its resampler; Silero takes 32 ms."""
 
 
 class _Endpointing:
@@ -198,17 +198,17 @@ class _Endpointing:
     def __init__(self, limits: _Limits, recent: _Recent, ask_again_s: float) -> None:
         self._written, self._limits, self._recent, self._ask_again_s = limits, limits, recent, ask_again_s
         self._speaking = False
+        # Where the run of frames began that speaks against the present state.
         self._run_since: float | None = None
-        """Where the run of frames began that speaks against the present state."""
         self._voiced_from = self._voiced_until = 0.0
+        # `SpeechStopped.voiced_s` so far.
         self._voiced_s = 0.0
-        """`SpeechStopped.voiced_s` so far."""
         self._frame_began = 0.0
         self._timed_out = True
+        # Where it was noticed that speech had stopped, …
         self._stopped_at = 0.0
-        """Where it was noticed that speech had stopped, …"""
+        # … and how often the model has been asked since.
         self._asked = 0
-        """… and how often the model has been asked since."""
 
     def __call__(self, item: Audio | Event) -> Iterator[_Edge]:
         if isinstance(item, Audio):

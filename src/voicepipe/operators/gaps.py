@@ -73,8 +73,8 @@ class _Gaps:
         self._clock, self._after_s, self._at_most_s = clock, after_s, at_most_s
         self._rate_hz: int | None = None
         self._heard_at = self._ticked_at = clock()
+        # The time after the last packet at which the next one counts as missing.
         self._due_s = after_s
-        """The time after the last packet at which the next one counts as missing."""
         self._held = False
         self._filled_s = 0.0
 

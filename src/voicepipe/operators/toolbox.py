@@ -26,10 +26,10 @@ __all__ = ["Toolbox"]
 
 log = structlog.get_logger()
 
+# OpenAI's rule for the name of a function.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""OpenAI's rule for the name of a function."""
+# The most wrong arguments that are reported to the model at once.
 _SHOWN = 5
-"""The most wrong arguments that are reported to the model at once."""
 
 
 class Toolbox:

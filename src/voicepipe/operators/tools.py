@@ -159,7 +159,7 @@ class _Reply:
         self, calls: list[FunctionCall], results: list[FunctionReturned], aloud: bool
     ) -> AsyncGenerator[str | Event, None]:
         settings, clock = self._settings, asyncio.get_running_loop().time
-        running = [
+        running: list[asyncio.Task[str]] = [
             asyncio.create_task(settings.toolbox.run(call, deadline_s=settings.deadline_s), name=call.name)
             for call in calls
         ]

@@ -181,8 +181,8 @@ class _Unmuted:
         self._dialect = Unmute(write=write, lines=lines)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
+        # Whether the client has received anything in this dialect.
         self.told = False
-        """Whether the client has received anything in this dialect."""
 
     def taking_over(self) -> _Unmuted:
         """Use Unmute's format from now on."""

@@ -17,10 +17,10 @@ __all__ = ["ClientEvent", "Rejected", "audio_bytes", "parse"]
 
 M = TypeVar("M", bound="ClientEvent")
 
+# The most characters of the client's own text that an error message repeats.
 _SHOWN = 80
-"""The most characters of the client's own text that an error message repeats."""
+# The limit of nested JSON: merging and repeating recurse, and the stack's depth depends on Python's version.
 _LEVELS = 64
-"""The limit of nested JSON: merging and repeating recurse, and the stack's depth depends on Python's version."""
 
 
 class ClientEvent(BaseModel):

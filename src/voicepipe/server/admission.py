@@ -29,8 +29,8 @@ __all__ = ["Sessions"]
 
 log = structlog.get_logger()
 
+# Of the name of a model, which is repeated to the client.
 _MODEL_CHARS = 100
-"""Of the name of a model, which is repeated to the client."""
 
 NO_UPGRADE = ErrorResponse(
     426,

@@ -56,8 +56,8 @@ async def run_server(
     log.info("server.stopped")
 
 
+# Addresses to listen at that are no addresses to connect to.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Addresses to listen at that are no addresses to connect to."""
 
 
 @contextmanager

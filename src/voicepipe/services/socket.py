@@ -19,13 +19,13 @@ __all__ = ["Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
 
 FULL_STATUSES = (429, 503)
 """The statuses of a proxy when none of its instances is free."""
+# The timeout for the other side's close frame. A cut turn waits for it; a live server needs 1 ms.
 _GOODBYE_S = 0.1
-"""The timeout for the other side's close frame. A cut turn waits for it; a live server needs 1 ms."""
+# The limit of a message in bytes; 80 ms of sound are 9.6 kB.
 _MAX_MESSAGE = 1 << 20
-"""The limit of a message in bytes; 80 ms of sound are 9.6 kB."""
 
+# The most messages that an idle connection keeps.
 _MOST_HELD = 16
-"""The most messages that an idle connection keeps."""
 
 
 class HandshakeRefused(ConnectionError):

@@ -29,22 +29,22 @@ __all__ = ["RATE_HZ", "Moonshine", "Tokenizer", "drop_repeats"]
 
 RATE_HZ = 16_000
 
+# Samples, 100 ms: shorter clips have no words (the encoder takes at least 895 samples).
 _SHORTEST = 1600
-"""Samples, 100 ms: shorter clips have no words (the encoder takes at least 895 samples)."""
 
+# The limit of tokens. The paper's is 6.5 a second; a clip of one word needs some more.
 _TOKENS_PER_S, _TOKENS_MORE = 8, 5
-"""The limit of tokens. The paper's is 6.5 a second; a clip of one word needs some more."""
 
 _START, _STOP = 1, 2
+# The range of text tokens. Below are the unknown, start and stop tokens, above are reserved ones.
 _WORDS_FROM, _WORDS_TO = 3, 32_000
-"""The range of text tokens. Below are the unknown, start and stop tokens, above are reserved ones."""
 
 _LAYERS, _HEADS, _WIDTH = 6, 8, 36
 _HEARD = [f"{layer}.encoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
 _SAID = [f"{layer}.decoder.{part}" for layer in range(_LAYERS) for part in ("key", "value")]
 
+# Punctuation that the network repeats by mistake; three dots are intended.
 _DOUBLED = re.compile(r"([,;:?!])\1+")
-"""Punctuation that the network repeats by mistake; three dots are intended."""
 
 Feed: TypeAlias = dict[str, NDArray[Any]]
 

@@ -177,16 +177,16 @@ class _Clips:
         self._sound = _Held()
         self._began: int | None = None
         self._paused: int | None = None
+        # The voice of the current clip, up to its last pause.
         self._voiced_s = 0.0
-        """The voice of the current clip, up to its last pause."""
+        # How much sound a clip has before its speech, if the client has set it.
         self._prefix: int | None = None
-        """How much sound a clip has before its speech, if the client has set it."""
+        # How much the current clip has.
         self._before = limits.margin
-        """How much the current clip has."""
+        # No clip begins before: older sound was dropped, whatever the packets' length.
         self._earliest = 0
-        """No clip begins before: older sound was dropped, whatever the packets' length."""
+        # The end of the last clip with final words.
         self._settled = 0
-        """The end of the last clip with final words."""
         self._guess_at = 0
 
     def __call__(self, event: Audio | Event) -> Iterator[_Cut]:
@@ -290,8 +290,8 @@ class _Held:
         self.end = 0
         self._pieces: deque[Samples] = deque()
         self._rate_hz = RATE_HZ
+        # In samples as they came: where the first piece begins, and the last ends.
         self._begin = self._received = 0
-        """In samples as they came: where the first piece begins, and the last ends."""
 
     def add(self, audio: Audio, needed_from: int) -> None:
         self._rate_hz = audio.rate_hz

@@ -212,6 +212,7 @@ def _ends(draw: st.DrawFn, at_s: float) -> a.Act:
     return draw(st.sampled_from([a.ClientLeaves, a.RecogniserFails]))(at_s)
 
 
+# The kinds of acts; a kind that is listed more often is drawn more often.
 _MAKERS: list[Callable[[Any, float], a.Act]] = [
     _says,
     _says,
@@ -228,4 +229,3 @@ _MAKERS: list[Callable[[Any, float], a.Act]] = [
     _told,
     _ends,
 ]
-"""The kinds of acts; a kind that is listed more often is drawn more often."""

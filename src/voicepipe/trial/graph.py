@@ -13,8 +13,8 @@ from voicepipe.stage import NotAnObservable, NotCalled, StageError, called, stag
 
 __all__ = ["check_output", "graph_of", "mistake", "place_of", "unshared"]
 
+# Operators of reactivex that may hold back any event, so that what comes in need not come out.
 _SELECTS = frozenset({"filter", "skip", "skip_until", "skip_while", "take", "take_until", "take_while"})
-"""Operators of reactivex that may hold back any event, so that what comes in need not come out."""
 
 _KEEPS_NOTHING = frozenset({"filter", "map", "merge", "of_type", "starmap"})
 

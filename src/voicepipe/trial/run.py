@@ -31,17 +31,17 @@ from voicepipe.trial.uses import stages_used
 __all__ = ["Trial", "try_pipeline"]
 
 _PACKETS = 3
+# The silence that the client sends: enough for a pipeline that answers sound by sound, and for no VAD.
 _PACKET_MS = 80
-"""The silence that the client sends: enough for a pipeline that answers sound by sound, and for no VAD."""
 
+# How long tasks that the pipeline starts may run before the client leaves: they begin within a few milliseconds.
 _TASKS_S = 0.05
-"""How long tasks that the pipeline starts may run before the client leaves: they begin within a few milliseconds."""
 
+# How long those tasks may take to end. A session that is served waits longer (`cleanup_grace_s`).
 _CLEAN_UP_S = 1.0
-"""How long those tasks may take to end. A session that is served waits longer (`cleanup_grace_s`)."""
 
+# Errors of the network, which is not the program's fault, and may work when a client comes.
 _UNREACHABLE = (ConnectionError, TimeoutError, socket.gaierror, aiohttp.ClientConnectionError)
-"""Errors of the network, which is not the program's fault, and may work when a client comes."""
 
 _TRYING: ContextVar[bool] = ContextVar("_TRYING", default=False)
 

@@ -24,14 +24,14 @@ from voicepipe.session import STAGE_NAMES, StageName
 
 __all__ = ["stages_used"]
 
+# Fields of a session that are no stages.
 _OTHER_FIELDS = frozenset({"id", "received", "codec"})
-"""Fields of a session that are no stages."""
 
+# Builtins that read no stage of a session that they are given.
 _HARMLESS = (bool, callable, id, isinstance, print, repr, str, type)
-"""Builtins that read no stage of a session that they are given."""
 
+# Builtins that reach a variable without naming it.
 _SEES_ALL = frozenset({"eval", "exec", "locals"})
-"""Builtins that reach a variable without naming it."""
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Parameter: TypeAlias = int | str

@@ -29,8 +29,8 @@ TAIL_S = 0.25
 """Silence after the last sound of a sentence; after a comma, half of it."""
 
 _FRAME = 120  # 5 ms
+# RMS of an audible frame, of full scale. The silence around the speech is at -140 dB, the speech at -20 dB.
 _SOUND = 10 ** (-55 / 20)
-"""RMS of an audible frame, of full scale. The silence around the speech is at -140 dB, the speech at -20 dB."""
 
 _ENDS = ".!?…"
 _PAUSES = ",;:—" + _ENDS

@@ -33,12 +33,12 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+# Of one event; a token's has some hundreds.
 _MAX_EVENT_BYTES = 1_000_000
-"""Of one event; a token's has some hundreds."""
+# Of an answer that is no stream: an error, the list of models (OpenRouter's has 600 kB).
 _MAX_BODY_BYTES = 1_000_000
-"""Of an answer that is no stream: an error, the list of models (OpenRouter's has 600 kB)."""
+# After the last word, for the end of the body, so that the connection can be used again: 1 ms where it is read.
 _LINGER_S = 0.1
-"""After the last word, for the end of the body, so that the connection can be used again: 1 ms where it is read."""
 
 
 @dataclass(frozen=True, slots=True)

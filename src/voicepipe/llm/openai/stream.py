@@ -23,8 +23,8 @@ __all__ = ["Answer", "Usage", "model_names", "refusal", "retry_after_s"]
 
 _DONE = "[DONE]"
 _OPENAI = "it should be an OpenAI-compatible service"
+# Characters of what a server says that an error repeats.
 _SHOWN = 300
-"""Characters of what a server says that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)

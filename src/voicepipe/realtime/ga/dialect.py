@@ -33,10 +33,10 @@ from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
 __all__ = ["Ga"]
 
+# The least sound of a commit: less is no speech.
 _LEAST_MS = 100
-"""The least sound of a commit: less is no speech."""
+# The most out-of-band responses of one client at a time: each is a request to the language model.
 _MOST_OUT_OF_BAND = 8
-"""The most out-of-band responses of one client at a time: each is a request to the language model."""
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 

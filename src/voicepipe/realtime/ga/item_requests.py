@@ -105,8 +105,8 @@ _OWN_PARTS = {
     "assistant": ("output_text", "output_audio"),
     "system": ("input_text",),
 }
+# Sound without a transcript yet.
 _UNHEARD = {"type": "input_audio", "transcript": None}
-"""Sound without a transcript yet."""
 _BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
 
 

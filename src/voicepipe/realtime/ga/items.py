@@ -14,8 +14,8 @@ __all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status
 Role: TypeAlias = Literal["user", "assistant", "system"]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
+# The prefix of the pipeline's name of an item that the client has named.
 _CLIENTS = "="
-"""The prefix of the pipeline's name of an item that the client has named."""
 
 
 @dataclass(slots=True)
@@ -97,8 +97,8 @@ class Items:
         self._items: dict[str, AnyItem] = {}
         self._order: list[str] = []
         self._removed: set[str] = set()
+        # Items that were deleted while a response was still speaking them.
         self._unfinished: set[str] = set()
-        """Items that were deleted while a response was still speaking them."""
 
     def id_of(self, key: str) -> str:
         """Return the client's id of the item that the pipeline calls `key`."""

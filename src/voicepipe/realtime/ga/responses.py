@@ -55,11 +55,10 @@ class ResponseEncoder:
         self._conversation_id = conversation_id if wishes.remembered else None
         self._outputs: list[Item | CallItem] = []
         self._calls: dict[str, CallItem] = {}
+        # Whether it is spoken: first as requested, then as it is.
         self.aloud = wishes.aloud
-        """Whether it is spoken: first as requested, then as it is."""
+        # Whether later requests come behind it: it has called a function of the client's, or a result has come since.
         self.is_followed = False
-        """Whether later requests come behind it: it has called a function of the client's, or a result has come
-        since."""
         self._has_text = self._limited = False
         self._failure: dict[str, Any] | None = None
 
@@ -220,5 +219,5 @@ class ResponseEncoder:
         }
 
 
+# Token counts of zero: usage is neither billed nor counted.
 _NO_TOKENS = {"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}
-"""Token counts of zero: usage is neither billed nor counted."""

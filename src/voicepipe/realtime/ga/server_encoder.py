@@ -66,20 +66,20 @@ class ServerEventEncoder:
         self._sound_as = sound_as
         self.items = Items(name("salt").removeprefix("salt_")[:12])
         self.response: ResponseEncoder | None = None
+        # Requested responses that have not begun, by the pipeline's name of their item.
         self.requested: dict[str, ResponseOptions] = {}
-        """Requested responses that have not begun, by the pipeline's name of their item."""
         self.requested_out_of_band: dict[str, ResponseOptions] = {}
+        # Out-of-band responses by the same names, before and after their start.
         self.out_of_band_responses: dict[str, ResponseEncoder] = {}
-        """Out-of-band responses by the same names, before and after their start."""
+        # The client's sound: all, and what is not in an item yet.
         self.appended_ms = self.buffered_ms = 0.0
-        """The client's sound: all, and what is not in an item yet."""
         self._name = name
         self._session_id = name("sess")
         self._conversation_id = name("conv")
         self._turn = _Turn()
         self._unjudged: TurnEnded | None = None
+        # The end of the last turn.
         self._ended_s = 0.0
-        """The end of the last turn."""
         self._committed_s: dict[str, float] = {}
         self._cancelled: Literal["turn_detected", "client_cancelled"] = "turn_detected"
 

@@ -25,8 +25,8 @@ __all__ = [
     "voice_name",
 ]
 
+# OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike.
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
-"""OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike."""
 
 
 class _SessionModel(BaseModel):
@@ -183,11 +183,11 @@ def _defaults(model: str, instructions: str) -> dict[str, Any]:
     }
 
 
+# Without `prefix_padding_ms`: a turn begins at its onset, and the recogniser hears as much before as it needs.
 _TURN_DEFAULTS: dict[str, dict[str, Any]] = {
     "server_vad": {"threshold": 0.5, "silence_duration_ms": 500, "idle_timeout_ms": None},
     "semantic_vad": {"eagerness": "auto"},
 }
-"""Without `prefix_padding_ms`: a turn begins at its onset, and the recogniser hears as much before as it needs."""
 
 
 class SessionConfig:

@@ -89,8 +89,8 @@ def _prompt(session: UnmuteSessionConfig, write: WritePrompt) -> str | None:
             return write(persona.type, language=persona.language)
 
 
+# Unmute's name of the voice of a client that chose none. Its own clients refuse a null.
 _NO_VOICE = "missing"
-"""Unmute's name of the voice of a client that chose none. Its own clients refuse a null."""
 
 
 class _Encoder:

@@ -21,8 +21,8 @@ __all__ = ["AccessControl", "offered_protocols", "open_to_others", "warn_if_open
 
 log = structlog.get_logger()
 
+# Browsers cannot send a header, so they offer their key as a subprotocol.
 _KEY_PROTOCOL = "openai-insecure-api-key."
-"""Browsers cannot send a header, so they offer their key as a subprotocol."""
 _BEARER = "bearer "
 
 

@@ -12,6 +12,7 @@ from voicepipe.realtime import new_id
 
 __all__ = ["ErrorResponse", "HttpError", "refusal_of"]
 
+# What a program may compare, for each status that has no code of its own. They are in docs/reference/wire.md.
 _CODES = {
     400: "bad_request",
     404: "not_found",
@@ -27,7 +28,6 @@ _CODES = {
     503: "unavailable",
     507: "insufficient_storage",
 }
-"""What a program may compare, for each status that has no code of its own. They are in docs/reference/wire.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from voicepipe.server.http.errors import ErrorResponse, HttpError
 
 __all__ = ["read_form"]
 
+# How aiohttp says that something is no form.
 _BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
-"""How aiohttp says that something is no form."""
 
+# Boundaries and headers of a form, beside what its fields may hold.
 _OVERHEAD_BYTES = 16_384
-"""Boundaries and headers of a form, beside what its fields may hold."""
 
 
 async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str, bytes]:

@@ -63,8 +63,8 @@ class IngressPacer:
     def __init__(self, clock: Clock, *, lead_ms: float, speed: float, message_ms: float) -> None:
         self._clock, self._lead_ms, self._speed, self._message_ms = clock, lead_ms, speed, message_ms
         self._flows = [_Flow(clock, speed)]
+        # Of the ear; it is known when the session's stages are.
         self.backlog = PendingWork()
-        """Of the ear; it is known when the session's stages are."""
 
     @classmethod
     def of(cls, settings: ServerSettings, clock: Clock) -> IngressPacer:
@@ -115,8 +115,8 @@ class IngressPacer:
         return (max(flow.pace.level_ms for flow in self._flows) - self._lead_ms) / 1000 / self._speed
 
 
+# A clock may be a rounding short of the moment that was waited for.
 _NOTHING_S = 1e-6
-"""A clock may be a rounding short of the moment that was waited for."""
 
 
 class _Flow:

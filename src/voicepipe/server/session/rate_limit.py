@@ -17,11 +17,11 @@ __all__ = ["Bucket", "MessageRate", "TooManyMessages"]
 Clock = Callable[[], float]
 
 _COUNTED = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
+# What sums are off by.
 _NOTHING_S = 1e-9
-"""What sums are off by."""
+# Messages of a burst that are heard before other sessions have their turn on the event loop: some 3 ms. Long ones count
+# more here, too.
 _AT_ONCE = 64
-"""Messages of a burst that are heard before other sessions have their turn on the event loop: some 3 ms. Long ones
-count more here, too."""
 
 
 class Bucket:

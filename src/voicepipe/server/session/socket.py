@@ -18,8 +18,8 @@ from voicepipe.server.settings import ServerSettings
 __all__ = ["Socket"]
 
 _PROTOCOL = "realtime"
+# What a close frame has room for.
 _REASON_BYTES = 123
-"""What a close frame has room for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ class FlushTracker:
 
     def __init__(self, delay_s: float) -> None:
         self.frames = math.ceil(delay_s / FRAME_S - 1e-9) + 1
+        # After this many frames behind a flush's moment the model's clock has passed it.
         self._steps = math.floor(delay_s / FRAME_S + 1e-9) + 1
-        """After this many frames behind a flush's moment the model's clock has passed it."""
         self._wanted: deque[_Flush] = deque()
 
     @property

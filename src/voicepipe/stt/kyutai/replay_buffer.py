@@ -51,8 +51,8 @@ class Framer:
         self._resample = resampler(RATE_HZ, RATE_HZ)
         self._rate_hz = RATE_HZ
         self._held: Samples = np.zeros(0, np.float32)
+        # The start of the held sound.
         self._begin_s = 0.0
-        """The start of the held sound."""
 
     def add(self, audio: Audio) -> list[Frame]:
         """Return the frames that are complete."""
@@ -98,12 +98,12 @@ class ReplayBuffer:
     def __init__(self, *, capacity: int, in_flight: int) -> None:
         self._capacity, self._in_flight = capacity, in_flight
         self._pieces: deque[Frame] = deque()
+        # How many of the frames have been sent on this connection.
         self._sent = 0
-        """How many of the frames have been sent on this connection."""
         self._steps = 0
         self._unheard: deque[Frame] = deque()
+        # The start and stop, in the user's audio, of the last steps' frames.
         self._places: deque[tuple[float, float]] = deque(maxlen=KEPT_STEPS)
-        """The start and stop, in the user's audio, of the last steps' frames."""
 
     # ---- what goes out ----------------------------------------------------------------------------------------------
 

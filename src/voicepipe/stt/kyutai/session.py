@@ -92,12 +92,12 @@ class KyutaiSttSession:
         self._flush = FlushTracker(stt_options.delay_s)
         self._speaking = False
         self._in_message = False
+        # The last loud moment before the current pause; kept, so that one flush ends one pause.
         self._paused_s: float | None = None
-        """The last loud moment before the current pause; kept, so that one flush ends one pause."""
+        # How much of the user's audio the recogniser has heard.
         self._read_s = 0.0
-        """How much of the user's audio the recogniser has heard."""
+        # The audio before the connection: pauses in it are over.
         self._replayed_s = 0.0
-        """The audio before the connection: pauses in it are over."""
         self._understood_s = 0.0
         self._opened_s = self._answered_s = clock()
         self._first_sent_s: float | None = None

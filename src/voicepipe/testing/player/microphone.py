@@ -21,8 +21,8 @@ __all__ = ["FRAME_S", "LOUD", "Microphone", "is_loud", "word_in", "words_in"]
 FRAME_S = 0.02
 LOUD = 0.02
 """A frame is voice if its loudest sample is above this."""
+# The eight bits before a word's number.
 _SIGN = 0b10110010
-"""The eight bits before a word's number."""
 _SIGN_BITS = np.unpackbits(np.array([_SIGN], np.uint8))
 _MARK = 24
 

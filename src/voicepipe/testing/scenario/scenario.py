@@ -61,8 +61,8 @@ class Scenario:
     def __init__(self, title: str = "") -> None:
         self.title = title
         self.cast = ServiceScript()
+        # The calls that have changed `cast`.
         self.settings: list[str] = []
-        """The calls that have changed `cast`."""
         self.acts: list[a.Act] = []
         self.expectations: list[f.Expectation] = []
 

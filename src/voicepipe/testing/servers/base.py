@@ -51,8 +51,8 @@ class FakeServer:
         self.visits: list[Visit] = []
         self._failing = FailsUntil(self._came_back)
         self._open: dict[Visit, asyncio.Transport] = {}
+        # Visits by the identity of the request.
         self._visiting: dict[int, Visit] = {}
-        """Visits by the identity of the request."""
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._coming_back: asyncio.Task[None] | None = None

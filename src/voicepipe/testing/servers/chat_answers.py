@@ -22,8 +22,8 @@ Answers: TypeAlias = Mapping[str, Answer] | Callable[[list[dict[str, Any]]], Ans
 Delta: TypeAlias = dict[str, Any]
 """The content of one chunk of a stream."""
 
+# A piece of a call's arguments: about a token.
 _PIECE = re.compile(r".{1,4}", re.DOTALL)
-"""A piece of a call's arguments: about a token."""
 
 
 def scripted(answers: Answers, request: dict[str, Any]) -> list[Part]:

@@ -52,8 +52,8 @@ class SttServer(MoshiServer):
         super().__init__(host=host, port=port)
         self.ear, self.delay_s, self.step_s, self.pause_after_s = ear, delay_s, step_s, pause_after_s
         self.api_key, self.capacity, self.handshake_s = api_key, capacity, handshake_s
+        # Frames heard, on all connections.
         self.frames = 0
-        """Frames heard, on all connections."""
 
     async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
         stream = _Stream(self.ear.listen(), self.delay_s, self.pause_after_s, visit.notes)

@@ -50,8 +50,8 @@ class TtsServer(MoshiServer):
         super().__init__(host=host, port=port)
         self.first_audio_s, self.pace, self.word_s, self.lookahead = first_audio_s, pace, word_s, lookahead
         self.strays, self.api_key, self.capacity, self.handshake_s = strays, api_key, capacity, handshake_s
+        # Frames after which a connection that fails in the middle does so.
         self.dies_after = dies_after
-        """Frames after which a connection that fails in the middle does so."""
 
     def strays_before_ready(self) -> list[bytes]:
         return [_audio(0)] * self.strays

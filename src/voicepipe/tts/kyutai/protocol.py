@@ -132,8 +132,8 @@ def decode(data: bytes, *, service: str) -> Message | None:
 
 # ---- sound without a list --------------------------------------------------------------------------------------------
 
+# The first bytes of the map of a sound: two keys, then an array with a length of 16 bits.
 _AUDIO = b"\x82\xa4type\xa5Audio\xa3pcm\xdc"
-"""The first bytes of the map of a sound: two keys, then an array with a length of 16 bits."""
 _SINGLE = np.dtype([("kind", "u1"), ("value", ">f4")])
 _FLOAT32 = 0xCA
 

@@ -45,13 +45,13 @@ class KyutaiTtsSession:
 
     def __init__(self, clock: Clock, speaking: TtsOptions, service: str, observer: ServiceObserver) -> None:
         self._clock, self._speaking, self._service, self._observer = clock, speaking, service, observer
+        # All words to be said, as they are sent.
         self._words: list[str] = []
-        """All words to be said, as they are sent."""
         self._sent = 0
         self._finished = self._eos_sent = False
         self._said: list[str] = []
+        # Words before their sound: without it they were not spoken, and may be said again.
         self._held: list[WordSpoken] = []
-        """Words before their sound: without it they were not spoken, and may be said again."""
         self._made_s = 0.0
         self._retries = speaking.retries
         self._asked_s: float | None = None
