@@ -168,8 +168,8 @@ def test_who_speaks_meanwhile_is_answered(evening: Evening) -> None:
     assert len(evening.talk.events(ReplyInterrupted)) == 1
     assert evening.replies == ["Good evening.", "As you wish."]
     said = evening.asked[-1]
-    assert [message["role"] for message in said[-4:]] == ["user", "assistant", "tool", "user"]
-    assert said[-2]["content"] == NO_RESULT
+    assert [message["role"] for message in said[-5:]] == ["user", "assistant", "tool", "assistant", "user"]
+    assert said[-3]["content"] == NO_RESULT
 
 
 def test_a_model_that_only_calls_has_to_speak_in_the_end(evening: Evening) -> None:

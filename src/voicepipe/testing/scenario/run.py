@@ -41,14 +41,14 @@ def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcrip
 
 def _mistakes(pipeline: str | Pipeline | None) -> Iterator[str]:
     """Yield what `voicepipe check` says of the pipeline's declaration, with file and line."""
-    from voicepipe.loader import PipelineError, load_pipeline
+    from voicepipe.loader import load_pipeline
     from voicepipe.trial import check_output, graph_of, unshared
 
     function = pipeline if callable(pipeline) else load_pipeline(pipeline)
     try:
         graph = graph_of(function)
         check_output(function, graph)
-    except PipelineError as error:
+    except Exception as error:  # a PipelineError, whose message has file and line
         yield f"\n{error}"
     else:
         yield from (f"\n{sentence}" for sentence in unshared(graph))
