@@ -19,6 +19,10 @@ M = TypeVar("M", bound="ClientEvent")
 
 # The most characters of the client's own text that an error message repeats.
 _SHOWN = 80
+# Only sound is long: other messages have fewer characters, so that reading one takes a few milliseconds.
+_LONG = 200_000
+# How many JSON values a message may have. pydantic takes up to 6 µs for each that is wrong: 20 ms for so many.
+_VALUES = 3_000
 # The limit of nested JSON: merging and repeating recurse, and the stack's depth depends on Python's version.
 _LEVELS = 64
 
@@ -42,6 +46,7 @@ class Rejected(Exception):
 
 def parse(text: str, events: TypeAdapter[M]) -> M:
     """Return the checked event. Raises `Rejected`."""
+    _check_size(text)
     value = _json_object(text)
     try:
         return events.validate_python(value)
@@ -56,6 +61,14 @@ def audio_bytes(text: str, param: str, message_id: str | None) -> bytes:
     except (binascii.Error, ValueError) as error:
         what = f"Invalid '{param}': not base64 ({_lower(str(error))})."
         raise Rejected(InputRejected("invalid_audio", what, param, message_id)) from None
+
+
+def _check_size(text: str) -> None:
+    """Reject a message that would take long to read, before it is read. Base64 has no separators."""
+    separators = text.count(",") + text.count(":") + text.count("[")
+    if len(text) > _LONG and (separators > _VALUES or "audio" not in text):
+        what = f"The message has {len(text)} characters; only one with sound may have more than {_LONG}."
+        raise Rejected(InputRejected("message_too_long", what))
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -77,6 +90,9 @@ def _json(text: str) -> object:
     if text.count("{") + text.count("[") > _LEVELS and _levels(value) > _LEVELS:
         what = f"The message is nested too deeply: more than {_LEVELS} levels."
         raise Rejected(InputRejected("invalid_json", what, message_id=_readable_id(value)))
+    if text.count(",") + text.count("[") + text.count(":") > _VALUES and _values(value) > _VALUES:
+        what = f"The message has more than {_VALUES} values."
+        raise Rejected(InputRejected("message_too_complex", what, message_id=_readable_id(value)))
     if "\\u" in text and not _is_unicode(value):
         what = "The message holds half of a surrogate pair, which is no text."
         raise Rejected(InputRejected("invalid_json", what, message_id=_readable_id(value)))
@@ -89,6 +105,16 @@ def _levels(value: Any) -> int:
     while level := [inside for one in level for inside in _inside(one)]:
         levels += 1
     return levels
+
+
+def _values(value: Any) -> int:
+    """Count the values in JSON, as far as the limit."""
+    count, waiting = 0, [value]
+    while waiting and count <= _VALUES:
+        inside = list(_inside(waiting.pop()))
+        count += len(inside)
+        waiting += inside
+    return count
 
 
 def _inside(value: Any) -> Iterable[Any]:

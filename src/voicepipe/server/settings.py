@@ -110,6 +110,8 @@ class ServerSettings(BaseModel):
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
     """Sound that may wait for a slow client; then the oldest is dropped."""
+    control_capacity_bytes: int = Field(default=4_000_000, ge=10_000)
+    """All other messages that may wait for a slow client; then the session ends with 1008."""
     write_deadline_s: float = Field(default=5, gt=0)
     """How long one message may take to leave; then the client is gone."""
     send_buffer_bytes: int = Field(default=32_768, ge=4_096)

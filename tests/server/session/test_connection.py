@@ -351,7 +351,9 @@ async def test_a_client_that_reads_late_still_gets_everything(serve):
 async def test_a_client_that_does_not_answer_the_close_is_cut_off(serve, logs, virtual_loop):
     """Though all has been written: what the transport still holds goes with the connection."""
     much = Warned("x" * 20_000_000)
-    async with serve(lambda _: reactivex.of(much), send_buffer_bytes=30_000_000, close_timeout_s=2) as served:
+    async with serve(
+        lambda _: reactivex.of(much), send_buffer_bytes=30_000_000, control_capacity_bytes=30_000_000, close_timeout_s=2
+    ) as served:
         reader, writer = await handshake(served, receive_buffer=4_096)
         await served.empty()
         await asyncio.sleep(3)

@@ -217,3 +217,13 @@ def test_an_error_of_the_socket_is_passed_on(virtual_loop: VirtualLoop, box: Sen
     box.put("a")
     with pytest.raises(ConnectionResetError):
         virtual_loop.run(box.write(broken, deadline_s=5))
+
+
+def test_answers_that_are_not_read_have_an_end(virtual_loop: VirtualLoop):
+    """What waits is dropped, once, and the session is told why it ends."""
+    reasons: list[str] = []
+    box = SendQueue(encode, audio_capacity_ms=1000, control_capacity_bytes=1_000, overflowed=reasons.append)
+    for _ in range(20):
+        box.put("x" * 100)  # pyright: ignore[reportArgumentType]
+    assert reasons == ["more than 1000 bytes of answers wait for the client"] * 2
+    assert len(delivered(virtual_loop, box)) < 10

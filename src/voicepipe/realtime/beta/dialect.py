@@ -14,7 +14,7 @@ from voicepipe.events import ClientMessage, Event, SettingsChanged
 from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import client_events as ga
 from voicepipe.realtime.ga.dialect import Ga
-from voicepipe.realtime.ga.session_config import BetaSession, MaxTokens, SessionPart
+from voicepipe.realtime.ga.session_config import BetaSession, MaxTokens, Modalities, SessionPart
 from voicepipe.realtime.parse import ClientEvent, Rejected, parse
 
 # Each `type` is narrower than that of all events, and frozen:
@@ -29,7 +29,7 @@ __all__ = ["BETA_EVENTS", "Beta", "BetaEvent", "as_beta", "ga_session"]
 class BetaResponse(ga.ResponsePart):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    modalities: list[Literal["audio", "text"]] | None = None
+    modalities: Modalities | None = None
     voice: str | None = None
     output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
     max_response_output_tokens: MaxTokens | None = None

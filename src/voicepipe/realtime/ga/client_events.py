@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from voicepipe.realtime.ga.session_config import (
     AudioFormat,
-    FunctionTool,
     MaxTokens,
+    Modalities,
     SessionPart,
     Temperature,
     ToolChoice,
+    Tools,
     VoiceId,
 )
 from voicepipe.realtime.parse import ClientEvent
@@ -63,7 +64,7 @@ class Content(_ClientModel):
 class MessageItem(_ClientModel):
     type: Literal["message"]
     role: Literal["user", "assistant", "system"]
-    content: list[Content]
+    content: Annotated[list[Content], Field(max_length=64, fail_fast=True)]
     id: Name | None = None
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
@@ -116,13 +117,13 @@ class ResponsePart(_ClientModel):
     """The options of one reply. `conversation` "none": it is not stored."""
 
     instructions: str | None = None
-    output_modalities: list[Literal["audio", "text"]] | None = None
+    output_modalities: Modalities | None = None
     conversation: str | None = None
-    input: list[Input] | None = None
+    input: Annotated[list[Input], Field(max_length=1_000, fail_fast=True)] | None = None
     metadata: dict[str, Any] | None = None
     max_output_tokens: MaxTokens | None = None
     audio: ResponseAudio | None = None
-    tools: list[FunctionTool] | None = None
+    tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     temperature: Temperature | None = None
 

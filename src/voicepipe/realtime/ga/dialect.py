@@ -27,7 +27,7 @@ from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
-from voicepipe.realtime.ga.session_config import SessionConfig, codec_of, voice_name
+from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, codec_of, voice_name
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
@@ -94,7 +94,10 @@ class Ga:
             case client.SessionUpdate(session=session):
                 part = session.model_dump(exclude_unset=True)
                 self._check_choice(part, "session")
-                self._config.update(part)
+                try:
+                    self._config.update(part)
+                except SettingsTooLong as error:
+                    raise InvalidRequest("invalid_value", str(error), "session") from None
                 self._set_formats()
                 return self._config.settings(answered=True)
             case client.BufferCommit():

@@ -16,6 +16,10 @@ from voicepipe.realtime.parse import audio_bytes
 __all__ = ["InvalidRequest", "ItemRequests"]
 
 
+# What one conversation may hold: some hours of talk.
+_MOST_ITEMS, _MOST_CHARS = 5_000, 1_000_000
+
+
 class InvalidRequest(Exception):
     """A request that is invalid now, in the client's terms."""
 
@@ -40,7 +44,13 @@ class ItemRequests:
             raise InvalidRequest("item_exists", f"There is an item {item_id!r} already.", "item.id")
         if isinstance(event.item, client.MessageItem) and event.item.sound is not None:
             return self._speak(event, items.key_of(item_id), event.item.sound)
-        item = items.add(self._item(event.item, item_id, "item"), after)
+        made = self._item(event.item, item_id, "item")
+        if len(items) >= _MOST_ITEMS or items.chars + made.chars > _MOST_CHARS:
+            what = f"The conversation has {len(items)} items with {items.chars} characters; {_MOST_ITEMS} items and "
+            raise InvalidRequest(
+                "too_many_items", f"{what}{_MOST_CHARS} characters are the limit: delete some.", "item"
+            )
+        item = items.add(made, after)
         if isinstance(item, ResultItem) and self._server_encoder.response is not None:
             self._server_encoder.response.is_followed = True
         behind = None if after is None else "" if after == "root" else items.key_of(after)

@@ -40,6 +40,11 @@ class Item:
         }
 
     @property
+    def chars(self) -> int:
+        """Return the length of its text."""
+        return len(self.text)
+
+    @property
     def text(self) -> str:
         """Its text or transcript."""
         parts = (part.get("text") or part.get("transcript") or "" for part in self.content)
@@ -70,6 +75,11 @@ class CallItem:
         kind = {"id": self.id, "object": "realtime.item", "type": "function_call", "status": self.status}
         return {**kind, "call_id": self.call.id, "name": self.call.name, "arguments": self.call.arguments}
 
+    @property
+    def chars(self) -> int:
+        """Return the length of its arguments."""
+        return len(self.call.arguments)
+
 
 @dataclass(slots=True)
 class ResultItem:
@@ -85,6 +95,11 @@ class ResultItem:
         kind = {"id": self.id, "object": "realtime.item", "type": "function_call_output", "status": self.status}
         return {**kind, "call_id": self.call_id, "output": self.output}
 
+    @property
+    def chars(self) -> int:
+        """Return the length of its text."""
+        return len(self.output)
+
 
 AnyItem: TypeAlias = Item | CallItem | ResultItem
 
@@ -96,6 +111,7 @@ class Items:
         self._prefix = f"item_{salt}_"
         self._items: dict[str, AnyItem] = {}
         self._order: list[str] = []
+        self._chars: dict[str, int] = {}
         self._removed: set[str] = set()
         # Items that were deleted while a response was still speaking them.
         self._unfinished: set[str] = set()
@@ -107,6 +123,14 @@ class Items:
     def key_of(self, item_id: str) -> str:
         """Return the pipeline's name of the item `item_id`."""
         return item_id.removeprefix(self._prefix) if item_id.startswith(self._prefix) else _CLIENTS + item_id
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def chars(self) -> int:
+        """Return the length of what clients and pipeline have written, as each item was added."""
+        return sum(self._chars.values())
 
     def get(self, item_id: str) -> AnyItem | None:
         return self._items.get(item_id)
@@ -140,10 +164,12 @@ class Items:
             at = self._order.index(after) + 1 if after in self._items else 0
         self._order.insert(at, item.id)
         self._items[item.id] = item
+        self._chars[item.id] = item.chars
         return item
 
     def remove(self, item_id: str) -> None:
         item = self._items.pop(item_id, None)
+        self._chars.pop(item_id, None)
         if item is not None:
             self._order.remove(item_id)
             (self._unfinished if item.status == "in_progress" else self._removed).add(item_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,17 +15,22 @@ __all__ = [
     "BetaSession",
     "FunctionTool",
     "MaxTokens",
+    "Modalities",
     "ServerVad",
     "SessionConfig",
     "SessionPart",
+    "SettingsTooLong",
     "Temperature",
     "ToolChoice",
+    "Tools",
     "VoiceId",
     "codec_of",
     "merged",
     "voice_name",
 ]
 
+# Of all settings as JSON: each answer repeats them.
+_MOST_BYTES = 64_000
 # OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike.
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
 
@@ -124,16 +130,20 @@ MaxTokens: TypeAlias = Annotated[int, Field(ge=1)] | Literal["inf"]
 Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
 
 
+Tools: TypeAlias = Annotated[list[FunctionTool], Field(max_length=128, fail_fast=True)]
+Modalities: TypeAlias = Annotated[list[Literal["audio", "text"]], Field(max_length=2, fail_fast=True)]
+
+
 class SessionPart(_SessionModel):
     """A part of a session's settings. Null instructions leave the character to the server."""
 
     type: Literal["realtime"] | None = None
     model: str | None = None
     instructions: str | None = None
-    output_modalities: list[Literal["audio", "text"]] | None = None
+    output_modalities: Modalities | None = None
     audio: AudioPart | None = None
     max_output_tokens: MaxTokens | None = None
-    tools: list[FunctionTool] | None = None
+    tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     temperature: Temperature | None = None
 
@@ -143,7 +153,7 @@ class BetaSession(_SessionModel):
 
     model: str | None = None
     instructions: str | None = None
-    modalities: list[Literal["audio", "text"]] | None = None
+    modalities: Modalities | None = None
     voice: str | None = None
     speed: float | None = None
     input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
@@ -152,7 +162,7 @@ class BetaSession(_SessionModel):
     input_audio_noise_reduction: dict[str, Any] | None = None
     turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = None
     max_response_output_tokens: MaxTokens | None = None
-    tools: list[FunctionTool] | None = None
+    tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     temperature: Temperature | None = None
 
@@ -190,6 +200,10 @@ _TURN_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+class SettingsTooLong(ValueError):
+    """A client's settings are longer than a session keeps. The message is for the client."""
+
+
 class SessionConfig:
     """One session's settings: every field is set, by the client or by default.
 
@@ -203,8 +217,15 @@ class SessionConfig:
         self._complete()
 
     def update(self, part: dict[str, Any]) -> None:
-        """Merge the client's part, a checked `SessionPart`."""
-        self.raw = merged(self.raw, part)
+        """Merge the client's part, a checked `SessionPart`.
+
+        Raises:
+            SettingsTooLong: All settings would have more than 64 kB; they stay as they are.
+        """
+        whole = merged(self.raw, part)
+        if (size := len(json.dumps(whole, ensure_ascii=False).encode(errors="replace"))) > _MOST_BYTES:
+            raise SettingsTooLong(f"The session's settings would have {size} bytes; {_MOST_BYTES} is the limit.")
+        self.raw = whole
         self._complete()
 
     def settings(self, *, answered: bool) -> SettingsChanged:

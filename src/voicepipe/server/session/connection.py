@@ -52,7 +52,7 @@ class SessionConnection:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
         self._ending = SessionEnd()
-        self._send_queue = SendQueue(wire.encode, audio_capacity_ms=settings.audio_capacity_ms)
+        self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
         self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines)
         self._rate = MessageRate(settings, loop.time)
         self._alive = Liveness(settings.idle_timeout_s, dead=self._idled, heard=socket.heard)
