@@ -1,4 +1,4 @@
-"""`detect_turns`: from what is heard to whose turn it is."""
+"""`detect_turns`: the turns of what is heard."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
 from typing import Any
 
 import aiohttp
@@ -123,11 +124,11 @@ async def test_our_own_page_and_configured_ones_are_let_in(serve):
 
 @pytest.mark.parametrize(
     ("settings", "status"),
-    [({}, 403), (KEYS, 101), ({"host": "0.0.0.0"}, 101), ({"cors_origins": ["http://evil.example:80"]}, 101)],
+    [({}, 403), (KEYS, 101), ({"host": "0.0.0.0"}, 403), ({"cors_origins": ["http://evil.example:80"]}, 101)],
 )
 async def test_a_page_whose_name_leads_here_is_not_ours_for_that(serve, settings, status):
-    """DNS rebinding: the page's own name has been given the address of this machine. It counts where keys protect us,
-    or where we listen to others anyway, who may know us by any name.
+    """DNS rebinding: the page's own name has been given the address of this machine, or one that only this network
+    reaches. It counts where keys protect the server, or where the operator has named it.
     """
     page = {"Host": "evil.example:80", "Origin": "http://evil.example:80", **bearer("sk-one")["headers"]}
     async with serve(silent, **settings) as served:
@@ -136,6 +137,26 @@ async def test_a_page_whose_name_leads_here_is_not_ours_for_that(serve, settings
                 await client.event("session.created")
         else:
             assert (await refusal(served, headers=page))[0] == status
+
+
+async def test_the_machines_own_name_is_its_own(serve):
+    """Another's name server gives no answer for it."""
+    name = socket.gethostname()
+    async with serve(silent, host="0.0.0.0") as served:
+        page = {"Host": f"{name}:80", "Origin": f"http://{name}:80"}
+        async with served.connect(headers=page) as client:
+            await client.event("session.created")
+
+
+async def test_two_origins_are_none(serve):
+    """No browser sends them; a check of the first would let the second in."""
+    async with serve(silent, cors_origins=[ORIGIN]) as served:
+        reader, writer = await asyncio.open_connection(served.host, served.port)
+        request = f"GET /v1/realtime HTTP/1.1\r\nHost: {served.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(f"{request}{key}Origin: {ORIGIN}\r\nOrigin: http://evil.example\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == b"403"
+        writer.close()
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "talk.localhost", "192.0.2.7"])

@@ -92,3 +92,15 @@ def test_a_disk_that_is_too_slow_ends_the_recording(virtual_loop: VirtualLoop, t
 
     virtual_loop.run(main())
     assert lines(tmp_path) == []
+
+
+async def test_only_this_user_may_read_a_recording(serve, tmp_path: Path) -> None:
+    """It holds speech; so does its folder."""
+    folder = tmp_path / "recordings"
+    async with serve(ECHO, recordings_dir=folder) as served:
+        async with served.connect() as client:
+            await client.send(ALLOWED)
+            await client.event("session.updated")
+        await served.empty()
+    (file,) = folder.iterdir()
+    assert (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)

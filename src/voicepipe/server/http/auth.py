@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
+import socket
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -89,13 +91,17 @@ class AccessControl:
         send none.
 
         The server's own pages may. A foreign page may have given its own name the address of this machine (DNS
-        rebinding): where only the address protects the server, a name does not count.
+        rebinding): without keys, only addresses and this machine's own names count, and those of `cors_origins`. No
+        browser sends two origins.
         """
-        origin, allowed = request.headers.get(hdrs.ORIGIN), self._settings.cors_origins
-        if origin is None or "*" in allowed or origin in allowed:
+        origins, allowed = request.headers.getall(hdrs.ORIGIN, []), self._settings.cors_origins
+        if not origins:
             return True
-        is_own = origin.partition("://")[2] == request.host
-        return is_own and (bool(self._keys) or not _is_loopback(self._settings.host) or _is_local(request.host))
+        if len(origins) > 1:
+            return False
+        if "*" in allowed or origins[0] in allowed:
+            return True
+        return origins[0].partition("://")[2] == request.host and (bool(self._keys) or _is_local(request.host))
 
 
 def offered_protocols(request: web.Request) -> tuple[str, ...]:
@@ -127,18 +133,24 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_local(host: str) -> bool:
-    """Return whether the name is `localhost` or an address: no foreign name server can change those."""
+    """Return whether it is `localhost`, an address or this machine's name: no foreign name server can change those."""
     try:
         name = URL(f"http://{host}").host or ""
     except ValueError:
         return False
-    if name == "localhost" or name.endswith(".localhost"):
+    if name == "localhost" or name.endswith(".localhost") or name in _own_names():
         return True
     try:
         ipaddress.ip_address(name)
     except ValueError:
         return False
     return True
+
+
+@functools.cache
+def _own_names() -> frozenset[str]:
+    name = socket.gethostname().lower()
+    return frozenset({name, f"{name}.local", socket.getfqdn().lower()})
 
 
 def _digest(key: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from voicepipe._yaml import read_yaml
+from voicepipe.server.private_files import private
 
 __all__ = ["Consent", "Consents", "DonationRefused", "Submission", "save_donation", "submission_from"]
 
@@ -134,7 +135,7 @@ def save_donation(folder: Path, consent: Consent, submission: Submission, record
 
     After an error nothing of it is left.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     sound, facts = folder / f"{consent.id}.wav", folder / f"{consent.id}.json"
     metadata = {
         "submission": submission.model_dump(mode="json"),
@@ -155,7 +156,7 @@ def _write(path: Path, data: bytes) -> None:
     """All of it, or nothing."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=private) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

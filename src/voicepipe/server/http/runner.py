@@ -1,7 +1,10 @@
-"""aiohttp's runner, whose connections answer in our shape, and log no key, also where they cannot read a request."""
+"""aiohttp's runner with connections of our own: they log no key, and none without a session holds a descriptor long."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from typing import Any
 
 import structlog
@@ -12,11 +15,18 @@ from aiohttp.web_request import BaseRequest
 from voicepipe.server.http.errors import ErrorResponse
 from voicepipe.server.http.middleware import INTERNAL
 
-__all__ = ["Runner"]
+__all__ = ["HttpConnection", "Runner", "raise_file_limit"]
+
+# Time for the first request of a connection, to the end of its headers.
+_FIRST_REQUEST_S = 10.0
+# How many connections without a session there may be, at the most and as a part of all descriptors: the others are for
+# sessions and their services.
+_MOST_CONNECTIONS, _PART_OF_FILES = 1_000, 4
 
 log = structlog.get_logger()
 
 _TOO_MANY = "Too many headers"
+_WANTED_FILES, _LOW_FILES = 65_536, 4_096
 
 
 class Runner(web.AppRunner):
@@ -26,29 +36,68 @@ class Runner(web.AppRunner):
     traceback, what it could not read, of which a key may be a part.
     """
 
-    def __init__(self, app: web.Application, **options: Any) -> None:
+    def __init__(self, app: web.Application, *, most_connections: int | None = None, **options: Any) -> None:
         super().__init__(app, access_log=None, **options)
+        self._most = most_connections or min(_MOST_CONNECTIONS, raise_file_limit() // _PART_OF_FILES)
 
     async def _make_server(self) -> web.Server:
-        return _Server.like(await super()._make_server())
+        return _Server.like(await super()._make_server(), self._most)
 
 
 class _Server(web.Server):
+    most = _MOST_CONNECTIONS
+
     @classmethod
-    def like(cls, server: web.Server) -> _Server:
-        return cls(
+    def like(cls, server: web.Server, most: int) -> _Server:
+        made = cls(
             server.request_handler,
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
             **server._kwargs,
         )
+        made.most, made.waiting = most, set()
+        return made
+
+    waiting: set[HttpConnection]
 
     def __call__(self) -> web.RequestHandler:
-        return _HttpProtocol(self, loop=self._loop, **self._kwargs)
+        return HttpConnection(self, loop=self._loop, **self._kwargs)
 
 
-class _HttpProtocol(web.RequestHandler):
-    __slots__ = ()
+class HttpConnection(web.RequestHandler):
+    """A connection, which waits for its first request for some seconds only, and among a limited number of others."""
+
+    __slots__ = ("_server", "_timer")
+
+    def __init__(self, server: _Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection; one too many is closed at once."""
+        super().connection_made(transport)
+        if len(self._server.waiting) >= self._server.most:
+            _throttled.warn(self._server.most)
+            self.force_close()
+            return
+        self._server.waiting.add(self)
+        self._timer = asyncio.get_running_loop().call_later(_FIRST_REQUEST_S, self._expire)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self.has_session()
+        super().connection_lost(exc)
+
+    def has_session(self) -> None:
+        """Note that the connection is one of a session now, which has limits of its own."""
+        self._server.waiting.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        if self._current_request is None and not self._request_count:
+            self.force_close()
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -71,6 +120,39 @@ class _HttpProtocol(web.RequestHandler):
             log.info("request.unreadable", why=type(error).__name__)
         else:
             super().log_exception(*args, **options)
+
+
+class _Throttled:
+    """Warns once a minute."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def warn(self, most: int) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + 60
+            log.warning("server.too_many_connections", without_session=most, consequence="new ones are closed")
+
+
+_throttled = _Throttled()
+
+
+def raise_file_limit() -> int:
+    """Raise this process's limit of open files as far as it may, and return it. Warns where it stays low."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return 100_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _WANTED_FILES) if hard != resource.RLIM_INFINITY else _WANTED_FILES
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    if soft < _LOW_FILES:
+        log.warning("server.few_descriptors", limit=soft, remedy=f"ulimit -n {_LOW_FILES}, or LimitNOFILE= of systemd")
+    return soft
 
 
 def _refusal(error: BaseException | None) -> ErrorResponse:

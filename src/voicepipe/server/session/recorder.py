@@ -12,6 +12,7 @@ from typing import Literal
 import structlog
 
 from voicepipe.events import SettingsChanged
+from voicepipe.server.private_files import private
 from voicepipe.server.settings import ServerSettings
 
 __all__ = ["ConsentedRecorder", "Recorder", "Side"]
@@ -119,6 +120,6 @@ def _parsed(message: str) -> object:
 
 
 def _append(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(path, "a", encoding="utf-8", opener=private) as file:
         file.write(text)

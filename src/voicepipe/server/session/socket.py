@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
+from voicepipe.server.http.runner import HttpConnection
 from voicepipe.server.settings import ServerSettings
 
 __all__ = ["Socket"]
@@ -61,6 +62,8 @@ class Socket(web.WebSocketResponse):
         if self.prepared:
             return await super().prepare(request)
         writer = await super().prepare(_without_offers(request))
+        if isinstance(request.protocol, HttpConnection):
+            request.protocol.has_session()
         if request.transport is not None:
             self._client = request.transport
             size = self._settings.send_buffer_bytes
