@@ -469,6 +469,24 @@ def test_which_model_is_a_question_of_configuration(bench: Bench, models: Any, s
     assert str(bench.error(model=None)).endswith(says)
 
 
+@pytest.mark.parametrize(
+    ("models", "says"),
+    [
+        (["tiny"], "gone (not listed; the service has tiny)"),
+        (["gone:latest"], "gone"),
+        ([], "gone (the service lists no models)"),
+        (web.json_response(["a"]), "gone (the service lists no models)"),
+        (refuse(403), "gone (the service lists no models)"),
+        (refuse(404), "gone (the service lists no models)"),
+    ],
+)
+def test_the_list_of_models_never_decides(bench: Bench, models: Any, says: str) -> None:
+    """Where a model is set: what the list says of it is a remark."""
+    bench.service.models = models
+    assert bench.marbles.run(bench.llm(model="gone").check()) == says
+    assert bench.text(model="gone")
+
+
 def test_a_model_that_was_found_and_is_replaced_is_found_again(bench: Bench) -> None:
     """A service that was restarted with another one."""
     llm = bench.llm(model=None)

@@ -20,10 +20,10 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import FunctionCallWritten, MaxTokensReached
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import History
-from voicepipe.llm.openai.stream import Answer, model_names, refusal
+from voicepipe.llm.openai.endpoint import Endpoint
+from voicepipe.llm.openai.stream import Answer, lists, model_names, refusal
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
-from voicepipe.services.address import Address
 from voicepipe.services.errors import FailureReason
 from voicepipe.stage import naming
 
@@ -113,16 +113,20 @@ class OpenAiLlm:
 
     def __init__(self, options: OpenAi, http: Callable[[], aiohttp.ClientSession]) -> None:
         self._options, self._http = options, http
-        address = Address.parse(options.url)
-        self._where = self._base = address.http("").removesuffix("/v1")
+        self._endpoint = Endpoint.parse(options.url)
+        self._where = self._endpoint.base.removesuffix("/v1")
         self._model = options.model
 
     def __call__(self, conversation: Conversation) -> Observable[Said]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
 
     async def models(self) -> list[str]:
-        """The names of the models that the service has. LlmError when it does not tell."""
-        status, headers, body = await self._get("/v1/models")
+        """Return the names of the models that the service has.
+
+        Raises:
+            LlmError: It does not tell.
+        """
+        status, headers, body = await self._get(self._endpoint.models)
         if status != 200:
             raise refusal(self._where, status, headers, body, model=self._model or "", models=None)
         return model_names(self._where, body)
@@ -141,12 +145,27 @@ class OpenAiLlm:
         return self._model
 
     async def check(self) -> str:
-        """The name of the model that would answer now. LlmError when none would."""
-        names = await self.models()
-        if self._options.model is not None and self._options.model not in names:
-            what = f"it has no {self._options.model!r}: set llm_model to {' or '.join(names)}"
-            raise LlmRefused(self._where, "is not set up", what)
-        return await self.model()
+        """Return the name of the model that would answer now, with a remark where the service does not list it.
+
+        Many services list nothing, or other spellings: only where no model is set is the list needed.
+
+        Raises:
+            LlmError: The service cannot be reached, does not accept the key, or there is no model to be asked.
+        """
+        wanted = self._options.model
+        if wanted is None:
+            await self.models()  # also where the name is known already: the service may be gone
+            return await self.model()
+        status, headers, body = await self._get(self._endpoint.models)
+        if status == 401 or status >= 500:
+            raise refusal(self._where, status, headers, body, model=wanted, models=None)
+        try:
+            names = model_names(self._where, body) if status == 200 else []
+        except LlmError:
+            names = []
+        if not names:
+            return f"{wanted} (the service lists no models)"
+        return wanted if lists(names, wanted) else f"{wanted} (not listed; the service has {', '.join(names[:8])})"
 
     # ---- an answer --------------------------------------------------------------------------------------------------
 
@@ -215,7 +234,7 @@ class OpenAiLlm:
         """The answer's beginning: its stream is open."""
         model = await self.model()
         response = await self._http().post(
-            f"{self._base}/v1/chat/completions",
+            self._endpoint.chat,
             json=self._request(conversation, model),
             headers=self._headers(Accept="text/event-stream"),
             timeout=self._timeout,
@@ -257,14 +276,12 @@ class OpenAiLlm:
         return aiohttp.ClientTimeout(total=None, sock_connect=self._options.deadlines.connect_s)
 
     def _headers(self, **more: str) -> dict[str, str]:
-        key = self._options.api_key
-        return {**more, "Authorization": f"Bearer {key}"} if key else more
+        return {**more, **self._endpoint.key_headers(self._options.api_key)}
 
-    async def _get(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+    async def _get(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body, within the time for a first text."""
 
         async def get() -> tuple[int, Mapping[str, str], bytes]:
-            url = self._base + path
             async with self._http().get(url, headers=self._headers(), timeout=self._timeout) as response:
                 return response.status, response.headers, await _body(response)
 

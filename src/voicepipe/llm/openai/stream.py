@@ -19,7 +19,7 @@ from voicepipe.llm.openai.sse import EventTooLong, SseParser
 from voicepipe.llm.openai.tool_calls import Calls, NotACall, Said
 from voicepipe.services.errors import FailureReason
 
-__all__ = ["Answer", "Usage", "model_names", "refusal", "retry_after_s"]
+__all__ = ["Answer", "Usage", "lists", "model_names", "refusal", "retry_after_s"]
 
 _DONE = "[DONE]"
 _OPENAI = "it should be an OpenAI-compatible service"
@@ -147,6 +147,19 @@ def model_names(where: str, body: bytes) -> list[str]:
         raise LlmGarbled(where, "sent an invalid message", what, why=FailureReason.NONSENSE) from None
 
 
+def lists(names: Sequence[str], model: str) -> bool:
+    """Return whether a list of models has a model, in this spelling or another usual one.
+
+    >>> lists(["models/gemini-2.0-flash", "llama3.2:latest"], "llama3.2"), lists(["a"], "b")
+    (True, False)
+    """
+    return _plain_name(model) in map(_plain_name, names)
+
+
+def _plain_name(model: str) -> str:
+    return model.removeprefix("models/").removesuffix(":latest")
+
+
 def refusal(
     where: str, status: int, headers: Mapping[str, str], body: bytes, *, model: str, models: Sequence[str] | None
 ) -> LlmError:
@@ -160,7 +173,7 @@ def refusal(
             return LlmRefused(
                 where, "does not accept our key", f"set llm_api_key ({said})", why=FailureReason.FORBIDDEN
             )
-        case 404 if models and model not in models:
+        case 404 if models and not lists(models, model):
             return LlmRefused(where, "is not set up", f"it has no {model!r}: set llm_model to {' or '.join(models)}")
         case 404:
             return LlmRefused(where, "is not set up", f"{_OPENAI} ({said})")
