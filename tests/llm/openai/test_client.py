@@ -445,6 +445,34 @@ def test_an_end_in_the_middle_is_an_error(bench: Bench) -> None:
     assert bench.error().outcome == "broke off in the middle of its answer"
 
 
+# ---- what a model refuses --------------------------------------------------------------------------------------------
+
+
+def test_what_a_model_refuses_is_left_out_from_then_on(bench: Bench) -> None:
+    """One 400 names a field, the next another; the user waits for neither a second time."""
+    unsupported = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'."
+    bench.service.refusals = [
+        refuse(400, {"error": {"message": unsupported}}),
+        refuse(400, {"error": {"message": "Unsupported value: 'temperature' does not support 0.3."}}),
+    ]
+    llm = bench.llm()
+    assert bench.marbles.record(llm(HI))[-1].kind == "completed"
+    assert bench.marbles.record(llm(HI))[-1].kind == "completed"
+    asked = [{"max_tokens", "max_completion_tokens", "temperature"} & request.keys() for request in bench.service.asked]
+    assert asked == [
+        {"max_tokens", "temperature"},
+        {"max_completion_tokens", "temperature"},
+        {"max_completion_tokens"},
+        {"max_completion_tokens"},
+    ]
+
+
+def test_the_same_refusal_twice_is_an_error(bench: Bench) -> None:
+    """There is nothing left to leave out."""
+    bench.service.refusals = [refuse(400, {"error": {"message": "temperature is out of range"}}) for _ in range(2)]
+    assert isinstance(bench.error(), LlmRefused)
+
+
 # ---- models ----------------------------------------------------------------------------------------------------------
 
 

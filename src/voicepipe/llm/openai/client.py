@@ -20,6 +20,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import FunctionCallWritten, MaxTokensReached
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import History
+from voicepipe.llm.openai.dialect import RequestDialect
 from voicepipe.llm.openai.endpoint import Endpoint
 from voicepipe.llm.openai.stream import Answer, lists, model_names, refusal
 from voicepipe.llm.openai.tool_calls import Said, offered
@@ -116,6 +117,7 @@ class OpenAiLlm:
         self._endpoint = Endpoint.parse(options.url)
         self._where = self._endpoint.base.removesuffix("/v1")
         self._model = options.model
+        self._dialect = RequestDialect()
 
     def __call__(self, conversation: Conversation) -> Observable[Said]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
@@ -233,29 +235,36 @@ class OpenAiLlm:
     async def _ask(self, conversation: Conversation) -> aiohttp.ClientResponse:
         """The answer's beginning: its stream is open."""
         model = await self.model()
-        response = await self._http().post(
-            self._endpoint.chat,
-            json=self._request(conversation, model),
-            headers=self._headers(Accept="text/event-stream"),
-            timeout=self._timeout,
-            allow_redirects=False,  # it would turn the POST into a GET
-        )
-        try:
-            await self._check(response, model)
-        except BaseException:
-            response.close()
-            raise
-        return response
+        while True:
+            response = await self._http().post(
+                self._endpoint.chat,
+                json=self._dialect.applied(self._request(conversation, model)),
+                headers=self._headers(Accept="text/event-stream"),
+                timeout=self._timeout,
+                allow_redirects=False,  # it would turn the POST into a GET
+            )
+            try:
+                if await self._accepts(response, model):
+                    return response
+            except BaseException:
+                response.close()
+                raise
 
-    async def _check(self, response: aiohttp.ClientResponse, model: str) -> None:
+    async def _accepts(self, response: aiohttp.ClientResponse, model: str) -> bool:
+        """Return whether the answer begins; otherwise the request is to be made once more. Raises LlmError."""
         if response.status != 200:
             said = await _body(response)
+            if response.status == 400 and self._dialect.learn(said):
+                log.info("llm.adapted", where=self._where, refused=said[:200].decode(errors="replace"))
+                response.release()
+                return False
             models = await self._models_or_none() if response.status == 404 else None
             self._model = self._options.model  # one that was found, and is not there any more, is looked for again
             raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
         if response.content_type != "text/event-stream":
             what = f"{response.content_type} instead of a stream of events"
             raise LlmGarbled(self._where, "sent an invalid message", what, why=FailureReason.NONSENSE)
+        return True
 
     def _request(self, conversation: Conversation, model: str) -> dict[str, Any]:
         options, wishes = self._options, offered(conversation.generation)
