@@ -10,6 +10,7 @@ import pytest
 from voicepipe.cli.larger_model import WHAT_IT_IS, LargerModel, advice
 from voicepipe.engine import local_servers
 from voicepipe.engine.local_servers import LocalServer
+from voicepipe.installation.program import this_program
 from voicepipe.session import STAGE_NAMES
 from voicepipe.settings import load_settings
 
@@ -43,7 +44,7 @@ def test_it_is_told_as_the_program_was_started(
     monkeypatch.setattr(sys, "argv", [str(script), "serve"])
     monkeypatch.setattr(local_servers.Search, "found", lambda _: [OLLAMA])
     LargerModel(load_settings({}, environment={}), STAGE_NAMES).tell()
-    typed = f"{script} serve" if program.endswith("voicepipe") else f"{sys.executable} -m voicepipe serve"
+    typed = f"{this_program()} serve"
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"  {typed} --llm http://127.0.0.1:11434")
     LargerModel(load_settings({"--llm": "http://there:1"}, environment={}), STAGE_NAMES).tell()
     assert capsys.readouterr().out == ""

@@ -176,7 +176,8 @@ class Caller:
                 names = by_kind.get(kind, witness.call_ids)
                 return names[-1 - number % len(names)] if names else f"no {kind}"
             case Sound(ms=ms, loud=loud):
-                self._waiting_ms += ms
+                # A message in the same packet may change the format: PCM16 at 24 kHz is six times as long as G.711.
+                self._waiting_ms += ms * (6 if self._waiting else 1)
                 loud_s, silent_s = (ms / 1000, 0.0) if loud else (0.0, ms / 1000)
                 return "".join(packets(self._format, loud_s, silent_s, ms / 1000))
             case Noise() | Long():
