@@ -46,6 +46,7 @@ def test_headlines_are_lines_of_plain_text(titles, headlines):
         (401, b'{"status": "error", "message": "Your API key is invalid."}', "401: Your API key is invalid."),
         (500, b"<html>", "500, with what is no list of articles"),
         (200, b"[]", "200, with what is no list of articles"),
+        (200, b'{"articles": ' + b"[" * 100_000, "200, with what is no list of articles"),
         (200, b'{"articles": 7}', "200, with what is no list of articles"),
         (200, b'{"articles": []}', "a list without a headline"),
     ],

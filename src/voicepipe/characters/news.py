@@ -65,7 +65,7 @@ def headlines_in(status: int, body: bytes, *, most: int) -> tuple[str, ...]:
             raise NewsError(f"{status}: {str(answer.get('message', answer))[:_LONGEST]}")
         articles = cast("list[dict[str, Any]]", answer["articles"])
         titles = [_line(article.get("title")) for article in articles]
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise NewsError(f"{status}, with what is no list of articles") from None
     found = tuple(title for title in titles if title)[:most]
     if not found:
