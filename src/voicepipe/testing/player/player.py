@@ -27,7 +27,7 @@ from voicepipe.testing.loop.shuffle import Shuffle
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.marbles.clocks import refuse_other_clocks
 from voicepipe.testing.marbles.leaks import LeakWatch
-from voicepipe.testing.player.acts import Act, Cued, Timed
+from voicepipe.testing.player.acts import Act
 from voicepipe.testing.player.in_process import Models
 from voicepipe.testing.player.microphone import FRAME_S, Microphone
 from voicepipe.testing.player.recogniser import by_loudness
@@ -103,7 +103,7 @@ class _ScenarioSession:
         self._muted = False
         self._held_until = 0.0
         self._held: deque[ClientMessage] = deque()
-        self._cues = [act for act in scenario.acts if isinstance(act, Cued)]
+        self._cued = [(act.cue, act) for act in scenario.acts if act.cue is not None]
         self._saying = ""
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -133,7 +133,7 @@ class _ScenarioSession:
         if self._cast.prompt is not None:
             self.receive(SettingsChanged(self._cast.prompt))
         for act in self._scenario.acts:
-            if isinstance(act, Timed):
+            if act.cue is None:
                 self._at(act.at_s, act.perform, self)
         self._at(self.played.length_s, self._end, None)
         self._loop.call_at(FRAME_S, self._tick, 1)
@@ -190,9 +190,10 @@ class _ScenarioSession:
                 pass
 
     def _give_cues(self) -> None:
-        for cue in [cue for cue in self._cues if said_in(cue.cue, self._saying)]:
-            self._cues.remove(cue)
-            self._at(self._loop.time() + cue.after_s, cue.perform, self)
+        for cue, act in list(self._cued):
+            if said_in(cue, self._saying):
+                self._cued.remove((cue, act))
+                self._at(self._loop.time() + act.at_s, act.perform, self)
 
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
         self._end("the pipeline has completed" if ended.result() is None else f"{ended.result()!r}")
