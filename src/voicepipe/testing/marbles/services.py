@@ -174,10 +174,10 @@ class ScriptedTts(Calls):
         *,
         delay_ms: float,
         ms_per_word: float,
-        rate_hz: int,
-        fail_at: int | None,
-        stall_at: int | None,
-        error: Exception | None,
+        rate_hz: int = 24_000,
+        fail_at: int | None = None,
+        stall_at: int | None = None,
+        error: Exception | None = None,
     ) -> None:
         super().__init__(scene)
         self.delay_ms, self.ms_per_word, self.rate_hz = delay_ms, ms_per_word, rate_hz

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from voicepipe.events import (
     FunctionCalled,
@@ -40,7 +39,8 @@ class Expectation:
         return self.code
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Window:
     """A window in seconds, both ends included, and how often something must happen in it.
 
     `count` is 0 for never, None for at least once; `code` the builder's call.
