@@ -152,9 +152,9 @@ class ScriptedStt(Calls):
                 if not self._heard.ends:
                     observer.on_completed()
 
-            stt_options = heard.subscribe(hear, observer.on_error, observer.on_completed, scheduler=scheduler)
+            hearing = heard.subscribe(hear, observer.on_error, observer.on_completed, scheduler=scheduler)
             audio = source.subscribe(_ignore, observer.on_error, audio_ended, scheduler=scheduler)
-            return CompositeDisposable(stt_options, audio)
+            return CompositeDisposable(hearing, audio)
 
         return Observable(subscribe)
 
