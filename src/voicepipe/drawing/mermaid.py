@@ -17,7 +17,13 @@ _CLASSES = """\
 
 
 def mermaid(graph: Graph) -> str:
-    """A flowchart from top to bottom, in the order of the pipeline; a stage that is made of others is a subgraph."""
+    """Return a Mermaid flowchart from top to bottom, in the order of the pipeline.
+
+    A stage that is made of others is a subgraph.
+
+    Args:
+        graph: What `trace` returns.
+    """
     writer = _Writer()
     return "\n".join(["flowchart TD", *writer.graph(graph, "  "), _CLASSES])
 

@@ -43,8 +43,12 @@ def svg(graph: Graph, title: str, *, small: bool = False) -> str:
     """Return an SVG document: boxes from the client to the client, event types on the arrows between them.
 
     A dot is where a shared stream forks; a ring, where a stream that is not shared is made anew for each arrow. A
-    broken orange line is a boundary. The types that a label leaves out are in its tooltip. `small` draws the overview,
-    without a legend.
+    broken orange line is a boundary. The types that a label leaves out are in its tooltip.
+
+    Args:
+        graph: What `trace` returns.
+        title: The document's title, which screen readers say.
+        small: Draw the overview, without a legend.
     """
     drawing, margin = (layout(overview(graph), SMALL), SMALL_MARGIN) if small else (layout(graph), MARGIN)
     drawing.x = drawing.y = margin

@@ -54,10 +54,15 @@ SAMPLES: dict[str, Any] = {
 
 
 def trace(pipeline: Pipeline) -> Graph:
-    """The graph that `pipeline` declares, from the client to the client.
+    """Return the graph that a pipeline declares, from the client to the client.
 
-    Raises whatever the pipeline raises while it is built; NotAnObservable where it, or a stage in it, returns something
-    else than an observable; NotCalled where a stage factory stands in the place of a stage.
+    Args:
+        pipeline: It is called once, with a session of stand-ins; nothing is subscribed.
+
+    Raises:
+        NotAnObservable: The pipeline, or a stage in it, returns something else than an observable.
+        NotCalled: A stage factory stands in the place of a stage.
+        Exception: Whatever the pipeline raises while it is built.
     """
     tracer = _Tracer(getattr(pipeline, "__module__", ""))
     token = TRACER.set(tracer)

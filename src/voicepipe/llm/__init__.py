@@ -7,7 +7,7 @@ from voicepipe.llm.in_process import in_process
 
 if TYPE_CHECKING:
     from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
-    from voicepipe.llm.history import History, recent, summarised, whole
+    from voicepipe.llm.history import History, recent, whole
     from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
     from voicepipe.llm.smollm import SmolLM
 
@@ -25,7 +25,6 @@ __all__ = [
     "SmolLM",
     "in_process",
     "recent",
-    "summarised",
     "whole",
 ]
 
@@ -33,7 +32,7 @@ __getattr__ = lazy(
     __name__,
     {
         **dict.fromkeys(("LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable"), "errors"),
-        **dict.fromkeys(("History", "recent", "summarised", "whole"), "history"),
+        **dict.fromkeys(("History", "recent", "whole"), "history"),
         **dict.fromkeys(("Deadlines", "OpenAi", "OpenAiLlm", "Retries"), "openai.client"),
         "SmolLM": "smollm",
     },

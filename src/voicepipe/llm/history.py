@@ -7,29 +7,19 @@ A policy is a pure function, `Conversation -> Conversation`, for use right befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, islice
 from typing import TypeAlias
 
-import reactivex
-import structlog
-from reactivex import Observable
-from reactivex import operators as rx_ops
-
 from voicepipe.conversation import Conversation, Message
-from voicepipe.events import Event, ReplyEnded, ReplyInterrupted
-from voicepipe.rx import of_type
-from voicepipe.stage import Stage
 
-__all__ = ["History", "Summaries", "estimated_tokens", "latest", "recent", "summarised", "whole"]
+__all__ = ["History", "estimated_tokens", "latest", "recent", "whole"]
 
 History: TypeAlias = Callable[[Conversation], Conversation]
 """The part of a conversation that the language model reads."""
 
 # What a chat template puts around a message, at most.
 _FRAME_TOKENS = 8
-
-log = structlog.get_logger()
 
 
 def whole(conversation: Conversation) -> Conversation:
@@ -83,7 +73,10 @@ def recent(*, max_tokens: int, at_once: int) -> History:
 
 
 def latest(*, turns: int) -> History:
-    """The system prompt and the last `turns` turns, the one that is to be answered included; notes stay.
+    """Return a history of the system prompt, the notes and the last turns, with the one that is to be answered.
+
+    Args:
+        turns: How many turns there are at the most.
 
     >>> talk = Conversation().user_said("one").bot_said("1").user_said("two").bot_said("2").user_said("three")
     >>> [message.text for message in latest(turns=2)(talk).messages]
@@ -95,98 +88,6 @@ def latest(*, turns: int) -> History:
         return replace(conversation, messages=(*_notes(_messages(talk[:-turns])), *_messages(talk[-turns:])))
 
     return shorten
-
-
-def summarised(
-    llm: Callable[[Conversation], Observable[str | Event]], *, instructions: str, max_tokens: int, keep_turns: int
-) -> Summaries:
-    """As `recent`, but what is dropped lives on in a summary, which `llm` writes by the `instructions`.
-
-    When more than `max_tokens` (estimated) would be told after a reply, everything but the last `keep_turns` turns is
-    summed up while the user thinks and speaks: no answer ever waits for it. `keep_turns` is 1 at least. One session's
-    own::
-
-        memory = summarised(session.llm, instructions="Sum this talk up in brief.", max_tokens=3000, keep_turns=6)
-        reply = lambda conversation: session.llm(memory(conversation)).pipe(…)
-        spoken = turns.pipe(respond(reply, …), tee(memory.update))
-    """
-    return Summaries(llm, instructions, max_tokens, keep_turns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """`text` stands for these messages, the first of the conversation."""
-
-    text: str = ""
-    of: tuple[Message, ...] = ()
-
-
-class Summaries:
-    """A `History` with a memory. Made by `summarised`."""
-
-    def __init__(
-        self,
-        llm: Callable[[Conversation], Observable[str | Event]],
-        instructions: str,
-        max_tokens: int,
-        keep_turns: int,
-    ) -> None:
-        self._llm, self._instructions = llm, instructions
-        self._max_tokens, self._keep_turns = max_tokens, keep_turns
-        self._summary = _Summary()
-
-    def __call__(self, conversation: Conversation) -> Conversation:
-        """The summary, below the system prompt, and the turns after it; `recent` for as long as there is none.
-
-        It is not used for a conversation that does not begin with what it sums up.
-        """
-        known = self._summary
-        if known.text and conversation.messages[: len(known.of)] == known.of:
-            prompt = f"{conversation.system_prompt}\n\nWhat was said before: {known.text}".strip()
-            left = (*_notes(known.of), *conversation.messages[len(known.of) :])
-            conversation = replace(conversation, system_prompt=prompt, messages=left)
-        return recent(max_tokens=self._max_tokens, at_once=1)(conversation)
-
-    def update(self, events: Observable[Event]) -> Observable[str]:
-        """A side stage (see `tee`): looks for the end of replies and writes summaries, one at a time; gives each.
-
-        A failed summary is logged; its messages are dropped meanwhile, as by `recent`.
-        """
-        return events.pipe(
-            of_type(ReplyEnded, ReplyInterrupted),
-            rx_ops.map(lambda ended: reactivex.defer(lambda _: self._updated(ended.conversation))),
-            rx_ops.exclusive(),
-        )
-
-    def _updated(self, conversation: Conversation) -> Observable[str]:
-        known = self._summary if conversation.messages[: len(self._summary.of)] == self._summary.of else _Summary()
-        turns = list(_turns(conversation.messages[len(known.of) :]))
-        old = _messages(turns[: -self._keep_turns])
-        tokens = sum(map(estimated_tokens, (conversation.system_prompt, known.text))) + _tokens(turns)
-        if tokens <= self._max_tokens or not old:
-            return reactivex.empty()
-        asked = Conversation(self._instructions).user_said(_minutes(known.text, old))
-
-        def keep(text: str) -> None:
-            if text.strip():
-                self._summary = _Summary(text.strip(), (*known.of, *old))
-
-        def failed(error: Exception, _: Observable[str]) -> Observable[str]:
-            log.warning("history.no_summary", exc_info=error)
-            return reactivex.empty()
-
-        def join(text: str, said: str | Event) -> str:
-            return text + said if isinstance(said, str) else text
-
-        joined: Stage[str | Event, str] = rx_ops.reduce(join, "")
-        return self._llm(asked).pipe(joined, rx_ops.do_action(keep), rx_ops.catch(failed))
-
-
-def _minutes(summary: str, messages: Sequence[Message]) -> str:
-    """The talk as a text, since a chat model would rather go on with it than sum it up."""
-    names = {"user": "User", "assistant": "You"}
-    said = [f"{names[message.role]}: {message.text}" for message in messages if message.role in names and message.text]
-    return "\n".join([f"Before: {summary}"] * bool(summary) + said)
 
 
 # ---- turns -----------------------------------------------------------------------------------------------------------

@@ -31,12 +31,15 @@ __all__ = ["decode", "encode"]
 
 @stage_factory(gives=(Audio, InputRejected), takes=(AudioReceived,), passes=True)
 def decode(codec: Codec) -> Stage[ClientMessage, Audio | Event]:
-    """The microphone's sound, in the caller's stack: a packet costs tens of microseconds, a thread would cost more.
+    """Emit the microphone's sound, in the caller's stack: a packet costs tens of microseconds, a thread more.
 
     A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
     All other messages of the client pass, each at its place in the sound: this is their only way into the graph. The
     sound that the decoder still holds comes before a message that ends or clears a turn (`InputCommitted`,
     `InputCleared`), and the `TurnTaking` of new settings comes before the settings.
+
+    Args:
+        codec: The format of the client's sound, `session.codec`.
 
     .. marbles::
 
@@ -78,10 +81,13 @@ class _Decoding:
 
 @stage_factory(gives=(SpeechEncoded,), takes=(ReplyAudio,), passes=True)
 def encode(codec: Codec) -> Stage[ReplyAudio | Event, Event]:
-    """`ReplyAudio` as the client's codec writes it; everything else passes.
+    """Emit `ReplyAudio` as the client's codec writes it; everything else passes.
 
     A codec that packs sound into packets may keep the last few milliseconds until more comes; at a reply's end they
     come out before it, and those of a reply that was cut are dropped: they must not sound at the start of the next.
+
+    Args:
+        codec: The format of the client's sound, `session.codec`.
 
     .. marbles::
 

@@ -94,6 +94,9 @@ def respond(
     - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
       the bot is what was `WordSpoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
 
+    Args:
+        reply: Makes the observable of one reply to a conversation, such as `replying` does.
+
     .. marbles::
 
         turns     e----s--c---e|              e: TurnEnded   s: TurnStarted   c: TurnConfirmed

@@ -86,12 +86,18 @@ def by_utterance(
 ) -> Stage[Audio | Event, Event]:
     """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
-    `transcribe` runs in the pool. Each clip has a margin of sound before and after the speech, or before it the prefix
+    Each clip has a margin of sound before and after the speech, or before it the prefix
     of a `TurnTaking`, as far as no other clip has it. A clip with too little voice for its text has no words:
     recognisers write words for noise. Speech that goes on after a pause without a `FlushRequested` continues its clip.
     A `FlushRequested` during speech ends the clip there. Too long speech is cut at its quietest moment. When too many
-    whole clips wait, the oldest is dropped (`Overflowed`); `backlog` counts them until they are recognised. Word times
-    are the clip's time, divided by word length: the recogniser gives none.
+    whole clips wait, the oldest is dropped (`Overflowed`). Word times are the clip's time, divided by word length: the
+    recogniser gives none.
+
+    Args:
+        transcribe: Called in the pool with a clip; returns its words.
+        workers: The pool.
+        utterances: How clips are cut, and when they are believed.
+        backlog: Counts whole clips until they are recognised.
 
     .. marbles::
 

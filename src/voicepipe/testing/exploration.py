@@ -45,6 +45,7 @@ def explore(
     """Play `cases` drawn conversations.
 
     Args:
+        pipeline: A function, or what `voicepipe serve` takes; None is the default pipeline.
         cases: The number of conversations. The environment variable CI makes them the same each time.
         stalls: Whether services may stop for ever; a pipeline without deadlines is then silent for ever, too.
         skip: Names of invariants that are not checked.
@@ -82,8 +83,13 @@ def explore(
 
 @st.composite
 def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
-    """Return a strategy of scenarios: users speak, cough, interrupt, mute themselves and leave, services are slow, fail
-    or stall. There are no expectations: the invariants must hold."""
+    """Return a strategy of scenarios: users speak, cough, interrupt and leave, services are slow or fail.
+
+    There are no expectations: the invariants must hold.
+
+    Args:
+        stalls: Services may also stop for ever.
+    """
     scenario = Scenario("A drawn conversation")
     for change in [*draw(_services(stalls)), *draw(_acts())]:
         change(scenario)

@@ -40,6 +40,7 @@ def broken(
     Args:
         played: A scenario's transcript, or any list of (seconds, event).
         skip: Names of invariants that are not checked.
+        silence_s: The longest silence of the bot's that is no breach.
 
     Raises:
         ValueError: `skip` has an unknown name.

@@ -41,7 +41,14 @@ class Block:
 
 
 def find(folder: Path) -> Iterator[Block]:
-    """Every block in the docstrings of the Python files below `folder`. Raises DiagramError, naming the place."""
+    """Yield every block in the docstrings of Python files.
+
+    Args:
+        folder: Where to look, at any depth.
+
+    Raises:
+        DiagramError: A block is no diagram; a note names its place.
+    """
     for path in sorted(folder.rglob("*.py")):
         module = ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__")
         for name, docstring in _docstrings(ast.parse(path.read_text("utf-8"))):

@@ -104,7 +104,13 @@ class DiagramError(ValueError):
 
 
 def parse(text: str) -> Diagram:
-    """The timeline that `text` writes. Raises DiagramError.
+    """Return the timeline that a text writes.
+
+    Args:
+        text: A diagram, such as `a-(bc) 100ms d|`.
+
+    Raises:
+        DiagramError: It is none; the message shows the column.
 
     >>> [f"{marble.at_ms:g} {marble.symbol}" for marble in parse("a-(bc) 100ms±20ms d|").marbles]
     ['0 a', '40 b', '40 c', '160 d', '180 |']
@@ -201,10 +207,15 @@ class _Reader:
 
 
 def format_diagram(marbles: Iterable[Marble]) -> str:
-    """Text that `parse` reads as these items, in the order of their times (`Diagram.length_ms` aside).
+    """Return the text that `parse` reads as these items, in the order of their times (`Diagram.length_ms` aside).
 
-    Times that are no multiple of 20 ms are written out, and so are silences of more than eight columns. Items that are
-    closer to each other than 20 ms, but not at one instant, cannot be written: ValueError.
+    Times that are no multiple of 20 ms are written out, and so are silences of more than eight columns.
+
+    Args:
+        marbles: The items.
+
+    Raises:
+        ValueError: Two items are closer to each other than 20 ms, but not at one instant.
 
     >>> format_diagram(parse("a 10ms b -- 1.5s (cd|)").marbles)
     'a 10ms b 1.54s (cd|)'

@@ -53,8 +53,14 @@ class Row:
 
 
 def svg(rows: Sequence[Row]) -> str:
-    """The rows, one below the other on one time axis, as an SVG document: a circle with its letter per value, a bar for
-    completion, a cross for an error, an arrow for what goes on; a tolerance is a shade around its item."""
+    """Return diagrams as an SVG document, one below the other on one time axis.
+
+    A value is a circle with its letter, completion a bar, an error a cross; an arrow means that it goes on, and a shade
+    around an item is its tolerance.
+
+    Args:
+        rows: The diagrams with their names.
+    """
     picture = _Picture(rows)
     body = "\n".join(picture.lines())
     return (

@@ -45,6 +45,7 @@ def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcri
     """Play a scenario and return its transcript, whatever happens.
 
     Args:
+        scenario: What happens; its expectations are not checked.
         pipeline: A function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
 
     Raises:
