@@ -88,6 +88,8 @@ class Bot:
     # ---- the server -------------------------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Connection", "").lower() != "upgrade":
+            return web.Response(text="only WebSockets are served here", status=426)
         if self.refuse is not None:
             return self.refuse()
         self.protocols = request.headers.get("Sec-WebSocket-Protocol", "").split(",")

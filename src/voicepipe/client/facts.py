@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 __all__ = [
     "Connected",
@@ -27,45 +26,50 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class Fact:
+    """Something that happened. `--json` prints its name in snake_case, and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Fact):
     """The conversation is open; its clock begins."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Playing:
+class Playing(Fact):
     """The user begins to speak: the recording starts."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class UserDone:
+class UserDone(Fact):
     """The recording is over; silence follows. The user stays for `at_most_s` after it."""
 
     at_most_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStarted:
+class SpeechStarted(Fact):
     """The server noticed the user."""
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStopped:
+class SpeechStopped(Fact):
     """The server noticed that the user paused."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Fact):
     """A word of the user was recognised: a guess, until the utterance is `Understood`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(Fact):
     """The words since the last `Understood` are one utterance of the user's, which reads `text` now that the whole was
     heard. Empty: the recogniser has taken them back.
     """
@@ -74,12 +78,12 @@ class Understood:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyCreated:
+class ReplyCreated(Fact):
     """The bot has taken the floor, and thinks."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyAudible:
+class ReplyAudible(Fact):
     """The bot's first audible sound is played, `latency_ms` after the user's last loud sample; None where the bot spoke
     unasked.
 
@@ -93,14 +97,14 @@ class ReplyAudible:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Said(Fact):
     """The bot spoke a word."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(Fact):
     """The user cut the bot short: its last audible sound was played `after_ms` after they began to speak over it.
 
     `unheard_ms` of its sound was thrown away.
@@ -111,19 +115,19 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyDropped:
+class ReplyDropped(Fact):
     """The user went on before the bot had made a sound, and did not interrupt it."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyDone:
+class ReplyDone(Fact):
     """The bot has finished."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Fact):
     """Where the time of a turn went: seen from here (`client_ms`), and the server's own account."""
 
     client_ms: float | None
@@ -132,7 +136,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Fact):
     """The server complains; the conversation is over when `kind` is `fatal`."""
 
     kind: str
@@ -140,27 +144,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Fact):
     """The conversation is over."""
 
     reason: str
-
-
-Fact: TypeAlias = (
-    Connected
-    | Playing
-    | UserDone
-    | SpeechStarted
-    | SpeechStopped
-    | Heard
-    | Understood
-    | ReplyCreated
-    | ReplyAudible
-    | Said
-    | Interrupted
-    | ReplyDropped
-    | ReplyDone
-    | Measured
-    | Problem
-    | Ended
-)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
@@ -53,12 +54,9 @@ class RecordedMicrophone:
 
     async def frames(self) -> AsyncGenerator[Samples]:
         loop = asyncio.get_running_loop()
-        due_s = began_s = loop.time()
-        count = 0
-        while True:
-            count += 1
-            due_s = began_s + count * FRAME_S
-            await asyncio.sleep(max(0.0, due_s - loop.time()))
+        began_s = loop.time()
+        for count in itertools.count(1):
+            await asyncio.sleep(max(0.0, began_s + count * FRAME_S - loop.time()))
             yield self._next()
 
     def _next(self) -> Samples:

@@ -202,7 +202,7 @@ async def _reason(http: aiohttp.ClientSession, address: str, status: int) -> str
     """Return a refusal's body by another request: a WebSocket client does not get that of a refused upgrade."""
     question = URL(address).with_scheme("https" if address.startswith("wss") else "http")
     with suppress(aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
-        headers = {"ClientConnection": "Upgrade", "Upgrade": "websocket"}
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
         async with http.get(question, headers=headers, timeout=aiohttp.ClientTimeout(total=2)) as response:
             body: Any = await response.json()
             if response.status == status and isinstance(detail := body.get("detail"), str):

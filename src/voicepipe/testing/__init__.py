@@ -11,7 +11,9 @@ that uses the first or the last fails on what it leaks. Without pytest::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicepipe._lazy import lazy
 
 if TYPE_CHECKING:
     from voicepipe.testing.exploration import conversations, explore
@@ -92,13 +94,5 @@ _MODULES = {
     "marbles.timeline": ["ScriptedError", "Recorded", "Timeline"],
     "loop.virtual_loop": ["VirtualLoop"],
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports on first use: pytest loads this package in every project of an environment that has voicepipe."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# pytest loads this package in every project of an environment that has voicepipe.
+__getattr__ = lazy(__name__, {name: module for module, names in _MODULES.items() for name in names})

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from voicepipe.testing.player import acts as a
 from voicepipe.testing.scenario.run import ScenarioFailed, run
 from voicepipe.testing.scenario.scenario import Scenario
 
@@ -92,10 +91,8 @@ def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
         stalls: Services may also stop for ever.
     """
     scenario = Scenario("A drawn conversation")
-    for change in draw(_services(stalls)):
+    for change in [*draw(_services(stalls)), *draw(_acts())]:
         change(scenario)
-    for act in draw(_acts()):
-        scenario.act(act)
     scenario.longest_silence(SILENCE_S).order(draw(st.integers(0, 1000)))
     return scenario.lasts(round(scenario.length_s + SILENCE_S, 3))
 
@@ -169,9 +166,9 @@ def _recogniser(draw: st.DrawFn) -> list[Change]:
 
 
 @st.composite
-def _acts(draw: st.DrawFn) -> list[a.Act]:
+def _acts(draw: st.DrawFn) -> list[Change]:
     """Return the acts in order, with a drawn time between them."""
-    acts: list[a.Act] = []
+    acts: list[Change] = []
     at_s = 0.0
     for make, wait_s in draw(st.lists(st.tuples(st.sampled_from(_MAKERS), _WAITS), min_size=1, max_size=7)):
         at_s = round(at_s + wait_s, 3)
@@ -184,54 +181,54 @@ _LONG = st.integers(75, 450).map(lambda frames: frames * STEP_MS / 1000)
 _WAITS = _SHORT | _SHORT | _LONG
 
 
-def _says(draw: st.DrawFn, at_s: float) -> a.Act:
-    return a.UserSays(at_s, draw(st.sampled_from(UTTERANCES)))
+def _says(draw: st.DrawFn, at_s: float) -> Change:
+    text = draw(st.sampled_from(UTTERANCES))
+    return lambda s: s.at(at_s).user_says(text)
 
 
-def _coughs(draw: st.DrawFn, at_s: float) -> a.Act:
-    return a.UserCoughs(at_s, draw(_ms(200, 60, 100, 1000)))
+def _coughs(draw: st.DrawFn, at_s: float) -> Change:
+    lasts_s = draw(_ms(200, 60, 100, 1000))
+    return lambda s: s.at(at_s).user_coughs(lasts_s)
 
 
-def _muted(draw: st.DrawFn, at_s: float) -> a.Act:
-    return draw(st.sampled_from([a.Mutes, a.Unmutes]))(at_s)
+def _muted(draw: st.DrawFn, at_s: float) -> Change:
+    back = draw(st.booleans())
+    return lambda s: s.at(at_s).microphone_comes_back() if back else s.at(at_s).microphone_is_muted()
 
 
-def _stalled(draw: st.DrawFn, at_s: float) -> a.Act:
-    lasts_s = draw(_ms(100, 400, 1000))
+def _stalled(draw: st.DrawFn, at_s: float) -> Change:
+    lasts_s, between_s = draw(_ms(100, 400, 1000)), round(at_s + STEP_MS / 2000, 3)
     if draw(st.booleans()):
-        return a.NetworkStalls(at_s, lasts_s)
-    return a.MachineStalls(round(at_s + STEP_MS / 2000, 3), lasts_s)  # between two frames, so that none is on its way
+        return lambda s: s.at(at_s).network_stalls(lasts_s)
+    return lambda s: s.at(between_s).machine_stalls(lasts_s)  # between two frames, so that none is on its way
 
 
-def _cued(draw: st.DrawFn, at_s: float) -> a.Act:
+def _cued(draw: st.DrawFn, at_s: float) -> Change:
     del at_s
     cue = draw(st.sampled_from(["Hi!", "Let", "see,", "long", "story,", "begins", "hear", "Bye!", "still"]))
-    after_s = draw(_SHORT)
-    return draw(st.sampled_from([a.SaysOnCue(after_s, cue, "stop"), a.CoughsOnCue(after_s, cue)]))
+    after_s, coughs = draw(_SHORT), draw(st.booleans())
+    return lambda s: (
+        s.after_bot_says(cue, after_s).user_coughs() if coughs else s.after_bot_says(cue, after_s).user_says("stop")
+    )
 
 
-def _told(draw: st.DrawFn, at_s: float) -> a.Act:
-    return a.ClientTells(at_s, draw(st.sampled_from(["Be kind.", "Be silent."])))
+def _told(draw: st.DrawFn, at_s: float) -> Change:
+    prompt = draw(st.sampled_from(["Be kind.", "Be silent."]))
+    return lambda s: s.at(at_s).bot_is_told(prompt)
 
 
-def _ends(draw: st.DrawFn, at_s: float) -> a.Act:
-    return draw(st.sampled_from([a.ClientLeaves, a.RecogniserFails]))(at_s)
+def _ends(draw: st.DrawFn, at_s: float) -> Change:
+    fails = draw(st.booleans())
+    return lambda s: s.at(at_s).recogniser_fails() if fails else s.at(at_s).client_leaves()
 
 
-# The kinds of acts; a kind that is listed more often is drawn more often.
-_MAKERS: list[Callable[[Any, float], a.Act]] = [
-    _says,
-    _says,
-    _says,
-    _says,
-    _coughs,
+# The kinds of acts, and how often each is drawn.
+_MAKERS: list[Callable[[Any, float], Change]] = [
+    *[_says] * 4,
+    *[_cued] * 3,
+    *[_stalled] * 2,
     _coughs,
     _muted,
-    _stalled,
-    _stalled,
-    _cued,
-    _cued,
-    _cued,
     _told,
     _ends,
 ]

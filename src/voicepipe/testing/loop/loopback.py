@@ -130,12 +130,12 @@ class End:
         return getattr(self._sock, name)
 
     def send(self, data: Any, *flags: int) -> int:
-        sent = self._sock.send(data, *flags)
-        self._account.sent(self._key, sent)
-        return sent
+        return self._counted(self._sock.send(data, *flags))
 
     def sendmsg(self, buffers: Any, *rest: Any) -> int:
-        sent = self._sock.sendmsg(buffers, *rest)
+        return self._counted(self._sock.sendmsg(buffers, *rest))
+
+    def _counted(self, sent: int) -> int:
         self._account.sent(self._key, sent)
         return sent
 

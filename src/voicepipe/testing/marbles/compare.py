@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from voicepipe.testing.marbles.notation import COLUMN_MS, SIGNS, Kind, format_ms
+from voicepipe.testing.marbles.notation import COLUMN_MS, SIGNS, Kind, Marble, format_ms
 from voicepipe.testing.marbles.timeline import Recorded, Timeline
 
 __all__ = ["compare", "same"]
@@ -36,27 +37,19 @@ def same(one: Any, other: Any) -> bool:
 
 def compare(expected: Timeline, actual: Sequence[Recorded]) -> str | None:
     """None if `actual` is what was expected, else a report for people."""
-    wanted = _wanted(expected)
-    first = _first_difference(expected, wanted, actual)
-    return None if first is None else "\n".join(_report(expected, wanted, actual, first))
+    marbles = expected.notifications
+    wanted = [Recorded(marble.at_ms, marble.kind, expected.value(marble)) for marble in marbles]
+    agree = list(itertools.starmap(_agree, itertools.zip_longest(marbles, wanted, actual)))
+    return None if all(agree) else "\n".join(_report(marbles, wanted, actual, agree))
 
 
 # ---- comparing ------------------------------------------------------------------------------------------------------
 
 
-def _wanted(expected: Timeline) -> list[Recorded]:
-    return [Recorded(marble.at_ms, marble.kind, expected.value(marble)) for marble in expected.notifications]
-
-
-def _first_difference(expected: Timeline, wanted: Sequence[Recorded], actual: Sequence[Recorded]) -> int | None:
-    for index, (marble, want, got) in enumerate(zip(expected.notifications, wanted, actual, strict=False)):
-        if abs(want.t_ms - got.t_ms) > marble.tolerance_ms + 1e-6 or not _matches(want, got):
-            return index
-    return None if len(wanted) == len(actual) else min(len(wanted), len(actual))
-
-
-def _matches(want: Recorded, got: Recorded) -> bool:
-    if want.kind is not got.kind:
+def _agree(marble: Marble | None, want: Recorded | None, got: Recorded | None) -> bool:
+    if marble is None or want is None or got is None or want.kind is not got.kind:
+        return False
+    if abs(want.t_ms - got.t_ms) > marble.tolerance_ms + 1e-6:
         return False
     return _same_errors(want.value, got.value) if want.kind is Kind.ERROR else same(want.value, got.value)
 
@@ -89,24 +82,27 @@ def _compared(value: Any) -> Iterator[str]:
 # ---- reporting ------------------------------------------------------------------------------------------------------
 
 
-def _report(expected: Timeline, wanted: Sequence[Recorded], actual: Sequence[Recorded], first: int) -> Iterator[str]:
-    wanted_symbols = [marble.symbol for marble in expected.notifications]
-    actual_symbols = _symbols(wanted, wanted_symbols, actual)
-    at_ms = min(recorded[first].t_ms for recorded in (wanted, actual) if first < len(recorded))
+Row = list[tuple[Recorded, str]]
+"""Items, each with its letter."""
+
+
+def _report(
+    marbles: Sequence[Marble], wanted: Sequence[Recorded], actual: Sequence[Recorded], agree: Sequence[bool]
+) -> Iterator[str]:
+    expected = [(want, marble.symbol) for want, marble in zip(wanted, marbles, strict=True)]
+    came = list(zip(actual, _symbols(expected, actual), strict=True))
+    first = agree.index(False)
+    at_ms = min(row[first][0].t_ms for row in (expected, came) if first < len(row))
     yield f"the first difference is at {at_ms:g} ms"
     yield ""
-    yield from _timelines(
-        list(zip(wanted, wanted_symbols, strict=True)), list(zip(actual, actual_symbols, strict=True)), at_ms
-    )
+    yield from _timelines(expected, came, at_ms)
     yield ""
-    yield from _table(expected, wanted, actual, wanted_symbols, actual_symbols)
+    yield from _table(marbles, expected, came, agree)
 
 
-def _symbols(wanted: Sequence[Recorded], known: Sequence[str], actual: Iterable[Recorded]) -> list[str]:
+def _symbols(expected: Row, actual: Iterable[Recorded]) -> list[str]:
     """A letter for each item: that of the expected value it equals, or its own, or a spare one."""
-    names: list[tuple[Any, str]] = [
-        (want.value, symbol) for want, symbol in zip(wanted, known, strict=True) if want.kind is Kind.NEXT
-    ]
+    names: list[tuple[Any, str]] = [(want.value, symbol) for want, symbol in expected if want.kind is Kind.NEXT]
     symbols: list[str] = []
     for got in actual:
         if got.kind is not Kind.NEXT:
@@ -123,9 +119,6 @@ def _symbols(wanted: Sequence[Recorded], known: Sequence[str], actual: Iterable[
 def _new_symbol(value: Any, taken: set[str]) -> str:
     own = value if isinstance(value, str) and len(value) == 1 and value.isalnum() else ""
     return next((symbol for symbol in (*own, *_SPARE) if symbol not in taken), "?")
-
-
-Row = list[tuple[Recorded, str]]
 
 
 def _timelines(expected: Row, actual: Row, difference_ms: float) -> Iterator[str]:
@@ -166,25 +159,13 @@ def _over(row: dict[int, str], column: int) -> bool:
     return any(at <= column and any(end in text for end in _ENDS) for at, text in row.items())
 
 
-def _table(
-    expected: Timeline,
-    wanted: Sequence[Recorded],
-    actual: Sequence[Recorded],
-    wanted_symbols: Sequence[str],
-    actual_symbols: Sequence[str],
-) -> Iterator[str]:
+def _table(marbles: Sequence[Marble], expected: Row, came: Row, agree: Sequence[bool]) -> Iterator[str]:
     """One line per item, in pairs: ``-`` is missing, ``+`` is there instead."""
-    tolerances = [marble.tolerance_ms for marble in expected.notifications]
-    for index in range(max(len(wanted), len(actual))):
-        want = wanted[index] if index < len(wanted) else None
-        got = actual[index] if index < len(actual) else None
-        if want and got and abs(want.t_ms - got.t_ms) <= tolerances[index] + 1e-6 and _matches(want, got):
-            yield _line(" ", got, actual_symbols[index])
-            continue
-        if want:
-            yield _line("-", want, wanted_symbols[index], tolerances[index])
-        if got:
-            yield _line("+", got, actual_symbols[index])
+    for index, fits in enumerate(agree):
+        if index < len(expected) and not fits:
+            yield _line("-", *expected[index], marbles[index].tolerance_ms)
+        if index < len(came):
+            yield _line(" " if fits else "+", *came[index])
 
 
 def _line(mark: str, recorded: Recorded, symbol: str, tolerance_ms: float = 0) -> str:

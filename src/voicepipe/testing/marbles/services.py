@@ -152,9 +152,9 @@ class ScriptedStt(Calls):
                 if not self._heard.ends:
                     observer.on_completed()
 
-            stt_options = heard.subscribe(hear, observer.on_error, observer.on_completed, scheduler=scheduler)
+            hearing = heard.subscribe(hear, observer.on_error, observer.on_completed, scheduler=scheduler)
             audio = source.subscribe(_ignore, observer.on_error, audio_ended, scheduler=scheduler)
-            return CompositeDisposable(stt_options, audio)
+            return CompositeDisposable(hearing, audio)
 
         return Observable(subscribe)
 
@@ -174,10 +174,10 @@ class ScriptedTts(Calls):
         *,
         delay_ms: float,
         ms_per_word: float,
-        rate_hz: int,
-        fail_at: int | None,
-        stall_at: int | None,
-        error: Exception | None,
+        rate_hz: int = 24_000,
+        fail_at: int | None = None,
+        stall_at: int | None = None,
+        error: Exception | None = None,
     ) -> None:
         super().__init__(scene)
         self.delay_ms, self.ms_per_word, self.rate_hz = delay_ms, ms_per_word, rate_hz

@@ -47,8 +47,9 @@ class Models(Calls):
         self._writers = NappingWorkers(1, "scripted llm", loop)
         self._model = in_process(self, self._writers, max_tokens=120, slot=None)
         self._broken = False
-        self.stt = self._stt()
-        self.tts = self._tts()
+        speak = clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64)
+        self.stt: Stage[Audio | Event, Event] = named("STT", by_utterance(self._transcribe, self._pool, UTTERANCES))
+        self.tts: Stage[ReplyText, ReplyAudio | Event] = named("TTS", speak)
 
     @property
     def asked(self) -> list[Call]:
@@ -72,17 +73,8 @@ class Models(Calls):
             return reactivex.empty()
         return ask_worker(lambda _: self._after(self._cast.verdict_s, probability), self._pool)
 
-    def _stt(self) -> Stage[Audio | Event, Event]:
-        return named("STT", by_utterance(self._transcribe, self._pool, UTTERANCES))
-
     def llm(self, conversation: Conversation) -> Observable[str]:
         return self.logged(lambda _: self._model(conversation), asked=lambda: last_said(conversation))
-
-    def _tts(self) -> Stage[ReplyText, ReplyAudio | Event]:
-        return named(
-            "TTS",
-            clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64),
-        )
 
     # ---- the models -------------------------------------------------------------------------------------------------
 

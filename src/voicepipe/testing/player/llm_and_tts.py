@@ -100,10 +100,8 @@ class ScenarioTts(ScriptedTts):
             scene,
             delay_ms=cast.tts_delay_s * 1000,
             ms_per_word=cast.tts_word_s * 1000,
-            rate_hz=24_000,
             fail_at=cast.tts_fails_after,
             stall_at=cast.tts_stalls_after,
-            error=None,
         )
         self._cast = cast
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from structlog.testing import capture_logs
 
@@ -27,13 +27,12 @@ from voicepipe.testing.loop.shuffle import Shuffle
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.marbles.clocks import refuse_other_clocks
 from voicepipe.testing.marbles.leaks import LeakWatch
-from voicepipe.testing.player.acts import Act, Cued, Timed
 from voicepipe.testing.player.in_process import Models
 from voicepipe.testing.player.microphone import FRAME_S, Microphone
 from voicepipe.testing.player.recogniser import by_loudness
 from voicepipe.testing.player.remote import Remote
-from voicepipe.testing.player.script import ServiceScript
 from voicepipe.testing.player.transcript import At, Transcript, said_in
+from voicepipe.testing.scenario.scenario import Scenario
 
 __all__ = ["play"]
 
@@ -42,26 +41,7 @@ AFTERMATH_S = 2.5
 GRACE_S = 1.0
 
 
-class Playable(Protocol):
-    """What can be played: a scenario."""
-
-    @property
-    def cast(self) -> ServiceScript:
-        """How the services behave."""
-        ...
-
-    @property
-    def acts(self) -> Sequence[Act]:
-        """What happens, and when."""
-        ...
-
-    @property
-    def length_s(self) -> float:
-        """The longest time that it is played, in seconds."""
-        ...
-
-
-def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcript:
+def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcript:
     """Play a scenario and return its transcript, whatever happens.
 
     Args:
@@ -73,11 +53,11 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcri
         AnotherClock: A scheduler with real time was used.
         Deadlock: The session cannot go on. Other failures are events of the transcript.
     """
-    cast = scenario.cast
+    order = scenario.cast.order
     function = pipeline if callable(pipeline) else load_pipeline(pipeline)
-    loop = VirtualLoop(shuffle=Shuffle(cast.order) if cast.order else None)
+    loop = VirtualLoop(shuffle=Shuffle(order) if order else None)
     watch = LeakWatch(loop)
-    stage = _ScenarioSession(scenario, cast, loop)
+    stage = _ScenarioSession(scenario, loop)
     try:
         with capture_logs() as stage.played.logs, refuse_other_clocks():
             loop.run(stage.play(function))
@@ -92,9 +72,10 @@ def play(scenario: Playable, pipeline: str | Pipeline | None = None) -> Transcri
 class _ScenarioSession:
     """The session, its client, and what happens to them. Times are of the loop, which begins at 0."""
 
-    def __init__(self, scenario: Playable, cast: ServiceScript, loop: VirtualLoop) -> None:
+    def __init__(self, scenario: Scenario, loop: VirtualLoop) -> None:
+        cast = scenario.cast
         self.played = Transcript(length_s=scenario.length_s)
-        self._scenario, self._cast, self._loop = scenario, cast, loop
+        self._scenario, self._loop = scenario, loop
         self._over: asyncio.Future[str | None] = loop.create_future()
         kind = Models if cast.in_process else Remote
         self._microphone = Microphone(cast.user_word_s, kind.rate_hz)
@@ -104,7 +85,7 @@ class _ScenarioSession:
         self._muted = False
         self._held_until = 0.0
         self._held: deque[ClientMessage] = deque()
-        self._cues = [act for act in scenario.acts if isinstance(act, Cued)]
+        self._cued = [(act.cue, act) for act in scenario.acts if act.cue is not None]
         self._saying = ""
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -131,10 +112,10 @@ class _ScenarioSession:
     # ---- the client -------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        if self._cast.prompt is not None:
-            self.receive(SettingsChanged(self._cast.prompt))
+        if (prompt := self._scenario.cast.prompt) is not None:
+            self.receive(SettingsChanged(prompt))
         for act in self._scenario.acts:
-            if isinstance(act, Timed):
+            if act.cue is None:
                 self._at(act.at_s, act.perform, self)
         self._at(self.played.length_s, self._end, None)
         self._loop.call_at(FRAME_S, self._tick, 1)
@@ -191,9 +172,10 @@ class _ScenarioSession:
                 pass
 
     def _give_cues(self) -> None:
-        for cue in [cue for cue in self._cues if said_in(cue.cue, self._saying)]:
-            self._cues.remove(cue)
-            self._at(self._loop.time() + cue.after_s, cue.perform, self)
+        for cue, act in list(self._cued):
+            if said_in(cue, self._saying):
+                self._cued.remove((cue, act))
+                self._at(self._loop.time() + act.at_s, act.perform, self)
 
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
         self._end("the pipeline has completed" if ended.result() is None else f"{ended.result()!r}")

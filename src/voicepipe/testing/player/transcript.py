@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -157,7 +157,9 @@ def picture(played: Transcript) -> str:
 
     Words in a row share a line, with the time of the first.
     """
-    lines = sorted([*_deeds(played.done), *_facts(played.events)], key=lambda line: line.at_s)
+    deeds = [_Line(at_s, 0, text) for at_s, text in played.done]
+    facts = [_Line(at_s, *shown) for at_s, event in played.events if (shown := _shown(event)) is not None]
+    lines = sorted([*deeds, *facts], key=lambda line: line.at_s)
     head = f"{'s':>7}  {_LANES[0]:<{_WIDTHS[0]}}{_LANES[1]:<{_WIDTHS[1]}}{_LANES[2]}"
     return "\n".join([head, *map(_row, _joined(lines))])
 
@@ -165,16 +167,6 @@ def picture(played: Transcript) -> str:
 def _row(line: _Line) -> str:
     indent = " " * sum(_WIDTHS[: line.lane])
     return f"{line.at_s:7.3f}  {indent}{line.text}"
-
-
-def _deeds(done: Iterable[tuple[float, str]]) -> Iterator[_Line]:
-    return (_Line(at_s, 0, text) for at_s, text in done)
-
-
-def _facts(events: Iterable[At]) -> Iterator[_Line]:
-    for at_s, event in events:
-        if (shown := _shown(event)) is not None:
-            yield _Line(at_s, *shown)
 
 
 def _shown(event: ReplyAudio | Event) -> tuple[int, str] | None:
@@ -202,18 +194,15 @@ def _shown(event: ReplyAudio | Event) -> tuple[int, str] | None:
             return None if text is None else (2, f"({text})")
 
 
-def _joined(lines: Sequence[_Line]) -> Iterator[_Line]:
+def _joined(lines: Sequence[_Line]) -> list[_Line]:
     """Join neighbouring words of one speaker in one line."""
-    held: _Line | None = None
+    joined: list[_Line] = []
     for line in lines:
-        if held is not None and _goes_on(held, line):
-            held = held._replace(text=f"{held.text} {line.text}")
-            continue
-        if held is not None:
-            yield held
-        held = line
-    if held is not None:
-        yield held
+        if joined and _goes_on(joined[-1], line):
+            joined[-1] = joined[-1]._replace(text=f"{joined[-1].text} {line.text}")
+        else:
+            joined.append(line)
+    return joined
 
 
 def _goes_on(held: _Line, line: _Line) -> bool:

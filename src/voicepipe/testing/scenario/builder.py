@@ -2,113 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
-from voicepipe.testing.player import acts as a
-from voicepipe.testing.scenario import expectations as x
-from voicepipe.testing.scenario import facts as f
+from voicepipe.events import ConversationEnded, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed
+from voicepipe.testing.player.acts import Act, ScenarioActions
+from voicepipe.testing.player.transcript import Transcript
+from voicepipe.testing.scenario import facts
+from voicepipe.testing.scenario.facts import Expectation, Window
+from voicepipe.testing.scenario.steps import call
 
-__all__ = ["Claim", "Cue", "Moment"]
+__all__ = ["Claim", "Moment"]
 
 S = TypeVar("S")
 """The result of a call: the scenario that it was called on."""
 
+COUGH_S = 0.2
+
 
 class Moment(Generic[S]):
-    """Add something that happens at a time."""
+    """Add something that happens at a time, or a while after the bot has said something."""
 
-    def __init__(self, add: Callable[[a.Act], S], at_s: float) -> None:
-        self._add, self._at_s = add, at_s
+    def __init__(self, add: Callable[[Act], S], at_s: float, cue: str | None = None) -> None:
+        self._add, self._at_s, self._cue = add, at_s, cue
 
     def user_says(self, text: str) -> S:
-        return self._add(a.UserSays(self._at_s, text))
+        return self._act(call("user_says", text), lambda do: do.say(text), 0.3 * len(text.split()))
 
     def user_coughs(self, lasts_s: float | None = None) -> S:
-        return self._add(a.UserCoughs(self._at_s, lasts_s))
+        length_s = COUGH_S if lasts_s is None else lasts_s
+        return self._act(call("user_coughs", lasts_s), lambda do: do.cough(length_s), length_s)
 
     def microphone_is_muted(self) -> S:
-        return self._add(a.Mutes(self._at_s))
+        return self._act("microphone_is_muted()", lambda do: do.mute(True))
 
     def microphone_comes_back(self) -> S:
-        return self._add(a.Unmutes(self._at_s))
+        return self._act("microphone_comes_back()", lambda do: do.mute(False))
 
     def network_stalls(self, lasts_s: float) -> S:
-        return self._add(a.NetworkStalls(self._at_s, lasts_s))
+        return self._act(call("network_stalls", lasts_s), lambda do: do.hold_network(lasts_s), lasts_s)
 
     def machine_stalls(self, lasts_s: float) -> S:
-        return self._add(a.MachineStalls(self._at_s, lasts_s))
+        return self._act(call("machine_stalls", lasts_s), lambda do: do.stall(lasts_s))
 
     def client_leaves(self) -> S:
-        return self._add(a.ClientLeaves(self._at_s))
+        return self._act("client_leaves()", lambda do: do.leave())
 
     def bot_is_told(self, prompt: str) -> S:
-        return self._add(a.ClientTells(self._at_s, prompt))
+        return self._act(call("bot_is_told", prompt), lambda do: do.tell(prompt))
 
     def recogniser_fails(self) -> S:
-        return self._add(a.RecogniserFails(self._at_s))
+        return self._act("recogniser_fails()", lambda do: do.deafen())
 
-
-class Cue(Generic[S]):
-    """Add something that happens a while after the bot has said something."""
-
-    def __init__(self, add: Callable[[a.Act], S], after_s: float, cue: str) -> None:
-        self._add, self._after_s, self._cue = add, after_s, cue
-
-    def user_says(self, text: str) -> S:
-        return self._add(a.SaysOnCue(self._after_s, self._cue, text))
-
-    def user_coughs(self) -> S:
-        return self._add(a.CoughsOnCue(self._after_s, self._cue))
-
-    def client_leaves(self) -> S:
-        return self._add(a.LeavesOnCue(self._after_s, self._cue))
+    def _act(self, code: str, perform: Callable[[ScenarioActions], None], length_s: float = 0.0) -> S:
+        return self._add(Act(self._at_s, self._cue, code, perform, length_s))
 
 
 class Claim(Generic[S]):
-    """Add something that must happen within a window, `count` times; `count` 0: it must not."""
+    """Add something that must happen within a window, as often as the window says."""
 
-    def __init__(self, add: Callable[[f.Expectation], S], window: x.Window, count: int | None = None) -> None:
-        self._add, self._window, self._count = add, window, count
+    def __init__(self, add: Callable[[Expectation], S], window: Window) -> None:
+        self._add, self._window = add, window
 
     def bot_says(self, text: str) -> S:
-        return self._that(f.BotSays(text))
+        return self._that(call("bot_says", text), lambda played: facts.times_said(played, text), facts.what_was_said)
 
     def bot_replies(self) -> S:
-        return self._that(f.BotReplies())
+        return self._event("bot_replies()", ReplyStarted)
 
     def bot_finishes(self) -> S:
-        return self._that(f.BotFinishes())
+        return self._event("bot_finishes()", ReplyEnded)
 
     def bot_is_interrupted(self) -> S:
-        return self._that(f.BotInterrupted())
+        return self._event("bot_is_interrupted()", ReplyInterrupted)
 
     def bot_hangs_up(self) -> S:
-        return self._that(f.BotHangsUp())
+        return self._event("bot_hangs_up()", ConversationEnded)
 
     def conversation_ends(self) -> S:
-        return self._that(f.ConversationEnds())
+        return self._that("conversation_ends()", facts.times_ended, facts.how_it_ended)
 
     def user_is_told(self, text: str) -> S:
-        return self._that(f.UserTold(text))
+        return self._that(
+            call("user_is_told", text), lambda played: facts.times_told(played, text), facts.what_the_user_was_told
+        )
 
     def bot_calls(self, name: str) -> S:
-        return self._that(f.BotCalls(name))
+        return self._that(
+            call("bot_calls", name), lambda played: facts.times_called(played, name), facts.what_was_called
+        )
 
     def function_returns(self, name: str) -> S:
-        return self._that(f.FunctionReturns(name))
+        return self._that(call("function_returns", name), lambda played: facts.times_returned(played, name))
 
     def user_is_heard_saying(self, text: str) -> S:
-        return self._that(f.UserHeard(text))
+        return self._that(
+            call("user_is_heard_saying", text), lambda played: facts.times_heard(played, text), facts.what_was_heard
+        )
 
     def llm_is_asked(self, text: str) -> S:
-        return self._that(f.LlmAsked(text))
+        return self._that(
+            call("llm_is_asked", text), lambda played: facts.times_asked(played, text), facts.what_was_asked
+        )
 
     def answer_is_cancelled(self, text: str) -> S:
-        return self._that(f.AnswerCancelled(text))
+        return self._that(
+            call("answer_is_cancelled", text),
+            lambda played: facts.times_cancelled(played, text),
+            facts.how_answers_ended,
+        )
 
     def service_fails(self) -> S:
-        return self._that(f.ServiceFails())
+        return self._event("service_fails()", StageFailed, facts.what_failed)
 
-    def _that(self, fact: f.Fact) -> S:
-        return self._add(x.Happens(fact, self._window, self._count))
+    def _event(self, code: str, kind: type[Any], instead: Callable[[Transcript], str] = facts.nothing) -> S:
+        return self._that(code, lambda played: played.times(kind), instead)
+
+    def _that(
+        self,
+        code: str,
+        times: Callable[[Transcript], Iterable[float]],
+        instead: Callable[[Transcript], str] = facts.nothing,
+    ) -> S:
+        return self._add(facts.happens(self._window, code, times, instead))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from voicepipe.events import (
-    ConversationEnded,
     FunctionCalled,
     FunctionReturned,
-    ReplyEnded,
-    ReplyInterrupted,
     ReplyStarted,
     StageFailed,
     TurnEnded,
@@ -19,264 +15,197 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.testing.player.transcript import Transcript, said_in, told
-from voicepipe.testing.scenario.steps import Step, show_time
+from voicepipe.testing.scenario.steps import show_time
 
-__all__ = ["Expectation", "Fact", "State"]
+__all__ = ["END_S", "Expectation", "Window", "happens"]
 
+END_S = float("inf")
 EDGE_S = 0.021
 """A frame of the microphone: sound or silence shorter than that is not noticed."""
 
 
+@dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must come of a conversation; `str()` of it is the Python that builds it."""
+    """What must come of a conversation."""
 
-    @property
-    def until_s(self) -> float:
-        """The latest time in it."""
-        return 0.0
+    code: str
+    """The Python that builds it."""
+    complaint: Callable[[Transcript], str | None] = field(compare=False)
+    """Returns what happened instead; None if it went as expected."""
+    until_s: float = 0.0
+    """The latest time in it."""
 
-    def complaint(self, played: Transcript) -> str | None:
-        """Return what happened instead; None if it went as expected."""
-        raise NotImplementedError
+    def __str__(self) -> str:
+        return self.code
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window in seconds, both ends included, and how often something must happen in it.
+
+    `count` is 0 for never, None for at least once; `code` the builder's call.
+    """
+
+    code: str
+    start_s: float
+    end_s: float
+    count: int | None
+
+    def complaint(self, every: Iterable[float]) -> str | None:
+        """Return when it happened instead, given all times; None if the count is right."""
+        times = [round(at_s, 3) for at_s in every]
+        within = sum(self.start_s - 1e-6 <= at_s <= self.end_s + 1e-6 for at_s in times)
+        if within if self.count is None else within == self.count:
+            return None
+        return f"it happened at {', '.join(map(show_time, times))}" if times else "it did not happen"
+
+
+def happens(
+    window: Window,
+    code: str,
+    times: Callable[[Transcript], Iterable[float]],
+    instead: Callable[[Transcript], str],
+) -> Expectation:
+    """Return the expectation that something happens within a window.
+
+    Args:
+        code: The builder's call for it.
+        times: Returns the seconds at which it happened.
+        instead: Returns something of the same sort that did happen.
+    """
+
+    def complaint(played: Transcript) -> str | None:
+        when = window.complaint(times(played))
+        return when and "; ".join(filter(None, (when, instead(played))))
+
+    until_s = max(window.start_s, 0.0 if window.end_s == END_S else window.end_s)
+    return Expectation(f"{window.code}.{code}", complaint, until_s)
 
 
 # ---- facts -----------------------------------------------------------------------------------------------------------
 
 
-class Fact(Step):
-    """Something that may happen, once or often."""
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        """Return the seconds at which it happened."""
-        raise NotImplementedError
-
-    def instead(self, played: Transcript) -> str:
-        """Return something of the same sort that did happen."""
-        return ""
+def nothing(_: Transcript) -> str:
+    return ""
 
 
-@dataclass(frozen=True)
-class BotSays(Fact):
-    method = "bot_says"
-    text: str
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        said = ""
-        for at_s, event in played.events:
-            if isinstance(event, ReplyStarted):
-                said = ""
-            elif isinstance(event, WordSpoken):
-                before, said = said_in(self.text, said), f"{said} {event.word}"
-                if said_in(self.text, said) and not before:
-                    yield at_s
-
-    def instead(self, played: Transcript) -> str:
-        return f'the bot said "{played.said}"' if played.said else "the bot said nothing"
-
-
-@dataclass(frozen=True)
-class BotReplies(Fact):
-    method = "bot_replies"
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from played.times(ReplyStarted)
-
-
-@dataclass(frozen=True)
-class BotFinishes(Fact):
-    method = "bot_finishes"
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from played.times(ReplyEnded)
-
-
-@dataclass(frozen=True)
-class BotInterrupted(Fact):
-    method = "bot_is_interrupted"
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from played.times(ReplyInterrupted)
-
-
-@dataclass(frozen=True)
-class BotHangsUp(Fact):
-    method = "bot_hangs_up"
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from played.times(ConversationEnded)
-
-
-@dataclass(frozen=True)
-class ConversationEnds(Fact):
-    method = "conversation_ends"
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        if played.ended_s is not None:
-            yield played.ended_s
-
-    def instead(self, played: Transcript) -> str:
-        if played.ended_s is None:
-            return "it went on"
-        return f"it ended at {show_time(round(played.ended_s, 3))}: {played.reason}"
-
-
-@dataclass(frozen=True)
-class UserTold(Fact):
-    method = "user_is_told"
-    text: str
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from (at_s for at_s, event in played.events if self.text.lower() in (told(event) or "").lower())
-
-    def instead(self, played: Transcript) -> str:
-        texts = [text for _, event in played.events if (text := told(event))]
-        return "the user was told " + (", ".join(f'"{text}"' for text in texts) or "nothing")
-
-
-@dataclass(frozen=True)
-class ServiceFails(Fact):
-    method = "service_fails"
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from played.times(StageFailed)
-
-    def instead(self, played: Transcript) -> str:
-        return "; ".join(f"{failed.stage}: {failed.error!r}" for failed in played.of(StageFailed))
-
-
-@dataclass(frozen=True)
-class BotCalls(Fact):
-    method = "bot_calls"
-    name: str
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        for at_s, event in played.events:
-            if isinstance(event, FunctionCalled) and event.call.name == self.name:
-                yield at_s
-
-    def instead(self, played: Transcript) -> str:
-        return "the bot called " + (", ".join(one.call.name for one in played.of(FunctionCalled)) or "nothing")
-
-
-@dataclass(frozen=True)
-class FunctionReturns(Fact):
-    method = "function_returns"
-    name: str
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        names = {called.call.id: called.call.name for called in played.of(FunctionCalled)}
-        for at_s, event in played.events:
-            if isinstance(event, FunctionReturned) and names.get(event.id) == self.name:
+def times_said(played: Transcript, text: str) -> Iterator[float]:
+    said = ""
+    for at_s, event in played.events:
+        if isinstance(event, ReplyStarted):
+            said = ""
+        elif isinstance(event, WordSpoken):
+            before, said = said_in(text, said), f"{said} {event.word}"
+            if said_in(text, said) and not before:
                 yield at_s
 
 
-@dataclass(frozen=True)
-class UserHeard(Fact):
-    method = "user_is_heard_saying"
-    text: str
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        for at_s, event in played.events:
-            if isinstance(event, TurnEnded) and event.text == self.text:
-                yield at_s
-
-    def instead(self, played: Transcript) -> str:
-        return "heard was " + (", ".join(f'"{turn.text}"' for turn in played.of(TurnEnded)) or "nothing")
+def what_was_said(played: Transcript) -> str:
+    return f'the bot said "{played.said}"' if played.said else "the bot said nothing"
 
 
-@dataclass(frozen=True)
-class LlmAsked(Fact):
-    method = "llm_is_asked"
-    text: str
-
-    def times(self, played: Transcript) -> Iterator[float]:
-        yield from (call.began_ms / 1000 for call in played.asked if call.asked == self.text)
-
-    def instead(self, played: Transcript) -> str:
-        return "the LLM was asked " + (", ".join(f'"{call.asked}"' for call in played.asked) or "nothing")
+def times_ended(played: Transcript) -> list[float]:
+    return [] if played.ended_s is None else [played.ended_s]
 
 
-@dataclass(frozen=True)
-class AnswerCancelled(Fact):
-    method = "answer_is_cancelled"
-    text: str
+def how_it_ended(played: Transcript) -> str:
+    if played.ended_s is None:
+        return "it went on"
+    return f"it ended at {show_time(round(played.ended_s, 3))}: {played.reason}"
 
-    def times(self, played: Transcript) -> Iterator[float]:
-        for call in played.asked:
-            if call.asked == self.text and call.outcome == "cancelled" and call.ended_ms is not None:
-                yield call.ended_ms / 1000
 
-    def instead(self, played: Transcript) -> str:
-        return ", ".join(f'the answer to "{call.asked}" {call.outcome}' for call in played.asked)
+def times_told(played: Transcript, text: str) -> list[float]:
+    return [at_s for at_s, event in played.events if text.lower() in (told(event) or "").lower()]
+
+
+def what_the_user_was_told(played: Transcript) -> str:
+    return f"the user was told {_quoted(text for _, event in played.events if (text := told(event)))}"
+
+
+def what_failed(played: Transcript) -> str:
+    return "; ".join(f"{failed.stage}: {failed.error!r}" for failed in played.of(StageFailed))
+
+
+def times_called(played: Transcript, name: str) -> list[float]:
+    return [at_s for at_s, event in played.events if isinstance(event, FunctionCalled) and event.call.name == name]
+
+
+def what_was_called(played: Transcript) -> str:
+    return "the bot called " + (", ".join(one.call.name for one in played.of(FunctionCalled)) or "nothing")
+
+
+def times_returned(played: Transcript, name: str) -> list[float]:
+    ids = {called.call.id for called in played.of(FunctionCalled) if called.call.name == name}
+    return [at_s for at_s, event in played.events if isinstance(event, FunctionReturned) and event.id in ids]
+
+
+def times_heard(played: Transcript, text: str) -> list[float]:
+    return [at_s for at_s, event in played.events if isinstance(event, TurnEnded) and event.text == text]
+
+
+def what_was_heard(played: Transcript) -> str:
+    return f"heard was {_quoted(turn.text for turn in played.of(TurnEnded))}"
+
+
+def times_asked(played: Transcript, text: str) -> list[float]:
+    return [call.began_ms / 1000 for call in played.asked if call.asked == text]
+
+
+def what_was_asked(played: Transcript) -> str:
+    return f"the LLM was asked {_quoted(str(call.asked) for call in played.asked)}"
+
+
+def times_cancelled(played: Transcript, text: str) -> Iterator[float]:
+    for call in played.asked:
+        if call.asked == text and call.outcome == "cancelled" and call.ended_ms is not None:
+            yield call.ended_ms / 1000
+
+
+def how_answers_ended(played: Transcript) -> str:
+    return ", ".join(f'the answer to "{call.asked}" {call.outcome}' for call in played.asked)
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join(f'"{text}"' for text in texts) or "nothing"
 
 
 # ---- states ----------------------------------------------------------------------------------------------------------
 
 
-class State(Step, Expectation):
-    """Something that holds, for a time or at the end."""
+def not_silent(played: Transcript, start_s: float, end_s: float) -> str | None:
+    """Return when the bot was heard within a time in which it had to be silent."""
+    heard = [(max(start, start_s), min(stop, end_s)) for start, stop in played.audible()]
+    sounds = [(start, stop) for start, stop in heard if stop - start > EDGE_S]
+    return f"it could be heard {_shown(sounds)}" if sounds else None
 
 
-@dataclass(frozen=True)
-class BotSilent(State):
-    method = "silent"
-    start_s: float
-    end_s: float
-
-    @property
-    def until_s(self) -> float:
-        return self.end_s
-
-    def complaint(self, played: Transcript) -> str | None:
-        heard = [(max(start, self.start_s), min(stop, self.end_s)) for start, stop in played.audible()]
-        sounds = [f"from {show_time(round(a, 3))} to {show_time(round(b, 3))}" for a, b in heard if b - a > EDGE_S]
-        return f"it could be heard {', '.join(sounds)}" if sounds else None
+def not_speaking(played: Transcript, start_s: float, end_s: float) -> str | None:
+    """Return when the bot was heard, if that was not all of this time."""
+    heard = played.audible()
+    if any(start <= start_s + EDGE_S and stop >= end_s - EDGE_S for start, stop in heard):
+        return None
+    return f"it could be heard {_shown(heard)}" if heard else "it could not be heard at all"
 
 
-@dataclass(frozen=True)
-class BotSpeaks(State):
-    method = "speaking"
-    start_s: float
-    end_s: float
-
-    @property
-    def until_s(self) -> float:
-        return self.end_s
-
-    def complaint(self, played: Transcript) -> str | None:
-        heard = played.audible()
-        if any(start <= self.start_s + EDGE_S and stop >= self.end_s - EDGE_S for start, stop in heard):
-            return None
-        shown = ", ".join(f"from {show_time(round(a, 3))} to {show_time(round(b, 3))}" for a, b in heard)
-        return f"it could be heard {shown}" if shown else "it could not be heard at all"
+def _shown(sounds: Iterable[tuple[float, float]]) -> str:
+    return ", ".join(f"from {show_time(round(a, 3))} to {show_time(round(b, 3))}" for a, b in sounds)
 
 
-@dataclass(frozen=True)
-class AnswersWithin(State):
-    method = "answers_within"
-    limit_s: float
-
-    def complaint(self, played: Transcript) -> str | None:
-        turns = played.of(TurnMeasured)
-        if not turns:
-            return "it answered no turn"
-        late = [turn for turn in turns if turn.total_ms > self.limit_s * 1000 + 1e-3]
-        return "; ".join(_where_time_went(turn) for turn in late) or None
-
-
-@dataclass(frozen=True)
-class Remembers(State):
-    method = "remembers"
-    role: Literal["user", "assistant"]
-    text: str
-
-    def complaint(self, played: Transcript) -> str | None:
-        texts = [message.text for message in played.conversation.messages if message.role == self.role]
-        if self.text in texts:
-            return None
-        return "it remembers " + (", ".join(f'"{one}"' for one in texts) or "nothing")
+def too_late(played: Transcript, limit_s: float) -> str | None:
+    """Return where the time went in each turn that was answered later."""
+    turns = played.of(TurnMeasured)
+    if not turns:
+        return "it answered no turn"
+    late = [turn for turn in turns if turn.total_ms > limit_s * 1000 + 1e-3]
+    return "; ".join(_where_time_went(turn) for turn in late) or None
 
 
 def _where_time_went(turn: TurnMeasured) -> str:
     parts = ", ".join(f"{name} {ms:.0f}" for name, ms in turn.parts_ms.items() if ms >= 1)
     return f"it took {turn.total_ms:.0f} ms ({parts})"
+
+
+def not_remembered(played: Transcript, role: str, text: str) -> str | None:
+    """Return the bot's messages of a role in its memory, if this one is not among them."""
+    texts = [message.text for message in played.conversation.messages if message.role == role]
+    return None if text in texts else f"it remembers {_quoted(texts)}"

@@ -28,12 +28,12 @@ from functools import wraps
 from typing import Any, Concatenate, Literal, ParamSpec
 
 from voicepipe.events import FunctionCall
-from voicepipe.testing.player import acts as a
+from voicepipe.testing.player.acts import Act
 from voicepipe.testing.player.script import Answer, ServiceScript
-from voicepipe.testing.scenario import expectations as x
-from voicepipe.testing.scenario import facts as f
-from voicepipe.testing.scenario.builder import Claim, Cue, Moment
-from voicepipe.testing.scenario.steps import arguments
+from voicepipe.testing.scenario import facts
+from voicepipe.testing.scenario.builder import Claim, Moment
+from voicepipe.testing.scenario.facts import END_S, Expectation, Window
+from voicepipe.testing.scenario.steps import arguments, call
 
 __all__ = ["Scenario"]
 
@@ -47,12 +47,12 @@ def _setting(method: Callable[Concatenate[Scenario, P], None]) -> Callable[Conca
     """Let a method that changes the services record its call, and return the scenario."""
 
     @wraps(method)
-    def call(self: Scenario, /, *args: P.args, **kwargs: P.kwargs) -> Scenario:
+    def record(self: Scenario, /, *args: P.args, **kwargs: P.kwargs) -> Scenario:
         method(self, *args, **kwargs)
         self.settings.append(f"{method.__name__}({arguments(*args, **kwargs)})")
         return self
 
-    return call
+    return record
 
 
 class Scenario:
@@ -63,12 +63,12 @@ class Scenario:
         self.cast = ServiceScript()
         # The calls that have changed `cast`.
         self.settings: list[str] = []
-        self.acts: list[a.Act] = []
-        self.expectations: list[f.Expectation] = []
+        self.acts: list[Act] = []
+        self.expectations: list[Expectation] = []
 
     def __repr__(self) -> str:
         calls = [*self.settings, *map(str, self.acts), *map(str, self.expectations)]
-        return "\n    ".join([f"(\n    Scenario({arguments(self.title)})", *(f".{call}" for call in calls)]) + "\n)"
+        return "\n    ".join([f"(\n    Scenario({arguments(self.title)})", *(f".{code}" for code in calls)]) + "\n)"
 
     # ---- the language model -----------------------------------------------------------------------------------------
 
@@ -97,9 +97,9 @@ class Scenario:
         LLM's next `asked`."""
         before = self.cast.answers.get(asked)
         first = before if before is not None and before.calls else Answer("")
-        call = FunctionCall("", function, json.dumps(arguments or {}, ensure_ascii=False))
+        function_call = FunctionCall("", function, json.dumps(arguments or {}, ensure_ascii=False))
         begins_s = first.after_s if after_s is None else after_s
-        self.cast.answers[asked] = Answer(says or first.text, begins_s, calls=(*first.calls, call))
+        self.cast.answers[asked] = Answer(says or first.text, begins_s, calls=(*first.calls, function_call))
 
     @_setting
     def llm_fails(self, asked: str, *, words: int = 0) -> None:
@@ -213,53 +213,57 @@ class Scenario:
         """Choose a time: `scenario.at(2).user_says("hello")`, in seconds since the conversation began."""
         return Moment(self.act, at_s)
 
-    def after_bot_says(self, cue: str, after_s: float) -> Cue[Scenario]:
+    def after_bot_says(self, cue: str, after_s: float) -> Moment[Scenario]:
         """Choose a cue: `scenario.after_bot_says("How", 0.3).user_says("stop")`: the first time that the bot says
         it."""
-        return Cue(self.act, after_s, cue)
+        return Moment(self.act, after_s, cue)
 
     def by(self, end_s: float, *, times: int | None = None) -> Claim[Scenario]:
         """Expect something at `end_s` at the latest; exactly `times` times if given."""
-        return Claim(self.expect, x.Window(0.0, end_s), times)
+        return Claim(self.expect, Window(call("by", end_s, times=times), 0.0, end_s, times))
 
     def after(self, start_s: float, *, times: int | None = None) -> Claim[Scenario]:
         """Expect something from `start_s` on."""
-        return Claim(self.expect, x.Window(start_s), times)
+        return Claim(self.expect, Window(call("after", start_s, times=times), start_s, END_S, times))
 
     def between(self, start_s: float, end_s: float, *, times: int | None = None) -> Claim[Scenario]:
         """Expect something from `start_s` to `end_s`."""
-        return Claim(self.expect, x.Window(start_s, end_s), times)
+        return Claim(self.expect, Window(call("between", start_s, end_s, times=times), start_s, end_s, times))
 
     def ever(self, *, times: int | None = None) -> Claim[Scenario]:
         """Expect something at any time: `scenario.ever(times=3).bot_replies()`."""
-        return Claim(self.expect, x.Window(), times)
+        return Claim(self.expect, Window(call("ever", times=times), 0.0, END_S, times))
 
-    def never(self, start_s: float = 0.0, end_s: float = x.END_S) -> Claim[Scenario]:
+    def never(self, start_s: float | None = None, end_s: float | None = None) -> Claim[Scenario]:
         """Expect that something does not happen, in the whole conversation or from `start_s` to `end_s`."""
-        return Claim(self.expect, x.Window(start_s, end_s), 0)
+        code = call("never", start_s) if end_s is None else call("never", start_s or 0.0, end_s)
+        return Claim(self.expect, Window(code, start_s or 0.0, END_S if end_s is None else end_s, 0))
 
     def silent(self, start_s: float, end_s: float) -> Scenario:
         """Expect that the bot makes no sound from `start_s` to `end_s`."""
-        return self.expect(f.BotSilent(start_s, end_s))
+        code = call("silent", start_s, end_s)
+        return self.expect(Expectation(code, lambda played: facts.not_silent(played, start_s, end_s), end_s))
 
     def speaking(self, start_s: float, end_s: float) -> Scenario:
         """Expect that the bot is heard from `start_s` to `end_s`, without a break."""
-        return self.expect(f.BotSpeaks(start_s, end_s))
+        code = call("speaking", start_s, end_s)
+        return self.expect(Expectation(code, lambda played: facts.not_speaking(played, start_s, end_s), end_s))
 
     def answers_within(self, limit_s: float) -> Scenario:
         """Expect a limit in every turn: from the user's last loud sample to the first sound of the answer."""
-        return self.expect(f.AnswersWithin(limit_s))
+        return self.expect(Expectation(call("answers_within", limit_s), lambda played: facts.too_late(played, limit_s)))
 
     def remembers(self, role: Literal["user", "assistant"], text: str) -> Scenario:
         """Expect a whole message in the conversation at the end; one that was cut ends with "—"."""
-        return self.expect(f.Remembers(role, text))
+        code = call("remembers", role, text)
+        return self.expect(Expectation(code, lambda played: facts.not_remembered(played, role, text)))
 
-    def act(self, act: a.Act) -> Scenario:
+    def act(self, act: Act) -> Scenario:
         """Add something that happens, as `at` and `after_bot_says` do."""
         self.acts.append(act)
         return self
 
-    def expect(self, expectation: f.Expectation) -> Scenario:
+    def expect(self, expectation: Expectation) -> Scenario:
         """Add an expectation."""
         self.expectations.append(expectation)
         return self
@@ -267,5 +271,5 @@ class Scenario:
     @property
     def length_s(self) -> float:
         """How long it is played, unless the conversation ends before."""
-        times = [act.at_s + act.length_s for act in self.acts if isinstance(act, a.Timed)]
+        times = [act.at_s + act.length_s for act in self.acts if act.cue is None]
         return self.cast.length_s or max([0.0, *times, *(one.until_s for one in self.expectations)]) + TAIL_S

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, fields
-from typing import Any, ClassVar
+from typing import Any
 
-__all__ = ["Step", "arguments", "number", "show_time"]
-
-
-class Step:
-    """A frozen dataclass that one method of the builder makes; `str()` of it is the call of that method."""
-
-    method: ClassVar[str]
-
-    def __str__(self) -> str:
-        return f"{self.method}({arguments(*own_values(self, skip=()))})"
+__all__ = ["arguments", "call", "show_time"]
 
 
-def own_values(step: Any, *, skip: tuple[str, ...]) -> list[Any]:
-    """Return the values of a step's fields, without those named in `skip` and without defaults at the end."""
-    values = [(field, getattr(step, field.name)) for field in fields(step) if field.name not in skip]
-    while values and _is_default(*values[-1]):
-        values.pop()
-    return [value for _, value in values]
+def call(method: str, *values: Any, **named: Any) -> str:
+    """Return a call of the builder, as Python writes it; None stands for a default and is left out.
 
-
-def _is_default(field: Field[Any], value: Any) -> bool:
-    return field.default is not MISSING and value == field.default
+    >>> call("by", 2.0, times=None)
+    'by(2)'
+    """
+    given = {name: value for name, value in named.items() if value is not None}
+    return f"{method}({arguments(*(value for value in values if value is not None), **given)})"
 
 
 def arguments(*values: Any, **named: Any) -> str:
@@ -40,15 +28,10 @@ def arguments(*values: Any, **named: Any) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return number(value)
+        return repr(int(value)) if value.is_integer() else repr(round(value, 6))
     if isinstance(value, str) and '"' not in value:
         return f'"{repr(value)[1:-1]}"'
     return repr(value)
-
-
-def number(value: float) -> str:
-    """Return a number without a needless fraction: `2`, `0.25`."""
-    return repr(int(value)) if value == int(value) else repr(round(value, 6))
 
 
 def show_time(seconds: float) -> str:

@@ -212,7 +212,6 @@ class _Answer:
 
 
 def _json(text: str) -> Any:
-    """Return the number, or None if it is not one."""
     try:
         return json.loads(text)
     except ValueError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import ormsgpack
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from voicepipe.testing.servers.base import FakeServer, Visit, hang
 from voicepipe.testing.servers.failing import Fails
@@ -25,8 +27,10 @@ class MoshiServer(FakeServer):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get(self.path, self._connect)
 
-    async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
-        """Serve what follows `Ready`, until the connection is over."""
+    def begin(
+        self, socket: web.WebSocketResponse, visit: Visit
+    ) -> tuple[Callable[[dict[str, Any]], None], Coroutine[Any, Any, None]]:
+        """Return what reads the client's messages after `Ready`, and what writes meanwhile, until one is over."""
         raise NotImplementedError
 
     def strays_before_ready(self) -> list[bytes]:
@@ -50,5 +54,16 @@ class MoshiServer(FakeServer):
         for stray in self.strays_before_ready():
             await socket.send_bytes(stray)
         await socket.send_bytes(ormsgpack.packb({"type": "Ready"}))
-        await self.serve(socket, visit)
+        await self._serve(socket, visit)
         return socket
+
+    async def _serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
+        read, write = self.begin(socket, visit)
+        writing = asyncio.get_running_loop().create_task(write, name=f"{type(self).__name__}: {self.path}")
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.BINARY:
+                    read(ormsgpack.unpackb(message.data))
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)

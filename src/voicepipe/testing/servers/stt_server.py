@@ -6,12 +6,13 @@ import asyncio
 import heapq
 import itertools
 import math
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import ormsgpack
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from voicepipe.events import Samples
 from voicepipe.testing.servers.base import Visit, hang
@@ -55,16 +56,11 @@ class SttServer(MoshiServer):
         # Frames heard, on all connections.
         self.frames = 0
 
-    async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
+    def begin(
+        self, socket: web.WebSocketResponse, visit: Visit
+    ) -> tuple[Callable[[dict[str, Any]], None], Coroutine[Any, Any, None]]:
         stream = _Stream(self.ear.listen(), self.delay_s, self.pause_after_s, visit.notes)
-        steps = asyncio.get_running_loop().create_task(self._step(socket, visit, stream), name="STT server: steps")
-        try:
-            async for message in socket:
-                if message.type is WSMsgType.BINARY:
-                    stream.read(ormsgpack.unpackb(message.data))
-        finally:
-            steps.cancel()
-            await asyncio.gather(steps, return_exceptions=True)
+        return stream.read, self._step(socket, visit, stream)
 
     async def _step(self, socket: web.WebSocketResponse, visit: Visit, stream: _Stream) -> None:
         clock = asyncio.get_running_loop().time

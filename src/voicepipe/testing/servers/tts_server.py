@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import ormsgpack
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from voicepipe.testing.marbles.sound import speech
 from voicepipe.testing.servers.base import Visit, hang
@@ -56,17 +57,11 @@ class TtsServer(MoshiServer):
     def strays_before_ready(self) -> list[bytes]:
         return [_audio(0)] * self.strays
 
-    async def serve(self, socket: web.WebSocketResponse, visit: Visit) -> None:
-        script = _Script(self.lookahead)
-        saying = asyncio.get_running_loop().create_task(self._say(socket, visit, script), name="TTS server: voice")
-        try:
-            async for message in socket:
-                if message.type is WSMsgType.BINARY:
-                    visit.notes.append(ormsgpack.unpackb(message.data))
-                    script.read(visit.notes[-1])
-        finally:
-            saying.cancel()
-            await asyncio.gather(saying, return_exceptions=True)
+    def begin(
+        self, socket: web.WebSocketResponse, visit: Visit
+    ) -> tuple[Callable[[dict[str, Any]], None], Coroutine[Any, Any, None]]:
+        script = _Script(self.lookahead, visit.notes)
+        return script.read, self._say(socket, visit, script)
 
     async def _say(self, socket: web.WebSocketResponse, visit: Visit, script: _Script) -> None:
         frames = 0
@@ -95,14 +90,16 @@ def _audio(at_ms: float) -> bytes:
 
 @dataclass
 class _Script:
-    """Return the words that are still to be said."""
+    """The words that are still to be said."""
 
     lookahead: int
+    notes: list[Any]
     _words: deque[str] = field(default_factory=deque[str])
     _over: bool = False
     _fresh: asyncio.Event = field(default_factory=asyncio.Event)
 
     def read(self, message: dict[str, Any]) -> None:
+        self.notes.append(message)
         if message["type"] == "Text":
             self._words.extend(message["text"].split())
         elif message["type"] == "Eos":
