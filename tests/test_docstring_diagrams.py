@@ -586,6 +586,7 @@ def _(drawing: Drawing) -> Observable[Any]:
         sure_above=0.6,
         silence_ms=200,
         context_s=0.1,
+        longest_s=30,
     )
     return drawing.hot("vad").pipe(stage)
 
@@ -722,7 +723,15 @@ def _(drawing: Drawing) -> Observable[Any]:
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     replies = iter([drawing.cold("reply"), drawing.cold("again")])
-    stage = respond(lambda _: next(replies), idle_after_s=1, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
+    stage = respond(
+        lambda _: next(replies),
+        idle_after_s=1,
+        idle_prompts=0,
+        uninterruptible_s=0.1,
+        grace_s=0.1,
+        min_voice_ms=800,
+        resume_within_ms=350,
+    )
     return drawing.hot("turns").pipe(stage)
 
 

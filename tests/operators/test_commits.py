@@ -43,6 +43,7 @@ from voicepipe.events import (
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators import decode, detect_turns, endpoint, fill_gaps, hang_up_after, respond
+from voicepipe.presets import INTERRUPTION
 from voicepipe.rx import transduce
 from voicepipe.testing import Marbles
 
@@ -224,6 +225,7 @@ def _endpoint(marbles: Marbles, first: list[Event], levels: str) -> list[Any]:
         sure_above=0.6,
         silence_ms=800,
         context_s=8,
+        longest_s=30,
     )
     return next_values(marbles, reactivex.from_iterable([*first, *_voices(levels)]).pipe(stage))
 
@@ -289,8 +291,8 @@ class Bot:
         return self._marbles.cold(self._reply, table=SAYS)
 
     def hear(self, said: str, values: dict[str, Event], **options: Any) -> list[Any]:
-        settings: dict[str, Any] = {"idle_after_s": 1.0, "idle_prompts": 1, "uninterruptible_s": 0.1, "grace_s": 0.1}
-        stage = respond(self, **{**settings, **options})
+        rules = replace(INTERRUPTION, idle_after_s=1.0, idle_prompts=1, uninterruptible_s=0.1, grace_s=0.1)
+        stage = respond(self, replace(rules, **options))
         return next_values(self._marbles, self._marbles.hot(said, table=values).pipe(stage))
 
 

@@ -47,8 +47,8 @@ from voicepipe.presets import Interruption
 NOW = 10.0
 TALK = Conversation("Be brief.").user_said("Hello.").bot_said("Hi.")
 OWED = TALK.user_said("Well?")
-IDLE = IdlePrompts.of(7.0, 1)
 RULES = Interruption(7.0, 1, 3.0, 0.25, min_voice_ms=800, resume_within_ms=350)
+IDLE = IdlePrompts.of(RULES)
 SOUND = ReplyAudio(Audio(np.zeros(12_000, np.float32), 24_000))
 LOOK = FunctionCall("1", "look")
 

@@ -28,7 +28,10 @@ TURNS = (
     "session.received.pipe(ops.decode(session.codec), ops.listen(session.stt, None, flush_at=0.6), "
     "ops.detect_turns(pause_above=0.6, resume_below=0.4))"
 )
-RESPOND = "ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25)"
+RESPOND = (
+    "ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25, "
+    "min_voice_ms=800, resume_within_ms=350)"
+)
 
 
 def tried(folder: Path, source: str, *, notices_pauses: bool = False) -> Trial:

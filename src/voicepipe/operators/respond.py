@@ -36,8 +36,7 @@ __all__ = ["Reply", "respond"]
 
 Reply: TypeAlias = Callable[[Conversation], Observable[ReplyAudio | Event]]
 """What the bot says to a conversation: `ReplyText`, `ReplyAudio` and `WordSpoken` on the playback clock, until it is
-played; or
-`ReplyTextWritten`, where it is not `aloud`."""
+played; or `ReplyTextWritten`, where it is not `aloud`."""
 
 
 @overload
@@ -52,8 +51,8 @@ def respond(
     idle_prompts: int,
     uninterruptible_s: float,
     grace_s: float,
-    min_voice_ms: float = 800,
-    resume_within_ms: float = 350,
+    min_voice_ms: float,
+    resume_within_ms: float,
 ) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]: ...
 
 
@@ -68,8 +67,8 @@ def respond(
     idle_prompts: int,
     uninterruptible_s: float,
     grace_s: float,
-    min_voice_ms: float = 800,
-    resume_within_ms: float = 350,
+    min_voice_ms: float,
+    resume_within_ms: float,
 ) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
     """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
 
@@ -122,7 +121,7 @@ class _Turn:
     def __init__(self, reply: Reply, scheduler: LoopScheduler, rules: Interruption) -> None:
         self._reply, self._clock, self._hold = reply, scheduler.clock, scheduler.hold
         self._grace_s = rules.grace_s
-        self.state = TurnState(rules, IdlePrompts.of(rules.idle_after_s, rules.idle_prompts))
+        self.state = TurnState(rules, IdlePrompts.of(rules))
         self._follows: Action = None
         self._prompt_at_s: float | None = None
 

@@ -113,7 +113,7 @@ class TurnState:
         user_speaking: the user's turn is open
         over_reply: the user's turn began over the sound of a reply, which it has not interrupted
         voice: whether a voice is heard in that turn, and since when it is or is not
-        sounded_s: the length of the session's sound so far, in seconds
+        sounded_s: the length of the session's sound so far, in seconds, as long as it is protected
         reply: the reply that runs
         reply_due: a reply has been ordered and has not begun: the one before it cleans up
         replies: the number of replies so far
@@ -255,8 +255,7 @@ class TurnState:
         if self.reply is None or isinstance(event, ReplyStarted):
             return self, None
         if isinstance(event, ReplyAudio):
-            sounded = replace(self, sounded_s=self.sounded_s + event.audio.duration_s)
-            return sounded if self.reply.sounds else sounded._with(sounds=True), None
+            return self._sounded(event.audio.duration_s), None
         state = self._folded(event)
         match event:
             case WordSpoken(word=word):
@@ -275,6 +274,12 @@ class TurnState:
                 return replace(state, reply=None, idle=self.idle.since(now_s))._followed()
             case _:
                 return state, None
+
+    def _sounded(self, duration_s: float) -> TurnState:
+        """Return the state after a frame of sound. Past the protected part nothing changes, and nothing is copied."""
+        state = self if self._sounds else self._with(sounds=True)
+        protected = self.sounded_s < self.rules.uninterruptible_s
+        return replace(state, sounded_s=self.sounded_s + duration_s) if protected else state
 
     def failed(self) -> TurnState:
         """Return the state after a turn has failed outside its reply: nothing follows it."""

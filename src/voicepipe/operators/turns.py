@@ -28,7 +28,7 @@ from voicepipe.events import (
     TurnVoiceChanged,
     WordRecognised,
 )
-from voicepipe.operators.acknowledgements import is_acknowledgement, may_be_acknowledgement
+from voicepipe.operators.acknowledgements import Acknowledgements
 from voicepipe.operators.commits import Commits
 from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
@@ -71,14 +71,15 @@ def detect_turns(
         heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
     """
-    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, acknowledgements))
+    known = Acknowledgements(acknowledgements)
+    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, known))
 
 
 class _Turn:
     """The turn that is on, and how far the sound has been transcribed."""
 
     def __init__(
-        self, pause_above: float, resume_below: float, min_words: int, acknowledgements: Collection[str]
+        self, pause_above: float, resume_below: float, min_words: int, acknowledgements: Acknowledgements
     ) -> None:
         self._min_words, self._acknowledgements = min_words, acknowledgements
         self._pause_above, self._resume_below = pause_above, resume_below
@@ -123,7 +124,7 @@ class _Turn:
     @property
     def _wants_to_speak(self) -> bool:
         text = self._text
-        return len(text.split()) >= self._min_words and not may_be_acknowledgement(text, self._acknowledgements)
+        return len(text.split()) >= self._min_words and not self._acknowledgements.may_match(text)
 
     @property
     def _text(self) -> str:
@@ -176,7 +177,7 @@ class _Turn:
         elif self._is_heard and not commits.by_client:
             confirmed, began_s = self._confirmed, self._paused_at
             text, at_s = self._taken()
-            acknowledgement = is_acknowledgement(text, self._acknowledgements)
+            acknowledgement = self._acknowledgements.matches(text)
             if text and not confirmed and not acknowledgement:
                 yield TurnConfirmed(at_s if began_s is None else began_s)
             yield TurnEnded(text, at_s, self._item, acknowledgement=acknowledgement and not confirmed)
