@@ -32,7 +32,7 @@ def text_only(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
     returned. The times of `WordSpoken` continue from one subscription to the next. Errors are those of the stage;
     disposing disposes it.
 
-    `session.tts` is wrapped already. A stage of your own between `split_words` and the TTS needs it where functions are
+    What `session.tts` makes is wrapped already. A stage of your own between `split_words` and the TTS needs it where functions are
     called: `text_only(shout)`.
 
     Args:
