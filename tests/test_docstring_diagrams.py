@@ -88,6 +88,7 @@ from voicepipe.operators import (
     respond,
     retrying,
     split_words,
+    suppress_noise,
     tee,
     text_only,
     wait_for_user,
@@ -570,6 +571,14 @@ def _(drawing: Drawing) -> Observable[Any]:
         return reactivex.merge(says, mic.pipe(rx_ops.ignore_elements()))
 
     return drawing.hot("mic").pipe(cancel_echo(talk, ECHO))
+
+
+@example(
+    "operators.suppress_noise.suppress_noise", x=SettingsChanged("Hi."),
+    **{letter: Audio(np.full(480, 0.1, np.float32), 24_000) for letter in "ab"}, A=Like(Audio), B=Like(Audio),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("mic").pipe(suppress_noise(db=12))
 
 
 @example("operators.gaps.fill_gaps", a=sound(20), b=sound(20), s=sound(40, 0.0))

@@ -21,7 +21,8 @@ FACES = {
         "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "cancel_echo",
         "decode",
         "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
-        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words", "tee",
+        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words",
+        "suppress_noise", "tee",
         "text_only", "wait_for_user", "with_deadline", "with_tools",
     ],
     "voicepipe.rx": [

@@ -14,6 +14,7 @@ from voicepipe.operators.listening import listening
 from voicepipe.operators.pace import Due, pace, release_at
 from voicepipe.operators.replying import replying
 from voicepipe.operators.respond import Reply, respond
+from voicepipe.operators.suppress_noise import suppress_noise
 from voicepipe.operators.tee import tee
 from voicepipe.operators.text_only import as_text, text_only
 from voicepipe.operators.tools import with_tools
@@ -48,6 +49,7 @@ __all__ = [
     "respond",
     "retrying",
     "split_words",
+    "suppress_noise",
     "tee",
     "text_only",
     "wait_for_user",
