@@ -376,7 +376,15 @@ def test_a_busy_service_is_waited_for_as_long_as_it_says(bench: Bench, status: i
     error = bench.error()
     assert str(error).endswith(f"has too much to do: {status} slow down")
     assert error.why is FailureReason.FULL
-    bench.service.refusals = [refuse(status, "slow down")]
+    bench.service.refusals = [refuse(status, "slow down", retry_after_ms="250")]
+    assert bench.ask()[0].t_ms == 250
+
+
+def test_a_busy_service_that_names_no_time(bench: Bench) -> None:
+    """One that is loading its model (503) is asked again after a second; a limit of requests is an error."""
+    bench.service.refusals = [refuse(503, "Loading model")]
+    assert bench.ask()[0].t_ms == 1000
+    bench.service.refusals = [refuse(429, "slow down")]
     assert isinstance(bench.error(), LlmUnavailable)
 
 
@@ -523,3 +531,20 @@ def test_a_model_that_was_found_and_is_replaced_is_found_again(bench: Bench) -> 
     assert bench.marbles.record(llm(HI))[-1].kind == "error"
     bench.marbles.record(llm(HI))
     assert bench.service.asked[-1]["model"] == "newer"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_answer_in_one_piece_is_an_answer(bench: Bench, indent: int | None) -> None:
+    """Of a cache, or of a service that does not stream."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
+    text = json.dumps({"object": "chat.completion", "choices": [choice]}, indent=indent)
+    bench.service.refusals = [_json(text)]
+    assert bench.text() == "Hello."
+    bench.service.refusals = [_json('{"choices": []}'), _json('{"choices": []}')]
+    assert bench.error().outcome == "broke off in the middle of its answer"
+    bench.service.refusals = [_json('{"error": {"message": "no credit", "code": 402}}')]
+    assert "no credit" in str(bench.error())
+
+
+def _json(text: str) -> web.Response:
+    return web.Response(text=text, content_type="application/json")

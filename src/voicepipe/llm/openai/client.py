@@ -22,7 +22,9 @@ from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, L
 from voicepipe.llm.history import History
 from voicepipe.llm.openai.dialect import RequestDialect
 from voicepipe.llm.openai.endpoint import Endpoint
-from voicepipe.llm.openai.stream import Answer, lists, model_names, refusal
+from voicepipe.llm.openai.models import lists, model_names
+from voicepipe.llm.openai.refusals import refusal
+from voicepipe.llm.openai.stream import Answer
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
 from voicepipe.services.errors import FailureReason
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 _MAX_EVENT_BYTES = 1_000_000
 # Of an answer that is no stream: an error, the list of models (OpenRouter's has 600 kB).
 _MAX_BODY_BYTES = 1_000_000
+# Of the answer's body; the second is an answer in one piece, of a cache, or a service that does not stream.
+_STREAMS = ("text/event-stream", "application/json")
 # After the last word, for the end of the body, so that the connection can be used again: 1 ms where it is read.
 _LINGER_S = 0.1
 
@@ -118,6 +122,7 @@ class OpenAiLlm:
         self._where = self._endpoint.base.removesuffix("/v1")
         self._model = options.model
         self._dialect = RequestDialect()
+        self._reasoning_first = False
 
     def __call__(self, conversation: Conversation) -> Observable[Said]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
@@ -199,7 +204,12 @@ class OpenAiLlm:
     async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
         late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
         response = await self._within(due_s, late, self._ask(conversation))
-        answer = Answer(self._where, max_event_bytes=_MAX_EVENT_BYTES)
+        answer = Answer(
+            self._where,
+            max_event_bytes=_MAX_EVENT_BYTES,
+            functions=frozenset(function.name for function in conversation.generation.functions),
+            reasoning_first=self._reasoning_first,
+        )
         try:
             async with aclosing(self._texts(response, answer, due_s, late)) as texts:
                 async for text in texts:
@@ -207,9 +217,15 @@ class OpenAiLlm:
             if answer.complete:
                 await _read_to_the_end(response, answer)
         finally:
+            self._learn(answer)
             response.close()  # where the end has been read, the connection is back in its pool already
         if answer.usage is not None:
             log.debug("llm.usage", prompt=answer.usage.prompt_tokens, completion=answer.usage.completion_tokens)
+
+    def _learn(self, answer: Answer) -> None:
+        """Remember whether the model begins with reasoning without a tag, as DeepSeek's chat templates make it."""
+        if answer.begins_with_reasoning is not None:
+            self._reasoning_first = answer.begins_with_reasoning
 
     async def _texts(
         self, response: aiohttp.ClientResponse, answer: Answer, due_s: float, late: tuple[str, str]
@@ -223,7 +239,7 @@ class OpenAiLlm:
             self._options.max_tokens,
         )
         while not answer.complete:
-            chunk = await self._within(due_s, late, response.content.readany())
+            chunk = await self._within(due_s, late, _next_bytes(response))
             for text in answer.feed(chunk) if chunk else answer.finish():
                 left -= isinstance(text, str | FunctionCallWritten)
                 if left < 0:
@@ -261,7 +277,7 @@ class OpenAiLlm:
             models = await self._models_or_none() if response.status == 404 else None
             self._model = self._options.model  # one that was found, and is not there any more, is looked for again
             raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
-        if response.content_type != "text/event-stream":
+        if response.content_type not in _STREAMS:
             what = f"{response.content_type} instead of a stream of events"
             raise LlmGarbled(self._where, "sent an invalid message", what, why=FailureReason.NONSENSE)
         return True
@@ -336,6 +352,14 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     while len(body) < _MAX_BODY_BYTES and (chunk := await response.content.readany()):
         body += chunk
     return body
+
+
+async def _next_bytes(response: aiohttp.ClientResponse) -> bytes:
+    """What comes next of the stream; an answer in one piece comes as its only event."""
+    if response.content_type != "application/json":
+        return await response.content.readany()
+    body = await _body(response)
+    return b"data: " + b" ".join(body.splitlines()) + b"\n\n" if body else b""
 
 
 async def _read_to_the_end(response: aiohttp.ClientResponse, answer: Answer) -> None:
