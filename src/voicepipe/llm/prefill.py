@@ -99,7 +99,7 @@ class PromptPrefill:
         self._read_words = len(self._words)
         talk = self._asked.bot_said(self._answer.strip()) if self._answer.strip() else self._asked
         talk = talk.user_said(" ".join(self._words)) if self._words else talk
-        messages = self._history(talk).prompt()
+        messages = self._history(talk).prompt(unfinished=True)
         self._reading = self._workers.submit(
             lambda ticket: self._read(messages, lambda: ticket.cancelled), self._done, priority=Priority.PARTIAL
         )
