@@ -6,7 +6,7 @@ from reactivex.operators import share
 from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
 from voicepipe.events import ReplyAudio
-from voicepipe.presets import DEADLINE, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.presets import DEADLINE, ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -16,7 +16,7 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
     reply = ops.replying(
-        ops.with_deadline(session.llm, "LLM", DEADLINE),
+        ops.with_filler(session.llm, FILLER),
         lambda talk: ops.text_only(ops.with_deadline(session.tts(talk), "TTS", DEADLINE, answer=ReplyAudio)),
         PLAYBACK,
     )

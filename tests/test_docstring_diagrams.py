@@ -42,6 +42,7 @@ from voicepipe.events import (
     InputRejected,
     Pause,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
@@ -89,6 +90,7 @@ from voicepipe.operators import (
     text_only,
     wait_for_user,
     with_deadline,
+    with_filler,
     with_tools,
 )
 from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, with_timeout
@@ -802,6 +804,12 @@ def _(drawing: Drawing) -> Observable[Any]:
     answer = drawing.cold("stage")
     stage: Stage[Any, Any] = lambda source: reactivex.merge(silent(source), answer)
     return drawing.hot("asked").pipe(with_deadline(stage, "voice", first_s=1, between_s=0.1))
+
+
+@example("operators.filler.with_filler", f="One moment.", d=ReplyDelayed(0.04), A=" a")
+def _(drawing: Drawing) -> Observable[Any]:
+    llm = drawing.cold("llm")
+    return with_filler(lambda _: llm, after_s=0.04, again_s=1, texts=("One moment.",))(TALK)
 
 
 @example("operators.gate.gate", t=True, f=False)

@@ -10,7 +10,7 @@ import pytest
 
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, TurnEnded, WordRecognised
+from voicepipe.events import Event, SettingsChanged, TurnEnded, WordRecognised
 from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.testing import Marbles
 
@@ -146,3 +146,22 @@ def test_what_the_model_forgets_it_forgets_while_the_user_speaks(marbles: Marble
     hear(marbles, ahead, "a|")
     assert reader.read == ["Be brief. | what"]
     workers.close(1)
+
+
+def test_the_first_instructions_are_read_before_a_reply_is_asked_for(
+    marbles: Marbles, ahead: PromptPrefill, reader: Reader
+) -> None:
+    """The first answer is then as quick as the second; what the user says first is read behind them."""
+    settings = SettingsChanged("Be kind.")
+    heard = marbles.hot("s 100ms a 100ms |", s=settings, **{"a": HEARD["a"]})
+    marbles.record(heard.pipe(ahead.stage()))
+    assert reader.read == ["Be kind. | Hello.", "Be kind. | what"]
+
+
+def test_later_instructions_are_read_with_the_next_answer(
+    marbles: Marbles, ahead: PromptPrefill, reader: Reader
+) -> None:
+    """Then there is a conversation, which the settings do not have."""
+    answered(marbles, ahead)
+    marbles.record(marbles.hot("s|", s=SettingsChanged("Be kind.")).pipe(ahead.stage()))
+    assert reader.read == []

@@ -58,7 +58,7 @@ class LlmRefused(LlmError):
 
 
 class LlmFiltered(LlmRefused):
-    """It, or a content filter behind it, does not answer this conversation. Words that came before have been said."""
+    """It, or a content filter behind it, does not answer this conversation, or not to its end."""
 
 
 class LlmGarbled(LlmError):

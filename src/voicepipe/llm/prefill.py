@@ -15,7 +15,8 @@ from reactivex import operators as rx_ops
 
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, WordRecognised
+from voicepipe.events import Event, SettingsChanged, WordRecognised
+from voicepipe.events.fold import fold
 from voicepipe.llm.history import History, whole
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
@@ -64,7 +65,8 @@ class PromptPrefill:
         self._submit()
 
     def stage(self) -> Stage[Event, Event]:
-        """Everything passes; each `WordRecognised` is read as soon as those before it are.
+        """Everything passes; each `WordRecognised` is read as soon as those before it are, and so are the first
+        instructions of the client, before it asks for a reply.
 
         .. marbles::
 
@@ -85,9 +87,14 @@ class PromptPrefill:
 
     def _hear(self, event: Event) -> Iterator[Event]:
         yield event
-        if isinstance(event, WordRecognised):
-            self._words.append(event.text)
-            self._go_on()
+        match event:
+            case WordRecognised():
+                self._words.append(event.text)
+                self._go_on()
+            case SettingsChanged(system_prompt=str()) if self._asked is None:
+                self.read(fold(Conversation(), event), "")
+            case _:
+                pass
 
     def _go_on(self) -> None:
         if self._asked is None or self._reading is not None or self._read_words == len(self._words):

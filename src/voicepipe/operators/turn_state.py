@@ -13,10 +13,12 @@ from voicepipe.events import (
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyText,
     ReplyTextWritten,
     SettingsChanged,
     TurnConfirmed,
@@ -82,6 +84,7 @@ class RunningReply:
         functions: how many functions of the pipeline's run
         heard: the words that were heard
         written: the text of a reply that is not spoken
+        answers: some text of the model has come, and is no filler
     """
 
     conversation: Conversation | None = None
@@ -90,6 +93,7 @@ class RunningReply:
     functions: int = 0
     heard: tuple[str, ...] = ()
     written: str = ""
+    answers: bool = False
 
     @property
     def text(self) -> str:
@@ -262,6 +266,10 @@ class TurnState:
                 return state._with(heard=(*self.reply.heard, word)), None
             case ReplyTextWritten(delta=delta):
                 return state._with(written=self.reply.written + delta), None
+            case ReplyText():
+                return state if self.reply.answers else state._with(answers=True), None
+            case ReplyDelayed():
+                return state._with(answers=False), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case FunctionCalled():
@@ -306,6 +314,12 @@ class TurnState:
         """Return the conversation of the running reply."""
         own = self.reply and self.reply.conversation
         return self.conversation if own is None else own
+
+    @property
+    def answered(self) -> bool:
+        """Return whether the user has heard, or read, some of the running reply, besides a filler."""
+        reply = self.reply
+        return reply is not None and ((reply.answers and reply.sounds) or bool(reply.written))
 
     @property
     def prompt_at_s(self) -> float | None:

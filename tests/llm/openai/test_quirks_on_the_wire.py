@@ -8,7 +8,7 @@ import pytest
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
-from voicepipe.events import Function, FunctionCalled, Generation
+from voicepipe.events import Function, FunctionCalled, Generation, StageFailed
 from voicepipe.llm.errors import LlmError, LlmFiltered, LlmSaidNothing
 from voicepipe.llm.history import whole
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
@@ -44,9 +44,8 @@ class Bench:
         got = self.marbles.record(self.llm(HI))
         text = "".join(one.value for one in got if isinstance(one.value, str))
         calls = [one.value.call.name for one in got if isinstance(one.value, FunctionCalled)]
-        failed = got[-1].value
-        assert failed is None or isinstance(failed, StageError)
-        cause = failed.cause if failed is not None else None
+        failed = next((one.value for one in got if isinstance(one.value, StageError | StageFailed)), None)
+        cause = failed.error if isinstance(failed, StageFailed) else failed and failed.cause
         assert cause is None or isinstance(cause, LlmError)
         return text.rstrip(), calls, cause
 

@@ -17,8 +17,8 @@ import structlog
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import FunctionCallWritten, MaxTokensReached
-from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
+from voicepipe.events import FunctionCallWritten, MaxTokensReached, StageFailed
+from voicepipe.llm.errors import LlmError, LlmFiltered, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import History
 from voicepipe.llm.openai.dialect import RequestDialect
 from voicepipe.llm.openai.endpoint import Endpoint
@@ -28,6 +28,7 @@ from voicepipe.llm.openai.stream import Answer
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
 from voicepipe.services.errors import FailureReason
+from voicepipe.services.proxies import proxy_for
 from voicepipe.stage import naming
 
 __all__ = ["Deadlines", "OpenAi", "OpenAiLlm", "Retries", "reason"]
@@ -66,8 +67,9 @@ class Retries:
     """Request an answer that has not begun again when the service is unavailable.
 
     Args:
-        times: the number of further requests
-        longest_wait_s: the bound of a `Retry-After`; a service that names a longer one is not asked again
+        times: the number of further requests to a service that fails, or says nothing
+        longest_wait_s: how long a busy service is waited for, all its `Retry-After`s together; one that names a longer
+            time is not asked again
     """
 
     times: int
@@ -109,6 +111,8 @@ class OpenAiLlm:
     The functions of the conversation's `generation` are offered to the model. What it calls comes as
     `FunctionCallWritten` and `FunctionCalled`, behind the text; `MaxTokensReached` where it had to stop.
 
+    A refusal, and an answer that a filter stops, end with a `StageFailed` behind their text.
+
     Disposing an answer closes its connection, which tells the service to stop. Errors are `LlmError`s.
 
     Args:
@@ -123,8 +127,10 @@ class OpenAiLlm:
         self._model = options.model
         self._dialect = RequestDialect()
         self._reasoning_first = False
+        self.answered_s: float | None = None
+        """When the last answer ended, by the loop's clock; None before the first one."""
 
-    def __call__(self, conversation: Conversation) -> Observable[Said]:
+    def __call__(self, conversation: Conversation) -> Observable[Said | StageFailed]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
 
     async def models(self) -> list[str]:
@@ -174,32 +180,36 @@ class OpenAiLlm:
             return f"{wanted} (the service lists no models)"
         return wanted if lists(names, wanted) else f"{wanted} (not listed; the service has {', '.join(names[:8])})"
 
+    async def request(self, conversation: Conversation) -> None:
+        """Request an answer, and drop what it says. Raises LlmError."""
+        async with aclosing(self._answer(conversation)) as answer:
+            async for _ in answer:
+                pass
+
     # ---- an answer --------------------------------------------------------------------------------------------------
 
-    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said, None]:
+    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said | StageFailed, None]:
         due_s = asyncio.get_running_loop().time() + self._options.deadlines.first_text_s
-        begun = False
-        for left in reversed(range(self._options.retries.times + 1)):
+        begun, patience = False, _Patience(self._options.retries)
+        while True:
             try:
                 async with aclosing(self._attempt(conversation, due_s)) as texts:
                     async for text in texts:
                         begun = True
                         yield text
             except LlmUnavailable as error:
-                pause_s = None if begun or not left else self._pause_s(error, due_s)
-                if pause_s is None:
+                pause_s = None if begun else patience.pause_s(error)
+                if pause_s is None or asyncio.get_running_loop().time() + pause_s >= due_s:
                     raise
                 log.warning("llm.asked_again", reason=str(error), pause_s=pause_s)
                 await asyncio.sleep(pause_s)
+            except LlmFiltered as error:
+                if not begun:
+                    raise
+                yield StageFailed("LLM", error)  # no exception: the text before it, such as a refusal's, is spoken
+                return
             else:
                 return
-
-    def _pause_s(self, error: LlmUnavailable, due_s: float) -> float | None:
-        """How long to wait before the next attempt; None where that is too long, or not known."""
-        pause_s, longest_s = error.retry_after_s, self._options.retries.longest_wait_s
-        if pause_s is None or pause_s > longest_s or asyncio.get_running_loop().time() + pause_s >= due_s:
-            return None
-        return pause_s
 
     async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
         late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
@@ -216,6 +226,7 @@ class OpenAiLlm:
                     yield text
             if answer.complete:
                 await _read_to_the_end(response, answer)
+            self.answered_s = asyncio.get_running_loop().time()
         finally:
             self._learn(answer)
             response.close()  # where the end has been read, the connection is back in its pool already
@@ -256,6 +267,7 @@ class OpenAiLlm:
                 self._endpoint.chat,
                 json=self._dialect.applied(self._request(conversation, model)),
                 headers=self._headers(Accept="text/event-stream"),
+                proxy=proxy_for(self._endpoint.chat),
                 timeout=self._timeout,
                 allow_redirects=False,  # it would turn the POST into a GET
             )
@@ -307,7 +319,8 @@ class OpenAiLlm:
         """Status, headers and body, within the time for a first text."""
 
         async def get() -> tuple[int, Mapping[str, str], bytes]:
-            async with self._http().get(url, headers=self._headers(), timeout=self._timeout) as response:
+            proxy, headers = proxy_for(url), self._headers()
+            async with self._http().get(url, headers=headers, proxy=proxy, timeout=self._timeout) as response:
                 return response.status, response.headers, await _body(response)
 
         within_s = self._options.deadlines.first_text_s
@@ -344,6 +357,23 @@ def reason(error: aiohttp.ClientConnectorError) -> str:
     """Why there is no connection, in the system's words: asyncio's own say only that there is none."""
     number, said = error.os_error.errno, error.os_error.strerror
     return os.strerror(number) if number and number > 0 else said or str(error.os_error)
+
+
+class _Patience:
+    """How often, and how long, one answer is asked for again."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._left, self._left_s = retries.times, retries.longest_wait_s
+
+    def pause_s(self, error: LlmUnavailable) -> float | None:
+        """Return how long to wait before the next request; None: it has failed."""
+        pause_s = error.retry_after_s
+        if pause_s is None or pause_s > self._left_s:
+            return None
+        if error.why is not FailureReason.FULL or not pause_s:
+            self._left -= 1
+        self._left_s -= pause_s
+        return pause_s if self._left >= 0 else None
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

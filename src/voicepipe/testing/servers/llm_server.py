@@ -35,6 +35,8 @@ class LlmServer(FakeServer):
     `Visit.notes` has each request's body, and "cancelled" if the client left before the end. In mid-answer it fails
     after `dies_after` deltas. With an `api_key`, a request without it as a bearer token gets 401.
 
+    The first answer comes `load_s` later: the model is loaded for it, and not if the client leaves before (`loaded`).
+
     With a `quirk`, one of `voicepipe.testing.servers.quirks`, every answer is the stream of that quirk.
     """
 
@@ -50,6 +52,7 @@ class LlmServer(FakeServer):
         dies_after: int = 2,
         retry_after_s: float = 1.0,
         quirk: str | None = None,
+        load_s: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -58,6 +61,7 @@ class LlmServer(FakeServer):
         self.models, self.first_token_s, self.token_s, self.keep_alives = models, first_token_s, token_s, keep_alives
         self.api_key, self.dies_after, self.retry_after_s = api_key, dies_after, retry_after_s
         self.quirk = None if quirk is None else QUIRKS[quirk]
+        self.load_s, self.loaded = load_s, not load_s
         self._calls = itertools.count(1)
 
     @property
@@ -119,6 +123,9 @@ class LlmServer(FakeServer):
             if visit.fails is Fails.SILENT:
                 await hang()
             await response.prepare(request)
+            if not self.loaded:
+                await asyncio.sleep(self.load_s)
+                self.loaded = True
             async for chunk in self._chunks(visit, answer) if self.quirk is None else self._odd(self.quirk, answer):
                 await response.write(chunk)
             await response.write_eof()
