@@ -40,9 +40,10 @@ def in_process(
 ) -> Callable[[Conversation], Observable[str | Event]]:
     """Return an LLM that runs in a thread of the pool; disposing an answer stops it within a token.
 
-    An empty answer is asked for once more, and is then an error (`LlmSaidNothing`). An answer ends after `max_tokens` at the latest, or after what the conversation's `generation` allows, and then with
-    `MaxTokensReached`. A model in this process calls no functions: where the conversation offers some, the first answer
-    of all begins with `Warned`, which says so.
+    An empty answer is asked for once more, and is then an error (`LlmSaidNothing`). An answer ends after `max_tokens`
+    at the latest, or after what the conversation's `generation` allows, and then with `MaxTokensReached`. A model in
+    this process calls no functions: where the conversation offers some, the first answer of all begins with `Warned`,
+    which says so.
 
     Args:
         model: The model, which all sessions share.
