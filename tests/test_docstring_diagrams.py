@@ -631,6 +631,11 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).stage())
 
 
+@example("llm.prefill.PromptPrefill.instructed", s=SettingsChanged("Be kind."), a=ReplyRequested())
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("received").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).instructed())
+
+
 @example(
     "operators.turns.detect_turns",
     p=Pause(0.0, 0.0), w=WordRecognised("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),

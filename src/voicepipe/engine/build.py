@@ -68,6 +68,7 @@ class ComposedEngine:
             voice.stage,
             backlog=heard.backlog,
             on_close=(ear.close, llm.close, voice.close),
+            ahead=llm.instructed,
         )
 
     def warm(self) -> None:
