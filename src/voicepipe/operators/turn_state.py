@@ -313,10 +313,8 @@ class TurnState:
                 return state._with(heard=(*self.reply.heard, word)), None
             case ReplyTextWritten(delta=delta):
                 return state._with(written=self.reply.written + delta), None
-            case ReplyText():
-                return state if self.reply.answers else state._with(answers=True), None
-            case ReplyDelayed():
-                return state._with(answers=False), None
+            case ReplyText() | ReplyDelayed() if self.reply.answers is isinstance(event, ReplyDelayed):
+                return state._with(answers=not self.reply.answers), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case FunctionCalled():
@@ -364,8 +362,7 @@ class TurnState:
     @property
     def answered(self) -> bool:
         """Return whether the user has heard, or read, some of the running reply, besides a filler."""
-        reply = self.reply
-        return reply is not None and ((reply.answers and reply.sounds) or bool(reply.written))
+        return self.reply is not None and ((self.reply.answers and self.reply.sounds) or bool(self.reply.written))
 
     @property
     def prompt_at_s(self) -> float | None:
