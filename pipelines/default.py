@@ -6,13 +6,13 @@ from reactivex.operators import share
 from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
 from voicepipe.events import Audio, ReplyAudio
-from voicepipe.presets import DEADLINE, ECHO, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.presets import DEADLINE, ECHO, ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK
 
 
 def pipeline(session: Session) -> Observable[Event]:
     """decode → VAD/STT → turn detector → LLM → TTS → encode, with the bot's own voice kept out of the microphone."""
     reply = ops.replying(
-        ops.with_deadline(session.llm, "LLM", DEADLINE),
+        ops.with_filler(session.llm, FILLER),
         lambda talk: ops.text_only(ops.with_deadline(session.tts(talk), "TTS", DEADLINE, answer=ReplyAudio)),
         PLAYBACK,
     )

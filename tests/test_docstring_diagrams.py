@@ -42,6 +42,7 @@ from voicepipe.events import (
     InputRejected,
     Pause,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
@@ -93,6 +94,7 @@ from voicepipe.operators import (
     text_only,
     wait_for_user,
     with_deadline,
+    with_filler,
     with_tools,
 )
 from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, with_timeout
@@ -652,6 +654,11 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).stage())
 
 
+@example("llm.prefill.PromptPrefill.instructed", s=SettingsChanged("Be kind."), a=ReplyRequested())
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("received").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).instructed())
+
+
 @example(
     "operators.turns.detect_turns",
     p=Pause(0.0, 0.0), w=WordRecognised("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
@@ -828,6 +835,12 @@ def _(drawing: Drawing) -> Observable[Any]:
     answer = drawing.cold("stage")
     stage: Stage[Any, Any] = lambda source: reactivex.merge(silent(source), answer)
     return drawing.hot("asked").pipe(with_deadline(stage, "voice", first_s=1, between_s=0.1))
+
+
+@example("operators.filler.with_filler", f="One moment.", d=ReplyDelayed(0.04), A=" a")
+def _(drawing: Drawing) -> Observable[Any]:
+    llm = drawing.cold("llm")
+    return with_filler(lambda _: llm, after_s=0.04, again_s=1, texts=("One moment.",))(TALK)
 
 
 @example("operators.gate.gate", t=True, f=False)

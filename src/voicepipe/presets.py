@@ -19,16 +19,20 @@ __all__ = [
     "DEADLINE",
     "ECHO",
     "ENDPOINTING",
+    "FILLER",
     "GAPS",
     "INTERRUPTION",
+    "OPENING_RETRY",
     "PLAYBACK",
     "UTTERANCES",
     "Deadline",
     "Echo",
     "Endpointing",
+    "Filler",
     "Gaps",
     "Interruption",
     "Playback",
+    "Retry",
     "Utterances",
 ]
 
@@ -181,6 +185,36 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class Filler:
+    """Speak while the model has not answered. For `with_filler`.
+
+    Args:
+        after_s: the silence before the first filler
+        again_s: the time between two fillers
+        texts: what is said, in this order, the last one again and again; empty: nothing
+    """
+
+    after_s: float
+    again_s: float
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try once more what has failed before it was heard. For `retrying`.
+
+    Args:
+        times: how often
+        pause_ms: the first pause; each later one is twice as long
+        longest_pause_ms: the bound of a pause
+    """
+
+    times: int
+    pause_ms: float
+    longest_pause_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Echo:
     """Decide whether the bot's voice comes back into the microphone. For `cancel_echo`.
 
@@ -279,4 +313,16 @@ PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80)
 """Four frames of 80 ms ahead, as in Kyutai's Unmute."""
 
 DEADLINE: Final = Deadline(first_s=3, between_s=3)
-"""For an LLM and a TTS: a user takes 3 s of silence for the end of the connection."""
+"""For a TTS: a user takes 3 s of silence for the end of the connection. A language model has `FILLER`."""
+
+FILLER: Final = Filler(
+    after_s=2,
+    again_s=8,
+    texts=("One moment, please.", "I am still thinking about it.", "It takes a little longer."),
+)
+"""A second before a user takes the silence for the end of the connection. Services answer within one second as a rule;
+a reasoning model takes 5 to 20 s, and a local one that has to be loaded 3 to 30 s."""
+
+OPENING_RETRY: Final = Retry(times=1, pause_ms=1000, longest_pause_ms=1000)
+"""For the bot's opening, in `replying`: a user that has said nothing does not ask again. A service that restarts behind
+a balancer is back within a second."""

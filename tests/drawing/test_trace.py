@@ -56,7 +56,7 @@ def test_a_reply_is_drawn_inside_of_respond() -> None:
     """By asking it, with a conversation that says nothing in particular."""
     (reply,) = trace(load_pipeline()).find("respond").parts
     assert reply.name == "reply"
-    assert names(reply.graph) == ["with_deadline", "split_words", "text_only", "pace"]
+    assert names(reply.graph) == ["with_filler", "split_words", "text_only", "pace"]
     inside = [part for node in reply.graph.nodes for part in node.parts]
     deadlines = [inside[0], *inside[1].graph.output.parts]
     models = [part.graph.nodes[-1] for part in deadlines]

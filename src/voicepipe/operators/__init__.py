@@ -5,6 +5,7 @@ from voicepipe.operators.codec import decode, encode
 from voicepipe.operators.deadline import DeadlineMissed, with_deadline
 from voicepipe.operators.endpoint import EndOfTurn, endpoint
 from voicepipe.operators.fallback.stages import fallback, hedge, retrying
+from voicepipe.operators.filler import with_filler
 from voicepipe.operators.followed_by import followed_by
 from voicepipe.operators.gaps import fill_gaps
 from voicepipe.operators.gate import gate
@@ -54,5 +55,6 @@ __all__ = [
     "text_only",
     "wait_for_user",
     "with_deadline",
+    "with_filler",
     "with_tools",
 ]

@@ -14,10 +14,12 @@ from voicepipe.events import (
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyText,
     ReplyTextWritten,
     SettingsChanged,
     TurnConfirmed,
@@ -93,6 +95,7 @@ class RunningReply:
         functions: how many functions of the pipeline's run
         heard: the words that were heard
         written: the text of a reply that is not spoken
+        answers: some text of the model has come, and is no filler
     """
 
     conversation: Conversation | None = None
@@ -101,6 +104,7 @@ class RunningReply:
     functions: int = 0
     heard: tuple[str, ...] = ()
     written: str = ""
+    answers: bool = False
 
     @property
     def text(self) -> str:
@@ -309,6 +313,8 @@ class TurnState:
                 return state._with(heard=(*self.reply.heard, word)), None
             case ReplyTextWritten(delta=delta):
                 return state._with(written=self.reply.written + delta), None
+            case ReplyText() | ReplyDelayed() if self.reply.answers is isinstance(event, ReplyDelayed):
+                return state._with(answers=not self.reply.answers), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case FunctionCalled():
@@ -352,6 +358,11 @@ class TurnState:
         """Return the conversation of the running reply."""
         own = self.reply and self.reply.conversation
         return self.conversation if own is None else own
+
+    @property
+    def answered(self) -> bool:
+        """Return whether the user has heard, or read, some of the running reply, besides a filler."""
+        return self.reply is not None and ((self.reply.answers and self.reply.sounds) or bool(self.reply.written))
 
     @property
     def prompt_at_s(self) -> float | None:
