@@ -12,8 +12,8 @@ from scripted_stages import scripted_stages
 from served import Client, Engine
 
 from voicepipe.audio import Pcm16
-from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.kyutai import KyutaiStt
+from voicepipe.engine.settings import EngineSettings
 from voicepipe.loader import load_pipeline
 from voicepipe.services import NULL_OBSERVER
 from voicepipe.testing.servers import ByTone, Fails, SttServer

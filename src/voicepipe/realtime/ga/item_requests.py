@@ -16,8 +16,8 @@ from voicepipe.realtime.parse import audio_bytes
 __all__ = ["InvalidRequest", "ItemRequests"]
 
 
-# What one conversation may hold: some hours of talk.
-_MOST_ITEMS, _MOST_CHARS = 5_000, 1_000_000
+# What one conversation may hold: three hours of talk. An item in front of 2,000 others takes 0.3 ms.
+_MOST_ITEMS, _MOST_CHARS = 2_000, 1_000_000
 
 
 class InvalidRequest(Exception):
@@ -81,7 +81,7 @@ class ItemRequests:
             case client.CallItem(call_id=call_id, name=name, arguments=arguments):
                 return CallItem(item_id, FunctionCall(call_id or self._name("call"), name, arguments), "completed")
             case client.ResultItem(call_id=call_id, output=output):
-                if not any(call.id == call_id for call in self._server_encoder.items.calls()):
+                if not self._server_encoder.items.has_call(call_id):
                     what = f"There is no function call {call_id[:80]!r} in the conversation."
                     raise InvalidRequest("invalid_tool_call_id", what, f"{where}.call_id")
                 return ResultItem(item_id, call_id, output)

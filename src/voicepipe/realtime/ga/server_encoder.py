@@ -57,7 +57,7 @@ class ServerEventEncoder:
     their item.
 
     Warnings (`Warned`, `Overflowed`) are only logged: this protocol has no event for them but `error`, and a Node
-    client without a handler for `error` ends its process. A lost service is told: without it the user speaks to nothing.
+    client without a handler for `error` ends its process. A lost service is told: without it nothing is heard.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
@@ -83,6 +83,16 @@ class Socket(web.WebSocketResponse):
         """
         if not self.closed and self.close_code is None:
             self._reset_heartbeat()
+
+    async def receive(self, timeout: float | None = None) -> WSMessage:
+        """Return the next frame. A whole message, a ping or a pong is a sign of life."""
+        frame = await super().receive(timeout)
+        self.heard()
+        return frame
+
+    def _on_data_received(self) -> None:
+        """Ignore bytes. aiohttp takes each for a sign of life, and a client that sends one a second would keep its slot
+        for ever; whole messages and pongs are noted when they are received."""
 
     def abort(self) -> None:
         """Cut the connection; what has not been sent is lost."""
