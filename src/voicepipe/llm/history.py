@@ -6,22 +6,19 @@ A policy is a pure function, `Conversation -> Conversation`, for use right befor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import TypeAlias
 
 from voicepipe.conversation import Conversation, Message
-from voicepipe.conversation.functions import Function
+from voicepipe.conversation.tokens import FRAME_TOKENS, estimated_tokens, tool_tokens
 
-__all__ = ["History", "estimated_tokens", "latest", "recent", "tool_tokens", "whole"]
+__all__ = ["History", "estimated_tokens", "latest", "recent", "whole"]
 
 History: TypeAlias = Callable[[Conversation], Conversation]
 """The part of a conversation that the language model reads."""
 
-# What a chat template puts around a message, at most.
-_FRAME_TOKENS = 8
 # Messages that are left out together before any is looked at.
 _BLOCK = 256
 
@@ -33,15 +30,6 @@ def whole(conversation: Conversation) -> Conversation:
         conversation: The whole conversation.
     """
     return conversation
-
-
-def estimated_tokens(text: str) -> int:
-    """About how many tokens a message of this text takes, rather too many than too few.
-
-    A token per three bytes, and eight for the message's frame. English has over four bytes a token, French and German
-    three to four, Chinese and Japanese (three bytes a letter) about a letter a token, in the usual vocabularies.
-    """
-    return _FRAME_TOKENS + len(text.encode()) // 3
 
 
 def recent(*, max_tokens: int, at_once: int) -> History:
@@ -97,23 +85,14 @@ def latest(*, turns: int) -> History:
     return shorten
 
 
-def tool_tokens(functions: Sequence[Function]) -> int:
-    """About how many tokens these functions take in a prompt.
-
-    Args:
-        functions: What the model may call.
-    """
-    return sum(estimated_tokens(one.name + one.description + json.dumps(one.parameters)) for one in functions)
-
-
 def _split(messages: tuple[Message, ...], max_tokens: int) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
     """Return the notes of what is certainly too old, and the messages after it.
 
-    A message takes `_FRAME_TOKENS` at least, so no more than `max_tokens // _FRAME_TOKENS` of them can be told: a turn
+    A message takes `FRAME_TOKENS` at least, so no more than `max_tokens // FRAME_TOKENS` of them can be told: a turn
     costs the same, however long the talk was. The border moves by `_BLOCK` messages, so that the beginning stays the
     same for many turns.
     """
-    most = max_tokens // _FRAME_TOKENS
+    most = max_tokens // FRAME_TOKENS
     border = max(0, len(messages) - most) // _BLOCK * _BLOCK
     return _notes(messages[:border]), messages[border:]
 
@@ -140,19 +119,19 @@ def _turns(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
 
 
 def _results(messages: Sequence[Message]) -> list[int]:
-    """Return for each message the place of its result: -1 if it is no call, or there is another call of its id before.
+    """Return for each message the place of its last result before another call of its id; -1 if there is none.
 
     One pass from the end: a turn with many calls would otherwise take the square of their number.
     """
-    results, next_of = [-1] * len(messages), dict[str, int]()
+    results, last_result = [-1] * len(messages), dict[str, int]()
     for at in reversed(range(len(messages))):
         message = messages[at]
         if message.call is None:
             continue
         if message.role == "assistant":
-            follower = next_of.get(message.call.id, -1)
-            results[at] = follower if follower >= 0 and messages[follower].role == "tool" else -1
-        next_of[message.call.id] = at
+            results[at] = last_result.pop(message.call.id, -1)
+        else:
+            last_result.setdefault(message.call.id, at)
     return results
 
 

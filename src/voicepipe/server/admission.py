@@ -16,6 +16,7 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols
@@ -202,4 +203,10 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            limits=RequestLimits(
+                prompt_tokens=self._settings.llm_history_tokens,
+                tools=self._settings.max_tools,
+                responses_per_minute=self._settings.max_responses_per_minute,
+            ),
+            clock=asyncio.get_running_loop().time,
         )

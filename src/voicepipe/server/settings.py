@@ -133,11 +133,20 @@ class ServerSettings(BaseModel):
     unused_timeout_s: float = Field(default=60, gt=0)
     """A client that has sent no settings, no sound and nothing else that has an effect by this time is disconnected."""
 
-    session_cpu_share: float = Field(default=0.25, gt=0, le=1)
+    session_cpu_share: float = Field(default=0.25, gt=0)
     """What one session's messages may take of the event loop's core: one with sound through Opus takes 0.024, and a
-    recording at ten times its speed ten times that. What a client sends beyond it waits."""
+    recording at ten times its speed ten times that. What a client sends beyond it waits; at 1
+    nothing does."""
     session_cpu_burst_s: float = Field(default=0.1, ge=0)
     """Seconds of work that a session may do at once; other sessions have their turn every 4 ms of it."""
+
+    llm_history_tokens: int = Field(default=6_000, ge=100)
+    """Of what a client writes into prompts: of instructions, functions and system messages together, and of one message
+    (estimated)."""
+    max_tools: int = Field(default=128, ge=0, le=128)
+    """Functions of one session, or of one response."""
+    max_responses_per_minute: int = Field(default=120, ge=1)
+    """Responses that a client asks for; what its user says is answered besides."""
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
     """Sound that may wait for a slow client; then the oldest is dropped."""

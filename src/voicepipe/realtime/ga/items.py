@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation import TimedWord, heard_until
+from voicepipe.conversation.tokens import estimated_tokens
 from voicepipe.events import FunctionCall
 
 __all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status"]
@@ -107,7 +108,8 @@ AnyItem: TypeAlias = Item | CallItem | ResultItem
 class Items:
     """All items by the client's ids. The pipeline has names of its own (`turn3`); `salt` makes the ids unique.
 
-    `chars` is the length of what clients and pipeline have written, as each item was added.
+    `chars` is the length of what clients and pipeline have written, as each item was added, and `note_tokens` what the
+    system messages take in a prompt (estimated).
     """
 
     def __init__(self, salt: str) -> None:
@@ -117,6 +119,9 @@ class Items:
         # As each item was added, and their sum: a request costs the same, however many items there are.
         self._chars: Counter[str] = Counter()
         self.chars = 0
+        # Of system messages, which every prompt has.
+        self._notes: Counter[str] = Counter()
+        self.note_tokens = 0
         # How many calls have each id.
         self._calls: Counter[str] = Counter()
         self._removed: set[str] = set()
@@ -169,11 +174,15 @@ class Items:
         self.chars += item.chars
         if isinstance(item, CallItem):
             self._calls[item.call.id] += 1
+        elif isinstance(item, Item) and item.role == "system":
+            self._notes[item.id] = estimated_tokens(item.text)
+            self.note_tokens += self._notes[item.id]
         return item
 
     def remove(self, item_id: str) -> None:
         item = self._items.pop(item_id, None)
         self.chars -= self._chars.pop(item_id, 0)
+        self.note_tokens -= self._notes.pop(item_id, 0)
         if isinstance(item, CallItem):
             self._calls[item.call.id] -= 1
         if item is not None:

@@ -23,7 +23,7 @@ class ReceiveQueue:
     A frame is decoded when all before it has been delivered. At most `capacity` bytes wait, and one frame more: then
     `put` waits, the socket is not read, and the rest waits with the client. Until then pings are answered while sound
     waits, and a client that leaves is noticed. `AudioDeferred` is delivered when sound begins to wait. While the
-    session has spent more CPU time than it may, everything waits.
+    session has spent more CPU time than it may, everything waits, and the socket is not read.
 
     Args:
         decode: Returns the messages of a frame, sound in pieces.
@@ -59,7 +59,7 @@ class ReceiveQueue:
         self._bytes += len(frame)
         if self._feeding is None and self._feed():
             self._feeding = self._spawn(self._feed_slowly())
-        if self._work.slice_is_over:
+        if self._work.slice_is_over or self._work.wait_s:
             await self._yield()
         while self._bytes > self._capacity:
             self._drained.clear()
@@ -127,6 +127,6 @@ class ReceiveQueue:
         self._feeding = None
 
     async def _yield(self) -> None:
-        """Let other sessions have their turn, and pay for the CPU time that this one has spent."""
-        await asyncio.sleep(self._work.wait_s if self._feeding is asyncio.current_task() else 0)
+        """Let other sessions have their turn, and pay for the CPU time that this one has spent: reading costs, too."""
+        await asyncio.sleep(self._work.wait_s)
         self._work.new_slice()
