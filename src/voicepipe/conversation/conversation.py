@@ -51,7 +51,8 @@ class Conversation:
     @property
     def awaits_reply(self) -> bool:
         """Whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
-        return bool(self.said) and self.said[-1].role == "user"
+        last = next((message for message in reversed(self.messages) if message.call is None or message.item), None)
+        return last is not None and last.role == "user"
 
     def user_said(self, text: str, item: str = "") -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))

@@ -62,18 +62,20 @@ class EngineSettings(BaseModel):
     """The pause score below which the user speaks, and `stt_silence_above` which they do not: Unmute's thresholds."""
     stt_silence_above: float = Field(default=0.6, gt=0, lt=1)
     stt_buffer_s: float = Field(default=20, gt=0)
-    """Sound that is kept until it is understood; then the oldest goes. Twice as long as a recogniser is looked for."""
+    """Sound that is kept until it is understood; then the oldest goes."""
     stt_in_flight_s: float = Field(default=4, gt=0)
     """Of it, what may be on its way: more than the larger model's delay."""
     stt_behind_s: float = Field(default=0.24, gt=0)
     """A recording waits while so much has been sent and not heard: three steps, so that the recogniser has the next one
     at hand, and a pause is noticed where it is."""
-    stt_silent_s: float = Field(default=3, gt=0)
-    """A recogniser that owes a step and sends nothing for this time counts as lost."""
+    stt_silent_s: float = Field(default=2.5, gt=0)
+    """A recogniser that owes a step (one each 80 ms) and sends nothing for this time counts as lost: the user is told
+    within 3 s."""
     stt_renew_after_s: float = Field(default=600, gt=0)
     """The recogniser's state drifts on long calls: after this time a fresh connection takes over in a pause."""
-    stt_give_up_after_s: float = Field(default=10, gt=0)
-    """How long one that was lost in a conversation is looked for."""
+    stt_give_up_after_s: float = Field(default=30, gt=0)
+    """How long one that was lost in a conversation is looked for: a server that is started again needs some 12 s. Then
+    the session ends. The user knows meanwhile."""
     stt_settled_after_s: float = Field(default=5, gt=0)
     """A new connection that lasts this long ends the search; one that breaks sooner continues it."""
 

@@ -36,8 +36,8 @@ def error_body(event: Failure) -> dict[str, Any]:
             return _body(kind, "stage_failed", sentence(event))
         case Overflowed():
             return _body("warning", "overflowed", sentence(event))
-        case Warned():
-            return _body("warning", "warning", sentence(event))
+        case Warned(service_lost=lost):
+            return _body("warning", "service_lost" if lost else "warning", sentence(event))
 
 
 def server_error(event: Failure) -> dict[str, Any]:
