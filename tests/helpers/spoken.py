@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from published import check_published
 from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
 
 from voicepipe.audio import Formats
@@ -42,6 +43,7 @@ class Spoken:
         told = [message for event in events for message in self.wire.encode(event)]
         for message in told:
             self._events.validate_json(json.dumps(message))
+            check_published(self.wire.name, message)
         return told
 
     def rejected(self, kind: str, **fields: Any) -> tuple[str, str | None]:

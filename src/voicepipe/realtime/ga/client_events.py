@@ -15,6 +15,7 @@ from voicepipe.realtime.ga.session_config import (
     ToolChoice,
     Tools,
     VoiceId,
+    Whole,
 )
 from voicepipe.realtime.parse import ClientEvent
 
@@ -169,7 +170,7 @@ class ItemDelete(ClientEvent):
 class ItemTruncate(ClientEvent):
     type: Literal["conversation.item.truncate"]
     item_id: str
-    content_index: Annotated[int, Field(ge=0)] = 0
+    content_index: Annotated[Whole, Field(ge=0)] = 0
     audio_end_ms: Annotated[float, Field(ge=0)]
 
 

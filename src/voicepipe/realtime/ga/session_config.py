@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
 from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
@@ -24,6 +24,7 @@ __all__ = [
     "ToolChoice",
     "Tools",
     "VoiceId",
+    "Whole",
     "codec_of",
     "merged",
     "voice_name",
@@ -39,6 +40,14 @@ class _SessionModel(BaseModel):
     """Strict in known fields; unknown ones are kept, and repeated in the answer."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+def _whole(value: object) -> object:
+    return round(value) if isinstance(value, float) else value
+
+
+Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
+"""An integer, which some clients write as 500.0. It is repeated as 500: clients in Go and Rust refuse the other form."""
 
 
 class Pcm(_SessionModel):
@@ -72,9 +81,9 @@ class ServerVad(_SessionModel):
 
     type: Literal["server_vad"]
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    prefix_padding_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
-    silence_duration_ms: Annotated[float, Field(ge=0, le=60_000)] | None = None
-    idle_timeout_ms: Annotated[float, Field(gt=0)] | None = None
+    prefix_padding_ms: Annotated[Whole, Field(ge=0, le=10_000)] | None = None
+    silence_duration_ms: Annotated[Whole, Field(ge=0, le=60_000)] | None = None
+    idle_timeout_ms: Annotated[Whole, Field(gt=0)] | None = None
     create_response: bool | None = None
     interrupt_response: bool | None = None
 
@@ -126,7 +135,7 @@ class NamedFunction(_SessionModel):
 
 Choice: TypeAlias = Literal["auto", "none", "required"]
 ToolChoice: TypeAlias = Choice | NamedFunction
-MaxTokens: TypeAlias = Annotated[int, Field(ge=1)] | Literal["inf"]
+MaxTokens: TypeAlias = Annotated[Whole, Field(ge=1)] | Literal["inf"]
 Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
 
 
