@@ -111,7 +111,7 @@ def _refused(event: dict[str, Any], witness: Witness) -> bool | None:
         case {"type": "input_audio_buffer.clear"}:
             return False
         case {"type": "output_audio_buffer.clear"}:
-            return True
+            return False
         case {"type": "conversation.item.retrieve" | "conversation.item.delete", "item_id": item_id}:
             return item_id not in items
         case {"type": "conversation.item.truncate", "item_id": item_id}:

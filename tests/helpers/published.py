@@ -1,4 +1,4 @@
-"""The types that OpenAI publishes for the server's events, in strict mode: an integer is no float, and nothing is absent.
+"""The types that OpenAI publishes for server events, in strict mode: an integer is no float, and nothing is absent.
 
 Its Python client accepts nearly everything; clients in Go, Rust and Swift refuse an event of another type.
 """
@@ -17,6 +17,8 @@ __all__ = ["check_published"]
 
 _EXTENSIONS = ("audio/opus",)
 """Formats of voicepipe's own, which no published type knows."""
+_UNPUBLISHED = ("transcription_session.created",)
+"""Sent by OpenAI in beta, and waited for by the agents SDK; openai-python has no type for it."""
 
 
 def check_published(dialect: str, event: dict[str, Any]) -> None:
@@ -25,6 +27,8 @@ def check_published(dialect: str, event: dict[str, Any]) -> None:
     if kinds is None:
         return
     kind = event["type"]
+    if kind in _UNPUBLISHED:
+        return
     assert kind in kinds, f"{kind} is no server event of {dialect}"
     text = json.dumps(_with_model(event) if dialect == "beta" else event)
     if any(extension in text for extension in _EXTENSIONS):

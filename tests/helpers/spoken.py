@@ -22,6 +22,10 @@ def names() -> Callable[[str], str]:
     return lambda kind: f"{kind}_{next(numbers)}"
 
 
+BESIDE = ("rate_limits.updated", "conversation.created")
+"""Events that come at their place and say nothing of the conversation: only `Spoken.told` has them."""
+
+
 class Spoken:
     """`say` what a client says, `tell` what happens; each gives the messages for the client, checked."""
 
@@ -30,6 +34,7 @@ class Spoken:
         self.ga = Ga(self.formats, model="gpt-any", name=names())
         self.wire = Beta(self.ga) if beta else self.ga
         self.settings = self.wire.opening()
+        self.told: list[dict[str, Any]] = []
         self._events: Any = BETA_SERVER_EVENTS if beta else GA_SERVER_EVENTS
 
     def decode(self, kind: str, **fields: Any) -> Any:
@@ -44,7 +49,8 @@ class Spoken:
         for message in told:
             self._events.validate_json(json.dumps(message))
             check_published(self.wire.name, message)
-        return told
+        self.told += told
+        return [message for message in told if message["type"] not in BESIDE]
 
     def rejected(self, kind: str, **fields: Any) -> tuple[str, str | None]:
         """Code and field of what is wrong with a message that names itself."""

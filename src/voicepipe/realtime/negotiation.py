@@ -23,19 +23,22 @@ Received: TypeAlias = ClientMessage | SessionOpened
 DialectKind: TypeAlias = Literal["ga", "beta", "unmute?"]
 
 _SUBPROTOCOL = "realtime"
+_AZURE_BETA = "/openai/realtime"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 
 
-def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> DialectKind:
+def dialect_of(headers: Mapping[str, str], protocols: Sequence[str], path: str = "") -> DialectKind:
     """Return the dialect by the handshake.
 
     "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": only the subprotocol `realtime` was
-    offered, and no key, as by Unmute's frontend. All others are "ga".
+    offered, and no key, as by Unmute's frontend. All others are "ga". `path` is that of the request: at Azure's
+    `/openai/realtime` all speak beta, and at `/openai/v1/realtime` GA.
     """
     versions = [part.strip() for part in headers.get("OpenAI-Beta", "").split(",")]
-    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols:
+    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols or path == _AZURE_BETA:
         return "beta"
-    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and "Authorization" not in headers else "ga"
+    has_key = "Authorization" in headers or "api-key" in headers
+    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and not has_key else "ga"
 
 
 class _Speaker(Protocol):
@@ -63,6 +66,7 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
+    `transcribes`: the handshake asks for a transcription session.
     """
 
     def __init__(
@@ -75,10 +79,11 @@ class DialectNegotiation:
         write: WritePrompt = system_prompt,
         lines: WriteLines = no_lines,
         functions: bool = True,
+        transcribes: bool = False,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
-        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
+        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions, transcribes=transcribes)
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(self._formats, write, lines)
         self._speaks: _Speaker = self._openai
@@ -154,6 +159,7 @@ _OPENAI_ONLY = {
     "response.create",
     "response.cancel",
     "output_audio_buffer.clear",
+    "transcription_session.update",
 }
 
 

@@ -187,7 +187,8 @@ class Sessions:
 
     def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
         """Return how the client speaks. The model that it asks for is only a name, which is repeated to it."""
-        kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
+        kind = dialect_of(request.headers, offered_protocols(request), request.path)
+        model = request.query.get("model") or request.query.get("deployment", "")
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
             kind,
@@ -196,4 +197,5 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            transcribes=request.query.get("intent") == "transcription",
         )

@@ -68,7 +68,7 @@ def conversation(*, beta: bool) -> list[dict[str, Any]]:
     told += client.say("conversation.item.delete", item_id=item)
     told += client.say("input_audio_buffer.clear")
     told += client.tell(client.decode("response.cancel", event_id="mine"))
-    return told
+    return client.told
 
 
 @pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])

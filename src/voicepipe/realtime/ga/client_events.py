@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from voicepipe.realtime.ga.session_config import (
+from voicepipe.realtime.ga.session_parts import (
     AudioFormat,
     MaxTokens,
     Modalities,
@@ -125,7 +125,7 @@ class ResponsePart(_ClientModel):
     max_output_tokens: MaxTokens | None = None
     audio: ResponseAudio | None = None
     tools: Tools | None = None
-    tool_choice: ToolChoice | None = None
+    tool_choice: ToolChoice = None
     temperature: Temperature | None = None
 
 
@@ -185,7 +185,7 @@ class ResponseCancel(ClientEvent):
 
 
 class OutputClear(ClientEvent):
-    """For WebRTC, where the server plays; over a WebSocket the client does."""
+    """Stop the sound. Over a WebSocket the client plays it; the server stops the reply, of which more would come."""
 
     type: Literal["output_audio_buffer.clear"]
 

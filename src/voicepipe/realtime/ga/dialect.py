@@ -31,7 +31,10 @@ from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong,
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
-__all__ = ["Ga"]
+__all__ = ["MODEL", "Ga"]
+
+MODEL = "voicepipe"
+"""The model of a client that names none."""
 
 # The least sound of a commit: less is no speech.
 _LEAST_MS = 100
@@ -45,6 +48,7 @@ class Ga:
 
     `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
     instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
+    `transcribes`: the client has asked for a transcription session in its handshake.
     """
 
     name = "ga"
@@ -57,9 +61,11 @@ class Ga:
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
         functions: bool = True,
+        transcribes: bool = False,
     ) -> None:
-        self._formats, self._new_name = formats, name
-        self._config = SessionConfig(model or "voicepipe", write(DEFAULT), functions=functions)
+        self._formats, self.new_name = formats, name
+        instructions = write(DEFAULT)
+        self._config = SessionConfig(model or MODEL, instructions, functions=functions, transcribes=transcribes)
         self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
         self._writing = ItemRequests(self._config, self._server_encoder, name)
 
@@ -71,7 +77,7 @@ class Ga:
     def encode(self, event: Event) -> list[ServerMessage]:
         """Return the messages to the client for an event."""
         told = self._server_encoder.translate(event)
-        return [{"type": kind, "event_id": self._new_name("event"), **fields} for kind, fields in told]
+        return [{"type": kind, "event_id": self.new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
         """Decode one text frame of the client. Never raises: an invalid one becomes an `InputRejected`."""
@@ -117,8 +123,17 @@ class Ga:
             case client.ResponseCancel(response_id=response_id):
                 return self._cancel(response_id)
             case client.OutputClear():
-                what = "Over a WebSocket the client plays the audio: there is no output buffer here to be cleared."
-                raise InvalidRequest("unsupported_event", what, "type")
+                return ReplyCancelled(clears=True)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether this is a transcription session."""
+        return self._config.transcribes
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the session's conversation."""
+        return self._server_encoder.conversation_id
 
     # ---- sound ------------------------------------------------------------------------------------------------------
 
@@ -134,7 +149,7 @@ class Ga:
         """Commit: without turns of its own, the client ends the detector's turn."""
         buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
-            return InputCommitted(self._server_encoder.items.key_of(self._new_name("item")))
+            return InputCommitted(self._server_encoder.items.key_of(self.new_name("item")))
         if not self._config.manual and self._server_encoder.turn_is_open:
             return InputCommitted()
         what = (
@@ -170,6 +185,9 @@ class Ga:
     # ---- responses --------------------------------------------------------------------------------------------------
 
     def _request(self, part: client.ResponsePart) -> ReplyRequested:
+        if self._config.transcribes:
+            what = "This is a transcription session: sound is recognised, and there are no responses."
+            raise InvalidRequest("unsupported_event", what, "type")
         aloud = None if part.output_modalities is None else "audio" in part.output_modalities
         messages = None if part.input is None else tuple(self._writing.input(part.input))
         generation, output = self._generation(part), self._output(part)
@@ -182,7 +200,7 @@ class Ga:
         )
         is_aside = not wishes.remembered and not wishes.aloud
         self._check_room(is_aside)
-        key = self._server_encoder.items.key_of(self._new_name("item"))
+        key = self._server_encoder.items.key_of(self.new_name("item"))
         (self._server_encoder.requested_out_of_band if is_aside else self._server_encoder.requested)[key] = wishes
         aloud, remembered = False if is_aside else aloud, wishes.remembered
         return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])
