@@ -22,7 +22,7 @@ from voicepipe.tts.hibari import RATE_HZ, Hibari, speakable
         ("**Bold** and _slanted_ `code`", "Bold and slanted code"),
         ("“It’s fine,” she said", '"It\'s fine," she said'),
         ("A choice : this one", "A choice this one"),
-        ("At 7:30, note: now", "At 7:30, note: now"),
+        ("At 7:30, note: now", "At seven thirty, note: now"),
         ("  two\n lines ", "two lines"),
         ("...", ""),
         ("*** — !?", ""),

@@ -74,6 +74,7 @@ from voicepipe.events.session import (
     SessionOpened,
     SpeechEncoded,
     StageFailed,
+    TextNotSpoken,
     TurnMeasured,
     Warned,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "StageFailed",
     "SynthesisEnded",
     "SynthesisStarted",
+    "TextNotSpoken",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",

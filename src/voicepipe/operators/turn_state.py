@@ -259,6 +259,9 @@ class TurnState:
             return sounded if self.reply.sounds else sounded._with(sounds=True), None
         state = self._folded(event)
         match event:
+            case WordSpoken(word=word, glued=True) if self.reply.heard:
+                *earlier, last = self.reply.heard
+                return state._with(heard=(*earlier, last + word)), None
             case WordSpoken(word=word):
                 return state._with(heard=(*self.reply.heard, word)), None
             case ReplyTextWritten(delta=delta):
