@@ -162,7 +162,14 @@ def _load(
         return None
     from voicepipe.engine.local import load_local
 
-    return load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
+    return load_local(
+        embedded,
+        uses=uses,
+        sessions=sessions,
+        progress=progress,
+        gguf=settings.llm_file,
+        pronunciations=settings.tts_pronunciations,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from voicepipe.services import (
 from voicepipe.stage import Stage, named
 from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
+from voicepipe.text.reading import Reading
 from voicepipe.tts.kyutai.stage import DiscoveryOptions, Options, Speaker, TtsOptions, VoiceChoice
 from voicepipe.tts.kyutai.stage import kyutai as kyutai_tts
 from voicepipe.voices.catalog import CUSTOM
@@ -90,7 +91,14 @@ class KyutaiTts:
         self._url, self._settings, self._http, self._voices = url, settings, http, voices
         self._finder = _finder("speech synthesis (TTS)", url, settings, observer)
         self._speaking = TtsOptions(
-            capacity=settings.tts_capacity, silent_s=settings.tts_silent_s, retries=settings.tts_retries
+            capacity=settings.tts_capacity,
+            silent_s=settings.tts_silent_s,
+            retries=settings.tts_retries,
+            reading=Reading(
+                settings.tts_language,
+                settings.tts_pronunciations,
+                frozenset(map(str.upper, settings.tts_scripts)) or None,
+            ),
         )
 
     def open(self) -> SessionPart[Stage[ReplyText, ReplyAudio | Event]]:

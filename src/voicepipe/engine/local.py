@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +34,10 @@ from voicepipe.session import STAGE_NAMES, StageName
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
+from voicepipe.text.reading import Reading
 from voicepipe.tts import hibari
 from voicepipe.tts.clauses import Timing, clause_by_clause
-from voicepipe.tts.hibari import Hibari
+from voicepipe.tts.hibari import READING, Hibari
 from voicepipe.vad import silero, smart_turn
 from voicepipe.vad.frames import by_frame
 from voicepipe.vad.silero import Silero
@@ -149,9 +150,18 @@ class LocalTts:
 
     hibari: Hibari
     pool: Workers
+    reading: Reading = READING
 
     def open(self) -> SessionPart[Stage[ReplyText, ReplyAudio | Event]]:
-        tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
+        tts = clause_by_clause(
+            self._synthesise,
+            self.pool,
+            first_words=8,
+            min_words=4,
+            max_words=24,
+            capacity=64,
+            reading=self.reading,
+        )
         return SessionPart(named("TTS", tts))
 
     def probe(self) -> Probe:
@@ -200,12 +210,13 @@ def load_local(
     sessions: int,
     progress: Callable[[str], None],
     gguf: Path | None = None,
+    pronunciations: Mapping[str, str] | None = None,
 ) -> LocalParts:
     """Load the models of the kinds `wanted`, side by side; `progress` is called, from any thread, with what has been
     loaded.
 
     Of these kinds, a model whose stage is not among `uses` is not loaded. `gguf` is a language model that takes the
-    place of the embedded one.
+    place of the embedded one. `pronunciations` is how the voice says words.
 
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
@@ -233,7 +244,7 @@ def load_local(
         if "stt" in wanted:
             parts.ear = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
         if "tts" in wanted:
-            parts.voice = LocalTts(made["hibari"], pool)
+            parts.voice = LocalTts(made["hibari"], pool, replace(READING, pronunciations=pronunciations or {}))
     if "llm" in wanted:
         model, manner = made[gguf.name if gguf else "smollm2"]
         parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)

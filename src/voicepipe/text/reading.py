@@ -21,7 +21,7 @@ from voicepipe.text.sentences import is_list_mark
 from voicepipe.text.sums import read_sums
 from voicepipe.text.words import Word, has_letters, listed, words_of
 
-__all__ = ["PAUSE", "Reader", "Reading", "Unit", "read_aloud", "said_text"]
+__all__ = ["ENGLISH", "PAUSE", "Reader", "Reading", "Unit", "read_aloud", "said_text", "speakable"]
 
 PAUSE = ","
 """The spoken text of a dash, or of a table's bar: a pause behind the word before it."""
@@ -41,6 +41,10 @@ class Reading:
     language: str = "en"
     pronunciations: Mapping[str, str] = field(default_factory=dict[str, str])
     scripts: frozenset[str] | None = None
+
+
+ENGLISH = Reading()
+"""Without a user's pronunciations, for a voice that can say all scripts."""
 
 
 class Unit(NamedTuple):
@@ -265,12 +269,21 @@ def said_text(units: Iterable[Unit]) -> str:
     return said + (pause if said[-1:].isalnum() and pause != PAUSE else "")
 
 
-def read_aloud(words: Iterable[Word] | str, reading: Reading) -> list[Unit]:
-    """Return the units of a whole text, or of a clause.
+def speakable(text: str, reading: Reading = ENGLISH) -> str:
+    """Return a text as it is said: without markup, with numbers, signs and abbreviations in words.
 
-    >>> said_text(read_aloud("It costs **$5.99**, i.e. 20 % less.", Reading()))
+    Args:
+        text: a text as a language model writes it
+        reading: the language, and the user's pronunciations
+
+    >>> speakable("It costs **$5.99**, i.e. 20 % less.")
     'It costs five dollars and ninety-nine cents, that is twenty percent less.'
     """
+    return said_text(read_aloud(text, reading))
+
+
+def read_aloud(words: Iterable[Word] | str, reading: Reading) -> list[Unit]:
+    """Return the units of a whole text, or of a clause."""
     return Reader(reading).read(words_of(words) if isinstance(words, str) else words)
 
 

@@ -27,7 +27,7 @@ from voicepipe.operators.words import as_word
 from voicepipe.rx import Clock, merge, transduce
 from voicepipe.stage import Stage
 from voicepipe.text.clauses import Clause, ClauseCutter
-from voicepipe.text.reading import Reader, Reading, Unit, said_text
+from voicepipe.text.reading import ENGLISH, Reader, Reading, Unit, said_text
 from voicepipe.text.words import shows_something
 from voicepipe.tts.word_times import written_times
 
@@ -35,9 +35,6 @@ __all__ = ["Timing", "clause_by_clause"]
 
 Timing: TypeAlias = tuple[str, float, float]
 """A word, and the seconds of its clause at which it starts and stops."""
-
-
-ENGLISH = Reading()
 
 
 @dataclass(frozen=True, slots=True)

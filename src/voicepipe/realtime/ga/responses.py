@@ -98,11 +98,12 @@ class ResponseEncoder:
     def completed(self) -> Iterator[Message]:
         if self._failure is not None:
             yield from self._ended("failed", {"type": "failed", "error": self._failure})
+        elif self._unspoken is not None:
+            yield from self._ended("incomplete", {"type": "incomplete", "error": self._unspoken})
         elif self._limited:
             yield from self._ended("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
         else:
-            details = self._unspoken and {"type": "completed", "error": self._unspoken}
-            yield from self._ended("completed", details)
+            yield from self._ended("completed", None)
 
     def cancelled(self, reason: Literal["turn_detected", "client_cancelled"]) -> Iterator[Message]:
         yield from self._ended("cancelled", {"type": "cancelled", "reason": reason})
