@@ -59,9 +59,11 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnMeasured,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     WordRecognised,
     WordSpoken,
 )
@@ -586,6 +588,7 @@ def _(drawing: Drawing) -> Observable[Any]:
         sure_above=0.6,
         silence_ms=200,
         context_s=0.1,
+        longest_s=30,
     )
     return drawing.hot("vad").pipe(stage)
 
@@ -629,7 +632,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.turns.detect_turns",
     p=Pause(0.0, 0.0), w=WordRecognised("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
-    s=TurnStarted(0.0), c=TurnConfirmed(0.0), e=TurnEnded("w w", 0.2),
+    s=TurnStarted(0.0), c=TurnConfirmed(0.0), x=TurnTextChanged("w w"), e=TurnEnded("w w", 0.2),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(detect_turns(pause_above=0.6, resume_below=0.4))
@@ -718,11 +721,20 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.respond.respond",
     e=TurnEnded("hello", 1.0), s=TurnStarted(1.0), c=TurnConfirmed(1.0), w=WordSpoken("so", 0.0, 0.1),
-    b=Like(ReplyStarted), x=Like(ReplyInterrupted, heard_text="so so"), z=Like(ReplyEnded, text="so so so so"),
+    b=Like(ReplyStarted), j=Like(TurnJudged), x=Like(ReplyInterrupted, heard_text="so so"),
+    z=Like(ReplyEnded, text="so so so so"),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     replies = iter([drawing.cold("reply"), drawing.cold("again")])
-    stage = respond(lambda _: next(replies), idle_after_s=1, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
+    stage = respond(
+        lambda _: next(replies),
+        idle_after_s=1,
+        idle_prompts=0,
+        uninterruptible_s=0.1,
+        grace_s=0.1,
+        min_voice_ms=800,
+        resume_within_ms=350,
+    )
     return drawing.hot("turns").pipe(stage)
 
 
@@ -742,6 +754,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.wait_for_user.wait_for_user",
     s=SettingsChanged("Hi."),
+    n=SettingsChanged(),
     S=SettingsChanged(turns=TurnTaking()),
     e=TurnEnded("hi", 1),
 )
@@ -837,13 +850,15 @@ def _(drawing: Drawing) -> Observable[Any]:
     server = serving(drawing, TtsServer(first_audio_s=0.04, word_s=0.08, pace=2, lookahead=0))
     speaker = tts.Speaker(
         finder(server),
-        voice=lambda: "voice.wav",
+        voice="voice.wav",
         options=tts.Options(),
         api_key=None,
         discovery=tts.DiscoveryOptions(searches=1, pauses=Backoff(0.1, 1.5, 1.0)),
         ahead_s=1,
     )
-    return drawing.hot("words").pipe(tts.kyutai(speaker, options=tts.TtsOptions(capacity=9, silent_s=1, retries=0)))
+    return drawing.hot("words").pipe(
+        tts.kyutai(speaker, voice="", options=tts.TtsOptions(capacity=9, silent_s=1, retries=0))
+    )
 
 
 @example(

@@ -54,6 +54,9 @@ class Endpointing:
             nothing changes, so that a wavering probability does not flicker.
         min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
         acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
+        scored_ms: a recogniser that scores pauses itself, as Kyutai's does for every 80 ms, interrupts the bot when its
+            score has been below `resume_below` for so long: in the step behind the one that holds the reply. Unmute's
+            backend interrupts in the first such step, and cannot take it back.
     """
 
     speech_above: float
@@ -63,11 +66,12 @@ class Endpointing:
     ask_again_ms: float
     silence_ms: float
     context_s: float
+    longest_s: float
     sure_above: float
     resume_below: float
-    min_words: int = 1
-    acknowledgements: frozenset[str] = frozenset()
-    longest_s: float = 30
+    min_words: int
+    acknowledgements: frozenset[str]
+    scored_ms: float
 
     @property
     def flush_at(self) -> float:
@@ -144,8 +148,8 @@ class Interruption:
     idle_prompts: int
     uninterruptible_s: float
     grace_s: float
-    min_voice_ms: float = 800
-    resume_within_ms: float = 350
+    min_voice_ms: float
+    resume_within_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +202,12 @@ ENDPOINTING: Final = Endpointing(
     ask_again_ms=200,
     silence_ms=720,
     context_s=8,
+    longest_s=30,
     sure_above=0.6,
     resume_below=0.4,
+    min_words=1,
     acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
+    scored_ms=80,
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
 Kyutai's Unmute."""
@@ -229,7 +236,14 @@ spoken "Okay", "Yeah" or "Yes" had 180 ms or more."""
 GAPS: Final = Gaps(after_ms=200, at_most_ms=2000)
 """Packets of 20 to 100 ms, which clients send, come well within 200 ms."""
 
-INTERRUPTION: Final = Interruption(idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25)
+INTERRUPTION: Final = Interruption(
+    idle_after_s=7.0,
+    idle_prompts=3,
+    uninterruptible_s=3.0,
+    grace_s=0.25,
+    min_voice_ms=800,
+    resume_within_ms=350,
+)
 """Kyutai's Unmute has the same 7 s of silence, and the same 3 s in which an echo canceller learns."""
 
 PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80)

@@ -105,7 +105,7 @@ def test_event_types_come_from_annotations_and_from_what_a_stage_says_of_itself(
     """What passes, passes on; what is taken, does not."""
     graph = trace(load_pipeline())
     assert graph.find("decode").gives[:2] == ("Audio", "InputRejected")
-    assert graph.find("detect_turns").gives[:4] == ("TurnStarted", "TurnConfirmed", "TurnVoiceChanged", "TurnEnded")
+    assert graph.find("detect_turns").gives[:3] == ("TurnStarted", "TurnConfirmed", "TurnTextChanged")
     encode = graph.find("encode").gives
     assert encode[0] == "SpeechEncoded"
     assert {"WordRecognised", "TurnEnded", "WordSpoken", "ConversationEnded"} <= set(encode)
@@ -221,7 +221,7 @@ def test_stages_with_alternatives_show_them_all() -> None:
 
     def pipeline(session: Session) -> Observable[Event]:
         answer = ops.fallback(ops.hedge(session.llm, session.llm, after_ms=300), backup, backup)
-        tts = ops.fallback(session.tts, shout, remembers=8)
+        tts = ops.fallback(session.tts(Conversation()), shout, remembers=8)
         return answer(Conversation()).pipe(ops.split_words(), tts)
 
     graph = trace(pipeline)

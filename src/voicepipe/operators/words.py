@@ -59,11 +59,12 @@ class _Words:
         for word, space in zip(parts[::2], parts[1::2], strict=True):
             yield from self._token(word)
             self._glued = False
-            self._line_breaks += space.count("\n")
-        whole, self._tail = pieces(self._tail)
-        for piece in whole:
-            yield from self._word(piece)
-            self._glued = True
+            self._line_breaks += space != " " and space.count("\n")
+        if not self._tail.isascii():
+            whole, self._tail = pieces(self._tail)
+            for piece in whole:
+                yield from self._word(piece)
+                self._glued = True
 
     def rest(self) -> Iterator[ReplyText]:
         word, self._tail = self._tail, ""
@@ -71,6 +72,9 @@ class _Words:
         self._glued = False
 
     def _token(self, token: str) -> Iterator[ReplyText]:
+        if token.isascii():
+            yield from self._word(token)
+            return
         whole, rest = pieces(token)
         for piece in [*whole, rest]:
             yield from self._word(piece)

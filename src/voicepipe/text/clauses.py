@@ -47,6 +47,8 @@ class ClauseCutter:
         self._words: list[Word] = []
         self._sentence: list[str] = []
         self._says_something = False
+        # In words; two characters of a script without spaces count as one.
+        self._length = 0
         self._groups = Grouper()
         self._min, self._max = 1, first_words
         self._later = (min_words, max_words)
@@ -59,9 +61,9 @@ class ClauseCutter:
                 yield self._cut(ended=False)
         self._words.append(word)
         self._sentence.append(word.text)
+        self._length += 1 if word.text.isascii() else _length(word.text)
         self._says_something = self._says_something or has_letters(word.text)
-        for _ in self._groups(word):
-            pass
+        self._groups(word)
         if not self._says_something:
             return
         ends = ends_with(self._sentence)
@@ -82,19 +84,15 @@ class ClauseCutter:
         return self._groups.is_open and ends_with(self._sentence) is False and self._is_long_enough(self._words[-1])
 
     def _is_long_enough(self, word: Word) -> bool:
-        length = self._length
-        return length >= self._max or (length >= self._min and bool(_COMMA.search(word.text)))
-
-    @property
-    def _length(self) -> int:
-        """Return the length in words; two characters of a script without spaces count as one."""
-        return sum(1 if word.text.isascii() else _length(word.text) for word in self._words)
+        if self._length >= self._max:
+            return True
+        return self._length >= self._min and not word.text[-1].isalnum() and bool(_COMMA.search(word.text))
 
     def _cut(self, *, ended: bool, ends_line: bool = False) -> Clause:
         clause = Clause(self._words, ends_line)
         if ended:
             self._sentence = []
-        self._words, self._says_something = [], False
+        self._words, self._length, self._says_something = [], 0, False
         self._groups = Grouper()
         self._min, self._max = self._later
         return clause

@@ -99,6 +99,8 @@ class Reader:
 
     def _said(self, words: Sequence[Word], *, ended: bool, at_start: bool) -> str:
         text = words[0].text if len(words) == 1 else " ".join(word.text for word in words)
+        if text.islower() and text.isalpha() and text.isascii() and not self._pronunciations:
+            return text  # most words: 0.2 µs
         if self._pronunciations:
             text = self._pronounced(text)
         if _PLAIN.fullmatch(text) and not _is_special(text):

@@ -60,8 +60,8 @@ def ends_with(sentence: Sequence[str]) -> bool | None:
     Args:
         sentence: The words since the last sentence's end, at least one.
     """
-    match = _ENDED.match(sentence[-1])
-    if match is None:
+    # Most words end with a letter: without the regular expression they cost 0.1 µs instead of 1.
+    if sentence[-1][-1].isalnum() or (match := _ENDED.match(sentence[-1])) is None:
         return False
     core, stop, close = match["core"], match["stop"], match["close"]
     if not any(letter.isalnum() for letter in core):
@@ -106,7 +106,7 @@ def ends_before(sentence: Sequence[str], following: Word) -> bool:
     """
     if following.line_breaks and (following.line_breaks > 1 or is_list_mark(following.text) or sentence[0][:1] in "#|"):
         return not (len(sentence) == 1 and is_list_mark(sentence[0]))
-    if ends_with(sentence) is not None:
+    if sentence[-1][-1].isalnum() or ends_with(sentence) is not None:
         return False
     after = bare(following.text)
     if not after:

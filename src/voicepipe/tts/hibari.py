@@ -117,7 +117,7 @@ def speakable(text: str) -> str:
 
 
 def _apart(said: str) -> str:
-    """Return a text whose words the voice does not take for abbreviations: it reads "no." as "number".
+    """Return a text of which the voice takes no word for an abbreviation: it reads "no." as "number".
 
     Abbreviations are in full already; a space before the full stop, which the voice ignores, keeps its table out.
     """
