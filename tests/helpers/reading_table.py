@@ -1,4 +1,4 @@
-"""120 texts, and how each is said: for every voice, before its own front end sees them."""
+"""132 texts, and how each is said: for every voice, before its own front end sees them."""
 
 from __future__ import annotations
 
@@ -129,6 +129,17 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("1800-1850", "eighteen hundred to eighteen fifty"),
         ("500 BC", "five hundred B C"),
     ],
+    "ranges": [
+        ("5-10% more", "five to ten percent more"),
+        ("$10-$20", "ten dollars to twenty dollars"),
+        ("$5/month", "five dollars per month"),
+        ("10am-5pm", "ten a m to five p m"),
+        ("10:00-11:30", "ten o'clock to eleven thirty"),
+        ("May 1-3", "May first to third"),
+        ("1-2-3 and 10 000", "one two three and ten thousand"),
+        ("-5°C to +3°C", "minus five degrees Celsius to plus three degrees Celsius"),
+        ("3.14159 and 2**3", "three point one four one five nine and two cubed"),
+    ],
     "telephones": [
         ("555-0199", "five five five, zero one nine nine"),
         ("1-800-555-0199", "one, eight hundred, five five five, zero one nine nine"),
@@ -159,11 +170,13 @@ READINGS_ELSEWHERE: dict[str, list[tuple[str, str]]] = {
         ("1.000 Euro", "eintausend Euro"),
         ("50 %", "fünfzig Prozent"),
         ("2 + 3 = 5", "zwei plus drei gleich fünf"),
+        ("am 3. Mai", "am dritten Mai"),
         ("um 10:30", "um zehn Uhr dreißig"),
         ("am 1.5.2024", "am erster Mai zweitausendvierundzwanzig"),
     ],
     "fr": [
         ("3,5 km", "trois virgule cinq kilomètres"),
+        ("1 234,50 €", "mille deux cent trente-quatre euros et cinquante centimes"),
         ("20 €", "vingt euros"),
         ("50 %", "cinquante pour cent"),
         ("2 + 3 = 5", "deux plus trois égale cinq"),

@@ -14,6 +14,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import InputStages, SessionPart
+from voicepipe.engine.pronunciations import read_pronunciations
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import Event, ReplyAudio, ReplyText, Warned
 from voicepipe.services import (
@@ -97,8 +98,8 @@ class KyutaiTts:
             retries=settings.tts_retries,
             reading=Reading(
                 settings.tts_language,
-                settings.tts_pronunciations,
-                frozenset(map(str.upper, settings.tts_scripts)) or None,
+                read_pronunciations(settings.tts_pronunciations),
+                _scripts(settings.tts_scripts),
             ),
         )
 
@@ -159,6 +160,12 @@ def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceO
         random=Random(),
         observer=observer,
     )
+
+
+def _scripts(listed: str) -> frozenset[str] | None:
+    """Return a setting's scripts; None for all."""
+    names = frozenset(listed.upper().replace(",", " ").split())
+    return None if not names or "ALL" in names else names
 
 
 def _pauses(settings: EngineSettings) -> Backoff:

@@ -165,6 +165,10 @@ class LocalTts:
         stage = named("TTS", tts)
         return SessionPart(lambda _: stage)
 
+    def pronouncing(self, pronunciations: Mapping[str, str]) -> LocalTts:
+        """Return the voice with a dictionary of how words are said."""
+        return replace(self, reading=replace(self.reading, pronunciations=pronunciations))
+
     def probe(self) -> Probe:
         return _loaded("tts", MODELS["tts"])
 
@@ -211,13 +215,12 @@ def load_local(
     sessions: int,
     progress: Callable[[str], None],
     gguf: Path | None = None,
-    pronunciations: Mapping[str, str] | None = None,
 ) -> LocalParts:
     """Load the models of the kinds `wanted`, side by side; `progress` is called, from any thread, with what has been
     loaded.
 
     Of these kinds, a model whose stage is not among `uses` is not loaded. `gguf` is a language model that takes the
-    place of the embedded one. `pronunciations` is how the voice says words.
+    place of the embedded one.
 
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
@@ -245,7 +248,7 @@ def load_local(
         if "stt" in wanted:
             parts.ear = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
         if "tts" in wanted:
-            parts.voice = LocalTts(made["hibari"], pool, replace(READING, pronunciations=pronunciations or {}))
+            parts.voice = LocalTts(made["hibari"], pool)
     if "llm" in wanted:
         model, manner = made[gguf.name if gguf else "smollm2"]
         parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)

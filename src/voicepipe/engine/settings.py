@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -49,16 +49,6 @@ LlmPlace: TypeAlias = Annotated[str, AfterValidator(_llm_place)]
 """Of a language model: a service's URL, or the path of a GGUF file."""
 
 
-def _single_words(pronunciations: dict[str, str]) -> dict[str, str]:
-    if wrong := [word for word in pronunciations if not word or word.split() != [word]]:
-        raise ValueError(f"single words: {', '.join(map(repr, wrong))} is none")
-    return pronunciations
-
-
-Pronunciations: TypeAlias = Annotated[dict[str, str], AfterValidator(_single_words)]
-"""How words are said, by the word as it is written. An entry in lower case stands for upper case, too."""
-
-
 class EngineSettings(BaseModel):
     """A service that has no URL runs on the embedded model; they can be mixed freely. Units stand in the names."""
 
@@ -88,15 +78,17 @@ class EngineSettings(BaseModel):
     """A new connection that lasts this long ends the search; one that breaks sooner continues it."""
 
     # ---- how text is read, by every voice ----------------------------------------------------------------------------
-    tts_pronunciations: Pronunciations = Field(default_factory=dict[str, str])
-    """How words are said, by the word as it is written: `{"nginx": "engine x"}`."""
+    tts_pronunciations: Path | None = None
+    """A YAML file of words, as they are written, and how they are said: `nginx: engine x`."""
 
     # ---- text to speech: Kyutai's moshi-server -----------------------------------------------------------------------
     tts_url: ServiceUrl | None = None
-    tts_language: Literal["en", "de", "fr", "es"] = "en"
-    """In which it reads numbers, units and signs. The embedded voice is English."""
-    tts_scripts: list[str] = Field(default=["LATIN"])
-    """What it can say, by Unicode's names of scripts; other text is shown, and the user is told. Empty: everything."""
+    tts_language: str = "en"
+    """In which it reads numbers, units and signs: en, de, fr or es; as English for another. The embedded voice is
+    English."""
+    tts_scripts: str = "LATIN"
+    """What it can say, by Unicode's names of scripts, separated by commas; other text is shown, and the user is told.
+    "ALL": everything."""
     tts_voice: str | None = None
     """For a client that names none; None: the server's own."""
     tts_cfg_alpha: float = Field(default=1.5, gt=0)

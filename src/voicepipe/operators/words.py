@@ -14,15 +14,21 @@ from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 from voicepipe.text.clauses import ClauseCutter
 from voicepipe.text.sentences import ends_before, ends_with, is_list_mark
-from voicepipe.text.words import Word, is_unspaced, pieces
+from voicepipe.text.words import Word, is_unspaced, pieces, words_of
 
-__all__ = ["as_word", "at_most_sentences", "by_clause", "split_words"]
+__all__ = ["as_words", "at_most_sentences", "by_clause", "split_words"]
 
 
-def as_word(text: ReplyText) -> Word:
-    """Return a piece of the reply's text as a word."""
+def as_words(text: ReplyText) -> list[Word]:
+    """Return a piece of the reply's text as words: one, unless a stage of the user's has made a piece of several."""
     glued = not text.delta[:1].isspace() and is_unspaced(text.delta)
-    return Word(text.delta.strip(), glued=glued, line_breaks=text.line_breaks)
+    word = text.delta.strip()
+    if not word:
+        return []
+    if " " not in word and "\n" not in word:
+        return [Word(word, glued, text.line_breaks)]
+    first, *others = words_of(word)
+    return [Word(first.text, glued, text.line_breaks), *others]
 
 
 @stage_factory(gives=(ReplyText,), takes=(str,), passes=True)
@@ -128,10 +134,13 @@ class _Sentences:
         self._behind_mark = False
 
     def goes_on_before(self, item: Unspoken | Event) -> bool:
-        if isinstance(item, ReplyText) and self._sentence and not self._behind_mark:
-            following = as_word(item)._replace(line_breaks=0)
-            if ends_before(self._sentence, following):
-                self._ended()
+        if (
+            self._sentence
+            and not self._behind_mark
+            and isinstance(item, ReplyText)
+            and ends_before(self._sentence, Word(item.delta.strip()))
+        ):
+            self._ended()
         return self._left > 0
 
     def goes_on_behind(self, item: Unspoken | Event) -> bool:
@@ -174,7 +183,7 @@ class _Clauses:
         self._cutter = ClauseCutter(first_words=first_words, min_words=min_words, max_words=max_words)
 
     def __call__(self, text: ReplyText) -> Iterator[str]:
-        return map(str, self._cutter(as_word(text)))
+        return (str(clause) for word in as_words(text) for clause in self._cutter(word))
 
     def rest(self) -> Iterator[str]:
         return map(str, self._cutter.rest())

@@ -110,7 +110,7 @@ def _dotted(numbers: str, words: Lexicon, *, each: bool) -> str:
 def _version(one: re.Match[str], words: Lexicon) -> str:
     """Return a version in words; a decimal number is none."""
     letter, numbers, tail = one.groups()
-    if words.language != "en" and re.fullmatch(r"\d{1,2}\.\d{1,2}\.(?:\d{4}|\d\d)", numbers):
+    if not letter and re.fullmatch(r"\d{1,2}\.\d{1,2}\.(?:19|20)\d\d", numbers):
         return one[0]  # a date
     if not letter and numbers.count(".") == 1 and not tail:
         return one[0]

@@ -10,7 +10,7 @@ from voicepipe.text.words import listed
 
 __all__ = ["NUMBER", "read_amounts", "read_numbers"]
 
-NUMBER = r"\d+(?:[.,'’]\d{3})*(?:[.,]\d+)?"
+NUMBER = r"\d+(?:[.,'’]\d{3}(?!\d))*(?:[.,]\d+)?"
 """A number with thousands' marks and decimals, as any language writes it."""
 
 _TIMES = (
@@ -22,11 +22,15 @@ _CODE = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
 _MONEY_FIRST = re.compile(rf"(?:US)?(-|−)?({_SIGN}|{_CODE}\s)\s?({NUMBER}|\.\d+){_TIMES}(?![\w%])")
 _MONEY_LAST = re.compile(rf"(?<![\w.,])({NUMBER}){_TIMES}\s?({_SIGN}|¢|{_CODE}\b)(?!\w)")
 _PERCENT = re.compile(rf"({NUMBER}|\.\d+)\s?([%‰])")
-_FEET = re.compile(r"(?<![\w.])(\d{1,2})['’′]\s?(\d{1,2})(?:[\"”″]|''|’’)")
+_FEET = re.compile(r"(?<![\w.])(\d{1,2})['’′]\s?(\d{1,2})(?:[\"”″]|''|’’|\b)")
 _INCHES = re.compile(r"(?<![\w.\"])(\d{1,3})[\"″](?=\s|$|[.,!?])")
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})*|\d+)(st|nd|rd|th|er|re|e|ème|º|ª|°(?=\s[a-z]))(?![\w])")
 _FRACTION = re.compile(r"(?<![\w./])(?:(\d+)\s)?(\d{1,3})/(\d{1,3})(?![\w/])(?!\.\d)")
 _MIXED = re.compile(r"(\d+)?\s?([½¼¾⅓⅔⅛⅜⅝⅞])")
+_SPACED = re.compile(r"(?<![\w.,+)-])(\d{1,3})((?: \d{3})+)(?![\d-])")
+# A range before a sign or a unit: "5-10%", "$10-$20".
+_BEFORE_SIGN = re.compile(rf"(?<=\d)\s?[-–]\s?(?=[$€£¥₹]\d)|(?<=\d)[-–](?={NUMBER}\s?(?:[%‰°€£$¥]|[A-Za-zµμ]))")
+_PER = re.compile(r"(?<=[a-z])/(?=[a-z])")
 _COUNT = re.compile(r"(?<![\w.])#\s?(?=\d)|(?<!\w)№\s?(?=\d)")
 _SCALED = re.compile(rf"(?<![\w.])({NUMBER})(k|M|bn)\b")
 _EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d{1,2})(?!\w)")
@@ -55,10 +59,13 @@ def read_amounts(text: str, words: Lexicon) -> str:
     >>> read_amounts("$5.99 for 5 km, 50%, the 22nd", lexicon("en"))
     'five dollars and ninety-nine cents for five kilometers, fifty percent, the twenty-second'
     """
+    text = _SPACED.sub(lambda one: one[1] + one[2].replace(" ", ""), text)
+    text = _BEFORE_SIGN.sub(f" {words.signs['to']} ", text)
     text = _MONEY_FIRST.sub(lambda one: _money(one[1], one[3], one[4] or one[5], one[2].strip(), words), text)
     text = _MONEY_LAST.sub(lambda one: _money(None, one[1], one[2] or one[3], one[4], words), text)
     text = _PERCENT.sub(lambda one: f"{_said(one[1], words)} {words.signs[one[2]]}", text)
     text = _units(text, words)
+    text = _PER.sub(f" {words.signs['per']} ", text)
     text = _ORDINAL.sub(lambda one: _ordinal(one, words), text)
     text = _EXPONENT.sub(lambda one: _exponent(one, words), text)
     if words.language == "en":

@@ -19,12 +19,16 @@ MONTH_NAMES = (
 _TIME = re.compile(
     r"(?<![\d:.,/-])(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?(?:\s?([AaPp])(?:\.[Mm]\.?|[Mm]\b)|(?<=:\d\d)(?!\d|:))(?![\d:])"
 )
+_TIMES = re.compile(
+    r"(?<![\w:.,/-])(\d{1,2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\.?)?)\s?[-–]\s?(?=\d{1,2}(?::\d{2}|\s?[AaPp]\.?[Mm]))"
+)
 _CLOCK = re.compile(r"(?<![\d:.,/-])(\d{1,2})(?::(\d{2})|h(\d{2})?)(?:\s?(?:Uhr|h)\b)?(?![\d:])")
-_ISO = re.compile(r"(?<![\w-])(\d{4})-(\d{1,2})-(\d{1,2})(?:T\d{2}:\d{2}\S*)?(?![\w-])")
+_ISO = re.compile(r"(?<![\w/-])(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:T\d{2}:\d{2}\S*)?(?![\w-])")
 _SLASHES = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])")
 _DOTS = re.compile(r"(?<![\w.])(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})(?![\w.]\w)")
 _MONTH_DAY = re.compile(rf"\b({MONTH_NAMES}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![\d:%])(,? (\d{{4}})\b)?")
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({MONTH_NAMES})\b\.?(,? (\d{{4}})\b)?")
+_MONTH_DAYS = re.compile(rf"\b({MONTH_NAMES}) (\d{{1,2}})\s?[-–]\s?(\d{{1,2}})\b")
 _MONTH_YEAR = re.compile(rf"\b({MONTH_NAMES}) (\d{{4}})\b")
 _DECADE = re.compile(r"(?<!\w)(\d{2})?(\d0)['’]?s\b")
 _SHORT_DECADE = re.compile(r"['’](\d0)['’]?s\b")
@@ -46,11 +50,13 @@ def read_dates(text: str, words: Lexicon) -> str:
     """
     text = _PHONE.sub(lambda one: _phone(one[0], words), text)
     text = _ISO.sub(lambda one: _date(int(one[1]), int(one[2]), int(one[3]), words) or one[0], text)
+    text = _DOTS.sub(lambda one: _date(_full(one[3]), int(one[2]), int(one[1]), words) or one[0], text)
     if words.language != "en":
-        text = _DOTS.sub(lambda one: _date(_full(one[3]), int(one[2]), int(one[1]), words) or one[0], text)
         return _CLOCK.sub(lambda one: _clock(one, words), text)
     text = _SLASHES.sub(lambda one: _american(one, words), text)
+    text = _TIMES.sub(r"\1 to ", text)
     text = _TIME.sub(lambda one: _time(one), text)
+    text = _MONTH_DAYS.sub(lambda one: f"{_month(one[1], words)} {_days(one[2], one[3])}", text)
     text = _MONTH_DAY.sub(lambda one: _written(one[1], one[2], one[4], words) or one[0], text)
     text = _DAY_MONTH.sub(lambda one: _british(one, words) or one[0], text)
     text = _MONTH_YEAR.sub(lambda one: f"{_month(one[1], words)} {year(int(one[2]), 'en')}", text)
@@ -99,6 +105,10 @@ def _written(name: str, day: str, of_year: str | None, words: Lexicon) -> str | 
         return None
     said = f"{_month(name, words)} {ordinal(int(day), 'en')}"
     return f"{said}, {year(int(of_year), 'en')}" if of_year else said
+
+
+def _days(first: str, last: str) -> str:
+    return f"{ordinal(int(first), 'en')} to {ordinal(int(last), 'en')}"
 
 
 def _british(one: re.Match[str], words: Lexicon) -> str | None:

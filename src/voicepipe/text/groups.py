@@ -202,4 +202,4 @@ def _goes_on_number(group: Sequence[Word], word: str, kind: str) -> bool:
     phone = _text(group)
     if phone[:1] in "+(" or re.search(r"\d-\d|\d\)", phone):
         return bool(_PHONE.fullmatch(word))
-    return bool(re.fullmatch(r"\d{1,3}", group[-1].text)) and bool(re.fullmatch(r"\d{3,4}[.,!?]?", word))
+    return bool(re.fullmatch(r"\d{1,3}", group[-1].text)) and bool(re.fullmatch(r"\d{3,4}(?:,\d+)?[.,!?]?", word))

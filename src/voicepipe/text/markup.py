@@ -20,7 +20,9 @@ _RULE = re.compile(r"^\s*(?:-{3,}|\*{3,}|_{3,}|={3,}|\|?(?:\s*:?-{2,}:?\s*\|)+(?
 _HEADING = re.compile(r"^\s*#{1,6}(?=\s|$)|(?<=\s)#{1,6}\s*$")
 _LATEX = re.compile(r"\\[()\[\]]|\$\$|^\$(?=[A-Za-z\\][^$]*\$)|(?<=\w)\$(?=[.,;:!?]*$)")
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!|~>-])")
-_DOUBLE = re.compile(r"\*{2,3}|~~|`+|(?<!\w)_{1,3}(?=\w)|(?<=[\w.,!?])_{1,3}(?!\w)|(?<=\w)__|__(?=\w)")
+_DOUBLE = re.compile(
+    r"(?<!\d)\*{2,3}|\*{2,3}(?!\d)|~~|`+|(?<!\w)_{1,3}(?=\w)|(?<=[\w.,!?])_{1,3}(?!\w)|(?<=\w)__|__(?=\w)"
+)
 # A single asterisk is emphasis beside a letter, and a multiplication between two numbers or spaces.
 _ASTERISK = re.compile(
     r"(?<![\d\s)])\*(?!\s*[\d(])|(?<!\S)\*(?=[^\s\d(=])|(?<=[^\W\d_])\*|^\*(?=\d[^*]*\*$)|(?<=\d)\*$"
@@ -32,7 +34,9 @@ _EMOJI = re.compile(
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\x00-\x08\x0b-\x1f\x7f\ufffd]")
 _WIDE = re.compile("[\uff05\uff0b\uff0d\uff10-\uff19\uff1d\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06\u3000]")
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\t]")
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": ",", "…": "..."})
+_QUOTES = str.maketrans(
+    {"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": ",", "…": "...", "⁄": "/"}
+)
 _PLAIN = re.compile(r"[A-Za-z',.!?;: ]*")
 
 

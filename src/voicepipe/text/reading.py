@@ -16,6 +16,7 @@ from voicepipe.text.dates import read_dates
 from voicepipe.text.groups import Grouper
 from voicepipe.text.lexicon import Lexicon, lexicon
 from voicepipe.text.markup import without_markup
+from voicepipe.text.numbers import ordinal
 from voicepipe.text.roman import read_roman
 from voicepipe.text.sentences import is_list_mark
 from voicepipe.text.sums import read_sums
@@ -103,6 +104,8 @@ class Reader:
             return text  # most words: 0.2 µs
         if self._pronunciations:
             text = self._pronounced(text)
+        if not ended and self._lexicon.language == "de" and (day := _GERMAN_DAY.fullmatch(text)):
+            return _german_day(int(day[1]), self._before)
         if _PLAIN.fullmatch(text) and not _is_special(text):
             return text
         if (
@@ -224,6 +227,17 @@ def _saint(one: re.Match[str], before: str) -> str:
 _NO_STREET = listed(
     "Visit See In The At On To From Near And Mount Fort Port Is Was Are Of By My Our Saint Go Ask",
 )
+
+_GERMAN_DAY = re.compile(r"(\d{1,2})\.")
+
+
+def _german_day(day: int, before: str) -> str:
+    """Return the ordinal number of a day before its month: "am dritten Mai", "der dritte Mai", "dritter Mai"."""
+    word = before.lower()
+    if word in ("am", "vom", "zum", "den", "dem", "im", "bis", "ab", "seit"):
+        return f"{ordinal(day, 'de')}n"
+    return ordinal(day, "de") if word in ("der", "die", "das") else f"{ordinal(day, 'de')}r"
+
 
 # ---- signs -----------------------------------------------------------------------------------------------------------
 

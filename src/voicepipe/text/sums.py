@@ -21,8 +21,9 @@ _X = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
 _TIMES = re.compile(r"(?<=\d)[xX](?!\w)")
 _PREFIX = re.compile(r"(?<![\w)])([±≈~<>≤≥]|[<>]=)\s?(?=\d)")
 _RANGE = re.compile(r"(?<![\w.-])(\d[\d.,]*)(?:\s?–\s?|-)(?=\d)(?!\d+-)")
+_ROW = re.compile(r"(?<![\w.-])\d+(?:-\d+){2,}(?![\w.-])")
 _NEGATIVE = re.compile(r"(?<![\w)])[-−](?=[\d.]*\d)")
-_PLUS = re.compile(r"(?<![\w+])\+\s?(?=\d)")
+_PLUS = re.compile(r"(?<![\w+])\+\s?(?=[\w(])")
 _RATIO = re.compile(r"(?<![\d:])(\d{1,2}):(?=\d{1,2}(?!\d|:))")
 
 
@@ -40,6 +41,7 @@ def read_sums(text: str, words: Lexicon) -> str:
     text = _RAISED.sub(lambda one: f" {signs[one[1]]}", text)
     text = _ROOT.sub(f"{signs['√']} ", text)
     if "=" not in text:
+        text = _ROW.sub(lambda one: one[0].replace("-", " "), text)
         text = _RANGE.sub(lambda one: f"{one[1]} {signs['to']} ", text)
     text = _X.sub(f" {signs['×']} ", text)
     text = _BETWEEN.sub(lambda one: _between(one, words), text)

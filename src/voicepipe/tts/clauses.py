@@ -23,7 +23,7 @@ from voicepipe.events import (
     TextNotSpoken,
     WordSpoken,
 )
-from voicepipe.operators.words import as_word
+from voicepipe.operators.words import as_words
 from voicepipe.rx import Clock, merge, transduce
 from voicepipe.stage import Stage
 from voicepipe.text.clauses import Clause, ClauseCutter
@@ -116,7 +116,7 @@ class _ReadClauses:
         self._cutter, self._reader = cutter, reader
 
     def __call__(self, text: ReplyText) -> Iterator[_Clause]:
-        return map(self._read, self._cutter(as_word(text)))
+        return (self._read(clause) for word in as_words(text) for clause in self._cutter(word))
 
     def rest(self) -> Iterator[_Clause]:
         return map(self._read, self._cutter.rest())

@@ -17,7 +17,7 @@ from voicepipe.events import (
     Warned,
     WordSpoken,
 )
-from voicepipe.operators.words import as_word
+from voicepipe.operators.words import as_words
 from voicepipe.rx import Clock
 from voicepipe.services import ConnectionLost, ServiceError, ServiceObserver
 from voicepipe.text.reading import Reader, Reading, Unit
@@ -72,7 +72,7 @@ class KyutaiTtsSession:
     def put(self, item: Event) -> Sequence[Event]:
         if not isinstance(item, ReplyText):
             return [item]
-        units = list(self._reader(as_word(item)))
+        units = [unit for word in as_words(item) for unit in self._reader(word)]
         if any(has_letters(unit.spoken) for unit in units) and len(self._words) - self._sent >= self._speaking.capacity:
             raise BoundaryFull(self._service, self._speaking.capacity)
         return [item, *self._take(units)]
