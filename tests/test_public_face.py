@@ -34,7 +34,7 @@ FACES = {
         "Deadlines", "History", "LlmError", "LlmFiltered", "LlmGarbled", "LlmRefused", "LlmSaidNothing", "LlmTimeout",
         "LlmUnavailable", "OpenAi", "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
     ],
-    "voicepipe.tts": ["Hibari", "Timing", "clause_by_clause"],
+    "voicepipe.tts": ["Hibari", "Reading", "Timing", "clause_by_clause", "speakable"],
 }  # fmt: skip
 
 

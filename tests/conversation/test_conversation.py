@@ -257,3 +257,13 @@ def test_wherever_a_call_comes_between_the_words_they_are_one_message(words: lis
     text = " ".join(word.word for word in words)
     assert outline(ours)[1:] == [": [1]", ": 1 gave a", f"reply1: {text}"]
     assert outline(theirs)[1:] == [f"reply1: {text}", "reply1.1: [1]"]
+
+
+def test_words_of_a_script_without_spaces_are_remembered_as_they_are_written() -> None:
+    """Without a space before what is glued; also as far as they were heard."""
+    words = [WordSpoken("今日は。", 0, 1), WordSpoken("元気。", 1, 2, glued=True), WordSpoken("OK?", 2, 3)]
+    talk = Conversation().user_said("Hi!")
+    for event in (ReplyStarted(talk, "r"), *words):
+        talk = fold(talk, event)
+    assert talk.messages[-1].text == "今日は。元気。 OK?"
+    assert fold(talk, ItemTruncated("r", 1500)).messages[-1].text == f"今日は。元気。{CUT}"

@@ -249,6 +249,7 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 
 def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> ComposedEngine:
     """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
+    from voicepipe._yaml import YamlError
     from voicepipe.engine.build import build_engine, embedded_kinds
     from voicepipe.weights.registry import ModelError
 
@@ -267,6 +268,8 @@ def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, v
             )
     except (ModelError, ImportError) as error:
         raise CommandError(f"the models cannot be loaded: {error}") from error
+    except YamlError as error:
+        raise CommandError(str(error)) from error
 
 
 def _check_packages(kinds: Sequence[ServiceKind]) -> None:

@@ -12,7 +12,7 @@ from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
 
-__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until"]
+__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Conversation:
 
     def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
         """Return the conversation after the user heard `word`, which continues the bot's message or begins one."""
-        return self._bot_goes_on(word, " ", () if spoken is None else (spoken,))
+        joint = "" if spoken is not None and spoken.glued else " "
+        return self._bot_goes_on(word, joint, () if spoken is None else (spoken,))
 
     def bot_wrote(self, delta: str) -> Conversation:
         """Append `delta` unchanged to the message of a text-only reply."""
@@ -142,6 +143,14 @@ class Conversation:
         if self.replying and said.text.endswith(CUT):
             return self  # the client has heard no more than this
         return self._changed(at, replace(said, text=f"{said.text}{joint}{text}", spoken=(*said.spoken, *spoken)))
+
+
+def joined(words: Iterable[TimedWord]) -> str:
+    """Return words as one text, without a space before those that are `glued`."""
+    text = ""
+    for word in words:
+        text += word.word if word.glued or not text else f" {word.word}"
+    return text
 
 
 def heard_until(spoken: Iterable[TimedWord], audio_end_ms: float) -> tuple[TimedWord, ...]:

@@ -12,6 +12,7 @@ from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
+from voicepipe.engine.pronunciations import read_pronunciations
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
 from voicepipe.events import Audio, Event
@@ -169,7 +170,10 @@ def _load(
         return None
     from voicepipe.engine.local import load_local
 
-    return load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
+    local = load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
+    if local.voice is not None and settings.tts_pronunciations:
+        local.voice = local.voice.pronouncing(read_pronunciations(settings.tts_pronunciations))
+    return local
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,9 +35,10 @@ from voicepipe.session import STAGE_NAMES, StageName, Tts
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
+from voicepipe.text.reading import Reading
 from voicepipe.tts import hibari
 from voicepipe.tts.clauses import Timing, clause_by_clause
-from voicepipe.tts.hibari import Hibari
+from voicepipe.tts.hibari import READING, Hibari
 from voicepipe.vad import silero, smart_turn
 from voicepipe.vad.frames import by_frame
 from voicepipe.vad.silero import Silero
@@ -150,11 +151,24 @@ class LocalTts:
 
     hibari: Hibari
     pool: Workers
+    reading: Reading = READING
 
     def open(self) -> SessionPart[Tts]:
-        tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
+        tts = clause_by_clause(
+            self._synthesise,
+            self.pool,
+            first_words=8,
+            min_words=4,
+            max_words=24,
+            capacity=64,
+            reading=self.reading,
+        )
         stage = named("TTS", tts)
         return SessionPart(lambda _: stage)
+
+    def pronouncing(self, pronunciations: Mapping[str, str]) -> LocalTts:
+        """Return the voice with a dictionary of how words are said."""
+        return replace(self, reading=replace(self.reading, pronunciations=pronunciations))
 
     def probe(self) -> Probe:
         return _loaded("tts", MODELS["tts"])

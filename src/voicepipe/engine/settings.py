@@ -79,8 +79,18 @@ class EngineSettings(BaseModel):
     stt_settled_after_s: float = Field(default=5, gt=0)
     """A new connection that lasts this long ends the search; one that breaks sooner continues it."""
 
+    # ---- how text is read, by every voice ----------------------------------------------------------------------------
+    tts_pronunciations: Path | None = None
+    """A YAML file of words, as they are written, and how they are said: `nginx: engine x`."""
+
     # ---- text to speech: Kyutai's moshi-server -----------------------------------------------------------------------
     tts_url: ServiceUrl | None = None
+    tts_language: str = "en"
+    """In which it reads numbers, units and signs: en, de, fr or es; as English for another. The embedded voice is
+    English."""
+    tts_scripts: str = "LATIN"
+    """What it can say, by Unicode's names of scripts, separated by commas; other text is shown, and the user is told.
+    "ALL": everything."""
     tts_voice: str | None = None
     """For a client that names none; None: the server's own."""
     tts_cfg_alpha: float = Field(default=1.5, gt=0)

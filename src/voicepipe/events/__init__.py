@@ -77,6 +77,7 @@ from voicepipe.events.session import (
     SessionOpened,
     SpeechEncoded,
     StageFailed,
+    TextNotSpoken,
     TurnMeasured,
     Warned,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "StageFailed",
     "SynthesisEnded",
     "SynthesisStarted",
+    "TextNotSpoken",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",

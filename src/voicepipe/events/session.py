@@ -14,6 +14,7 @@ __all__ = [
     "SessionOpened",
     "SpeechEncoded",
     "StageFailed",
+    "TextNotSpoken",
     "TurnMeasured",
     "Warned",
     "whole_parts",
@@ -60,6 +61,18 @@ class Warned(Event):
 
     message: str
     service_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextNotSpoken(Warned):
+    """The voice cannot say a part of the reply, `text` and perhaps more: the user sees it. Once in a reply."""
+
+    text: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> TextNotSpoken:
+        """Return the event for a text, with the message for the user."""
+        return cls(f"The voice cannot say “{text}”: it is shown, and not spoken.", text=text)
 
 
 @dataclass(frozen=True, slots=True)

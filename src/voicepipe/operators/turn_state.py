@@ -308,6 +308,9 @@ class TurnState:
             return self._sounded(event.audio.duration_s), None
         state = self._folded(event)
         match event:
+            case WordSpoken(word=word, glued=True) if self.reply.heard:
+                *earlier, last = self.reply.heard
+                return state._with(heard=(*earlier, last + word)), None
             case WordSpoken(word=word):
                 state = replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:])
                 return state._with(heard=(*self.reply.heard, word)), None

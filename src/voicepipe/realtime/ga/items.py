@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from voicepipe.conversation import TimedWord, heard_until
+from voicepipe.conversation import TimedWord, heard_until, joined
 from voicepipe.conversation.tokens import estimated_tokens
 from voicepipe.events import FunctionCall
 
@@ -60,7 +60,7 @@ class Item:
         self.spoken = list(heard_until(self.spoken, audio_end_ms))
         for part in self.content:
             if part["type"] == "output_audio":
-                part["transcript"] = " ".join(word.word for word in self.spoken)
+                part["transcript"] = joined(self.spoken)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from voicepipe.events import (
     SettingsChanged,
     SpeechEncoded,
     StageFailed,
+    TextNotSpoken,
     TurnConfirmed,
     TurnEnded,
     TurnJudged,
@@ -56,8 +57,9 @@ class ServerEventEncoder:
     silent, otherwise when it interrupts or turns out to be words. The words of a turn are sent when it has ended, after
     their item.
 
-    Warnings (`Warned`, `Overflowed`) are only logged: this protocol has no event for them but `error`, and a Node
-    client without a handler for `error` ends its process. A lost service is told: without it nothing is heard.
+    `TextNotSpoken` stands in the status details of the response. Other warnings (`Warned`, `Overflowed`) are only
+    logged: this protocol has no event for them but `error`, and a Node client without a handler for `error` ends its
+    process. A lost service is told: without it nothing is heard.
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class ServerEventEncoder:
             case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
                 if self.response is not None:
                     yield from self.response.content(event)
+            case TextNotSpoken(message=message) if self.response is not None:
+                self.response.leave_unspoken(message)
             case TurnStarted() | TurnConfirmed() | TurnEnded() | TurnJudged():
                 yield from self._turns(event)
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():

@@ -124,11 +124,12 @@ class KyutaiSttSession:
         self._show_backlog()
         return events
 
-    def finish(self) -> None:
+    def finish(self) -> Sequence[Event]:
         self._queue(self._framer.rest())
         self._finishing = True
         self.done = not self._replay.kept
         self._queue([self._between(_MARKER), *[self._between(SILENCE)] * self._flush.frames])
+        return ()
 
     def _queue(self, pieces: Sequence[Frame]) -> Sequence[Event]:
         lost_s = sum(self._replay.add(piece) for piece in pieces)
