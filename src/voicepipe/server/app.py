@@ -21,11 +21,12 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
 from voicepipe.server.http.auth import AccessControl
+from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
-from voicepipe.server.http.page import page_of
+from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.settings import ServerSettings
 from voicepipe.services.address import Address
@@ -198,14 +199,18 @@ def _route(
         max_bytes=settings.donation_max_bytes,
         metrics=around.metrics,
     )
+    page = Page(settings, around.characters, around.kinds)
+    characters = CharacterRoutes(around.characters, around.kinds)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     routes = [
-        get("/", page_of(settings, around.characters, around.kinds)),
+        get("/", page.index),
+        get("/page/{name}", page.file),
         get("/v1/realtime", sessions.serve),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),
         get("/metrics", health.metrics),
+        get("/v1/characters", door.guarding(characters.list)),
         get("/v1/voices", door.guarding(voices.list)),
         post("/v1/voices", door.guarding(voices.clone)),
         get("/v1/voice-donation", door.guarding(donations.ask)),
