@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SHOWN = ("speaking", "start", "phone", "full")
+SHOWN = ("speaking", "start", "phone", "full", "see")
 """The states of the page that the documentation shows."""
 
 
 def main() -> int:
     """Return the exit code of the tests; the pictures are replaced where all of them pass."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "-q", "tests/page/test_talk.py", "tests/page/test_states.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "tests/page"]
         done = subprocess.run([*command, f"--basetemp={folder}/made"], cwd=ROOT, check=False)
         if done.returncode == 0:
             for name in (f"page-{state}-{scheme}.png" for state in SHOWN for scheme in ("light", "dark")):

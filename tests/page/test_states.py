@@ -47,7 +47,7 @@ def test_it_is_small(browser: Browser, scripted_url: str, inspect: Inspect) -> N
 def test_it_says_how_the_server_is(browser: Browser, scripted_url: str, inspect: Inspect) -> None:
     with opened(browser, scripted_url) as page:
         expect(page.locator("#state-word")).to_have_text("ready to talk")
-        page.click("footer summary")
+        page.click("footer > details > summary")
         assert page.inner_text("#address").endswith("/v1/realtime")
         page.click("#settings summary")
         inspect(page, "settings")

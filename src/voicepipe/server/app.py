@@ -28,6 +28,7 @@ from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
 from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
+from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.settings import ServerSettings
 from voicepipe.services.address import Address
 from voicepipe.session import Pipeline
@@ -72,7 +73,7 @@ def make_app(
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
     app = web.Application(middlewares=[preflight, errors_as_json])
     app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
-    _route(app, sessions, around, settings, door)
+    _route(app, pipeline, sessions, around, settings, door)
 
     async def start(_: web.Application) -> None:
         around.headlines.start()
@@ -178,7 +179,12 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
 
 
 def _route(
-    app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl
+    app: web.Application,
+    pipeline: Pipeline,
+    sessions: Sessions,
+    around: _Around,
+    settings: ServerSettings,
+    door: AccessControl,
 ) -> None:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     synthesiser = "embedded" if settings.tts_url is None else "kyutai"
@@ -201,6 +207,7 @@ def _route(
     )
     page = Page(settings, around.characters, around.kinds)
     characters = CharacterRoutes(around.characters, around.kinds)
+    watch = WatchRoutes(pipeline, sessions.watch, allowed=settings.session_events)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     routes = [
         get("/", page.index),
@@ -211,6 +218,9 @@ def _route(
         get("/v1/health/ready", health.ready),
         get("/metrics", health.metrics),
         get("/v1/characters", door.guarding(characters.list)),
+        get("/v1/pipeline", door.guarding(watch.stages)),
+        get("/v1/pipeline.svg", door.guarding(watch.picture)),
+        get("/v1/sessions/{id}/events", door.guarding(watch.events)),
         get("/v1/voices", door.guarding(voices.list)),
         post("/v1/voices", door.guarding(voices.clone)),
         get("/v1/voice-donation", door.guarding(donations.ask)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -83,11 +84,14 @@ def _texts() -> dict[str, str]:
 def _preloads(names: Mapping[str, str]) -> str:
     """Name all modules in the page, so that a browser asks for all at once, and not for each when it has read another.
 
-    Worklets and what only they import are loaded when a conversation begins.
+    Worklets are loaded when a conversation begins, and what shows a session from inside when one asks for it.
     """
-    imported = "".join(text for name, text in names.items() if not name.endswith("_worklet.js"))
-    modules = [name for name in names if name == "main.js" or f'"./{name}"' in imported]
-    return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in modules if name.endswith(".js"))
+    found, next_ones = list[str](), ["main.js"]
+    while next_ones:
+        found += next_ones
+        imported = (name for one in next_ones for name in re.findall(r'from "\./([^"]+)"', names[one]))
+        next_ones = [name for name in dict.fromkeys(imported) if name not in found]
+    return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in sorted(found))
 
 
 def _file(name: str, text: str, tag: str) -> _File:
@@ -121,6 +125,7 @@ def _facts(settings: ServerSettings, characters: Characters, kinds: Collection[S
     return {
         "stages": "".join(f"<li>{stage}</li>" for stage in _stages(kinds)),
         "model": _model_section(settings, characters) if "llm" in kinds else "",
+        "watchable": str(settings.session_events).lower(),
         "program": html.escape(this_program()),
         "recording": "--sample" if registry.find("moonshine") else "FILE.wav",
     }

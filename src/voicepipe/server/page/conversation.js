@@ -39,6 +39,7 @@ export class Conversation {
     this.connection = null;
     /** @type {import("./recording.js").Recording | null} */
     this.recording = null;
+    this.session = ""; // the server's id of it
     /** @type {Set<string>} */
     this.dropped = new Set(); // items whose sound is not played any more
     this.turns = new Turns(this);
@@ -156,6 +157,7 @@ export class Conversation {
   receive(event) {
     if (event.type === "response.output_audio.delta") return this.sound(event);
     if (event.type === "response.output_audio.done") this.audio?.end();
+    if (event.type === "session.created") this.session = event.session.id;
     if (event.type === "input_audio_buffer.speech_started") this.interrupt();
     this.dialogue.apply(event);
     if (event.type === "error") this.complain(event);

@@ -22,6 +22,28 @@ const settings = new SettingsView((options) => conversation.choose(options));
 
 let shownPhase = "";
 
+const seeButton = byId("see-button", HTMLButtonElement);
+const seeAllowed = document.querySelector("meta[name=session-events]")?.getAttribute("content") === "true";
+/** @type {import("./see.js").See | null} */
+let see = null;
+
+/** Show the conversation from inside, or stop to. */
+async function toggleSee() {
+  const opens = seeButton.getAttribute("aria-expanded") === "false";
+  seeButton.setAttribute("aria-expanded", String(opens));
+  byId("see", HTMLElement).hidden = !opens;
+  see?.stop();
+  see = null;
+  if (opens) await follow();
+}
+
+/** Follow the session that is on. */
+async function follow() {
+  const { See } = await import("./see.js");
+  see = new See(conversation.session, conversation.key);
+  await see.start().catch(() => {}); // its end, or that of the network, which the conversation tells
+}
+
 /** Show the conversation as it stands. */
 function show() {
   const { phase, dialogue, isOn, muted, options } = conversation;
@@ -35,6 +57,11 @@ function show() {
     pushes,
   });
   if (phase !== shownPhase) server.ask();
+  if (phase === "on" && see && see.session !== conversation.session) {
+    see.stop();
+    follow();
+  }
+  seeButton.hidden = !seeAllowed || (!isOn && !see);
   shownPhase = phase;
   status.show(conversation);
   captions.show(dialogue.entries);
@@ -91,6 +118,7 @@ addEventListener("keyup", (event) => {
 });
 
 mute.addEventListener("click", () => conversation.mute(!conversation.muted));
+seeButton.addEventListener("click", toggleSee);
 end.addEventListener("click", () => conversation.end());
 byId("type-instead", HTMLButtonElement).addEventListener("click", () => start(false));
 byId("reload", HTMLButtonElement).addEventListener("click", () => location.reload());

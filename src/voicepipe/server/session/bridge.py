@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -55,10 +56,18 @@ class SessionBridge:
         ending: Is told why the session ends, where the pipeline ends it.
         metrics: Counts turns, failures and rejected messages.
         headlines: Put into prompts that ask for them.
+        watched: Takes each message and each event, for those that watch the session.
     """
 
-    def __init__(self, send_queue: SendQueue, ending: SessionEnd, metrics: Metrics, headlines: Headlines) -> None:
-        self._send_queue, self._ending, self._headlines = send_queue, ending, headlines
+    def __init__(
+        self,
+        send_queue: SendQueue,
+        ending: SessionEnd,
+        metrics: Metrics,
+        headlines: Headlines,
+        watched: Callable[[object], None] = lambda _: None,
+    ) -> None:
+        self._send_queue, self._ending, self._headlines, self._watched = send_queue, ending, headlines, watched
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
         self._turns = TurnLog()
         self._running: SessionRunner | None = None
@@ -92,6 +101,7 @@ class SessionBridge:
 
     def take(self, message: Received) -> None:
         """Answer a message, then pass it to the pipeline: consequences come after the answer."""
+        self._watched(message)
         if not isinstance(message, AudioReceived | AudioDeferred):
             self._send_queue.put(message)
         match message:
@@ -119,6 +129,7 @@ class SessionBridge:
         """Log, count and send an event of the pipeline."""
         if isinstance(event, _ANSWERED):
             return
+        self._watched(event)
         self._turns.note(event)
         self._meter.note(event)
         self._send_queue.put(event)
