@@ -72,6 +72,7 @@ from voicepipe.operators import (
     as_text,
     at_most_sentences,
     by_clause,
+    cancel_echo,
     decode,
     detect_turns,
     encode,
@@ -100,7 +101,7 @@ from voicepipe.operators.out_of_band import out_of_band
 from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
-from voicepipe.presets import UTTERANCES
+from voicepipe.presets import ECHO, UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
@@ -556,6 +557,19 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example("vad.frames.by_frame", **dict.fromkeys("abcd", sound(20)), v=Like(SpeechProbability))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(by_frame(lambda: lambda samples: 0.5, frame=32, rate_hz=1000))
+
+
+@example(
+    "operators.cancel_echo.cancel_echo",
+    **{letter: Audio(np.full(480, 0.1, np.float32), 24_000) for letter in "ab"}, S=ReplyAudio(sound(20, 0.3)),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    says = drawing.cold("talk")
+
+    def talk(mic: Observable[Any]) -> Observable[Any]:
+        return reactivex.merge(says, mic.pipe(rx_ops.ignore_elements()))
+
+    return drawing.hot("mic").pipe(cancel_echo(talk, ECHO))
 
 
 @example("operators.gaps.fill_gaps", a=sound(20), b=sound(20), s=sound(40, 0.0))

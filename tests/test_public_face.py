@@ -18,7 +18,8 @@ FACES = {
         "async_stage", "in_worker", "merge", "stage_factory",
     ],
     "voicepipe.operators": [
-        "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "decode",
+        "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "cancel_echo",
+        "decode",
         "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
         "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words", "tee",
         "text_only", "wait_for_user", "with_deadline", "with_tools",

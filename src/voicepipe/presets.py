@@ -17,12 +17,14 @@ from typing import Final
 __all__ = [
     "ACKNOWLEDGEMENTS",
     "DEADLINE",
+    "ECHO",
     "ENDPOINTING",
     "GAPS",
     "INTERRUPTION",
     "PLAYBACK",
     "UTTERANCES",
     "Deadline",
+    "Echo",
     "Endpointing",
     "Gaps",
     "Interruption",
@@ -178,6 +180,29 @@ class Deadline:
     between_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Decide whether the bot's voice comes back into the microphone. For `cancel_echo`.
+
+    The microphone's sound is correlated with what the client plays.
+
+    Args:
+        window_s: so much of the microphone's sound is compared at a time
+        hop_s: how often, while the bot speaks
+        longest_delay_s: how late the echo may be: the client's buffers, the network, and the room
+        correlation: from which correlation on there is an echo
+        windows: so many windows in a row, at one delay, find it
+        windows_without: so many windows in a row without it end it: the user has put on headphones
+    """
+
+    window_s: float
+    hop_s: float
+    longest_delay_s: float
+    correlation: float
+    windows: int
+    windows_without: int
+
+
 ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     "de": frozenset(
         {"ja", "ja genau", "genau", "okay", "mhm", "hm", "aha", "ach so", "stimmt", "klar", "alles klar"}
@@ -235,6 +260,10 @@ spoken "Okay", "Yeah" or "Yes" had 180 ms or more."""
 
 GAPS: Final = Gaps(after_ms=200, at_most_ms=2000)
 """Packets of 20 to 100 ms, which clients send, come well within 200 ms."""
+
+ECHO: Final = Echo(window_s=0.75, hop_s=0.25, longest_delay_s=0.8, correlation=0.25, windows=1, windows_without=16)
+"""Measured with a synthesised voice in a made room, 50 to 400 ms late and at -6 to -30 dB: correlations of 0.3 and
+more, against at most 0.17 for other speech and noise. An echo is found within half a second of its first sound."""
 
 INTERRUPTION: Final = Interruption(
     idle_after_s=7.0,

@@ -42,8 +42,8 @@ def test_the_default_pipeline_is_drawn_as_it_reads() -> None:
     """Stage by stage, in the order of the module, with its forks and joins."""
     graph = trace(load_pipeline())
     assert names(graph) == [
-        "client", "decode", "fill_gaps", "listen", "detect_turns", "respond", "hang_up_after", "merge", "encode",
-        "client",
+        "client", "decode", "fill_gaps", "cancel_echo", "listen", "detect_turns", "respond", "hang_up_after", "merge",
+        "encode", "client",
     ]  # fmt: skip
     assert arrows(graph) >= {
         "client → decode", "listen → detect_turns", "listen → merge", "detect_turns → respond",

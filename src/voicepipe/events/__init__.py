@@ -42,6 +42,7 @@ from voicepipe.events.client import (
 from voicepipe.events.fold import fold
 from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
 from voicepipe.events.heard import (
+    EchoFound,
     FlushRequested,
     Pause,
     SpeechProbability,
@@ -91,6 +92,7 @@ __all__ = [
     "ClientEvent",
     "ClientMessage",
     "ConversationEnded",
+    "EchoFound",
     "Event",
     "FlushRequested",
     "Function",

@@ -1,5 +1,6 @@
 """The stages that turn sound into turns and turns into sound: pure, synchronous, specified by marble diagrams."""
 
+from voicepipe.operators.cancel_echo import cancel_echo
 from voicepipe.operators.codec import decode, encode
 from voicepipe.operators.deadline import DeadlineMissed, with_deadline
 from voicepipe.operators.endpoint import EndOfTurn, endpoint
@@ -28,6 +29,7 @@ __all__ = [
     "as_text",
     "at_most_sentences",
     "by_clause",
+    "cancel_echo",
     "decode",
     "detect_turns",
     "encode",

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
+    EchoFound,
     Event,
     FunctionCalled,
     FunctionReturned,
@@ -21,6 +22,7 @@ from voicepipe.events import (
     SettingsChanged,
     TurnConfirmed,
     TurnEnded,
+    TurnEvent,
     TurnStarted,
     TurnTaking,
     TurnTextChanged,
@@ -41,6 +43,9 @@ _ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
 _QUESTIONS = ("?", "？", "؟")
 # The words that may be heard again: those of the last 15 s, or so.
 _ECHO_WORDS = 40
+# A turn in which an echo is found counts from so many words on that are not the bot's: what is cut off in the middle of
+# a word is misread ("something" for "sunny", "No, no, no").
+_DOUBTED_WORDS = 4
 # One or two words in common are chance, three in order are an echo.
 _ECHO_SURE = 3
 
@@ -123,6 +128,7 @@ class TurnState:
         sounded_s: the length of the session's sound so far, in seconds, as long as it is protected
         spoken: the bot's last words
         echoes: the bot's own voice has been heard in this session
+        doubted: an echo was found during the user's turn, which may be nothing but that, misread
         reply: the reply that runs
         reply_due: a reply has been ordered and has not begun: the one before it cleans up
         replies: the number of replies so far
@@ -143,6 +149,7 @@ class TurnState:
     sounded_s: float = 0.0
     spoken: tuple[str, ...] = ()
     echoes: bool = False
+    doubted: bool = False
     reply: RunningReply | None = None
     reply_due: bool = False
     replies: int = 0
@@ -154,9 +161,7 @@ class TurnState:
 
     def after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after a turn event or an event of the client's, and what the bot does."""
-        if isinstance(
-            event, TurnStarted | TurnConfirmed | TurnTextChanged | TurnVoiceChanged | TurnEnded | HoldElapsed
-        ):
+        if isinstance(event, TurnEvent | HoldElapsed):
             return self._of_user(event, now_s)
         state = replace(self, conversation=fold(self.conversation, event))
         match event:
@@ -196,9 +201,11 @@ class TurnState:
                 return replace(self, user_speaking=True)._words_heard(text)
             case TurnTextChanged(text=text):
                 return (self, None) if self.reply is None else self._words_heard(text)
+            case EchoFound():
+                return replace(self, echoes=True, doubted=self.began_over and self.user_speaking)._resumed()
             case TurnEnded():
                 counted = replace(event, text=self.counted(event))
-                state = replace(self, user_speaking=False, over_reply=False, began_over=False)
+                state = replace(self, user_speaking=False, over_reply=False, began_over=False, doubted=False)
                 state = replace(state, idle=self.idle.quiet(now_s))
                 if event.text and not counted.text:
                     return state._resumed()
@@ -218,10 +225,11 @@ class TurnState:
         return self._heard(turn.text).own
 
     def _heard(self, text: str) -> Heard:
-        """Return what is whose in the words of a turn: the bot's own come back where there is an echo."""
+        """Return which words of a turn are the user's: the bot's own come back where there is an echo."""
         if not self.began_over or not (self.echoes or self._is_protected):
             return Heard(text, 0)
-        return compared(text, self.spoken)
+        heard = compared(text, self.spoken)
+        return Heard("", heard.echoed) if self.doubted and len(heard.own.split()) < _DOUBTED_WORDS else heard
 
     def _words_heard(self, text: str) -> tuple[TurnState, Action]:
         """Return what words do: they interrupt, unless they are the bot's own voice."""
