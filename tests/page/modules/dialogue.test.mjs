@@ -11,6 +11,7 @@ function after(...events) {
 
 const started = { type: "input_audio_buffer.speech_started", item_id: "u1" };
 const stopped = { type: "input_audio_buffer.speech_stopped", item_id: "u1" };
+const committed = { type: "input_audio_buffer.committed", item_id: "u1" };
 const heard = (transcript) => ({
   type: "conversation.item.input_audio_transcription.completed",
   item_id: "u1",
@@ -28,6 +29,7 @@ test("the floor goes from one to the other", () => {
   const dialogue = after(started);
   assert.equal(dialogue.floor, "hearing");
   dialogue.apply(stopped);
+  dialogue.apply(committed);
   assert.equal(dialogue.floor, "thinking");
   dialogue.apply(heard("Hello."));
   dialogue.apply(created);
@@ -59,9 +61,17 @@ test("a reply that was not interrupted is not cut by what the server has", () =>
   assert.equal(dialogue.entries[0].text, "One two");
 });
 
+test("words that come behind the reply stand before it", () => {
+  const dialogue = after(started, stopped, committed, created, said("Hi"), heard("Hello."));
+  assert.deepEqual(dialogue.entries.map(({ text }) => text), ["Hello.", "Hi"]);
+});
+
 test("a cough leaves no caption", () => {
-  const dialogue = after(started, stopped, created, said("Hi"), done("completed"));
-  assert.deepEqual(dialogue.entries.map(({ side }) => side), ["bot"]);
+  const dialogue = after(started);
+  assert.equal(dialogue.entries.length, 1);
+  dialogue.apply(stopped);
+  assert.deepEqual(dialogue.entries, []);
+  assert.equal(dialogue.floor, "listening");
 });
 
 test("a new session is told what was said", () => {
@@ -71,6 +81,13 @@ test("a new session is told what was said", () => {
     { type: "message", role: "user", content: [{ type: "input_text", text: "Hello." }] },
     { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hi" }] },
   ]);
+  assert.equal(dialogue.floor, "listening");
+});
+
+test("a lost connection leaves no question open", () => {
+  const dialogue = after(started, stopped, committed, heard("Hello."));
+  assert.equal(dialogue.floor, "thinking");
+  dialogue.breakOff();
   assert.equal(dialogue.floor, "listening");
 });
 

@@ -31,7 +31,10 @@ export class Dialogue {
     /** @type {string | null} */
     this.response = null; // the one that is in progress
     this.userSpeaks = false;
+    this.owed = false; // the user has finished, and no reply has begun
     this.playing = false;
+    /** @type {Set<string>} */
+    this.committed = new Set(); // utterances whose words are still to come
   }
 
   /** @param {string} id */
@@ -61,6 +64,7 @@ export class Dialogue {
     switch (event.type) {
       case "response.created":
         this.response = event.response.id;
+        this.owed = false;
         break;
       case "response.done":
         this.finish(event.response);
@@ -91,6 +95,8 @@ export class Dialogue {
         break;
       case "input_audio_buffer.committed":
         this.userSpeaks = false;
+        this.owed = true;
+        this.committed.add(id);
         this.entry(id, "user").text ||= NO_WORDS;
         break;
       case "conversation.item.input_audio_transcription.completed":
@@ -108,7 +114,9 @@ export class Dialogue {
    * @param {string} text
    */
   hear(id, text) {
+    this.committed.delete(id);
     if (!text) {
+      this.owed = false;
       this.drop(id);
       return;
     }
@@ -125,6 +133,7 @@ export class Dialogue {
     const text = item.content?.map((/** @type {any} */ part) => part.text ?? "").join(" ");
     if (item.role !== "user" || item.content?.[0]?.type !== "input_text" || this.find(item.id)) return;
     Object.assign(this.entry(item.id, "user"), { text, written: true, state: "done" });
+    this.owed = true;
   }
 
   /** @param {ServerEvent} event */
@@ -143,12 +152,11 @@ export class Dialogue {
       const entry = this.find(item.id);
       if (entry?.state === "open") entry.state = failed ? "failed" : response.status === "cancelled" ? "cut" : "done";
     }
-    // An utterance that got no words in its time was none: a cough over the reply.
-    if (response.status !== "cancelled") this.forget();
   }
 
+  /** What was not committed had no words: a cough. */
   forget() {
-    if (!this.userSpeaks) this.entries = this.entries.filter((entry) => entry.text !== NO_WORDS);
+    this.entries = this.entries.filter(({ id, text }) => text !== NO_WORDS || this.committed.has(id));
   }
 
   /**
@@ -186,19 +194,18 @@ export class Dialogue {
   }
 
   settle() {
-    const last = this.entries.at(-1);
-    const answered = last?.side === "bot" || !last;
+    if (!this.userSpeaks && !this.owed) this.forget();
     if (this.userSpeaks) this.floor = "hearing";
     else if (this.playing) this.floor = "speaking";
-    else this.floor = this.response || !answered ? "thinking" : "listening";
+    else this.floor = this.response || this.owed ? "thinking" : "listening";
   }
 
   /** The connection is lost: nothing that is open will be finished. */
   breakOff() {
     this.response = null;
-    this.userSpeaks = this.playing = false;
+    this.userSpeaks = this.owed = this.playing = false;
+    this.committed.clear();
     for (const entry of this.entries) if (entry.state === "open") entry.state = entry.side === "bot" ? "cut" : "done";
-    this.forget();
     this.settle();
   }
 

@@ -97,6 +97,7 @@ function press() {
 }
 
 button.addEventListener("click", press);
+button.addEventListener("contextmenu", (event) => event.preventDefault()); // of a long press on a phone
 button.addEventListener("pointerdown", () => conversation.turns.press(true));
 for (const name of ["pointerup", "pointercancel", "blur"])
   addEventListener(name, () => conversation.turns.press(false));
