@@ -38,9 +38,12 @@ def write_recording(path: Path, parts: Sequence[np.ndarray[Any, Any] | float]) -
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def launch() -> Iterator[Launch]:
-    """`with launch("--an-option") as browser`: a Chromium of its own. Its contexts have no permissions at first."""
+    """`with launch("--an-option") as browser`: a Chromium of its own. Its contexts have no permissions at first.
+
+    Playwright runs an event loop in this thread until the module's end: tests of other modules run loops of their own.
+    """
     chromium = require("chromium")
 
     @contextmanager
@@ -56,7 +59,7 @@ def launch() -> Iterator[Launch]:
         yield launched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One whose microphone is silent."""
     silence = write_recording(tmp_path_factory.mktemp("microphone") / "silence.wav", [5.0])

@@ -54,7 +54,7 @@ def test_the_diagram_shows_a_turn_and_its_latency(speaker: Browser, url: str, in
         expect(page.locator("#see-log b").first).to_have_text("TurnEnded")
         assert set(page.locator("#see-log b").all_text_contents()) == {"TurnEnded"}
         page.fill("#see-filter", "")
-        inspect(page, "see")
+        inspect(page, "see-turn")
         with page.expect_download() as download:
             page.click("#see-save")
         download.value.save_as(tmp_path / "events.jsonl")

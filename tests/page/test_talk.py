@@ -45,15 +45,21 @@ class Talk:
 
 @pytest.fixture(scope="module")
 def talk(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
-    """A question, its long answer, and words into the answer."""
+    """A question, its long answer, words into the answer, and much later the question again."""
     try:
         question, more = (np.asarray(read_sample(name)) for name in ("question", "two_cities"))
     except SampleMissing as error:
         pytest.skip(str(error))
     # The answer takes 24 s; it begins one second behind the question, or a few where the machine is busy.
-    speech = write_recording(tmp_path_factory.mktemp("speech") / "speech.wav", [2.0, question, 11.0, more, 60.0])
+    speech = write_recording(
+        tmp_path_factory.mktemp("speech") / "speech.wav", [2.0, question, 11.0, more, 20.0, question, 60.0]
+    )
     options = FAKE_DEVICE, f"--use-file-for-fake-audio-capture={speech}%noloop"
-    with served("remembering.py") as url, launch(*options) as browser, opened(browser, url) as page:
+    with (
+        served("remembering.py", "--session-events", "true") as url,
+        launch(*options) as browser,
+        opened(browser, url) as page,
+    ):
         talked = Talk(page)
         page.on("websocket", talked.note)
         page.click("#talk-button")
@@ -142,3 +148,18 @@ def test_a_conversation_looks_well(talk: Talk, inspect: Inspect) -> None:
     """And is accessible."""
     talk.page.evaluate("scrollTo(0, document.body.scrollHeight)")
     inspect(talk.page, "conversation")
+
+
+def test_it_can_be_seen_from_inside(talk: Talk, inspect: Inspect) -> None:
+    """The real stages, with the words that they hear and speak."""
+    page = talk.page
+    page.set_viewport_size({"width": 1300, "height": 1000})
+    page.click("#see-button")
+    page.wait_for_selector(".latency")
+    page.get_by_text("with frost").nth(1).wait_for()
+    page.evaluate("document.querySelector('#see').scrollIntoView()")
+    names = " ".join(page.locator("#see-marbles text").all_text_contents())
+    assert all(stage in names for stage in ("STT", "endpoint", "detect_turns", "TTS", "respond", "encode"))
+    assert "remember" in names
+    assert "tts" in (page.get_attribute(".bar", "aria-label") or "")
+    inspect(page, "see")

@@ -106,8 +106,10 @@ def written(event: object) -> dict[str, Any]:
     told: dict[str, Any] = {"event": type(event).__name__}
     for one in fields(event) if is_dataclass(event) else ():
         match getattr(event, one.name):
-            case bool() | int() | float() | None as value:
+            case bool() | int() | None as value:
                 told[one.name] = value
+            case float(number):
+                told[one.name] = round(number, 4)
             case str(text) | Exception(args=[str(text), *_]):
                 told[one.name] = text[:_SHORT]
             case bytes(data):
@@ -120,4 +122,4 @@ def written(event: object) -> dict[str, Any]:
 
 
 def _numbers(mapping: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in mapping.items() if isinstance(value, int | float)}
+    return {key: round(value, 4) for key, value in mapping.items() if isinstance(value, int | float)}
