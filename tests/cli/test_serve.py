@@ -112,7 +112,10 @@ def test_it_prints_where_it_listens_and_how_to_talk_to_it(
     lines = said.out.splitlines()
     assert lines[0] == "Listening on http://127.0.0.1:4321"
     what = "--sample" if has_samples() else "FILE.wav"
-    assert lines[1] == f"Talk to it:  {this_program()} talk {what} --url http://127.0.0.1:4321"
+    assert (
+        lines[1]
+        == f"Talk to it:  open it in a browser, or run {this_program()} talk {what} --url http://127.0.0.1:4321"
+    )
     assert lines[2].startswith("2 conversations at once")
     assert said.err == "loaded smollm2 (0.4 s)\n"
     assert (served.pipeline.__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)

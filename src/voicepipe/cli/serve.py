@@ -205,7 +205,7 @@ def _tell(url: str, engine: Engine, settings: Settings) -> None:
     sessions = min(engine.max_sessions, settings.max_sessions or engine.max_sessions)
     print(f"Listening on {url}")
     what = "--sample" if has_samples() else "FILE.wav"
-    print(f"Talk to it:  {this_program()} talk {what}{where}")
+    print(f"Talk to it:  open it in a browser, or run {this_program()} talk {what}{where}")
     print(f"{sessions} {'conversation' if sessions == 1 else 'conversations'} at once; Ctrl-C stops it.", flush=True)
     if open_to_others(settings):
         print("It accepts every client that can reach it; set VOICEPIPE_API_KEYS to require a key.", flush=True)

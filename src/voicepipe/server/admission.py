@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
@@ -24,6 +25,7 @@ from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.ending import End
 from voicepipe.server.session.socket import Socket
+from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
 
@@ -63,6 +65,7 @@ class Sessions:
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
         self._addresses = Addresses(settings)
+        self.watch = SessionWatch(asyncio.get_running_loop().time, capacity=settings.session_events_waiting)
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -170,19 +173,29 @@ class Sessions:
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
             log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
-            connection = SessionConnection(
-                socket, wire, self._settings, session_id, metrics=self._metrics, headlines=self._headlines
-            )
+            connection = self._connection(socket, wire, session_id)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                end = await connection.run(self._pipeline, self._engine)
+                with self.watch.session(session_id):
+                    end = await connection.run(self._pipeline, self._engine)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
+
+    def _connection(self, socket: Socket, wire: DialectNegotiation, session_id: str) -> SessionConnection:
+        return SessionConnection(
+            socket,
+            wire,
+            self._settings,
+            session_id,
+            metrics=self._metrics,
+            headlines=self._headlines,
+            watched=partial(self.watch.note, session_id),
+        )
 
     def _count(self, end: End, duration_s: float) -> None:
         series = self._metrics.session

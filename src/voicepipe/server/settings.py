@@ -210,6 +210,13 @@ class ServerSettings(BaseModel):
     recording_waits_chars: int = Field(default=8_000_000, gt=0)
     """What may wait for a slow disk before a recording is given up."""
 
+    # ---- sessions from inside ----------------------------------------------------------------------------------------
+    session_events: bool = False
+    """Whether a client may watch its session from inside: every event, with the texts of the models. It takes the
+    session's id, which only its own client is told."""
+    session_events_waiting: int = Field(default=2_000, ge=1)
+    """How many events may wait for a slow watcher; more are dropped, and counted."""
+
     # ---- voice donation ----------------------------------------------------------------------------------------------
     donations_dir: Folder | None = None
     """None: voices are not collected."""

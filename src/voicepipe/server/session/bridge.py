@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -57,12 +58,20 @@ class SessionBridge:
         metrics: Counts turns, failures and rejected messages.
         headlines: Put into prompts that ask for them.
         work: Measures what the pipeline's events cost.
+        watched: Takes each message and each event, for those that watch the session.
     """
 
     def __init__(
-        self, send_queue: SendQueue, ending: SessionEnd, metrics: Metrics, headlines: Headlines, work: WorkMeter
+        self,
+        send_queue: SendQueue,
+        ending: SessionEnd,
+        metrics: Metrics,
+        headlines: Headlines,
+        work: WorkMeter,
+        watched: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._send_queue, self._ending, self._headlines, self._work = send_queue, ending, headlines, work
+        self._watched = watched
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
         self._turns = TurnLog()
         self._running: SessionRunner | None = None
@@ -96,6 +105,7 @@ class SessionBridge:
 
     def take(self, message: Received) -> None:
         """Answer a message, then pass it to the pipeline: consequences come after the answer."""
+        self._watched(message)
         if not isinstance(message, AudioReceived | AudioDeferred):
             self._send_queue.put(message)
         match message:
@@ -126,6 +136,7 @@ class SessionBridge:
                 self._emit(event)
 
     def _emit(self, event: Event) -> None:
+        self._watched(event)
         self._turns.note(event)
         self._meter.note(event)
         self._send_queue.put(event)

@@ -7,7 +7,7 @@ event's way: pipeline → `SessionBridge` → `SendQueue` → socket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -49,13 +49,14 @@ class SessionConnection:
         *,
         metrics: Metrics,
         headlines: Headlines,
+        watched: Callable[[object], None] = lambda _: None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
         self._ending = SessionEnd()
         self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
         work = WorkMeter.of(settings, loop.time)
-        self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work)
+        self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work, watched)
         self._rate = MessageRate(settings, loop.time)
         self._alive = Liveness(settings.idle_timeout_s, dead=self._idled, heard=socket.heard)
         self._recorder = ConsentedRecorder(settings, session_id)
