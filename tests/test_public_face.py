@@ -14,14 +14,14 @@ from voicepipe import presets
 
 FACES = {
     "voicepipe": [
-        "Conversation", "Event", "Llm", "Message", "Overflow", "Pipeline", "Session", "Stage", "StageError",
-        "async_stage", "in_worker", "merge", "stage_factory",
+        "ClientInfo", "Conversation", "Event", "Llm", "Message", "Overflow", "Pipeline", "Session", "Stage",
+        "StageError", "async_stage", "in_worker", "merge", "stage_factory",
     ],
     "voicepipe.operators": [
         "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "decode",
         "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
-        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words", "tee",
-        "text_only", "wait_for_user", "with_deadline", "with_tools",
+        "hedge", "listen", "listening", "override_settings", "pace", "release_at", "replying", "respond", "retrying",
+        "split_words", "tee", "text_only", "wait_for_user", "with_deadline", "with_tools",
     ],
     "voicepipe.rx": [
         "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "of_type", "one_at_a_time",

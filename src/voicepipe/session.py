@@ -18,7 +18,7 @@ from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
 from voicepipe.boundary.pending import PendingWork
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import ClientInfo, Conversation
 from voicepipe.events import (
     Audio,
     ClientMessage,
@@ -109,6 +109,8 @@ class Session:
     llm: Llm
     tts: Stage[Unspoken | Event, Unpaced | Event]
     """Speaks `ReplyText`; everything else passes."""
+    client: ClientInfo = field(default_factory=ClientInfo)
+    """What is known of the client from its handshake."""
 
 
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
@@ -130,6 +132,7 @@ class SessionRunner:
         codec: Codec,
         stages: Stages,
         emit: Callable[[Event], None],
+        client: ClientInfo | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
@@ -149,6 +152,7 @@ class SessionRunner:
             stt=stages.stt,
             llm=stages.llm,
             tts=text_only(stages.tts),
+            client=client or ClientInfo(),
         )
         events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)

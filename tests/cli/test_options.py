@@ -111,6 +111,7 @@ def test_secrets_are_known_by_their_type() -> None:
         "api_keys",
         "kyutai_api_key",
         "llm_api_key",
+        "named_api_keys",
         "newsapi_api_key",
     }
 

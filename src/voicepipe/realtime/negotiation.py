@@ -15,7 +15,7 @@ from voicepipe.realtime.ga.dialect import Ga
 from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.unmute.dialect import Unmute
 
-__all__ = ["DialectNegotiation", "Received", "dialect_of"]
+__all__ = ["DialectKind", "DialectNegotiation", "Received", "dialect_of"]
 
 Received: TypeAlias = ClientMessage | SessionOpened
 """What a client's message becomes, for the encoder and for the pipeline."""

@@ -13,10 +13,13 @@ from structlog.contextvars import bound_contextvars
 
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
+from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
+from voicepipe.server.client_info import client_info
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.session.connection import SessionConnection
@@ -28,9 +31,6 @@ from voicepipe.session import Pipeline
 __all__ = ["Sessions"]
 
 log = structlog.get_logger()
-
-# Of the name of a model, which is repeated to the client.
-_MODEL_CHARS = 100
 
 NO_UPGRADE = ErrorResponse(
     426,
@@ -159,7 +159,9 @@ class Sessions:
     async def _talk(self, socket: Socket, request: web.Request) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock, session_id = asyncio.get_running_loop().time, new_id("sess")
-        wire = self._wire(request, session_id)
+        kind = dialect_of(request.headers, offered_protocols(request))
+        client = client_info(request, self._access, headers=self._settings.client_headers, dialect=kind)
+        wire = self._wire(kind, client, session_id)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
             log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
@@ -170,7 +172,7 @@ class Sessions:
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                end = await connection.run(self._pipeline, self._engine)
+                end = await connection.run(self._pipeline, self._engine, client)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
@@ -185,14 +187,13 @@ class Sessions:
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
 
-    def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
-        """Return how the client speaks. The model that it asks for is only a name, which is repeated to it."""
-        kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
+    def _wire(self, kind: DialectKind, client: ClientInfo, session_id: str) -> DialectNegotiation:
+        """Return how the client speaks. The model that it asks for is a name, which is repeated to it."""
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
             kind,
             session_id,
-            model=model[:_MODEL_CHARS],
+            model=client.model,
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,

@@ -27,6 +27,16 @@ def _origin(text: str) -> str:
     return text
 
 
+def _header(name: str) -> str:
+    """The name of a header in lower case. Raises ValueError for one that may hold a key, and for what is no name."""
+    lower = name.strip().lower()
+    if not re.fullmatch(r"[a-z0-9!#$%&'*+.^_`|~-]+", lower):
+        raise ValueError("a header's name is one word, such as accept-language")
+    if lower in _SECRET_HEADERS:
+        raise ValueError("this header holds keys, which no pipeline sees; the name of a key is session.client.name")
+    return lower
+
+
 def _host(text: str) -> str:
     """Raise ValueError for nothing, which would be every address of the machine."""
     if not text.strip():
@@ -55,9 +65,12 @@ def _folder(path: Path) -> Path:
     return path
 
 
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "sec-websocket-protocol"})
+
 Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
+Header: TypeAlias = Annotated[str, AfterValidator(_header)]
 
 
 class ServerSettings(BaseModel):
@@ -71,7 +84,11 @@ class ServerSettings(BaseModel):
     cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
     """Origins of pages that may read answers and talk; the server's own pages always may."""
     api_keys: tuple[ApiKey, ...] = ()
-    """API keys: one is required for everything that costs. None: every client is accepted."""
+    """API keys: one is required for everything that costs. Without any, every client is accepted."""
+    named_api_keys: dict[str, ApiKey] = Field(default={})
+    """More API keys, each under the name that a pipeline sees (`session.client.name`)."""
+    client_headers: tuple[Header, ...] = ("accept-language", "origin", "user-agent")
+    """Headers of a client's handshake that a pipeline sees (`session.client.headers`), in lower case."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
     """None: as many as there is room for."""
     session_limit_s: float | None = Field(default=None, gt=0)

@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode
 from voicepipe.audio import Codec
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.characters.news import Headlines
+from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.events import (
     AudioDeferred,
@@ -65,7 +66,9 @@ class SessionBridge:
         self._replying = False
         self._leaving: End | None = None
 
-    def start(self, pipeline: Pipeline, engine: Engine, codec: Codec, session_id: str) -> PendingWork:
+    def start(
+        self, pipeline: Pipeline, engine: Engine, codec: Codec, session_id: str, client: ClientInfo
+    ) -> PendingWork:
         """Start the pipeline. Return the work that its stages have not done; a failure ends the session."""
         try:
             stages = metered_stages(engine.stages(), self._metrics)
@@ -73,7 +76,9 @@ class SessionBridge:
             log.exception("session.no_stages")
             self.emit(StageFailed("pipeline", error, fatal=True))
             return PendingWork()
-        self._running = SessionRunner(pipeline, session_id=session_id, codec=codec, stages=stages, emit=self.emit)
+        self._running = SessionRunner(
+            pipeline, session_id=session_id, codec=codec, stages=stages, emit=self.emit, client=client
+        )
         self._running.ended.add_done_callback(self._pipeline_ended)
         return self._running.backlog
 

@@ -92,7 +92,12 @@ class _ScenarioSession:
     async def play(self, pipeline: Pipeline) -> None:
         played = self.played
         self._running = SessionRunner(
-            pipeline, session_id="scenario", codec=Pcm16(self.services.rate_hz), stages=self._stages(), emit=self._emit
+            pipeline,
+            session_id="scenario",
+            codec=Pcm16(self.services.rate_hz),
+            stages=self._stages(),
+            emit=self._emit,
+            client=self._scenario.cast.client,
         )
         self._running.ended.add_done_callback(self._pipeline_ended)
         self._begin()
