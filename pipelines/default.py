@@ -15,9 +15,11 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
-    llm = ops.with_deadline(session.llm, "LLM", DEADLINE)
-    tts = ops.text_only(ops.with_deadline(session.tts, "TTS", DEADLINE, answer=ReplyAudio))
-    reply = ops.replying(llm, tts, PLAYBACK)
+    reply = ops.replying(
+        ops.with_deadline(session.llm, "LLM", DEADLINE),
+        lambda talk: ops.text_only(ops.with_deadline(session.tts(talk), "TTS", DEADLINE, answer=ReplyAudio)),
+        PLAYBACK,
+    )
 
     spoken = turns.pipe(ops.respond(reply, INTERRUPTION), ops.hang_up_after("Bye!"))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -752,6 +752,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.wait_for_user.wait_for_user",
     s=SettingsChanged("Hi."),
+    n=SettingsChanged(),
     S=SettingsChanged(turns=TurnTaking()),
     e=TurnEnded("hi", 1),
 )
@@ -859,13 +860,15 @@ def _(drawing: Drawing) -> Observable[Any]:
     server = serving(drawing, TtsServer(first_audio_s=0.04, word_s=0.08, pace=2, lookahead=0))
     speaker = tts.Speaker(
         finder(server),
-        voice=lambda: "voice.wav",
+        voice="voice.wav",
         options=tts.Options(),
         api_key=None,
         discovery=tts.DiscoveryOptions(searches=1, pauses=Backoff(0.1, 1.5, 1.0)),
         ahead_s=1,
     )
-    return drawing.hot("words").pipe(tts.kyutai(speaker, options=tts.TtsOptions(capacity=9, silent_s=1, retries=0)))
+    return drawing.hot("words").pipe(
+        tts.kyutai(speaker, voice="", options=tts.TtsOptions(capacity=9, silent_s=1, retries=0))
+    )
 
 
 @example(

@@ -221,7 +221,7 @@ def test_stages_with_alternatives_show_them_all() -> None:
 
     def pipeline(session: Session) -> Observable[Event]:
         answer = ops.fallback(ops.hedge(session.llm, session.llm, after_ms=300), backup, backup)
-        tts = ops.fallback(session.tts, shout, remembers=8)
+        tts = ops.fallback(session.tts(Conversation()), shout, remembers=8)
         return answer(Conversation()).pipe(ops.split_words(), tts)
 
     graph = trace(pipeline)

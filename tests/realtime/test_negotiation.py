@@ -73,7 +73,7 @@ def test_unmute_speaks_first():
     assert wire.opening() == []
     (settings,) = wire.decode(json.dumps(UNMUTE))
     assert isinstance(settings, SettingsChanged)
-    assert (settings.turns, settings.aloud) == (None, True)
+    assert (settings.turns, settings.aloud) == (None, None)
     assert [message["type"] for message in wire.encode(settings)] == ["session.updated"]
     assert formats(wire) == (OggOpus(), OggOpus())
     assert wire.waited() == []

@@ -24,7 +24,7 @@ def pipeline(session: Session) -> Observable[Event]:
     )
     heard = session.received.pipe(decode(session.codec), listen(session.stt, pauses, flush_at=0.6), share())
     turns = heard.pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
-    reply = lambda talk: session.llm(talk).pipe(split_words(), session.tts, pace(lead_ms=320, frame_ms=80))
+    reply = lambda talk: session.llm(talk).pipe(split_words(), session.tts(talk), pace(lead_ms=320, frame_ms=80))
     spoken = turns.pipe(
         respond(
             reply,

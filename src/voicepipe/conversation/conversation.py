@@ -32,6 +32,8 @@ class Conversation:
     """Whether the next reply is spoken; otherwise it is text only."""
     led: bool = False
     """Whether the client leads: the bot then neither opens nor ends the conversation."""
+    voice: str = ""
+    """The name of the voice that speaks the next reply; empty: the synthesiser's own."""
     generation: Generation = field(default_factory=Generation)
     """How the model answers, and what it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)

@@ -97,7 +97,7 @@ def _session(tracer: _Tracer) -> Session:
         end_of_turn=_Model("end of turn", ("float",)),
         stt=_Model("STT", ("WordRecognised", "Transcribed")),
         llm=_Model("LLM", ("str",)),
-        tts=_Model("TTS", ("ReplyText", "ReplyAudio", "WordSpoken"), passes=True),
+        tts=lambda _: _Model("TTS", ("ReplyText", "ReplyAudio", "WordSpoken"), passes=True),
     )
 
 

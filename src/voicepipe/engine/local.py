@@ -24,13 +24,13 @@ from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.unused import unused_stage
-from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, Samples, SpeechProbability
+from voicepipe.events import Audio, Event, Samples, SpeechProbability
 from voicepipe.installation.installation import install_command
 from voicepipe.installation.program import this_program
 from voicepipe.llm.gguf import check_gguf
 from voicepipe.llm.smollm import SmolLM
 from voicepipe.presets import UTTERANCES
-from voicepipe.session import STAGE_NAMES, StageName
+from voicepipe.session import STAGE_NAMES, StageName, Tts
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
@@ -150,9 +150,10 @@ class LocalTts:
     hibari: Hibari
     pool: Workers
 
-    def open(self) -> SessionPart[Stage[ReplyText, ReplyAudio | Event]]:
+    def open(self) -> SessionPart[Tts]:
         tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
-        return SessionPart(named("TTS", tts))
+        stage = named("TTS", tts)
+        return SessionPart(lambda _: stage)
 
     def probe(self) -> Probe:
         return _loaded("tts", MODELS["tts"])

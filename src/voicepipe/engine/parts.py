@@ -21,22 +21,16 @@ def nothing() -> None:
     """There is nothing to give back."""
 
 
-def _only_one(voice: str) -> None:
-    """There is no other voice."""
-
-
 @dataclass(frozen=True, slots=True)
 class SessionPart(Generic[S]):
     """One session's own stage; `close` gives back what it holds of the part.
 
     `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
-    `speak_with` is called with the client's voice.
     """
 
     stage: S
     close: Callable[[], None] = nothing
     ahead: Stage[Event, Event] | None = None
-    speak_with: Callable[[str], None] = _only_one
 
 
 class StageProvider(Protocol[S]):

@@ -20,7 +20,7 @@ __all__ = ["replying"]
 
 def replying(
     llm: Callable[[Conversation], Observable[str | Event]],
-    tts: Stage[Unspoken | Event, Unpaced | Event],
+    tts: Callable[[Conversation], Stage[Unspoken | Event, Unpaced | Event]],
     playback: Playback,
 ) -> Reply:
     """Make the function that `respond` calls for each reply: LLM → `split_words` → TTS → `pace`.
@@ -29,7 +29,8 @@ def replying(
 
     Args:
         llm: answers a conversation, piece by piece
-        tts: speaks the words; `Session.tts`, or a stage around it
+        tts: makes the stage that speaks the words, in the conversation's voice: `Session.tts`, or
+            `lambda conversation: …` with a stage around `session.tts(conversation)`, or one of your own
         playback: how far ahead of the playback clock sound is released, and in which frames
     """
 
@@ -37,6 +38,6 @@ def replying(
         said = llm(conversation)
         if not conversation.aloud:
             return said.pipe(as_text())
-        return said.pipe(split_words(), tts, pace(playback))
+        return said.pipe(split_words(), tts(conversation), pace(playback))
 
     return reply

@@ -160,10 +160,10 @@ class TurnState:
                 return state, None
 
     def _configured(self, event: SettingsChanged, now_s: float) -> tuple[TurnState, Action]:
-        idle_s = None if event.turns is None else event.turns.idle_s
-        led, idle = event.turns is not None, self.idle.configured(idle_s, led=event.turns is not None, now_s=now_s)
-        state = replace(self, turn_taking=event.turns, idle=idle)
-        if event.system_prompt is None or led or self.opened:
+        turns = event.turns or self.turn_taking
+        idle = self.idle.configured(turns and turns.idle_s, led=turns is not None, now_s=now_s)
+        state = replace(self, turn_taking=turns, idle=idle)
+        if event.system_prompt is None or turns is not None or self.opened:
             return state, None
         return (replace(state, opened=True), None) if self.user_speaking else state._start()
 

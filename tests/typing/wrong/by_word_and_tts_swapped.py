@@ -15,7 +15,7 @@ def pipeline(session: Session) -> Observable[Event]:
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         return session.llm(conversation).pipe(
-            session.tts,  # error: reportArgumentType
+            session.tts(conversation),  # error: reportArgumentType
             ops.split_words(),  # error: reportArgumentType
             ops.pace(lead_ms=320, frame_ms=80),  # error: reportArgumentType
         )

@@ -14,7 +14,7 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = heard.pipe(ops.detect_turns(pause_above=0.6, resume_below=0.4), share())
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        return session.llm(conversation).pipe(ops.split_words(), session.tts)  # error: reportReturnType
+        return session.llm(conversation).pipe(ops.split_words(), session.tts(conversation))  # error: reportReturnType
 
     spoken = turns.pipe(
         ops.respond(

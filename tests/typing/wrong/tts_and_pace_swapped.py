@@ -17,7 +17,7 @@ def pipeline(session: Session) -> Observable[Event]:
         return session.llm(conversation).pipe(  # error: reportReturnType
             ops.split_words(),
             ops.pace(lead_ms=320, frame_ms=80),  # error: reportArgumentType
-            session.tts,  # error: reportArgumentType
+            session.tts(conversation),  # error: reportArgumentType
         )
 
     spoken = turns.pipe(

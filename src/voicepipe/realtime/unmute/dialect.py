@@ -73,7 +73,7 @@ class Unmute:
 def _settings(session: UnmuteSessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
     written, asked = session.model_dump(exclude_unset=True), session.instructions
     prompt = _prompt(session, write)
-    spoken = no_lines(DEFAULT) if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
+    spoken = None if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
     return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken)
 
 
