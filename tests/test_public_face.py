@@ -34,6 +34,7 @@ FACES = {
         "Deadlines", "History", "LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable", "OpenAi",
         "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
     ],
+    "voicepipe.server": ["AppSettings", "ServerSettings", "add_routes", "create_app", "make_app", "run_server"],
     "voicepipe.tts": ["Hibari", "Timing", "clause_by_clause"],
 }  # fmt: skip
 

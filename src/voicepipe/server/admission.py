@@ -22,11 +22,11 @@ from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import client_info
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
+from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.ending import End
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.settings import ServerSettings
-from voicepipe.session import Pipeline
 
 __all__ = ["Sessions"]
 
@@ -39,6 +39,10 @@ NO_UPGRADE = ErrorResponse(
     headers={hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"},
 )
 
+NO_PIPELINE = ErrorResponse(
+    404, "unknown_pipeline", "There is no pipeline of this name here.", close_code=WSCloseCode.POLICY_VIOLATION
+)
+
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
 
 
@@ -47,7 +51,7 @@ class Sessions:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipelines: Pipelines,
         engine: Engine,
         settings: ServerSettings,
         *,
@@ -57,7 +61,7 @@ class Sessions:
         headlines: Headlines,
         door: AccessControl,
     ) -> None:
-        self._pipeline, self._engine, self._settings = pipeline, engine, settings
+        self._pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
         self._slots_taken = 0
@@ -76,6 +80,8 @@ class Sessions:
             raise HttpError(NO_UPGRADE)
         if refusal := self._access.refusal(request) or self._access.no_more(request):
             return await self._refuse(request, refusal)
+        if (name := self._chosen(request)) is None:
+            return await self._refuse(request, NO_PIPELINE)
         if found := self._obstacles(None):
             return await self._refuse(request, self._unavailable(found[0]))
         with self._slot(), self._access.holding(request):
@@ -83,7 +89,7 @@ class Sessions:
             if not found:
                 socket = Socket(self._settings)
                 await socket.prepare(request)
-                await self._talk_safely(socket, request)
+                await self._talk_safely(socket, request, name)
                 return socket
         return await self._refuse(request, self._unavailable(found[0]))
 
@@ -146,17 +152,20 @@ class Sessions:
         await socket.close_with_reason(refusal.close_code, refusal.reason)
         return socket
 
+    def _chosen(self, request: web.Request) -> str | None:
+        return self._pipelines.chosen(request.match_info.get("pipeline", ""), request.query.get("model", ""))
+
     # ---- a session --------------------------------------------------------------------------------------------------
 
-    async def _talk_safely(self, socket: Socket, request: web.Request) -> None:
+    async def _talk_safely(self, socket: Socket, request: web.Request, name: str) -> None:
         """A fault of ours is no HTTP answer any more: the client has a WebSocket now."""
         try:
-            await self._talk(socket, request)
+            await self._talk(socket, request, name)
         except Exception:
             log.exception("session.failed", remote=request.remote)
             await socket.close_with_reason(WSCloseCode.INTERNAL_ERROR, "internal error")
 
-    async def _talk(self, socket: Socket, request: web.Request) -> None:
+    async def _talk(self, socket: Socket, request: web.Request, name: str) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock, session_id = asyncio.get_running_loop().time, new_id("sess")
         kind = dialect_of(request.headers, offered_protocols(request))
@@ -164,7 +173,9 @@ class Sessions:
         wire = self._wire(kind, client, session_id)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
-            log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
+            log.info(
+                "session.started", remote=request.remote, dialect=wire.name, pipeline=name, sessions=self._slots_taken
+            )
             connection = SessionConnection(
                 socket, wire, self._settings, session_id, metrics=self._metrics, headlines=self._headlines
             )
@@ -172,7 +183,7 @@ class Sessions:
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                end = await connection.run(self._pipeline, self._engine, client)
+                end = await connection.run(self._pipelines[name], self._engine, client)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)

@@ -8,7 +8,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-__all__ = ["ServerSettings"]
+from voicepipe.engine.settings import EngineSettings
+
+__all__ = ["AppSettings", "ServerSettings"]
 
 
 def _written(key: SecretStr) -> SecretStr:
@@ -211,3 +213,7 @@ class ServerSettings(BaseModel):
     """From one fetch to the next; the first is made when the server starts."""
     news_retry_s: float = Field(default=60, gt=0)
     """After a failure."""
+
+
+class AppSettings(EngineSettings, ServerSettings):
+    """The server's and the engine's settings in one, as an application needs them."""
