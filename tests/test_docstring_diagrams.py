@@ -59,9 +59,11 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnMeasured,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     WordRecognised,
     WordSpoken,
 )
@@ -631,7 +633,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.turns.detect_turns",
     p=Pause(0.0, 0.0), w=WordRecognised("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
-    s=TurnStarted(0.0), c=TurnConfirmed(0.0), e=TurnEnded("w w", 0.2),
+    s=TurnStarted(0.0), c=TurnConfirmed(0.0), x=TurnTextChanged("w w"), e=TurnEnded("w w", 0.2),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(detect_turns(pause_above=0.6, resume_below=0.4))
@@ -720,7 +722,8 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.respond.respond",
     e=TurnEnded("hello", 1.0), s=TurnStarted(1.0), c=TurnConfirmed(1.0), w=WordSpoken("so", 0.0, 0.1),
-    b=Like(ReplyStarted), x=Like(ReplyInterrupted, heard_text="so so"), z=Like(ReplyEnded, text="so so so so"),
+    b=Like(ReplyStarted), j=Like(TurnJudged), x=Like(ReplyInterrupted, heard_text="so so"),
+    z=Like(ReplyEnded, text="so so so so"),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     replies = iter([drawing.cold("reply"), drawing.cold("again")])

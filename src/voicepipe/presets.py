@@ -54,6 +54,9 @@ class Endpointing:
             nothing changes, so that a wavering probability does not flicker.
         min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
         acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
+        scored_ms: a recogniser that scores pauses itself, as Kyutai's does for every 80 ms, interrupts the bot when its
+            score has been below `resume_below` for so long: in the step behind the one that holds the reply. Unmute's
+            backend interrupts in the first such step, and cannot take it back.
     """
 
     speech_above: float
@@ -68,6 +71,7 @@ class Endpointing:
     resume_below: float
     min_words: int
     acknowledgements: frozenset[str]
+    scored_ms: float
 
     @property
     def flush_at(self) -> float:
@@ -203,6 +207,7 @@ ENDPOINTING: Final = Endpointing(
     resume_below=0.4,
     min_words=1,
     acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
+    scored_ms=80,
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
 Kyutai's Unmute."""

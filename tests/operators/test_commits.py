@@ -36,8 +36,10 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     WordRecognised,
     WordSpoken,
 )
@@ -75,6 +77,7 @@ HEARD = {
 TURNS = {
     "s": TurnStarted(1.0),
     "c": TurnConfirmed(1.0),
+    "g": TurnTextChanged("so it is"),
     "a": TurnEnded("so it is", 2.0),
     "n": TurnEnded("", 2.0),
 }
@@ -145,21 +148,21 @@ def test_silence_can_be_committed(marbles: Marbles) -> None:
 def test_what_was_cleared_is_no_turn(marbles: Marbles) -> None:
     """Neither the client's, nor, where it was announced, with words."""
     expect(marbles, "MpwvxPt-|", "--------|")
-    expect(marbles, "pw-v-x-P-t|", "sc-------n|")
+    expect(marbles, "pw-v-x-P-t|", "sc-g-----n|")
 
 
 def test_a_turn_that_was_announced_ends_though_the_client_takes_the_lead(marbles: Marbles) -> None:
     """Without words, which are those of its commit, or of none."""
-    expect(marbles, "pwMv-xP-t|", "sc------n|")
+    expect(marbles, "pwMv-xP-t|", "sc-g----n|")
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
     told = next_values(marbles, marbles.cold("pwMvPC-t|", table=HEARD).pipe(stage))
-    assert told[2:] == [TurnEnded("", 2.0), TurnEnded("so it is", 2.0, committed=True)]
-    assert [event.item for event in told[2:]] == ["turn1", "=a"]
+    assert told[3:] == [TurnEnded("", 2.0), TurnEnded("so it is", 2.0, committed=True)]
+    assert [event.item for event in told[3:]] == ["turn1", "=a"]
 
 
 def test_clearing_nothing_changes_nothing(marbles: Marbles) -> None:
     """The next turn is whole."""
-    expect(marbles, "x-p-w-v-P-t|", "--s-c-----a|")
+    expect(marbles, "x-p-w-v-P-t|", "--s-c-g---a|")
 
 
 def test_a_turn_has_one_name(marbles: Marbles) -> None:
@@ -305,6 +308,7 @@ def kinds(out: list[Any]) -> str:
         WordSpoken: "w",
         ReplyTextWritten: "t",
         ReplyAudio: "S",
+        TurnJudged: "j",
     }
     return "".join(letters[type(event)] for event in out)
 
@@ -344,7 +348,7 @@ def test_a_voice_has_no_effect_where_it_shall_not_interrupt(marbles: Marbles) ->
     """What was said meanwhile is answered when the reply has ended."""
     bot = Bot(marbles, "w----v|")
     out = bot.hear("oesc-e|", events(TurnTaking("meaning", interrupts=False)))
-    assert kinds(out) == "bwwebwwe"
+    assert kinds(out) == "bwjwebwwe"
     assert [message.text for message in bot.asked[-1].messages] == ["hello", "good day", "hello"]
 
 

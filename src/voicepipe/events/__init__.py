@@ -52,6 +52,7 @@ from voicepipe.events.heard import (
     TurnEnded,
     TurnJudged,
     TurnStarted,
+    TurnTextChanged,
     TurnVoiceChanged,
     WordRecognised,
 )
@@ -136,6 +137,7 @@ __all__ = [
     "TurnMeasured",
     "TurnStarted",
     "TurnTaking",
+    "TurnTextChanged",
     "TurnVoiceChanged",
     "Unpaced",
     "Unspoken",

@@ -80,6 +80,9 @@ def respond(
       acknowledgement, which is not answered (`TurnJudged`). In the first `uninterruptible_s` of the session's sound, in
       which an echo canceller is still learning the bot's own voice, a voice does not hold it.
       Before the bot has made a sound any voice stops it: the user was not finished.
+    - **Echo**: words over a reply that the bot has just spoken are its own voice. They neither interrupt nor count
+      (`TurnJudged`); the user's own words among them do. They are looked for in the first `uninterruptible_s` of the
+      session's sound, and in a session in which an echo was noticed; there a voice without words holds no reply.
     - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
     - **Idle prompt**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers
       that, `idle_prompts` times in a row at most.
@@ -98,10 +101,10 @@ def respond(
 
     .. marbles::
 
-        turns     e----s--c---e|              e: TurnEnded   s: TurnStarted   c: TurnConfirmed
-        reply     ^-ww-!                      w: WordSpoken; cut by the voice
-        again     ------------^-ww-ww|        the next one, heard to its end
-        respond   b-ww-x------b-ww-ww(z|)     b: ReplyStarted   x: ReplyInterrupted   z: ReplyEnded
+        turns     e----s--c---e|               e: TurnEnded   s: TurnStarted   c: TurnConfirmed
+        reply     ^-ww-!                       w: WordSpoken; cut by the voice
+        again     ------------^-ww-ww|         the next one, heard to its end
+        respond   b-ww-x------(jb)-ww-ww(z|)   b: ReplyStarted   x: ReplyInterrupted   j: TurnJudged   z: ReplyEnded
     """
 
     rules = Interruption(idle_after_s, idle_prompts, uninterruptible_s, grace_s, min_voice_ms, resume_within_ms)
@@ -146,9 +149,16 @@ class _Turn:
             yield self._run(action)
 
     def judge(self, event: Event) -> Iterator[TurnJudged]:
-        """Yield whether an acknowledgement counts as a turn, before it takes effect."""
-        if isinstance(event, TurnEnded) and event.acknowledgement:
-            yield TurnJudged(event.item, counts=not self.state.dismisses(event))
+        """Yield what counts of a turn over a reply, and of an acknowledgement, before it takes effect."""
+        over_reply = self.state.began_over
+        if (
+            isinstance(event, TurnEnded)
+            and event.text
+            and not event.committed
+            and (over_reply or event.acknowledgement)
+        ):
+            text = self.state.counted(event)
+            yield TurnJudged(event.item, counts=bool(text), text=text)
 
     def decision(self, _: Event) -> Observable[Event]:
         """Return `HoldElapsed` at the time at which it is decided what a voice means."""

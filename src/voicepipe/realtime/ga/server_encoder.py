@@ -129,23 +129,29 @@ class ServerEventEncoder:
     def _turns(self, event: TurnStarted | TurnConfirmed | TurnEnded | TurnJudged) -> Iterator[Message]:
         match event:
             case TurnStarted(at_s=at_s, item=key):
+                yield from self._judged()
                 self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
                 self._turn.over_reply = self.response is not None
                 if self.response is None:
                     self.requested.clear()  # a speaking user is not answered before the end of the turn
                     yield from self._speech_started()
             case TurnConfirmed():
-                yield from self._speech_started()
+                if self.response is None or not self.config.interrupts:
+                    yield from self._speech_started()  # otherwise it may be the bot's own voice
             case TurnEnded(committed=True):
                 yield from self._transcription(self.items.id_of(event.item), event.text)
-            case TurnEnded(acknowledgement=True) if self._turn.over_reply:
-                self._unjudged = event  # it came over a reply: `TurnJudged` follows
+            case TurnEnded(text=text) if text and self._turn.over_reply:
+                self._unjudged = event  # `TurnJudged` follows
             case TurnEnded():
                 yield from self._turn_ended(event)
-            case TurnJudged(counts=counts):
-                ended, self._unjudged = self._unjudged, None
-                if ended is not None:
-                    yield from self._turn_ended(ended if counts else replace(ended, text=""))
+            case TurnJudged(text=text):
+                yield from self._judged(text)
+
+    def _judged(self, text: str | None = None) -> Iterator[Message]:
+        """End a turn over a reply with what counts of it: all of it, in a pipeline that judges no turns."""
+        ended, self._unjudged = self._unjudged, None
+        if ended is not None:
+            yield from self._turn_ended(ended if text is None else replace(ended, text=text))
 
     def _padded(self, at_s: float) -> float:
         """Return the start of a turn: the onset, less the client's prefix, but not within another turn."""

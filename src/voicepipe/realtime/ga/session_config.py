@@ -291,6 +291,11 @@ class SessionConfig:
         detection: dict[str, Any] | None = self.input["turn_detection"]
         return detection.get(setting) if detection else None
 
+    @property
+    def interrupts(self) -> bool:
+        """Whether the user's voice stops a response."""
+        return self._turns().interrupts
+
     def _turns(self) -> TurnTaking:
         detection: dict[str, Any] | None = self.input["turn_detection"]
         if detection is None:
