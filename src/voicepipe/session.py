@@ -7,6 +7,7 @@ writes what it emits.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -30,6 +31,7 @@ from voicepipe.events import (
     Unpaced,
     Unspoken,
 )
+from voicepipe.events.application import is_app_event
 from voicepipe.operators import EndOfTurn, text_only
 from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
@@ -55,6 +57,9 @@ the end `MaxTokensReached`, if it was cut short. A model that knows no functions
 
 Tts: TypeAlias = Callable[[Conversation], Stage[ReplyText, ReplyAudio | Event]]
 """Makes the stage that speaks the reply to a conversation, in its voice (`Conversation.voice`)."""
+
+# How many application events of the client are known when they come out of the graph: a stage may hold some up.
+_REMEMBERED = 256
 
 log = structlog.get_logger()
 
@@ -136,6 +141,7 @@ class SessionRunner:
         self._close = stages.close
         self._received: Subject[ClientMessage] = Subject()
         self._emit = emit
+        self._from_client: deque[Event] = deque(maxlen=_REMEMBERED)
         session = Session(
             session_id,
             self._received,
@@ -153,6 +159,8 @@ class SessionRunner:
     def receive(self, message: ClientMessage) -> None:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
         if not self.ended.done():
+            if isinstance(message, Event) and is_app_event(message):
+                self._from_client.append(message)
             self._received.on_next(message)
 
     async def close(self, grace_s: float) -> None:
@@ -173,6 +181,8 @@ class SessionRunner:
         except AnotherThread as error:
             self.scheduler.loop.call_soon_threadsafe(self._failed, error)
             raise
+        if is_app_event(event) and any(event is received for received in self._from_client):
+            return  # it has passed through the stages: the client knows it
         try:
             self._emit(event)
         except Exception as error:

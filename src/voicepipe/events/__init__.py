@@ -16,6 +16,7 @@ The events of function calls are in `voicepipe.events.functions`.
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
+from voicepipe.events.application import app_event
 from voicepipe.events.base import (
     ClientEvent,
     Event,
@@ -144,5 +145,6 @@ __all__ = [
     "Warned",
     "WordRecognised",
     "WordSpoken",
+    "app_event",
     "fold",
 ]

@@ -218,7 +218,7 @@ class TurnState:
         return self._heard(turn.text).own
 
     def _heard(self, text: str) -> Heard:
-        """Return what is whose in the words of a turn: the bot's own come back where there is an echo."""
+        """Return which words of a turn are the user's: the bot's own come back where there is an echo."""
         if not self.began_over or not (self.echoes or self._is_protected):
             return Heard(text, 0)
         return compared(text, self.spoken)

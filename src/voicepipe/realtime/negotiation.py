@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 from voicepipe.audio import Codec, Formats
 from voicepipe.characters.prompts import WriteLines, WritePrompt, no_lines, system_prompt
 from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
+from voicepipe.realtime.app_messages import decode_app_event, encode_app_event
 from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
 from voicepipe.realtime.ga.dialect import Ga
@@ -77,7 +78,7 @@ class DialectNegotiation:
         functions: bool = True,
     ) -> None:
         self._formats = Formats()
-        self._session_id = session_id
+        self._session_id, self._new_name = session_id, name
         ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(self._formats, write, lines)
@@ -106,7 +107,9 @@ class DialectNegotiation:
         return [] if self._is_settled or self._has_spoken or self._unmute.told else self._opened()
 
     def decode(self, text: str) -> list[Received]:
-        """Decode one text frame. Never raises."""
+        """Decode one text frame. Never raises. An application's events are the same in all dialects, and tell none."""
+        if (event := decode_app_event(text)) is not None:
+            return [event]
         before: list[Received] = []
         if not self._is_settled and not (self._is_opened and "session.update" not in text):
             before = self._settle(text)
@@ -117,6 +120,8 @@ class DialectNegotiation:
         return [*before, message]
 
     def encode(self, event: Event) -> list[ServerMessage]:
+        if (message := encode_app_event(event, self._new_name)) is not None:
+            return [message]
         return self._speaks.encode(event)
 
     def _opened(self) -> list[Received]:

@@ -31,6 +31,7 @@ from voicepipe.events import (
     StageFailed,
     Warned,
 )
+from voicepipe.events.application import is_app_event
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import metered_stages
@@ -45,7 +46,7 @@ __all__ = ["SessionBridge"]
 log = structlog.get_logger()
 
 # Messages of the client were answered when they came in; pipelines pass them on to their stages, and to their end.
-_ANSWERED = tuple(set(get_args(ClientMessage)) - {InputRejected})
+_ANSWERED = tuple(set(get_args(ClientMessage)) - {InputRejected, Event})
 
 
 class SessionBridge:
@@ -97,7 +98,7 @@ class SessionBridge:
 
     def take(self, message: Received) -> None:
         """Answer a message, then pass it to the pipeline: consequences come after the answer."""
-        if not isinstance(message, AudioReceived | AudioDeferred):
+        if not isinstance(message, AudioReceived | AudioDeferred) and not is_app_event(message):
             self._send_queue.put(message)
         match message:
             case InputRejected(code=code):

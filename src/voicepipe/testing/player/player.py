@@ -225,6 +225,10 @@ class _ScenarioSession:
         self._note("recogniser fails")
         self.services.deafen()
 
+    def send(self, event: Event) -> None:
+        self._note(f"client sends {event}")
+        self._send(event)
+
     def _note(self, what: str) -> None:
         self.played.done.append((self._loop.time(), what))
 
