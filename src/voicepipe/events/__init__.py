@@ -83,6 +83,7 @@ from voicepipe.events.sound import (
     Audio,
     Samples,
 )
+from voicepipe.events.unasked import GenerationRequested, HangUpRequested, SpeechRequested, Unasked
 
 __all__ = [
     "Audio",
@@ -101,6 +102,8 @@ __all__ = [
     "FunctionDelayed",
     "FunctionReturned",
     "Generation",
+    "GenerationRequested",
+    "HangUpRequested",
     "InputCleared",
     "InputCommitted",
     "InputRejected",
@@ -125,6 +128,7 @@ __all__ = [
     "SettingsChanged",
     "SpeechEncoded",
     "SpeechProbability",
+    "SpeechRequested",
     "SpeechStarted",
     "SpeechStopped",
     "StageFailed",
@@ -140,6 +144,7 @@ __all__ = [
     "TurnTaking",
     "TurnTextChanged",
     "TurnVoiceChanged",
+    "Unasked",
     "Unpaced",
     "Unspoken",
     "Warned",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import reactivex
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
@@ -25,6 +26,7 @@ def replying(
 ) -> Reply:
     """Make the function that `respond` calls for each reply: LLM → `split_words` → TTS → `pace`.
 
+    A text that the bot is to say word for word (`Conversation.verbatim`) takes the place of the LLM's.
     A conversation that is not `aloud` gets the text of the LLM as it comes (`as_text`).
 
     Args:
@@ -35,7 +37,7 @@ def replying(
     """
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        said = llm(conversation)
+        said = reactivex.just(conversation.verbatim) if conversation.verbatim else llm(conversation)
         if not conversation.aloud:
             return said.pipe(as_text())
         return said.pipe(split_words(), tts(conversation), pace(playback))

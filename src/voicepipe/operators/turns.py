@@ -28,6 +28,7 @@ from voicepipe.events import (
     TurnTaking,
     TurnTextChanged,
     TurnVoiceChanged,
+    Unasked,
     WordRecognised,
 )
 from voicepipe.operators.acknowledgements import Acknowledgements
@@ -125,7 +126,7 @@ class _Turn:
                 yield from self._voice_changed(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
-            case SettingsChanged():
+            case SettingsChanged() | Unasked():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)
