@@ -24,8 +24,8 @@ FACES = {
         "split_words", "tee", "text_only", "wait_for_user", "with_deadline", "with_tools",
     ],
     "voicepipe.rx": [
-        "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "of_type", "one_at_a_time",
-        "scheduler_of", "switch_turn", "transduce",
+        "Clock", "LoopScheduler", "Machine", "TimedMachine", "feedback", "from_async", "merge", "of_type",
+        "one_at_a_time", "scheduler_of", "switch_turn", "transduce",
     ],
     "voicepipe.drawing": ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
