@@ -103,3 +103,11 @@ async def test_a_named_key_is_asked_for(serve: Any) -> None:
             assert answer.status == 401
         async with served.http.get(f"{served.url}/v1/voices", headers={"Authorization": "Bearer sk-two"}) as answer:
             assert answer.status == 200
+
+
+async def test_the_address_is_what_a_trusted_proxy_says(serve: Any) -> None:
+    """Of any other, the address is its own."""
+    forwarded = {"X-Forwarded-For": "203.0.113.7"}
+    assert (await told(serve, headers=forwarded, trusted_proxies=["127.0.0.1"])).address == "203.0.113.7"
+    assert (await told(serve, headers=forwarded)).address == "127.0.0.1"
+    assert (await told(serve, headers={}, trusted_proxies=["127.0.0.1"])).address == "127.0.0.1"

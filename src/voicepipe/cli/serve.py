@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
+    from voicepipe.engine.build import ComposedEngine
     from voicepipe.engine.health_checks import ServiceKind
     from voicepipe.metrics.registry import Metrics
     from voicepipe.server.app import Lifespan
@@ -163,7 +164,7 @@ def _uses_of(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> 
 def _serve(
     settings: Settings,
     pipelines: Mapping[str, Pipeline],
-    engine: Engine,
+    engine: ComposedEngine,
     metrics: Metrics,
     voices: VoiceStore,
     runner: asyncio.Runner,
@@ -179,6 +180,7 @@ def _serve(
             _tell(url, engine, settings)
             larger.tell()
 
+        engine.warm()
         try:
             await run_server(
                 pipelines, engine, settings, metrics=metrics, voices=voices, lifespans=lifespans, ready=ready
@@ -267,7 +269,7 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 # ---- the models ------------------------------------------------------------------------------------------------------
 
 
-def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> Engine:
+def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> ComposedEngine:
     """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
     from voicepipe.engine.build import build_engine, embedded_kinds
     from voicepipe.weights.registry import ModelError

@@ -30,7 +30,8 @@ class ClientInfo:
         query: The parameters of the address; of a repeated one, the first.
         headers: The request's headers that the setting `client_headers` names, in lower case.
         path: The path of the address, such as "/v1/realtime".
-        address: The other end of the connection: the client, or the proxy before the server; "" if unknown.
+        address: The client's address, as a trusted proxy tells it (the setting `trusted_proxies`), or that of a proxy
+            which is not trusted; "" if unknown.
         name: The name of the client's API key (the setting `named_api_keys`); "" for a key without a name, and none.
         dialect: The form of the protocol by the handshake. A client that offers nothing but the subprotocol
             `realtime` counts as "unmute", even if its messages turn out to be GA.

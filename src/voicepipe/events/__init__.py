@@ -43,6 +43,7 @@ from voicepipe.events.client import (
 from voicepipe.events.fold import fold
 from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
 from voicepipe.events.heard import (
+    EchoFound,
     FlushRequested,
     Pause,
     SpeechProbability,
@@ -61,6 +62,7 @@ from voicepipe.events.reply import (
     MaxTokensReached,
     OutOfBandResponse,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
@@ -93,6 +95,7 @@ __all__ = [
     "ClientEvent",
     "ClientMessage",
     "ConversationEnded",
+    "EchoFound",
     "Event",
     "FlushRequested",
     "Function",
@@ -117,6 +120,7 @@ __all__ = [
     "Pause",
     "ReplyAudio",
     "ReplyCancelled",
+    "ReplyDelayed",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyRequested",

@@ -29,11 +29,15 @@ class SessionOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageFailed(Event):
-    """A stage raised `error`. The turn has ended, and if `fatal` the session."""
+    """A stage raised `error`. The turn has ended, and if `fatal` the session.
+
+    `silent`: the user has heard no answer, and none follows by itself.
+    """
 
     stage: str
     error: Exception
     fatal: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,16 @@ class Overflowed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """A warning for the user, in plain words; the session goes on."""
+    """A warning for the user, in plain words; the session goes on.
+
+    Args:
+        message: the sentence
+        service_lost: a service that the conversation needs is away. Every dialect tells this one, as an error where it
+            has no warnings; others are then only logged
+    """
 
     message: str
+    service_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

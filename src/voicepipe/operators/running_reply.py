@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Unasked
+from voicepipe.events import (
+    Event,
+    FunctionCalled,
+    FunctionReturned,
+    ReplyDelayed,
+    ReplyText,
+    ReplyTextWritten,
+    Unasked,
+    WordSpoken,
+)
 
 __all__ = ["RunningReply"]
 
@@ -21,6 +30,7 @@ class RunningReply:
         functions: how many functions of the pipeline's run
         heard: the words that were heard
         written: the text of a reply that is not spoken
+        answers: some text of the model has come, and is no filler
         unasked: what the pipeline wants said, without being asked
     """
 
@@ -30,7 +40,24 @@ class RunningReply:
     functions: int = 0
     heard: tuple[str, ...] = ()
     written: str = ""
+    answers: bool = False
     unasked: Unasked | None = None
+
+    def after(self, event: Event) -> RunningReply:
+        """Return the reply after something that it did; most of it changes nothing."""
+        match event:
+            case WordSpoken(word=word):
+                return replace(self, heard=(*self.heard, word))
+            case ReplyTextWritten(delta=delta):
+                return replace(self, written=self.written + delta)
+            case ReplyText() | ReplyDelayed() if self.answers is isinstance(event, ReplyDelayed):
+                return replace(self, answers=not self.answers)
+            case FunctionCalled(server_side=True):
+                return replace(self, functions=self.functions + 1)
+            case FunctionReturned():
+                return replace(self, functions=max(0, self.functions - 1))
+            case _:
+                return self
 
     @property
     def is_unheard(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -14,6 +15,7 @@ from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
 from voicepipe.realtime.ga.dialect import Ga
 from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.unmute.dialect import Unmute
 
 __all__ = ["DialectKind", "DialectNegotiation", "Received", "dialect_of"]
@@ -64,6 +66,7 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
+    `limits` bound what requests cost; `clock` gives seconds.
     """
 
     def __init__(
@@ -76,12 +79,15 @@ class DialectNegotiation:
         write: WritePrompt = system_prompt,
         lines: WriteLines = no_lines,
         functions: bool = True,
+        limits: RequestLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._formats = Formats()
         self._session_id, self._new_name = session_id, name
-        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
+        limits = limits or RequestLimits()
+        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions, limits=limits, clock=clock)
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write, lines)
+        self._unmute = _Unmuted(self._formats, write, lines, limits)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
@@ -182,8 +188,8 @@ class _Unmuted:
 
     name = "unmute"
 
-    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines) -> None:
-        self._dialect = Unmute(write=write, lines=lines)
+    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines, limits: RequestLimits) -> None:
+        self._dialect = Unmute(write=write, lines=lines, limits=limits)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         # Whether the client has received anything in this dialect.

@@ -17,9 +17,11 @@ from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import client_info
+from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.pipelines import Pipelines
@@ -64,6 +66,7 @@ class Sessions:
         self._pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
+        self._addresses = Addresses(settings)
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -78,13 +81,13 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request) or self._access.no_more(request):
+        if refusal := self._access.refusal(request) or self._full(request):
             return await self._refuse(request, refusal)
         if (name := self._chosen(request)) is None:
             return await self._refuse(request, NO_PIPELINE)
         if found := self._obstacles(None):
             return await self._refuse(request, self._unavailable(found[0]))
-        with self._slot(), self._access.holding(request):
+        with self._slot(), self._access.holding(request), self._addresses.holding(request):
             found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
             if not found:
                 socket = Socket(self._settings)
@@ -120,6 +123,10 @@ class Sessions:
             taken=self._slots_taken - own_slot,
             capacity=self.capacity,
         )
+
+    def _full(self, request: web.Request) -> ErrorResponse | None:
+        """Return the refusal of a client whose key or address holds the most sessions already."""
+        return self._access.no_more(request) or self._addresses.no_more(request)
 
     @contextmanager
     def _slot(self) -> Generator[None]:
@@ -169,7 +176,8 @@ class Sessions:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock, session_id = asyncio.get_running_loop().time, new_id("sess")
         kind = dialect_of(request.headers, offered_protocols(request))
-        client = client_info(request, self._access, headers=self._settings.client_headers, dialect=kind)
+        address, headers = self._addresses.seen(request), self._settings.client_headers
+        client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
         wire = self._wire(kind, client, session_id)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
@@ -208,4 +216,10 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            limits=RequestLimits(
+                prompt_tokens=self._settings.llm_history_tokens,
+                tools=self._settings.max_tools,
+                responses_per_minute=self._settings.max_responses_per_minute,
+            ),
+            clock=asyncio.get_running_loop().time,
         )

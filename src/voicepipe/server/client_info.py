@@ -18,13 +18,14 @@ MODEL_CHARS = 100
 
 
 def client_info(
-    request: web.Request, access: AccessControl, *, headers: Iterable[str], dialect: DialectKind
+    request: web.Request, access: AccessControl, *, address: str, headers: Iterable[str], dialect: DialectKind
 ) -> ClientInfo:
     """Return what a pipeline is told of its client.
 
     Args:
         request: The handshake.
         access: Knows the keys, their names, and what must not be told.
+        address: The client's, as far as it is known.
         headers: The names of the headers that are told, in lower case.
         dialect: The dialect by the handshake.
     """
@@ -34,7 +35,7 @@ def client_info(
         query=_without_keys(query, access),
         headers=_without_keys(told, access),
         path=request.path,
-        address=request.remote or "",
+        address=address,
         name=access.name(request),
         dialect="unmute" if dialect == "unmute?" else dialect,
         model=query.get("model", "")[:MODEL_CHARS],

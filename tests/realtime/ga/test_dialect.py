@@ -209,6 +209,15 @@ def test_warnings_are_not_told(client: Client):
     assert client.tell(Warned("Mind."), Overflowed("STT", 80)) == []
 
 
+def test_a_lost_service_is_told_at_once(client: Client):
+    """Also while a response is on, which goes on."""
+    lost = Warned("The speech recognition (STT) has fallen silent.", service_lost=True)
+    told = client.tell(ReplyStarted(TALK, "reply1"), lost, ReplyEnded("", TALK))
+    assert kinds(told) == ["response.created", "error", "response.done"]
+    assert (told[1]["error"]["type"], told[1]["error"]["code"]) == ("server_error", "service_lost")
+    assert told[-1]["response"]["status"] == "completed"
+
+
 def test_a_failure_of_no_response_is_an_error(client: Client):
     """As is one after which there will be none."""
     for fatal, reply in ((False, []), (True, REPLY)):

@@ -17,6 +17,7 @@ from voicepipe.realtime.ga.session_config import (
     VoiceId,
 )
 from voicepipe.realtime.parse import ClientEvent
+from voicepipe.realtime.voice_name import VoiceName
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -106,7 +107,7 @@ Input: TypeAlias = Annotated[MessageItem | CallItem | ResultItem | ItemReference
 
 class ResponseOutput(_ClientModel):
     format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
+    voice: VoiceName | VoiceId | None = None
 
 
 class ResponseAudio(_ClientModel):

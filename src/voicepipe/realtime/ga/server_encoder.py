@@ -38,6 +38,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnJudged,
     TurnStarted,
+    Warned,
     WordSpoken,
 )
 from voicepipe.realtime.errors import server_error
@@ -56,7 +57,7 @@ class ServerEventEncoder:
     their item.
 
     Warnings (`Warned`, `Overflowed`) are only logged: this protocol has no event for them but `error`, and a Node
-    client without a handler for `error` ends its process.
+    client without a handler for `error` ends its process. A lost service is told: without it nothing is heard.
     """
 
     def __init__(
@@ -110,6 +111,8 @@ class ServerEventEncoder:
                 yield from self._wishes(event)
             case StageFailed() | InputRejected():
                 yield from self._failed(event, self.response)
+            case Warned(service_lost=True):
+                yield "error", {"error": server_error(event)}
             case _:
                 pass
 

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
+from voicepipe.conversation.tokens import estimated_tokens, tool_tokens
 from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
+from voicepipe.realtime.limits import LimitExceeded, RequestLimits
+from voicepipe.realtime.voice_name import VoiceName
 
 __all__ = [
     "AudioFormat",
@@ -96,12 +99,12 @@ class InputAudio(_SessionModel):
 
 
 class VoiceId(_SessionModel):
-    id: str
+    id: VoiceName
 
 
 class OutputAudio(_SessionModel):
     format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
+    voice: VoiceName | VoiceId | None = None
     speed: float | None = None
 
 
@@ -154,7 +157,7 @@ class BetaSession(_SessionModel):
     model: str | None = None
     instructions: str | None = None
     modalities: Modalities | None = None
-    voice: str | None = None
+    voice: VoiceName | None = None
     speed: float | None = None
     input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
     output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
@@ -210,23 +213,45 @@ class SessionConfig:
     Where the model cannot call `functions`, there are none, whatever the client sets.
     """
 
-    def __init__(self, model: str, instructions: str, *, functions: bool = True) -> None:
-        self.functions = functions
+    def __init__(
+        self, model: str, instructions: str, *, functions: bool = True, limits: RequestLimits | None = None
+    ) -> None:
+        self.functions, self._limits = functions, limits or RequestLimits()
         self._defaults = _defaults(model, instructions)
         self.raw = self._defaults
         self._complete()
 
-    def update(self, part: dict[str, Any]) -> None:
-        """Merge the client's part, a checked `SessionPart`.
+    def update(self, part: dict[str, Any], note_tokens: int = 0) -> None:
+        """Merge the client's part, a checked `SessionPart`. If it raises, the settings stay as they are.
+
+        Args:
+            part: what the client has set
+            note_tokens: what system messages take in a prompt besides
 
         Raises:
-            SettingsTooLong: All settings would have more than 64 kB; they stay as they are.
+            SettingsTooLong: All settings would have more than 64 kB.
+            LimitExceeded: Instructions and functions would cost too much.
         """
         whole = merged(self.raw, part)
         if (size := len(json.dumps(whole, ensure_ascii=False).encode(errors="replace"))) > _MOST_BYTES:
             raise SettingsTooLong(f"The session's settings would have {size} bytes; {_MOST_BYTES} is the limit.")
-        self.raw = whole
+        before, self.raw = self.raw, whole
         self._complete()
+        try:
+            self._check_cost(part, note_tokens)
+        except LimitExceeded:
+            self.raw = before
+            raise
+
+    def _check_cost(self, part: dict[str, Any], note_tokens: int) -> None:
+        """Check what the client has set. What it has not set is the server's own. Raises LimitExceeded."""
+        if part.get("instructions") is not None or part.get("tools"):
+            self._limits.check_fixed(self.raw["instructions"], self.generation({}).functions, note_tokens)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return what instructions and functions take in each prompt (estimated)."""
+        return estimated_tokens(self.raw["instructions"]) + tool_tokens(self.generation({}).functions)
 
     def settings(self, *, answered: bool) -> SettingsChanged:
         """Return the event for the pipeline; `answered`: the client gets a confirmation."""
