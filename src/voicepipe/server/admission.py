@@ -20,7 +20,7 @@ from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
 from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
-from voicepipe.server.client_info import client_info
+from voicepipe.server.client_info import asked_model, client_info
 from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
@@ -160,7 +160,7 @@ class Sessions:
         return socket
 
     def _chosen(self, request: web.Request) -> str | None:
-        return self._pipelines.chosen(request.match_info.get("pipeline", ""), request.query.get("model", ""))
+        return self._pipelines.chosen(request.match_info.get("pipeline", ""), asked_model(request))
 
     # ---- a session --------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class Sessions:
     async def _talk(self, socket: Socket, request: web.Request, name: str) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock, session_id = asyncio.get_running_loop().time, new_id("sess")
-        kind = dialect_of(request.headers, offered_protocols(request))
+        kind = dialect_of(request.headers, offered_protocols(request), request.path)
         address, headers = self._addresses.seen(request), self._settings.client_headers
         client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
         wire = self._wire(kind, client, session_id)
@@ -222,4 +222,5 @@ class Sessions:
                 responses_per_minute=self._settings.max_responses_per_minute,
             ),
             clock=asyncio.get_running_loop().time,
+            transcribes=client.query.get("intent") == "transcription",
         )

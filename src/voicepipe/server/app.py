@@ -20,6 +20,7 @@ from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.http import Http
 from voicepipe.engine.settings import names_gguf
 from voicepipe.metrics.registry import Metrics
+from voicepipe.realtime.ga.dialect import MODEL
 from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
 from voicepipe.server.http.auth import AccessControl
@@ -215,6 +216,12 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
     )
 
 
+async def models(_: web.Request) -> web.Response:
+    """The models as OpenAI lists them: any name is accepted, and this is what a session without one repeats."""
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "voicepipe"}
+    return web.json_response({"object": "list", "data": [model]})
+
+
 def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl) -> list[web.RouteDef]:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     synthesiser = "embedded" if settings.tts_url is None else "kyutai"
@@ -238,8 +245,9 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door:
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     return [
         get("/", page_of(settings, around.characters, around.kinds)),
-        get("/v1/realtime", sessions.serve),
+        *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/realtime/{pipeline}", sessions.serve),
+        get("/v1/models", door.guarding(models)),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),

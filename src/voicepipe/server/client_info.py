@@ -11,10 +11,15 @@ from voicepipe.conversation import ClientInfo
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.http.auth import AccessControl
 
-__all__ = ["MODEL_CHARS", "client_info"]
+__all__ = ["MODEL_CHARS", "asked_model", "client_info"]
 
 MODEL_CHARS = 100
 """Of the name of a model, which is repeated to the client."""
+
+
+def asked_model(request: web.Request) -> str:
+    """Return the model that a client asks for: its parameter `model`, or Azure's `deployment`."""
+    return (request.query.get("model") or request.query.get("deployment", ""))[:MODEL_CHARS]
 
 
 def client_info(
@@ -38,7 +43,7 @@ def client_info(
         address=address,
         name=access.name(request),
         dialect="unmute" if dialect == "unmute?" else dialect,
-        model=query.get("model", "")[:MODEL_CHARS],
+        model=asked_model(request),
     )
 
 

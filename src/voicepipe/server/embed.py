@@ -81,7 +81,7 @@ def add_routes(
     parts = _Parts(pipelines, chosen, engine)
     routes = attached(app, pipelines, parts.engine, chosen, metrics=parts.metrics, voices=parts.voices)
     app.on_cleanup.append(parts.close)
-    ours = [_moved(route, prefix) for route in routes if route.path.startswith("/v1/")]
+    ours = [_moved(route, prefix) for route in routes if route.path not in _OWN]
     paths = dict.fromkeys(route.path for route in ours)
     added = app.router.add_routes([*ours, *(web.options(path, _allowed) for path in paths)])
     allow, resources = cors(chosen.cors_origins), {route.resource for route in added}
@@ -91,6 +91,10 @@ def add_routes(
             await allow(request, response)
 
     app.on_response_prepare.append(tell)
+
+
+# Of the application that voicepipe is added to.
+_OWN = frozenset({"/", "/metrics"})
 
 
 class _Parts:

@@ -68,7 +68,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "sec-websocket-protocol"})
+_SECRET_HEADERS = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "sec-websocket-protocol"})
 
 
 def _network(text: str) -> str:
