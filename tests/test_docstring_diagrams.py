@@ -85,6 +85,7 @@ from voicepipe.operators import (
     hang_up_after,
     hedge,
     listen,
+    override_settings,
     pace,
     respond,
     retrying,
@@ -790,6 +791,18 @@ def _(drawing: Drawing) -> Observable[Any]:
 )
 def _(drawing: Drawing) -> Observable[Event]:
     return drawing.hot("turns").pipe(wait_for_user())
+
+
+@example(
+    "operators.override_settings.override_settings",
+    s=SettingsChanged("a"),
+    S=SettingsChanged(voice="v"),
+    a=AudioReceived(b""),
+    p=SettingsChanged("b", "w"),
+    P=SettingsChanged("b", "w"),
+)
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("received").pipe(override_settings(system_prompt="b", voice="w"))
 
 
 @example("operators.hang_up.hang_up_after", b=ReplyEnded("See you. Bye!", TALK), h=Like(ConversationEnded))

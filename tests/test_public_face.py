@@ -14,18 +14,19 @@ from voicepipe import presets
 
 FACES = {
     "voicepipe": [
-        "Conversation", "Event", "Llm", "Message", "Overflow", "Pipeline", "Session", "Stage", "StageError",
-        "async_stage", "in_worker", "merge", "stage_factory",
+        "ClientInfo", "Conversation", "Event", "Llm", "Message", "Overflow", "Pipeline", "Session", "Stage",
+        "StageError", "async_stage", "in_worker", "merge", "stage_factory",
     ],
     "voicepipe.operators": [
         "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "cancel_echo",
         "decode", "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
-        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words",
-        "suppress_noise", "tee", "text_only", "wait_for_user", "with_deadline", "with_filler", "with_tools",
+        "hedge", "listen", "listening", "override_settings", "pace", "release_at", "replying", "respond", "retrying",
+        "split_words", "suppress_noise", "tee", "text_only", "wait_for_user", "with_deadline", "with_filler",
+        "with_tools",
     ],
     "voicepipe.rx": [
-        "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "of_type", "one_at_a_time",
-        "scheduler_of", "switch_turn", "transduce",
+        "Clock", "LoopScheduler", "Machine", "TimedMachine", "feedback", "from_async", "merge", "of_type",
+        "one_at_a_time", "scheduler_of", "switch_turn", "transduce",
     ],
     "voicepipe.drawing": ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
@@ -34,6 +35,7 @@ FACES = {
         "Deadlines", "History", "LlmError", "LlmFiltered", "LlmGarbled", "LlmRefused", "LlmSaidNothing", "LlmTimeout",
         "LlmUnavailable", "OpenAi", "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
     ],
+    "voicepipe.server": ["AppSettings", "ServerSettings", "add_routes", "create_app", "make_app", "run_server"],
     "voicepipe.tts": ["Hibari", "Reading", "Timing", "clause_by_clause", "speakable"],
 }  # fmt: skip
 

@@ -139,6 +139,7 @@ class EventsDirective(SphinxDirective):
         "events.client",
         "events.heard",
         "events.reply",
+        "events.unasked",
         "conversation.character",
         "conversation.functions",
         "events.functions",

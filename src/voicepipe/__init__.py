@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from voicepipe.boundary.overflow import Overflow
     from voicepipe.boundary.tasks import async_stage
     from voicepipe.boundary.threads import in_worker
-    from voicepipe.conversation import Conversation, Message
+    from voicepipe.conversation import ClientInfo, Conversation, Message
     from voicepipe.events import Event
     from voicepipe.rx import merge
     from voicepipe.session import Llm, Pipeline, Session
     from voicepipe.stage import Stage, StageError, stage_factory
 
 __all__ = [
+    "ClientInfo",
     "Conversation",
     "Event",
     "Llm",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ClientInfo": "voicepipe.conversation",
     "Conversation": "voicepipe.conversation",
     "Event": "voicepipe.events",
     "Llm": "voicepipe.session",

@@ -6,11 +6,13 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import itertools
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +21,10 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
 
-__all__ = ["PipelineError", "is_library", "load_pipeline", "located", "users_line"]
+__all__ = ["PipelineError", "is_library", "lifespan_of", "load_pipeline", "located", "name_of", "users_line"]
 
 FUNCTION = "pipeline"
+LIFESPAN = "lifespan"
 
 
 class PipelineError(Exception):
@@ -37,6 +40,37 @@ def load_pipeline(ref: str | None = None) -> Pipeline:
     target, name = _parse(str(_built_in() / "default.py") if ref is None else ref)
     module, file = _from_path(Path(target)) if _is_path(target) else _from_name(target)
     return _function(module, file, name, target)
+
+
+def name_of(ref: str) -> str:
+    """The name of a pipeline: its function's, or its file's where the function is called `pipeline`.
+
+    >>> name_of("bots/support.py"), name_of("bots.py:sales"), name_of("bots.support")
+    ('support', 'sales', 'support')
+    """
+    target, name = _parse(ref)
+    stem = Path(target).stem if _is_path(target) else target.rpartition(".")[2]
+    return stem if name == FUNCTION else name
+
+
+def lifespan_of(pipeline: Pipeline) -> Callable[[], AbstractAsyncContextManager[object]] | None:
+    """The function `lifespan` of the pipeline's module, which opens and closes what its sessions share; None: none.
+
+    Raises PipelineError for something else of that name.
+    """
+    module = sys.modules.get(pipeline.__module__)
+    found: Any = getattr(module, LIFESPAN, None)
+    if found is None:
+        return None
+    if not callable(found) or _is_unmanaged(found):
+        what = "should be an asynchronous context manager: @asynccontextmanager, and async def lifespan()"
+        raise PipelineError(f"{_place(Path(module.__file__ or ''), LIFESPAN) if module else LIFESPAN}: lifespan {what}")
+    return cast("Callable[[], AbstractAsyncContextManager[object]]", found)
+
+
+def _is_unmanaged(found: Any) -> bool:
+    """Whether it is an `async` function without `@asynccontextmanager`."""
+    return inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found)
 
 
 def _parse(ref: str) -> tuple[str, str]:
@@ -66,7 +100,7 @@ def _from_path(path: Path) -> tuple[ModuleType, Path]:
         raise PipelineError(f"{path} {what}{_hint(path.stem, path.parent)}")
     file = path.resolve()
     # A name of its own: the file may be called like a module that everybody needs.
-    spec = importlib.util.spec_from_file_location(f"_pipeline_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}", file)
+    spec = importlib.util.spec_from_file_location(_module_name(file), file)
     if spec is None or spec.loader is None:
         raise PipelineError(f"{path} is not a Python file, whose name ends in .py{_hint(path.stem, path.parent)}")
     _search_first(file.parent)
@@ -77,6 +111,13 @@ def _from_path(path: Path) -> tuple[ModuleType, Path]:
         del sys.modules[spec.name]
         raise PipelineError(located(error, file)) from error
     return module, file
+
+
+def _module_name(file: Path) -> str:
+    """The module's name: another one for a file of the same name in another folder."""
+    name = f"_pipeline_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}"
+    names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(one for one in names if getattr(sys.modules.get(one), "__file__", None) in (None, str(file)))
 
 
 def _from_name(name: str) -> tuple[ModuleType, Path]:

@@ -7,6 +7,7 @@ writes what it emits.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -18,7 +19,7 @@ from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
 from voicepipe.boundary.pending import PendingWork
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import ClientInfo, Conversation
 from voicepipe.events import (
     Audio,
     ClientMessage,
@@ -30,6 +31,7 @@ from voicepipe.events import (
     Unpaced,
     Unspoken,
 )
+from voicepipe.events.application import is_app_event
 from voicepipe.operators import EndOfTurn, text_only
 from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
@@ -55,6 +57,9 @@ the end `MaxTokensReached`, if it was cut short. A model that knows no functions
 
 Tts: TypeAlias = Callable[[Conversation], Stage[ReplyText, ReplyAudio | Event]]
 """Makes the stage that speaks the reply to a conversation, in its voice (`Conversation.voice`)."""
+
+# How many application events of the client are known when they come out of the graph: a stage may hold some up.
+_REMEMBERED = 256
 
 log = structlog.get_logger()
 
@@ -105,6 +110,8 @@ class Session:
     tts: Callable[[Conversation], Stage[Unspoken | Event, Unpaced | Event]]
     """Makes the stage that speaks the reply to a conversation, in its voice. It speaks `ReplyText`; everything else
     passes. `session.tts(replace(conversation, voice="…"))` speaks in another one."""
+    client: ClientInfo = field(default_factory=ClientInfo)
+    """What is known of the client from its handshake."""
 
 
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
@@ -126,6 +133,7 @@ class SessionRunner:
         codec: Codec,
         stages: Stages,
         emit: Callable[[Event], None],
+        client: ClientInfo | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.scheduler = LoopScheduler(loop)
@@ -135,6 +143,7 @@ class SessionRunner:
         self._close = stages.close
         self._received: Subject[ClientMessage] = Subject()
         self._emit = emit
+        self._from_client: deque[Event] = deque(maxlen=_REMEMBERED)
         session = Session(
             session_id,
             self._received if stages.ahead is None else self._received.pipe(stages.ahead),
@@ -144,6 +153,7 @@ class SessionRunner:
             stt=stages.stt,
             llm=stages.llm,
             tts=lambda conversation: text_only(stages.tts(conversation)),
+            client=client or ClientInfo(),
         )
         events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
@@ -151,6 +161,8 @@ class SessionRunner:
     def receive(self, message: ClientMessage) -> None:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
         if not self.ended.done():
+            if isinstance(message, Event) and is_app_event(message):
+                self._from_client.append(message)
             self._received.on_next(message)
 
     async def close(self, grace_s: float) -> None:
@@ -171,6 +183,8 @@ class SessionRunner:
         except AnotherThread as error:
             self.scheduler.loop.call_soon_threadsafe(self._failed, error)
             raise
+        if is_app_event(event) and any(event is received for received in self._from_client):
+            return  # it has passed through the stages: the client knows it
         try:
             self._emit(event)
         except Exception as error:

@@ -16,10 +16,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.server.settings import ServerSettings
+from voicepipe.server.settings import AppSettings
 
 __all__ = [
     "ALIASES",
@@ -68,8 +68,12 @@ class SettingsError(Exception):
     not appear in it."""
 
 
-class Settings(EngineSettings, ServerSettings):
-    """The server's, the engine's, and the log's."""
+class Settings(AppSettings):
+    """The server's, the engine's, the log's, and the pipelines that are served."""
+
+    pipelines: dict[str, str] = Field(default={})
+    """Pipelines by name, each written as for `voicepipe serve`; the first is the default. Those that the command line
+    names take their place."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False

@@ -106,7 +106,7 @@ def test_the_version_is_printed():
         ("serve --llm-extra {", "voicepipe serve: --llm-extra = {: this is not JSON"),
         ("serve --cors-origins talk", "voicepipe serve: --cors-origins = talk: an origin is a scheme and a host"),
         ("serve --llm-api-key sk-1", "voicepipe serve: --llm-api-key: set VOICEPIPE_LLM_API_KEY in the environment"),
-        ("serve a.py b.py", "voicepipe serve: 'b.py' is one argument too many"),
+        ("draw a.py b.py", "voicepipe draw: 'b.py' is one argument too many"),
         ("serve absent.py", "voicepipe serve: absent.py does not exist"),
         ("serve absent.txt", "voicepipe serve: there is no file absent.txt, and no module 'absent'"),
         (f"serve {__file__[:-3]}.txt", "test_main.txt does not exist"),

@@ -28,6 +28,7 @@ OTHERS: dict[str, str] = {
     "stt_delay_s": "2.5",
     "log_level": "debug",
     "cors_origins": "https://one.example,https://two.example",
+    "pipelines": '{"sales": "sales.py"}',
     "llm_extra": '{"seed": 1}',
     "news_query": '{"country": "de"}',
     "long_prompts": "true",
@@ -112,6 +113,7 @@ def test_secrets_are_known_by_their_type() -> None:
         "api_keys",
         "kyutai_api_key",
         "llm_api_key",
+        "named_api_keys",
         "newsapi_api_key",
     }
 
@@ -127,7 +129,7 @@ def test_a_flag_may_stand_before_the_pipeline() -> None:
     """One that `--help` does not list, too; with `=` or without."""
     for words in (["--llm-max-tokens", "7", "mine.py"], ["--llm-max-tokens=7", "mine.py"]):
         args = cli.parsed(["serve", *words])
-        assert (args.pipeline, settings_of(args).llm_max_tokens) == ("mine.py", 7)
+        assert (args.pipelines, settings_of(args).llm_max_tokens) == (["mine.py"], 7)
 
 
 def test_json_and_commas_in_a_flag() -> None:

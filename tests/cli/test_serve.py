@@ -46,6 +46,7 @@ class Engine:
     ) -> Engine:
         self.shared = shared
         self.built, self.settings, self.sessions = True, settings, max_sessions
+        self.closed = False
         self.uses = set(shared.pop("uses"))
         progress("smollm2 (0.4 s)")
         return self
@@ -65,14 +66,14 @@ class Served:
     """Stands for the server: is ready at once, and told to stop as soon."""
 
     def __init__(self) -> None:
-        self.pipeline: Any = None
+        self.pipelines: Any = None
         self.settings: Any = None
         self.fault: OSError | None = None
 
     async def run(
-        self, pipeline: Any, engine: Any, settings: Any, *, ready: Callable[[str], object], **shared: Any
+        self, pipelines: Any, engine: Any, settings: Any, *, ready: Callable[[str], object], **shared: Any
     ) -> None:
-        self.pipeline, self.settings, self.shared = pipeline, settings, shared
+        self.pipelines, self.settings, self.shared = pipelines, settings, shared
         if self.fault is not None:
             raise self.fault
         ready(f"http://{settings.host}:{settings.port or 4321}")
@@ -118,7 +119,7 @@ def test_it_prints_where_it_listens_and_how_to_talk_to_it(
     )
     assert lines[2].startswith("2 conversations at once")
     assert said.err == "loaded smollm2 (0.4 s)\n"
-    assert (served.pipeline.__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)
+    assert (served.pipelines["echo"].__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)
     assert engine.sessions == 2
     assert engine.disconnected
     assert engine.shared["voices"] is served.shared["voices"]
@@ -234,7 +235,7 @@ def test_a_pipeline_and_its_trial_have_one_loop(engine: Engine, served: Served, 
     run = served.run
 
     async def running(pipeline: Any, *args: Any, **options: Any) -> None:
-        loops.extend([*pipeline.__globals__["loops"], asyncio.get_running_loop()])
+        loops.extend([*pipeline["mine"].__globals__["loops"], asyncio.get_running_loop()])
         await run(pipeline, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -242,6 +243,64 @@ def test_a_pipeline_and_its_trial_have_one_loop(engine: Engine, served: Served, 
         assert main(["serve", str(path), "--port", "0"]) == 0
     assert len(loops) >= 2
     assert len(set(map(id, loops))) == 1
+
+
+def test_several_pipelines_are_served_under_their_names(engine: Engine, served: Served, tmp_path: Path):
+    """Those of the command line, and without any those of the settings; the engine has what one of them uses."""
+    for name, stage in (("sales", "llm"), ("support", "tts")):
+        (tmp_path / f"{name}.py").write_text(
+            f"def pipeline(session):\n    session.{stage}\n    return session.received\ntwin = pipeline\n"
+        )
+    sales, support = str(tmp_path / "sales.py"), str(tmp_path / "support.py")
+    assert main(["serve", sales, support, f"{sales}:twin", "--port", "0"]) == 0
+    assert list(served.pipelines) == ["sales", "support", "twin"]
+    assert engine.uses == {"llm", "tts"}
+    named = json.dumps({"one": support, "two": sales})
+    assert main(["serve", "--pipelines", named, "--port", "0"]) == 0
+    assert {name: pipeline.__module__ for name, pipeline in served.pipelines.items()} == {
+        "one": "_pipeline_support", "two": "_pipeline_sales"
+    }  # fmt: skip
+    assert main(["serve", sales, "--pipelines", named, "--port", "0"]) == 0
+    assert list(served.pipelines) == ["sales"]
+
+
+def test_pipelines_of_one_name_are_told(engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """The settings can name them."""
+    files = [tmp_path / folder / "bot.py" for folder in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("def pipeline(session): return session.received\n")
+    assert main(["serve", *map(str, files), "--port", "0"]) == 2
+    assert "are both called 'bot'; name them in the settings" in capsys.readouterr().err
+    assert not engine.built
+    named = json.dumps({"sales": str(files[0]), "support": str(files[1])})
+    with pytest.MonkeyPatch.context() as patch:
+        served = Served()
+        patch.setattr(voicepipe.server, "run_server", served.run)
+        assert main(["serve", "--pipelines", named, "--port", "0"]) == 0
+    assert len({pipeline.__code__.co_filename for pipeline in served.pipelines.values()}) == 2
+
+
+def test_what_sessions_share_is_a_function_of_the_pipelines_module(engine: Engine, served: Served, tmp_path: Path):
+    """Two pipelines of one module have one `lifespan`."""
+    path = tmp_path / "shop.py"
+    path.write_text(
+        "from contextlib import asynccontextmanager\n"
+        "@asynccontextmanager\nasync def lifespan():\n    yield\n"
+        "def pipeline(session): return session.received\ndef other(session): return session.received\n"
+    )
+    assert main(["serve", str(path), "--port", "0"]) == 0
+    assert [one.__name__ for one in served.shared["lifespans"]] == ["lifespan"]
+    assert main(["serve", str(ECHO), "--port", "0"]) == 0
+    assert served.shared["lifespans"] == []
+
+
+def test_a_lifespan_that_is_none_is_told(engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """With its line."""
+    path = tmp_path / "shop.py"
+    path.write_text("async def lifespan():\n    yield\ndef pipeline(session): return session.received\n")
+    assert main(["serve", str(path), "--port", "0"]) == 2
+    assert f"{path}:1: lifespan should be an asynchronous context manager" in capsys.readouterr().err
 
 
 def test_a_missing_extra_says_what_to_install(

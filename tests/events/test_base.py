@@ -79,8 +79,8 @@ def test_sound_is_compared_by_its_samples() -> None:
 
 
 def test_the_groups() -> None:
-    """`ClientMessage` is what the client sends: sound, or a `ClientEvent`."""
+    """`ClientMessage` is what the client sends: sound, a `ClientEvent`, or an event of the application's own."""
     sent = set(events.ClientMessage.__args__)
-    assert {kind for kind in sent if not issubclass(kind, ClientEvent)} == {AudioReceived}
+    assert {kind for kind in sent if not issubclass(kind, ClientEvent)} == {AudioReceived, Event}
     assert issubclass(ReplyText, Unspoken)
     assert issubclass(ReplyAudio, Unpaced)

@@ -24,6 +24,7 @@ from voicepipe.events import (
     ReplyStarted,
     ReplyTextWritten,
     SettingsChanged,
+    SpeechRequested,
     TurnConfirmed,
     TurnEnded,
     TurnStarted,
@@ -33,16 +34,9 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.operators.idle_prompts import IdlePrompts
-from voicepipe.operators.turn_state import (
-    Action,
-    HoldElapsed,
-    HoldReply,
-    ResumeReply,
-    RunningReply,
-    StartReply,
-    StopTurn,
-    TurnState,
-)
+from voicepipe.operators.running_reply import RunningReply
+from voicepipe.operators.turn_actions import Action, HoldElapsed, HoldReply, ResumeReply, StartReply, StopTurn
+from voicepipe.operators.turn_state import TurnState
 from voicepipe.presets import Interruption
 
 NOW = 10.0
@@ -144,7 +138,7 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
      {"reply_due": True, "replies": 2}),
     ("a cough before the opening", replace(SPEAKING, opened=True), COUGH, StartReply("reply1"),
      {"user_speaking": False, "reply_due": True, "replies": 1}),
-    ("a request", LED, ASK, ASKED, {"reply_due": True, "replies": 2}),
+    ("a request", LED, ASK, ASKED, {"reply_due": True, "due": ASK, "replies": 2}),
     ("a request over a reply", REPLYING, ASK, None, {}),
     ("a request behind a call", CALLED, ASK, None, {"requested": ASK}),
     ("a request beside the talk", LED, BESIDE, None, {}),
@@ -167,7 +161,7 @@ OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]]
     ("the end, a turn waits", replace(REPLYING, reply_pending=True), ReplyEnded("Hi.", TALK), NEXT,
      {"reply": None, "reply_due": True, "replies": 2}),
     ("the end, a request waits", replace(CALLED, requested=ASK), ReplyEnded("Hi.", TALK), ASKED,
-     {"reply": None, "reply_due": True, "replies": 2}),
+     {"reply": None, "reply_due": True, "due": ASK, "replies": 2}),
     ("the cut, a turn waits", replace(CALLED, requested=ASK, reply_pending=True), ReplyInterrupted("Hi", TALK), None,
      {"reply": None, "requested": None, "reply_pending": False}),
     ("no reply", SILENT, SOUND, None, {}),
@@ -215,6 +209,29 @@ def test_a_reply_begins_with_what_was_asked() -> None:
     aside, _ = waiting.begun(StartReply("=c", ReplyRequested("=c", messages=(), remembered=False)))
     assert aside.talk.messages == ()
     assert aside.after_output(WordSpoken("No.", 0.0, 0.1), NOW)[0].conversation == TALK
+
+
+def test_what_is_to_be_said_unasked_waits_for_its_moment() -> None:
+    """It is ordered when the reply has ended, with the pipeline's wish; a reply that cannot be interrupted goes on."""
+    tea = SpeechRequested("Your tea is ready.", interruptible=False)
+    waiting, action = SOUNDING.after_input(tea, NOW)
+    assert (waiting.unasked.waiting, action) == ((tea,), None)
+    ordered, action = waiting.after_output(ReplyEnded("Hi.", TALK), NOW)
+    assert action == StartReply("reply2", unasked=tea)
+    running, started = ordered.begun(StartReply("reply2", unasked=tea))
+    assert (started.unasked, started.conversation.verbatim) == (tea, "Your tea is ready.")
+    assert running.after_input(WORD, NOW)[1] is None
+    assert running.after_input(CANCEL, NOW) == (running, None)
+    answered, action = running.after_input(HELLO, NOW)
+    assert (answered.reply_pending, action) == (True, None)
+    assert answered.after_output(ReplyEnded("Your tea is ready.", TALK), NOW)[1] == StartReply("reply3")
+
+
+def test_a_reply_that_is_due_stays_due_when_the_one_before_it_is_cut() -> None:
+    """It begins when that has cleaned up."""
+    ordered = replace(SOUNDING, reply_due=True)
+    cut, action = ordered.after_output(ReplyInterrupted("Hi", TALK), NOW)
+    assert (cut.reply, cut.reply_due, cut.prompt_at_s, action) == (None, True, None, None)
 
 
 @pytest.mark.parametrize(

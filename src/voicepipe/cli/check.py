@@ -13,7 +13,7 @@ from voicepipe.cli.options import (
     Help,
     add_pipeline_argument,
     add_service_options,
-    pipeline_of,
+    pipelines_of,
     serve_command,
     settings_of,
 )
@@ -60,7 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLES,
         formatter_class=Help,
     )
-    add_pipeline_argument(parser)
+    add_pipeline_argument(parser, several=True)
     add_service_options(parser)
     parser.set_defaults(server_settings=False)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -69,14 +69,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Return 0 if everything that the pipeline needs is available, 1 if not. Raises CommandError for a mistake."""
     settings = settings_of(args)
-    pipeline = pipeline_of(args.pipeline)
+    pipelines = pipelines_of(args.pipelines, settings)
     import asyncio
 
     from voicepipe.installation.clash import all_clashes
     from voicepipe.loader import PipelineError
 
     try:
-        uses, checks = asyncio.run(_checks(pipeline, settings))
+        uses, checks = asyncio.run(_checks(list(pipelines.values()), settings))
     except PipelineError as error:
         raise CommandError(str(error)) from error
     clashes = [str(clash) for clash in all_clashes()]
@@ -89,9 +89,16 @@ def run(args: argparse.Namespace) -> int:
     return int(not ok)
 
 
-async def _checks(pipeline: Pipeline, settings: Settings) -> tuple[Collection[StageName], list[Check]]:
-    """Return what the pipeline uses, and its state. Raises PipelineError."""
+async def _checks(pipelines: Sequence[Pipeline], settings: Settings) -> tuple[Collection[StageName], list[Check]]:
+    """Return what the pipelines use, and its state. Raises PipelineError."""
     from voicepipe.engine.build import check_all
+
+    uses: set[StageName] = {stage for pipeline in pipelines for stage in await _uses(pipeline, settings)}
+    return uses, await check_all(settings, uses)
+
+
+async def _uses(pipeline: Pipeline, settings: Settings) -> Collection[StageName]:
+    """Try a pipeline, and return what it uses. Raises PipelineError."""
     from voicepipe.trial import try_pipeline
 
     trial = await try_pipeline(pipeline, notices_pauses=settings.stt_url is not None)
@@ -99,7 +106,7 @@ async def _checks(pipeline: Pipeline, settings: Settings) -> tuple[Collection[St
         print(sentence, file=sys.stderr)
     if trial.warning is not None:
         print(f"the pipeline failed when it was tried, and may work later: {trial.warning}", file=sys.stderr)
-    return trial.uses, await check_all(settings, trial.uses)
+    return trial.uses
 
 
 def _fields(check: Check) -> dict[str, Any]:

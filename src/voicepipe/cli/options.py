@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "add_setting_flags",
     "add_setting_option",
     "pipeline_of",
+    "pipelines_of",
     "serve_command",
     "settings_of",
 ]
@@ -34,10 +36,16 @@ _INSTALL = re.compile(r"\{install (\w+)\}")
 _SETTING = "setting "
 
 
-def add_pipeline_argument(parser: argparse.ArgumentParser) -> None:
-    """PIPELINE: a file or a module."""
+def add_pipeline_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """PIPELINE: a file or a module, or where `several` are taken any number of them."""
     what = "a Python file, or an importable module, with :function behind it if the function is not called `pipeline`"
-    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help=f"{what} (default: a spoken conversation)")
+    if several:
+        default = "default: the setting `pipelines`, or a spoken conversation"
+        parser.add_argument(
+            "pipelines", nargs="*", metavar="PIPELINE", help=f"{what}; several share the server ({default})"
+        )
+    else:
+        parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help=f"{what} (default: a spoken conversation)")
 
 
 def pipeline_of(ref: str | None) -> Pipeline:
@@ -48,6 +56,23 @@ def pipeline_of(ref: str | None) -> Pipeline:
         return load_pipeline(ref)
     except PipelineError as error:
         raise CommandError(str(error)) from error
+
+
+def pipelines_of(refs: Sequence[str], settings: Settings) -> dict[str, Pipeline]:
+    """Return by name the pipelines of the command line, of the settings, or the default one. Raises CommandError."""
+    from voicepipe.loader import name_of
+
+    if not refs:
+        return {name: pipeline_of(ref) for name, ref in settings.pipelines.items()} or {"default": pipeline_of(None)}
+    named: dict[str, str] = {}
+    for ref in refs:
+        if (name := name_of(ref)) in named:
+            raise CommandError(
+                f"{named[name]} and {ref} are both called {name!r}; name them in the settings, "
+                'as in pipelines = {sales = "a/bot.py", support = "b/bot.py"}'
+            )
+        named[name] = ref
+    return {name: pipeline_of(ref) for name, ref in named.items()}
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -122,7 +147,7 @@ def serve_command(args: argparse.Namespace) -> str:
     """Return the command that serves the pipeline of these arguments, with the same settings."""
     options = {**_flags(args), "--config": args.config}
     words = [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
-    return " ".join([this_program(), shlex.join(["serve", *filter(None, [args.pipeline]), *words])])
+    return " ".join([this_program(), shlex.join(["serve", *args.pipelines, *words])])
 
 
 def _flags(args: argparse.Namespace) -> dict[str, Any]:

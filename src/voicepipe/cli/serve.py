@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from voicepipe.cli.options import (
     add_pipeline_argument,
     add_service_options,
     add_setting_option,
-    pipeline_of,
+    pipelines_of,
     settings_of,
 )
 from voicepipe.installation.installation import install_command
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from voicepipe.engine.build import ComposedEngine
     from voicepipe.engine.health_checks import ServiceKind
     from voicepipe.metrics.registry import Metrics
+    from voicepipe.server.app import Lifespan
     from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
     from voicepipe.voices.store import VoiceStore
@@ -40,7 +41,8 @@ __all__ = ["add_parser", "run"]
 DESCRIPTION = """\
 Serve a pipeline: a Python function that takes a session and returns what the bot does. It is named by its file or its
 module, with :function behind it where the function is not called `pipeline`. Without a name it is the default one, a
-spoken conversation: decode → VAD/STT → turn detector → LLM → TTS → encode.
+spoken conversation: decode → VAD/STT → turn detector → LLM → TTS → encode. Several share the server; a client names one
+in the path, or as ?model=, and gets the first otherwise.
 
 The pipeline is tried before the server listens, and only the models that it uses are loaded. Every setting is an
 option, also those that are not listed here, such as --llm-max-tokens 300.
@@ -51,6 +53,7 @@ examples:
   voicepipe serve                              the default pipeline at http://127.0.0.1:8000
   voicepipe serve pipelines/echo.py            what you say comes back
   voicepipe serve my_bot.pipelines:support     the function `support` of a module that can be imported
+  voicepipe serve support.py sales.py          two, as /v1/realtime/support and /v1/realtime/sales
   voicepipe serve --host 0.0.0.0 --port 80     for the whole network
   voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; the log is JSON, each line
   voicepipe serve --llm http://localhost:11434 hear and speak with the embedded models, think elsewhere
@@ -76,7 +79,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EXAMPLES,
         formatter_class=Help,
     )
-    add_pipeline_argument(parser)
+    add_pipeline_argument(parser, several=True)
     add_setting_option(parser, "--host", metavar="ADDRESS", help="the address to listen at (default: 127.0.0.1)")
     add_setting_option(parser, "--port", metavar="N", help="0 for any free one (default: 8000)")
     add_setting_option(
@@ -107,12 +110,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
-    pipeline = pipeline_of(args.pipeline)
+    pipelines = pipelines_of(args.pipelines, settings)
+    lifespans = _lifespans(pipelines)
     _check_address(settings.host, settings.port)
     import asyncio
 
     with asyncio.Runner() as runner:  # one loop for all: what a pipeline keeps from its trial belongs to that loop
-        uses = _uses(pipeline, settings, runner)
+        uses = _uses(pipelines, settings, runner)
         from voicepipe.cli.larger_model import LargerModel
         from voicepipe.engine.build import used_kinds
         from voicepipe.metrics.registry import Metrics
@@ -120,13 +124,28 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         metrics, voices, larger = Metrics(used_kinds(uses)), _voices(settings), LargerModel(settings, uses)
         engine = _engine(settings, uses, metrics, voices)
         try:
-            return _serve(settings, pipeline, engine, metrics, voices, runner, larger)
+            return _serve(settings, pipelines, engine, metrics, voices, runner, larger, lifespans)
         finally:
             engine.close()
 
 
-def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Collection[StageName]:
-    """Try the pipeline and return the stages that it uses. Raises CommandError for a mistake in it."""
+def _lifespans(pipelines: Mapping[str, Pipeline]) -> list[Lifespan]:
+    """Return what the pipelines' modules open and close, each once. Raises CommandError for a mistake in one."""
+    from voicepipe.loader import PipelineError, lifespan_of
+
+    try:
+        found = [lifespan_of(pipeline) for pipeline in pipelines.values()]
+    except PipelineError as error:
+        raise CommandError(str(error)) from error
+    return list(dict.fromkeys(one for one in found if one is not None))
+
+
+def _uses(pipelines: Mapping[str, Pipeline], settings: Settings, runner: asyncio.Runner) -> Collection[StageName]:
+    """Try the pipelines and return the stages that they use. Raises CommandError for a mistake in one."""
+    return {stage for pipeline in pipelines.values() for stage in _uses_of(pipeline, settings, runner)}
+
+
+def _uses_of(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Collection[StageName]:
     from voicepipe.loader import PipelineError
     from voicepipe.trial import try_pipeline
 
@@ -144,12 +163,13 @@ def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Col
 
 def _serve(
     settings: Settings,
-    pipeline: Pipeline,
+    pipelines: Mapping[str, Pipeline],
     engine: ComposedEngine,
     metrics: Metrics,
     voices: VoiceStore,
     runner: asyncio.Runner,
     larger: LargerModel,
+    lifespans: Sequence[Lifespan],
 ) -> int:
     from voicepipe._yaml import YamlError
     from voicepipe.server import run_server
@@ -162,7 +182,9 @@ def _serve(
 
         engine.warm()
         try:
-            await run_server(pipeline, engine, settings, metrics=metrics, voices=voices, ready=ready)
+            await run_server(
+                pipelines, engine, settings, metrics=metrics, voices=voices, lifespans=lifespans, ready=ready
+            )
         finally:
             await engine.disconnect()
             await voices.close()

@@ -2,6 +2,7 @@
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
+from voicepipe.conversation.client_info import ClientInfo, DialectName
 from voicepipe.conversation.conversation import Conversation, heard_until, joined
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
@@ -12,7 +13,9 @@ __all__ = [
     "NO_RESULT",
     "SILENCE",
     "CharacterLines",
+    "ClientInfo",
     "Conversation",
+    "DialectName",
     "Function",
     "FunctionCall",
     "Generation",

@@ -38,6 +38,8 @@ class Conversation:
     """How the model answers, and what it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)
     """What the character says word for word. Only models in this process use it."""
+    verbatim: str = field(default="", repr=False)
+    """What the next reply says, word for word, in place of what the model would answer; "": the model answers."""
     replying: str = field(default="", compare=False, repr=False)
     """The item of the current reply."""
     gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)

@@ -16,6 +16,7 @@ The events of function calls are in `voicepipe.events.functions`.
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
+from voicepipe.events.application import app_event
 from voicepipe.events.base import (
     ClientEvent,
     Event,
@@ -85,6 +86,7 @@ from voicepipe.events.sound import (
     Audio,
     Samples,
 )
+from voicepipe.events.unasked import GenerationRequested, HangUpRequested, SpeechRequested, Unasked
 
 __all__ = [
     "Audio",
@@ -104,6 +106,8 @@ __all__ = [
     "FunctionDelayed",
     "FunctionReturned",
     "Generation",
+    "GenerationRequested",
+    "HangUpRequested",
     "InputCleared",
     "InputCommitted",
     "InputRejected",
@@ -129,6 +133,7 @@ __all__ = [
     "SettingsChanged",
     "SpeechEncoded",
     "SpeechProbability",
+    "SpeechRequested",
     "SpeechStarted",
     "SpeechStopped",
     "StageFailed",
@@ -145,10 +150,12 @@ __all__ = [
     "TurnTaking",
     "TurnTextChanged",
     "TurnVoiceChanged",
+    "Unasked",
     "Unpaced",
     "Unspoken",
     "Warned",
     "WordRecognised",
     "WordSpoken",
+    "app_event",
     "fold",
 ]

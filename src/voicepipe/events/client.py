@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import FunctionCall, Generation
-from voicepipe.events.base import ClientEvent
+from voicepipe.events.base import ClientEvent, Event
 
 __all__ = [
     "AudioDeferred",
@@ -190,5 +190,7 @@ ClientMessage: TypeAlias = (
     | ItemRequested
     | ReplyRequested
     | ReplyCancelled
+    | Event
 )
-"""What the client sends and that sound is deferred, in the order of the wire."""
+"""What the client sends and that sound is deferred, in the order of the wire. Any other `Event` is one of the
+application's own (`app_event`)."""

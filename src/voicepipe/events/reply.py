@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.events.base import Event, Unpaced, Unspoken
 from voicepipe.events.sound import Audio
+from voicepipe.events.unasked import Unasked
 
 if TYPE_CHECKING:
     from voicepipe.conversation import Conversation
@@ -29,10 +30,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted(Event):
-    """The bot's reply to `conversation` began. `item` is the id of the message that the reply becomes."""
+    """The bot's reply to `conversation` began.
+
+    `item` is the id of the message that the reply becomes. `unasked` is what the pipeline wanted; None for a reply to
+    the user, or one that the client has asked for.
+    """
 
     conversation: Conversation
     item: str = field(default="", compare=False, repr=False)
+    unasked: Unasked | None = None
 
 
 @dataclass(frozen=True, slots=True)

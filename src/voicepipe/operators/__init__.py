@@ -12,6 +12,7 @@ from voicepipe.operators.gate import gate
 from voicepipe.operators.hang_up import hang_up_after
 from voicepipe.operators.listen import listen
 from voicepipe.operators.listening import listening
+from voicepipe.operators.override_settings import override_settings
 from voicepipe.operators.pace import Due, pace, release_at
 from voicepipe.operators.replying import replying
 from voicepipe.operators.respond import Reply, respond
@@ -44,6 +45,7 @@ __all__ = [
     "hedge",
     "listen",
     "listening",
+    "override_settings",
     "pace",
     "release_at",
     "replying",

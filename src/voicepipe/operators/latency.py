@@ -47,6 +47,9 @@ def measure_turns() -> Stage[A, A | TurnMeasured]:
     return transduce(_Marks)
 
 
+_OF_REPLY = (ReplyText, SynthesisStarted, SynthesisEnded, ReplyAudio, SpeechEncoded)
+
+
 class _Marks:
     """The marks of the current turn, in the order of `PARTS`."""
 
@@ -55,10 +58,12 @@ class _Marks:
         self._loud_at: float | None = None
         self._paused_at = 0.0
         self._marks: list[float] | None = None
-        self._answering = False
+        self._answering = self._unasked = False
 
     def __call__(self, event: A) -> Iterator[A | TurnMeasured]:
         yield event
+        if self._unasked and isinstance(event, _OF_REPLY):
+            return  # the answer comes behind what the pipeline wanted to say
         match event:
             case SpeechStopped(at_s=at_s, noticed_s=noticed_s):
                 self._loud_at = self._paused_at = self._clock() - (noticed_s - at_s)
@@ -77,10 +82,13 @@ class _Marks:
                 self._mark(5)
             case ReplyAudio() | SpeechEncoded() if self._marks is not None:
                 yield self._measured()
-            case ReplyStarted():
-                self._answering = self._marks is not None
-            case ReplyEnded() | ReplyInterrupted() if self._answering:
-                self._marks = None  # it ended without sound: what follows does not answer this turn
+            case ReplyStarted(unasked=unasked):
+                self._unasked = unasked is not None
+                self._answering = self._marks is not None and not self._unasked
+            case ReplyEnded() | ReplyInterrupted():
+                self._unasked = False
+                if self._answering:
+                    self._marks = None  # it ended without sound: what follows does not answer this turn
             case _:
                 pass
 

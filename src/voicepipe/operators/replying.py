@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import reactivex
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
@@ -26,8 +27,9 @@ def replying(
 ) -> Reply:
     """Make the function that `respond` calls for each reply: LLM → `split_words` → TTS → `pace`.
 
-    An opening that fails before its first sound is tried once more (`OPENING_RETRY`). A conversation that is not
-    `aloud` gets the text of the LLM as it comes (`as_text`).
+    A text that the bot is to say word for word (`Conversation.verbatim`) takes the place of the LLM's. An opening that
+    fails before its first sound is tried once more (`OPENING_RETRY`). A conversation that is not `aloud` gets the text
+    of the LLM as it comes (`as_text`).
 
     Args:
         llm: answers a conversation, piece by piece
@@ -37,7 +39,7 @@ def replying(
     """
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        said = llm(conversation)
+        said = reactivex.just(conversation.verbatim) if conversation.verbatim else llm(conversation)
         if not conversation.aloud:
             return said.pipe(as_text())
         return said.pipe(split_words(), tts(conversation), pace(playback))

@@ -12,6 +12,7 @@ from reactivex import operators as rx_ops
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     ClientEvent,
+    ConversationEnded,
     Event,
     ReplyAudio,
     ReplyEnded,
@@ -24,10 +25,10 @@ from voicepipe.events import (
     TurnJudged,
     WordSpoken,
 )
-from voicepipe.operators.commits import asked_of
 from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import failure, out_of_band
-from voicepipe.operators.turn_state import Action, HoldElapsed, HoldReply, ResumeReply, StartReply, TurnState
+from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply
+from voicepipe.operators.turn_state import TurnState
 from voicepipe.presets import Interruption
 from voicepipe.rx import LoopScheduler, merge, one_at_a_time, scheduler_of, switch_turn, transduce
 from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
@@ -94,6 +95,9 @@ def respond(
       answered next. Where the reply that is on has called a function of the client's, or has been overtaken by what one
       gave, what is asked meanwhile follows it. What it wants in writing and not remembered is answered beside all that,
       at once (`OutOfBandResponse`).
+    - **Unasked**: the pipeline has the bot say a text (`SpeechRequested`), answer with instructions
+      (`GenerationRequested`) or hang up (`HangUpRequested`): now, after the reply, or in silence, with or without
+      interruption. These wait in order, none is lost, and none overlaps a reply.
     - Every `ReplyStarted` is followed by exactly one `ReplyInterrupted` or `ReplyEnded`. What the conversation keeps of
       the bot is what was `WordSpoken`. The next reply begins when the cut one has cleaned up, `grace_s` at most.
 
@@ -170,7 +174,13 @@ class _Turn:
 
     def _run(self, action: Action) -> Observable[ReplyAudio | Event]:
         self._prompt_at_s = None
-        turn = self._speak(action) if isinstance(action, StartReply) else self._wait()
+        match action:
+            case StartReply():
+                turn = self._speak(action)
+            case HangUp(reason=reason):
+                turn = reactivex.just(ConversationEnded(reason))
+            case _:
+                turn = reactivex.defer(lambda _: self._wait())  # when the reply before has been cut
         return reactivex.concat(reactivex.defer(lambda _: self._released()), turn)
 
     def _released(self) -> Observable[ReplyAudio | Event]:
@@ -179,7 +189,10 @@ class _Turn:
         return reactivex.empty()
 
     def _wait(self) -> Observable[ReplyAudio | Event]:
-        """Wait for the user; then let their silence be answered."""
+        """Say what the bot is to say unasked, or wait for the user, and then let their silence be answered."""
+        self.state, action = self.state.next_unasked()
+        if action is not None:
+            return self._run(action)
         self._prompt_at_s = self.state.prompt_at_s
         if self._prompt_at_s is None:
             return reactivex.empty()
@@ -193,9 +206,7 @@ class _Turn:
     def _speak(self, action: StartReply) -> Observable[ReplyAudio | Event]:
         return reactivex.concat(
             reactivex.defer(lambda _: reactivex.just(self._begin(action))),
-            reactivex.defer(lambda _: self._reply(asked_of(self.state.talk, action.request))).pipe(
-                rx_ops.catch(self._failing)
-            ),
+            reactivex.defer(lambda _: self._reply(action.asked(self.state.talk))).pipe(rx_ops.catch(self._failing)),
             reactivex.defer(lambda _: reactivex.just(self._end())),
             reactivex.defer(lambda _: self._run(self._follows)),
         )

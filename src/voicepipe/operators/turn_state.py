@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     EchoFound,
     Event,
     FunctionCalled,
-    FunctionReturned,
+    HangUpRequested,
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
-    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
-    ReplyText,
-    ReplyTextWritten,
     SettingsChanged,
     TurnConfirmed,
     TurnEnded,
@@ -29,16 +25,19 @@ from voicepipe.events import (
     TurnTaking,
     TurnTextChanged,
     TurnVoiceChanged,
+    Unasked,
     WordSpoken,
 )
 from voicepipe.events.fold import fold
-from voicepipe.operators.commits import asked_of
 from voicepipe.operators.echo import Heard, compared
 from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import is_out_of_band
+from voicepipe.operators.running_reply import RunningReply
+from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply, StopTurn
+from voicepipe.operators.unasked import UnaskedQueue
 from voicepipe.presets import Interruption
 
-__all__ = ["Action", "HoldElapsed", "HoldReply", "ResumeReply", "RunningReply", "StartReply", "StopTurn", "TurnState"]
+__all__ = ["TurnState"]
 
 
 _ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
@@ -50,66 +49,6 @@ _ECHO_WORDS = 40
 _DOUBTED_WORDS = 4
 # One or two words in common are chance, three in order are an echo.
 _ECHO_SURE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class StartReply:
-    """Stop what runs, and begin a reply, which the client has requested or the conversation is due."""
-
-    item: str
-    request: ReplyRequested | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StopTurn:
-    """Stop the running reply, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldReply:
-    """Release no more sound of the running reply, until it is known what the user's voice means."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeReply:
-    """Go on with the held reply: the voice was a cough, or an acknowledgement."""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldElapsed(Event):
-    """The time for which a reply may be held is over."""
-
-
-Action: TypeAlias = StartReply | StopTurn | HoldReply | ResumeReply | None
-"""What follows an event."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunningReply:
-    """A reply between its `ReplyStarted` and its end.
-
-    Args:
-        conversation: the conversation of a reply that is not stored; None where it is the session's
-        sounds: some of its sound has been released
-        held: its sound is held
-        functions: how many functions of the pipeline's run
-        heard: the words that were heard
-        written: the text of a reply that is not spoken
-        answers: some text of the model has come, and is no filler
-    """
-
-    conversation: Conversation | None = None
-    sounds: bool = False
-    held: bool = False
-    functions: int = 0
-    heard: tuple[str, ...] = ()
-    written: str = ""
-    answers: bool = False
-
-    @property
-    def text(self) -> str:
-        """Return what the user heard, or read."""
-        return " ".join(self.heard) or self.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +74,12 @@ class TurnState:
         doubted: an echo was found during the user's turn, which may be nothing but that, misread
         reply: the reply that runs
         reply_due: a reply has been ordered and has not begun: the one before it cleans up
+        due: the client's request for the reply that has been ordered
         replies: the number of replies so far
         reply_pending: a turn of the user's waits for the end of a reply that it must not interrupt
         requested: the client's request that follows the running reply
         awaits_tool_result: the client runs a function, or has given the result of one, and has asked for no reply since
+        unasked: what the bot is to say without being asked
     """
 
     rules: Interruption
@@ -156,15 +97,23 @@ class TurnState:
     doubted: bool = False
     reply: RunningReply | None = None
     reply_due: bool = False
+    due: ReplyRequested | None = None
     replies: int = 0
     reply_pending: bool = False
     requested: ReplyRequested | None = None
     awaits_tool_result: bool = False
+    unasked: UnaskedQueue = field(default_factory=UnaskedQueue)
 
     # -- what the user and the client do -------------------------------------------------------------------------------
 
     def after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after a turn event or an event of the client's, and what the bot does."""
+        state, action = self._after_input(event, now_s)
+        return state.next_unasked() if action is None else (state, action)
+
+    def _after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
+        if isinstance(event, Unasked):
+            return replace(self, unasked=self.unasked.added(event)), None
         if isinstance(event, TurnEvent | HoldElapsed):
             return self._of_user(event, now_s)
         state = replace(self, conversation=fold(self.conversation, event))
@@ -178,7 +127,7 @@ class TurnState:
             case ReplyRequested() if not is_out_of_band(event, state.conversation):
                 return state._asked(event)
             case ReplyCancelled(item=""):
-                return replace(state, reply_due=False), StopTurn()
+                return state._cancelled()
             case _:
                 return state, None
 
@@ -188,7 +137,11 @@ class TurnState:
         state = replace(self, turn_taking=turns, idle=idle)
         if event.system_prompt is None or turns is not None or self.opened:
             return state, None
-        return (replace(state, opened=True), None) if self.user_speaking else state._start()
+        if self.user_speaking:
+            return replace(state, opened=True), None
+        if self.reply is None and not self.reply_due:
+            return state._start()
+        return replace(state, opened=True, reply_pending=True), None  # the bot speaks unasked, and opens behind that
 
     def _of_user(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         match event:
@@ -257,7 +210,15 @@ class TurnState:
         return self._with(held=True), HoldReply()
 
     def _stopped(self) -> tuple[TurnState, Action]:
-        return replace(self, reply_due=False, over_reply=False), StopTurn()
+        waiting = self.unasked.given_back(self.unasked.ordered)
+        return replace(self, reply_due=False, due=None, over_reply=False, unasked=waiting), StopTurn()
+
+    def _cancelled(self) -> tuple[TurnState, Action]:
+        """Return what the client's cancellation does: it drops even what has not been heard, if that may be stopped."""
+        if self._is_uninterruptible:
+            return self, None
+        reply = self.reply and replace(self.reply, unasked=None)
+        return replace(self, reply=reply, reply_due=False, due=None, unasked=self.unasked.dropped()), StopTurn()
 
     def _resumed(self) -> tuple[TurnState, Action]:
         if self.reply is None or not self.reply.held:
@@ -277,7 +238,8 @@ class TurnState:
         state = replace(self, idle=self.idle.answered())
         if self.reply is None:
             return state._start(request)
-        return (replace(state, requested=request), None) if self.awaits_tool_result else (self, None)
+        follows = self.awaits_tool_result or self.reply.unasked is not None
+        return (replace(state, requested=request), None) if follows else (self, None)
 
     def after_silence(self) -> tuple[TurnState, Action]:
         """Return the state after the user has been silent for the idle time: their silence is answered."""
@@ -285,19 +247,47 @@ class TurnState:
         return replace(self, conversation=said, idle=self.idle.prompted())._start()
 
     def _start(self, request: ReplyRequested | None = None) -> tuple[TurnState, Action]:
-        state = replace(self, opened=True, replies=self.replies + 1, reply_due=True)
+        waiting = self.unasked.given_back(self.unasked.ordered)
+        state = replace(self, opened=True, replies=self.replies + 1, reply_due=True, due=request, unasked=waiting)
         return state, StartReply((request and request.item) or f"reply{state.replies}", request)
+
+    def next_unasked(self) -> tuple[TurnState, Action]:
+        """Return the state when the bot says what it is to say unasked, if the moment has come for it."""
+        busy = self.reply is not None or self.reply_due
+        if not self.unasked.waiting or (busy and self._is_uninterruptible):
+            return self, None
+        user_waits = self.user_speaking or self.reply_pending or self.requested is not None
+        match self.unasked.first(busy=busy, user_waits=user_waits):
+            case None:
+                return self, None
+            case HangUpRequested(reason=reason) as last:
+                return replace(self, unasked=self.unasked.without(last)), HangUp(reason)
+            case unasked:
+                return self._say(unasked)
+
+    def _say(self, unasked: Unasked) -> tuple[TurnState, Action]:
+        """Begin to speak unasked. An answer that has been ordered, or of which nothing was heard, follows."""
+        state, reply = self, self.reply
+        unheard = reply is not None and reply.unasked is None and reply.is_unheard and self._owes_reply
+        if unheard or (self.reply_due and self.unasked.ordered is None):
+            state = replace(self, reply_pending=True, requested=self.requested or self.due)
+        waiting = self.unasked.ordering(unasked)
+        state = replace(state, replies=self.replies + 1, reply_due=True, due=None, unasked=waiting)
+        return state, StartReply(f"reply{state.replies}", unasked=unasked)
 
     # -- what the reply does -------------------------------------------------------------------------------------------
 
     def begun(self, action: StartReply) -> tuple[TurnState, ReplyStarted]:
         """Return the state in which the reply runs, and the event that says so."""
-        asked = asked_of(self.conversation, action.request)
+        asked = action.asked(self.conversation)
         stored = action.request is None or action.request.remembered
-        started = ReplyStarted(asked, action.item)
-        state = self._without_reply(RunningReply(None if stored else fold(asked, started)))
+        started = ReplyStarted(asked, action.item, action.unasked)
+        running = RunningReply(None if stored else fold(asked, started), unasked=action.unasked)
+        state = self._without_reply(running, keeps_pending=action.unasked is not None)
         if stored:
             state = replace(state, conversation=fold(state.conversation, started))
+        if action.unasked is not None:
+            return replace(state, unasked=self.unasked.dropped()), started
         return replace(state, awaits_tool_result=False), started
 
     def after_output(self, event: ReplyAudio | Event, now_s: float) -> tuple[TurnState, Action]:
@@ -306,26 +296,17 @@ class TurnState:
             return self, None
         if isinstance(event, ReplyAudio):
             return self._sounded(event.audio.duration_s), None
-        state = self._folded(event)
+        state = replace(self, reply=self.reply.after(event))._folded(event)
         match event:
             case WordSpoken(word=word, glued=True) if self.reply.heard:
                 *earlier, last = self.reply.heard
                 return state._with(heard=(*earlier, last + word)), None
             case WordSpoken(word=word):
-                state = replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:])
-                return state._with(heard=(*self.reply.heard, word)), None
-            case ReplyTextWritten(delta=delta):
-                return state._with(written=self.reply.written + delta), None
-            case ReplyText() | ReplyDelayed() if self.reply.answers is isinstance(event, ReplyDelayed):
-                return state._with(answers=not self.reply.answers), None
+                return replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:]), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
-            case FunctionCalled():
-                return state._with(functions=self.reply.functions + 1), None
-            case FunctionReturned():
-                return state._with(functions=max(0, self.reply.functions - 1)), None
             case ReplyInterrupted():
-                return replace(state._without_reply(None), idle=self.idle.since(now_s)), None
+                return state._interrupted(now_s), None
             case ReplyEnded():
                 return replace(state, reply=None, idle=self.idle.since(now_s))._followed()
             case _:
@@ -336,9 +317,16 @@ class TurnState:
         state = self if self._sounds else self._with(sounds=True)
         return replace(state, sounded_s=self.sounded_s + duration_s) if self._is_protected else state
 
+    def _interrupted(self, now_s: float) -> TurnState:
+        """Return the state after the running reply was cut: what was not heard of the pipeline's comes again."""
+        ordered, unheard = self.unasked.ordered, self.reply and self.reply.is_unheard and self.reply.unasked
+        state = self._without_reply(None, keeps_pending=ordered is not None)
+        waiting = replace(self.unasked.given_back(unheard or None), ordered=ordered)
+        return replace(state, reply_due=self.reply_due, due=self.due, idle=self.idle.since(now_s), unasked=waiting)
+
     def failed(self) -> TurnState:
         """Return the state after a turn has failed outside its reply: nothing follows it."""
-        return replace(self, reply_pending=False, requested=None, reply_due=False)
+        return replace(self._without_reply(self.reply, keeps_pending=False), unasked=self.unasked.dropped())
 
     def _folded(self, event: Event) -> TurnState:
         if self.reply is None or self.reply.conversation is None:
@@ -346,10 +334,16 @@ class TurnState:
         return self._with(conversation=fold(self.reply.conversation, event))
 
     def _followed(self) -> tuple[TurnState, Action]:
-        return self._start(self.requested) if self.reply_pending or self.requested is not None else (self, None)
+        state, action = self.next_unasked()
+        if action is not None or not (self.reply_pending or self.requested is not None):
+            return state, action
+        if self.user_speaking and self.requested is None:
+            return replace(self, reply_pending=False), None  # the end of their turn is answered
+        return self._start(self.requested)
 
-    def _without_reply(self, running: RunningReply | None) -> TurnState:
-        return replace(self, reply=running, reply_due=False, reply_pending=False, requested=None)
+    def _without_reply(self, running: RunningReply | None, *, keeps_pending: bool) -> TurnState:
+        state = replace(self, reply=running, reply_due=False, due=None)
+        return state if keeps_pending else replace(state, reply_pending=False, requested=None)
 
     def _with(self, **changes: object) -> TurnState:
         return replace(self, reply=replace(self.reply or RunningReply(), **changes))
@@ -393,7 +387,15 @@ class TurnState:
 
     @property
     def _interruptible(self) -> bool:
+        if self._is_uninterruptible:
+            return False
         return self.reply is None or self.turn_taking is None or self.turn_taking.interrupts
+
+    @property
+    def _is_uninterruptible(self) -> bool:
+        """Whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
+        said = self.unasked.ordered or (self.reply and self.reply.unasked)
+        return said is not None and not said.interruptible
 
     @property
     def _owes_reply(self) -> bool:

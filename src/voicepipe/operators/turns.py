@@ -29,6 +29,7 @@ from voicepipe.events import (
     TurnTaking,
     TurnTextChanged,
     TurnVoiceChanged,
+    Unasked,
     WordRecognised,
 )
 from voicepipe.operators.acknowledgements import Acknowledgements
@@ -126,7 +127,7 @@ class _Turn:
                 yield from self._voice_changed(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
-            case SettingsChanged() | EchoFound():
+            case SettingsChanged() | EchoFound() | Unasked():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 from voicepipe.audio import Codec, Formats
 from voicepipe.characters.prompts import WriteLines, WritePrompt, no_lines, system_prompt
 from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
+from voicepipe.realtime.app_messages import decode_app_event, encode_app_event
 from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
 from voicepipe.realtime.ga.dialect import Ga
@@ -17,7 +18,7 @@ from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.unmute.dialect import Unmute
 
-__all__ = ["DialectNegotiation", "Received", "dialect_of"]
+__all__ = ["DialectKind", "DialectNegotiation", "Received", "dialect_of"]
 
 Received: TypeAlias = ClientMessage | SessionOpened
 """What a client's message becomes, for the encoder and for the pipeline."""
@@ -87,7 +88,7 @@ class DialectNegotiation:
         transcribes: bool = False,
     ) -> None:
         self._formats = Formats()
-        self._session_id = session_id
+        self._session_id, self._new_name = session_id, name
         limits = limits or RequestLimits()
         ga = Ga(
             self._formats,
@@ -126,7 +127,9 @@ class DialectNegotiation:
         return [] if self._is_settled or self._has_spoken or self._unmute.told else self._opened()
 
     def decode(self, text: str) -> list[Received]:
-        """Decode one text frame. Never raises."""
+        """Decode one text frame. Never raises. An application's events are the same in all dialects, and tell none."""
+        if (event := decode_app_event(text)) is not None:
+            return [event]
         before: list[Received] = []
         if not self._is_settled and not (self._is_opened and "session.update" not in text):
             before = self._settle(text)
@@ -137,6 +140,8 @@ class DialectNegotiation:
         return [*before, message]
 
     def encode(self, event: Event) -> list[ServerMessage]:
+        if (message := encode_app_event(event, self._new_name)) is not None:
+            return [message]
         return self._speaks.encode(event)
 
     def _opened(self) -> list[Received]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from voicepipe.events import InputRejected
 
-__all__ = ["ClientEvent", "Rejected", "audio_bytes", "parse"]
+__all__ = ["ClientEvent", "Rejected", "audio_bytes", "explain", "parse", "parse_object"]
 
 M = TypeVar("M", bound="ClientEvent")
 
@@ -48,13 +48,18 @@ class Rejected(Exception):
 
 def parse(text: str, events: TypeAdapter[M]) -> M:
     """Return the checked event. Raises `Rejected`."""
-    separators = text.count(",") + text.count(":") + text.count("[")  # as many as values, at least
-    _check_size(text, separators)
-    value = _json_object(text, separators)
+    value = parse_object(text)
     try:
         return events.validate_python(value)
     except ValidationError as error:
-        raise Rejected(_explain(error, value)) from None
+        raise Rejected(explain(error, value)) from None
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Return a message that is a JSON object of a bearable size. Raises `Rejected`."""
+    separators = text.count(",") + text.count(":") + text.count("[")  # as many as values, at least
+    _check_size(text, separators)
+    return _json_object(text, separators)
 
 
 def audio_bytes(text: str, param: str, message_id: str | None) -> bytes:
@@ -153,7 +158,7 @@ def _is_unicode(value: Any) -> bool:
     return True
 
 
-def _explain(error: ValidationError, value: dict[str, Any]) -> InputRejected:
+def explain(error: ValidationError, value: dict[str, Any]) -> InputRejected:
     """Return the first mistake. The paths of the others often follow from it."""
     first = error.errors(include_url=False)[0]
     kind, context = first["type"], first.get("ctx", {})

@@ -6,7 +6,7 @@ from voicepipe.rx.merge import merge
 from voicepipe.rx.of_type import of_type
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.rx.switch_turn import switch_turn
-from voicepipe.rx.transduce import Clock, Machine, transduce
+from voicepipe.rx.transduce import Clock, Machine, TimedMachine, transduce
 
 merge = merge
 
@@ -14,6 +14,7 @@ __all__ = [
     "Clock",
     "LoopScheduler",
     "Machine",
+    "TimedMachine",
     "feedback",
     "from_async",
     "merge",

@@ -14,33 +14,37 @@ from structlog.contextvars import bound_contextvars
 
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
+from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
 from voicepipe.realtime.limits import RequestLimits
+from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
+from voicepipe.server.client_info import asked_model, client_info
 from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
+from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.ending import End
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
-from voicepipe.session import Pipeline
 
 __all__ = ["Sessions"]
 
 log = structlog.get_logger()
-
-# Of the name of a model, which is repeated to the client.
-_MODEL_CHARS = 100
 
 NO_UPGRADE = ErrorResponse(
     426,
     "upgrade_required",
     "This address speaks WebSocket.",
     headers={hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"},
+)
+
+NO_PIPELINE = ErrorResponse(
+    404, "unknown_pipeline", "There is no pipeline of this name here.", close_code=WSCloseCode.POLICY_VIOLATION
 )
 
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
@@ -51,7 +55,7 @@ class Sessions:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipelines: Pipelines,
         engine: Engine,
         settings: ServerSettings,
         *,
@@ -61,11 +65,11 @@ class Sessions:
         headlines: Headlines,
         door: AccessControl,
     ) -> None:
-        self._pipeline, self._engine, self._settings = pipeline, engine, settings
+        self.pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
         self._addresses = Addresses(settings)
-        self.watch = SessionWatch(asyncio.get_running_loop().time, capacity=settings.session_events_waiting)
+        self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -82,6 +86,8 @@ class Sessions:
             raise HttpError(NO_UPGRADE)
         if refusal := self._access.refusal(request) or self._full(request):
             return await self._refuse(request, refusal)
+        if (name := self._chosen(request)) is None:
+            return await self._refuse(request, NO_PIPELINE)
         if found := self._obstacles(None):
             return await self._refuse(request, self._unavailable(found[0]))
         with self._slot(), self._access.holding(request), self._addresses.holding(request):
@@ -89,7 +95,7 @@ class Sessions:
             if not found:
                 socket = Socket(self._settings)
                 await socket.prepare(request)
-                await self._talk_safely(socket, request)
+                await self._talk_safely(socket, request, name)
                 return socket
         return await self._refuse(request, self._unavailable(found[0]))
 
@@ -156,30 +162,38 @@ class Sessions:
         await socket.close_with_reason(refusal.close_code, refusal.reason)
         return socket
 
+    def _chosen(self, request: web.Request) -> str | None:
+        return self.pipelines.chosen(request.match_info.get("pipeline", ""), asked_model(request))
+
     # ---- a session --------------------------------------------------------------------------------------------------
 
-    async def _talk_safely(self, socket: Socket, request: web.Request) -> None:
+    async def _talk_safely(self, socket: Socket, request: web.Request, name: str) -> None:
         """A fault of ours is no HTTP answer any more: the client has a WebSocket now."""
         try:
-            await self._talk(socket, request)
+            await self._talk(socket, request, name)
         except Exception:
             log.exception("session.failed", remote=request.remote)
             await socket.close_with_reason(WSCloseCode.INTERNAL_ERROR, "internal error")
 
-    async def _talk(self, socket: Socket, request: web.Request) -> None:
+    async def _talk(self, socket: Socket, request: web.Request, name: str) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock, session_id = asyncio.get_running_loop().time, new_id("sess")
-        wire = self._wire(request, session_id)
+        kind = dialect_of(request.headers, offered_protocols(request), request.path)
+        address, headers = self._addresses.seen(request), self._settings.client_headers
+        client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
+        wire = self._wire(kind, client, session_id)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
-            log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
+            log.info(
+                "session.started", remote=request.remote, dialect=wire.name, pipeline=name, sessions=self._slots_taken
+            )
             connection = self._connection(socket, wire, session_id)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
                 with self.watch.session(session_id):
-                    end = await connection.run(self._pipeline, self._engine)
+                    end = await connection.run(self.pipelines[name], self._engine, client)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
@@ -205,15 +219,13 @@ class Sessions:
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
 
-    def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
-        """Return how the client speaks. The model that it asks for is only a name, which is repeated to it."""
-        kind = dialect_of(request.headers, offered_protocols(request), request.path)
-        model = request.query.get("model") or request.query.get("deployment", "")
+    def _wire(self, kind: DialectKind, client: ClientInfo, session_id: str) -> DialectNegotiation:
+        """Return how the client speaks. The model that it asks for is a name, which is repeated to it."""
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
             kind,
             session_id,
-            model=model[:_MODEL_CHARS],
+            model=client.model,
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
@@ -223,5 +235,5 @@ class Sessions:
                 responses_per_minute=self._settings.max_responses_per_minute,
             ),
             clock=asyncio.get_running_loop().time,
-            transcribes=request.query.get("intent") == "transcription",
+            transcribes=client.query.get("intent") == "transcription",
         )

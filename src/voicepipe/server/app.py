@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
@@ -30,38 +32,70 @@ from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, ex
 from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
+from voicepipe.server.pipelines import OneOrMore, Pipelines
 from voicepipe.server.settings import ServerSettings
 from voicepipe.services.address import Address
-from voicepipe.session import Pipeline
 from voicepipe.voices.catalog import offered_voices
 from voicepipe.voices.cloning import Cloning
 from voicepipe.voices.store import MemoryVoices, VoiceStore
 
-__all__ = ["load_characters", "make_app", "voice_store"]
+__all__ = ["Lifespan", "attached", "load_characters", "make_app", "voice_store"]
 
 _KEEP_ALIVE_S = 30
 _RESOLVE_EVERY_S = 10
 
 
+Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
+"""Makes what all sessions of a server share: entered before the first session, left after the last."""
+
+
 def make_app(
-    pipeline: Pipeline,
+    pipelines: OneOrMore,
     engine: Engine,
     settings: ServerSettings,
     *,
     metrics: Metrics | None = None,
     voices: VoiceStore | None = None,
+    lifespans: Iterable[Lifespan] = (),
 ) -> web.Application:
-    """Serve `pipeline` on `engine`: `/v1/realtime`, what is around it, and `/`.
+    """Serve `pipelines` on `engine`: `/v1/realtime`, what is around it, and `/`.
 
-    `metrics` and `voices` are given where the engine uses them, too: it counts what its services do, and its
-    synthesiser looks cloned voices up. When the application shuts down, sessions are told (1001) and awaited. The
-    engine stays open, and so do `voices` that were given: they are the caller's. Raises YamlError for a broken file.
+    When the application shuts down, sessions are told (1001) and awaited. `create_app` makes the engine, too.
+
+    Args:
+        pipelines: A pipeline, or pipelines by name; the first is the default.
+        engine: It stays open.
+        settings: Those of the server.
+        metrics: Given where the engine uses them, too, and counts what its services do.
+        voices: Given where the engine's synthesiser looks cloned voices up in them; they stay open.
+        lifespans: Entered when the application starts, left when its sessions have ended.
+
+    Raises:
+        YamlError: The file of characters or of voices is broken.
+        ValueError: There is no pipeline, or a name cannot be a part of a path.
     """
+    app = web.Application(middlewares=[preflight, errors_as_json])
+    app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
+    app.router.add_routes(attached(app, pipelines, engine, settings, metrics=metrics, voices=voices))
+    app.cleanup_ctx.extend(_entered(lifespan) for lifespan in lifespans)
+    return app
+
+
+def attached(
+    app: web.Application,
+    pipelines: OneOrMore,
+    engine: Engine,
+    settings: ServerSettings,
+    *,
+    metrics: Metrics | None,
+    voices: VoiceStore | None,
+) -> list[web.RouteDef]:
+    """Return the routes of a server that starts and stops with `app`; as `make_app` otherwise."""
     store = voice_store(settings) if voices is None else voices
     around = _Around.make(engine, settings, metrics or Metrics(), store)
     door = AccessControl(settings)
     sessions = Sessions(
-        pipeline,
+        Pipelines.of(pipelines),
         engine,
         settings,
         health=around.health,
@@ -72,9 +106,6 @@ def make_app(
     )
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
-    app = web.Application(middlewares=[preflight, errors_as_json])
-    app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
-    _route(app, pipeline, sessions, around, settings, door)
 
     async def start(_: web.Application) -> None:
         around.headlines.start()
@@ -90,7 +121,15 @@ def make_app(
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
-    return app
+    return _routes(sessions, around, settings, door)
+
+
+def _entered(lifespan: Lifespan) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def enter(_: web.Application) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    return enter
 
 
 def load_characters(settings: ServerSettings) -> Characters:
@@ -185,14 +224,7 @@ async def models(_: web.Request) -> web.Response:
     return web.json_response({"object": "list", "data": [model]})
 
 
-def _route(
-    app: web.Application,
-    pipeline: Pipeline,
-    sessions: Sessions,
-    around: _Around,
-    settings: ServerSettings,
-    door: AccessControl,
-) -> None:
+def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl) -> list[web.RouteDef]:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     synthesiser = "embedded" if settings.tts_url is None else "kyutai"
     offered = offered_voices(settings.voices_file, synthesiser) if "tts" in around.kinds else []
@@ -214,12 +246,13 @@ def _route(
     )
     page = Page(settings, around.characters, around.kinds)
     characters = CharacterRoutes(around.characters, around.kinds)
-    watch = WatchRoutes(pipeline, sessions.watch, allowed=settings.session_events)
+    watch = WatchRoutes(sessions.pipelines, sessions.watch, allowed=settings.session_events)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
-    routes = [
+    return [
         get("/", page.index),
         get("/page/{name}", page.file),
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
+        get("/v1/realtime/{pipeline}", sessions.serve),
         get("/v1/models", door.guarding(models)),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
@@ -234,4 +267,3 @@ def _route(
         get("/v1/voice-donation", door.guarding(donations.ask)),
         post("/v1/voice-donation", door.guarding(donations.give)),
     ]
-    app.router.add_routes(routes)

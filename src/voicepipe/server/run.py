@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 
 import structlog
@@ -12,11 +12,11 @@ from aiohttp import web
 
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
-from voicepipe.server.app import make_app
+from voicepipe.server.app import Lifespan, make_app
 from voicepipe.server.http.auth import warn_if_open
 from voicepipe.server.http.runner import Runner
+from voicepipe.server.pipelines import OneOrMore
 from voicepipe.server.settings import ServerSettings
-from voicepipe.session import Pipeline
 from voicepipe.voices.store import VoiceStore
 
 __all__ = ["run_server"]
@@ -25,23 +25,34 @@ log = structlog.get_logger()
 
 
 async def run_server(
-    pipeline: Pipeline,
+    pipelines: OneOrMore,
     engine: Engine,
     settings: ServerSettings,
     *,
     metrics: Metrics | None = None,
     voices: VoiceStore | None = None,
+    lifespans: Iterable[Lifespan] = (),
     ready: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve `pipeline` until SIGTERM or SIGINT, or until cancelled; `ready(url)` is called when clients may connect.
-
-    `metrics` and `voices` as in `make_app`.
+    """Serve `pipelines` until SIGTERM or SIGINT, or until cancelled; `ready(url)` is called when clients may connect.
 
     On the first signal new clients are refused, current replies may end, sockets close with 1001 and every session is
-    awaited. A second signal acts as without this handler. Raises OSError when the port is taken.
+    awaited. A second signal acts as without this handler.
+
+    Args:
+        pipelines: As for `make_app`.
+        engine: As for `make_app`.
+        settings: Those of the server, with its address.
+        metrics: As for `make_app`.
+        voices: As for `make_app`.
+        lifespans: As for `make_app`.
+        ready: Called with the URL when clients may connect.
+
+    Raises:
+        OSError: The port is taken.
     """
     warn_if_open(settings)
-    app = make_app(pipeline, engine, settings, metrics=metrics, voices=voices)
+    app = make_app(pipelines, engine, settings, metrics=metrics, voices=voices, lifespans=lifespans)
     runner = Runner(app, shutdown_timeout=settings.close_timeout_s)
     await runner.setup()
     try:

@@ -9,7 +9,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-__all__ = ["ServerSettings"]
+from voicepipe.engine.settings import EngineSettings
+
+__all__ = ["AppSettings", "ServerSettings"]
 
 
 def _written(key: SecretStr) -> SecretStr:
@@ -26,6 +28,16 @@ def _origin(text: str) -> str:
     if text not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s,]+", text):
         raise ValueError("an origin is a scheme and a host, such as https://voice.example, or * for all")
     return text
+
+
+def _header(name: str) -> str:
+    """The name of a header in lower case. Raises ValueError for one that may hold a key, and for what is no name."""
+    lower = name.strip().lower()
+    if not re.fullmatch(r"[a-z0-9!#$%&'*+.^_`|~-]+", lower):
+        raise ValueError("a header's name is one word, such as accept-language")
+    if lower in _SECRET_HEADERS:
+        raise ValueError("this header holds keys, which no pipeline sees; the name of a key is session.client.name")
+    return lower
 
 
 def _host(text: str) -> str:
@@ -56,6 +68,9 @@ def _folder(path: Path) -> Path:
     return path
 
 
+_SECRET_HEADERS = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "sec-websocket-protocol"})
+
+
 def _network(text: str) -> str:
     """Raise ValueError for what is neither an address nor a network."""
     try:
@@ -68,6 +83,7 @@ Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
+Header: TypeAlias = Annotated[str, AfterValidator(_header)]
 
 
 class ServerSettings(BaseModel):
@@ -81,7 +97,11 @@ class ServerSettings(BaseModel):
     cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
     """Origins of pages that may read answers and talk; the server's own pages always may."""
     api_keys: tuple[ApiKey, ...] = ()
-    """API keys: one is required for everything that costs. None: every client is accepted."""
+    """API keys: one is required for everything that costs. Without any, every client is accepted."""
+    named_api_keys: dict[str, ApiKey] = Field(default={})
+    """More API keys, each under the name that a pipeline sees (`session.client.name`)."""
+    client_headers: tuple[Header, ...] = ("accept-language", "origin", "user-agent")
+    """Headers of a client's handshake that a pipeline sees (`session.client.headers`), in lower case."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
     """None: as many as there is room for."""
     session_limit_s: float | None = Field(default=None, gt=0)
@@ -241,3 +261,7 @@ class ServerSettings(BaseModel):
     """From one fetch to the next; the first is made when the server starts."""
     news_retry_s: float = Field(default=60, gt=0)
     """After a failure."""
+
+
+class AppSettings(EngineSettings, ServerSettings):
+    """The server's and the engine's settings in one, as an application needs them."""

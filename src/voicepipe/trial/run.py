@@ -67,7 +67,7 @@ async def try_pipeline(pipeline: Pipeline, *, notices_pauses: bool = False) -> T
     pipeline started then have a second to end. Nothing is counted or logged meanwhile, and no model is needed.
     `notices_pauses`: the recogniser that will serve it does so itself, and the session comes without a VAD.
 
-    Raises PipelineError, whose message has file and line, where the pipeline is wrong.
+    Raises PipelineError, with file and line in its message, where the pipeline is wrong.
     """
     with _unlogged():
         graph = graph_of(pipeline)

@@ -25,7 +25,7 @@ from voicepipe.session import STAGE_NAMES, StageName
 __all__ = ["stages_used"]
 
 # Fields of a session that are no stages.
-_OTHER_FIELDS = frozenset({"id", "received", "codec"})
+_OTHER_FIELDS = frozenset({"id", "received", "codec", "client"})
 
 # Builtins that read no stage of a session that they are given.
 _HARMLESS = (bool, callable, id, isinstance, print, repr, str, type)

@@ -15,7 +15,12 @@ from voicepipe.server.http import errors as refusal
 from voicepipe.server.http.errors import ErrorResponse, refusal_of
 
 WIRE = Path(__file__).parents[3] / "docs" / "reference" / "wire.md"
-OF_THE_DOOR = {(401, "invalid_api_key"), (403, "origin_not_allowed"), (429, "too_many_sessions")}
+OF_THE_DOOR = {
+    (401, "invalid_api_key"),
+    (403, "origin_not_allowed"),
+    (404, "unknown_pipeline"),
+    (429, "too_many_sessions"),
+}
 OF_A_FIELD = {(400, "invalid_value")}
 
 

@@ -10,6 +10,7 @@ import reactivex
 from reactivex import operators as ops
 from served import Engine
 
+from voicepipe import ClientInfo
 from voicepipe.audio import Pcm16
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
@@ -51,7 +52,7 @@ class Bridged:
             self.start()
 
     def start(self) -> None:
-        self.bridge.start(self._pipeline, self.engine, Pcm16(24_000), "s1")
+        self.bridge.start(self._pipeline, self.engine, Pcm16(24_000), "s1", ClientInfo())
 
     def rejected(self, code: str) -> float | None:
         series = (sample for metric in self.metrics.collect() for sample in metric.samples)

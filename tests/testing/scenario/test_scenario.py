@@ -48,6 +48,7 @@ def everything() -> Scenario:
     s.tts_fails(words=1).tts_fails(at="h").tts_stalls(words=2).tts_stalls(at="i").recogniser_needs(flush_s=0.3)
     s.recogniser_mishears("j", "k").recogniser_hears_nothing().pause_sounds_finished(0.25).pause_after("l", 0.5)
     s.no_end_of_turn_model().user_speaks(0.06).instructions(None).in_process().lasts(9).order(3).longest_silence(40)
+    s.client(query={"lang": "fr"}, headers={"x-shop": "7"}, name="clinic", dialect="beta", model="m")
     s.unchecked("silence is bounded").llm_never_answers()
     moment, cue = s.at(1.5), s.after_bot_says("b", 0.3)
     moment.user_says("x").at(1).user_coughs().at(1).user_coughs(0.5).at(1).microphone_is_muted()

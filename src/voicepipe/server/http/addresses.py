@@ -61,6 +61,11 @@ class Addresses:
         """
         return next((_site(ip) for ip in self._chain(request) if not self._is_proxy(ip)), None)
 
+    def seen(self, request: web.Request) -> str:
+        """Return the client's own address, or the proxy's where only that is known; "" if none is."""
+        chain = list(self._chain(request))
+        return next((str(ip) for ip in chain if not self._is_proxy(ip)), request.remote or "")
+
     def _chain(self, request: web.Request) -> Iterator[_Ip]:
         """Yield the addresses, the nearest first, as far as proxies vouch for them."""
         told = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, [])).split(",")

@@ -30,11 +30,13 @@ _BEARER = "bearer "
 
 
 class AccessControl:
-    """Checks origins and keys. Without `api_keys` every client is accepted, see `warn_if_open`."""
+    """Checks origins and keys. Without keys every client is accepted, see `warn_if_open`."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._keys = tuple(_digest(key.get_secret_value()) for key in settings.api_keys)
+        named = settings.named_api_keys
+        self._keys = tuple(_digest(key.get_secret_value()) for key in (*settings.api_keys, *named.values()))
+        self._names = (*("" for _ in settings.api_keys), *named)
         self._sessions: Counter[int] = Counter()
 
     def refusal(self, request: web.Request) -> ErrorResponse | None:
@@ -67,6 +69,15 @@ class AccessControl:
             return await handler(request)
 
         return guarded
+
+    def name(self, request: web.Request) -> str:
+        """Return the name of the client's key; "" for a key without a name, and for none."""
+        number = self._number(_key(request))
+        return "" if number is None else self._names[number]
+
+    def is_key(self, text: str) -> bool:
+        """Return whether `text` is one of the server's keys."""
+        return self._number(text) is not None
 
     @contextmanager
     def holding(self, request: web.Request) -> Generator[None]:
@@ -123,7 +134,7 @@ def warn_if_open(settings: ServerSettings) -> None:
 
 def open_to_others(settings: ServerSettings) -> bool:
     """Return whether other machines can connect without a key."""
-    return not settings.api_keys and not _is_loopback(settings.host)
+    return not (settings.api_keys or settings.named_api_keys) and not _is_loopback(settings.host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cached_property
 
 from aiohttp import hdrs, web
 
 from voicepipe.drawing import Graph, Node, NodeKind, svg
 from voicepipe.loader import PipelineError
+from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.watch import SessionWatch
-from voicepipe.session import Pipeline
 from voicepipe.trial import graph_of
 
 __all__ = ["WatchRoutes", "stages_of"]
@@ -24,18 +23,19 @@ _INSIDE = {"Audio", "AudioReceived", "ReplyAudio", "SpeechProbability", "float",
 
 
 class WatchRoutes:
-    """The routes of one server. `allowed` False: each answers 501."""
+    """The routes of one server. `allowed` False: each answers 501. `?model=` names a pipeline, as for a session."""
 
-    def __init__(self, pipeline: Pipeline, watch: SessionWatch, *, allowed: bool) -> None:
-        self._pipeline, self._watch, self._allowed = pipeline, watch, allowed
+    def __init__(self, pipelines: Pipelines, watch: SessionWatch, *, allowed: bool) -> None:
+        self._pipelines, self._watch, self._allowed = pipelines, watch, allowed
+        self._graphs: dict[str, Graph] = {}
 
-    async def stages(self, _: web.Request) -> web.Response:
+    async def stages(self, request: web.Request) -> web.Response:
         """`[{"name": …, "events": […]}]`: the stages in their order, each with the events that come out of it first."""
-        return web.json_response([{"name": name, "events": events} for name, events in stages_of(self._graph)])
+        return web.json_response([{"name": name, "events": events} for name, events in stages_of(self._graph(request))])
 
-    async def picture(self, _: web.Request) -> web.Response:
+    async def picture(self, request: web.Request) -> web.Response:
         """The pipeline as `voicepipe draw` draws it."""
-        return web.Response(text=svg(self._graph, "the pipeline"), content_type="image/svg+xml")
+        return web.Response(text=svg(self._graph(request), "the pipeline"), content_type="image/svg+xml")
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """The events of a session from now to its end: a JSON object a line. 404 where there is no such session."""
@@ -55,17 +55,15 @@ class WatchRoutes:
         if not self._allowed:
             raise web.HTTPNotImplemented(text=_NOT_OFFERED)
 
-    @property
-    def _graph(self) -> Graph:
+    def _graph(self, request: web.Request) -> Graph:
         self._check()
+        name = self._pipelines.chosen("", request.query.get("model", "")) or self._pipelines.default
         try:
-            return self._drawn
+            if name not in self._graphs:
+                self._graphs[name] = graph_of(self._pipelines[name])
         except PipelineError as error:
             raise web.HTTPNotFound(text=str(error)) from error
-
-    @cached_property
-    def _drawn(self) -> Graph:
-        return graph_of(self._pipeline)
+        return self._graphs[name]
 
 
 def stages_of(graph: Graph) -> list[tuple[str, list[str]]]:

@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode
 from voicepipe.audio import Codec
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.characters.news import Headlines
+from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.events import (
     AudioDeferred,
@@ -31,6 +32,7 @@ from voicepipe.events import (
     StageFailed,
     Warned,
 )
+from voicepipe.events.application import is_app_event
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import metered_stages
@@ -46,7 +48,7 @@ __all__ = ["SessionBridge"]
 log = structlog.get_logger()
 
 # Messages of the client were answered when they came in; pipelines pass them on to their stages, and to their end.
-_ANSWERED = tuple(set(get_args(ClientMessage)) - {InputRejected})
+_ANSWERED = tuple(set(get_args(ClientMessage)) - {InputRejected, Event})
 
 
 class SessionBridge:
@@ -78,7 +80,9 @@ class SessionBridge:
         self._replying = False
         self._leaving: End | None = None
 
-    def start(self, pipeline: Pipeline, engine: Engine, codec: Codec, session_id: str) -> PendingWork:
+    def start(
+        self, pipeline: Pipeline, engine: Engine, codec: Codec, session_id: str, client: ClientInfo
+    ) -> PendingWork:
         """Start the pipeline. Return the work that its stages have not done; a failure ends the session."""
         try:
             stages = metered_stages(engine.stages(), self._metrics)
@@ -86,7 +90,9 @@ class SessionBridge:
             log.exception("session.no_stages")
             self.emit(StageFailed("pipeline", error, fatal=True))
             return PendingWork()
-        self._running = SessionRunner(pipeline, session_id=session_id, codec=codec, stages=stages, emit=self.emit)
+        self._running = SessionRunner(
+            pipeline, session_id=session_id, codec=codec, stages=stages, emit=self.emit, client=client
+        )
         self._running.ended.add_done_callback(self._pipeline_ended)
         return self._running.backlog
 
@@ -106,7 +112,7 @@ class SessionBridge:
     def take(self, message: Received) -> None:
         """Answer a message, then pass it to the pipeline: consequences come after the answer."""
         self._watched(message)
-        if not isinstance(message, AudioReceived | AudioDeferred):
+        if not isinstance(message, AudioReceived | AudioDeferred) and not is_app_event(message):
             self._send_queue.put(message)
         match message:
             case InputRejected(code=code):

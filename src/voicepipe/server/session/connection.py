@@ -14,6 +14,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType
 
 from voicepipe.characters.news import Headlines
+from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.events import InputRejected, ItemRequested
 from voicepipe.metrics.registry import Metrics
@@ -81,7 +82,7 @@ class SessionConnection:
         """Return the sound that was dropped because the client was slow, in milliseconds."""
         return self._send_queue.lost_ms
 
-    async def run(self, pipeline: Pipeline, engine: Engine) -> End:
+    async def run(self, pipeline: Pipeline, engine: Engine, client: ClientInfo) -> End:
         """Run the pipeline until something ends the session; then leave no task and no socket behind.
 
         Cancelling ends the session as well, at once.
@@ -92,7 +93,7 @@ class SessionConnection:
             opening = self._wire.opening()
             self._take(opening[:1])  # the greeting comes before whatever the pipeline has to say
             codec = self._pacer.metered(self._wire.codec)
-            self._pacer.backlog = self._bridge.start(pipeline, engine, codec, self._session_id)
+            self._pacer.backlog = self._bridge.start(pipeline, engine, codec, self._session_id, client)
             self._take(opening[1:])
             return await self._ending.wait()
         finally:

@@ -127,15 +127,16 @@ NOTICED_S = 0.25
 
 
 def word_silences(recording: Recording) -> Found:
-    """Check that from the first word of a turn on the bot is silent until it replies to it."""
+    """Check that from the first word of a turn on the bot is silent until it replies to it, where it may be stopped."""
     word: float | None = None
+    protected = False
     for at_s, event in recording.events:
         match event:
             case TurnConfirmed():
                 word = at_s
-            case ReplyStarted():
-                word = None
-            case ReplyAudio() | SpeechEncoded() | WordSpoken() if word is not None:
+            case ReplyStarted(unasked=unasked):
+                word, protected = None, unasked is not None and not unasked.interruptible
+            case ReplyAudio() | SpeechEncoded() | WordSpoken() if word is not None and not protected:
                 yield at_s, f"{type(event).__name__}, after the word of {show_time(round(word, 3))}"
             case _:
                 pass

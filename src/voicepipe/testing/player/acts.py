@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from voicepipe.events import Event
 from voicepipe.testing.scenario.steps import call
 
 __all__ = ["Act", "ScenarioActions"]
@@ -22,6 +23,7 @@ class ScenarioActions(Protocol):
     def leave(self) -> None: ...
     def tell(self, prompt: str) -> None: ...
     def deafen(self) -> None: ...
+    def send(self, event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

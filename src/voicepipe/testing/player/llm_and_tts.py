@@ -24,7 +24,10 @@ __all__ = ["ScenarioLlm", "ScenarioTts", "last_said"]
 
 
 def last_said(conversation: Conversation) -> str:
-    """Return the user's last message, or the functions' results since, with commas; "" where the bot opens."""
+    """Return what the LLM is asked: the instructions of a reply that comes unasked, the user's last message, or the
+    functions' results since, with commas; "" where the bot opens."""
+    if conversation.messages and conversation.messages[-1].role == "system":
+        return conversation.messages[-1].text
     results = itertools.takewhile(lambda message: message.role == "tool", reversed(conversation.messages))
     if given := [message.text for message in results]:
         return ", ".join(reversed(given))

@@ -92,7 +92,12 @@ class _ScenarioSession:
     async def play(self, pipeline: Pipeline) -> None:
         played = self.played
         self._running = SessionRunner(
-            pipeline, session_id="scenario", codec=Pcm16(self.services.rate_hz), stages=self._stages(), emit=self._emit
+            pipeline,
+            session_id="scenario",
+            codec=Pcm16(self.services.rate_hz),
+            stages=self._stages(),
+            emit=self._emit,
+            client=self._scenario.cast.client,
         )
         self._running.ended.add_done_callback(self._pipeline_ended)
         self._begin()
@@ -219,6 +224,10 @@ class _ScenarioSession:
     def deafen(self) -> None:
         self._note("recogniser fails")
         self.services.deafen()
+
+    def send(self, event: Event) -> None:
+        self._note(f"client sends {event}")
+        self._send(event)
 
     def _note(self, what: str) -> None:
         self.played.done.append((self._loop.time(), what))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from voicepipe.conversation import ClientInfo
 from voicepipe.events import FunctionCall
 
 __all__ = ["Answer", "ServiceScript"]
@@ -48,6 +49,7 @@ class ServiceScript:
     finished_after: dict[str, float] = field(default_factory=dict[str, float])
     verdict_s: float = 0.06
     prompt: str | None = "Be brief."
+    client: ClientInfo = field(default_factory=ClientInfo)
     length_s: float | None = None
     in_process: bool = False
     order: int = 0

@@ -27,6 +27,7 @@ from voicepipe.events import (
     WordRecognised,
     WordSpoken,
 )
+from voicepipe.events.application import is_app_event
 from voicepipe.events.fold import fold
 from voicepipe.testing.marbles.services import Call
 
@@ -189,6 +190,8 @@ def _shown(event: ReplyAudio | Event) -> tuple[int, str] | None:
             return 2, "✂ interrupted"
         case ReplyEnded():
             return 2, "▪"
+        case Event() if is_app_event(event):
+            return 2, f"→ the client: {event}"
         case _:
             text = told(event)
             return None if text is None else (2, f"({text})")

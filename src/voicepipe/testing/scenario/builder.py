@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from voicepipe.events import ConversationEnded, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed
+from voicepipe.events import ConversationEnded, Event, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed
+from voicepipe.events.application import is_app_event_type
 from voicepipe.testing.player.acts import Act, ScenarioActions
 from voicepipe.testing.player.transcript import Transcript
 from voicepipe.testing.scenario import facts
@@ -18,6 +19,11 @@ S = TypeVar("S")
 """The result of a call: the scenario that it was called on."""
 
 COUGH_S = 0.2
+
+
+def _check_registered(kind: type[Event]) -> None:
+    if not is_app_event_type(kind):
+        raise TypeError(f"{kind.__name__} does not travel: register it with app_event")
 
 
 class Moment(Generic[S]):
@@ -53,6 +59,11 @@ class Moment(Generic[S]):
 
     def recogniser_fails(self) -> S:
         return self._act("recogniser_fails()", lambda do: do.deafen())
+
+    def client_sends(self, event: Event) -> S:
+        """Send an application's event (`app_event`)."""
+        _check_registered(type(event))
+        return self._act(call("client_sends", event), lambda do: do.send(event))
 
     def _act(self, code: str, perform: Callable[[ScenarioActions], None], length_s: float = 0.0) -> S:
         return self._add(Act(self._at_s, self._cue, code, perform, length_s))
@@ -114,6 +125,13 @@ class Claim(Generic[S]):
 
     def service_fails(self) -> S:
         return self._event("service_fails()", StageFailed, facts.what_failed)
+
+    def client_receives(self, event: Event | type[Event]) -> S:
+        """Expect that the client is sent an application's event that equals this one, or one of this class."""
+        kind = event if isinstance(event, type) else type(event)
+        _check_registered(kind)
+        code = f"client_receives({kind.__name__ if event is kind else repr(event)})"
+        return self._that(code, lambda played: facts.times_received(played, event), facts.what_was_received)
 
     def _event(self, code: str, kind: type[Any], instead: Callable[[Transcript], str] = facts.nothing) -> S:
         return self._that(code, lambda played: played.times(kind), instead)

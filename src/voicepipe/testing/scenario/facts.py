@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from voicepipe.events import (
+    Event,
     FunctionCalled,
     FunctionReturned,
     ReplyStarted,
@@ -14,6 +15,7 @@ from voicepipe.events import (
     TurnMeasured,
     WordSpoken,
 )
+from voicepipe.events.application import is_app_event
 from voicepipe.testing.player.transcript import Transcript, said_in, told
 from voicepipe.testing.scenario.steps import show_time
 
@@ -124,6 +126,17 @@ def what_the_user_was_told(played: Transcript) -> str:
 
 def what_failed(played: Transcript) -> str:
     return "; ".join(f"{failed.stage}: {failed.error!r}" for failed in played.of(StageFailed))
+
+
+def times_received(played: Transcript, wanted: Event | type[Event]) -> list[float]:
+    if isinstance(wanted, type):
+        return [at_s for at_s, event in played.events if isinstance(event, wanted)]
+    return [at_s for at_s, event in played.events if event == wanted]
+
+
+def what_was_received(played: Transcript) -> str:
+    sent = [repr(event) for _, event in played.events if is_app_event(event)]
+    return f"the client received {', '.join(sent) or 'no event of the application'}"
 
 
 def times_called(played: Transcript, name: str) -> list[float]:

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, Literal, ParamSpec
 
+from voicepipe.conversation import ClientInfo, DialectName
 from voicepipe.events import FunctionCall
 from voicepipe.testing.player.acts import Act
 from voicepipe.testing.player.script import Answer, ServiceScript
@@ -181,6 +182,21 @@ class Scenario:
     def instructions(self, prompt: str | None) -> None:
         """Set the bot's instructions at the start; None: none, so that it waits for the user."""
         self.cast.prompt = prompt
+
+    @_setting
+    def client(
+        self,
+        *,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        path: str = "/v1/realtime",
+        address: str = "127.0.0.1",
+        name: str = "",
+        dialect: DialectName = "ga",
+        model: str = "",
+    ) -> None:
+        """Set what the pipeline is told of its client (`session.client`, see `ClientInfo`)."""
+        self.cast.client = ClientInfo(query or {}, headers or {}, path, address, name, dialect, model)
 
     @_setting
     def in_process(self) -> None:

@@ -1,0 +1,70 @@
+"""`RunningReply`: what is known of a reply while it runs. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from voicepipe.conversation import Conversation
+from voicepipe.events import (
+    Event,
+    FunctionCalled,
+    FunctionReturned,
+    ReplyDelayed,
+    ReplyText,
+    ReplyTextWritten,
+    Unasked,
+    WordSpoken,
+)
+
+__all__ = ["RunningReply"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningReply:
+    """A reply between its `ReplyStarted` and its end.
+
+    Args:
+        conversation: the conversation of a reply that is not stored; None where it is the session's
+        sounds: some of its sound has been released
+        held: its sound is held
+        functions: how many functions of the pipeline's run
+        heard: the words that were heard
+        written: the text of a reply that is not spoken
+        answers: some text of the model has come, and is no filler
+        unasked: what the pipeline wants said, without being asked
+    """
+
+    conversation: Conversation | None = None
+    sounds: bool = False
+    held: bool = False
+    functions: int = 0
+    heard: tuple[str, ...] = ()
+    written: str = ""
+    answers: bool = False
+    unasked: Unasked | None = None
+
+    def after(self, event: Event) -> RunningReply:
+        """Return the reply after something that it did; most of it changes nothing."""
+        match event:
+            case WordSpoken(word=word):
+                return replace(self, heard=(*self.heard, word))
+            case ReplyTextWritten(delta=delta):
+                return replace(self, written=self.written + delta)
+            case ReplyText() | ReplyDelayed() if self.answers is isinstance(event, ReplyDelayed):
+                return replace(self, answers=not self.answers)
+            case FunctionCalled(server_side=True):
+                return replace(self, functions=self.functions + 1)
+            case FunctionReturned():
+                return replace(self, functions=max(0, self.functions - 1))
+            case _:
+                return self
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether nothing of it was heard, or read."""
+        return not (self.sounds or self.text)
+
+    @property
+    def text(self) -> str:
+        """Return what the user heard, or read."""
+        return " ".join(self.heard) or self.written
