@@ -18,10 +18,12 @@ from voicepipe.events import (
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyText,
     ReplyTextWritten,
     SettingsChanged,
     SpeechRequested,
@@ -283,3 +285,22 @@ def test_in_any_order(events: list[ReplyAudio | Event]) -> None:
         assert not state.reply_due
         if state.reply is not None:
             assert state.prompt_at_s is None
+
+
+@pytest.mark.parametrize(
+    ("events", "answered"),
+    [
+        ([], False),
+        ([ReplyText("Well,")], False),  # it was not heard
+        ([ReplyText("Well,"), SOUND], True),
+        ([ReplyText("Wait."), ReplyDelayed(2.0), SOUND], False),  # a filler is no answer
+        ([ReplyText("Wait."), ReplyDelayed(2.0), SOUND, ReplyText(" Yes.")], True),
+        ([ReplyTextWritten("Well,")], True),
+    ],
+)
+def test_whether_the_user_has_heard_an_answer(events: list[Event | ReplyAudio], answered: bool) -> None:
+    """A failure before that leaves them in silence."""
+    state = REPLYING
+    for event in events:
+        state, _ = state.after_output(event, NOW)
+    assert state.answered is answered

@@ -273,6 +273,7 @@ def test_settings_are_acknowledged_as_the_client_wrote_them(encode: Encode):
     ("event", "kind"),
     [
         (StageFailed("STT", RuntimeError()), "warning"),
+        (StageFailed("LLM", RuntimeError(), silent=True), "error"),
         (StageFailed("STT", RuntimeError(), fatal=True), "fatal"),
         (Warned("Speak up."), "warning"),
         (Warned("It is lost.", service_lost=True), "warning"),
