@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import reactivex
 from pydantic import ValidationError
-from served import refused
+from served import UPDATE, refused
 
 from voicepipe.server import ServerSettings
 from voicepipe.server.http.auth import warn_if_open
