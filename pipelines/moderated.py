@@ -25,7 +25,7 @@ def pipeline(session: Session) -> Observable[Event]:
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         words = session.llm(conversation).pipe(ops.split_words(), ops.text_only(moderate))
-        return words.pipe(session.tts, ops.pace(PLAYBACK))
+        return words.pipe(session.tts(conversation), ops.pace(PLAYBACK))
 
     spoken = turns.pipe(ops.respond(reply, INTERRUPTION))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -42,6 +42,7 @@ from voicepipe.events import (
     InputRejected,
     Pause,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
@@ -59,9 +60,11 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnMeasured,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     WordRecognised,
     WordSpoken,
 )
@@ -70,6 +73,7 @@ from voicepipe.operators import (
     as_text,
     at_most_sentences,
     by_clause,
+    cancel_echo,
     decode,
     detect_turns,
     encode,
@@ -85,10 +89,12 @@ from voicepipe.operators import (
     respond,
     retrying,
     split_words,
+    suppress_noise,
     tee,
     text_only,
     wait_for_user,
     with_deadline,
+    with_filler,
     with_tools,
 )
 from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, with_timeout
@@ -98,7 +104,7 @@ from voicepipe.operators.out_of_band import out_of_band
 from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
-from voicepipe.presets import UTTERANCES
+from voicepipe.presets import ECHO, UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
@@ -556,6 +562,27 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(by_frame(lambda: lambda samples: 0.5, frame=32, rate_hz=1000))
 
 
+@example(
+    "operators.cancel_echo.cancel_echo",
+    **{letter: Audio(np.full(480, 0.1, np.float32), 24_000) for letter in "ab"}, S=ReplyAudio(sound(20, 0.3)),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    says = drawing.cold("talk")
+
+    def talk(mic: Observable[Any]) -> Observable[Any]:
+        return reactivex.merge(says, mic.pipe(rx_ops.ignore_elements()))
+
+    return drawing.hot("mic").pipe(cancel_echo(talk, ECHO))
+
+
+@example(
+    "operators.suppress_noise.suppress_noise", x=SettingsChanged("Hi."),
+    **{letter: Audio(np.full(480, 0.1, np.float32), 24_000) for letter in "ab"}, A=Like(Audio), B=Like(Audio),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("mic").pipe(suppress_noise(db=12))
+
+
 @example("operators.gaps.fill_gaps", a=sound(20), b=sound(20), s=sound(40, 0.0))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(fill_gaps(after_ms=40, at_most_ms=80))
@@ -586,6 +613,7 @@ def _(drawing: Drawing) -> Observable[Any]:
         sure_above=0.6,
         silence_ms=200,
         context_s=0.1,
+        longest_s=30,
     )
     return drawing.hot("vad").pipe(stage)
 
@@ -626,10 +654,15 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).stage())
 
 
+@example("llm.prefill.PromptPrefill.instructed", s=SettingsChanged("Be kind."), a=ReplyRequested())
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("received").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).instructed())
+
+
 @example(
     "operators.turns.detect_turns",
     p=Pause(0.0, 0.0), w=WordRecognised("w", 0.0, 0.1), P=Pause(0.9, 0.2), t=Transcribed(0.2),
-    s=TurnStarted(0.0), c=TurnConfirmed(0.0), e=TurnEnded("w w", 0.2),
+    s=TurnStarted(0.0), c=TurnConfirmed(0.0), x=TurnTextChanged("w w"), e=TurnEnded("w w", 0.2),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(detect_turns(pause_above=0.6, resume_below=0.4))
@@ -718,11 +751,20 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.respond.respond",
     e=TurnEnded("hello", 1.0), s=TurnStarted(1.0), c=TurnConfirmed(1.0), w=WordSpoken("so", 0.0, 0.1),
-    b=Like(ReplyStarted), x=Like(ReplyInterrupted, heard_text="so so"), z=Like(ReplyEnded, text="so so so so"),
+    b=Like(ReplyStarted), j=Like(TurnJudged), x=Like(ReplyInterrupted, heard_text="so so"),
+    z=Like(ReplyEnded, text="so so so so"),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     replies = iter([drawing.cold("reply"), drawing.cold("again")])
-    stage = respond(lambda _: next(replies), idle_after_s=1, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
+    stage = respond(
+        lambda _: next(replies),
+        idle_after_s=1,
+        idle_prompts=0,
+        uninterruptible_s=0.1,
+        grace_s=0.1,
+        min_voice_ms=800,
+        resume_within_ms=350,
+    )
     return drawing.hot("turns").pipe(stage)
 
 
@@ -742,6 +784,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example(
     "operators.wait_for_user.wait_for_user",
     s=SettingsChanged("Hi."),
+    n=SettingsChanged(),
     S=SettingsChanged(turns=TurnTaking()),
     e=TurnEnded("hi", 1),
 )
@@ -794,6 +837,12 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("asked").pipe(with_deadline(stage, "voice", first_s=1, between_s=0.1))
 
 
+@example("operators.filler.with_filler", f="One moment.", d=ReplyDelayed(0.04), A=" a")
+def _(drawing: Drawing) -> Observable[Any]:
+    llm = drawing.cold("llm")
+    return with_filler(lambda _: llm, after_s=0.04, again_s=1, texts=("One moment.",))(TALK)
+
+
 @example("operators.gate.gate", t=True, f=False)
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.cold("source").pipe(gate(drawing.cold("opens"), is_open=False))
@@ -837,13 +886,15 @@ def _(drawing: Drawing) -> Observable[Any]:
     server = serving(drawing, TtsServer(first_audio_s=0.04, word_s=0.08, pace=2, lookahead=0))
     speaker = tts.Speaker(
         finder(server),
-        voice=lambda: "voice.wav",
+        voice="voice.wav",
         options=tts.Options(),
         api_key=None,
         discovery=tts.DiscoveryOptions(searches=1, pauses=Backoff(0.1, 1.5, 1.0)),
         ahead_s=1,
     )
-    return drawing.hot("words").pipe(tts.kyutai(speaker, options=tts.TtsOptions(capacity=9, silent_s=1, retries=0)))
+    return drawing.hot("words").pipe(
+        tts.kyutai(speaker, voice="", options=tts.TtsOptions(capacity=9, silent_s=1, retries=0))
+    )
 
 
 @example(

@@ -43,7 +43,7 @@ def reply(conversation: Conversation) -> Observable[Event]:
         (ops.fill_gaps(GAPS), {"after_ms": 200, "at_most_ms": 2000}),
         (
             ops.detect_turns(replace(ENDPOINTING, acknowledgements=frozenset({"mhm"}))),
-            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"}},
+            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"}, "scored_ms": 80},
         ),
         (
             ops.endpoint(vad, end_of_turn, ENDPOINTING),

@@ -27,27 +27,17 @@ from voicepipe.events import (
 from voicepipe.presets import ENDPOINTING, INTERRUPTION, PLAYBACK
 from voicepipe.rx import of_type
 from voicepipe.session import SessionRunner, Stages
+from voicepipe.stage import Stage
 from voicepipe.testing import Marbles
 
 LOUDNESS = {"": 0.0, "alice": 0.25, "bob": 0.5}
 LED = TurnTaking("client", answers=False, interrupts=False)
 
 
-class Synthesiser:
-    """Speaks each reply in one packet, as loud as the voice that was chosen when the reply began."""
-
-    def __init__(self) -> None:
-        self.voice = ""
-
-    def speak_with(self, voice: str) -> None:
-        self.voice = voice
-
-    def stage(self, words: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
-        def begin(_: object) -> Observable[ReplyAudio | Event]:
-            sound = Audio(np.full(240, LOUDNESS[self.voice], np.float32), 24_000)
-            return words.pipe(rx_ops.ignore_elements(), rx_ops.concat(reactivex.just(ReplyAudio(sound))))
-
-        return reactivex.defer(begin)
+def tts(conversation: Conversation) -> Stage[ReplyText, ReplyAudio | Event]:
+    """Speaks each reply in one packet, as loud as the voice of the conversation."""
+    sound = Audio(np.full(240, LOUDNESS[conversation.voice], np.float32), 24_000)
+    return lambda words: words.pipe(rx_ops.ignore_elements(), rx_ops.concat(reactivex.just(ReplyAudio(sound))))
 
 
 def llm(_: Conversation) -> Observable[str | Event]:
@@ -61,17 +51,14 @@ def pipeline(session: Session) -> Observable[Event]:
     named = turns.pipe(of_type(ItemCreated), rx_ops.filter(lambda item: "Bob" in item.text))
     voices = named.pipe(rx_ops.map(lambda _: SettingsChanged(voice="bob")))
     reply = ops.replying(session.llm, session.tts, PLAYBACK)
-    spoken = turns.pipe(ops.respond(reply, INTERRUPTION))
-    return merge(heard, voices, spoken).pipe(ops.encode(session.codec))
+    spoken = merge(voices, turns).pipe(ops.respond(reply, INTERRUPTION))
+    return merge(heard, spoken).pipe(ops.encode(session.codec))
 
 
 def loudness(marbles: Marbles, *sent: ClientMessage) -> list[float]:
     """Return how loud the sound of each reply was: its voice."""
-    synthesiser, heard = Synthesiser(), list[Event]()
-    stages = Stages(
-        None, lambda _: reactivex.empty(), lambda _: reactivex.never(), llm, synthesiser.stage,
-        speak_with=synthesiser.speak_with,
-    )  # fmt: skip
+    heard = list[Event]()
+    stages = Stages(None, lambda _: reactivex.empty(), lambda _: reactivex.never(), llm, tts)
 
     async def talk() -> None:
         running = SessionRunner(pipeline, session_id="test", codec=Pcm16(), stages=stages, emit=heard.append)

@@ -34,7 +34,7 @@ def scripted_stages(marbles: Marbles) -> Any:
         end_of_turn=_end_of_turn,
         stt=transduce(lambda _: _Recogniser()),
         llm=marbles.llm({}, default="200ms a 60ms a|", a="One more thing that I say. "),
-        tts=marbles.tts(delay_ms=60, ms_per_word=300),
+        tts=lambda _: marbles.tts(delay_ms=60, ms_per_word=300),
     )
 
 

@@ -17,16 +17,22 @@ from typing import Final
 __all__ = [
     "ACKNOWLEDGEMENTS",
     "DEADLINE",
+    "ECHO",
     "ENDPOINTING",
+    "FILLER",
     "GAPS",
     "INTERRUPTION",
+    "OPENING_RETRY",
     "PLAYBACK",
     "UTTERANCES",
     "Deadline",
+    "Echo",
     "Endpointing",
+    "Filler",
     "Gaps",
     "Interruption",
     "Playback",
+    "Retry",
     "Utterances",
 ]
 
@@ -54,6 +60,9 @@ class Endpointing:
             nothing changes, so that a wavering probability does not flicker.
         min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
         acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
+        scored_ms: a recogniser that scores pauses itself, as Kyutai's does for every 80 ms, interrupts the bot when its
+            score has been below `resume_below` for so long: in the step behind the one that holds the reply. Unmute's
+            backend interrupts in the first such step, and cannot take it back.
     """
 
     speech_above: float
@@ -63,11 +72,12 @@ class Endpointing:
     ask_again_ms: float
     silence_ms: float
     context_s: float
+    longest_s: float
     sure_above: float
     resume_below: float
-    min_words: int = 1
-    acknowledgements: frozenset[str] = frozenset()
-    longest_s: float = 30
+    min_words: int
+    acknowledgements: frozenset[str]
+    scored_ms: float
 
     @property
     def flush_at(self) -> float:
@@ -144,8 +154,8 @@ class Interruption:
     idle_prompts: int
     uninterruptible_s: float
     grace_s: float
-    min_voice_ms: float = 800
-    resume_within_ms: float = 350
+    min_voice_ms: float
+    resume_within_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,59 @@ class Deadline:
     between_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Speak while the model has not answered. For `with_filler`.
+
+    Args:
+        after_s: the silence before the first filler
+        again_s: the time between two fillers
+        texts: what is said, in this order, the last one again and again; empty: nothing
+    """
+
+    after_s: float
+    again_s: float
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try once more what has failed before it was heard. For `retrying`.
+
+    Args:
+        times: how often
+        pause_ms: the first pause; each later one is twice as long
+        longest_pause_ms: the bound of a pause
+    """
+
+    times: int
+    pause_ms: float
+    longest_pause_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Decide whether the bot's voice comes back into the microphone. For `cancel_echo`.
+
+    The microphone's sound is correlated with what the client plays.
+
+    Args:
+        window_s: so much of the microphone's sound is compared at a time
+        hop_s: how often, while the bot speaks
+        longest_delay_s: how late the echo may be: the client's buffers, the network, and the room
+        correlation: from which correlation on there is an echo
+        windows: so many windows in a row, at one delay, find it
+        windows_without: so many windows in a row without it end it: the user has put on headphones
+    """
+
+    window_s: float
+    hop_s: float
+    longest_delay_s: float
+    correlation: float
+    windows: int
+    windows_without: int
+
+
 ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     "de": frozenset(
         {"ja", "ja genau", "genau", "okay", "mhm", "hm", "aha", "ach so", "stimmt", "klar", "alles klar"}
@@ -198,9 +261,12 @@ ENDPOINTING: Final = Endpointing(
     ask_again_ms=200,
     silence_ms=720,
     context_s=8,
+    longest_s=30,
     sure_above=0.6,
     resume_below=0.4,
+    min_words=1,
     acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
+    scored_ms=80,
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
 Kyutai's Unmute."""
@@ -229,11 +295,34 @@ spoken "Okay", "Yeah" or "Yes" had 180 ms or more."""
 GAPS: Final = Gaps(after_ms=200, at_most_ms=2000)
 """Packets of 20 to 100 ms, which clients send, come well within 200 ms."""
 
-INTERRUPTION: Final = Interruption(idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25)
+ECHO: Final = Echo(window_s=0.75, hop_s=0.25, longest_delay_s=0.8, correlation=0.25, windows=1, windows_without=16)
+"""Measured with a synthesised voice in a made room, 50 to 400 ms late and at -6 to -30 dB: correlations of 0.3 and
+more, against at most 0.17 for other speech and noise. An echo is found within half a second of its first sound."""
+
+INTERRUPTION: Final = Interruption(
+    idle_after_s=7.0,
+    idle_prompts=3,
+    uninterruptible_s=3.0,
+    grace_s=0.25,
+    min_voice_ms=800,
+    resume_within_ms=350,
+)
 """Kyutai's Unmute has the same 7 s of silence, and the same 3 s in which an echo canceller learns."""
 
 PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80)
 """Four frames of 80 ms ahead, as in Kyutai's Unmute."""
 
 DEADLINE: Final = Deadline(first_s=3, between_s=3)
-"""For an LLM and a TTS: a user takes 3 s of silence for the end of the connection."""
+"""For a TTS: a user takes 3 s of silence for the end of the connection. A language model has `FILLER`."""
+
+FILLER: Final = Filler(
+    after_s=2,
+    again_s=8,
+    texts=("One moment, please.", "I am still thinking about it.", "It takes a little longer."),
+)
+"""A second before a user takes the silence for the end of the connection. Services answer within one second as a rule;
+a reasoning model takes 5 to 20 s, and a local one that has to be loaded 3 to 30 s."""
+
+OPENING_RETRY: Final = Retry(times=1, pause_ms=1000, longest_pause_ms=1000)
+"""For the bot's opening, in `replying`: a user that has said nothing does not ask again. A service that restarts behind
+a balancer is back within a second."""

@@ -24,11 +24,7 @@ from voicepipe.events import (
     ClientMessage,
     Event,
     ReplyAudio,
-    ReplyEnded,
-    ReplyInterrupted,
-    ReplyRequested,
     ReplyText,
-    SettingsChanged,
     SpeechProbability,
     StageFailed,
     Unpaced,
@@ -40,7 +36,7 @@ from voicepipe.rx import LoopScheduler
 from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.stage import Stage, StageError
 
-__all__ = ["STAGE_NAMES", "Llm", "Pipeline", "Service", "Session", "SessionRunner", "StageName", "Stages"]
+__all__ = ["STAGE_NAMES", "Llm", "Pipeline", "Service", "Session", "SessionRunner", "StageName", "Stages", "Tts"]
 
 Service: TypeAlias = Literal["stt", "tts", "llm"]
 """The kinds of service, or of embedded model, that an engine has."""
@@ -57,11 +53,10 @@ Where it may call functions (`Conversation.generation`), `FunctionCallWritten` a
 the end `MaxTokensReached`, if it was cut short. A model that knows no functions is one, too.
 """
 
+Tts: TypeAlias = Callable[[Conversation], Stage[ReplyText, ReplyAudio | Event]]
+"""Makes the stage that speaks the reply to a conversation, in its voice (`Conversation.voice`)."""
+
 log = structlog.get_logger()
-
-
-def _one_voice(voice: str) -> None:
-    """Ignore the wish: the synthesiser has one voice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +70,20 @@ class Stages:
         end_of_turn: the probability that the user has finished
         stt: the recogniser
         llm: the language model
-        tts: the synthesiser
+        tts: makes the synthesiser of a reply, in the voice of the conversation
         backlog: what the stages that hear have yet to do: sound from a recording waits for it
-        speak_with: takes the name of the voice of the next replies
         on_close: called at the end of the session, in order: each frees what a stage holds of the shared models
+        ahead: passes what the client sends, and makes a model ready for it: its instructions are read before it asks
     """
 
     vad: Stage[Audio, SpeechProbability] | None
     end_of_turn: EndOfTurn
     stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[ReplyText, ReplyAudio | Event]
+    tts: Tts
     backlog: PendingWork = field(default_factory=PendingWork)
-    speak_with: Callable[[str], None] = _one_voice
     on_close: tuple[Callable[[], None], ...] = ()
+    ahead: Stage[ClientMessage, ClientMessage] | None = None
 
     def close(self) -> None:
         """Free what the stages hold of the shared models and services."""
@@ -107,8 +102,9 @@ class Session:
     end_of_turn: EndOfTurn
     stt: Stage[Audio | Event, Event]
     llm: Llm
-    tts: Stage[Unspoken | Event, Unpaced | Event]
-    """Speaks `ReplyText`; everything else passes."""
+    tts: Callable[[Conversation], Stage[Unspoken | Event, Unpaced | Event]]
+    """Makes the stage that speaks the reply to a conversation, in its voice. It speaks `ReplyText`; everything else
+    passes. `session.tts(replace(conversation, voice="…"))` speaks in another one."""
 
 
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
@@ -136,49 +132,32 @@ class SessionRunner:
         # What the stages that hear have yet to do.
         self.backlog = stages.backlog
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
-        self._stages = stages
+        self._close = stages.close
         self._received: Subject[ClientMessage] = Subject()
         self._emit = emit
-        self._voice = self._chosen = ""
         session = Session(
             session_id,
-            self._received,
+            self._received if stages.ahead is None else self._received.pipe(stages.ahead),
             codec,
             vad=stages.vad,
             end_of_turn=stages.end_of_turn,
             stt=stages.stt,
             llm=stages.llm,
-            tts=text_only(stages.tts),
+            tts=lambda conversation: text_only(stages.tts(conversation)),
         )
         events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
 
     def receive(self, message: ClientMessage) -> None:
         """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
-        if self.ended.done():
-            return
-        self._note_voice(message)
-        if isinstance(message, ReplyRequested) and message.voice is not None and message.voice != self._voice:
-            self._choose(message.voice)
-        self._received.on_next(message)
-
-    def _note_voice(self, event: ClientMessage | Event) -> None:
-        """Take the voice of new settings for the next replies, whether the client or the pipeline changed them."""
-        if isinstance(event, SettingsChanged) and event.voice:
-            self._voice = event.voice
-            self._choose(event.voice)
-
-    def _choose(self, voice: str) -> None:
-        """From the next reply on, where the synthesiser has more than one voice."""
-        if voice != self._chosen:
-            self._chosen = voice
-            self._stages.speak_with(voice)
+        if not self.ended.done():
+            self._received.on_next(message)
 
     async def close(self, grace_s: float) -> None:
         """End the session: dispose the graph, and wait up to `grace_s` for its tasks to clean up."""
         self._end(None)
         self._subscription.dispose()
-        self._stages.close()
+        self._close()
         left: set[asyncio.Task[Any]] = self.scheduler.tasks.copy()
         if left:
             _, stuck = await asyncio.wait(left, timeout=grace_s)
@@ -192,9 +171,6 @@ class SessionRunner:
         except AnotherThread as error:
             self.scheduler.loop.call_soon_threadsafe(self._failed, error)
             raise
-        self._note_voice(event)
-        if isinstance(event, ReplyEnded | ReplyInterrupted) and self._voice:
-            self._choose(self._voice)  # what was wanted for one reply was for that one
         try:
             self._emit(event)
         except Exception as error:

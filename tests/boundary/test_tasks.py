@@ -119,7 +119,15 @@ def test_where_the_session_cannot_go_on_no_turn_survives_it(marbles: Marbles) ->
     turn = marbles.cold("a-bc|").pipe(stage)
     switching = switch_turn(on_cut=lambda: [], on_error=lambda error: [error], grace_s=1)
     marbles.expect(reactivex.of(turn).pipe(switching), "---#", error=error)
-    replying = respond(lambda _: turn, idle_after_s=1, idle_prompts=0, uninterruptible_s=0, grace_s=1)
+    replying = respond(
+        lambda _: turn,
+        idle_after_s=1,
+        idle_prompts=0,
+        uninterruptible_s=0,
+        grace_s=1,
+        min_voice_ms=800,
+        resume_within_ms=350,
+    )
     out = marbles.record(marbles.hot("e----|", e=TurnEnded("hi", 0)).pipe(replying))
     assert (out[-1].kind, str(out[-1].value)) == ("error", str(error))
     assert not [one for one in out if isinstance(one.value, StageFailed)]
@@ -128,7 +136,15 @@ def test_where_the_session_cannot_go_on_no_turn_survives_it(marbles: Marbles) ->
 def test_where_a_turn_fails_respond_goes_on(marbles: Marbles) -> None:
     """The difference between the two policies."""
     turn = marbles.cold("a-bc|").pipe(through(slow(0.1), Overflow.FAIL_TURN, 1))
-    replying = respond(lambda _: turn, idle_after_s=1, idle_prompts=0, uninterruptible_s=0, grace_s=1)
+    replying = respond(
+        lambda _: turn,
+        idle_after_s=1,
+        idle_prompts=0,
+        uninterruptible_s=0,
+        grace_s=1,
+        min_voice_ms=800,
+        resume_within_ms=350,
+    )
     out: list[Event] = [one.value for one in marbles.record(marbles.hot("e----|", e=TurnEnded("hi", 0)).pipe(replying))]
     assert [failed.stage for failed in out if isinstance(failed, StageFailed)] == ["reply"]
 

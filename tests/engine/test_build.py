@@ -105,7 +105,7 @@ def test_what_counted_as_unused_fails_with_what_to_do(marbles: Marbles) -> None:
         ("vad", stages.vad and stages.vad(reactivex.never())),
         ("end_of_turn", stages.end_of_turn(Audio(np.zeros(8, np.float32), 24_000))),
         ("llm", stages.llm(Conversation())),
-        ("tts", stages.tts(reactivex.never())),
+        ("tts", stages.tts(Conversation())(reactivex.never())),
     ):
         errors: list[Exception] = []
         assert made is not None

@@ -8,6 +8,7 @@ import ormsgpack
 import pytest
 from reactivex import Observable
 
+from voicepipe.conversation import Conversation
 from voicepipe.engine.kyutai import KyutaiTts
 from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings
@@ -48,9 +49,10 @@ class Voice:
         settings = EngineSettings(tts_voice="default.wav", tts_searches=2)
         self.opened: SessionPart[Any] = KyutaiTts(server.url, settings, _no_http, NULL_OBSERVER, store).open()
 
-    def says(self, *words: str) -> list[Event]:
-        """What a reply of these words gives."""
-        said: Observable[Event] = self.marbles.cold("(a|)", a=ReplyText(" ".join(words))).pipe(self.opened.stage)
+    def says(self, *words: str, voice: str = "") -> list[Event]:
+        """What a reply of these words gives, in a voice."""
+        stage = self.opened.stage(Conversation(voice=voice))
+        said: Observable[Event] = self.marbles.cold("(a|)", a=ReplyText(" ".join(words))).pipe(stage)
         return [one.value for one in self.marbles.record(said) if one.kind != "completed"]
 
     @property
@@ -71,18 +73,16 @@ def voice(marbles: Marbles):
 
 
 def test_the_client_chooses_the_voice(voice: Voice) -> None:
-    """Before that it is the configured one; each reply has the one that was chosen last."""
+    """Of each reply; one that names none has the configured one."""
     voice.says("Hello.")
-    voice.opened.speak_with("other.wav")
-    assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello."))
+    assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello.", voice="other.wav"))
     assert voice.voices == ["default.wav", "other.wav"]
 
 
 def test_a_cloned_voice_is_looked_up_and_sent_as_it_was_made(voice: Voice) -> None:
     """Once, for as long as it is the one."""
-    voice.opened.speak_with(f"{CUSTOM}mine")
     for _ in range(2):
-        assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello."))
+        assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello.", voice=f"{CUSTOM}mine"))
         voice.store.kept.clear()
     assert voice.voices == [None, None]
     first, second = (visit.notes for visit in voice.server.visits)
@@ -91,8 +91,7 @@ def test_a_cloned_voice_is_looked_up_and_sent_as_it_was_made(voice: Voice) -> No
 
 def test_a_cloned_voice_that_is_gone_is_told_and_replaced(voice: Voice) -> None:
     """The bot does not fall silent for it."""
-    voice.opened.speak_with(f"{CUSTOM}gone")
-    events = voice.says("Hello.")
+    events = voice.says("Hello.", voice=f"{CUSTOM}gone")
     assert Warned("The cloned voice is not kept any more.") in events
     assert any(isinstance(event, ReplyAudio) for event in events)
     assert voice.voices == ["default.wav"]
@@ -101,10 +100,10 @@ def test_a_cloned_voice_that_is_gone_is_told_and_replaced(voice: Voice) -> None:
 def test_a_store_that_is_down_is_asked_again(voice: Voice) -> None:
     """By the next reply."""
     voice.store.down = True
-    voice.opened.speak_with(f"{CUSTOM}mine")
-    assert Warned("The cloned voice is not available at the moment.") in voice.says("Hello.")
+    mine = f"{CUSTOM}mine"
+    assert Warned("The cloned voice is not available at the moment.") in voice.says("Hello.", voice=mine)
     voice.store.down = False
-    voice.says("Hello.")
+    voice.says("Hello.", voice=mine)
     assert voice.voices == ["default.wav", None]
 
 

@@ -42,7 +42,7 @@ def scripted_stages(answer: Callable[[Conversation], str], close: Callable[[], N
         end_of_turn=lambda _: reactivex.just(0.9),
         stt=transduce(lambda _: _recognise),
         llm=lambda conversation: reactivex.just(answer(conversation)),
-        tts=transduce(lambda _: _Synthesis()),
+        tts=lambda _: transduce(lambda _: _Synthesis()),
         on_close=(close,),
     )
 

@@ -57,7 +57,7 @@ class Talk:
             end_of_turn=lambda _: rx.timer(0.06).pipe(rx.operators.map(lambda _: end_of_turn)),
             stt=self._recognise,
             llm=llm,
-            tts=tts,
+            tts=lambda _: tts,
         )
 
     def run(

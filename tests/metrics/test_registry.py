@@ -361,7 +361,9 @@ def test_a_recogniser_is_timed_from_the_speech(metrics, virtual_loop):
 def test_a_service_that_tells_by_itself_is_not_counted_twice(metrics, virtual_loop):
     """Its stage is left as it is; the length of what an LLM reads and writes is known to its stage only."""
 
-    mine = Stages(None, lambda _: reactivex.empty(), lambda _: _, lambda _: reactivex.just("Fine."), lambda _: _)
+    mine = Stages(
+        None, lambda _: reactivex.empty(), lambda _: _, lambda _: reactivex.just("Fine."), lambda _: lambda _: _
+    )
     stages = metered_stages(mine, metrics)
     assert stages.stt is not mine.stt
     assert stages.backlog is mine.backlog

@@ -36,13 +36,16 @@ from voicepipe.events import (
     Transcribed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     WordRecognised,
     WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators import decode, detect_turns, endpoint, fill_gaps, hang_up_after, respond
+from voicepipe.presets import INTERRUPTION
 from voicepipe.rx import transduce
 from voicepipe.testing import Marbles
 
@@ -74,6 +77,7 @@ HEARD = {
 TURNS = {
     "s": TurnStarted(1.0),
     "c": TurnConfirmed(1.0),
+    "g": TurnTextChanged("so it is"),
     "a": TurnEnded("so it is", 2.0),
     "n": TurnEnded("", 2.0),
 }
@@ -144,21 +148,21 @@ def test_silence_can_be_committed(marbles: Marbles) -> None:
 def test_what_was_cleared_is_no_turn(marbles: Marbles) -> None:
     """Neither the client's, nor, where it was announced, with words."""
     expect(marbles, "MpwvxPt-|", "--------|")
-    expect(marbles, "pw-v-x-P-t|", "sc-------n|")
+    expect(marbles, "pw-v-x-P-t|", "sc-g-----n|")
 
 
 def test_a_turn_that_was_announced_ends_though_the_client_takes_the_lead(marbles: Marbles) -> None:
     """Without words, which are those of its commit, or of none."""
-    expect(marbles, "pwMv-xP-t|", "sc------n|")
+    expect(marbles, "pwMv-xP-t|", "sc-g----n|")
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
     told = next_values(marbles, marbles.cold("pwMvPC-t|", table=HEARD).pipe(stage))
-    assert told[2:] == [TurnEnded("", 2.0), TurnEnded("so it is", 2.0, committed=True)]
-    assert [event.item for event in told[2:]] == ["turn1", "=a"]
+    assert told[3:] == [TurnEnded("", 2.0), TurnEnded("so it is", 2.0, committed=True)]
+    assert [event.item for event in told[3:]] == ["turn1", "=a"]
 
 
 def test_clearing_nothing_changes_nothing(marbles: Marbles) -> None:
     """The next turn is whole."""
-    expect(marbles, "x-p-w-v-P-t|", "--s-c-----a|")
+    expect(marbles, "x-p-w-v-P-t|", "--s-c-g---a|")
 
 
 def test_a_turn_has_one_name(marbles: Marbles) -> None:
@@ -224,6 +228,7 @@ def _endpoint(marbles: Marbles, first: list[Event], levels: str) -> list[Any]:
         sure_above=0.6,
         silence_ms=800,
         context_s=8,
+        longest_s=30,
     )
     return next_values(marbles, reactivex.from_iterable([*first, *_voices(levels)]).pipe(stage))
 
@@ -289,8 +294,8 @@ class Bot:
         return self._marbles.cold(self._reply, table=SAYS)
 
     def hear(self, said: str, values: dict[str, Event], **options: Any) -> list[Any]:
-        settings: dict[str, Any] = {"idle_after_s": 1.0, "idle_prompts": 1, "uninterruptible_s": 0.1, "grace_s": 0.1}
-        stage = respond(self, **{**settings, **options})
+        rules = replace(INTERRUPTION, idle_after_s=1.0, idle_prompts=1, uninterruptible_s=0.1, grace_s=0.1)
+        stage = respond(self, replace(rules, **options))
         return next_values(self._marbles, self._marbles.hot(said, table=values).pipe(stage))
 
 
@@ -303,6 +308,7 @@ def kinds(out: list[Any]) -> str:
         WordSpoken: "w",
         ReplyTextWritten: "t",
         ReplyAudio: "S",
+        TurnJudged: "j",
     }
     return "".join(letters[type(event)] for event in out)
 
@@ -342,7 +348,7 @@ def test_a_voice_has_no_effect_where_it_shall_not_interrupt(marbles: Marbles) ->
     """What was said meanwhile is answered when the reply has ended."""
     bot = Bot(marbles, "w----v|")
     out = bot.hear("oesc-e|", events(TurnTaking("meaning", interrupts=False)))
-    assert kinds(out) == "bwwebwwe"
+    assert kinds(out) == "bwjwebwwe"
     assert [message.text for message in bot.asked[-1].messages] == ["hello", "good day", "hello"]
 
 
@@ -420,7 +426,7 @@ def test_two_replies_in_a_row_are_two_messages() -> None:
     """And the model reads them as one."""
     talk = told(*REPLY, ReplyStarted(Conversation(), "reply2"), WordSpoken("Four.", 0.0, 0.2))
     assert [message.text for message in talk.messages] == ["One two three.", "Four."]
-    assert talk.prompt()[-1]["content"] == "One two three. Four."
+    assert talk.prompt(unfinished=True)[-1]["content"] == "One two three. Four."
 
 
 def test_what_was_written_is_kept_letter_for_letter() -> None:

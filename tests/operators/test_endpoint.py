@@ -38,6 +38,7 @@ def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[
         sure_above=0.6,
         silence_ms=200,
         context_s=0.1,
+        longest_s=30,
     )
     return [(one.t_ms, one.value) for one in marbles.record(mic.pipe(stage)) if one.kind == "next"]
 
@@ -147,6 +148,7 @@ def test_frames_of_another_length_than_the_audio(marbles: Marbles) -> None:
         sure_above=0.6,
         silence_ms=200,
         context_s=1,
+        longest_s=30,
     )
     out = marbles.record(marbles.cold("s|", s=SOUND).pipe(stage))
     assert out[0].value == SpeechStarted(0.0, 1.0)

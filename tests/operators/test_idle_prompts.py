@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from voicepipe.operators.idle_prompts import IdlePrompts
+from voicepipe.presets import INTERRUPTION
 
-IDLE = IdlePrompts.of(7.0, 2)
+IDLE = IdlePrompts.of(replace(INTERRUPTION, idle_after_s=7.0, idle_prompts=2))
 
 
 def test_a_prompt_is_due_the_idle_time_after_the_silence_began() -> None:

@@ -57,7 +57,15 @@ class Bot:
 
 def hear(marbles: Marbles, bot: Any, said: str) -> tuple[list[Event], dict[str, list[Event]]]:
     """What is told of the talk, and of each reply beside it."""
-    stage = respond(bot, idle_after_s=1.0, idle_prompts=0, uninterruptible_s=0.1, grace_s=0.1)
+    stage = respond(
+        bot,
+        idle_after_s=1.0,
+        idle_prompts=0,
+        uninterruptible_s=0.1,
+        grace_s=0.1,
+        min_voice_ms=800,
+        resume_within_ms=350,
+    )
     out = [one.value for one in marbles.record(marbles.hot(said, table=GAMES).pipe(stage)) if one.kind == "next"]
     beside: dict[str, list[Event]] = {}
     for event in out:

@@ -210,6 +210,7 @@ def heard(messages: list[Any]) -> Heard:
         sure_above=0.6,
         silence_ms=720,
         context_s=1.5,
+        longest_s=30,
     )
     stt = by_utterance(
         transcribe,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import reactivex
@@ -34,6 +35,7 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.operators import Reply, pace, respond
+from voicepipe.presets import INTERRUPTION
 from voicepipe.rx import LoopScheduler, feedback
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
@@ -53,8 +55,8 @@ SAYS = {"w": WordSpoken("good", 0.0, 0.1), "v": WordSpoken("day", 0.1, 0.2), "S"
 
 
 def responding(reply: Reply, **overrides: float | int) -> Callable[[Observable[Event]], Observable[Event]]:
-    options = {"idle_after_s": 1.0, "idle_prompts": 1, "uninterruptible_s": 0.1, "grace_s": 0.1, **overrides}
-    return respond(reply, **options)  # pyright: ignore[reportArgumentType]
+    rules = replace(INTERRUPTION, idle_after_s=1.0, idle_prompts=1, uninterruptible_s=0.1, grace_s=0.1)
+    return respond(reply, replace(rules, **overrides))  # pyright: ignore[reportArgumentType]
 
 
 def outline(marbles: Marbles, turns: str, reply: str, **overrides: float | int) -> str:

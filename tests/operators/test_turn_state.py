@@ -28,6 +28,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     TurnVoiceChanged,
     WordSpoken,
 )
@@ -47,8 +48,8 @@ from voicepipe.presets import Interruption
 NOW = 10.0
 TALK = Conversation("Be brief.").user_said("Hello.").bot_said("Hi.")
 OWED = TALK.user_said("Well?")
-IDLE = IdlePrompts.of(7.0, 1)
 RULES = Interruption(7.0, 1, 3.0, 0.25, min_voice_ms=800, resume_within_ms=350)
+IDLE = IdlePrompts.of(RULES)
 SOUND = ReplyAudio(Audio(np.zeros(12_000, np.float32), 24_000))
 LOOK = FunctionCall("1", "look")
 
@@ -78,9 +79,12 @@ ASK, CANCEL = ReplyRequested("=a"), ReplyCancelled()
 BESIDE = ReplyRequested("=b", aloud=False, remembered=False)
 RESULT = ItemCreated("=i", "tool", "21", None, LOOK)
 
+SURE = TurnVoiceChanged(True, 1.0, sure=True)
+ECHOING = replace(SOUNDING, began_over=True, spoken=("In", "Paris", "it", "is", "sunny", "today."))
 QUIET, LOUD = TurnVoiceChanged(False, 1.0), TurnVoiceChanged(True, 1.0)
 MHM = TurnEnded("mhm", 2.0, acknowledgement=True)
 HEARD = {"user_speaking": True, "voice": (True, NOW)}
+OVER = {**HEARD, "began_over": True}
 GONE_ON = {"user_speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
 
 NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
@@ -92,14 +96,14 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("it has opened", SILENT, OPEN, None, {}),
     ("the client opens", NEW, LEADS, None, {}),
     ("a voice", SILENT, VOICE, StopTurn(), HEARD),
-    ("a voice before the sound", REPLYING, VOICE, StopTurn(), HEARD),
-    ("a voice while a function runs", WORKING, VOICE, None, HEARD),
+    ("a voice before the sound", REPLYING, VOICE, StopTurn(), OVER),
+    ("a voice while a function runs", WORKING, VOICE, None, OVER),
     ("a word while a function runs", WORKING, WORD, StopTurn(), {"user_speaking": True}),
-    ("a voice, early", SOUNDING, VOICE, None, {**HEARD, "over_reply": True}),
-    ("a voice, later", LATER, VOICE, HoldReply(), {**HEARD, "over_reply": True, "reply": HELD.reply}),
-    ("a voice without effect", DEAF, VOICE, None, {**HEARD, "over_reply": True}),
+    ("a voice, early", SOUNDING, VOICE, None, {**OVER, "over_reply": True}),
+    ("a voice, later", LATER, VOICE, HoldReply(), {**OVER, "over_reply": True, "reply": HELD.reply}),
+    ("a voice without effect", DEAF, VOICE, None, {**OVER, "over_reply": True}),
     ("the voice stops", HELD, QUIET, None, {"voice": (False, NOW)}),
-    ("the voice goes on", replace(HELD, reply=LATER.reply), LOUD, HoldReply(),
+    ("the voice goes on", replace(HELD, reply=LATER.reply, voice=(False, 9.5)), LOUD, HoldReply(),
      {"voice": (True, NOW), "reply": HELD.reply}),
     ("too early to decide", replace(HELD, voice=(True, 9.5)), HoldElapsed(), None, {}),
     ("the voice has lasted", HELD, HoldElapsed(), StopTurn(), {"over_reply": False}),
@@ -113,6 +117,21 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("a word in a held reply", HELD, WORD, StopTurn(), {"over_reply": False}),
     ("a turn over a held reply", HELD, HELLO, NEXT,
      {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+    ("a voice that is scored", HELD, SURE, StopTurn(), {"over_reply": False}),
+    ("one in the protected sound", replace(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
+    ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"user_speaking": True}),
+    ("more of it", ECHOING, TurnTextChanged("Paris is sonny"), None, {"echoes": True}),
+    ("the user's among it", ECHOING, TurnTextChanged("Paris it is sunny no stop"), StopTurn(), {"echoes": True}),
+    ("the end of it", ECHOING, TurnEnded("Paris is sunny.", 2.0), None, {"began_over": False}),
+    ("the end of both", ECHOING, TurnEnded("Paris is sunny. No, stop!", 2.0), NEXT,
+     {"began_over": False, "reply_due": True, "replies": 2}),
+    ("a voice where there is an echo", replace(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
+    ("an echo long after", replace(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
+     {"user_speaking": True}),
+    ("one that is known", replace(ECHOING, sounded_s=9.0, echoes=True), TurnConfirmed(1.0, "Paris"), None,
+     {"user_speaking": True}),
+    ("an echo that held the reply", replace(HELD, began_over=True, echoes=True, spoken=ECHOING.spoken),
+     TurnConfirmed(1.0, "Paris is"), ResumeReply(), {"reply": LATER.reply}),
     ("a first word", SOUNDING, WORD, StopTurn(), {"user_speaking": True}),
     ("a word without effect", DEAF, WORD, None, {"user_speaking": True}),
     ("a turn", SILENT, HELLO, NEXT, {"reply_due": True, "replies": 2}),
@@ -138,7 +157,8 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
 OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]] = [
     ("the first sound", REPLYING, SOUND, None, {"reply": RunningReply(sounds=True), "sounded_s": 0.5}),
     ("later sound", SOUNDING, SOUND, None, {"sounded_s": 0.5}),
-    ("a word", REPLYING, WordSpoken("Hi.", 0.0, 0.1), None, {"reply": RunningReply(heard=("Hi.",))}),
+    ("a word", REPLYING, WordSpoken("Hi.", 0.0, 0.1), None,
+     {"spoken": ("Hi.",), "reply": RunningReply(heard=("Hi.",))}),
     ("text", REPLYING, ReplyTextWritten("Hi"), None, {"reply": RunningReply(written="Hi")}),
     ("a call", REPLYING, FunctionCalled(LOOK), None, {"awaits_tool_result": True}),
     ("a call of the pipeline's", REPLYING, FunctionCalled(LOOK, server_side=True), None, {"reply": WORKING.reply}),

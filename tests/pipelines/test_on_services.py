@@ -99,12 +99,13 @@ class Talk:
     def _stages(self) -> Any:
         speaker = tts.Speaker(
             finder(self.tts, service=TTS),
-            voice=lambda: "voice.wav",
+            voice="voice.wav",
             options=tts.Options(),
             api_key="public_token",
             discovery=tts.DiscoveryOptions(searches=5, pauses=Backoff(0.05, 1.5, 1.0)),
             ahead_s=10,
         )
+        speaking = tts.TtsOptions(capacity=200, silent_s=1.5, retries=1)
         ear = stt.kyutai(
             finder(self.stt, service=STT), api_key="public_token", options=STT_OPTIONS, reconnect=RECONNECTING
         )
@@ -113,7 +114,7 @@ class Talk:
             end_of_turn=None,
             stt=named("STT", lambda source: source.pipe(ear, speaker.prepare())),
             llm=self.marbles.llm(ANSWERS, default="200ms t|", **SAYS),
-            tts=named("TTS", tts.kyutai(speaker, options=tts.TtsOptions(capacity=200, silent_s=1.5, retries=1))),
+            tts=lambda _: named("TTS", tts.kyutai(speaker, voice="", options=speaking)),
         )
 
 

@@ -48,7 +48,7 @@ class Scripted(Engine):
             end_of_turn=lambda _: reactivex.just(0.9),
             stt=transduce(lambda _: _recognise),
             llm=lambda _: reactivex.just(self._reply),
-            tts=transduce(lambda _: _Synthesis()),
+            tts=lambda _: transduce(lambda _: _Synthesis()),
             on_close=stages.on_close,
         )
 

@@ -47,13 +47,13 @@ class Speaking(Engine):
         stages = super().stages()
         llm = lambda _: reactivex.of("How ", "are you?").pipe(ops.delay_subscription(0.3))
         speech = ReplyAudio(Audio(np.zeros(24_000, np.float32), 24_000))
-        tts = lambda source: source.pipe(ops.to_list(), ops.delay(0.2), ops.map(lambda _: speech))
+        tts = lambda _: lambda source: source.pipe(ops.to_list(), ops.delay(0.2), ops.map(lambda _: speech))
         return replace(stages, llm=llm, tts=tts)
 
 
 def one_reply(session):
     """When the client has sent its settings; then the bot hangs up."""
-    sound = session.llm(TALK).pipe(ops.map(ReplyText), session.tts)
+    sound = session.llm(TALK).pipe(ops.map(ReplyText), session.tts(TALK))
     events = reactivex.concat(
         reactivex.of(ReplyStarted(TALK)),
         sound,

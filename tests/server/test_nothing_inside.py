@@ -122,7 +122,9 @@ def fails_a_turn(fault):
         )
 
     reply = lambda _: reactivex.just("x").pipe(named("LLM", lambda _: reactivex.throw(fault)))
-    answering = respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25)
+    answering = respond(
+        reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25, min_voice_ms=800, resume_within_ms=350
+    )
     return lambda session: session.received.pipe(ops.flat_map(turn), answering)
 
 

@@ -20,9 +20,20 @@ def pipeline(session: Session) -> Observable[Event]:
         sure_above=0.6,
         silence_ms=800,
         context_s=8,
+        longest_s=30,
     )
     heard = session.received.pipe(decode(session.codec), listen(session.stt, pauses, flush_at=0.6), share())
     turns = heard.pipe(detect_turns(pause_above=0.6, resume_below=0.4), share())
-    reply = lambda talk: session.llm(talk).pipe(split_words(), session.tts, pace(lead_ms=320, frame_ms=80))
-    spoken = turns.pipe(respond(reply, idle_after_s=7.0, idle_prompts=3, uninterruptible_s=3.0, grace_s=0.25))
+    reply = lambda talk: session.llm(talk).pipe(split_words(), session.tts(talk), pace(lead_ms=320, frame_ms=80))
+    spoken = turns.pipe(
+        respond(
+            reply,
+            idle_after_s=7.0,
+            idle_prompts=3,
+            uninterruptible_s=3.0,
+            grace_s=0.25,
+            min_voice_ms=800,
+            resume_within_ms=350,
+        )
+    )
     return merge(heard, turns, spoken).pipe(encode(session.codec))

@@ -28,7 +28,10 @@ TURNS = (
     "session.received.pipe(ops.decode(session.codec), ops.listen(session.stt, None, flush_at=0.6), "
     "ops.detect_turns(pause_above=0.6, resume_below=0.4))"
 )
-RESPOND = "ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25)"
+RESPOND = (
+    "ops.respond(reply, idle_after_s=7.0, idle_prompts=0, uninterruptible_s=3.0, grace_s=0.25, "
+    "min_voice_ms=800, resume_within_ms=350)"
+)
 
 
 def tried(folder: Path, source: str, *, notices_pauses: bool = False) -> Trial:
@@ -107,7 +110,7 @@ def test_a_mistake_in_the_declaration_is_told_as_voicepipe_draw_tells_it(
          "  return session.received.pipe(ops.decode(session.codec), rx.map(speak))",
          "pipeline (mine.py:7) gives ReplyAudio, which no client can be sent; is encode missing at the end"),
         ("def pipeline(session):\n"
-         "  def reply(talk): return just('word').pipe(ops.split_words(), session.tts)\n"
+         "  def reply(talk): return just('word').pipe(ops.split_words(), session.tts(talk))\n"
          "  return TURNS.pipe(RESPOND)",
          "pipeline (mine.py:6) gives ReplyAudio, which no client can be sent"),
     ],
@@ -123,7 +126,7 @@ def test_what_is_filtered_out_need_not_be_encoded(tmp_path: Path) -> None:
         tmp_path,
         """
         def pipeline(session):
-            def reply(talk): return just("word").pipe(ops.split_words(), session.tts)
+            def reply(talk): return just("word").pipe(ops.split_words(), session.tts(talk))
             return TURNS.pipe(RESPOND, rx.filter(lambda event: not isinstance(event, ReplyAudio)))
         """,
     ).uses == {"stt", "tts"}

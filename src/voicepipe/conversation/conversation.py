@@ -23,7 +23,7 @@ class Conversation:
     >>> talk.messages[-1].text
     'Hello there—'
     >>> talk.prompt()[-1]
-    {'role': 'assistant', 'content': 'Hello there'}
+    {'role': 'user', 'content': '...'}
     """
 
     system_prompt: str = ""
@@ -32,6 +32,8 @@ class Conversation:
     """Whether the next reply is spoken; otherwise it is text only."""
     led: bool = False
     """Whether the client leads: the bot then neither opens nor ends the conversation."""
+    voice: str = ""
+    """The name of the voice that speaks the next reply; empty: the synthesiser's own."""
     generation: Generation = field(default_factory=Generation)
     """How the model answers, and what it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)
@@ -86,21 +88,24 @@ class Conversation:
             return self
         return self._changed(at, replace(self.messages[at], text=self.messages[at].text + CUT))
 
-    def prompt(self, *, calls: bool = False) -> list[dict[str, Any]]:
-        """Return the messages for a chat model: the system prompt, then user and assistant strictly in turn.
+    def prompt(self, *, calls: bool = False, unfinished: bool = False) -> list[dict[str, Any]]:
+        """Return the messages for a chat model, in an order that the strictest chat template accepts.
 
+        The system prompt is first, then user and assistant are strictly in turn, and the user, or a result, is last.
         Neighbours of one role are merged, interruption marks are removed, and so is a silence that the user broke.
-        Where the bot would come first a greeting stands before it. Only with `calls` does it contain function calls and
-        their results, in OpenAI's form, each result behind its call. If a message came between them, both stand at the
-        result's place.
+        Where the bot would come first a greeting stands before it, and where it was last, a silence of the user behind
+        it. Only with `calls` does it contain function calls and their results, in OpenAI's form, each result behind its
+        call, and a word of the assistant's between a result and the user. If a message came between them, both stand at
+        the result's place.
 
         Args:
             calls: Whether to include function calls and results.
+            unfinished: The user's turn is still to come: the bot's message may be last. For reading ahead.
 
         Returns:
             Dictionaries with `role` and `content`, as the chat completions API takes them.
         """
-        return prompt(self.system_prompt, self.messages, calls=calls)
+        return prompt(self.system_prompt, self.messages, calls=calls, unfinished=unfinished)
 
     def _with(self, message: Message) -> Conversation:
         return replace(self, messages=(*self.messages, message))

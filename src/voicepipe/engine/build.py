@@ -14,9 +14,9 @@ from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
-from voicepipe.events import Audio, Event, ReplyAudio, ReplyText
+from voicepipe.events import Audio, Event
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
-from voicepipe.session import STAGE_NAMES, Llm, Service, StageName, Stages
+from voicepipe.session import STAGE_NAMES, Llm, Service, StageName, Stages, Tts
 from voicepipe.stage import Stage
 from voicepipe.voices.store import VoiceStore
 
@@ -41,7 +41,7 @@ class ComposedEngine:
         self,
         ear: StageProvider[InputStages],
         llm: StageProvider[Llm],
-        voice: StageProvider[Stage[ReplyText, ReplyAudio | Event]],
+        voice: StageProvider[Tts],
         *,
         max_sessions: int,
         checks: Checks,
@@ -67,14 +67,21 @@ class ComposedEngine:
             llm.stage,
             voice.stage,
             backlog=heard.backlog,
-            speak_with=voice.speak_with,
             on_close=(ear.close, llm.close, voice.close),
+            ahead=llm.instructed,
         )
+
+    def warm(self) -> None:
+        """Have a service load its language model, now and when a session opens. On the running loop."""
+        if isinstance(self._llm, NetworkLlm) and self._llm.warmth is not None:
+            self._llm.warmth.start()
 
     async def health(self) -> dict[str, bool]:
         return await self.checks.health()
 
     async def disconnect(self) -> None:
+        if isinstance(self._llm, NetworkLlm) and self._llm.warmth is not None:
+            await self._llm.warmth.close()
         await self._http.close()
 
     def close(self) -> None:
@@ -190,7 +197,7 @@ class _Parts:
             return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
-    def voice(self) -> StageProvider[Stage[ReplyText, ReplyAudio | Event]]:
+    def voice(self) -> StageProvider[Tts]:
         if "tts" not in self.kinds:
             return UNUSED_VOICE
         if self.settings.tts_url is not None:

@@ -10,6 +10,7 @@ import aiohttp
 import reactivex
 
 from voicepipe.boundary.pending import PendingWork
+from voicepipe.conversation import Conversation
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import InputStages, SessionPart
@@ -22,9 +23,9 @@ from voicepipe.services import (
     Finder,
     Resolver,
     ServiceObserver,
-    ServiceSocket,
     resolve_with_dns,
 )
+from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
 from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
@@ -93,20 +94,23 @@ class KyutaiTts:
             capacity=settings.tts_capacity, silent_s=settings.tts_silent_s, retries=settings.tts_retries
         )
 
-    def open(self) -> SessionPart[Stage[ReplyText, ReplyAudio | Event]]:
-        choice = _Choice(self._settings.tts_voice, self._voices)
-        speaker = self._speaker(choice)
-        stage = named("TTS", kyutai_tts(speaker, options=self._speaking))
-        return SessionPart(stage, ahead=speaker.prepare(), speak_with=choice.choose)
+    def open(self) -> SessionPart[Tts]:
+        speaker = self._speaker()
+
+        def tts(conversation: Conversation) -> Stage[ReplyText, ReplyAudio | Event]:
+            return named("TTS", kyutai_tts(speaker, voice=conversation.voice, options=self._speaking))
+
+        return SessionPart(tts, ahead=speaker.prepare())
 
     def probe(self) -> Probe:
         return kyutai_probe("tts", self._url, self._http, "hibari")
 
-    def _speaker(self, choice: _Choice) -> Speaker:
+    def _speaker(self) -> Speaker:
         settings = self._settings
         return _SessionsSpeaker(
-            choice,
+            self._voices,
             self._finder,
+            voice=settings.tts_voice,
             options=Options(cfg_alpha=settings.tts_cfg_alpha),
             api_key=settings.kyutai_api_key.get_secret_value(),
             discovery=DiscoveryOptions(searches=settings.tts_searches, pauses=_pauses(settings)),
@@ -114,50 +118,27 @@ class KyutaiTts:
         )
 
 
-class _Choice:
-    """The voice of one session: a name that the synthesiser knows, or what was cloned, once it has been looked up."""
-
-    def __init__(self, default: str | None, voices: VoiceStore | None) -> None:
-        self._voices = voices
-        self._voice: VoiceChoice = default
-        self._wanted: str | None = None
-
-    def choose(self, name: str) -> None:
-        if name.startswith(CUSTOM):
-            self._wanted = name
-        else:
-            self._voice, self._wanted = name, None
-
-    def __call__(self) -> VoiceChoice:
-        return self._voice
-
-    async def look_up(self) -> str | None:
-        """Return a warning for the user if the voice is not available, before a connection is opened."""
-        name, self._wanted = self._wanted, None
-        if name is None or self._voices is None:
-            return None
-        try:
-            found = await self._voices.get(name)
-        except VoiceStoreDown:
-            self._wanted = name  # it may be back for the next reply
-            return "The cloned voice is not available at the moment."
-        if found is None:
-            return "The cloned voice is not kept any more."
-        self._voice = found
-        return None
-
-
 class _SessionsSpeaker(Speaker):
-    """Speaks with the voice of the choice, which is looked up where it was cloned."""
+    """Speaks with voices that the synthesiser knows by name, and with cloned ones, each looked up when it is new."""
 
-    def __init__(self, choice: _Choice, finder: Finder, **options: Any) -> None:
-        super().__init__(finder, voice=choice, **options)
-        self._choice = choice
+    def __init__(self, store: VoiceStore | None, finder: Finder, **options: Any) -> None:
+        super().__init__(finder, **options)
+        self._store = store
+        self._cloned: tuple[str, VoiceChoice] = ("", None)
 
-    async def connect(self, emit: Emit[Event]) -> ServiceSocket:
-        if warning := await self._choice.look_up():
-            emit(Warned(warning))
-        return await super().connect(emit)
+    async def choose(self, name: str, emit: Emit[Event]) -> VoiceChoice:
+        if not name.startswith(CUSTOM):
+            return await super().choose(name, emit)
+        if self._store is not None and name != self._cloned[0]:
+            try:
+                found = await self._store.get(name)
+            except VoiceStoreDown:  # it may be back for the next reply
+                emit(Warned("The cloned voice is not available at the moment."))
+                return self.voice
+            if found is None:
+                emit(Warned("The cloned voice is not kept any more."))
+            self._cloned = (name, found)
+        return self._cloned[1] or self.voice
 
 
 def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceObserver) -> Finder:

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import Probe
-from voicepipe.events import Audio, Event, SpeechProbability
+from voicepipe.events import Audio, ClientMessage, Event, SpeechProbability
 from voicepipe.operators import EndOfTurn
 from voicepipe.stage import Stage
 
@@ -21,22 +21,18 @@ def nothing() -> None:
     """There is nothing to give back."""
 
 
-def _only_one(voice: str) -> None:
-    """There is no other voice."""
-
-
 @dataclass(frozen=True, slots=True)
 class SessionPart(Generic[S]):
     """One session's own stage; `close` gives back what it holds of the part.
 
     `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
-    `speak_with` is called with the client's voice.
+    `instructed` does the same with what the client sends.
     """
 
     stage: S
     close: Callable[[], None] = nothing
     ahead: Stage[Event, Event] | None = None
-    speak_with: Callable[[str], None] = _only_one
+    instructed: Stage[ClientMessage, ClientMessage] | None = None
 
 
 class StageProvider(Protocol[S]):

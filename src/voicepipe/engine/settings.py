@@ -125,14 +125,18 @@ class EngineSettings(BaseModel):
     llm_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further fields of each request, as JSON: `{"chat_template_kwargs": {"enable_thinking": false}}`."""
     llm_connect_s: float = Field(default=2, gt=0)
-    llm_first_text_s: float = Field(default=10, gt=0)
-    """From the question to the first text, retries included. The user hears nothing meanwhile."""
+    llm_first_text_s: float = Field(default=60, gt=0)
+    """From the question to the first text, retries included. A pipeline with `with_filler` speaks meanwhile; models
+    that reason take 5 to 20 s, one that has to be loaded up to half a minute."""
     llm_next_text_s: float = Field(default=5, gt=0)
     """From each text to the next."""
+    llm_warm: bool = True
+    """Whether one token is requested at the start, and when a session opens after four minutes without an answer: a
+    local server loads its model for it."""
     llm_retries: int = Field(default=1, ge=0)
-    """How often an answer that has not begun is asked for again when the service cannot be reached or is busy."""
-    llm_longest_wait_s: float = Field(default=2, ge=0)
-    """How long a service that says `Retry-After` is waited for; one that says longer has failed."""
+    """How often an answer that has not begun is asked for again when the service cannot be reached, or says nothing."""
+    llm_longest_wait_s: float = Field(default=20, ge=0)
+    """How long a busy service is waited for, all its `Retry-After`s together; one that says longer has failed."""
 
     # ---- all of them -------------------------------------------------------------------------------------------------
     keep_alive_s: float = Field(default=300, gt=0)

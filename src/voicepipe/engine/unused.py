@@ -15,9 +15,8 @@ from reactivex import Observable
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.parts import InputStages, SessionPart, StageProvider
-from voicepipe.events import Event, ReplyAudio, ReplyText
-from voicepipe.session import Llm, StageName
-from voicepipe.stage import Stage, StageError
+from voicepipe.session import Llm, StageName, Tts
+from voicepipe.stage import StageError
 
 __all__ = ["UNUSED_EAR", "UNUSED_LLM", "UNUSED_VOICE", "NotLoaded", "unused_stage"]
 
@@ -56,4 +55,4 @@ def _ear() -> InputStages:
 
 UNUSED_EAR: StageProvider[InputStages] = _Unused(_ear)
 UNUSED_LLM: StageProvider[Llm] = _Unused(lambda: unused_stage("llm"))
-UNUSED_VOICE: StageProvider[Stage[ReplyText, ReplyAudio | Event]] = _Unused(lambda: unused_stage("tts"))
+UNUSED_VOICE: StageProvider[Tts] = _Unused(lambda: lambda _: unused_stage("tts"))

@@ -42,6 +42,7 @@ from voicepipe.events.client import (
 from voicepipe.events.fold import fold
 from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
 from voicepipe.events.heard import (
+    EchoFound,
     FlushRequested,
     Pause,
     SpeechProbability,
@@ -52,6 +53,7 @@ from voicepipe.events.heard import (
     TurnEnded,
     TurnJudged,
     TurnStarted,
+    TurnTextChanged,
     TurnVoiceChanged,
     WordRecognised,
 )
@@ -59,6 +61,7 @@ from voicepipe.events.reply import (
     MaxTokensReached,
     OutOfBandResponse,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
@@ -90,6 +93,7 @@ __all__ = [
     "ClientEvent",
     "ClientMessage",
     "ConversationEnded",
+    "EchoFound",
     "Event",
     "FlushRequested",
     "Function",
@@ -112,6 +116,7 @@ __all__ = [
     "Pause",
     "ReplyAudio",
     "ReplyCancelled",
+    "ReplyDelayed",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyRequested",
@@ -136,6 +141,7 @@ __all__ = [
     "TurnMeasured",
     "TurnStarted",
     "TurnTaking",
+    "TurnTextChanged",
     "TurnVoiceChanged",
     "Unpaced",
     "Unspoken",

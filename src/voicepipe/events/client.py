@@ -65,13 +65,13 @@ class TurnTaking(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged(ClientEvent):
-    """The client changed the bot's settings. Stages apply them from their next turn on.
+    """The client, or a stage in front of `respond`, changed the bot's settings. They count from the next reply on.
 
-    `system_prompt` None: the client gave no instructions, and the bot keeps its own. `turns` None: the pipeline takes
-    turns, and the bot opens, sends idle prompts and hangs up; otherwise the client leads. `aloud` False: the bot
-    answers in text. `generation` is how the model answers, with the client's functions. `lines` belong to the
-    character; only a model in this process uses them. `written` is the client's message in its dialect, for the answer
-    that repeats it; it does not count in comparisons.
+    What is None stays as it is, so that `SettingsChanged(voice="…")` changes the voice alone. `turns`: the client
+    leads; as long as there are none the pipeline takes turns, and the bot opens, sends idle prompts and hangs up.
+    `aloud` False: the bot answers in text. `generation` is how the model answers, with the client's functions. `lines`
+    belong to the character that `system_prompt` describes; only a model in this process uses them. `written` is the
+    client's message in its dialect, for the answer that repeats it; it does not count in comparisons.
     """
 
     system_prompt: str | None = None
@@ -79,9 +79,9 @@ class SettingsChanged(ClientEvent):
     allow_recording: bool = False
     written: dict[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
     turns: TurnTaking | None = None
-    aloud: bool = True
-    generation: Generation = field(default_factory=Generation)
-    lines: CharacterLines = field(default_factory=CharacterLines)
+    aloud: bool | None = None
+    generation: Generation | None = None
+    lines: CharacterLines | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,13 @@ class ReplyRequested(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class ReplyCancelled(ClientEvent):
-    """The client stops the reply; with `item`, the out-of-band response of that item."""
+    """The client stops the reply; with `item`, the out-of-band response of that item.
+
+    `clears`: it wants the sound to stop, whether or not a reply is active.
+    """
 
     item: str = ""
+    clears: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from voicepipe.conversation import CUT, Conversation, Message, heard_until
+from voicepipe.conversation import CUT, CharacterLines, Conversation, Message, heard_until
 from voicepipe.events.client import ItemCreated, ItemDeleted, ItemTruncated, SettingsChanged
 from voicepipe.events.functions import FunctionCalled, FunctionReturned
 from voicepipe.events.heard import TurnEnded
@@ -43,13 +43,8 @@ def fold(conversation: Conversation, event: Event) -> Conversation:
             return conversation.returned(call_id, output)
         case ReplyInterrupted():
             return conversation.cut()
-        case SettingsChanged(system_prompt=None):
-            return fold(
-                conversation, replace(event, system_prompt=conversation.system_prompt, lines=conversation.lines)
-            )
-        case SettingsChanged(system_prompt=str(told), turns=turns):
-            changed = replace(conversation, system_prompt=told, led=turns is not None)
-            return replace(changed, aloud=event.aloud, generation=event.generation, lines=event.lines)
+        case SettingsChanged():
+            return _configured(conversation, event)
         case ItemCreated() | ItemDeleted() | ItemTruncated():
             messages = tuple(_edited(conversation.messages, event))
             gone = (
@@ -58,6 +53,22 @@ def fold(conversation: Conversation, event: Event) -> Conversation:
             return replace(conversation, messages=messages, gone=gone)
         case _:
             return conversation
+
+
+def _configured(conversation: Conversation, settings: SettingsChanged) -> Conversation:
+    """Return the conversation with the new settings; those that are None stay as they are."""
+    changed = replace(
+        conversation,
+        led=conversation.led or settings.turns is not None,
+        aloud=conversation.aloud if settings.aloud is None else settings.aloud,
+        voice=settings.voice or conversation.voice,
+        generation=settings.generation or conversation.generation,
+        lines=settings.lines or conversation.lines,
+    )
+    if settings.system_prompt is None:
+        return changed
+    # The lines of a character do not fit another prompt.
+    return replace(changed, system_prompt=settings.system_prompt, lines=settings.lines or CharacterLines())
 
 
 def _edited(messages: tuple[Message, ...], edit: ItemCreated | ItemDeleted | ItemTruncated) -> Iterable[Message]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
+    "EchoFound",
     "FlushRequested",
     "Pause",
     "SpeechProbability",
@@ -17,6 +18,7 @@ __all__ = [
     "TurnEnded",
     "TurnJudged",
     "TurnStarted",
+    "TurnTextChanged",
     "TurnVoiceChanged",
     "WordRecognised",
 ]
@@ -104,17 +106,32 @@ class TurnStarted(TurnEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnConfirmed(TurnEvent):
-    """The turn has a word that is no acknowledgement ("mhm", "okay"): the user wants to speak."""
+    """The turn has a word that is no acknowledgement ("mhm", "okay"): the user wants to speak.
+
+    `text` is what was said so far. It does not count in comparisons.
+    """
 
     at_s: float
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTextChanged(TurnEvent):
+    """A confirmed turn has another word; `text` is what was said so far."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TurnVoiceChanged(TurnEvent):
-    """The voice of a turn that is not confirmed yet has stopped, or goes on after that."""
+    """The voice of a turn that is not confirmed yet has stopped, or goes on after that.
+
+    `sure`: a recogniser that scores pauses itself has scored the voice as speech for a while.
+    """
 
     speaking: bool
     at_s: float
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +150,19 @@ class TurnEnded(TurnEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class TurnJudged(TurnEvent):
-    """Whether an acknowledgement counts as a turn. One over a reply does not, unless the bot has just asked something.
+class EchoFound(TurnEvent):
+    """The bot's voice is in the microphone's sound, up to here. `cancel_echo` removes it from now on."""
 
-    A turn that does not count is not answered, and is not in the conversation.
+
+@dataclass(frozen=True, slots=True)
+class TurnJudged(TurnEvent):
+    """What counts of a turn that began over a reply, or that is an acknowledgement.
+
+    An acknowledgement over a reply does not count, unless the bot has just asked something; neither does the bot's own
+    voice. A turn that does not count is not answered, and is not in the conversation. `text` is what counts; it does
+    not count in comparisons.
     """
 
     item: str
     counts: bool
+    text: str = field(default="", compare=False)

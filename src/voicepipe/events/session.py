@@ -29,11 +29,15 @@ class SessionOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageFailed(Event):
-    """A stage raised `error`. The turn has ended, and if `fatal` the session."""
+    """A stage raised `error`. The turn has ended, and if `fatal` the session.
+
+    `silent`: the user has heard no answer, and none follows by itself.
+    """
 
     stage: str
     error: Exception
     fatal: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

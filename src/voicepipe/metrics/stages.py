@@ -21,7 +21,7 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.series import FRAME_S, LlmMetrics
 from voicepipe.rx import Clock, scheduler_of
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
-from voicepipe.session import Llm, Stages
+from voicepipe.session import Llm, Stages, Tts
 from voicepipe.stage import Stage, StageError
 
 __all__ = ["metered_llm", "metered_stages", "metered_stt", "metered_tts"]
@@ -36,8 +36,12 @@ def metered_stages(stages: Stages, metrics: Metrics) -> Stages:
         stages,
         stt=metered_stt(stages.stt, metrics.stt) if metrics.metered("stt") else stages.stt,
         llm=metered_llm(stages.llm, observer, metrics.llm),
-        tts=metered_tts(stages.tts, metrics.tts) if metrics.metered("tts") else stages.tts,
+        tts=_metered_tts(stages.tts, metrics.tts) if metrics.metered("tts") else stages.tts,
     )
+
+
+def _metered_tts(tts: Tts, observer: ServiceObserver) -> Tts:
+    return lambda conversation: metered_tts(tts(conversation), observer)
 
 
 def metered_stt(stage: Stage[Audio | Event, Event], observer: ServiceObserver) -> Stage[Audio | Event, Event]:

@@ -1,46 +1,52 @@
-"""Acknowledgements: what a listener says without wanting to speak ("mhm", "yeah, sure"). Pure functions."""
+"""Acknowledgements: what a listener says without wanting to speak ("mhm", "yeah, sure"). Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 
-__all__ = ["is_acknowledgement", "may_be_acknowledgement"]
+__all__ = ["Acknowledgements"]
 
 
-def is_acknowledgement(text: str, phrases: Collection[str]) -> bool:
-    """Return whether a text is one of the phrases, or several of them.
+class Acknowledgements:
+    """The phrases that are acknowledgements, read once.
 
-    >>> known = {"yeah", "sure", "i see"}
-    >>> [is_acknowledgement(text, known) for text in ("Yeah, sure.", "I see!", "I", "Yeah, but", "")]
+    Args:
+        phrases: such as "i see"; case and punctuation do not matter
+
+    >>> known = Acknowledgements({"yeah", "sure", "i see"})
+    >>> [known.matches(text) for text in ("Yeah, sure.", "I see!", "I", "Yeah, but", "")]
     [True, True, False, False, False]
-    """
-    return _split(_words(text), phrases, unfinished=False)
-
-
-def may_be_acknowledgement(text: str, phrases: Collection[str]) -> bool:
-    """Return whether a text is, or with more words may become, one or several of the phrases.
-
-    >>> [may_be_acknowledgement(text, {"i see"}) for text in ("I", "I see. I", "I said")]
+    >>> [known.may_match(text) for text in ("I", "I see. I", "I said")]
     [True, True, False]
     """
-    return _split(_words(text), phrases, unfinished=True)
+
+    def __init__(self, phrases: Collection[str]) -> None:
+        self._phrases = {_words(phrase) for phrase in phrases}
+
+    def matches(self, text: str) -> bool:
+        """Return whether a text is one of the phrases, or several of them."""
+        words = _words(text)
+        return bool(words) and len(words) in self._ends(words)
+
+    def may_match(self, text: str) -> bool:
+        """Return whether a text is, or with more words may become, one or several of the phrases."""
+        words = _words(text)
+        ends = self._ends(words)
+        return bool(words) and (len(words) in ends or any(self._begins(words[end:]) for end in ends))
+
+    def _ends(self, words: tuple[str, ...]) -> set[int]:
+        """Return after how many words a phrase ends, if phrases follow each other from the first word on."""
+        reached = {0}
+        for start in range(len(words)):
+            if start in reached:
+                rest = words[start:]
+                reached |= {start + len(phrase) for phrase in self._phrases if rest[: len(phrase)] == phrase}
+        return reached
+
+    def _begins(self, words: tuple[str, ...]) -> bool:
+        return any(phrase[: len(words)] == words for phrase in self._phrases)
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.casefold().replace("’", "'")))
-
-
-def _split(words: tuple[str, ...], phrases: Collection[str], *, unfinished: bool) -> bool:
-    """Return whether the words are phrases, one behind the other; `unfinished`: the last may lack words."""
-    if not words:
-        return False
-    known = [_words(phrase) for phrase in phrases]
-    reachable = {0}
-    for start in range(len(words)):
-        if start in reachable:
-            rest = words[start:]
-            reachable |= {start + len(phrase) for phrase in known if rest[: len(phrase)] == phrase}
-            if unfinished and any(phrase[: len(rest)] == rest for phrase in known):
-                return True
-    return len(words) in reachable

@@ -42,7 +42,7 @@ def endpoint(
     sure_above: float,
     silence_ms: float,
     context_s: float,
-    longest_s: float = 30,
+    longest_s: float,
 ) -> Stage[Audio | Event, Event]: ...
 
 
@@ -60,7 +60,7 @@ def endpoint(
     sure_above: float,
     silence_ms: float,
     context_s: float,
-    longest_s: float = 30,
+    longest_s: float,
 ) -> Stage[Audio | Event, Event]:
     """Find where speech starts, pauses and stops, and how probably the user has finished.
 

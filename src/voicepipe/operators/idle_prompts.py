@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from voicepipe.conversation import SILENCE
+from voicepipe.presets import Interruption
 
 __all__ = ["IdlePrompts"]
 
@@ -32,9 +33,9 @@ class IdlePrompts:
     sent: int = 0
 
     @classmethod
-    def of(cls, after_s: float, at_most: int) -> IdlePrompts:
+    def of(cls, rules: Interruption) -> IdlePrompts:
         """Return the state at the beginning of a session."""
-        return cls(after_s, at_most, after_s)
+        return cls(rules.idle_after_s, rules.idle_prompts, rules.idle_after_s)
 
     @property
     def due_s(self) -> float | None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, ReplyAudio, Unpaced, Unspoken
+from voicepipe.events import Event, FunctionCalled, ReplyAudio, ReplyTextWritten, Unpaced, Unspoken
+from voicepipe.operators.fallback.stages import retrying
 from voicepipe.operators.pace import pace
 from voicepipe.operators.respond import Reply
 from voicepipe.operators.text_only import as_text
 from voicepipe.operators.words import split_words
-from voicepipe.presets import Playback
+from voicepipe.presets import OPENING_RETRY, Playback
 from voicepipe.stage import Stage
 
 __all__ = ["replying"]
@@ -20,16 +21,18 @@ __all__ = ["replying"]
 
 def replying(
     llm: Callable[[Conversation], Observable[str | Event]],
-    tts: Stage[Unspoken | Event, Unpaced | Event],
+    tts: Callable[[Conversation], Stage[Unspoken | Event, Unpaced | Event]],
     playback: Playback,
 ) -> Reply:
     """Make the function that `respond` calls for each reply: LLM → `split_words` → TTS → `pace`.
 
-    A conversation that is not `aloud` gets the text of the LLM as it comes (`as_text`).
+    An opening that fails before its first sound is tried once more (`OPENING_RETRY`). A conversation that is not
+    `aloud` gets the text of the LLM as it comes (`as_text`).
 
     Args:
         llm: answers a conversation, piece by piece
-        tts: speaks the words; `Session.tts`, or a stage around it
+        tts: makes the stage that speaks the words, in the conversation's voice: `Session.tts`, or
+            `lambda conversation: …` with a stage around `session.tts(conversation)`, or one of your own
         playback: how far ahead of the playback clock sound is released, and in which frames
     """
 
@@ -37,6 +40,14 @@ def replying(
         said = llm(conversation)
         if not conversation.aloud:
             return said.pipe(as_text())
-        return said.pipe(split_words(), tts, pace(playback))
+        return said.pipe(split_words(), tts(conversation), pace(playback))
 
-    return reply
+    again = OPENING_RETRY
+    opening = retrying(
+        reply,
+        times=again.times,
+        pause_ms=again.pause_ms,
+        longest_pause_ms=again.longest_pause_ms,
+        answer=(ReplyAudio, ReplyTextWritten, FunctionCalled),
+    )
+    return lambda conversation: reply(conversation) if conversation.messages else opening(conversation)

@@ -36,8 +36,7 @@ __all__ = ["Reply", "respond"]
 
 Reply: TypeAlias = Callable[[Conversation], Observable[ReplyAudio | Event]]
 """What the bot says to a conversation: `ReplyText`, `ReplyAudio` and `WordSpoken` on the playback clock, until it is
-played; or
-`ReplyTextWritten`, where it is not `aloud`."""
+played; or `ReplyTextWritten`, where it is not `aloud`."""
 
 
 @overload
@@ -52,8 +51,8 @@ def respond(
     idle_prompts: int,
     uninterruptible_s: float,
     grace_s: float,
-    min_voice_ms: float = 800,
-    resume_within_ms: float = 350,
+    min_voice_ms: float,
+    resume_within_ms: float,
 ) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]: ...
 
 
@@ -68,8 +67,8 @@ def respond(
     idle_prompts: int,
     uninterruptible_s: float,
     grace_s: float,
-    min_voice_ms: float = 800,
-    resume_within_ms: float = 350,
+    min_voice_ms: float,
+    resume_within_ms: float,
 ) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
     """Answer each finished turn with `reply(conversation)`, and let the user's next word cut it short.
 
@@ -81,10 +80,14 @@ def respond(
       acknowledgement, which is not answered (`TurnJudged`). In the first `uninterruptible_s` of the session's sound, in
       which an echo canceller is still learning the bot's own voice, a voice does not hold it.
       Before the bot has made a sound any voice stops it: the user was not finished.
+    - **Echo**: words over a reply that the bot has just spoken are its own voice. They neither interrupt nor count
+      (`TurnJudged`); the user's own words among them do. They are looked for in the first `uninterruptible_s` of the
+      session's sound, and in a session in which an echo was noticed; there a voice without words holds no reply.
     - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
     - **Idle prompt**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers
       that, `idle_prompts` times in a row at most.
-    - A failing reply becomes `StageFailed` and ends; the conversation goes on, except after a `SessionError`.
+    - A failing reply becomes `StageFailed` and ends; the conversation goes on, except after a `SessionError`. The
+      failure is `silent` where the user has heard nothing of the answer.
     - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
       stop when it asks (`ReplyCancelled`). The bot then does not open, sends idle prompts after `idle_s` only, and
       leaves turns unanswered, or voices without effect, where the client wants that; what was said meanwhile is
@@ -99,10 +102,10 @@ def respond(
 
     .. marbles::
 
-        turns     e----s--c---e|              e: TurnEnded   s: TurnStarted   c: TurnConfirmed
-        reply     ^-ww-!                      w: WordSpoken; cut by the voice
-        again     ------------^-ww-ww|        the next one, heard to its end
-        respond   b-ww-x------b-ww-ww(z|)     b: ReplyStarted   x: ReplyInterrupted   z: ReplyEnded
+        turns     e----s--c---e|               e: TurnEnded   s: TurnStarted   c: TurnConfirmed
+        reply     ^-ww-!                       w: WordSpoken; cut by the voice
+        again     ------------^-ww-ww|         the next one, heard to its end
+        respond   b-ww-x------(jb)-ww-ww(z|)   b: ReplyStarted   x: ReplyInterrupted   j: TurnJudged   z: ReplyEnded
     """
 
     rules = Interruption(idle_after_s, idle_prompts, uninterruptible_s, grace_s, min_voice_ms, resume_within_ms)
@@ -122,7 +125,7 @@ class _Turn:
     def __init__(self, reply: Reply, scheduler: LoopScheduler, rules: Interruption) -> None:
         self._reply, self._clock, self._hold = reply, scheduler.clock, scheduler.hold
         self._grace_s = rules.grace_s
-        self.state = TurnState(rules, IdlePrompts.of(rules.idle_after_s, rules.idle_prompts))
+        self.state = TurnState(rules, IdlePrompts.of(rules))
         self._follows: Action = None
         self._prompt_at_s: float | None = None
 
@@ -147,9 +150,16 @@ class _Turn:
             yield self._run(action)
 
     def judge(self, event: Event) -> Iterator[TurnJudged]:
-        """Yield whether an acknowledgement counts as a turn, before it takes effect."""
-        if isinstance(event, TurnEnded) and event.acknowledgement:
-            yield TurnJudged(event.item, counts=not self.state.dismisses(event))
+        """Yield what counts of a turn over a reply, and of an acknowledgement, before it takes effect."""
+        over_reply = self.state.began_over
+        if (
+            isinstance(event, TurnEnded)
+            and event.text
+            and not event.committed
+            and (over_reply or event.acknowledgement)
+        ):
+            text = self.state.counted(event)
+            yield TurnJudged(event.item, counts=bool(text), text=text)
 
     def decision(self, _: Event) -> Observable[Event]:
         """Return `HoldElapsed` at the time at which it is decided what a voice means."""
@@ -216,4 +226,6 @@ class _Turn:
             yield self._end()
 
     def _failing(self, error: Exception, _: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
-        return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(failure(error))
+        if isinstance(error, SessionError):
+            return reactivex.throw(error)
+        return reactivex.just(failure(error, silent=not self.state.answered))

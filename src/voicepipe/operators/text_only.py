@@ -32,8 +32,8 @@ def text_only(stage: Stage[ReplyText, B]) -> Stage[Unspoken | Event, B | Event]:
     returned. The times of `WordSpoken` continue from one subscription to the next. Errors are those of the stage;
     disposing disposes it.
 
-    `session.tts` is wrapped already. A stage of your own between `split_words` and the TTS needs it where functions are
-    called: `text_only(shout)`.
+    What `session.tts` makes is wrapped already. A stage of your own between `split_words` and the TTS needs it where
+    functions are called: `text_only(shout)`.
 
     Args:
         stage: A stage from words to words, or to sound.

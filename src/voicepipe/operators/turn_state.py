@@ -7,27 +7,33 @@ from typing import TypeAlias
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
+    EchoFound,
     Event,
     FunctionCalled,
     FunctionReturned,
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyText,
     ReplyTextWritten,
     SettingsChanged,
     TurnConfirmed,
     TurnEnded,
+    TurnEvent,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     TurnVoiceChanged,
     WordSpoken,
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators.commits import asked_of
+from voicepipe.operators.echo import Heard, compared
 from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import is_out_of_band
 from voicepipe.presets import Interruption
@@ -37,6 +43,13 @@ __all__ = ["Action", "HoldElapsed", "HoldReply", "ResumeReply", "RunningReply", 
 
 _ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
 _QUESTIONS = ("?", "？", "؟")
+# The words that may be heard again: those of the last 15 s, or so.
+_ECHO_WORDS = 40
+# A turn in which an echo is found counts from so many words on that are not the bot's: what is cut off in the middle of
+# a word is misread ("something" for "sunny", "No, no, no").
+_DOUBTED_WORDS = 4
+# One or two words in common are chance, three in order are an echo.
+_ECHO_SURE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,7 @@ class RunningReply:
         functions: how many functions of the pipeline's run
         heard: the words that were heard
         written: the text of a reply that is not spoken
+        answers: some text of the model has come, and is no filler
     """
 
     conversation: Conversation | None = None
@@ -90,6 +104,7 @@ class RunningReply:
     functions: int = 0
     heard: tuple[str, ...] = ()
     written: str = ""
+    answers: bool = False
 
     @property
     def text(self) -> str:
@@ -111,9 +126,13 @@ class TurnState:
         turn_taking: how the client wants turns to be taken; None where the pipeline leads
         opened: the bot has spoken, or speaks as soon as the user has finished
         user_speaking: the user's turn is open
-        over_reply: the user's turn began over the sound of a reply, which it has not interrupted
+        began_over: the user's turn began over a reply
+        over_reply: it began over the sound of a reply, which it has not interrupted
         voice: whether a voice is heard in that turn, and since when it is or is not
-        sounded_s: the length of the session's sound so far, in seconds
+        sounded_s: the length of the session's sound so far, in seconds, as long as it is protected
+        spoken: the bot's last words
+        echoes: the bot's own voice has been heard in this session
+        doubted: an echo was found during the user's turn, which may be nothing but that, misread
         reply: the reply that runs
         reply_due: a reply has been ordered and has not begun: the one before it cleans up
         replies: the number of replies so far
@@ -128,9 +147,13 @@ class TurnState:
     turn_taking: TurnTaking | None = None
     opened: bool = False
     user_speaking: bool = False
+    began_over: bool = False
     over_reply: bool = False
     voice: tuple[bool, float] = (False, 0.0)
     sounded_s: float = 0.0
+    spoken: tuple[str, ...] = ()
+    echoes: bool = False
+    doubted: bool = False
     reply: RunningReply | None = None
     reply_due: bool = False
     replies: int = 0
@@ -142,7 +165,7 @@ class TurnState:
 
     def after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after a turn event or an event of the client's, and what the bot does."""
-        if isinstance(event, TurnStarted | TurnConfirmed | TurnVoiceChanged | TurnEnded | HoldElapsed):
+        if isinstance(event, TurnEvent | HoldElapsed):
             return self._of_user(event, now_s)
         state = replace(self, conversation=fold(self.conversation, event))
         match event:
@@ -160,38 +183,65 @@ class TurnState:
                 return state, None
 
     def _configured(self, event: SettingsChanged, now_s: float) -> tuple[TurnState, Action]:
-        idle_s = None if event.turns is None else event.turns.idle_s
-        led, idle = event.turns is not None, self.idle.configured(idle_s, led=event.turns is not None, now_s=now_s)
-        state = replace(self, turn_taking=event.turns, idle=idle)
-        if event.system_prompt is None or led or self.opened:
+        turns = event.turns or self.turn_taking
+        idle = self.idle.configured(turns and turns.idle_s, led=turns is not None, now_s=now_s)
+        state = replace(self, turn_taking=turns, idle=idle)
+        if event.system_prompt is None or turns is not None or self.opened:
             return state, None
         return (replace(state, opened=True), None) if self.user_speaking else state._start()
 
     def _of_user(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         match event:
             case TurnStarted():
-                state = replace(self, user_speaking=True, over_reply=self._sounds, voice=(True, now_s))
-                return state._voice_heard()
-            case TurnVoiceChanged(speaking=speaking):
-                state = replace(self, voice=(speaking, now_s))
+                began_over = self.reply is not None
+                state = replace(self, user_speaking=True, began_over=began_over, over_reply=self._sounds)
+                return replace(state, voice=(True, now_s))._voice_heard()
+            case TurnVoiceChanged(speaking=speaking, sure=sure):
+                state = self if speaking == self.voice[0] else replace(self, voice=(speaking, now_s))
+                if sure and self.reply is not None and self.reply.held:
+                    return state._stopped()
                 return state._voice_heard() if speaking and self.over_reply else (state, None)
-            case TurnConfirmed():
-                state = replace(self, user_speaking=True)
-                return state._stopped() if self._interruptible else (state, None)
-            case TurnEnded() if self.dismisses(event):
-                return replace(self, user_speaking=False, over_reply=False, idle=self.idle.quiet(now_s))._resumed()
+            case TurnConfirmed(text=text):
+                return replace(self, user_speaking=True)._words_heard(text)
+            case TurnTextChanged(text=text):
+                return (self, None) if self.reply is None else self._words_heard(text)
+            case EchoFound():
+                return replace(self, echoes=True, doubted=self.began_over and self.user_speaking)._resumed()
             case TurnEnded():
-                state = replace(self, conversation=fold(self.conversation, event), user_speaking=False)
-                return replace(state, over_reply=False, idle=self.idle.quiet(now_s))._turn_ended(event, now_s)
+                counted = replace(event, text=self.counted(event))
+                state = replace(self, user_speaking=False, over_reply=False, began_over=False, doubted=False)
+                state = replace(state, idle=self.idle.quiet(now_s))
+                if event.text and not counted.text:
+                    return state._resumed()
+                state = replace(state, conversation=fold(self.conversation, counted))
+                return state._turn_ended(counted, now_s)
             case _ if self.decide_at_s is not None and now_s >= self.decide_at_s - _ROUNDING_S:
                 return self._stopped() if self.voice[0] else self._resumed()
             case _:
                 return self, None
 
-    def dismisses(self, turn: TurnEnded) -> bool:
-        """Return whether an acknowledgement is no turn: it came over a reply that has not just asked something."""
+    def counted(self, turn: TurnEnded) -> str:
+        """Return the words of a turn that count: not the bot's own voice, and no acknowledgement over a reply, unless
+        the reply has just asked something."""
         last = next((one.text for one in reversed(self.talk.messages) if one.role == "assistant"), "")
-        return turn.acknowledgement and self.over_reply and not last.rstrip().endswith(_QUESTIONS)
+        if turn.acknowledgement and self.over_reply and not last.rstrip().endswith(_QUESTIONS):
+            return ""
+        return self._heard(turn.text).own
+
+    def _heard(self, text: str) -> Heard:
+        """Return which words of a turn are the user's: the bot's own come back where there is an echo."""
+        if not self.began_over or not (self.echoes or self._is_protected):
+            return Heard(text, 0)
+        heard = compared(text, self.spoken)
+        return Heard("", heard.echoed) if self.doubted and len(heard.own.split()) < _DOUBTED_WORDS else heard
+
+    def _words_heard(self, text: str) -> tuple[TurnState, Action]:
+        """Return what words do: they interrupt, unless they are the bot's own voice."""
+        heard = self._heard(text)
+        state = replace(self, echoes=self.echoes or heard.echoed >= _ECHO_SURE)
+        if text and not heard.own:
+            return state._resumed()
+        return state._stopped() if self._interruptible else (state, None)
 
     def _voice_heard(self) -> tuple[TurnState, Action]:
         """Return what a voice does: it stops a reply without sound, and holds one with sound.
@@ -202,7 +252,7 @@ class TurnState:
             return self, None
         if not self._sounds:
             return self._stopped()
-        if self.sounded_s < self.rules.uninterruptible_s or self.reply is None or self.reply.held:
+        if self._is_protected or self.echoes or self.reply is None or self.reply.held:
             return self, None
         return self._with(held=True), HoldReply()
 
@@ -255,14 +305,16 @@ class TurnState:
         if self.reply is None or isinstance(event, ReplyStarted):
             return self, None
         if isinstance(event, ReplyAudio):
-            sounded = replace(self, sounded_s=self.sounded_s + event.audio.duration_s)
-            return sounded if self.reply.sounds else sounded._with(sounds=True), None
+            return self._sounded(event.audio.duration_s), None
         state = self._folded(event)
         match event:
             case WordSpoken(word=word):
+                state = replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:])
                 return state._with(heard=(*self.reply.heard, word)), None
             case ReplyTextWritten(delta=delta):
                 return state._with(written=self.reply.written + delta), None
+            case ReplyText() | ReplyDelayed() if self.reply.answers is isinstance(event, ReplyDelayed):
+                return state._with(answers=not self.reply.answers), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case FunctionCalled():
@@ -275,6 +327,11 @@ class TurnState:
                 return replace(state, reply=None, idle=self.idle.since(now_s))._followed()
             case _:
                 return state, None
+
+    def _sounded(self, duration_s: float) -> TurnState:
+        """Return the state after a frame of sound. Past the protected part nothing changes, and nothing is copied."""
+        state = self if self._sounds else self._with(sounds=True)
+        return replace(state, sounded_s=self.sounded_s + duration_s) if self._is_protected else state
 
     def failed(self) -> TurnState:
         """Return the state after a turn has failed outside its reply: nothing follows it."""
@@ -303,6 +360,11 @@ class TurnState:
         return self.conversation if own is None else own
 
     @property
+    def answered(self) -> bool:
+        """Return whether the user has heard, or read, some of the running reply, besides a filler."""
+        return self.reply is not None and ((self.reply.answers and self.reply.sounds) or bool(self.reply.written))
+
+    @property
     def prompt_at_s(self) -> float | None:
         """Return when the bot breaks the silence: never while a reply, a turn or a function is under way."""
         if self.reply is not None or self.reply_due or self.user_speaking or self.awaits_tool_result:
@@ -320,6 +382,11 @@ class TurnState:
     @property
     def _sounds(self) -> bool:
         return self.reply is not None and self.reply.sounds
+
+    @property
+    def _is_protected(self) -> bool:
+        """Whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
+        return self.sounded_s < self.rules.uninterruptible_s
 
     @property
     def _interruptible(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from typing import overload
 
 from voicepipe.events import (
     ClientEvent,
+    EchoFound,
     Event,
     InputCleared,
     InputCommitted,
@@ -25,16 +27,19 @@ from voicepipe.events import (
     TurnEvent,
     TurnStarted,
     TurnTaking,
+    TurnTextChanged,
     TurnVoiceChanged,
     WordRecognised,
 )
-from voicepipe.operators.acknowledgements import is_acknowledgement, may_be_acknowledgement
+from voicepipe.operators.acknowledgements import Acknowledgements
 from voicepipe.operators.commits import Commits
 from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["detect_turns"]
+
+_ROUNDING_S = 1e-6  # of a sum of steps
 
 
 @overload
@@ -46,13 +51,14 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Tur
 
 
 @takes_preset(Endpointing)
-@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnVoiceChanged, TurnEnded, SettingsChanged))
+@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnTextChanged, TurnVoiceChanged, TurnEnded, SettingsChanged))
 def detect_turns(
     *,
     pause_above: float,
     resume_below: float,
     min_words: int = 1,
     acknowledgements: Collection[str] = frozenset(),
+    scored_ms: float = math.inf,
 ) -> Stage[Event, TurnEvent | ClientEvent]:
     """Emit `TurnStarted` when the user is heard, `TurnConfirmed` at their first word, and `TurnEnded(text)` when they
     have finished: the pause is surer than `pause_above`, and every word said before it has been transcribed.
@@ -66,20 +72,37 @@ def detect_turns(
     and ends when all before its place has been transcribed; what the client wants after it waits for that.
     `InputCleared` drops what was heard since the last turn.
 
+    Args:
+        pause_above: A pause that is surer than this ends the turn.
+        resume_below: A pause that is less sure than this begins one, or lets it go on.
+        min_words: A turn is confirmed by so many words that are no acknowledgement.
+        acknowledgements: What a listener says without wanting to speak.
+        scored_ms: A recogniser that scores pauses all the time (Kyutai's) is sure of a voice when its score has been
+            below `resume_below` for so long; `TurnVoiceChanged(sure=True)` then comes with every score.
+
     .. marbles::
 
         heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
-        detect_turns   s-c-----e     s: TurnStarted   c: TurnConfirmed   e: TurnEnded("w w")
+        detect_turns   s-c-x---e     s: TurnStarted   c: TurnConfirmed   x: TurnTextChanged   e: TurnEnded("w w")
     """
-    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, acknowledgements))
+    known = Acknowledgements(acknowledgements)
+    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, known, scored_ms / 1000))
 
 
 class _Turn:
     """The turn that is on, and how far the sound has been transcribed."""
 
     def __init__(
-        self, pause_above: float, resume_below: float, min_words: int, acknowledgements: Collection[str]
+        self,
+        pause_above: float,
+        resume_below: float,
+        min_words: int,
+        acknowledgements: Acknowledgements,
+        scored_s: float,
     ) -> None:
+        self._scored_s = scored_s
+        # Since when the score says that the user speaks on.
+        self._low_since_s: float | None = None
         self._min_words, self._acknowledgements = min_words, acknowledgements
         self._pause_above, self._resume_below = pause_above, resume_below
         self._settled: list[str] = []
@@ -99,11 +122,11 @@ class _Turn:
             case Transcribed():
                 self._settle(event)
                 yield from self._end_if_done()
-            case SpeechStarted() | SpeechStopped() if self._talking and self._told and not self._confirmed:
-                yield TurnVoiceChanged(isinstance(event, SpeechStarted), event.at_s)
+            case SpeechStarted() | SpeechStopped():
+                yield from self._voice_changed(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
-            case SettingsChanged():
+            case SettingsChanged() | EchoFound():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)
@@ -118,12 +141,14 @@ class _Turn:
         self._words.append(word.text)
         if not self._confirmed and not self._commits.by_client and self._wants_to_speak:
             self._confirmed = True
-            yield TurnConfirmed(word.start_s)
+            yield TurnConfirmed(word.start_s, self._text)
+        elif self._confirmed:
+            yield TurnTextChanged(self._text)
 
     @property
     def _wants_to_speak(self) -> bool:
         text = self._text
-        return len(text.split()) >= self._min_words and not may_be_acknowledgement(text, self._acknowledgements)
+        return len(text.split()) >= self._min_words and not self._acknowledgements.may_match(text)
 
     @property
     def _text(self) -> str:
@@ -138,9 +163,28 @@ class _Turn:
         if pause.probability < self._resume_below:
             self._paused_at = None
             yield from self._start(pause.at_s)
-        elif pause.probability > self._pause_above and self._talking:
+            yield from self._score(pause.at_s)
+            return
+        self._low_since_s = None
+        if pause.probability > self._pause_above and self._talking:
             self._paused_at = pause.at_s
             yield from self._end_if_done()
+
+    def _voice_changed(self, event: SpeechStarted | SpeechStopped) -> Iterator[TurnEvent]:
+        self._low_since_s = None
+        if self._is_unconfirmed:
+            yield TurnVoiceChanged(isinstance(event, SpeechStarted), event.at_s)
+
+    def _score(self, at_s: float) -> Iterator[TurnEvent]:
+        """Say that the voice is sure to be speech, where the recogniser's scores have said so for a while."""
+        if self._low_since_s is None:
+            self._low_since_s = at_s
+        elif at_s - self._low_since_s > self._scored_s - _ROUNDING_S and self._is_unconfirmed:
+            yield TurnVoiceChanged(True, at_s, sure=True)
+
+    @property
+    def _is_unconfirmed(self) -> bool:
+        return self._talking and self._told and not self._confirmed
 
     def _start(self, at_s: float) -> Iterator[TurnEvent | ClientEvent]:
         if not self._talking:
@@ -176,9 +220,9 @@ class _Turn:
         elif self._is_heard and not commits.by_client:
             confirmed, began_s = self._confirmed, self._paused_at
             text, at_s = self._taken()
-            acknowledgement = is_acknowledgement(text, self._acknowledgements)
+            acknowledgement = self._acknowledgements.matches(text)
             if text and not confirmed and not acknowledgement:
-                yield TurnConfirmed(at_s if began_s is None else began_s)
+                yield TurnConfirmed(at_s if began_s is None else began_s, text)
             yield TurnEnded(text, at_s, self._item, acknowledgement=acknowledgement and not confirmed)
 
     def _taken(self) -> tuple[str, float]:

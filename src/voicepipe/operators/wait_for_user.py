@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from voicepipe.events import ClientEvent, SettingsChanged, TurnEvent
 from voicepipe.rx import transduce
@@ -13,19 +14,20 @@ __all__ = ["wait_for_user"]
 
 @stage_factory(passes=True)
 def wait_for_user() -> Stage[TurnEvent | ClientEvent, TurnEvent | ClientEvent]:
-    """Keep `respond` from opening the conversation: drop the settings of a client that does not lead; the rest passes.
+    """Keep `respond` from opening the conversation: drop the instructions of a client that does not lead.
 
     For pipelines that have instructions of their own, or none. A client that leads asks for the opening, if it wants
-    one; its settings pass.
+    one; its settings pass, as everything else does.
 
     .. marbles::
 
         turns           s-S-e|     s: SettingsChanged("Hi.")   S: SettingsChanged(turns=TurnTaking())   e: TurnEnded
-        wait_for_user   --S-e|
+        wait_for_user   n-S-e|     n: SettingsChanged()
     """
 
     def step(event: TurnEvent | ClientEvent) -> Iterator[TurnEvent | ClientEvent]:
-        if not isinstance(event, SettingsChanged) or event.turns is not None:
-            yield event
+        if isinstance(event, SettingsChanged) and event.turns is None:
+            event = replace(event, system_prompt=None, lines=None)
+        yield event
 
     return transduce(lambda _: step)

@@ -25,19 +25,22 @@ Received: TypeAlias = ClientMessage | SessionOpened
 DialectKind: TypeAlias = Literal["ga", "beta", "unmute?"]
 
 _SUBPROTOCOL = "realtime"
+_AZURE_BETA = "/openai/realtime"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 
 
-def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> DialectKind:
+def dialect_of(headers: Mapping[str, str], protocols: Sequence[str], path: str = "") -> DialectKind:
     """Return the dialect by the handshake.
 
     "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": only the subprotocol `realtime` was
-    offered, and no key, as by Unmute's frontend. All others are "ga".
+    offered, and no key, as by Unmute's frontend. All others are "ga". `path` is that of the request: at Azure's
+    `/openai/realtime` all speak beta, and at `/openai/v1/realtime` GA.
     """
     versions = [part.strip() for part in headers.get("OpenAI-Beta", "").split(",")]
-    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols:
+    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols or path == _AZURE_BETA:
         return "beta"
-    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and "Authorization" not in headers else "ga"
+    has_key = "Authorization" in headers or "api-key" in headers
+    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and not has_key else "ga"
 
 
 class _Speaker(Protocol):
@@ -65,7 +68,8 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
-    `limits` bound what requests cost; `clock` gives seconds.
+    `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
+    session.
     """
 
     def __init__(
@@ -80,11 +84,21 @@ class DialectNegotiation:
         functions: bool = True,
         limits: RequestLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        transcribes: bool = False,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
         limits = limits or RequestLimits()
-        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions, limits=limits, clock=clock)
+        ga = Ga(
+            self._formats,
+            model=model,
+            name=name,
+            write=write,
+            functions=functions,
+            limits=limits,
+            clock=clock,
+            transcribes=transcribes,
+        )
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(self._formats, write, lines, limits)
         self._speaks: _Speaker = self._openai
@@ -160,6 +174,7 @@ _OPENAI_ONLY = {
     "response.create",
     "response.cancel",
     "output_audio_buffer.clear",
+    "transcription_session.update",
 }
 
 

@@ -194,7 +194,8 @@ class Sessions:
 
     def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
         """Return how the client speaks. The model that it asks for is only a name, which is repeated to it."""
-        kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
+        kind = dialect_of(request.headers, offered_protocols(request), request.path)
+        model = request.query.get("model") or request.query.get("deployment", "")
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
             kind,
@@ -209,4 +210,5 @@ class Sessions:
                 responses_per_minute=self._settings.max_responses_per_minute,
             ),
             clock=asyncio.get_running_loop().time,
+            transcribes=request.query.get("intent") == "transcription",
         )

@@ -130,7 +130,7 @@ def _session(received: Observable[ClientMessage], *, notices_pauses: bool) -> Se
         end_of_turn=_no_answer,
         stt=_silent,
         llm=_no_answer,
-        tts=text_only(_silent),
+        tts=lambda _: text_only(_silent),
     )
 
 

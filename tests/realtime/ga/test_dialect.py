@@ -40,6 +40,7 @@ from voicepipe.events import (
     StageFailed,
     TurnConfirmed,
     TurnEnded,
+    TurnJudged,
     TurnStarted,
     TurnTaking,
     Warned,
@@ -135,7 +136,7 @@ def test_a_reply_of_the_bot(client: Client):
         {"type": "audio", "transcript": "Hello you."},
     )
     done = told[-1]["response"]
-    assert (done["status"], done["id"], done["usage"]["total_tokens"]) == ("completed", response_id, 0)
+    assert (done["status"], done["id"], done["usage"]["total_tokens"]) == ("completed", response_id, 9)
     assert done["output"][0]["content"] == [{"type": "output_audio", "transcript": "Hello you."}]
     assert (told[1]["item"]["status"], done["output"][0]["status"]) == ("in_progress", "completed")
 
@@ -152,12 +153,26 @@ def test_who_interrupts_is_told_of_first(client: Client):
     assert kinds(client.tell(TurnConfirmed(5.0))) == []
 
 
-def test_a_voice_that_does_not_interrupt_is_told_of_when_it_is_words(client: Client):
-    """In the first seconds of a reply it may be an echo, on which nobody should stop the playback."""
+def test_a_voice_over_a_response_is_told_of_when_it_interrupts(client: Client):
+    """It may be a cough, and its words may be an echo of the bot's: neither may stop the playback."""
     client.tell(*REPLY)
     assert client.tell(TurnStarted(5.0, "turn2"), TurnEnded("", 5.1, "turn2")) == []
     assert client.tell(TurnStarted(6.0, "turn3")) == []
-    assert kinds(client.tell(TurnConfirmed(6.0))) == ["input_audio_buffer.speech_started"]
+    assert client.tell(TurnConfirmed(6.0)) == []
+    assert kinds(client.tell(ReplyInterrupted("Hello", TALK)))[0] == "input_audio_buffer.speech_started"
+
+
+def test_a_turn_over_a_response_has_the_words_that_count(client: Client):
+    """Those of the user; an echo leaves no item. Where no stage judges turns it is whole with the next one."""
+    client.tell(*REPLY)
+    assert client.tell(TurnStarted(5.0, "turn2"), TurnConfirmed(5.0), TurnEnded("Hello you", 6.0, "turn2")) == []
+    assert client.tell(TurnJudged("turn2", counts=False)) == []
+    client.tell(TurnStarted(7.0, "turn3"), TurnEnded("you Stop", 8.0, "turn3"))
+    told = client.tell(TurnJudged("turn3", counts=True, text="Stop"))
+    assert [message["transcript"] for message in told if "transcript" in message] == ["Stop"]
+    client.tell(TurnStarted(9.0, "turn4"), TurnEnded("And so", 9.5, "turn4"))
+    told = client.tell(TurnStarted(10.0, "turn5"))
+    assert [message["transcript"] for message in told if "transcript" in message] == ["And so"]
 
 
 def test_a_voice_that_outlasts_the_reply_is_told_of_after_it(client: Client):
@@ -364,7 +379,7 @@ def test_formats_each_way(client: Client, kind: str, codec: Any):
 @pytest.mark.parametrize(
     ("session", "param"),
     [
-        ({"type": "transcription"}, "session.type"),
+        ({"type": "sing"}, "session.type"),
         ({"instructions": 3}, "session.instructions"),
         ({"output_modalities": ["smell"]}, "session.output_modalities.0"),
         ({"audio": {"input": {"format": {"type": "audio/mp3"}}}}, "session.audio.input.format.type"),
@@ -660,8 +675,7 @@ def test_a_response_that_has_not_begun_is_cancelled_in_silence(client: Client):
 
 
 def test_what_a_websocket_has_not(client: Client):
-    """An output buffer; and events that nobody has."""
-    assert client.rejected("output_audio_buffer.clear") == ("unsupported_event", "type")
+    """Events that nobody has."""
     assert client.rejected("sing") == ("invalid_value", "type")
 
 

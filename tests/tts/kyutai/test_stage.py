@@ -1,7 +1,6 @@
 """The synthesiser as a stage: real sockets, a real protocol, virtual time, and all the ways in which it fails."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import ormsgpack
@@ -23,7 +22,7 @@ TEXT = "How are you today, my friend?"
 
 def speaker(
     *servers: TtsServer,
-    voice: Callable[[], VoiceChoice] = lambda: "voice.wav",
+    voice: VoiceChoice = "voice.wav",
     options: Options | None = None,
     api_key: str | None = None,
     ahead_s: float = 10.0,
@@ -39,9 +38,11 @@ def speaker(
     )
 
 
-async def say(text: str, *servers: TtsServer, word_s: float = 0.0, through: Speaker | None = None) -> Running:
+async def say(
+    text: str, *servers: TtsServer, word_s: float = 0.0, through: Speaker | None = None, voice: str = ""
+) -> Running:
     """A reply, word by word, to its end."""
-    async with running(kyutai(through or speaker(*servers), options=SPEAKING)) as heard:
+    async with running(kyutai(through or speaker(*servers), voice=voice, options=SPEAKING)) as heard:
         for number, word in enumerate(text.split()):
             heard.source.on_next(ReplyText(f" {word}" if number else word))
             await asyncio.sleep(word_s)
@@ -84,7 +85,7 @@ def test_on_the_playback_clock(virtual_loop: VirtualLoop) -> None:
     async def main() -> Running:
         async with TtsServer(pace=8) as server:
             paced = lambda source: source.pipe(
-                kyutai(speaker(server), options=SPEAKING), pace(lead_ms=320, frame_ms=80)
+                kyutai(speaker(server), voice="", options=SPEAKING), pace(lead_ms=320, frame_ms=80)
             )
             async with running(paced) as heard:
                 for word in TEXT.split():
@@ -142,7 +143,7 @@ def test_a_cloned_voice_is_sent_as_it_came(virtual_loop: VirtualLoop) -> None:
 
     async def main() -> TtsServer:
         async with TtsServer() as server:
-            await say("Hi", through=speaker(server, voice=lambda: cloned))
+            await say("Hi", through=speaker(server, voice=cloned))
             return server
 
     (visit,) = virtual_loop.run(main()).visits
@@ -283,7 +284,7 @@ def test_a_barge_in_closes_the_connection_at_once(virtual_loop: VirtualLoop) -> 
 
     async def main(mode: Fails | None) -> float:
         async with TtsServer() as server:
-            stage = kyutai(speaker(server, observer=Counting()), options=SPEAKING)
+            stage = kyutai(speaker(server, observer=Counting()), voice="", options=SPEAKING)
             async with running(stage) as heard:
                 for word in TEXT.split():
                     heard.source.on_next(ReplyText(f" {word}"))
@@ -401,16 +402,14 @@ def test_one_that_its_server_has_closed_is_not_used(virtual_loop: VirtualLoop) -
 
 def test_one_in_another_voice_is_thrown_away(virtual_loop: VirtualLoop) -> None:
     """The user chose another one in between."""
-    voices = ["old.wav"]
 
     async def main() -> list[str]:
         async with TtsServer() as server:
-            through = speaker(server, voice=lambda: voices[-1])
+            through = speaker(server, voice="old.wav")
             async with running(through.prepare()) as ear:
                 ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
-                voices.append("new.wav")
-                assert spoken(await say("Hi", through=through)) == "Hi"
+                assert spoken(await say("Hi", through=through, voice="new.wav")) == "Hi"
                 return [visit.query["voice"] for visit in server.visits]
 
     assert virtual_loop.run(main()) == ["old.wav", "new.wav"]
@@ -443,7 +442,7 @@ def test_whenever_a_reply_is_cut_nothing_leaks(virtual_loop: VirtualLoop, after_
             through = speaker(server)
             async with running(through.prepare()) as ear:
                 ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
-                async with running(kyutai(through, options=SPEAKING)) as reply:
+                async with running(kyutai(through, voice="", options=SPEAKING)) as reply:
                     reply.source.on_next(ReplyText("Hi"))
                     await asyncio.sleep(after_s)
             await asyncio.sleep(0.5)
@@ -458,7 +457,9 @@ def test_words_pass_through_as_they_come(virtual_loop: VirtualLoop) -> None:
     async def main() -> Running:
         async with TtsServer(handshake_s=0.4) as server:
             first = rx_ops.take(2)
-            async with running(lambda source: source.pipe(kyutai(speaker(server), options=SPEAKING), first)) as heard:
+            async with running(
+                lambda source: source.pipe(kyutai(speaker(server), voice="", options=SPEAKING), first)
+            ) as heard:
                 heard.source.on_next(ReplyText("Hi"))
                 await heard.ended.wait()
                 return heard

@@ -1,5 +1,7 @@
 """Combinators keep the types of the stages that they are given."""
 
+from dataclasses import replace
+
 from reactivex import Observable
 
 from voicepipe import Conversation, Event, Llm, Session, merge
@@ -9,11 +11,12 @@ from voicepipe.events import ReplyAudio
 
 def reply(session: Session, conversation: Conversation) -> Observable[ReplyAudio | Event]:
     llm, pace = session.llm, ops.pace(lead_ms=320, frame_ms=80)
-    tts = ops.fallback(session.tts, session.tts, remembers=64)
+    tts = ops.fallback(session.tts(conversation), session.tts(replace(conversation, voice="anna")), remembers=64)
     said = asked(llm)(conversation).pipe(ops.followed_by(lambda text: llm(conversation.bot_said(text))))
     clauses = ops.tee(ops.text_only(ops.by_clause(first_words=1, min_words=1, max_words=2)))
     first = said.pipe(ops.split_words(), ops.at_most_sentences(3), clauses, tts, pace)
-    timed = ops.text_only(ops.with_deadline(session.tts, "TTS", first_s=2, between_s=1, answer=ReplyAudio))
+    speech = session.tts(conversation)
+    timed = ops.text_only(ops.with_deadline(speech, "TTS", first_s=2, between_s=1, answer=ReplyAudio))
     return merge(first, said.pipe(ops.split_words(), timed, pace), said.pipe(ops.as_text()))
 
 

@@ -61,8 +61,10 @@ def pipeline(session: Session) -> Observable[Event]:
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         words = session.llm(conversation).pipe(ops.split_words(), ops.text_only(polite))
-        return words.pipe(session.tts, ops.pace(lead_ms=320, frame_ms=80))
+        return words.pipe(session.tts(conversation), ops.pace(lead_ms=320, frame_ms=80))
 
-    answer = ops.respond(reply, idle_after_s=7, idle_prompts=0, uninterruptible_s=3, grace_s=0.25)
+    answer = ops.respond(
+        reply, idle_after_s=7, idle_prompts=0, uninterruptible_s=3, grace_s=0.25, min_voice_ms=800, resume_within_ms=350
+    )
     spoken = merge(turns, rated).pipe(ops.gate(wakes, is_open=False), answer)
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

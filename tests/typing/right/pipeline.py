@@ -17,8 +17,10 @@ def pipeline(session: Session) -> Observable[Event]:
         said = session.llm(conversation)
         if not conversation.aloud:
             return said.pipe(ops.as_text())
-        return said.pipe(ops.split_words(), session.tts, ops.pace(lead_ms=320, frame_ms=80))
+        return said.pipe(ops.split_words(), session.tts(conversation), ops.pace(lead_ms=320, frame_ms=80))
 
-    respond = ops.respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25)
+    respond = ops.respond(
+        reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25, min_voice_ms=800, resume_within_ms=350
+    )
     spoken = turns.pipe(respond, ops.hang_up_after("Bye!"))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -15,10 +15,20 @@ def pipeline(session: Session) -> Observable[Event]:
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         return session.llm(conversation).pipe(
-            session.tts,  # error: reportArgumentType
+            session.tts(conversation),  # error: reportArgumentType
             ops.split_words(),  # error: reportArgumentType
             ops.pace(lead_ms=320, frame_ms=80),  # error: reportArgumentType
         )
 
-    spoken = turns.pipe(ops.respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25))
+    spoken = turns.pipe(
+        ops.respond(
+            reply,
+            idle_after_s=7,
+            idle_prompts=3,
+            uninterruptible_s=3,
+            grace_s=0.25,
+            min_voice_ms=800,
+            resume_within_ms=350,
+        )
+    )
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -13,9 +13,13 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listen(session.stt, flush_at=0.6), share())
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
-        return session.llm(conversation).pipe(ops.split_words(), session.tts, ops.pace(lead_ms=320, frame_ms=80))
+        return session.llm(conversation).pipe(
+            ops.split_words(), session.tts(conversation), ops.pace(lead_ms=320, frame_ms=80)
+        )
 
-    answer = ops.respond(reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25)
+    answer = ops.respond(
+        reply, idle_after_s=7, idle_prompts=3, uninterruptible_s=3, grace_s=0.25, min_voice_ms=800, resume_within_ms=350
+    )
     spoken = heard.pipe(
         answer,  # error: reportArgumentType
         ops.detect_turns(pause_above=0.6, resume_below=0.4),  # error: reportArgumentType

@@ -25,6 +25,8 @@ def pipeline(session: Session) -> Observable[Event]:
             idle_prompts=3,
             uninterruptible_s=3,
             grace_s=0.25,
+            min_voice_ms=800,
+            resume_within_ms=350,
         )
     )
     ops.text_only(polite)  # error: reportArgumentType

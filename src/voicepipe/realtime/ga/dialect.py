@@ -33,7 +33,10 @@ from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits, ResponseRate
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
-__all__ = ["Ga"]
+__all__ = ["MODEL", "Ga"]
+
+MODEL = "voicepipe"
+"""The model of a client that names none."""
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -49,7 +52,8 @@ class Ga:
 
     `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
     instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
-    `limits` bound what its requests cost; `clock` gives seconds.
+    `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
+    transcription session in its handshake.
     """
 
     name = "ga"
@@ -64,10 +68,13 @@ class Ga:
         functions: bool = True,
         limits: RequestLimits | None = None,
         clock: Clock = time.monotonic,
+        transcribes: bool = False,
     ) -> None:
-        self._formats, self._new_name, self._limits = formats, name, limits or RequestLimits()
+        self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
         self._rate = ResponseRate(self._limits.responses_per_minute, clock)
-        self._config = SessionConfig(model or "voicepipe", write(DEFAULT), functions=functions, limits=self._limits)
+        self._config = SessionConfig(
+            model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
+        )
         self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
         self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)
 
@@ -79,7 +86,7 @@ class Ga:
     def encode(self, event: Event) -> list[ServerMessage]:
         """Return the messages to the client for an event."""
         told = self._server_encoder.translate(event)
-        return [{"type": kind, "event_id": self._new_name("event"), **fields} for kind, fields in told]
+        return [{"type": kind, "event_id": self.new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
         """Decode one text frame of the client. Never raises: an invalid one becomes an `InputRejected`."""
@@ -120,8 +127,17 @@ class Ga:
             case client.ResponseCancel(response_id=response_id):
                 return self._cancel(response_id)
             case client.OutputClear():
-                what = "Over a WebSocket the client plays the audio: there is no output buffer here to be cleared."
-                raise InvalidRequest("unsupported_event", what, "type")
+                return ReplyCancelled(clears=True)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether this is a transcription session."""
+        return self._config.transcribes
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the session's conversation."""
+        return self._server_encoder.conversation_id
 
     def _update(self, part: dict[str, Any]) -> SettingsChanged:
         self._check_choice(part, "session")
@@ -149,7 +165,7 @@ class Ga:
         buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
             self._writing.check_room("type")
-            return InputCommitted(self._server_encoder.items.key_of(self._new_name("item")))
+            return InputCommitted(self._server_encoder.items.key_of(self.new_name("item")))
         if not self._config.manual and self._server_encoder.turn_is_open:
             return InputCommitted()
         what = (
@@ -185,6 +201,9 @@ class Ga:
     # ---- responses --------------------------------------------------------------------------------------------------
 
     def _request(self, part: client.ResponsePart) -> ReplyRequested:
+        if self._config.transcribes:
+            what = "This is a transcription session: sound is recognised, and there are no responses."
+            raise InvalidRequest("unsupported_event", what, "type")
         aloud = None if part.output_modalities is None else "audio" in part.output_modalities
         messages = None if part.input is None else tuple(self._writing.input(part.input))
         generation, output = self._generation(part), self._output(part)
@@ -199,7 +218,7 @@ class Ga:
         is_aside = not wishes.remembered and not wishes.aloud
         self._check_room(is_aside)
         self._check_rate()
-        key = self._server_encoder.items.key_of(self._new_name("item"))
+        key = self._server_encoder.items.key_of(self.new_name("item"))
         (self._server_encoder.requested_out_of_band if is_aside else self._server_encoder.requested)[key] = wishes
         aloud, remembered = False if is_aside else aloud, wishes.remembered
         return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])

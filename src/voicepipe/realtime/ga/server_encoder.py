@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from voicepipe.conversation import SILENCE
+from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
     Event,
     FunctionCalled,
@@ -76,7 +76,7 @@ class ServerEventEncoder:
         self.appended_ms = self.buffered_ms = 0.0
         self._name = name
         self._session_id = name("sess")
-        self._conversation_id = name("conv")
+        self.conversation_id = name("conv")
         self._turn = _Turn()
         self._unjudged: TurnEnded | None = None
         # The end of the last turn.
@@ -117,7 +117,7 @@ class ServerEventEncoder:
                 pass
 
     def _session(self) -> dict[str, Any]:
-        return {**self.config.raw, "id": self._session_id}
+        return {**self.config.written(), "id": self._session_id}
 
     def _failed(self, event: StageFailed | InputRejected, response: ResponseEncoder | None) -> Iterator[Message]:
         """Report a failure at the end of its response; one that belongs to no response is an error event."""
@@ -132,23 +132,29 @@ class ServerEventEncoder:
     def _turns(self, event: TurnStarted | TurnConfirmed | TurnEnded | TurnJudged) -> Iterator[Message]:
         match event:
             case TurnStarted(at_s=at_s, item=key):
+                yield from self._judged()
                 self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
                 self._turn.over_reply = self.response is not None
                 if self.response is None:
                     self.requested.clear()  # a speaking user is not answered before the end of the turn
                     yield from self._speech_started()
             case TurnConfirmed():
-                yield from self._speech_started()
+                if self.response is None or not self.config.interrupts:
+                    yield from self._speech_started()  # otherwise it may be the bot's own voice
             case TurnEnded(committed=True):
                 yield from self._transcription(self.items.id_of(event.item), event.text)
-            case TurnEnded(acknowledgement=True) if self._turn.over_reply:
-                self._unjudged = event  # it came over a reply: `TurnJudged` follows
+            case TurnEnded(text=text) if text and self._turn.over_reply:
+                self._unjudged = event  # `TurnJudged` follows
             case TurnEnded():
                 yield from self._turn_ended(event)
-            case TurnJudged(counts=counts):
-                ended, self._unjudged = self._unjudged, None
-                if ended is not None:
-                    yield from self._turn_ended(ended if counts else replace(ended, text=""))
+            case TurnJudged(text=text):
+                yield from self._judged(text)
+
+    def _judged(self, text: str | None = None) -> Iterator[Message]:
+        """End a turn over a reply with what counts of it: all of it, in a pipeline that judges no turns."""
+        ended, self._unjudged = self._unjudged, None
+        if ended is not None:
+            yield from self._turn_ended(ended if text is None else replace(ended, text=text))
 
     def _padded(self, at_s: float) -> float:
         """Return the start of a turn: the onset, less the client's prefix, but not within another turn."""
@@ -206,7 +212,7 @@ class ServerEventEncoder:
             case ReplyStarted():
                 yield from self._end()
                 yield from self._broken_silence(event)
-                yield from self._begin(event.item, event.conversation.aloud)
+                yield from self._begin(event.item, event.conversation.aloud, event.conversation)
             case ReplyEnded():
                 yield from self._end()
             case ReplyInterrupted():
@@ -215,14 +221,18 @@ class ServerEventEncoder:
                 yield from self._cut()
             case ReplyCancelled(item=str(key)) if key:
                 self.requested_out_of_band.pop(key, None)
-            case ReplyCancelled():
+            case ReplyCancelled(clears=clears):
+                if clears and self.response is not None:
+                    yield "output_audio_buffer.cleared", {"response_id": self.response.id}
                 self._cancelled = "turn_detected" if self.response is None else "client_cancelled"
                 self.requested.clear()
 
-    def _begin(self, key: str, aloud: bool) -> Iterator[Message]:
+    def _begin(self, key: str, aloud: bool, conversation: Conversation | None = None) -> Iterator[Message]:
         wishes = self.requested.pop(key, None) or ResponseOptions(aloud, output=self.output())
         key = key or self._name("reply")
-        self.response = ResponseEncoder(self._name("resp"), key, self.items, self._conversation_id, wishes)
+        self.response = ResponseEncoder(self._name("resp"), key, self.items, self.conversation_id, wishes)
+        if conversation is not None:
+            self.response.tokens.read(conversation)
         self._sound_as(self.response.sounds)
         self._cancelled = "turn_detected"
         yield from self.response.created()
@@ -231,8 +241,9 @@ class ServerEventEncoder:
         if isinstance(event, ReplyStarted):
             wishes = self.requested_out_of_band.pop(key, None) or ResponseOptions(False, False, output=self.output())
             self.out_of_band_responses[key] = ResponseEncoder(
-                self._name("resp"), key, self.items, self._conversation_id, wishes
+                self._name("resp"), key, self.items, self.conversation_id, wishes
             )
+            self.out_of_band_responses[key].tokens.read(event.conversation)
             yield from self.out_of_band_responses[key].created()
         response = self.out_of_band_responses.get(key)
         if response is None:

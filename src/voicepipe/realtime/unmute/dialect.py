@@ -27,6 +27,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnJudged,
     TurnMeasured,
+    TurnStarted,
     Warned,
     WordRecognised,
     WordSpoken,
@@ -86,7 +87,7 @@ class Unmute:
 def _settings(session: UnmuteSessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
     written, asked = session.model_dump(exclude_unset=True), session.instructions
     prompt = _prompt(session, write)
-    spoken = no_lines(DEFAULT) if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
+    spoken = None if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
     return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken)
 
 
@@ -112,7 +113,9 @@ class _Encoder:
     def __init__(self, event_id: Callable[[], str]) -> None:
         self._event_id = event_id
         self._voice = _NO_VOICE
-        self._talks = False
+        # Whether the client knows that the user speaks; whether it is to know when that has interrupted the bot.
+        self._talks = self._interrupts = False
+        self._replying = self._over_reply = False
         self._measured: TurnMeasured | None = None
 
     def __call__(self, event: Event) -> list[ServerMessage]:
@@ -130,17 +133,8 @@ class _Encoder:
                 yield "unmute.response.text.delta.ready", {"delta": delta}
             case WordRecognised(text=text, start_s=start_s):
                 yield "conversation.item.input_audio_transcription.delta", {"delta": text, "start_time": start_s}
-            case TurnConfirmed():
-                self._talks = True
-                yield "input_audio_buffer.speech_started", {}
-            case TurnEnded(acknowledgement=True):
-                pass  # `TurnJudged` follows
-            case TurnJudged(counts=True):
-                yield "input_audio_buffer.speech_started", {}
-                yield "input_audio_buffer.speech_stopped", {}
-            case TurnEnded(text=text) if text or self._talks:  # no text: the recogniser has taken its words back
-                self._talks = False
-                yield "input_audio_buffer.speech_stopped", {}
+            case TurnStarted() | TurnConfirmed() | TurnEnded() | TurnJudged():
+                yield from self._turn(event)
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted():
                 yield from self._reply(event)
             case SettingsChanged():
@@ -151,14 +145,48 @@ class _Encoder:
             case _:
                 pass
 
+    def _turn(
+        self, event: TurnStarted | TurnConfirmed | TurnEnded | TurnJudged
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        match event:
+            case TurnStarted():
+                self._over_reply, self._interrupts = self._replying, False
+            case TurnConfirmed():
+                self._interrupts = self._replying  # if it is not the bot's own voice
+                if not self._replying:
+                    yield from self._speech_started()
+            case TurnEnded(text=text) if text and (event.acknowledgement or self._over_reply):
+                pass  # `TurnJudged` follows
+            case TurnEnded(text=text) if text:
+                yield from self._speech_stopped()
+            case TurnJudged(counts=True):
+                yield from self._speech_started()
+                yield from self._speech_stopped()
+            case _ if self._talks:  # the recogniser has taken its words back
+                yield from self._speech_stopped()
+            case _:
+                pass
+
+    def _speech_started(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        if not self._talks:
+            self._talks = True
+            yield "input_audio_buffer.speech_started", {}
+
+    def _speech_stopped(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        self._talks = False
+        yield "input_audio_buffer.speech_stopped", {}
+
     def _reply(self, event: ReplyStarted | ReplyEnded | ReplyInterrupted) -> Iterator[tuple[str, dict[str, Any]]]:
         history = _chat_history(event.conversation)
+        self._replying = isinstance(event, ReplyStarted)
         if isinstance(event, ReplyStarted):
             self._measured = None
             response = {"object": "realtime.response", "status": "in_progress", "voice": self._voice}
             yield "response.created", {"response": {**response, "chat_history": history}}
             return
         if isinstance(event, ReplyInterrupted):
+            if self._interrupts:
+                yield from self._speech_started()
             yield "unmute.interrupted_by_vad", {}
         else:
             yield "response.text.done", {"text": event.text}

@@ -133,6 +133,8 @@ class SessionBridge:
         match event:
             case StageFailed(fatal=True):
                 self._fail(event)
+            case StageFailed(stage=stage, error=error, silent=True):
+                log.error("stage.failed", stage=stage, exc_info=error)
             case StageFailed(stage=stage, error=error) | OutOfBandResponse(event=StageFailed(stage=stage, error=error)):
                 log.warning("stage.failed", stage=stage, exc_info=error)
             case Warned(message=warning):

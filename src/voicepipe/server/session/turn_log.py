@@ -38,6 +38,8 @@ class TurnLog:
                 self._facts["heard"] = text
             case TurnJudged(counts=False):
                 self._facts.pop("heard", None)
+            case TurnJudged(text=text):
+                self._facts["heard"] = text
             case TurnMeasured(total_ms=total_ms, parts_ms=parts_ms):
                 self._facts["total_ms"] = round(total_ms)
                 self._facts |= {f"{name}_ms": ms for name, ms in whole_parts(parts_ms).items()}

@@ -9,9 +9,10 @@ from reactivex import Observable
 
 from voicepipe.boundary.threads import ask_worker
 from voicepipe.conversation import GREETING, Conversation
-from voicepipe.events import Audio, Event, ReplyAudio, ReplyText, Samples
+from voicepipe.events import Audio, Event, Samples
 from voicepipe.llm.in_process import in_process
 from voicepipe.presets import UTTERANCES
+from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.testing.loop.napping import NappingWorkers
@@ -49,7 +50,7 @@ class Models(Calls):
         self._broken = False
         speak = clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64)
         self.stt: Stage[Audio | Event, Event] = named("STT", by_utterance(self._transcribe, self._pool, UTTERANCES))
-        self.tts: Stage[ReplyText, ReplyAudio | Event] = named("TTS", speak)
+        self.tts: Tts = lambda _: named("TTS", speak)
 
     @property
     def asked(self) -> list[Call]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, Event, ReplyAudio, ReplyText
+from voicepipe.events import Audio, Event
+from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.marbles.services import Call
@@ -27,7 +28,8 @@ class Remote:
         scene = Scene(loop)
         self._ear, self._mind = ScriptedRecogniser(cast, microphone), ScenarioLlm(scene, cast)
         self.stt: Stage[Audio | Event, Event] = named("STT", self._ear.recognise)
-        self.tts: Stage[ReplyText, ReplyAudio | Event] = named("TTS", ScenarioTts(scene, cast))
+        speak = ScenarioTts(scene, cast)
+        self.tts: Tts = lambda _: named("TTS", speak)
 
     @property
     def asked(self) -> list[Call]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import reactivex
 from reactivex import Observable
@@ -52,40 +52,47 @@ class DiscoveryOptions:
 
 
 class Speaker:
-    """One session's access to the synthesiser, in the voice that `voice()` returns when a connection is opened.
+    """One session's access to the synthesiser. `voice` is that of replies which name none.
 
-    `prepare()` stands behind the recogniser: the user's first word opens the connection of the next reply, which is
-    kept for up to `ahead_s`. `api_key` None: the server requires none.
+    `prepare()` stands behind the recogniser: the user's first word opens the connection of the next reply, in the voice
+    of the last one, which is kept for up to `ahead_s`. `api_key` None: the server requires none.
     """
 
     def __init__(
         self,
         finder: Finder,
         *,
-        voice: Callable[[], VoiceChoice],
+        voice: VoiceChoice,
         options: Options,
         api_key: str | None,
         discovery: DiscoveryOptions,
         ahead_s: float,
     ) -> None:
         self.finder = finder
-        self._voice, self._options, self._discovery = voice, options, discovery
+        self.voice, self._options, self._discovery = voice, options, discovery
+        self._last = voice
         self._headers = {KEY_HEADER: api_key} if api_key is not None else {}
-        self._ahead = PrewarmedConnection(self._open_one, key=voice, max_age_s=ahead_s)
+        self._ahead = PrewarmedConnection(self._open_one, key=lambda: self._last, max_age_s=ahead_s)
 
     def prepare(self) -> Stage[Event, Event]:
         """Pass everything; a `WordRecognised` opens the next reply's connection, if there is none."""
         return self._ahead.prepare(lambda event: isinstance(event, WordRecognised))
 
-    async def connect(self, emit: Emit[Event]) -> ServiceSocket:
+    async def choose(self, name: str, emit: Emit[Event]) -> VoiceChoice:
+        """Return what the synthesiser is told for the name of a voice, and emit `Warned` where there is none."""
+        del emit
+        return name or self.voice
+
+    async def connect(self, voice: str, emit: Emit[Event]) -> ServiceSocket:
         """Return the prewarmed connection, or a new one; emit `Warned` if that takes more than one search.
 
         Raises ServiceUnavailable.
         """
+        self._last = await self.choose(voice, emit)
         if (socket := await self._ahead.take()) is not None:
             return socket
         return await self.finder.find_with_retry(
-            self._endpoint(self._voice()),
+            self._endpoint(self._last),
             searches=self._discovery.searches,
             pauses=self._discovery.pauses,
             delayed=lambda: emit(Warned(LOOKING)),
@@ -102,7 +109,7 @@ class Speaker:
 
 
 @stage_factory(gives=(SynthesisStarted, SynthesisEnded, WordSpoken, ReplyAudio, Warned), passes=True)
-def kyutai(speaker: Speaker, *, options: TtsOptions) -> Stage[ReplyText, ReplyAudio | Event]:
+def kyutai(speaker: Speaker, *, voice: str, options: TtsOptions) -> Stage[ReplyText, ReplyAudio | Event]:
     """Pass the reply's words; emit their sound as it is made, each word's times before its sound.
 
     `SynthesisStarted` comes with the first word, `SynthesisEnded` with the last sound. Words are sent one by one,
@@ -112,6 +119,11 @@ def kyutai(speaker: Speaker, *, options: TtsOptions) -> Stage[ReplyText, ReplyAu
     A connection that breaks, stalls, violates the protocol or ends early is replaced if nothing has been said yet
     (`Warned`); later it fails the turn with a ServiceError. Fails with ServiceUnavailable if no synthesiser is
     available, with BoundaryFull if too many words wait. Disposing closes the connection.
+
+    Args:
+        speaker: The session's access to the synthesiser.
+        voice: The name of the reply's voice; empty: that of `speaker`.
+        options: How many words may wait, and how often and after how long a connection is replaced.
 
     .. marbles::
 
@@ -125,7 +137,9 @@ def kyutai(speaker: Speaker, *, options: TtsOptions) -> Stage[ReplyText, ReplyAu
 
     def stage(source: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
         def speak(_: object) -> Observable[ReplyAudio | Event]:
-            return source.pipe(socket_stage(tts_session, speaker.connect, observer=finder.observer, name="TTS"))
+            return source.pipe(
+                socket_stage(tts_session, partial(speaker.connect, voice), observer=finder.observer, name="TTS")
+            )
 
         return reactivex.defer(speak)
 

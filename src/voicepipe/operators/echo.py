@@ -1,0 +1,107 @@
+"""The bot's own voice, heard again: which words of a turn are the user's. Pure.
+
+A loudspeaker's sound comes back into the microphone where no echo canceller removes it, and the recogniser writes what
+the bot has just said, with mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+__all__ = ["Heard", "compared"]
+
+# A misread word has most of its letters: "whether" for "weather" 0.86, "sonny" for "sunny" 0.8, "vest" for "west" 0.75;
+# two words that have nothing to do with each other have 0.2 to 0.5.
+_SIMILAR = 0.7
+_JOINED_SIMILAR = 0.6  # of several words, whose limits were misread, too: "to day" for "today"
+# Two sentences about one thing share their small words. An echo has more of them, or three in a row.
+_ECHO_SHARE, _SURE_SHARE, _RUN = 0.5, 0.65, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard, apart.
+
+    Args:
+        own: the user's words
+        echoed: how many words are the bot's
+    """
+
+    own: str
+    echoed: int
+
+
+def compared(heard: str, spoken: Sequence[str]) -> Heard:
+    """Compare what was heard with the words that the bot has spoken shortly before.
+
+    >>> spoken = "The weather in Paris is sunny today, with some wind.".split()
+    >>> compared("Whether in Paris is sunny", spoken)
+    Heard(own='', echoed=5)
+    >>> compared("in Paris stop please is sunny", spoken)
+    Heard(own='stop please', echoed=4)
+    >>> compared("What is the time?", spoken)
+    Heard(own='What is the time?', echoed=0)
+
+    Args:
+        heard: The text of a turn.
+        spoken: The bot's words, in the order in which they were heard.
+    """
+    bots = [_plain(word) for word in spoken]
+    words = heard.split()
+    own, run = _apart([_closest(_plain(word), bots) for word in words], bots)
+    echoed = len(words) - len(own)
+    if own and not _is_echo(echoed / len(words), run, len(words)):
+        return Heard(heard, 0)
+    return Heard(" ".join(words[at] for at in own), echoed)
+
+
+def _is_echo(share: float, run: int, words: int) -> bool:
+    return share >= _ECHO_SHARE and (run >= _RUN or (share >= _SURE_SHARE and words > _RUN + 1))
+
+
+def _apart(words: Sequence[str], bots: Sequence[str]) -> tuple[list[int], int]:
+    """Return the places of the words that are not the bot's, and the most of the bot's in a row."""
+    own: list[int] = []
+    run = 0
+    for tag, start, stop, first, last in SequenceMatcher(None, bots, words, autojunk=False).get_opcodes():
+        if tag == "equal":
+            run = max(run, last - first)
+        elif last > first and not _misread(_beside(bots, start, stop, first, last, len(words)), words[first:last]):
+            own += range(first, last)
+    return own, run
+
+
+def _beside(bots: Sequence[str], start: int, stop: int, first: int, last: int, heard: int) -> Sequence[str]:
+    """Return the bot's words in the place of others: at the edges of what was heard only the nearest ones."""
+    size = last - first + 1
+    if first == 0:
+        return bots[max(start, stop - size) : stop] if last < heard else ()
+    return bots[start : min(stop, start + size)] if last == heard else bots[start:stop]
+
+
+def _misread(said: Sequence[str], heard: Sequence[str]) -> bool:
+    """Return whether words are others that were misread; figures are heard as words."""
+    if said and all(any(map(str.isdigit, word)) for word in said):
+        return len(heard) <= 3 * len(said)
+    return bool(said) and _similarity("".join(said), "".join(heard)) >= _JOINED_SIMILAR
+
+
+def _closest(word: str, bots: Sequence[str]) -> str:
+    """Return the bot's word that a word is, or that it is misread from; itself, where there is none."""
+    if word in bots or not bots:
+        return word
+    best = max(bots, key=lambda one: _similarity(one, word))
+    return best if _similarity(best, word) >= _SIMILAR else word
+
+
+@lru_cache(4096)
+def _similarity(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\W_]+", "", word.casefold())
