@@ -27,6 +27,7 @@ OTHERS: dict[str, str] = {
     "voice_cloning_url": "http://cloning:1",
     "stt_delay_s": "2.5",
     "log_level": "debug",
+    "trusted_proxies": "203.0.113.0/24,198.51.100.7",
     "cors_origins": "https://one.example,https://two.example",
     "pipelines": '{"sales": "sales.py"}',
     "llm_extra": '{"seed": 1}',

@@ -128,7 +128,7 @@ class Sessions:
         )
 
     def _full(self, request: web.Request) -> ErrorResponse | None:
-        """Return the refusal of a client whose key or address holds the most sessions already."""
+        """Return the refusal of one session more than a key or an address may hold."""
         return self._access.no_more(request) or self._addresses.no_more(request)
 
     @contextmanager

@@ -163,8 +163,8 @@ class ServerSettings(BaseModel):
     llm_history_tokens: int = Field(default=6_000, ge=100)
     """Of what a client writes into prompts: of instructions, functions and system messages together, and of one message
     (estimated)."""
-    max_tools: int = Field(default=128, ge=0, le=128)
-    """Functions of one session, or of one response."""
+    max_tools: int = Field(default=128, ge=0)
+    """Functions of one session, or of one response; 128 at the most, as with OpenAI."""
     max_responses_per_minute: int = Field(default=120, ge=1)
     """Responses that a client asks for; what its user says is answered besides."""
 

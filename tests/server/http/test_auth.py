@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import reactivex
 from pydantic import ValidationError
-from served import refused
+from served import UPDATE, refused
 
 from voicepipe.server import ServerSettings
 from voicepipe.server.http.auth import warn_if_open
@@ -347,6 +347,7 @@ async def test_a_session_lasts_so_long(serve, virtual_loop):
     """Then the client is told, and the reply that is on may end."""
     async with serve(silent, session_limit_s=90) as served, served.connect() as client:
         began = virtual_loop.time()
+        await client.send(UPDATE)
         error = await client.error()
         assert (error["code"], "1.5 minutes" in error["message"]) == ("session_expired", True)
         assert await client.end() == (1008, "a session lasts 1.5 minutes at most")

@@ -34,11 +34,12 @@ class Cloner:
     def __init__(self) -> None:
         self.heard: list[bytes] = []
         self.status, self.body, self.takes_s = 200, EMBEDDING, 0.0
+        self.headers: dict[str, str] = {}
 
     async def voice(self, request: web.Request) -> web.Response:
         self.heard.append(await request.read())
         await asyncio.sleep(self.takes_s)
-        return web.Response(status=self.status, body=self.body)
+        return web.Response(status=self.status, body=self.body, headers=self.headers)
 
 
 class Down(VoiceStore):
@@ -144,6 +145,38 @@ async def test_a_cloning_service_that_fails_is_a_bad_gateway(logs, status, body,
         assert await post(served, form()) == (502, {"detail": told})
     assert len(store) == 0
     assert [line["event"] for line in logs] == ["voice.not_cloned"]
+
+
+async def test_a_cloning_service_cannot_lead_elsewhere():
+    """A recording is sent to the address that the operator has set, and to no other."""
+    cloner, other = Cloner(), Cloner()
+    aside = web.Application()
+    aside.router.add_post("/api/voice", other.voice)
+    async with listening(aside) as elsewhere:
+        cloner.status = 307
+        cloner.headers = {"Location": f"http://127.0.0.1:{elsewhere.addresses[0][1]}/api/voice"}
+        async with server(cloner) as served:
+            told = {"detail": "The voice cloning service answered with 307."}
+            assert await post(served, form()) == (502, told)
+    assert other.heard == []
+
+
+async def test_a_form_that_makes_no_progress_is_given_up(virtual_loop):
+    """After 10 s without a byte, however slow it was before."""
+    async with server(Cloner()) as served:
+        reader, writer = await asyncio.open_connection(served.host, served.port)
+        writer.write(
+            b"POST /v1/voices HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\nOrigin: " + ORIGIN.encode() + b"\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
+        )
+        for _ in range(3):
+            await asyncio.sleep(8)
+            writer.write(b"y" * 1000)
+        assert b" 408 " in await reader.readline()
+        assert 34 <= virtual_loop.time() < 45
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_cloning_service_that_hangs_is_not_waited_for(virtual_loop):

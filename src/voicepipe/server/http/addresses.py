@@ -30,7 +30,7 @@ class Addresses:
         self._sessions: Counter[str] = Counter()
 
     def no_more(self, request: web.Request) -> ErrorResponse | None:
-        """Return the refusal of a client whose address holds the most sessions already."""
+        """Return the refusal of one session more than an address may hold."""
         address = self.of(request)
         if address is None or self._most is None or self._sessions[address] < self._most:
             return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -36,11 +36,11 @@ async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str
     given: dict[str, bytes] = {}
     try:
         reader = await request.multipart()
-        while (part := await _soon(reader.next())) is not None:
+        while (part := await _soon(request, reader.next())) is not None:
             name = part.name if isinstance(part, BodyPartReader) else None
             if not isinstance(part, BodyPartReader) or name is None or name not in fields:
                 continue
-            given[name] = await _read(part, name, fields[name], again=name in given)
+            given[name] = await _read(request, part, name, fields[name], again=name in given)
     except _BROKEN as error:
         what = "The form cannot be read: it breaks off, or its parts do not fit."
         raise HttpError(ErrorResponse(400, "bad_request", what)) from error
@@ -71,21 +71,26 @@ async def _go_on(request: web.Request) -> None:
         request.writer.output_size = 0  # that was no answer yet
 
 
-async def _soon(reading: Awaitable[T]) -> T:
-    """Return what is read, of which a part must come within some seconds. Raises HttpError."""
+async def _soon(request: web.Request, reading: Coroutine[Any, Any, T]) -> T:
+    """Return what is read, while something of the request comes every few seconds. Raises HttpError."""
+    task, come = asyncio.create_task(reading), -1
     try:
-        async with asyncio.timeout(_PROGRESS_S):
-            return await reading
-    except TimeoutError:
-        what = f"Nothing more of the form has come for {_PROGRESS_S:g} s."
-        raise HttpError(ErrorResponse(408, "timeout", what, headers={hdrs.CONNECTION: "close"})) from None
+        while not task.done() and come != request.content.total_bytes:
+            come = request.content.total_bytes
+            await asyncio.wait([task], timeout=_PROGRESS_S)
+        if task.done():
+            return task.result()
+    finally:
+        task.cancel()
+    what = f"Nothing more of the form has come for {_PROGRESS_S:g} s."
+    raise HttpError(ErrorResponse(408, "timeout", what, headers={hdrs.CONNECTION: "close"}))
 
 
-async def _read(part: BodyPartReader, name: str, most: int, *, again: bool) -> bytes:
+async def _read(request: web.Request, part: BodyPartReader, name: str, most: int, *, again: bool) -> bytes:
     if again:
         raise _wrong(name, "was sent twice")
     data = bytearray()
-    while chunk := await _soon(part.read_chunk()):
+    while chunk := await _soon(request, part.read_chunk()):
         data += part.decode(chunk)
         if len(data) > most:
             raise HttpError(ErrorResponse(413, "too_long", f"{name}: is longer than {most} bytes", name))
