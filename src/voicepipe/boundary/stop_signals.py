@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def stop_signal() -> Generator[asyncio.Event]:
     """Set the event at the first signal that asks the process to stop; restore the handlers at the end.
 
-    `add_signal_handler` is missing in the event loops of Windows. There `signal.signal` is used, whose handler runs
+    `add_signal_handler` is missing in the event loops of Windows. There `signal.signal` is used; its handler runs
     between two instructions of the main thread; `call_soon_threadsafe` also wakes a loop that waits.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

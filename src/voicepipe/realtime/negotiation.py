@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -66,7 +67,7 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
-    `transcribes`: the handshake asks for a transcription session.
+    `transcribes`: the handshake asks for a transcription session. `clock` gives seconds.
     """
 
     def __init__(
@@ -80,12 +81,13 @@ class DialectNegotiation:
         lines: WriteLines = no_lines,
         functions: bool = True,
         transcribes: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
         ga = Ga(self._formats, model=model, name=name, write=write, functions=functions, transcribes=transcribes)
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write, lines)
+        self._unmute = _Unmuted(self._formats, write, lines, clock)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
@@ -183,8 +185,8 @@ class _Unmuted:
 
     name = "unmute"
 
-    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines) -> None:
-        self._dialect = Unmute(write=write, lines=lines)
+    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines, clock: Callable[[], float]) -> None:
+        self._dialect = Unmute(write=write, lines=lines, clock=clock)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         # Whether the client has received anything in this dialect.

@@ -197,5 +197,6 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            clock=asyncio.get_running_loop().time,
             transcribes=request.query.get("intent") == "transcription",
         )
