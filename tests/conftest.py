@@ -35,8 +35,9 @@ def recordings() -> Path:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`-m unit` imports no end-to-end test: OpenAI's clients, which those import, take 3 s."""
-    return True if config.option.markexpr == "unit" and collection_path == ROOT / "tests" / "e2e" else None
+    """`-m unit` imports no end-to-end test: OpenAI's clients, which those import, take 3 s, and Playwright 1 s."""
+    end_to_end = collection_path in (ROOT / "tests" / "e2e", ROOT / "tests" / "page")
+    return True if config.option.markexpr == "unit" and end_to_end else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,7 +30,7 @@ LAYERS = [
     {"events", "stage"},
     {"conversation"},
     {"_cached", "_lazy", "_yaml", "presets", "weights"},
-    {"installation"},
+    {"installation", "text"},
 ]
 """From the top to the bottom; those of one set do not import each other."""
 

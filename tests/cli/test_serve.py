@@ -39,7 +39,7 @@ class Engine:
     def __init__(self) -> None:
         self.settings: Any = None
         self.sessions: int | None = None
-        self.built = self.disconnected = self.closed = False
+        self.built = self.warmed = self.disconnected = self.closed = False
 
     def build(
         self, settings: Any, *, max_sessions: int | None, progress: Callable[[str], None], **shared: Any
@@ -49,6 +49,9 @@ class Engine:
         self.uses = set(shared.pop("uses"))
         progress("smollm2 (0.4 s)")
         return self
+
+    def warm(self) -> None:
+        self.warmed = True
 
     async def disconnect(self) -> None:
         assert not self.closed
@@ -109,7 +112,10 @@ def test_it_prints_where_it_listens_and_how_to_talk_to_it(
     lines = said.out.splitlines()
     assert lines[0] == "Listening on http://127.0.0.1:4321"
     what = "--sample" if has_samples() else "FILE.wav"
-    assert lines[1] == f"Talk to it:  {this_program()} talk {what} --url http://127.0.0.1:4321"
+    assert (
+        lines[1]
+        == f"Talk to it:  open it in a browser, or run {this_program()} talk {what} --url http://127.0.0.1:4321"
+    )
     assert lines[2].startswith("2 conversations at once")
     assert said.err == "loaded smollm2 (0.4 s)\n"
     assert (served.pipeline.__module__, served.settings.max_sessions) == ("_pipeline_echo", 2)

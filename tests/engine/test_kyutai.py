@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import ormsgpack
@@ -12,7 +13,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.engine.kyutai import KyutaiTts
 from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.events import Event, ReplyAudio, ReplyText, StageFailed, Warned
+from voicepipe.events import Event, ReplyAudio, ReplyText, StageFailed, TextNotSpoken, Warned, WordSpoken
 from voicepipe.services import NULL_OBSERVER
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
@@ -77,6 +78,24 @@ def test_the_client_chooses_the_voice(voice: Voice) -> None:
     voice.says("Hello.")
     assert any(isinstance(event, ReplyAudio) for event in voice.says("Hello.", voice="other.wav"))
     assert voice.voices == ["default.wav", "other.wav"]
+
+
+def test_the_settings_say_how_text_is_read(marbles: Marbles, tmp_path: Path) -> None:
+    """Language, pronunciations and scripts: the service gets what is said, and the words are those that are written."""
+    server = TtsServer(api_key="public_token")
+    marbles.run(server.start())
+    words = tmp_path / "words.yaml"
+    words.write_text("nginx: engine x", "utf-8")
+    settings = EngineSettings(tts_language="de", tts_pronunciations=words)
+    stage = KyutaiTts(server.url, settings, _no_http, NULL_OBSERVER, Store()).open().stage(Conversation())
+    said: Observable[Event] = marbles.cold("(abc|)", a=ReplyText("NGINX"), b=ReplyText(" 3"), c=ReplyText(" 猫")).pipe(
+        stage
+    )
+    events = [one.value for one in marbles.record(said)]
+    marbles.run(server.stop())
+    assert [event.word for event in events if isinstance(event, WordSpoken)] == ["NGINX", "3", "猫"]
+    assert [event.text for event in events if isinstance(event, TextNotSpoken)] == ["猫"]
+    assert [one.get("text") for one in server.visits[0].notes] == ["engine", " x", " drei", None]
 
 
 def test_a_cloned_voice_is_looked_up_and_sent_as_it_was_made(voice: Voice) -> None:

@@ -1,7 +1,9 @@
 """From deltas to words to clauses."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sentence_table import SENTENCES
 
 from voicepipe.events import ReplyText
 from voicepipe.operators import at_most_sentences, by_clause, split_words
@@ -41,6 +43,38 @@ def test_no_letter_is_lost_however_the_text_is_cut(deltas: list[str]) -> None:
     said = "".join(one.value.delta for one in recorded if one.kind == "next")
     assert said.split() == "".join(deltas).split()
     assert not said.startswith(" ")
+
+
+def test_scripts_without_spaces_are_words_behind_their_punctuation(marbles: Marbles) -> None:
+    """As soon as it is clear that the punctuation has ended, and without a space that the text does not have."""
+    llm = marbles.cold("a-b-c|", a="今日", b="は。元気", c="です。")
+    words = {"x": ReplyText("今日は。"), "y": ReplyText("元気です。")}
+    marbles.expect(llm.pipe(split_words()), "--x--(y|)", table=words)
+
+
+def test_a_word_says_how_many_lines_ended_before_it(marbles: Marbles) -> None:
+    """However the deltas are cut; its text has a single space."""
+    llm = marbles.cold("abcd|", a="# Plan", b="\n", c="\nFirst", d=" one\n- two")
+    said = [one.value for one in marbles.record(llm.pipe(split_words())) if one.kind == "next"]
+    assert [word.delta for word in said] == ["#", " Plan", " First", " one", " -", " two"]
+    assert [word.line_breaks for word in said] == [0, 0, 2, 0, 1, 0]
+
+
+def sentences(marbles: Marbles, text: str, count: int) -> str:
+    cut = marbles.cold("a|", a=text).pipe(split_words(), at_most_sentences(count))
+    return "".join(one.value.delta for one in marbles.record(cut) if one.kind == "next")
+
+
+@pytest.mark.parametrize("marked", [text for text in SENTENCES if "\n" not in text])
+def test_a_reply_has_as_many_sentences_as_it_may_have(marbles: Marbles, marked: str) -> None:
+    """Of the 60 texts, the first two: the word behind them, which may have to come, is not said."""
+    first, second, *_ = marked.split("|")
+    assert sentences(marbles, marked.replace("|", ""), 2) == first + second
+
+
+def test_a_lists_marks_end_no_sentence(marbles: Marbles) -> None:
+    """A list without full stops is one sentence."""
+    assert sentences(marbles, "1. Apples\n2. Pears\n3. Plums", 2) == "1. Apples 2. Pears 3. Plums"
 
 
 def clauses(marbles: Marbles, text: str) -> list[str]:

@@ -108,7 +108,7 @@ def test_half_a_character_is_no_text():
     with pytest.raises(Rejected, match="surrogate") as caught:
         parse(r'{"type": "session.update", "event_id": "e7", "session": {"voice": "\ud83d"}}', UNMUTE_EVENTS)
     assert (caught.value.why.code, caught.value.why.message_id) == ("invalid_json", "e7")
-    parse(UPDATE % r'{"allow_recording": true, "voice": "\ud83d\ude00"}', UNMUTE_EVENTS)
+    parse(UPDATE % r'{"allow_recording": true, "voice": "\ud835\udc00"}', UNMUTE_EVENTS)
 
 
 def test_the_offender_is_named_when_it_has_a_name():

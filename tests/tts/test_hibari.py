@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from human import word_errors
+from reading_table import HEARD_BACK
 
 from voicepipe.audio import resampled
 from voicepipe.events import Audio, Samples
@@ -22,7 +23,7 @@ from voicepipe.tts.hibari import RATE_HZ, Hibari, speakable
         ("**Bold** and _slanted_ `code`", "Bold and slanted code"),
         ("“It’s fine,” she said", '"It\'s fine," she said'),
         ("A choice : this one", "A choice this one"),
-        ("At 7:30, note: now", "At 7:30, note: now"),
+        ("At 7:30, note: now", "At seven thirty, note: now"),
         ("  two\n lines ", "two lines"),
         ("...", ""),
         ("*** — !?", ""),
@@ -140,3 +141,21 @@ def test_longer_words_take_longer(hibari: Hibari):
     text = "An extraordinary cat"
     lengths = {word: stop - start for word, start, stop in hibari.word_times(text, hibari.synthesise(text))}
     assert lengths["extraordinary"] > 2 * lengths["An"]
+
+
+@pytest.mark.models
+def test_what_is_read_aloud_is_heard_back(hibari: Hibari, moonshine: Moonshine):
+    """Numbers, signs, markup and abbreviations: the recogniser hears the words that the text means.
+
+    It writes some of them as numbers or signs again, so both sides are read before they are compared.
+    """
+    errors = {
+        written: word_errors(_words(meant), _words(heard(moonshine, hibari.synthesise(written))))
+        for written, meant in HEARD_BACK
+    }
+    words = sum(len(meant.split()) for _, meant in HEARD_BACK)
+    assert sum(errors.values()) <= words * 0.1, errors
+
+
+def _words(text: str) -> str:
+    return speakable(text).lower().replace("-", " ")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
+    from voicepipe.engine.build import ComposedEngine
     from voicepipe.engine.health_checks import ServiceKind
     from voicepipe.metrics.registry import Metrics
     from voicepipe.session import Pipeline, StageName
@@ -144,7 +145,7 @@ def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Col
 def _serve(
     settings: Settings,
     pipeline: Pipeline,
-    engine: Engine,
+    engine: ComposedEngine,
     metrics: Metrics,
     voices: VoiceStore,
     runner: asyncio.Runner,
@@ -159,6 +160,7 @@ def _serve(
             _tell(url, engine, settings)
             larger.tell()
 
+        engine.warm()
         try:
             await run_server(pipeline, engine, settings, metrics=metrics, voices=voices, ready=ready)
         finally:
@@ -203,7 +205,7 @@ def _tell(url: str, engine: Engine, settings: Settings) -> None:
     sessions = min(engine.max_sessions, settings.max_sessions or engine.max_sessions)
     print(f"Listening on {url}")
     what = "--sample" if has_samples() else "FILE.wav"
-    print(f"Talk to it:  {this_program()} talk {what}{where}")
+    print(f"Talk to it:  open it in a browser, or run {this_program()} talk {what}{where}")
     print(f"{sessions} {'conversation' if sessions == 1 else 'conversations'} at once; Ctrl-C stops it.", flush=True)
     if open_to_others(settings):
         print("It accepts every client that can reach it; set VOICEPIPE_API_KEYS to require a key.", flush=True)
@@ -245,8 +247,9 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 # ---- the models ------------------------------------------------------------------------------------------------------
 
 
-def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> Engine:
+def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> ComposedEngine:
     """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
+    from voicepipe._yaml import YamlError
     from voicepipe.engine.build import build_engine, embedded_kinds
     from voicepipe.weights.registry import ModelError
 
@@ -265,6 +268,8 @@ def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, v
             )
     except (ModelError, ImportError) as error:
         raise CommandError(f"the models cannot be loaded: {error}") from error
+    except YamlError as error:
+        raise CommandError(str(error)) from error
 
 
 def _check_packages(kinds: Sequence[ServiceKind]) -> None:

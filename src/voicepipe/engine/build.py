@@ -12,6 +12,7 @@ from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
+from voicepipe.engine.pronunciations import read_pronunciations
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
 from voicepipe.events import Audio, Event
@@ -68,12 +69,20 @@ class ComposedEngine:
             voice.stage,
             backlog=heard.backlog,
             on_close=(ear.close, llm.close, voice.close),
+            ahead=llm.instructed,
         )
+
+    def warm(self) -> None:
+        """Have a service load its language model, now and when a session opens. On the running loop."""
+        if isinstance(self._llm, NetworkLlm) and self._llm.warmth is not None:
+            self._llm.warmth.start()
 
     async def health(self) -> dict[str, bool]:
         return await self.checks.health()
 
     async def disconnect(self) -> None:
+        if isinstance(self._llm, NetworkLlm) and self._llm.warmth is not None:
+            await self._llm.warmth.close()
         await self._http.close()
 
     def close(self) -> None:
@@ -161,7 +170,10 @@ def _load(
         return None
     from voicepipe.engine.local import load_local
 
-    return load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
+    local = load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
+    if local.voice is not None and settings.tts_pronunciations:
+        local.voice = local.voice.pronouncing(read_pronunciations(settings.tts_pronunciations))
+    return local
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import InputStages, SessionPart
+from voicepipe.engine.pronunciations import read_pronunciations
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import Event, ReplyAudio, ReplyText, Warned
 from voicepipe.services import (
@@ -29,6 +30,7 @@ from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
 from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
+from voicepipe.text.reading import Reading
 from voicepipe.tts.kyutai.stage import DiscoveryOptions, Options, Speaker, TtsOptions, VoiceChoice
 from voicepipe.tts.kyutai.stage import kyutai as kyutai_tts
 from voicepipe.voices.catalog import CUSTOM
@@ -91,7 +93,14 @@ class KyutaiTts:
         self._url, self._settings, self._http, self._voices = url, settings, http, voices
         self._finder = _finder("speech synthesis (TTS)", url, settings, observer)
         self._speaking = TtsOptions(
-            capacity=settings.tts_capacity, silent_s=settings.tts_silent_s, retries=settings.tts_retries
+            capacity=settings.tts_capacity,
+            silent_s=settings.tts_silent_s,
+            retries=settings.tts_retries,
+            reading=Reading(
+                settings.tts_language,
+                read_pronunciations(settings.tts_pronunciations),
+                _scripts(settings.tts_scripts),
+            ),
         )
 
     def open(self) -> SessionPart[Tts]:
@@ -151,6 +160,12 @@ def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceO
         random=Random(),
         observer=observer,
     )
+
+
+def _scripts(listed: str) -> frozenset[str] | None:
+    """Return a setting's scripts; None for all."""
+    names = frozenset(listed.upper().replace(",", " ").split())
+    return None if not names or "ALL" in names else names
 
 
 def _pauses(settings: EngineSettings) -> Backoff:

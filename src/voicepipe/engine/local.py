@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from voicepipe.boundary.cores import usable_cores
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import ask_worker
 from voicepipe.boundary.workers import Workers
+from voicepipe.conversation import Conversation
 from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
 from voicepipe.engine.parts import InputStages, SessionPart
@@ -34,9 +35,10 @@ from voicepipe.session import STAGE_NAMES, StageName, Tts
 from voicepipe.stage import Stage, named
 from voicepipe.stt.moonshine import Moonshine
 from voicepipe.stt.utterances import by_utterance
+from voicepipe.text.reading import Reading
 from voicepipe.tts import hibari
 from voicepipe.tts.clauses import Timing, clause_by_clause
-from voicepipe.tts.hibari import Hibari
+from voicepipe.tts.hibari import READING, Hibari
 from voicepipe.vad import silero, smart_turn
 from voicepipe.vad.frames import by_frame
 from voicepipe.vad.silero import Silero
@@ -149,11 +151,24 @@ class LocalTts:
 
     hibari: Hibari
     pool: Workers
+    reading: Reading = READING
 
     def open(self) -> SessionPart[Tts]:
-        tts = clause_by_clause(self._synthesise, self.pool, first_words=8, min_words=4, max_words=24, capacity=64)
+        tts = clause_by_clause(
+            self._synthesise,
+            self.pool,
+            first_words=8,
+            min_words=4,
+            max_words=24,
+            capacity=64,
+            reading=self.reading,
+        )
         stage = named("TTS", tts)
         return SessionPart(lambda _: stage)
+
+    def pronouncing(self, pronunciations: Mapping[str, str]) -> LocalTts:
+        """Return the voice with a dictionary of how words are said."""
+        return replace(self, reading=replace(self.reading, pronunciations=pronunciations))
 
     def probe(self) -> Probe:
         return _loaded("tts", MODELS["tts"])
@@ -215,7 +230,7 @@ def load_local(
     # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
     threads = max(1, cores // 2)
     makers: dict[str, Callable[[], Any]] = {
-        "smollm2": lambda: (SmolLM(slots=sessions, threads=threads), EMBEDDED),
+        "smollm2": lambda: (_warmed(SmolLM(slots=sessions, threads=threads)), EMBEDDED),
         "hibari": Hibari,
         "moonshine": Moonshine,
         "smart-turn": _smart_turn,
@@ -240,6 +255,12 @@ def load_local(
         parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)
         parts.threads.append(parts.llm.writers)
     return parts
+
+
+def _warmed(model: SmolLM) -> SmolLM:
+    """Have the model read a word while the others are loaded: its first call takes 0.15 s longer than later ones."""
+    model.warm(Conversation().prompt(), 0)
+    return model
 
 
 def _smart_turn() -> SmartTurn | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from voicepipe.conversation import CUT, CharacterLines, Conversation, Message, heard_until
+from voicepipe.conversation import CUT, CharacterLines, Conversation, Message, heard_until, joined
 from voicepipe.events.client import ItemCreated, ItemDeleted, ItemTruncated, SettingsChanged
 from voicepipe.events.functions import FunctionCalled, FunctionReturned
 from voicepipe.events.heard import TurnEnded
@@ -91,7 +91,7 @@ def _cut_to(message: Message, audio_end_ms: float) -> Message:
     kept = heard_until(message.spoken, audio_end_ms)
     if len(kept) == len(message.spoken):
         return message
-    text = " ".join(word.word for word in kept)
+    text = joined(kept)
     return replace(message, text=text and text + CUT, spoken=kept)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "MaxTokensReached",
     "OutOfBandResponse",
     "ReplyAudio",
+    "ReplyDelayed",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyStarted",
@@ -36,9 +37,13 @@ class ReplyStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyText(Event, Unspoken):
-    """A piece of the LLM's text. A word carries its leading space, so that pieces concatenate to the text."""
+    """A piece of the LLM's text. A word carries its leading space, so that pieces concatenate to the text.
+
+    `line_breaks` is how many line breaks the white space before it stands for; it does not count in comparisons.
+    """
 
     delta: str
+    line_breaks: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,16 @@ class SynthesisEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class WordSpoken(Event):
-    """A word began to be heard (before `pace`: the TTS has made its sound)."""
+    """A word began to be heard (before `pace`: the TTS has made its sound).
+
+    The word is as it is written, with its punctuation. `glued`: no space stands before it, as in Japanese. A word that
+    has no sound of its own (an emoji, a mark) shares the time of a neighbour.
+    """
 
     word: str
     start_s: float
     stop_s: float
+    glued: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,13 @@ class ReplyTextWritten(Event):
 @dataclass(frozen=True, slots=True)
 class MaxTokensReached(Event):
     """The model stopped at the limit `Generation.max_tokens` before it had finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDelayed(Event):
+    """The model has not answered after `after_s`; the text before this event is a filler."""
+
+    after_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ __all__ = ["Heard", "compared"]
 # A misread word has most of its letters: "whether" for "weather" 0.86, "sonny" for "sunny" 0.8, "vest" for "west" 0.75;
 # two words that have nothing to do with each other have 0.2 to 0.5.
 _SIMILAR = 0.7
-_JOINED_SIMILAR = 0.6  # of several words, whose limits were misread, too: "to day" for "today"
+_JOINED_SIMILAR = 0.6  # of several words with misread limits, too: "to day" for "today"
 # Two sentences about one thing share their small words. An echo has more of them, or three in a row.
 _ECHO_SHARE, _SURE_SHARE, _RUN = 0.5, 0.65, 3
 

@@ -14,6 +14,7 @@ from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
 from voicepipe.realtime.ga.dialect import Ga
 from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.unmute.dialect import Unmute
 
 __all__ = ["DialectNegotiation", "Received", "dialect_of"]
@@ -67,7 +68,8 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
-    `transcribes`: the handshake asks for a transcription session. `clock` gives seconds.
+    `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
+    session.
     """
 
     def __init__(
@@ -80,14 +82,25 @@ class DialectNegotiation:
         write: WritePrompt = system_prompt,
         lines: WriteLines = no_lines,
         functions: bool = True,
-        transcribes: bool = False,
+        limits: RequestLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        transcribes: bool = False,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
-        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions, transcribes=transcribes)
+        limits = limits or RequestLimits()
+        ga = Ga(
+            self._formats,
+            model=model,
+            name=name,
+            write=write,
+            functions=functions,
+            limits=limits,
+            clock=clock,
+            transcribes=transcribes,
+        )
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write, lines, clock)
+        self._unmute = _Unmuted(self._formats, write, lines, limits, clock)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
@@ -185,8 +198,15 @@ class _Unmuted:
 
     name = "unmute"
 
-    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines, clock: Callable[[], float]) -> None:
-        self._dialect = Unmute(write=write, lines=lines, clock=clock)
+    def __init__(
+        self,
+        formats: Formats,
+        write: WritePrompt,
+        lines: WriteLines,
+        limits: RequestLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._dialect = Unmute(write=write, lines=lines, limits=limits, clock=clock)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         # Whether the client has received anything in this dialect.

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
@@ -16,12 +17,15 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.server.availability import Health, Unavailability, obstacles
+from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.ending import End
 from voicepipe.server.session.socket import Socket
+from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
 
@@ -60,6 +64,8 @@ class Sessions:
         self._pipeline, self._engine, self._settings = pipeline, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
+        self._addresses = Addresses(settings)
+        self.watch = SessionWatch(asyncio.get_running_loop().time, capacity=settings.session_events_waiting)
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -74,11 +80,11 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request) or self._access.no_more(request):
+        if refusal := self._access.refusal(request) or self._full(request):
             return await self._refuse(request, refusal)
         if found := self._obstacles(None):
             return await self._refuse(request, self._unavailable(found[0]))
-        with self._slot(), self._access.holding(request):
+        with self._slot(), self._access.holding(request), self._addresses.holding(request):
             found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
             if not found:
                 socket = Socket(self._settings)
@@ -114,6 +120,10 @@ class Sessions:
             taken=self._slots_taken - own_slot,
             capacity=self.capacity,
         )
+
+    def _full(self, request: web.Request) -> ErrorResponse | None:
+        """Return the refusal of a client whose key or address holds the most sessions already."""
+        return self._access.no_more(request) or self._addresses.no_more(request)
 
     @contextmanager
     def _slot(self) -> Generator[None]:
@@ -163,19 +173,29 @@ class Sessions:
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
             log.info("session.started", remote=request.remote, dialect=wire.name, sessions=self._slots_taken)
-            connection = SessionConnection(
-                socket, wire, self._settings, session_id, metrics=self._metrics, headlines=self._headlines
-            )
+            connection = self._connection(socket, wire, session_id)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                end = await connection.run(self._pipeline, self._engine)
+                with self.watch.session(session_id):
+                    end = await connection.run(self._pipeline, self._engine)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
+
+    def _connection(self, socket: Socket, wire: DialectNegotiation, session_id: str) -> SessionConnection:
+        return SessionConnection(
+            socket,
+            wire,
+            self._settings,
+            session_id,
+            metrics=self._metrics,
+            headlines=self._headlines,
+            watched=partial(self.watch.note, session_id),
+        )
 
     def _count(self, end: End, duration_s: float) -> None:
         series = self._metrics.session
@@ -197,6 +217,11 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            limits=RequestLimits(
+                prompt_tokens=self._settings.llm_history_tokens,
+                tools=self._settings.max_tools,
+                responses_per_minute=self._settings.max_responses_per_minute,
+            ),
             clock=asyncio.get_running_loop().time,
             transcribes=request.query.get("intent") == "transcription",
         )

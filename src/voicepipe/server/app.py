@@ -22,12 +22,14 @@ from voicepipe.realtime.ga.dialect import MODEL
 from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
 from voicepipe.server.http.auth import AccessControl
+from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
-from voicepipe.server.http.page import page_of
+from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
+from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.settings import ServerSettings
 from voicepipe.services.address import Address
 from voicepipe.session import Pipeline
@@ -72,7 +74,7 @@ def make_app(
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
     app = web.Application(middlewares=[preflight, errors_as_json])
     app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
-    _route(app, sessions, around, settings, door)
+    _route(app, pipeline, sessions, around, settings, door)
 
     async def start(_: web.Application) -> None:
         around.headlines.start()
@@ -184,7 +186,12 @@ async def models(_: web.Request) -> web.Response:
 
 
 def _route(
-    app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl
+    app: web.Application,
+    pipeline: Pipeline,
+    sessions: Sessions,
+    around: _Around,
+    settings: ServerSettings,
+    door: AccessControl,
 ) -> None:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     synthesiser = "embedded" if settings.tts_url is None else "kyutai"
@@ -205,15 +212,23 @@ def _route(
         max_bytes=settings.donation_max_bytes,
         metrics=around.metrics,
     )
+    page = Page(settings, around.characters, around.kinds)
+    characters = CharacterRoutes(around.characters, around.kinds)
+    watch = WatchRoutes(pipeline, sessions.watch, allowed=settings.session_events)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     routes = [
-        get("/", page_of(settings, around.characters, around.kinds)),
+        get("/", page.index),
+        get("/page/{name}", page.file),
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/models", door.guarding(models)),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),
         get("/metrics", health.metrics),
+        get("/v1/characters", door.guarding(characters.list)),
+        get("/v1/pipeline", door.guarding(watch.stages)),
+        get("/v1/pipeline.svg", door.guarding(watch.picture)),
+        get("/v1/sessions/{id}/events", door.guarding(watch.events)),
         get("/v1/voices", door.guarding(voices.list)),
         post("/v1/voices", door.guarding(voices.clone)),
         get("/v1/voice-donation", door.guarding(donations.ask)),

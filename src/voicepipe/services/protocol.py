@@ -26,8 +26,8 @@ class ServiceProtocol(Protocol[A_contra, B_co]):
         """Take an item of the graph; return what is emitted at once. Raises BoundaryFull."""
         ...
 
-    def finish(self) -> None:
-        """Note that the source has completed."""
+    def finish(self) -> Sequence[B_co] | None:
+        """Note that the source has completed; return what is emitted at once."""
         ...
 
     def opened(self) -> None:

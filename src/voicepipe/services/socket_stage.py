@@ -95,7 +95,7 @@ class _Line(Generic[A, B]):
         self._wake.set()
 
     def finish(self) -> None:
-        self._exchange.finish()
+        self._emit(self._exchange.finish() or ())
         self._wake.set()
 
     def source_failed(self, error: Exception) -> None:

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from voicepipe._lazy import lazy
+from voicepipe.text.reading import Reading, speakable
 from voicepipe.tts.clauses import Timing, clause_by_clause
 
 if TYPE_CHECKING:
     from voicepipe.tts.hibari import Hibari
 
-__all__ = ["Hibari", "Timing", "clause_by_clause"]
+__all__ = ["Hibari", "Reading", "Timing", "clause_by_clause", "speakable"]
 
 __getattr__ = lazy(__name__, {"Hibari": "hibari"})

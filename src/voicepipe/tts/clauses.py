@@ -20,11 +20,16 @@ from voicepipe.events import (
     ReplyText,
     SynthesisEnded,
     SynthesisStarted,
+    TextNotSpoken,
     WordSpoken,
 )
-from voicepipe.operators.words import by_clause
-from voicepipe.rx import merge, transduce
+from voicepipe.operators.words import as_words
+from voicepipe.rx import Clock, merge, transduce
 from voicepipe.stage import Stage
+from voicepipe.text.clauses import Clause, ClauseCutter
+from voicepipe.text.reading import ENGLISH, Reader, Reading, Unit, said_text
+from voicepipe.text.words import shows_something
+from voicepipe.tts.word_times import written_times
 
 __all__ = ["Timing", "clause_by_clause"]
 
@@ -34,8 +39,18 @@ Timing: TypeAlias = tuple[str, float, float]
 
 @dataclass(frozen=True, slots=True)
 class _Clause:
-    audio: Audio
-    words: list[Timing]
+    """A clause, how its words are said, and the whole text that is said."""
+
+    written: str
+    units: list[Unit]
+    spoken: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    clause: _Clause
+    audio: Audio | None
+    times: list[Timing]
 
 
 def clause_by_clause(
@@ -46,18 +61,23 @@ def clause_by_clause(
     min_words: int,
     max_words: int,
     capacity: int,
+    reading: Reading = ENGLISH,
 ) -> Stage[ReplyText, ReplyAudio | Event]:
     """Pass the reply's words; emit the sound of each clause behind it, with the times of its words.
 
-    Each clause gives `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`.
+    Each clause gives `SynthesisStarted`, `SynthesisEnded`, `WordSpoken`… and one `ReplyAudio`. The voice gets the text
+    as it is said: without markup, with numbers, signs and abbreviations in words. `WordSpoken` has the words as they
+    are written. Text that the voice cannot say gives one `TextNotSpoken` per reply, and its words without sound.
 
     Args:
-        synthesise: Called in the pool with a clause, one of this session at a time; returns its sound and word times.
+        synthesise: Called in the pool with a clause, one of this session at a time; returns its sound, and the times of
+            the words of `text.split()`. No samples: it cannot say this text.
         workers: The pool.
         first_words: As in `by_clause`, and so are `min_words` and `max_words`.
         min_words: The shortest later clause.
         max_words: The longest clause.
         capacity: How many clauses wait. Text is never dropped: one more fails the turn.
+        reading: The language of numbers and signs, the user's pronunciations, and the scripts that the voice can say.
 
     .. marbles::
 
@@ -65,30 +85,47 @@ def clause_by_clause(
         clause_by_clause   (as)-be(cs)--(e|)      s: SynthesisStarted   e: SynthesisEnded, WordSpoken…, ReplyAudio
     """
 
-    def make(text: str, _: Ticket) -> _Clause:
-        return _Clause(*synthesise(text))
+    def make(clause: _Clause, _: Ticket) -> _Sound:
+        return _Sound(clause, *synthesise(clause.spoken)) if clause.spoken else _Sound(clause, None, [])
 
-    def stage(source: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
-        def speaking(words: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
-            clauses = words.pipe(
-                by_clause(first_words=first_words, min_words=min_words, max_words=max_words), rx_ops.share()
-            )
-            sound = clauses.pipe(
-                in_worker(
-                    make,
-                    workers,
-                    boundary="tts",
-                    capacity=capacity,
-                    overflow=Overflow.FAIL_TURN,
-                    priority=Priority.TURN,
-                ),
-                transduce(lambda _: _ClauseSynthesis()),
-            )
-            return merge(words, clauses.pipe(rx_ops.map(SynthesisStarted)), sound)
+    def read(_: Clock) -> _ReadClauses:
+        return _ReadClauses(
+            ClauseCutter(first_words=first_words, min_words=min_words, max_words=max_words), Reader(reading)
+        )
 
-        return source.pipe(rx_ops.publish(speaking))
+    in_pool = in_worker(
+        make, workers, boundary="tts", capacity=capacity, overflow=Overflow.FAIL_TURN, priority=Priority.TURN
+    )
+    return lambda source: source.pipe(rx_ops.publish(lambda words: _speaking(words, read, in_pool)))
 
-    return stage
+
+def _speaking(
+    words: Observable[ReplyText], read: Callable[[Clock], _ReadClauses], synthesise: Stage[_Clause, _Sound | Overflowed]
+) -> Observable[ReplyAudio | Event]:
+    clauses = words.pipe(transduce(read, finish=_ReadClauses.rest), rx_ops.share())
+    started = clauses.pipe(
+        rx_ops.filter(lambda clause: clause.spoken != ""), rx_ops.map(lambda clause: SynthesisStarted(clause.written))
+    )
+    return merge(words, started, clauses.pipe(synthesise, transduce(lambda _: _ClauseSynthesis())))
+
+
+class _ReadClauses:
+    """Words in, clauses out, with what is said."""
+
+    def __init__(self, cutter: ClauseCutter, reader: Reader) -> None:
+        self._cutter, self._reader = cutter, reader
+
+    def __call__(self, text: ReplyText) -> Iterator[_Clause]:
+        return (self._read(clause) for word in as_words(text) for clause in self._cutter(word))
+
+    def rest(self) -> Iterator[_Clause]:
+        return map(self._read, self._cutter.rest())
+
+    def _read(self, clause: Clause) -> _Clause:
+        units = self._reader.read(clause.words)
+        spoken = said_text(units)
+        # The voice ends a heading or a list's item as a sentence.
+        return _Clause(str(clause), units, f"{spoken}." if clause.ends_line and spoken[-1:].isalnum() else spoken)
 
 
 class _ClauseSynthesis:
@@ -96,13 +133,36 @@ class _ClauseSynthesis:
 
     def __init__(self) -> None:
         self._made_s = 0.0
+        self._warned = False
 
-    def __call__(self, clause: _Clause | Overflowed) -> Iterator[ReplyAudio | Event]:
-        if isinstance(clause, Overflowed):
-            yield clause
+    def __call__(self, made: _Sound | Overflowed) -> Iterator[ReplyAudio | Event]:
+        if isinstance(made, Overflowed):
+            yield made
             return
-        yield SynthesisEnded(clause.audio.duration_s)
-        for word, start_s, stop_s in clause.words:
-            yield WordSpoken(word, self._made_s + start_s, self._made_s + stop_s)
-        yield ReplyAudio(clause.audio)
-        self._made_s += clause.audio.duration_s
+        audio, from_s = made.audio, self._made_s
+        if (audio is None or not audio.duration_s or _unsayable(made.clause)) and self._is_news(made.clause):
+            yield TextNotSpoken.of(made.clause.written)
+        if made.clause.spoken:
+            yield SynthesisEnded(audio.duration_s if audio else 0.0)
+        if audio is not None:
+            self._made_s += audio.duration_s
+        times = [(word, from_s + start_s, from_s + stop_s) for word, start_s, stop_s in made.times]
+        if times or audio is None or not audio.duration_s:
+            words = written_times(made.clause.units, times, from_s, self._made_s)
+            yield from words if self._made_s else filter(_shows_something, words)
+        if audio is not None and audio.duration_s:
+            yield ReplyAudio(audio)
+
+    def _is_news(self, clause: _Clause) -> bool:
+        """Whether the user is told: once in a reply, and not of emoji."""
+        news = not self._warned and (clause.spoken != "" or _unsayable(clause))
+        self._warned = self._warned or news
+        return news
+
+
+def _shows_something(word: WordSpoken) -> bool:
+    return shows_something(word.word)
+
+
+def _unsayable(clause: _Clause) -> bool:
+    return any(unit.unsayable for unit in clause.units)

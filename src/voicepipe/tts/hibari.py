@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 
 from voicepipe.events import Samples
+from voicepipe.text.reading import Reading, read_aloud, said_text
+from voicepipe.text.words import Word, has_letters
+from voicepipe.tts.word_times import written_times
 
-__all__ = ["RATE_HZ", "Hibari", "speakable"]
+__all__ = ["RATE_HZ", "READING", "Hibari", "speakable"]
 
 RATE_HZ = 24_000
 
@@ -35,7 +38,14 @@ _SOUND = 10 ** (-55 / 20)
 _ENDS = ".!?…"
 _PAUSES = ",;:—" + _ENDS
 
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "*": None, "_": None, "`": None})
+# Of the words that the voice's own tables expand, those that are words otherwise.
+_MISREAD = re.compile(
+    r"\b(no|nos|No|Nos|fig|Fig|est|ed|eds|vol|Vol|ch|Ch|pp|Sun|Sat|Mar|Wed|Mon|Jan|Jun|Gen|Rep|Hon|Col|Co|Inc|St|Ave|Mt"
+    r"|Rev|Gov|Pres|Sen|co|Mar|Apr|Dec|Fri|Thu|Tue|Aug|Sep|Oct|Nov|Feb|Jul|Bros|Corp|Dept|Univ)([.!?])"
+)
+
+READING = Reading(scripts=frozenset({"LATIN", "FULLWIDTH", "MODIFIER", "COMBINING", "FEMININE", "MASCULINE"}))
+"""English, in Latin letters: the voice leaves out all others without a word."""
 
 
 class Hibari:
@@ -71,14 +81,16 @@ class Hibari:
         The words are those of `text.split()`, with punctuation, in order and without gaps. The times are estimates:
         each word takes its share of the sound in proportion to its phonemes. Empty if `samples` are.
         """
-        words = text.split()
         sound = _sound(samples)
-        if sound is None or not words:
+        units = read_aloud(_unglued(text), READING)
+        spoken = said_text(units).split()
+        if sound is None or not spoken:
             return []
         first, last = (sample / RATE_HZ for sample in sound)
-        ends = np.cumsum(self._lengths(words))
+        ends = np.cumsum(self._lengths(spoken))
         bounds = first + (last - first) * np.concatenate([[0], ends / ends[-1]])
-        return [(word, float(bounds[at]), float(bounds[at + 1])) for at, word in enumerate(words)]
+        times = [(word, float(bounds[at]), float(bounds[at + 1])) for at, word in enumerate(spoken)]
+        return [(word.word, word.start_s, word.stop_s) for word in written_times(units, times, first, last)]
 
     def _say(self, phonemes: str) -> Samples:
         """Return the sound of one sentence, without the silence around it."""
@@ -91,19 +103,29 @@ class Hibari:
 
     def _lengths(self, words: Sequence[str]) -> list[float]:
         """Return each word's length in phonemes; in letters if the two texts cannot be matched word by word."""
-        phonemes = " ".join(self._voice.phonemize(speakable(" ".join(words)))).split()
+        phonemes = " ".join(self._voice.phonemize(_apart(" ".join(words)))).split()
         if len(phonemes) != len(words):
-            # A number is read as several words, an emoji as none. A digit takes about four letters.
-            return [0.1 + sum(4 if letter.isdigit() else letter.isalpha() for letter in word) for word in words]
+            return [0.1 + sum(map(str.isalpha, word)) for word in words]
         phonemes[-1] = phonemes[-1].rstrip(_PAUSES)  # the pause after the last word is no part of the sound
         return [sum(_length(phoneme) for phoneme in word) for word in phonemes]
 
 
 def speakable(text: str) -> str:
-    """Return `text` without what would be misread (emphasis, code marks, curled quotes, lone colons); "" without a
-    word."""
-    plain = re.sub(r"\s+:\s+|\s+", " ", text.translate(_QUOTES)).strip()
-    return plain if any(letter.isalnum() for letter in plain) else ""
+    """Return `text` as it is said, without what the voice would misread; "" if nothing is said."""
+    said = said_text(read_aloud(text, READING))
+    return _apart(said) if has_letters(said) else ""
+
+
+def _apart(said: str) -> str:
+    """Return a text of which the voice takes no word for an abbreviation: it reads "no." as "number".
+
+    Abbreviations are in full already; a space before the full stop, which the voice ignores, keeps its table out.
+    """
+    return _MISREAD.sub(r"\1 \2", said)
+
+
+def _unglued(text: str) -> list[Word]:
+    return [Word(word) for word in text.split()]
 
 
 def _length(phoneme: str) -> float:

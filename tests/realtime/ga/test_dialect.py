@@ -38,6 +38,7 @@ from voicepipe.events import (
     SettingsChanged,
     SpeechEncoded,
     StageFailed,
+    TextNotSpoken,
     TurnConfirmed,
     TurnEnded,
     TurnJudged,
@@ -207,6 +208,27 @@ def test_a_failed_reply_says_so(client: Client):
 def test_warnings_are_not_told(client: Client):
     """OpenAI's protocol has no weaker word than an error, which ends a Node program that does not expect one."""
     assert client.tell(Warned("Mind."), Overflowed("STT", 80)) == []
+
+
+def test_a_lost_service_is_told_at_once(client: Client):
+    """Also while a response is on, which goes on."""
+    lost = Warned("The speech recognition (STT) has fallen silent.", service_lost=True)
+    told = client.tell(ReplyStarted(TALK, "reply1"), lost, ReplyEnded("", TALK))
+    assert kinds(told) == ["response.created", "error", "response.done"]
+    assert (told[1]["error"]["type"], told[1]["error"]["code"]) == ("server_error", "service_lost")
+    assert told[-1]["response"]["status"] == "completed"
+
+
+def test_text_that_was_not_spoken_is_told_with_the_response(client: Client):
+    """In its details: the response is incomplete, and its transcript has the words, as they were written."""
+    words = (WordSpoken("今日は。", 0.0, 0.0), WordSpoken("元気。", 0.0, 0.0, glued=True), WordSpoken("Yes.", 0.0, 0.0))
+    told = client.tell(ReplyStarted(TALK, "reply1"), TextNotSpoken.of("今日は。"), *words, ReplyEnded("", TALK))
+    done = told[-1]["response"]
+    assert (done["status"], done["status_details"]["type"]) == ("incomplete", "incomplete")
+    message = "The voice cannot say “今日は。”: it is shown, and not spoken."
+    assert done["status_details"]["error"] == {"type": "text_not_spoken", "code": "text_not_spoken", "message": message}
+    assert done["output"][0]["content"][0]["transcript"] == "今日は。元気。 Yes."
+    assert not [one for one in told if one["type"] == "error"]
 
 
 def test_a_failure_of_no_response_is_an_error(client: Client):

@@ -10,40 +10,9 @@ from hypothesis import strategies as st
 
 from voicepipe.services import AtCapacity, ProtocolViolation
 from voicepipe.tts.kyutai import protocol
-from voicepipe.tts.kyutai.protocol import EOS, Options, Ready, Sound, WordSaid, decode, encode_text, speakable
+from voicepipe.tts.kyutai.protocol import EOS, Options, Ready, Sound, WordSaid, decode, encode_text
 
 SERVICE = "speech synthesis (TTS)"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (" hello", " hello"),
-        ("hello  ", "hello"),
-        ("*really* _so_ `x`", "really so x"),
-        (" “Don’t,”", ' "Don\'t,"'),
-        ("‘a’", "'a'"),
-        ("time : now", "time now"),
-        ("10:30", "10:30"),
-        ("note:", "note:"),
-        (" :", ""),
-        (" **", ""),
-        ("", ""),
-        (" \n", ""),
-    ],
-)
-def test_what_is_said_of_a_text(text: str, said: str) -> None:
-    """Trimmed, without markup, quotes straight, no lone colon; a word keeps the space before it."""
-    assert speakable(text) == said
-
-
-@given(st.text(max_size=40))
-def test_a_text_is_never_more_than_it_was(text: str) -> None:
-    """And what was cleaned is clean."""
-    said = speakable(text)
-    assert len(said) <= len(text)
-    assert speakable(said) == said
-    assert not set(said) & set("*_`’“”")
 
 
 def test_the_examples_are_true() -> None:

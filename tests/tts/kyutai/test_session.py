@@ -1,5 +1,6 @@
 """What comes of the synthesiser's messages, without a connection."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,18 @@ import ormsgpack
 import pytest
 
 from voicepipe.boundary.overflow import BoundaryFull
-from voicepipe.events import Audio, ReplyAudio, ReplyText, SynthesisEnded, SynthesisStarted, Warned, WordSpoken
+from voicepipe.events import (
+    Audio,
+    ReplyAudio,
+    ReplyText,
+    SynthesisEnded,
+    SynthesisStarted,
+    TextNotSpoken,
+    Warned,
+    WordSpoken,
+)
 from voicepipe.services import NULL_OBSERVER, ConnectionLost, ServiceStalled
+from voicepipe.text.reading import Reading
 from voicepipe.tts.kyutai.session import KyutaiTtsSession, TtsOptions
 
 SERVICE = "speech synthesis (TTS)"
@@ -52,6 +63,32 @@ def test_words_go_out_as_they_come() -> None:
     played.tts_session.finish()
     assert played.sent() == [" no.", "Eos"]
     assert played.sent() == []
+
+
+def test_words_are_sent_as_they_are_said_and_reported_as_they_are_written() -> None:
+    """One message for each word that is said; a number waits for what may be its unit."""
+    played = Played("It **cost** $5", end=False)
+    assert played.sent() == ["It", " cost"]
+    played.tts_session.put(ReplyText(" now."))
+    assert played.sent() == [" five", " dollars", " now."]
+    played.tts_session.finish()
+    played.says_words("It cost")
+    assert played.says(type="Audio", pcm=FRAME)[:-1] == [WordSpoken("It", 0, 1), WordSpoken("**cost**", 1, 2)]
+    assert played.says(type="Text", text="five", start_s=2, stop_s=3) == [WordSpoken("$5", 2, 3)]
+    assert played.says(type="Text", text="dollars", start_s=3, stop_s=4) == []
+    assert played.says(type="Text", text="now.", start_s=4, stop_s=5) == [WordSpoken("now.", 4, 5)]
+
+
+def test_a_script_that_the_voice_cannot_say_is_shown() -> None:
+    """It is not sent; the user is told once; its words come in their place, at the end at the latest."""
+    reading = Reading(scripts=frozenset({"LATIN"}))
+    session = KyutaiTtsSession(lambda: 0.0, replace(SPEAKING, reading=reading), SERVICE, NULL_OBSERVER)
+    session.opened()
+    assert session.put(ReplyText("今日は。"))[1:] == [TextNotSpoken.of("今日は。")]
+    assert session.put(ReplyText("元気。"))[1:] == []
+    assert session.outgoing() is None
+    assert session.finish() == [WordSpoken("今日は。", 0, 0), WordSpoken("元気。", 0, 0)]
+    assert session.done
 
 
 def test_sound_and_words_come_back() -> None:

@@ -16,6 +16,7 @@ from voicepipe.realtime.ga import client_events as ga
 from voicepipe.realtime.ga.dialect import Ga
 from voicepipe.realtime.ga.session_parts import BetaSession, MaxTokens, Modalities, SessionPart
 from voicepipe.realtime.parse import ClientEvent, Rejected, parse
+from voicepipe.realtime.voice_name import VoiceName
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -30,7 +31,7 @@ class BetaResponse(ga.ResponsePart):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     modalities: Modalities | None = None
-    voice: str | None = None
+    voice: VoiceName | None = None
     output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
     max_response_output_tokens: MaxTokens | None = None
 

@@ -18,6 +18,7 @@ from voicepipe.realtime.ga.session_parts import (
     Whole,
 )
 from voicepipe.realtime.parse import ClientEvent
+from voicepipe.realtime.voice_name import VoiceName
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -107,7 +108,7 @@ Input: TypeAlias = Annotated[MessageItem | CallItem | ResultItem | ItemReference
 
 class ResponseOutput(_ClientModel):
     format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
+    voice: VoiceName | VoiceId | None = None
 
 
 class ResponseAudio(_ClientModel):

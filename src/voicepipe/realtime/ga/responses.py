@@ -63,6 +63,7 @@ class ResponseEncoder:
         self._has_text = self._limited = False
         self._failure: dict[str, Any] | None = None
         self.tokens = TokenCount()
+        self._unspoken: dict[str, Any] | None = None
 
     @property
     def sounds(self) -> dict[str, Any]:
@@ -92,9 +93,15 @@ class ResponseEncoder:
         """Note that it ends as a failure."""
         self._failure = {"type": "server_error", "code": code, "message": message}
 
+    def leave_unspoken(self, message: str) -> None:
+        """Note that a part of it is shown only."""
+        self._unspoken = {"type": "text_not_spoken", "code": "text_not_spoken", "message": message}
+
     def completed(self) -> Iterator[Message]:
         if self._failure is not None:
             yield from self._ended("failed", {"type": "failed", "error": self._failure})
+        elif self._unspoken is not None:
+            yield from self._ended("incomplete", {"type": "incomplete", "error": self._unspoken})
         elif self._limited:
             yield from self._ended("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
         else:
@@ -127,7 +134,7 @@ class ResponseEncoder:
                 yield "response.output_text.delta", {**self._where(), "delta": delta}
 
     def _word(self, spoken: WordSpoken) -> Iterator[Message]:
-        delta = f" {spoken.word}" if self.item.spoken else spoken.word
+        delta = spoken.word if spoken.glued or not self.item.spoken else f" {spoken.word}"
         self.item.spoken.append(spoken)
         self.item.content[0]["transcript"] += delta
         self.tokens.wrote(delta)

@@ -34,10 +34,12 @@ from voicepipe.events import (
     SettingsChanged,
     SpeechEncoded,
     StageFailed,
+    TextNotSpoken,
     TurnConfirmed,
     TurnEnded,
     TurnJudged,
     TurnStarted,
+    Warned,
     WordSpoken,
 )
 from voicepipe.realtime.errors import server_error
@@ -55,8 +57,9 @@ class ServerEventEncoder:
     silent, otherwise when it interrupts or turns out to be words. The words of a turn are sent when it has ended, after
     their item.
 
-    Warnings (`Warned`, `Overflowed`) are only logged: this protocol has no event for them but `error`, and a Node
-    client without a handler for `error` ends its process.
+    `TextNotSpoken` stands in the status details of the response. Other warnings (`Warned`, `Overflowed`) are only
+    logged: this protocol has no event for them but `error`, and a Node client without a handler for `error` ends its
+    process. A lost service is told: without it nothing is heard.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class ServerEventEncoder:
             case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
                 if self.response is not None:
                     yield from self.response.content(event)
+            case TextNotSpoken(message=message) if self.response is not None:
+                self.response.leave_unspoken(message)
             case TurnStarted() | TurnConfirmed() | TurnEnded() | TurnJudged():
                 yield from self._turns(event)
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():
@@ -110,6 +115,8 @@ class ServerEventEncoder:
                 yield from self._wishes(event)
             case StageFailed() | InputRejected():
                 yield from self._failed(event, self.response)
+            case Warned(service_lost=True):
+                yield "error", {"error": server_error(event)}
             case _:
                 pass
 

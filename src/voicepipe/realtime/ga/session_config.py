@@ -6,8 +6,10 @@ import json
 from typing import Any, cast
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
+from voicepipe.conversation.tokens import estimated_tokens, tool_tokens
 from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
 from voicepipe.realtime.ga.session_parts import Choice
+from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 
 __all__ = [
     "SessionConfig",
@@ -67,25 +69,53 @@ class SessionConfig:
     as one of the type "transcription", in which the bot never speaks.
     """
 
-    def __init__(self, model: str, instructions: str, *, functions: bool = True, transcribes: bool = False) -> None:
-        self.functions = functions
+    def __init__(
+        self,
+        model: str,
+        instructions: str,
+        *,
+        functions: bool = True,
+        limits: RequestLimits | None = None,
+        transcribes: bool = False,
+    ) -> None:
+        self.functions, self._limits = functions, limits or RequestLimits()
         self._defaults = _defaults(model, instructions)
         if transcribes:
             self._defaults["type"] = "transcription"
         self.raw = self._defaults
         self._complete()
 
-    def update(self, part: dict[str, Any]) -> None:
-        """Merge the client's part, a checked `SessionPart`.
+    def update(self, part: dict[str, Any], note_tokens: int = 0) -> None:
+        """Merge the client's part, a checked `SessionPart`. If it raises, the settings stay as they are.
+
+        Args:
+            part: what the client has set
+            note_tokens: what system messages take in a prompt besides
 
         Raises:
-            SettingsTooLong: All settings would have more than 64 kB; they stay as they are.
+            SettingsTooLong: All settings would have more than 64 kB.
+            LimitExceeded: Instructions and functions would cost too much.
         """
         whole = merged(self.raw, part)
         if (size := len(json.dumps(whole, ensure_ascii=False).encode(errors="replace"))) > _MOST_BYTES:
             raise SettingsTooLong(f"The session's settings would have {size} bytes; {_MOST_BYTES} is the limit.")
-        self.raw = whole
+        before, self.raw = self.raw, whole
         self._complete()
+        try:
+            self._check_cost(part, note_tokens)
+        except LimitExceeded:
+            self.raw = before
+            raise
+
+    def _check_cost(self, part: dict[str, Any], note_tokens: int) -> None:
+        """Check what the client has set. What it has not set is the server's own. Raises LimitExceeded."""
+        if part.get("instructions") is not None or part.get("tools"):
+            self._limits.check_fixed(self.raw["instructions"], self.generation({}).functions, note_tokens)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return what instructions and functions take in each prompt (estimated)."""
+        return estimated_tokens(self.raw["instructions"]) + tool_tokens(self.generation({}).functions)
 
     @property
     def transcribes(self) -> bool:

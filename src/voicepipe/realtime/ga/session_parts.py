@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from voicepipe.realtime.voice_name import VoiceName
+
 __all__ = [
     "AudioFormat",
     "BetaSession",
@@ -92,12 +94,12 @@ class InputAudio(_SessionModel):
 
 
 class VoiceId(_SessionModel):
-    id: str
+    id: VoiceName
 
 
 class OutputAudio(_SessionModel):
     format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
+    voice: VoiceName | VoiceId | None = None
     speed: float | None = None
 
 
@@ -169,7 +171,7 @@ class BetaSession(_SessionModel):
     model: str | None = None
     instructions: str | None = None
     modalities: Modalities | None = None
-    voice: str | None = None
+    voice: VoiceName | None = None
     speed: float | None = None
     input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
     output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -34,6 +35,7 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import metered_stages
 from voicepipe.realtime import Received, sentence
+from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.send_queue import BOUNDARY, SendQueue
 from voicepipe.server.session.turn_log import TurnLog
@@ -55,10 +57,21 @@ class SessionBridge:
         ending: Is told why the session ends, where the pipeline ends it.
         metrics: Counts turns, failures and rejected messages.
         headlines: Put into prompts that ask for them.
+        work: Measures what the pipeline's events cost.
+        watched: Takes each message and each event, for those that watch the session.
     """
 
-    def __init__(self, send_queue: SendQueue, ending: SessionEnd, metrics: Metrics, headlines: Headlines) -> None:
-        self._send_queue, self._ending, self._headlines = send_queue, ending, headlines
+    def __init__(
+        self,
+        send_queue: SendQueue,
+        ending: SessionEnd,
+        metrics: Metrics,
+        headlines: Headlines,
+        work: WorkMeter,
+        watched: Callable[[object], None] = lambda _: None,
+    ) -> None:
+        self._send_queue, self._ending, self._headlines, self._work = send_queue, ending, headlines, work
+        self._watched = watched
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
         self._turns = TurnLog()
         self._running: SessionRunner | None = None
@@ -92,6 +105,7 @@ class SessionBridge:
 
     def take(self, message: Received) -> None:
         """Answer a message, then pass it to the pipeline: consequences come after the answer."""
+        self._watched(message)
         if not isinstance(message, AudioReceived | AudioDeferred):
             self._send_queue.put(message)
         match message:
@@ -117,8 +131,12 @@ class SessionBridge:
 
     def emit(self, event: Event) -> None:
         """Log, count and send an event of the pipeline."""
-        if isinstance(event, _ANSWERED):
-            return
+        if not isinstance(event, _ANSWERED):
+            with self._work.measured():
+                self._emit(event)
+
+    def _emit(self, event: Event) -> None:
+        self._watched(event)
         self._turns.note(event)
         self._meter.note(event)
         self._send_queue.put(event)
@@ -126,6 +144,8 @@ class SessionBridge:
         match event:
             case StageFailed(fatal=True):
                 self._fail(event)
+            case StageFailed(stage=stage, error=error, silent=True):
+                log.error("stage.failed", stage=stage, exc_info=error)
             case StageFailed(stage=stage, error=error) | OutOfBandResponse(event=StageFailed(stage=stage, error=error)):
                 log.warning("stage.failed", stage=stage, exc_info=error)
             case Warned(message=warning):

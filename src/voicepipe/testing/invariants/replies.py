@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from voicepipe.conversation import CUT, SILENCE, Conversation
+from voicepipe.conversation import CUT, SILENCE, Conversation, joined
 from voicepipe.events import (
     Event,
     ReplyAudio,
@@ -75,15 +75,15 @@ def no_sound_after_the_end(recording: Recording) -> Found:
 
 def heard_text(recording: Recording) -> Found:
     """Check that a reply's text at its end is what was spoken in it."""
-    words: list[str] = []
+    words: list[WordSpoken] = []
     for at_s, event in recording.events:
         match event:
             case ReplyStarted():
                 words = []
-            case WordSpoken(word=word):
-                words.append(word)
-            case ReplyInterrupted(heard_text=text) | ReplyEnded(text=text) if text != " ".join(words):
-                yield at_s, f"it ended with {text!r}, and spoken was {' '.join(words)!r}"
+            case WordSpoken():
+                words.append(event)
+            case ReplyInterrupted(heard_text=text) | ReplyEnded(text=text) if text != joined(words):
+                yield at_s, f"it ended with {text!r}, and spoken was {joined(words)!r}"
             case _:
                 pass
 
@@ -134,7 +134,9 @@ def bot_remembers_what_was_heard(recording: Recording) -> Found:
     """Check that all that is remembered of the bot, word by word in order, was spoken."""
     spoken: list[str] = []
     for at_s, event in recording.events:
-        if isinstance(event, WordSpoken):
+        if isinstance(event, WordSpoken) and event.glued and spoken:
+            spoken[-1] += event.word
+        elif isinstance(event, WordSpoken):
             spoken += event.word.split()
         for conversation in _conversations(event):
             said = [message.text.rstrip(CUT) for message in conversation.messages if message.role == "assistant"]

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, joined
 from voicepipe.events import (
     ConversationEnded,
     Event,
@@ -80,7 +80,7 @@ class Transcript:
     @property
     def said(self) -> str:
         """All words of the bot that were heard."""
-        return " ".join(spoken.word for spoken in self.of(WordSpoken))
+        return joined(self.of(WordSpoken))
 
     @property
     def conversation(self) -> Conversation:

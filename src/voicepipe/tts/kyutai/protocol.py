@@ -26,7 +26,6 @@ __all__ = [
     "WordSaid",
     "decode",
     "encode_text",
-    "speakable",
 ]
 
 PATH = "/api/tts_streaming"
@@ -68,21 +67,6 @@ class Options:
 def encode_text(text: str) -> bytes:
     """Encode a word with the space before it."""
     return ormsgpack.packb({"type": "Text", "text": text})
-
-
-_UNSPOKEN = str.maketrans({**dict.fromkeys("*_`", ""), "’": "'", "‘": "'", "“": '"', "”": '"'})
-
-
-def speakable(text: str) -> str:
-    """Return text as it is said: without markup, with straight quotes and without lone colons; "" if nothing is said.
-
-    The space before a word stays.
-
-    >>> speakable(" *really*"), speakable("“Don’t”"), speakable(" :"), speakable("10 : 30"), speakable(" **")
-    (' really', '"Don\\'t"', '', '10 30', '')
-    """
-    bare = " ".join(word for word in text.translate(_UNSPOKEN).split() if word != ":")
-    return f" {bare}" if bare and text[:1].isspace() else bare
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voicepipe.boundary.overflow import BoundaryFull
 from voicepipe.events import (
@@ -13,12 +13,17 @@ from voicepipe.events import (
     ReplyText,
     SynthesisEnded,
     SynthesisStarted,
+    TextNotSpoken,
     Warned,
     WordSpoken,
 )
+from voicepipe.operators.words import as_words
 from voicepipe.rx import Clock
 from voicepipe.services import ConnectionLost, ServiceError, ServiceObserver
-from voicepipe.tts.kyutai.protocol import EOS, RATE_HZ, Sound, WordSaid, decode, encode_text, speakable
+from voicepipe.text.reading import Reader, Reading, Unit
+from voicepipe.text.words import has_letters, shows_something
+from voicepipe.tts.kyutai.protocol import EOS, RATE_HZ, Sound, WordSaid, decode, encode_text
+from voicepipe.tts.word_times import WordTracker
 
 __all__ = ["KyutaiTtsSession", "TtsOptions"]
 
@@ -32,12 +37,13 @@ class TtsOptions:
 
     Up to `capacity` words wait to be sent: one more fails the turn, because text is never dropped. A synthesiser that
     has text and sends nothing for `silent_s` counts as lost. A reply of which nothing was said yet gets `retries` on
-    other connections.
+    other connections. `reading` is how text is read: it is sent as it is said, and reported as it is written.
     """
 
     capacity: int
     silent_s: float
     retries: int
+    reading: Reading = field(default_factory=Reading)
 
 
 class KyutaiTtsSession:
@@ -45,8 +51,11 @@ class KyutaiTtsSession:
 
     def __init__(self, clock: Clock, speaking: TtsOptions, service: str, observer: ServiceObserver) -> None:
         self._clock, self._speaking, self._service, self._observer = clock, speaking, service, observer
-        # All words to be said, as they are sent.
+        self._reader = Reader(speaking.reading)
+        # All words to be said, as they are sent, and as they are written.
         self._words: list[str] = []
+        self._written = WordTracker()
+        self._started = self._warned = False
         self._sent = 0
         self._finished = self._eos_sent = False
         self._said: list[str] = []
@@ -61,16 +70,35 @@ class KyutaiTtsSession:
     # ---- the graph's side -------------------------------------------------------------------------------------------
 
     def put(self, item: Event) -> Sequence[Event]:
-        if not isinstance(item, ReplyText) or not (word := speakable(item.delta)):
+        if not isinstance(item, ReplyText):
             return [item]
-        if len(self._words) - self._sent >= self._speaking.capacity:
+        units = [unit for word in as_words(item) for unit in self._reader(word)]
+        if any(has_letters(unit.spoken) for unit in units) and len(self._words) - self._sent >= self._speaking.capacity:
             raise BoundaryFull(self._service, self._speaking.capacity)
-        self._words.append(word)
-        return [item, SynthesisStarted(word.strip())] if len(self._words) == 1 else [item]
+        return [item, *self._take(units)]
 
-    def finish(self) -> None:
+    def _take(self, units: Sequence[Unit]) -> Sequence[Event]:
+        """Queue what is said; return the events that follow."""
+        events: list[Event] = []
+        for unit in units:
+            said = unit.spoken if has_letters(unit.spoken) else ""
+            self._written.add(unit._replace(spoken=said))
+            glued = not self._words or unit.words[0].glued
+            self._words += [word if glued and not at else f" {word}" for at, word in enumerate(said.split())]
+            if said and not self._started:
+                self._started = True
+                events.append(SynthesisStarted(said))
+            if unit.unsayable and not self._warned:
+                self._warned = True
+                events.append(TextNotSpoken.of(" ".join(word.text for word in unit.words)))
+        return events
+
+    def finish(self) -> Sequence[Event]:
+        events = self._take(list(self._reader.rest()))
         self._finished = True
         self.done = not self._words
+        shown = [word for word in self._written.rest() if shows_something(word.word)] if self.done else []
+        return [*events, *shown]
 
     # ---- the connection ---------------------------------------------------------------------------------------------
 
@@ -78,6 +106,7 @@ class KyutaiTtsSession:
         self._sent, self._eos_sent = 0, False
         self._said.clear()
         self._held.clear()
+        self._written.restart()
         self._asked_s = None
         self._active_s = self._clock()
 
@@ -102,7 +131,7 @@ class KyutaiTtsSession:
         match decode(message, service=self._service):
             case WordSaid(text=text, start_s=start_s, stop_s=stop_s) if text.strip():
                 self._said += text.split()
-                self._held.append(WordSpoken(text.strip(), start_s, stop_s))
+                self._held += self._written.said(text, start_s, stop_s)
                 return self._release() if self._made_s else ()
             case Sound(samples=samples):
                 return self._sound(Audio(samples, RATE_HZ))
@@ -126,7 +155,7 @@ class KyutaiTtsSession:
         self.done = True
         if self._asked_s is not None:
             self._observer.generated(self._made_s, self._clock() - self._asked_s)
-        return [*self._release(), SynthesisEnded(self._made_s)]
+        return [*self._release(), *self._written.rest(), SynthesisEnded(self._made_s)]
 
     def lost(self, error: ServiceError) -> Sequence[Event]:
         if self._made_s or not self._retries:

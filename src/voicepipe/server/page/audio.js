@@ -1,0 +1,139 @@
+/** The sound of a conversation: microphone, loudspeaker and recording, in one graph and on one clock. */
+
+import { Recording } from "./recording.js";
+import { fromBase64 } from "./base64.js";
+
+/** @typedef {{level: number, item: string, heardMs: number, bufferedMs: number, targetMs: number, underruns: number,
+ *   held: boolean}} Report */
+/** @typedef {{item: string, heardMs: number, unheardMs: number, silentAfterMs: number}} Flushed */
+
+/**
+ * @typedef {object} Listener
+ * @property {(packet: ArrayBuffer, level: number) => void} captured 40 ms of the microphone
+ * @property {(report: Report) => void} reported of the loudspeaker, each 40 ms
+ * @property {(first: {item: string, afterMs: number | null}) => void} audible
+ * @property {(flushed: Flushed) => void} flushed
+ * @property {() => void} unplugged
+ */
+
+export class Audio {
+  /**
+   * @param {AudioContext} context
+   * @param {Listener} listener
+   */
+  constructor(context, listener) {
+    this.context = context;
+    this.listener = listener;
+    this.speaker = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [2] });
+    this.recording = new Recording(context);
+    this.speaker.connect(context.destination);
+    this.speaker.connect(this.recording.node, 0, 1);
+    this.speaker.port.onmessage = ({ data }) => {
+      if (data.report) listener.reported(data.report);
+      if (data.audible) listener.audible(data.audible);
+      if (data.flushed) listener.flushed({ ...data.flushed, heardMs: this.heard(data.flushed.heardMs) });
+    };
+    /** @type {MediaStream | null} */
+    this.stream = null;
+    /** @type {AudioNode[]} */
+    this.microphone = [];
+    this.muted = false;
+  }
+
+  /**
+   * Must be called in a click: browsers make no sound before one.
+   * @param {Listener} listener
+   */
+  static async open(listener) {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    const worklets = ["capture", "playback", "recorder"];
+    const urls = worklets.map((name) => new URL(`${name}_worklet.js`, import.meta.url).href);
+    await Promise.all([context.resume(), ...urls.map((url) => context.audioWorklet.addModule(url))]);
+    return new Audio(context, listener);
+  }
+
+  /**
+   * Use a microphone, instead of the one before. Throws what `getUserMedia` throws.
+   * @param {string} deviceId empty: the default one
+   */
+  async listen(deviceId) {
+    const audio = {
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+      channelCount: 1,
+      ...(deviceId && { deviceId: { exact: deviceId } }),
+    };
+    const stream = await navigator.mediaDevices.getUserMedia({ audio });
+    this.stopListening();
+    this.stream = stream;
+    stream.getAudioTracks()[0]?.addEventListener("ended", () => this.stream === stream && this.listener.unplugged());
+    const source = new MediaStreamAudioSourceNode(this.context, { mediaStream: stream });
+    const capture = new AudioWorkletNode(this.context, "capture", { numberOfOutputs: 0, channelCount: 1 });
+    capture.port.onmessage = ({ data }) => this.listener.captured(data.packet, data.level);
+    // A voice holds the playback, from one audio thread to the other: the page itself may be busy.
+    const { port1, port2 } = new MessageChannel();
+    capture.port.postMessage({ playback: port1 }, [port1]);
+    this.speaker.port.postMessage({ microphone: port2 }, [port2]);
+    source.connect(capture);
+    source.connect(this.recording.node, 0, 0);
+    this.microphone = [source, capture];
+    this.mute(this.muted);
+  }
+
+  stopListening() {
+    for (const node of this.microphone) node.disconnect();
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.microphone = [];
+    this.stream = null;
+  }
+
+  /** @param {boolean} muted the microphone gives silence, with which the server ends a turn */
+  mute(muted) {
+    this.muted = muted;
+    for (const track of this.stream?.getAudioTracks() ?? []) track.enabled = !muted;
+  }
+
+  /**
+   * Play a loudspeaker's device; where the browser cannot choose one, the default.
+   * @param {string} deviceId
+   */
+  async speakTo(deviceId) {
+    const context = /** @type {AudioContext & {setSinkId?: (id: string) => Promise<void>}} */ (this.context);
+    await context.setSinkId?.(deviceId);
+  }
+
+  /**
+   * @param {string} item
+   * @param {string} base64
+   */
+  play(item, base64) {
+    const samples = fromBase64(base64);
+    this.speaker.port.postMessage({ item, samples }, [samples.buffer]);
+  }
+
+  /** The item is whole. */
+  end() {
+    this.speaker.port.postMessage({ end: true });
+  }
+
+  /** Silence the loudspeaker at once; `flushed` follows. */
+  flush() {
+    this.speaker.port.postMessage({ flush: true });
+  }
+
+  /**
+   * What was heard of what was played: sound is still on its way to the loudspeaker.
+   * @param {number} playedMs
+   */
+  heard(playedMs) {
+    const latencyS = this.context.baseLatency + (this.context.outputLatency || 0);
+    return Math.max(0, Math.round(playedMs - latencyS * 1000));
+  }
+
+  async close() {
+    this.stopListening();
+    this.recording.stop();
+    await this.context.close();
+  }
+}

@@ -1,0 +1,268 @@
+/** A conversation: its connection, its sound and its words, and what the user does to it. */
+
+import { Audio } from "./audio.js";
+import { Connection } from "./connection.js";
+import { Dialogue } from "./dialogue.js";
+import { toBase64 } from "./base64.js";
+import { browserProblem, connectionProblem, contextProblem, microphoneProblem } from "./problems.js";
+import { isCurrent, readiness } from "./server_api.js";
+import { sessionUpdate } from "./session.js";
+import { Turns } from "./turns.js";
+
+/** @typedef {import("./dialogue.js").ServerEvent} ServerEvent */
+/** @typedef {import("./problems.js").Problem} Problem */
+/** @typedef {import("./session.js").Options} Options */
+/** @typedef {"idle" | "connecting" | "on" | "reconnecting" | "ended"} Phase */
+
+const EXPECTED = new Set(["response_cancel_not_active", "input_audio_buffer_commit_empty"]);
+
+export class Conversation {
+  /** @param {() => void} changed is called after every change but those of the levels */
+  constructor(changed) {
+    this.changed = changed;
+    this.dialogue = new Dialogue();
+    /** @type {Phase} */
+    this.phase = "idle";
+    /** @type {Problem | null} */
+    this.problem = null;
+    this.notice = "";
+    this.levels = { user: 0, bot: 0 };
+    this.buffer = { bufferedMs: 0, targetMs: 0, underruns: 0 };
+    /** @type {Options} */
+    this.options = { instructions: "", voice: "", deviceId: "", textOnly: false, pushToTalk: false, greets: false };
+    this.key = "";
+    this.muted = false;
+    this.outdated = false;
+    /** @type {Audio | null} */
+    this.audio = null;
+    /** @type {Connection | null} */
+    this.connection = null;
+    /** @type {import("./recording.js").Recording | null} */
+    this.recording = null;
+    this.session = ""; // the server's id of it
+    /** @type {Set<string>} */
+    this.dropped = new Set(); // items whose sound is not played any more
+    this.turns = new Turns(this);
+  }
+
+  get isOn() {
+    return this.phase === "on" || this.phase === "reconnecting";
+  }
+
+  get hasMicrophone() {
+    return this.audio?.stream != null;
+  }
+
+  // ---- its beginning and its end ----
+
+  /** @param {boolean} withMicrophone false: the user types */
+  async start(withMicrophone) {
+    this.reset();
+    const problem = withMicrophone ? (contextProblem() ?? browserProblem()) : null;
+    if (problem) return this.fail(problem);
+    try {
+      if (typeof AudioWorkletNode !== "undefined") this.audio = await Audio.open(this.audioListener());
+      if (withMicrophone) await this.audio?.listen(this.options.deviceId);
+    } catch (error) {
+      return this.fail(microphoneProblem(error));
+    }
+    if (this.phase !== "connecting") return this.release();
+    this.recording = this.audio?.recording ?? null;
+    this.connection = new Connection(this.key, this.connectionListener());
+    this.connection.open();
+    this.changed();
+  }
+
+  reset() {
+    this.dialogue = new Dialogue();
+    this.phase = "connecting";
+    this.problem = null;
+    this.notice = "";
+    this.dropped.clear();
+    this.turns = new Turns(this);
+    this.changed();
+  }
+
+  /** @param {Problem | null} [problem] */
+  async end(problem = null) {
+    this.phase = this.dialogue.entries.length ? "ended" : "idle";
+    this.problem = problem;
+    if (problem) this.notice = "";
+    this.dialogue.breakOff();
+    await this.release();
+    this.changed();
+  }
+
+  /** @param {Problem} problem */
+  fail(problem) {
+    return this.end(problem);
+  }
+
+  async release() {
+    this.connection?.close();
+    const { audio } = this;
+    this.connection = this.audio = null;
+    this.levels = { user: 0, bot: 0 };
+    await audio?.close();
+  }
+
+  // ---- the connection ----
+
+  /** @returns {import("./connection.js").Listener} */
+  connectionListener() {
+    return {
+      opened: (again) => this.opened(again),
+      received: (event) => this.receive(event),
+      lost: () => {
+        this.phase = "reconnecting";
+        this.turns = new Turns(this);
+        this.dialogue.breakOff();
+        this.audio?.flush();
+        this.changed();
+      },
+      closed: (end) => this.closed(end),
+    };
+  }
+
+  /** @param {boolean} again */
+  opened(again) {
+    this.phase = "on";
+    this.configure();
+    for (const item of again ? this.dialogue.messages() : []) this.send({ type: "conversation.item.create", item });
+    if (again) this.notice = "Connected again. The conversation goes on.";
+    else if (this.options.greets) this.send({ type: "response.create" });
+    isCurrent().then(
+      (current) => {
+        this.outdated = !current;
+        this.changed();
+      },
+      () => {}, // it is asked again when the connection comes back
+    );
+    this.changed();
+  }
+
+  /** @param {Parameters<import("./connection.js").Listener["closed"]>[0]} end */
+  async closed(end) {
+    const problem = connectionProblem(end, end.code === 1000 ? null : await readiness().catch(() => null));
+    if (!problem) this.notice = "The conversation is over.";
+    await this.end(problem);
+  }
+
+  /** @param {ServerEvent} event */
+  send(event) {
+    this.connection?.send(event);
+  }
+
+  /** @param {ServerEvent} event */
+  receive(event) {
+    if (event.type === "response.output_audio.delta") return this.sound(event);
+    if (event.type === "response.output_audio.done") this.audio?.end();
+    if (event.type === "session.created") this.session = event.session.id;
+    if (event.type === "input_audio_buffer.speech_started") this.interrupt();
+    this.dialogue.apply(event);
+    if (event.type === "error") this.complain(event);
+    if (event.type === "response.done") this.finished(event.response);
+    this.changed();
+  }
+
+  /** @param {ServerEvent} event */
+  sound({ item_id, delta }) {
+    if (!this.dropped.has(item_id)) this.audio?.play(item_id, delta);
+  }
+
+  /** @param {any} response */
+  finished(response) {
+    const failure = response.status_details?.error?.message;
+    if (failure) this.notice = failure;
+    this.turns.finished();
+  }
+
+  /** @param {ServerEvent} event */
+  complain({ error }) {
+    if (error.code === "conversation_already_has_active_response") this.turns.requestReply();
+    else if (!EXPECTED.has(error.code)) this.notice = error.message;
+  }
+
+  // ---- the sound ----
+
+  /** @returns {import("./audio.js").Listener} */
+  audioListener() {
+    return {
+      captured: (packet, level) => this.captured(packet, level),
+      reported: (report) => this.reported(report),
+      audible: ({ item, afterMs }) => {
+        this.dialogue.audible(item, afterMs);
+        this.changed();
+      },
+      flushed: (flushed) => this.flushed(flushed),
+      unplugged: () => {
+        this.audio?.stopListening();
+        this.notice = "The microphone was unplugged. Choose another one in the settings, or type.";
+        this.changed();
+      },
+    };
+  }
+
+  /**
+   * @param {ArrayBuffer} packet
+   * @param {number} level
+   */
+  captured(packet, level) {
+    this.levels.user = this.muted ? 0 : level;
+    if (this.phase !== "on" || !this.turns.hears()) return;
+    this.send({ type: "input_audio_buffer.append", audio: toBase64(packet) });
+  }
+
+  /** @param {import("./audio.js").Report} report */
+  reported(report) {
+    this.levels.bot = report.level;
+    const playing = report.bufferedMs > 0;
+    const told = report.underruns !== this.buffer.underruns;
+    this.buffer = report;
+    if (playing === this.dialogue.playing && !told) return;
+    this.dialogue.plays(playing);
+    this.changed();
+  }
+
+  /** The user takes the floor: the loudspeaker falls silent at once, and the server is told what was heard. */
+  interrupt() {
+    if (this.dialogue.playing || this.dialogue.response) this.audio?.flush();
+  }
+
+  /** @param {import("./audio.js").Flushed} flushed */
+  flushed({ item, heardMs, unheardMs, silentAfterMs }) {
+    const entry = this.dialogue.find(item);
+    if (!item || this.dropped.has(item) || (entry?.state === "done" && unheardMs === 0)) return;
+    this.dropped.add(item);
+    this.dialogue.cut(item, silentAfterMs > 0 && silentAfterMs < 5000 ? silentAfterMs : null);
+    this.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: heardMs });
+    this.send({ type: "conversation.item.retrieve", item_id: item });
+    this.changed();
+  }
+
+  // ---- what the user does ----
+
+  configure() {
+    this.send(sessionUpdate(this.options));
+  }
+
+  /** @param {Partial<Options>} options */
+  async choose(options) {
+    const device = options.deviceId !== undefined && options.deviceId !== this.options.deviceId;
+    this.options = { ...this.options, ...options };
+    if (this.isOn) this.configure();
+    if (device && this.audio) {
+      await this.audio.listen(this.options.deviceId).catch((error) => {
+        this.notice = microphoneProblem(error).title;
+      });
+    }
+    this.changed();
+  }
+
+  /** @param {boolean} muted */
+  mute(muted) {
+    this.muted = muted;
+    this.audio?.mute(muted);
+    this.changed();
+  }
+}

@@ -1,0 +1,219 @@
+"""Read money, percentages, units, fractions, ordinal numbers and the numbers that are left."""
+
+from __future__ import annotations
+
+import re
+
+from voicepipe.text.lexicon import Lexicon
+from voicepipe.text.numbers import cardinal, digits, number, ordinal, to_plain, year
+from voicepipe.text.words import listed
+
+__all__ = ["NUMBER", "read_amounts", "read_numbers"]
+
+NUMBER = r"\d+(?:[.,'’]\d{3}(?!\d))*(?:[.,]\d+)?"
+"""A number with thousands' marks and decimals, as any language writes it."""
+
+_TIMES = (
+    r"(?:\s?(k|K|M|m|bn|B|b|T)\b|\s(hundred|thousand|million|billion|trillion|Mio\.?|Mrd\.?|Millionen|Milliarden|Tausend"
+    r"|millions?|milliards?|millón|millones|mil)\b)?"
+)
+_SIGN = r"[$€£¥₹₩]"
+_CODE = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
+_MONEY_FIRST = re.compile(rf"(?:US)?(-|−)?({_SIGN}|{_CODE}\s)\s?({NUMBER}|\.\d+){_TIMES}(?![\w%])")
+_MONEY_LAST = re.compile(rf"(?<![\w.,])({NUMBER}){_TIMES}\s?({_SIGN}|¢|{_CODE}\b)(?!\w)")
+_PERCENT = re.compile(rf"({NUMBER}|\.\d+)\s?([%‰])")
+_FEET = re.compile(r"(?<![\w.])(\d{1,2})['’′]\s?(\d{1,2})(?:[\"”″]|''|’’|\b)")
+_INCHES = re.compile(r"(?<![\w.\"])(\d{1,3})[\"″](?=\s|$|[.,!?])")
+_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})*|\d+)(st|nd|rd|th|er|re|e|ème|º|ª|°(?=\s[a-z]))(?![\w])")
+_FRACTION = re.compile(r"(?<![\w./])(?:(\d+)\s)?(\d{1,3})/(\d{1,3})(?![\w/])(?!\.\d)")
+_MIXED = re.compile(r"(\d+)?\s?([½¼¾⅓⅔⅛⅜⅝⅞])")
+_SPACED = re.compile(r"(?<![\w.,+)-])(\d{1,3})((?: \d{3})+)(?![\d-])")
+# A range before a sign or a unit: "5-10%", "$10-$20".
+_BEFORE_SIGN = re.compile(rf"(?<=\d)\s?[-–]\s?(?=[$€£¥₹]\d)|(?<=\d)[-–](?={NUMBER}\s?(?:[%‰°€£$¥]|[A-Za-zµμ]))")
+_PER = re.compile(r"(?<=[a-z])/(?=[a-z])")
+_COUNT = re.compile(r"(?<![\w.])#\s?(?=\d)|(?<!\w)№\s?(?=\d)")
+_SCALED = re.compile(rf"(?<![\w.])({NUMBER})(k|M|bn)\b")
+_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d{1,2})(?!\w)")
+_ALONE = re.compile(rf"(?<![\w])({NUMBER}|\.\d+)")
+_POINT_FIRST = re.compile(r"(?<![\w.])\.(\d+)")
+_LETTERS_DIGITS = re.compile(r"(?<=[^\W\d_])[-–]?(?=\d)|(?<=\d)[-–]?(?=[^\W\d_])")
+_YEAR = re.compile(r"1[1-9]\d\d|20[1-9]\d|200[1-9]")
+
+_PARTS = {
+    "½": (1, 2),
+    "¼": (1, 4),
+    "¾": (3, 4),
+    "⅓": (1, 3),
+    "⅔": (2, 3),
+    "⅛": (1, 8),
+    "⅜": (3, 8),
+    "⅝": (5, 8),
+    "⅞": (7, 8),
+}
+
+
+def read_amounts(text: str, words: Lexicon) -> str:
+    """Return a text with money, percentages, units, fractions and ordinal numbers in words.
+
+    >>> from voicepipe.text.lexicon import lexicon
+    >>> read_amounts("$5.99 for 5 km, 50%, the 22nd", lexicon("en"))
+    'five dollars and ninety-nine cents for five kilometers, fifty percent, the twenty-second'
+    """
+    text = _SPACED.sub(lambda one: one[1] + one[2].replace(" ", ""), text)
+    text = _BEFORE_SIGN.sub(f" {words.signs['to']} ", text)
+    text = _MONEY_FIRST.sub(lambda one: _money(one[1], one[3], one[4] or one[5], one[2].strip(), words), text)
+    text = _MONEY_LAST.sub(lambda one: _money(None, one[1], one[2] or one[3], one[4], words), text)
+    text = _PERCENT.sub(lambda one: f"{_said(one[1], words)} {words.signs[one[2]]}", text)
+    text = _units(text, words)
+    text = _PER.sub(f" {words.signs['per']} ", text)
+    text = _ORDINAL.sub(lambda one: _ordinal(one, words), text)
+    text = _EXPONENT.sub(lambda one: _exponent(one, words), text)
+    if words.language == "en":
+        text = _FEET.sub(lambda one: f"{cardinal(int(one[1]), 'en')} feet {_counted(one[2], 'inch', 'inches')}", text)
+        text = _INCHES.sub(lambda one: _counted(one[1], "inch", "inches"), text)
+        text = _SCALED.sub(lambda one: f"{_said(one[1], words)} {words.scales[one[2]]}", text)
+    text = _FRACTION.sub(lambda one: _fraction(one, words), text)
+    text = _MIXED.sub(lambda one: _mixed(one, words), text)
+    return _COUNT.sub(f"{words.signs['number']} ", text)
+
+
+def _said(text: str, words: Lexicon) -> str:
+    return number(text, words.language)
+
+
+def _counted(count: str, one: str, many: str) -> str:
+    return f"{cardinal(int(count), 'en')} {one if int(count) == 1 else many}"
+
+
+def _money(minus: str | None, amount: str, scale: str | None, sign: str, words: Lexicon) -> str:
+    """Return an amount of money: with a scale ("$3 million") in whole units, else with hundredths."""
+    before = f"{words.signs['-']} " if minus else ""
+    names = words.money.get(sign)
+    if names is None:
+        return f"{before}{_said(amount, words)} {sign}"
+    one, many, cent, cents = names
+    if scale:
+        return f"{before}{_said(amount, words)} {_joined(words.scales.get(scale, scale), many)}"
+    whole, _, part = to_plain(amount, words.language).partition(".")
+    if len(part) > 2 or not cent:
+        return f"{before}{_said(amount, words)} {one if amount == '1' else many}"
+    units, hundredths = int(whole or 0), int((part or "0").ljust(2, "0"))
+    said = [f"{_one(units, words)} {one if units == 1 else many}"] if units or not hundredths else []
+    if hundredths:
+        said.append(f"{_one(hundredths, words)} {cent if hundredths == 1 else cents}")
+    return before + f" {words.joint} ".join(said)
+
+
+def _joined(scale: str, many: str) -> str:
+    """Return a scale and a unit: French elides "millions d'euros", and says "millions de dollars"."""
+    if not scale.endswith("'"):
+        return f"{scale} {many}"
+    return f"{scale}{many}" if many[0] in "aeiou" else f"{scale[:-1]}e {many}"
+
+
+def _one(value: int, words: Lexicon) -> str:
+    """Return a number before a noun: German and Spanish "one" is shorter there."""
+    if value == 1 and words.language in ("de", "es"):
+        return "ein" if words.language == "de" else "un"
+    return cardinal(value, words.language)
+
+
+def _units(text: str, words: Lexicon) -> str:
+    def read(one: re.Match[str]) -> str:
+        names = words.units.get(one[3]) or words.units.get(one[3].rstrip("."))
+        if names is None:
+            return one[0]
+        singular = to_plain(one[2], words.language) == "1"
+        minus = f"{words.signs['-']} " if one[1] else ""
+        stop = "." if one[3].endswith(".") and one[3] not in words.units else ""
+        said = _one(1, words) if singular else _said(one[2], words)
+        return f"{minus}{said} {names[0] if singular else names[1]}{stop}"
+
+    return _MEASURED.sub(read, text)
+
+
+_MEASURED = re.compile(
+    rf"(?<![\w.,])([-−])?({NUMBER}|\.\d+)[\s-]?"
+    r"(km/h|m/s|Mbit/s|[°µμ]?[A-Za-z]{1,4}[²³]|[km]m?[23]|°[CF]|°|[µμ]?[A-Za-z]{1,5}\.?)(?![\w/²³])"
+)
+
+
+def _ordinal(one: re.Match[str], words: Lexicon) -> str:
+    if one[2] in ("st", "nd", "rd", "th") and words.language != "en":
+        return one[0]
+    if one[2] not in ("st", "nd", "rd", "th") and words.language in ("en", "de"):
+        return one[0]
+    return ordinal(int(one[1].replace(",", "")), words.language)
+
+
+def _exponent(one: re.Match[str], words: Lexicon) -> str:
+    value, sign, power = one.groups()
+    if not sign and "." not in value and int(power) <= 12:
+        return cardinal(int(value) * 10 ** int(power), words.language)
+    minus = f"{words.signs['-']} " if sign == "-" else ""
+    ten = cardinal(10, words.language)
+    return f"{_said(value, words)} {words.signs['×']} {ten} {words.signs['^']} {minus}{_said(power, words)}"
+
+
+def _fraction(one: re.Match[str], words: Lexicon) -> str:
+    whole, above, below = one[1], int(one[2]), int(one[3])
+    language = words.language
+    before = f"{cardinal(int(whole), language)} {words.joint} " if whole else ""
+    if 0 < above < below <= 10 or whole:
+        return before + _part(above, below, words)
+    if language == "en" and 1 <= above <= 12 and 12 < below <= 31:
+        return f"{words.months[above - 1]} {ordinal(below, 'en')}"
+    return f"{cardinal(above, language)} {cardinal(below, language)}"
+
+
+def _part(above: int, below: int, words: Lexicon) -> str:
+    """Return a fraction: in English by its name, else as a division."""
+    if words.language != "en":
+        return (
+            words.signs["half"]
+            if (above, below) == (1, 2)
+            else f"{cardinal(above, words.language)} {words.signs['/']} {cardinal(below, words.language)}"
+        )
+    name = {2: "half", 4: "quarter"}.get(below) or ordinal(below, "en")
+    many = "halves" if below == 2 else f"{name}s"
+    return f"{cardinal(above, 'en')} {name if above == 1 else many}"
+
+
+def _mixed(one: re.Match[str], words: Lexicon) -> str:
+    said = _part(*_PARTS[one[2]], words)
+    return f"{cardinal(int(one[1]), words.language)} {words.joint} {said}" if one[1] else said
+
+
+# ---- the numbers that are left ---------------------------------------------------------------------------------------
+
+_BY_DIGIT = listed(
+    "code pin zip call dial extension room flight gate bus route highway interstate channel area",
+)
+
+
+def read_numbers(text: str, words: Lexicon, before: str = "") -> str:
+    """Return a text with all numbers in words; `before` is the word before it.
+
+    >>> from voicepipe.text.lexicon import lexicon
+    >>> read_numbers("in 1984, 3.14 of 1,000", lexicon("en")), read_numbers("101", lexicon("en"), "room")
+    ('in nineteen eighty-four, three point one four of one thousand', 'one oh one')
+    """
+    if not any(map(str.isdigit, text)):
+        return text
+    text = _POINT_FIRST.sub(lambda one: number(f".{one[1]}", words.language), text)
+    text = _LETTERS_DIGITS.sub(" ", text)
+    return _ALONE.sub(lambda one: _number(one, words, before), text)
+
+
+def _number(one: re.Match[str], words: Lexicon, before: str) -> str:
+    text = one[1]
+    english = words.language == "en"
+    prior = one.string[: one.start()].split()
+    last = (prior[-1] if prior else before).strip("\"'(").lower()
+    if english and text.isdecimal() and last in _BY_DIGIT:
+        return digits(text, "en").replace("zero", "oh")
+    if english and text in ("911", "411", "311"):
+        return digits(text, "en")
+    if english and _YEAR.fullmatch(text):
+        return year(int(text), "en")
+    return number(text, words.language)
