@@ -16,7 +16,6 @@ otherwise, `voicepipe.engine.local.SESSIONS_PER_CORE` for each core, should not 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 
 from benchmarks.common import Budget, Progress, Report, Server, Table, Utterance, call, command, percentile, utterances
 from benchmarks.conversation import ANSWERS_WITHIN_S, Turn, take_turns
+from voicepipe.boundary.cores import usable_cores
 from voicepipe.engine.local import SESSIONS_PER_CORE
 
 MOST, QUICK_MOST = 4, 2
@@ -126,7 +126,7 @@ def _report(loads: Sequence[Load]) -> Report:
         if not load.p95_ms <= P95_MS:
             break
         carried = load.clients
-    admitted = SESSIONS_PER_CORE * (os.cpu_count() or 1)
+    admitted = SESSIONS_PER_CORE * usable_cores()
     at_limit = [load for load in loads if load.clients == admitted]
     return Report(
         "capacity",

@@ -141,6 +141,19 @@ def test_a_page_that_is_no_opus_costs_itself() -> None:
     assert len(said) <= 1
 
 
+@pytest.mark.parametrize("kind", [16, 17, 18, 19, 1, 2, 3], ids=["2.5", "5", "10", "20", "20 SILK", "40", "60"])
+def test_frames_of_any_length_are_heard(kind: int) -> None:
+    """2.5 to 60 ms (RFC 6716, 3.1): packets without a body are silence of their length."""
+    head, tags, *_ = ogg_opus.pages(b"".join(pages(0.1)))
+    packet = bytes([kind << 3])
+    (ms,) = ogg_opus.frames_ms(packet)
+    count = round(600 / ms)
+    stream = [replace(tags, number=2 + n, granule=round(48 * ms * (n + 1)), packets=(packet,)) for n in range(count)]
+    length, said = complaints(OggOpus().decoder(), [bytes(head), bytes(tags), *map(bytes, stream)])
+    assert not said
+    assert length == pytest.approx(0.6 * RATE_HZ, abs=0.02 * RATE_HZ)
+
+
 def test_a_stream_in_another_format_is_named() -> None:
     """Once, and the Opus stream after it is heard."""
     head = ogg_opus.pages(pages(0.04)[0])[0]

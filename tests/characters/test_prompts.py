@@ -15,6 +15,7 @@ from voicepipe._yaml import YamlError
 from voicepipe.characters import prompts
 from voicepipe.characters.prompts import DEFAULT, HEADLINES, Character, Characters, Language, system_prompt
 from voicepipe.events import CharacterLines
+from voicepipe.voices.catalog import offered_voices
 
 ALL = get_args(Character)
 OURS = Path(prompts.__file__).with_name("characters.yaml")
@@ -156,6 +157,14 @@ def test_a_voice_goes_with_a_character_that_is_offered(tiny: Characters):
     assert Characters.load().with_voices(voices) == voices
     others: list[dict[str, Any]] = [{"name": "a"}, {"instructions": {"type": "pirate"}}, {"instructions": None}]
     assert tiny.with_voices(others) == others
+
+
+def test_a_voice_is_listed_once_for_each_character_that_can_be_played():
+    """All of them by their names with a larger model, and one with the embedded one."""
+    voices = offered_voices(None, "embedded")
+    assert [voice["name"] for voice in Characters.load(tiny=True).with_voices(voices)] == ["Robin"]
+    assert Characters.load().with_voices(voices) == voices
+    assert len({voice["instructions"]["type"] for voice in voices}) == len(voices) == 5
 
 
 # ---- a file of ones own ----------------------------------------------------------------------------------------------

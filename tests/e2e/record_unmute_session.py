@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
 HELPERS, DATA = HERE.parent / "helpers", HERE.parent / "data"
+PATH = os.pathsep.join(filter(None, [str(HELPERS), os.environ.get("PYTHONPATH")]))
 sys.path.insert(0, str(HELPERS))
 
 from processes import serving  # noqa: E402
@@ -23,7 +25,7 @@ from unmute_talk import SESSION, whole_talk  # noqa: E402
 
 def main() -> None:
     with TemporaryDirectory() as folder:
-        with serving([sys.executable, str(HERE / "unmute_server.py"), folder], PYTHONPATH=str(HELPERS)) as url:
+        with serving([sys.executable, str(HERE / "unmute_server.py"), folder], PYTHONPATH=PATH) as url:
             asyncio.run(_talk(url))
         (recorded,) = Path(folder).glob("*.jsonl")
         lines = [line for line in recorded.read_text("utf-8").splitlines(keepends=True) if not _is_sound(line)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from voicepipe.weights import registry
 
 HERE = Path(__file__).parent
 HELPERS = HERE.parent / "helpers"
+PATH = os.pathsep.join(filter(None, [str(HELPERS), os.environ.get("PYTHONPATH")]))
 HEARD = "conversation.item.input_audio_transcription.delta"
 
 UNREAD = 50
@@ -42,7 +45,7 @@ def recordings_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(recordings_dir: Path) -> Iterator[str]:
     """With scripted stages."""
-    with serving([sys.executable, str(HERE / "unmute_server.py"), str(recordings_dir)], PYTHONPATH=str(HELPERS)) as url:
+    with serving([sys.executable, str(HERE / "unmute_server.py"), str(recordings_dir)], PYTHONPATH=PATH) as url:
         yield url
 
 
@@ -130,7 +133,8 @@ def test_the_talk_went_as_it_should(talk: tuple[Frontend, list[Line]]) -> None:
     assert 17 <= len(spoken[2].split()) < len(ANSWERS["Tell me a story."].split())
     cut = [bool(of(reply, "unmute.interrupted_by_vad")) for reply in replies(events)]
     assert cut == [False, False, True, True, False, False]
-    measured = [bool(one["args"]["debug_dict"]) for one in of(events, "unmute.additional_outputs")]
+    ends = [before for before, after in pairwise(events) if after["type"] == "response.audio.done"]
+    measured = [bool(one["args"]["debug_dict"]) for one in ends]
     assert measured == [False, True, True, True, True, False], "the opening and the nudge answer nobody"
 
 
@@ -144,8 +148,8 @@ def test_the_first_word_interrupts_a_reply(talk: tuple[Frontend, list[Line]]) ->
             HEARD,
             "input_audio_buffer.speech_started",
             "unmute.interrupted_by_vad",
-            "response.audio.done",
             "unmute.additional_outputs",
+            "response.audio.done",
         ]
 
 
@@ -166,7 +170,7 @@ def test_every_character_opens(server: str, recordings_dir: Path, queued: bool) 
 
     async def opening(session: Session) -> Frontend:
         async with unmute_frontend(server, session, stale=stale_pages(0.4), queued=queued, within_s=20) as page:
-            await page.until("unmute.additional_outputs")
+            await page.until("response.audio.done")
         return page
 
     async def main() -> list[Frontend]:
@@ -197,7 +201,7 @@ def test_a_complaint_has_its_shape_and_names_its_message(server: str) -> None:
             await page.until("session.updated")
             for message in wrong:
                 await page.socket.send_json(message)
-            await page.until("unmute.additional_outputs")
+            await page.until("response.audio.done")
         return page
 
     page = asyncio.run(main())
@@ -223,9 +227,9 @@ def test_a_turn_with_the_embedded_models(recordings: Path, tmp_path: Path) -> No
 
     async def main(url: str) -> Frontend:
         async with unmute_frontend(url, session, stale=stale_pages(0.4), within_s=120) as page:
-            over = await page.until("unmute.additional_outputs")
+            over = await page.until("response.audio.done")
             await page.say(speech)
-            await page.until("unmute.additional_outputs", since=over)
+            await page.until("response.audio.done", since=over)
         return page
 
     command = [sys.executable, "-m", "voicepipe", "serve", patient_pipeline(tmp_path), "--port", "0"]

@@ -171,7 +171,7 @@ print([name for name in heavy if name in sys.modules])
 
 def test_how_many_sessions(local: FakeLocal, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was asked for; else what the cores carry; else, with services only, what was set for those."""
-    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.setattr("voicepipe.engine.build.usable_cores", lambda: 6)
     services: dict[str, Any] = {"stt_url": NOWHERE, "llm_url": NOWHERE, "tts_url": NOWHERE}
     assert build_engine(EngineSettings(), max_sessions=2).max_sessions == 2
     assert build_engine(EngineSettings(), max_sessions=None).max_sessions == 6

@@ -138,7 +138,7 @@ class _Farewell:
         match event:
             case {"type": "response.text.done", "text": text}:
                 self._said = text.endswith(FAREWELL)
-            case {"type": "unmute.additional_outputs"}:
+            case {"type": "response.audio.done"}:
                 self._over = self._said
             case _:
                 pass

@@ -20,14 +20,15 @@ ORDER = """
 | `conversation.item.input_audio_transcription.delta` | talks          | silent                           |
 | `input_audio_buffer.speech_started`                 | heard → talks  | silent, thinks, speaks           |
 | `input_audio_buffer.speech_stopped`                 | talks → quiet  | silent                           |
-| `response.created`                                  | quiet          | silent → thinks                  |
+| `unmute.additional_outputs`                         | quiet          | silent → shown                   |
+| `response.created`                                  | quiet          | silent → thinks, shown → thinks  |
 | `unmute.response.text.delta.ready`                  | quiet          | thinks, speaks                   |
 | `response.audio.delta`                              | quiet          | thinks → speaks, speaks          |
 | `response.text.delta`                               | quiet          | speaks                           |
 | `response.text.done`                                | quiet          | thinks → over, speaks → over     |
 | `unmute.interrupted_by_vad`                         |                | thinks → over, speaks → over     |
-| `response.audio.done`                               |                | over → told                      |
-| `unmute.additional_outputs`                         |                | told → silent                    |
+| `unmute.additional_outputs`                         |                | over → told                      |
+| `response.audio.done`                               |                | told → silent                    |
 | `error`                                             |                |                                  |
 """
 

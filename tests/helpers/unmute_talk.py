@@ -40,7 +40,7 @@ async def whole_talk(page: Frontend) -> None:
     await _say(page, SAID[1])
     await page.until("response.text.delta", _STORY_WORDS, since=over)
     await _say(page, SAID[2])
-    over = await page.until("unmute.additional_outputs", since=over)
+    over = await page.until("response.audio.done", since=over)
     await page.until("response.text.delta", since=over)
     await _say(page, SAID[3])
     await page.closed()
@@ -48,7 +48,7 @@ async def whole_talk(page: Frontend) -> None:
 
 async def _over(page: Frontend, since: int) -> int:
     """When the bot's reply is."""
-    return await page.until("unmute.additional_outputs", since=since)
+    return await page.until("response.audio.done", since=since)
 
 
 async def _say(page: Frontend, text: str) -> None:

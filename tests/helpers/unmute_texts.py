@@ -19,15 +19,14 @@ class Texts:
 
     def __init__(self, *, words_are_final: bool) -> None:
         self._words_are_final = words_are_final
-        self._voice, self._is_instructed = NO_VOICE, False
+        self._voice = NO_VOICE
         self._turns: list[str] = []
         self._turn: list[str] = []
         self._last_start_s = 0.0
         self._history: list[Message] = []
-        self._prompts: list[str] | None = None
         self._ready: list[str] = []
         self._spoken: list[str] = []
-        self._cut = self._failed = False
+        self._cut = self._failed = self._is_on = False
 
     def __call__(self, event: Message) -> Iterator[str]:
         match event["type"]:
@@ -57,10 +56,8 @@ class Texts:
                 pass
 
     def _updated(self, session: Message) -> None:
-        """What is not written stays as it was; null instructions are those of the server's choice."""
+        """What is not written stays as it was."""
         self._voice = session.get("voice") or self._voice
-        self._is_instructed = self._is_instructed or "instructions" in session
-        self._prompts = None
 
     # -- the user ------------------------------------------------------------------------------------------------------
 
@@ -73,29 +70,27 @@ class Texts:
     # -- the bot -------------------------------------------------------------------------------------------------------
 
     def _created(self, response: Message) -> Iterator[str]:
-        history, before = response["chat_history"], _without_prompt(self._history)
-        talk = _without_prompt(history)
-        if talk[: len(before)] != before:
-            yield f"forgets what was said: {before} became {talk}"
-        yield from self._prompted(history)
-        new = talk[len(before) :]
-        if not self._follows(new, before):
-            yield f"answers {new}, and said was {self._turns}"
+        history = response["chat_history"]
+        yield from self._continued(history)
         if response["voice"] != self._voice:
             yield f"speaks with {response['voice']!r}"
         self._history, self._turns, self._ready, self._spoken = history, [], [], []
         self._cut = self._failed = False
+        self._is_on = True
+
+    def _continued(self, history: list[Message]) -> Iterator[str]:
+        before = self._history
+        if history[: len(before)] != before:
+            yield f"forgets what was said: {before} became {history}"
+        yield from self._prompted(history)
+        new = history[len(before) :]
+        if not self._follows(new, before):
+            yield f"answers {new}, and said was {self._turns}"
 
     def _prompted(self, history: list[Message]) -> Iterator[str]:
-        """One prompt, first, where there are instructions; another one only after other settings."""
-        prompts = [message["content"] for message in history if message["role"] == "system"]
-        if not all(prompts) or len(prompts) != self._is_instructed:
-            yield f"has the system prompts {prompts}"
-        if prompts and history[0]["role"] != "system":
-            yield "does not begin with the system prompt"
-        if self._prompts is not None and prompts != self._prompts:
-            yield f"has the prompt {prompts}, and before it was {self._prompts}"
-        self._prompts = prompts
+        """The system prompt is not the client's business."""
+        if any(message["role"] == "system" for message in history):
+            yield f"shows the system prompt: {history}"
 
     def _follows(self, new: list[Message], before: list[Message]) -> bool:
         """Whether the new messages are what the user has said, or the silence that the bot breaks.
@@ -128,9 +123,13 @@ class Texts:
             yield f"{text!r} is not what was written: {self._ready}"
 
     def _outputs(self, outputs: Message) -> Iterator[str]:
+        if not self._is_on:  # in front of a reply
+            yield from self._continued(outputs["chat_history"])
+            return
+        self._is_on = False
         said = " ".join(self._spoken) + (CUT if self._cut else "")
         message = [{"role": "assistant", "content": said}] if self._spoken else []
-        talk, before = _without_prompt(outputs["chat_history"]), _without_prompt(self._history)
+        talk, before = outputs["chat_history"], self._history
         if talk != [*before, *message]:
             yield f"the history is {talk} after {before} and {message}"
         yield from self._prompted(outputs["chat_history"])
@@ -138,7 +137,3 @@ class Texts:
         measured = outputs["debug_dict"]
         if measured and abs(sum(measured["parts_ms"].values()) - measured["total_ms"]) > 1e-3:
             yield f"the parts of a latency do not sum to it: {measured}"
-
-
-def _without_prompt(history: list[Message]) -> list[Message]:
-    return [message for message in history if message["role"] != "system"]

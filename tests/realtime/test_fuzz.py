@@ -131,9 +131,12 @@ class House:
 
     def __init__(self) -> None:
         self.loop, self.engine = VirtualLoop(), Mind()
-        app = make_app(load_pipeline(None), self.engine, ServerSettings())
-        self._open = serving(app)
-        self._server = self.loop.run(self._open.__aenter__())
+        self._server = self.loop.run(self._opened())
+
+    async def _opened(self) -> Any:
+        """The application reads the loop's clock, so that it is made in the loop."""
+        self._open = serving(make_app(load_pipeline(None), self.engine, ServerSettings()))
+        return await self._open.__aenter__()
 
     def hear(self, kind: str, steps: list[Step]) -> int:
         """How many messages were sent. Raises AssertionError for whatever goes wrong."""

@@ -148,9 +148,16 @@ class Characters:
         return " ".join(part for part in parts if part)
 
     def with_voices(self, voices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return `voices` as `/v1/voices` lists them. A character that is not offered is replaced by the default
-        one."""
-        return [dict(voice) | self._instead(voice) for voice in voices]
+        """Return `voices` as `/v1/voices` lists them.
+
+        A character that is not offered is replaced by the default one; where a voice has that already, it is left out.
+        """
+        listed: list[dict[str, Any]] = []
+        for voice in voices:
+            entry = dict(voice) | self._instead(voice)
+            if entry == voice or not any(_sound_alike(entry, other) for other in listed):
+                listed.append(entry)
+        return listed
 
     def _instead(self, voice: Mapping[str, Any]) -> dict[str, Any]:
         told: Any = voice.get("instructions")
@@ -198,6 +205,10 @@ def system_prompt(
     'You are a pirate.'
     """
     return _own().system_prompt(character, text=text, language=language, choose=choose)
+
+
+def _sound_alike(voice: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(voice.get(key) == other.get(key) for key in ("source", "instructions"))
 
 
 def no_lines(character: Character, language: Language | None = None) -> CharacterLines:

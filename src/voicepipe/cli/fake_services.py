@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
@@ -110,13 +109,11 @@ async def _serve(args: argparse.Namespace) -> None:
 
 
 async def _stopped() -> None:
-    """Return at SIGTERM; Ctrl-C cancels the task in which this waits."""
-    import asyncio
+    """Return at SIGTERM and at Ctrl-C."""
+    from voicepipe.boundary.stop_signals import stop_signal
 
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # on Windows
-        loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    await stopped.wait()
+    with stop_signal() as stopped:
+        await stopped.wait()
 
 
 def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from voicepipe.boundary.cores import usable_cores
 from voicepipe.engine.health_checks import KINDS, Check, Checks, Probe, ServiceKind
 from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts
@@ -150,7 +150,7 @@ def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind]) -> in
         return settings.network_sessions
     from voicepipe.engine.local import SESSIONS_PER_CORE
 
-    return max(1, (os.cpu_count() or 1) * SESSIONS_PER_CORE)
+    return max(1, usable_cores() * SESSIONS_PER_CORE)
 
 
 def _kinds(uses: Collection[StageName]) -> list[ServiceKind]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import structlog
 from reactivex import Observable
 
 from voicepipe.audio import resampled
+from voicepipe.boundary.cores import usable_cores
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import ask_worker
 from voicepipe.boundary.workers import Workers
@@ -225,7 +225,7 @@ def load_local(
 
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
     # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
     threads = max(1, cores // 2)

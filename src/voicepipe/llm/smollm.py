@@ -30,6 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from voicepipe.boundary.cores import usable_cores
 from voicepipe.weights import registry as models
 
 __all__ = ["LlmFailed", "Message", "PromptRead", "SmolLM", "trim"]
@@ -122,7 +123,7 @@ class SmolLM:
         path = path or models.require("smollm2")
         if not path.is_file():
             raise LlmFailed(f"there is no model at {path}")
-        self._server: Any = _load(path, slots, context, threads or max(1, (os.cpu_count() or 1) // 2))
+        self._server: Any = _load(path, slots, context, threads or max(1, usable_cores() // 2))
 
     def stream(
         self,

@@ -101,7 +101,7 @@ class DialectNegotiation:
             transcribes=transcribes,
         )
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write, lines, limits)
+        self._unmute = _Unmuted(self._formats, write, lines, limits, clock)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
@@ -203,8 +203,15 @@ class _Unmuted:
 
     name = "unmute"
 
-    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines, limits: RequestLimits) -> None:
-        self._dialect = Unmute(write=write, lines=lines, limits=limits)
+    def __init__(
+        self,
+        formats: Formats,
+        write: WritePrompt,
+        lines: WriteLines,
+        limits: RequestLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._dialect = Unmute(write=write, lines=lines, limits=limits, clock=clock)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         # Whether the client has received anything in this dialect.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import structlog
 from aiohttp import web
 
+from voicepipe.boundary.stop_signals import stop_signal
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server.app import Lifespan, make_app
@@ -57,7 +55,7 @@ async def run_server(
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
-        with _stop_signal() as stop:
+        with stop_signal() as stop:
             ready(_url(runner, settings))
             await stop.wait()
         log.info("server.stopping")
@@ -69,18 +67,6 @@ async def run_server(
 
 # Addresses to listen at that are no addresses to connect to.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-@contextmanager
-def _stop_signal() -> Generator[asyncio.Event]:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 def _url(runner: web.AppRunner, settings: ServerSettings) -> str:

@@ -47,8 +47,8 @@ def offered_voices(path: Path | None, synthesiser: Synthesiser) -> list[dict[str
 
     A file holds a list, or a list for each TTS. Raises YamlError, which names the file and the key.
 
-    >>> [voice["source"]["path_on_server"] for voice in offered_voices(None, "embedded")]
-    ['hibari']
+    >>> [voice["name"] for voice in offered_voices(None, "embedded")]
+    ['Robin', 'Quizmaster', 'Sphinx', 'Newsreader', 'Guide']
     """
     read = _own_file() if path is None else _read(path)
     voices = read if isinstance(read, list) else read.get(synthesiser, [])

@@ -163,7 +163,8 @@ def test_no_text_whatever_raises(text: str):
 @pytest.fixture
 def encode() -> Encode:
     numbers = itertools.count(1)
-    return Unmute(event_id=lambda: f"event_{next(numbers)}").encoder()
+    never_due = float("-inf")
+    return Unmute(event_id=lambda: f"event_{next(numbers)}", clock=lambda: never_due).encoder()
 
 
 def fields(encode: Encode, event: Event) -> list[tuple[str, dict[str, Any]]]:
@@ -200,9 +201,23 @@ def test_a_reply_begins_with_what_it_answers(encode: Encode):
         "object": "realtime.response",
         "status": "in_progress",
         "voice": "bob",
-        "chat_history": HISTORY[:2],
+        "chat_history": HISTORY[1:2],
     }
     assert fields(encode, ReplyStarted(asked)) == [("response.created", {"response": response})]
+
+
+def test_outputs_come_before_a_reply_once_a_second():
+    """And always at its end: just before the last event of each."""
+    now = [100.0]
+    encode = Unmute(clock=lambda: now[0]).encoder()
+    started, ended = ReplyStarted(Conversation("Be brief.").user_said("Hi!")), ReplyEnded("Hello there.", TALK)
+    assert [kind for kind, _ in fields(encode, started)] == ["unmute.additional_outputs", "response.created"]
+    now[0] += 0.4
+    assert [kind for kind, _ in fields(encode, ended)][-2:] == ["unmute.additional_outputs", "response.audio.done"]
+    now[0] += 0.9
+    assert [kind for kind, _ in fields(encode, started)] == ["response.created"]
+    now[0] += 0.1
+    assert [kind for kind, _ in fields(encode, started)] == ["unmute.additional_outputs", "response.created"]
 
 
 def test_functions_are_not_told_of(encode: Encode):
@@ -212,7 +227,7 @@ def test_functions_are_not_told_of(encode: Encode):
         assert fields(encode, event) == []
     asked = Conversation("Be brief.").user_said("Hi!").bot_called(call, server_side=True).returned("1", "Nobody.")
     ((_, begun),) = fields(encode, ReplyStarted(asked))
-    assert begun["response"]["chat_history"] == HISTORY[:2]
+    assert begun["response"]["chat_history"] == HISTORY[1:2]
 
 
 def test_a_voice_that_nobody_asked_for_has_unmutes_name(encode: Encode):
@@ -236,22 +251,22 @@ def test_a_reply_ends_with_text_sound_and_history(encode: Encode):
     encode(TurnMeasured(700.0, {"endpointing": 300.0, "tts": 400.0}))
     assert fields(encode, ReplyEnded("Hello there.", TALK)) == [
         ("response.text.done", {"text": "Hello there."}),
-        ("response.audio.done", {}),
         (
             "unmute.additional_outputs",
             {
                 "args": {
-                    "chat_history": HISTORY,
+                    "chat_history": HISTORY[1:],
                     "debug_dict": {"total_ms": 700.0, "parts_ms": {"endpointing": 300.0, "tts": 400.0}},
                 }
             },
         ),
+        ("response.audio.done", {}),
     ]
 
 
 def test_an_interrupted_reply_says_so_first(encode: Encode):
     """The history keeps the mark of the interruption."""
-    interrupted, done, outputs = fields(encode, ReplyInterrupted("Hello", TALK.cut()))
+    interrupted, outputs, done = fields(encode, ReplyInterrupted("Hello", TALK.cut()))
     assert (interrupted, done) == (("unmute.interrupted_by_vad", {}), ("response.audio.done", {}))
     assert outputs[1]["args"]["chat_history"][-1]["content"] == "Hello there.—"
 
@@ -260,7 +275,8 @@ def test_measurements_belong_to_one_reply(encode: Encode):
     """One that nobody waited for has none."""
     encode(TurnMeasured(700.0, {}))
     encode(ReplyStarted(TALK))
-    assert fields(encode, ReplyEnded("", TALK))[-1][1]["args"]["debug_dict"] == {}
+    outputs, _ = fields(encode, ReplyEnded("", TALK))[-2:]
+    assert outputs[1]["args"]["debug_dict"] == {}
 
 
 def test_settings_are_acknowledged_as_the_client_wrote_them(encode: Encode):

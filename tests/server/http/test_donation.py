@@ -46,7 +46,7 @@ async def test_a_voice_is_given(serve, tmp_path):
         consent = await asked(served)
         assert consent["expires_at_timestamp"] - consent["created_at_timestamp"] == 300
         metadata = {
-            "format_version": "1.0",
+            "format_version": "1.1",
             "verification_id": consent["id"],
             "email": "ann@example.org",
             "nickname": " Ann ",
@@ -93,7 +93,7 @@ async def test_an_address_need_not_be_given(serve, tmp_path, email):
         ({"email": "nobody"}, "metadata.email: string should match pattern"),
         ({"nickname": "x" * 31}, "metadata.nickname: string should have at most 30 characters"),
         ({"license": "mine"}, "metadata.license: input should be 'CC0'"),
-        ({"format_version": "2.0"}, "metadata.format_version: input should be '1.0'"),
+        ({"format_version": "2.0"}, "metadata.format_version: input should be '1.0' or '1.1'"),
         ({"colour": "red"}, "metadata.colour: extra inputs are not permitted"),
         ("x" * 40_000, "metadata: is longer than 32768 bytes"),
     ],

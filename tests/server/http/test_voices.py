@@ -104,7 +104,7 @@ async def post(served, body, **headers):
 async def test_the_voices_of_the_synthesiser_that_is_used():
     """The embedded one has one; where there is a service, it has its own."""
     async with server() as served, served.http.get(f"{served.url}/v1/voices") as answer:
-        assert [voice["name"] for voice in await answer.json()] == ["Hibari"]
+        assert [voice["name"] for voice in await answer.json()] == ["Robin"]
     async with server(tts_url="ws://tts:8089") as served, served.http.get(f"{served.url}/v1/voices") as answer:
         assert len(await answer.json()) > 3
 

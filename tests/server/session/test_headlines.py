@@ -21,7 +21,7 @@ def telling(session):
 
     def tell(message):
         what = message.system_prompt or message.voice if isinstance(message, SettingsChanged) else "sound"
-        return ReplyStarted(Conversation(what))
+        return ReplyStarted(Conversation().user_said(what))
 
     received = ops.filter(lambda message: isinstance(message, SettingsChanged | AudioReceived))
     return session.received.pipe(received, ops.map(tell))

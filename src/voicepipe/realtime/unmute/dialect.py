@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,8 @@ class Unmute:
     """Makes a prompt of a character."""
     lines: WriteLines = no_lines
     """What a character says word for word."""
+    clock: Callable[[], float] = time.monotonic
+    """The time in seconds, for what is sent once a second at most."""
     limits: RequestLimits = field(default_factory=RequestLimits)
     """How long instructions may be."""
 
@@ -81,7 +84,7 @@ class Unmute:
             self.limits.check_message(session.instructions.text, 0, "session.instructions.text")
 
     def encoder(self) -> Encode:
-        return _Encoder(self.event_id)
+        return _Encoder(self.event_id, self.clock)
 
 
 def _settings(session: UnmuteSessionConfig, write: WritePrompt, lines: WriteLines) -> SettingsChanged:
@@ -105,13 +108,16 @@ def _prompt(session: UnmuteSessionConfig, write: WritePrompt) -> str | None:
 
 # Unmute's name of the voice of a client that chose none. Its own clients refuse a null.
 _NO_VOICE = "missing"
+# Between the additional outputs in front of replies, as in Unmute; those at the end of a reply always come.
+_OUTPUTS_EVERY_S = 1.0
 
 
 class _Encoder:
     """The state of one client: its voice, whether the user speaks, and the length of the last turn."""
 
-    def __init__(self, event_id: Callable[[], str]) -> None:
-        self._event_id = event_id
+    def __init__(self, event_id: Callable[[], str], clock: Callable[[], float]) -> None:
+        self._event_id, self._clock = event_id, clock
+        self._outputs_at_s = -_OUTPUTS_EVERY_S
         self._voice = _NO_VOICE
         # Whether the client knows that the user speaks; whether it is to know when that has interrupted the bot.
         self._talks = self._interrupts = False
@@ -181,6 +187,8 @@ class _Encoder:
         self._replying = isinstance(event, ReplyStarted)
         if isinstance(event, ReplyStarted):
             self._measured = None
+            if self._clock() - self._outputs_at_s >= _OUTPUTS_EVERY_S:
+                yield self._outputs(history)
             response = {"object": "realtime.response", "status": "in_progress", "voice": self._voice}
             yield "response.created", {"response": {**response, "chat_history": history}}
             return
@@ -190,8 +198,12 @@ class _Encoder:
             yield "unmute.interrupted_by_vad", {}
         else:
             yield "response.text.done", {"text": event.text}
+        yield self._outputs(history)
         yield "response.audio.done", {}
-        yield "unmute.additional_outputs", {"args": {"chat_history": history, "debug_dict": self._debug()}}
+
+    def _outputs(self, history: list[dict[str, str]]) -> tuple[str, dict[str, Any]]:
+        self._outputs_at_s = self._clock()
+        return "unmute.additional_outputs", {"args": {"chat_history": history, "debug_dict": self._debug()}}
 
     def _debug(self) -> dict[str, Any]:
         measured = self._measured
@@ -199,7 +211,6 @@ class _Encoder:
 
 
 def _chat_history(conversation: Conversation) -> list[dict[str, str]]:
-    """Return the history as heard, with interruption marks, the system prompt first, without function calls."""
-    system = [{"role": "system", "content": conversation.system_prompt}] if conversation.system_prompt else []
-    said = (message for message in conversation.messages if message.call is None)
-    return [*system, *({"role": message.role, "content": message.text} for message in said)]
+    """Return the history as heard, with interruption marks, without the system prompt and function calls."""
+    said = (message for message in conversation.messages if message.call is None and message.role != "system")
+    return [{"role": message.role, "content": message.text} for message in said]

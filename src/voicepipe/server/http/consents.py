@@ -101,7 +101,7 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal["1.0"] = "1.0"
+    format_version: Literal["1.0", "1.1"] = "1.1"
     verification_id: uuid.UUID
     email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None  # fmt: skip  # noqa: E501
     nickname: Annotated[str, StringConstraints(strip_whitespace=True, max_length=30)] = ""

@@ -1,4 +1,4 @@
-"""`Timeline`: a diagram whose letters have values; `Recorded`: one thing that an observable did, and when."""
+"""`Timeline`: a diagram with the values of its letters; `Recorded`: one thing that an observable did, and when."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ Script: TypeAlias = str | Timeline
 def timeline(script: Script, values: Mapping[str, Any]) -> Timeline:
     """Give the letters of a diagram their values; the keyword `error` is what ``#`` stands for.
 
-    The keyword `table` is a mapping with the values of many diagrams, some of whose letters this one may lack.
+    The keyword `table` is a mapping with the values of many diagrams; this one may lack some of their letters.
 
     Raises:
         DiagramError: The diagram cannot be read.
