@@ -23,7 +23,18 @@ from benchmarks.common import Report
 from benchmarks.common.cli import add_options, measured
 from benchmarks.common.report import machine
 
-NAMES = ("conversation", "barge_in", "accuracy", "answers", "capacity", "services", "startup", "graph", "pipecat")
+NAMES = (
+    "conversation",
+    "barge_in",
+    "accuracy",
+    "answers",
+    "capacity",
+    "services",
+    "startup",
+    "graph",
+    "adversary",
+    "pipecat",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from reactivex.operators import share
 
 from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.presets import DEADLINE, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.presets import ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK
 
 PLACES = {"18:30": 6, "20:15": 2}  # of the restaurant, this evening; all sessions share them
 
@@ -45,7 +45,7 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
     llm = ops.with_tools(
-        ops.with_deadline(session.llm, "LLM", DEADLINE), today, free_tables, book_table,
+        ops.with_filler(session.llm, FILLER), today, free_tables, book_table,
         deadline_s=8, filler="Let me see.", filler_after_s=0.8, rounds=3,
     )  # fmt: skip
     reply = ops.replying(llm, session.tts, PLAYBACK)

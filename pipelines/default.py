@@ -5,21 +5,23 @@ from reactivex.operators import share
 
 from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.events import ReplyAudio
-from voicepipe.presets import DEADLINE, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.events import Audio, ReplyAudio
+from voicepipe.presets import DEADLINE, ECHO, ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK
 
 
 def pipeline(session: Session) -> Observable[Event]:
-    """decode → VAD/STT → turn detector → LLM → TTS → encode."""
-    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
-    heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
-    turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
-
+    """decode → VAD/STT → turn detector → LLM → TTS → encode, with the bot's own voice kept out of the microphone."""
     reply = ops.replying(
-        ops.with_deadline(session.llm, "LLM", DEADLINE),
+        ops.with_filler(session.llm, FILLER),
         lambda talk: ops.text_only(ops.with_deadline(session.tts(talk), "TTS", DEADLINE, answer=ReplyAudio)),
         PLAYBACK,
     )
 
-    spoken = turns.pipe(ops.respond(reply, INTERRUPTION), ops.hang_up_after("Bye!"))
-    return merge(heard, turns, spoken).pipe(ops.encode(session.codec))
+    def conversation(mic: Observable[Audio | Event]) -> Observable[ReplyAudio | Event]:
+        heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
+        turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
+        spoken = turns.pipe(ops.respond(reply, INTERRUPTION), ops.hang_up_after("Bye!"))
+        return merge(heard, turns, spoken)
+
+    mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))
+    return mic.pipe(ops.cancel_echo(conversation, ECHO), ops.encode(session.codec))

@@ -42,6 +42,7 @@ from voicepipe.events import (
     InputRejected,
     Pause,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
@@ -72,6 +73,7 @@ from voicepipe.operators import (
     as_text,
     at_most_sentences,
     by_clause,
+    cancel_echo,
     decode,
     detect_turns,
     encode,
@@ -87,10 +89,12 @@ from voicepipe.operators import (
     respond,
     retrying,
     split_words,
+    suppress_noise,
     tee,
     text_only,
     wait_for_user,
     with_deadline,
+    with_filler,
     with_tools,
 )
 from voicepipe.operators.deadline import Bounds, DeadlineMissed, Watch, with_timeout
@@ -100,7 +104,7 @@ from voicepipe.operators.out_of_band import out_of_band
 from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
-from voicepipe.presets import UTTERANCES
+from voicepipe.presets import ECHO, UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
@@ -558,6 +562,27 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(by_frame(lambda: lambda samples: 0.5, frame=32, rate_hz=1000))
 
 
+@example(
+    "operators.cancel_echo.cancel_echo",
+    **{letter: Audio(np.full(480, 0.1, np.float32), 24_000) for letter in "ab"}, S=ReplyAudio(sound(20, 0.3)),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    says = drawing.cold("talk")
+
+    def talk(mic: Observable[Any]) -> Observable[Any]:
+        return reactivex.merge(says, mic.pipe(rx_ops.ignore_elements()))
+
+    return drawing.hot("mic").pipe(cancel_echo(talk, ECHO))
+
+
+@example(
+    "operators.suppress_noise.suppress_noise", x=SettingsChanged("Hi."),
+    **{letter: Audio(np.full(480, 0.1, np.float32), 24_000) for letter in "ab"}, A=Like(Audio), B=Like(Audio),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("mic").pipe(suppress_noise(db=12))
+
+
 @example("operators.gaps.fill_gaps", a=sound(20), b=sound(20), s=sound(40, 0.0))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(fill_gaps(after_ms=40, at_most_ms=80))
@@ -627,6 +652,11 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example("llm.prefill.PromptPrefill.stage", w=WordRecognised("so", 0.0, 0.1))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("heard").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).stage())
+
+
+@example("llm.prefill.PromptPrefill.instructed", s=SettingsChanged("Be kind."), a=ReplyRequested())
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("received").pipe(PromptPrefill(lambda messages, cancelled: None, SlowWorkers()).instructed())
 
 
 @example(
@@ -805,6 +835,12 @@ def _(drawing: Drawing) -> Observable[Any]:
     answer = drawing.cold("stage")
     stage: Stage[Any, Any] = lambda source: reactivex.merge(silent(source), answer)
     return drawing.hot("asked").pipe(with_deadline(stage, "voice", first_s=1, between_s=0.1))
+
+
+@example("operators.filler.with_filler", f="One moment.", d=ReplyDelayed(0.04), A=" a")
+def _(drawing: Drawing) -> Observable[Any]:
+    llm = drawing.cold("llm")
+    return with_filler(lambda _: llm, after_s=0.04, again_s=1, texts=("One moment.",))(TALK)
 
 
 @example("operators.gate.gate", t=True, f=False)

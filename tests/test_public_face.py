@@ -18,10 +18,10 @@ FACES = {
         "async_stage", "in_worker", "merge", "stage_factory",
     ],
     "voicepipe.operators": [
-        "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "decode",
-        "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
-        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words", "tee",
-        "text_only", "wait_for_user", "with_deadline", "with_tools",
+        "DeadlineMissed", "Due", "EndOfTurn", "Reply", "as_text", "at_most_sentences", "by_clause", "cancel_echo",
+        "decode", "detect_turns", "encode", "endpoint", "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after",
+        "hedge", "listen", "listening", "pace", "release_at", "replying", "respond", "retrying", "split_words",
+        "suppress_noise", "tee", "text_only", "wait_for_user", "with_deadline", "with_filler", "with_tools",
     ],
     "voicepipe.rx": [
         "Clock", "LoopScheduler", "Machine", "feedback", "from_async", "merge", "of_type", "one_at_a_time",
@@ -31,8 +31,8 @@ FACES = {
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
     "voicepipe.stt": ["Moonshine", "by_utterance"],
     "voicepipe.llm": [
-        "Deadlines", "History", "LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable", "OpenAi",
-        "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
+        "Deadlines", "History", "LlmError", "LlmFiltered", "LlmGarbled", "LlmRefused", "LlmSaidNothing", "LlmTimeout",
+        "LlmUnavailable", "OpenAi", "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
     ],
     "voicepipe.tts": ["Hibari", "Reading", "Timing", "clause_by_clause", "speakable"],
 }  # fmt: skip

@@ -17,16 +17,22 @@ from typing import Final
 __all__ = [
     "ACKNOWLEDGEMENTS",
     "DEADLINE",
+    "ECHO",
     "ENDPOINTING",
+    "FILLER",
     "GAPS",
     "INTERRUPTION",
+    "OPENING_RETRY",
     "PLAYBACK",
     "UTTERANCES",
     "Deadline",
+    "Echo",
     "Endpointing",
+    "Filler",
     "Gaps",
     "Interruption",
     "Playback",
+    "Retry",
     "Utterances",
 ]
 
@@ -178,6 +184,59 @@ class Deadline:
     between_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Speak while the model has not answered. For `with_filler`.
+
+    Args:
+        after_s: the silence before the first filler
+        again_s: the time between two fillers
+        texts: what is said, in this order, the last one again and again; empty: nothing
+    """
+
+    after_s: float
+    again_s: float
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try once more what has failed before it was heard. For `retrying`.
+
+    Args:
+        times: how often
+        pause_ms: the first pause; each later one is twice as long
+        longest_pause_ms: the bound of a pause
+    """
+
+    times: int
+    pause_ms: float
+    longest_pause_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Decide whether the bot's voice comes back into the microphone. For `cancel_echo`.
+
+    The microphone's sound is correlated with what the client plays.
+
+    Args:
+        window_s: so much of the microphone's sound is compared at a time
+        hop_s: how often, while the bot speaks
+        longest_delay_s: how late the echo may be: the client's buffers, the network, and the room
+        correlation: from which correlation on there is an echo
+        windows: so many windows in a row, at one delay, find it
+        windows_without: so many windows in a row without it end it: the user has put on headphones
+    """
+
+    window_s: float
+    hop_s: float
+    longest_delay_s: float
+    correlation: float
+    windows: int
+    windows_without: int
+
+
 ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     "de": frozenset(
         {"ja", "ja genau", "genau", "okay", "mhm", "hm", "aha", "ach so", "stimmt", "klar", "alles klar"}
@@ -236,6 +295,10 @@ spoken "Okay", "Yeah" or "Yes" had 180 ms or more."""
 GAPS: Final = Gaps(after_ms=200, at_most_ms=2000)
 """Packets of 20 to 100 ms, which clients send, come well within 200 ms."""
 
+ECHO: Final = Echo(window_s=0.75, hop_s=0.25, longest_delay_s=0.8, correlation=0.25, windows=1, windows_without=16)
+"""Measured with a synthesised voice in a made room, 50 to 400 ms late and at -6 to -30 dB: correlations of 0.3 and
+more, against at most 0.17 for other speech and noise. An echo is found within half a second of its first sound."""
+
 INTERRUPTION: Final = Interruption(
     idle_after_s=7.0,
     idle_prompts=3,
@@ -250,4 +313,16 @@ PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80)
 """Four frames of 80 ms ahead, as in Kyutai's Unmute."""
 
 DEADLINE: Final = Deadline(first_s=3, between_s=3)
-"""For an LLM and a TTS: a user takes 3 s of silence for the end of the connection."""
+"""For a TTS: a user takes 3 s of silence for the end of the connection. A language model has `FILLER`."""
+
+FILLER: Final = Filler(
+    after_s=2,
+    again_s=8,
+    texts=("One moment, please.", "I am still thinking about it.", "It takes a little longer."),
+)
+"""A second before a user takes the silence for the end of the connection. Services answer within one second as a rule;
+a reasoning model takes 5 to 20 s, and a local one that has to be loaded 3 to 30 s."""
+
+OPENING_RETRY: Final = Retry(times=1, pause_ms=1000, longest_pause_ms=1000)
+"""For the bot's opening, in `replying`: a user that has said nothing does not ask again. A service that restarts behind
+a balancer is back within a second."""

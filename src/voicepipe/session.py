@@ -73,6 +73,7 @@ class Stages:
         tts: makes the synthesiser of a reply, in the voice of the conversation
         backlog: what the stages that hear have yet to do: sound from a recording waits for it
         on_close: called at the end of the session, in order: each frees what a stage holds of the shared models
+        ahead: passes what the client sends, and makes a model ready for it: its instructions are read before it asks
     """
 
     vad: Stage[Audio, SpeechProbability] | None
@@ -82,6 +83,7 @@ class Stages:
     tts: Tts
     backlog: PendingWork = field(default_factory=PendingWork)
     on_close: tuple[Callable[[], None], ...] = ()
+    ahead: Stage[ClientMessage, ClientMessage] | None = None
 
     def close(self) -> None:
         """Free what the stages hold of the shared models and services."""
@@ -135,7 +137,7 @@ class SessionRunner:
         self._emit = emit
         session = Session(
             session_id,
-            self._received,
+            self._received if stages.ahead is None else self._received.pipe(stages.ahead),
             codec,
             vad=stages.vad,
             end_of_turn=stages.end_of_turn,

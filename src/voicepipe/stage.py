@@ -140,7 +140,7 @@ class Declaration:
     """How a stage was made: its factory and the arguments.
 
     `gives` are the event types that it makes. If it `passes` its input, the types of `takes` are not passed. Without
-    `gives`, the factory's return annotation says it.
+    `gives`, the factory's return annotation says it. `before` is the parameter that is a stage behind it.
     """
 
     factory: Callable[..., Any]
@@ -149,6 +149,7 @@ class Declaration:
     gives: tuple[type, ...]
     takes: tuple[type, ...]
     passes: bool
+    before: str = ""
 
     @property
     def name(self) -> str:
@@ -209,7 +210,7 @@ def is_stage_factory(thing: Callable[..., Any]) -> bool:
 
 
 def stage_factory(
-    *, gives: tuple[type, ...] = (), takes: tuple[type, ...] = (), passes: bool = False
+    *, gives: tuple[type, ...] = (), takes: tuple[type, ...] = (), passes: bool = False, before: str = ""
 ) -> Callable[[Callable[P, S]], Callable[P, S]]:
     """Decorate a function that returns a stage, so that the stage knows its name, its parameters and what it gives.
 
@@ -219,6 +220,7 @@ def stage_factory(
         gives: The types that the stage makes.
         takes: The types that the stage consumes, where it passes the others.
         passes: The stage passes its input, except the types of `takes`.
+        before: The parameter that is a stage through which flows what this one gives: it is drawn behind it.
 
     Returns:
         A decorator; the stages of the decorated function have a `declaration`, which `draw` and `check` read.
@@ -233,7 +235,7 @@ def stage_factory(
     def decorate(factory: Callable[P, S]) -> Callable[P, S]:
         @functools.wraps(factory)
         def make(*args: P.args, **kwargs: P.kwargs) -> S:
-            declaration = Declaration(factory, args, kwargs, gives, takes, passes)
+            declaration = Declaration(factory, args, kwargs, gives, takes, passes, before)
             return cast("S", Declared(factory(*args, **kwargs), declaration))
 
         setattr(make, _FACTORY, True)

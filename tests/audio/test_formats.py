@@ -31,9 +31,11 @@ def test_each_way_on_its_own():
 
 def test_what_cannot_be_decoded_is_told():
     """As the codec has it."""
-    formats = Formats()
-    with pytest.raises(BadAudio, match="two bytes"):
-        formats.decoder()(b"odd")
+    formats, pages = Formats(), OggOpus().encoder()(TONE)
+    formats.input = OggOpus()
+    with pytest.raises(BadAudio, match="Ogg pages") as caught:
+        formats.decoder()(pages + b"no page" + OggOpus().encoder()(TONE))
+    assert len(caught.value.heard) == 48_000  # what is valid in the packet
 
 
 def test_the_same_format_again_goes_on():
@@ -77,6 +79,6 @@ def test_a_long_packet_is_cut(codec, per_ms: int):
     assert list(formats.pieces(b"", 80)) == [b""]
 
 
-def test_what_is_not_whole_samples_is_one_piece():
-    """To be rejected as one."""
-    assert list(Pcm16().pieces(bytes(9999), 80)) == [bytes(9999)]
+def test_half_a_sample_is_in_the_last_piece():
+    """Its other half comes with the next packet."""
+    assert [len(piece) for piece in Pcm16().pieces(bytes(9999), 80)] == [3840, 3840, 2319]

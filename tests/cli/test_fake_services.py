@@ -13,6 +13,7 @@ import pytest
 from voicepipe.cli import CommandError, fake_services
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import Fails, LlmServer
+from voicepipe.testing.servers.quirks import QUIRKS
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -50,6 +51,36 @@ def test_it_prints_what_to_export(virtual_loop: VirtualLoop, capsys: pytest.Capt
     printed, status = virtual_loop.run(main())
     assert status == 500
     assert printed.endswith("# Ctrl-C stops them.\n")
+
+
+def test_the_help_lists_every_quirk(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the servers that have it."""
+    with pytest.raises(SystemExit):
+        arguments("--help")
+    printed = capsys.readouterr().out
+    assert all(f"  {name} " in printed for name in QUIRKS)
+
+
+def test_a_quirk_is_spoken(virtual_loop: VirtualLoop, capsys: pytest.CaptureFixture[str]) -> None:
+    """In place of the answer."""
+
+    async def main() -> str:
+        async with serving(arguments("--quirk", "think-tags")):
+            url = re.findall(r"export KYUTAI_LLM_URL=(\S+)", capsys.readouterr().out)[0]
+            body = {"model": "fake", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+            async with (
+                aiohttp.ClientSession() as http,
+                http.post(f"{url}/v1/chat/completions", json=body) as response,
+            ):
+                return await response.text()
+
+    assert '"content": "<think>"' in virtual_loop.run(main())
+
+
+def test_an_unknown_quirk_is_told(virtual_loop: VirtualLoop) -> None:
+    """With the one that was meant."""
+    with pytest.raises(CommandError, match=r"no quirk 'think-tag'; did you mean think-tags\?"):
+        virtual_loop.run(fake_services._serve(arguments("--quirk", "think-tag")))
 
 
 def test_a_port_that_is_taken(virtual_loop: VirtualLoop) -> None:

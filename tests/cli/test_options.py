@@ -18,6 +18,7 @@ from voicepipe.settings import FLAGS, Settings, flags_of, is_secret
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
 OTHERS: dict[str, str] = {
+    "llm_warm": "false",
     "stt_url": "ws://stt:1",
     "tts_url": "ws://tts:1",
     "llm_url": "http://llm:1",

@@ -39,7 +39,7 @@ class Engine:
     def __init__(self) -> None:
         self.settings: Any = None
         self.sessions: int | None = None
-        self.built = self.disconnected = self.closed = False
+        self.built = self.warmed = self.disconnected = self.closed = False
 
     def build(
         self, settings: Any, *, max_sessions: int | None, progress: Callable[[str], None], **shared: Any
@@ -49,6 +49,9 @@ class Engine:
         self.uses = set(shared.pop("uses"))
         progress("smollm2 (0.4 s)")
         return self
+
+    def warm(self) -> None:
+        self.warmed = True
 
     async def disconnect(self) -> None:
         assert not self.closed

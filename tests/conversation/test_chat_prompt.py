@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT, prompt
-from voicepipe.conversation.message import CUT, Message
+from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT, NOTED, prompt
+from voicepipe.conversation.message import CUT, SILENCE, Message
 from voicepipe.events import FunctionCall
 from voicepipe.testing.servers.chat_rules import check
 
@@ -32,7 +32,7 @@ def result(call_id: str, text: str) -> Message:
 
 def told(*messages: Message, calls: bool = True) -> list[str]:
     """The prompt in brief, a line a message: role, text, and the calls by their ids."""
-    return [_brief(message) for message in prompt("", messages, calls=calls)]
+    return [_brief(message) for message in prompt("", messages, calls=calls, unfinished=True)]
 
 
 def _brief(message: dict[str, Any]) -> str:
@@ -119,6 +119,7 @@ def test_late_results_come_together() -> None:
         "user: Look!",
         "assistant: None [2]",
         "tool 2: b",
+        f"assistant: {NOTED}",
         "user: Hello?",
         "assistant: None [3 1]",
         "tool 3: c",
@@ -133,6 +134,7 @@ def test_the_results_of_calls_with_one_id_do_not_mix() -> None:
     assert told(*talk)[1:] == [
         "assistant: None [look:0]",
         "tool look:0: a",
+        f"assistant: {NOTED}",
         "user: Again!",
         "assistant: None [look:0]",
         "tool look:0: b",
@@ -166,6 +168,12 @@ def test_notes_are_in_the_system_prompt() -> None:
     assert [_brief(message) for message in written[1:3]] == ["user: Look!", "assistant: None [1 2]"]
 
 
+def test_a_prompt_to_be_answered_ends_with_the_user() -> None:
+    """Where the bot was last, the user is silent; a prompt that is read ahead ends with the bot."""
+    assert prompt("", [said("Hi."), bot("Hello.")], calls=True)[-1] == {"role": "user", "content": SILENCE}
+    assert prompt("", [said("Hi."), bot("Hello.")], calls=True, unfinished=True)[-1]["content"] == "Hello."
+
+
 # ---- whatever happens ------------------------------------------------------------------------------------------------
 
 ids = st.sampled_from(["1", "2", "3"])
@@ -181,8 +189,9 @@ messages = st.one_of(
 
 @given(st.lists(messages, max_size=14))
 def test_any_chat_model_can_render_it(talk: list[Message]) -> None:
-    """OpenAI would take it; each call has one result, right behind it; user and assistant take turns."""
+    """The strictest would take it; each call has one result, right behind it; user and assistant take turns."""
     written = prompt("", tuple(talk), calls=True)
+    assert written[-1]["role"] in ("user", "tool")
     if written[0]["role"] == "system":
         del written[0]
     check({"messages": written})

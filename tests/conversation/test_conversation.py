@@ -30,7 +30,7 @@ START = Conversation("Be brief.")
 
 
 def roles(conversation: Conversation) -> list[tuple[str, str]]:
-    return [(message["role"], message["content"]) for message in conversation.prompt()]
+    return [(message["role"], message["content"]) for message in conversation.prompt(unfinished=True)]
 
 
 def test_it_is_a_fold_over_events() -> None:
@@ -90,7 +90,7 @@ def test_the_prompt_always_alternates_and_begins_with_the_user(said: list[tuple[
     conversation = START
     for by_user, text in said:
         conversation = conversation.user_said(text) if by_user else conversation.bot_said(text).cut()
-    prompt = conversation.prompt()
+    prompt = conversation.prompt(unfinished=True)
     assert [message["role"] for message in prompt[:2]] == ["system", "user"]
     assert all(a["role"] != b["role"] for a, b in pairwise(prompt))
     assert all(message["content"].strip() for message in prompt)
@@ -210,7 +210,7 @@ def test_the_client_may_delete_a_call_or_a_result() -> None:
     """What is left of it is not told to the model."""
     done = talk(THERE, ItemCreated("item1", "tool", "Nobody.", None, LOOK), *spoken("I look."))
     assert outline(fold(done, ItemDeleted("reply1.1"))) == ["turn1: Look!", "reply1: I look.", "item1: 1 gave Nobody."]
-    assert [message["role"] for message in fold(done, ItemDeleted("reply1.1")).prompt(calls=True)] == [
+    assert [message["role"] for message in fold(done, ItemDeleted("reply1.1")).prompt(calls=True, unfinished=True)] == [
         "system",
         "user",
         "assistant",
@@ -222,7 +222,11 @@ def test_the_client_may_write_a_call_and_its_result() -> None:
     """Of a talk that has been elsewhere."""
     old = [ItemCreated("item1", "assistant", "", None, LOOK), ItemCreated("item2", "tool", "Nobody.", None, LOOK)]
     conversation = fold(fold(START.user_said("Look!"), old[0]), old[1])
-    assert [message["role"] for message in conversation.prompt(calls=True)[1:]] == ["user", "assistant", "tool"]
+    assert [message["role"] for message in conversation.prompt(calls=True, unfinished=True)[1:]] == [
+        "user",
+        "assistant",
+        "tool",
+    ]
     assert not conversation.awaits_reply
 
 

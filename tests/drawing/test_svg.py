@@ -31,7 +31,10 @@ def test_every_box_is_in_the_picture(pipeline: Path) -> None:
 def test_the_overview_has_the_outer_stages_and_the_models() -> None:
     """In a picture that fits beside a text; no small print, no types, no legend."""
     picture = svg(trace(load_pipeline()), "", small=True)
-    stages = ["client", "decode", "fill_gaps", "listen", "merge", "detect_turns", "respond", "hang_up_after", "encode"]
+    stages = [
+        "client", "decode", "fill_gaps", "cancel_echo", "listen", "merge", "detect_turns", "respond",
+        "hang_up_after", "encode",
+    ]  # fmt: skip
     assert set(texts(picture)) == {*stages, "STT", "VAD", "end of turn", "LLM", "TTS"}
     assert float(ElementTree.fromstring(picture).attrib["height"]) <= 500
 

@@ -42,8 +42,8 @@ def test_the_default_pipeline_is_drawn_as_it_reads() -> None:
     """Stage by stage, in the order of the module, with its forks and joins."""
     graph = trace(load_pipeline())
     assert names(graph) == [
-        "client", "decode", "fill_gaps", "listen", "detect_turns", "respond", "hang_up_after", "merge", "encode",
-        "client",
+        "client", "decode", "fill_gaps", "cancel_echo", "listen", "detect_turns", "respond", "hang_up_after", "merge",
+        "encode", "client",
     ]  # fmt: skip
     assert arrows(graph) >= {
         "client → decode", "listen → detect_turns", "listen → merge", "detect_turns → respond",
@@ -56,7 +56,7 @@ def test_a_reply_is_drawn_inside_of_respond() -> None:
     """By asking it, with a conversation that says nothing in particular."""
     (reply,) = trace(load_pipeline()).find("respond").parts
     assert reply.name == "reply"
-    assert names(reply.graph) == ["with_deadline", "split_words", "text_only", "pace"]
+    assert names(reply.graph) == ["with_filler", "split_words", "text_only", "pace"]
     inside = [part for node in reply.graph.nodes for part in node.parts]
     deadlines = [inside[0], *inside[1].graph.output.parts]
     models = [part.graph.nodes[-1] for part in deadlines]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from voicepipe.audio import Pcm16
-from voicepipe.engine.build import build_engine
+from voicepipe.engine.build import ComposedEngine, build_engine
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import (
     AudioReceived,
     Event,
+    ReplyDelayed,
     ReplyEnded,
     SettingsChanged,
     SpeechEncoded,
@@ -24,6 +25,8 @@ from voicepipe.events import (
     TurnMeasured,
 )
 from voicepipe.loader import load_pipeline
+from voicepipe.presets import FILLER
+from voicepipe.realtime import sentence
 from voicepipe.session import SessionRunner
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
@@ -42,16 +45,22 @@ class Services:
 
 
 @asynccontextmanager
-async def services(**llm: Any) -> AsyncIterator[Services]:
+async def services(*, speaks: bool = True, **llm: Any) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
-        stt = await stack.enter_async_context(SttServer(ByTime(SAID)))
+        stt = await stack.enter_async_context(SttServer(ByTime(SAID if speaks else [])))
         tts = await stack.enter_async_context(TtsServer(api_key="public_token"))
         yield Services(stt, tts, await stack.enter_async_context(LlmServer(ANSWERS, **llm)))
 
 
-async def talk(settings: EngineSettings, until_s: float = 10.0, voice: str | None = None) -> list[Event]:
+async def talk(
+    settings: EngineSettings,
+    until_s: float = 10.0,
+    voice: str | None = None,
+    *,
+    engine: ComposedEngine | None = None,
+) -> list[Event]:
     """What a client of the default pipeline gets: it sends its microphone in real time."""
-    engine, events = build_engine(settings, max_sessions=None), list[Event]()
+    engine, events = engine or build_engine(settings, max_sessions=None), list[Event]()
     pipeline = load_pipeline(None)
     running = SessionRunner(pipeline, session_id="s", codec=Pcm16(), stages=engine.stages(), emit=events.append)
     running.receive(SettingsChanged("Be brief.", voice=voice))
@@ -112,17 +121,17 @@ def test_the_bot_speaks_with_the_voice_that_the_client_wants(virtual_loop: Virtu
 
 @pytest.mark.parametrize("mode", [mode for mode in Fails if mode is not Fails.ENDLESS])
 def test_whatever_the_language_model_does_the_conversation_goes_on(virtual_loop: VirtualLoop, mode: Fails) -> None:
-    """The opening fails, in time and with a reason; the next turn is answered."""
+    """The opening fails, in time and with a reason, and does so once more; the next turn is answered."""
 
     async def main() -> list[Event]:
         async with services(dies_after=0) as here:
-            settings = here.settings.model_copy(update={"llm_first_text_s": 2.0, "llm_next_text_s": 1.0})
+            settings = here.settings.model_copy(update={"llm_first_text_s": 1.0, "llm_next_text_s": 1.0})
             await here.llm.fail(mode, for_s=3.5)
             return await talk(settings)
 
     events = virtual_loop.run(main())
     (failed,) = of(events, StageFailed)
-    assert (failed.stage, failed.fatal) == ("LLM", False)
+    assert (failed.stage, failed.fatal, failed.silent) == ("LLM", False, True)
     assert str(failed.error).startswith("The language model (LLM) at http://127.0.0.1:")
     assert [reply.text for reply in of(events, ReplyEnded)][-1] == "It is nine."
 
@@ -140,3 +149,111 @@ def test_a_language_model_that_never_stops_is_stopped(virtual_loop: VirtualLoop)
     events, notes = virtual_loop.run(main())
     assert [reply.text for reply in of(events, ReplyEnded)] == ["Good morning. Good morning. Good"]
     assert notes[-1] == "cancelled"
+
+
+# ---- a slow, a cold and an odd language model ------------------------------------------------------------------------
+
+
+def spoken(events: list[Event]) -> list[str]:
+    return [reply.text for reply in of(events, ReplyEnded)]
+
+
+def test_a_model_that_reasons_for_long_is_spoken_for(virtual_loop: VirtualLoop) -> None:
+    """By fillers, while its one request goes on; its answer follows in the same reply."""
+
+    async def main() -> tuple[list[Event], int]:
+        async with services(speaks=False, first_token_s=20.0) as here:
+            events = await talk(here.settings, until_s=26)
+            return events, len(here.llm.requests)
+
+    events, asked = virtual_loop.run(main())
+    assert not of(events, StageFailed)
+    assert [delayed.after_s for delayed in of(events, ReplyDelayed)] == [2, 10, 18]
+    assert spoken(events)[0] == " ".join([*FILLER.texts, "Good morning."])
+    assert asked == 1
+
+
+def test_the_setting_ends_a_model_that_takes_too_long(virtual_loop: VirtualLoop) -> None:
+    """The user has heard fillers, and no answer: this is an error."""
+
+    async def main() -> list[Event]:
+        async with services(speaks=False, first_token_s=60.0) as here:
+            settings = here.settings.model_copy(update={"llm_first_text_s": 7.0})
+            return await talk(settings, until_s=12)
+
+    (failed,) = of(virtual_loop.run(main()), StageFailed)
+    assert (str(failed.error).rpartition(": ")[2], failed.silent) == ("no text within 7 s", True)
+
+
+def test_a_cold_model_is_loaded_when_the_server_starts(virtual_loop: VirtualLoop) -> None:
+    """Before anybody speaks; and it is left alone where it was used lately."""
+
+    async def main() -> tuple[bool, list[Event], list[int | None]]:
+        async with services(speaks=False, load_s=15.0) as here:
+            engine = build_engine(here.settings, max_sessions=None)
+            engine.warm()
+            await asyncio.sleep(16)
+            loaded = here.llm.loaded
+            events = await talk(here.settings, engine=engine, until_s=4)
+            return loaded, events, [request["max_tokens"] for request in here.llm.requests]
+
+    loaded, events, asked = virtual_loop.run(main())
+    assert loaded
+    assert spoken(events) == ["Good morning."]
+    assert asked == [1, 600]
+
+
+def test_a_cold_model_is_loaded_when_a_session_opens(virtual_loop: VirtualLoop) -> None:
+    """After a while without an answer; a user that is quick hears a filler, and the model is loaded once."""
+
+    async def main() -> tuple[list[Event], list[int | None]]:
+        async with services(speaks=False) as here:
+            engine = build_engine(here.settings, max_sessions=None)
+            engine.warm()
+            await asyncio.sleep(300)
+            here.llm.loaded, here.llm.load_s = False, 5.0
+            events = await talk(here.settings, engine=engine, until_s=9)
+            return events, [request["max_tokens"] for request in here.llm.requests]
+
+    events, asked = virtual_loop.run(main())
+    assert spoken(events) == [f"{FILLER.texts[0]} Good morning."]
+    assert sorted(asked) == [1, 1, 600]
+
+
+def test_a_model_that_cannot_be_warmed_does_not_stop_the_server(virtual_loop: VirtualLoop) -> None:
+    """It is told in the log; clients are served all the same, and hear why."""
+
+    async def main() -> list[Event]:
+        async with services(speaks=False) as here:
+            await here.llm.fail(Fails.BROKEN, for_s=10)
+            engine = build_engine(here.settings, max_sessions=None)
+            engine.warm()
+            await asyncio.sleep(11)
+            return await talk(here.settings, engine=engine, until_s=4)
+
+    assert spoken(virtual_loop.run(main())) == ["Good morning."]
+
+
+@pytest.mark.parametrize("quirk", ["empty", "only-spaces", "filtered-at-once", "error-in-choice", "only-reasoning"])
+def test_a_reply_without_an_answer_is_never_silently_complete(virtual_loop: VirtualLoop, quirk: str) -> None:
+    """Its failure says the reason, in a sentence for the user."""
+
+    async def main() -> list[Event]:
+        async with services(speaks=False, quirk=quirk) as here:
+            return await talk(here.settings, until_s=7)
+
+    (failed,) = of(virtual_loop.run(main()), StageFailed)
+    assert sentence(failed).startswith("The language model (LLM) ")
+    assert str(failed.error).partition("language model (LLM) at")[2]
+
+
+def test_a_refusal_is_spoken(virtual_loop: VirtualLoop) -> None:
+    """And the event has the reason."""
+
+    async def main() -> list[Event]:
+        async with services(speaks=False, quirk="refusal") as here:
+            return await talk(here.settings, until_s=7)
+
+    events = virtual_loop.run(main())
+    assert spoken(events)[0] == "I cannot help with that."
+    assert [failed.silent for failed in of(events, StageFailed)] == [False]

@@ -20,6 +20,9 @@ class FakeModel:
     def __init__(self, *_: Any, **options: Any) -> None:
         self.options = options
 
+    def warm(self, messages: list[dict[str, str]], slot: int) -> None:
+        assert messages[-1]["role"] == "user"
+
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:

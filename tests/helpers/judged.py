@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -110,7 +111,7 @@ def _refused(event: dict[str, Any], witness: Witness) -> bool | None:
         case {"type": "input_audio_buffer.clear"}:
             return False
         case {"type": "output_audio_buffer.clear"}:
-            return True
+            return False
         case {"type": "conversation.item.retrieve" | "conversation.item.delete", "item_id": item_id}:
             return item_id not in items
         case {"type": "conversation.item.truncate", "item_id": item_id}:
@@ -128,10 +129,9 @@ def _refused(event: dict[str, Any], witness: Witness) -> bool | None:
 
 
 def _bad_sound(audio: str, witness: Witness) -> bool | None:
+    plain = re.sub(r"\s", "", audio).rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        data = base64.b64decode(audio, validate=True)
+        base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         return True
-    if witness.dialect == "unmute" or witness.format == "audio/opus":
-        return None
-    return witness.format == "audio/pcm" and len(data) % 2 == 1
+    return None if witness.dialect == "unmute" or witness.format == "audio/opus" else False

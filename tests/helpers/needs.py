@@ -13,6 +13,7 @@ __all__ = ["SOURCES", "require"]
 
 SOURCES = {
     "chromium": "apt-get install chromium",
+    "go": "apt-get install golang-go, or https://go.dev",
     "node": "Node.js 20: apt-get install nodejs, or https://nodejs.org",
     "npm": "it comes with Node.js 20: apt-get install npm, or https://nodejs.org",
     "prometheus": "apt-get install prometheus",

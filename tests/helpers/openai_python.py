@@ -37,6 +37,7 @@ async def beta_connected(url: str, **session: Any) -> AsyncIterator[Any]:
     """The same in the beta form, whose session is flat."""
     async with client(url).beta.realtime.connect(model="gpt-4o-realtime-preview") as connection:
         assert (await connection.recv()).type == "session.created"
+        assert (await connection.recv()).type == "conversation.created"
         await connection.session.update(session=session)
         assert (await connection.recv()).type == "session.updated"
         yield connection

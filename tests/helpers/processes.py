@@ -54,16 +54,16 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
 def patient_pipeline(folder: Path) -> str:
     """The path of a default pipeline that does not depend on the machine's speed and on what a small LLM says.
 
-    Its stages have half a minute for an answer instead of 3 s: on a machine that does other work the embedded models
-    miss that, and the turn fails as it should. And to "Say something long." the answer is long enough to interrupt it.
+    Its voice has half a minute for an answer instead of 3 s, and no filler comes before that: on a machine that does
+    other work the embedded models miss that, and the turn fails as it should. And to "Say something long." the answer
+    is long enough to interrupt it.
     """
     default = Path(str(files("voicepipe"))) / "pipelines" / "default.py"
     if not default.is_file():  # not a wheel, but the source
         default = Path(__file__).parents[2] / "pipelines" / "default.py"
     strict = default.read_text()
-    patient = strict.replace(
-        "\n\n\ndef pipeline", "\n\nDEADLINE = replace(DEADLINE, first_s=30, between_s=30)\n\n\ndef pipeline"
-    )
+    presets = "DEADLINE = replace(DEADLINE, first_s=30, between_s=30)\nFILLER = replace(FILLER, after_s=30)"
+    patient = strict.replace("\n\n\ndef pipeline", f"\n\n{presets}\n\n\ndef pipeline")
     patient = patient.replace("from reactivex", "from dataclasses import replace\n\nfrom reactivex", 1)
     talkative = patient.replace("(session.llm,", "(talkative(session.llm),")
     assert strict != patient != talkative

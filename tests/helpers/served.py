@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from published import check_published
 
 from voicepipe.engine.health_checks import KINDS, ServiceKind
 from voicepipe.session import Stages
@@ -56,6 +57,7 @@ class Client:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
+        self._dialect = ""
 
     async def send(self, *messages: dict[str, Any] | str | bytes) -> None:
         for message in messages:
@@ -84,7 +86,13 @@ class Client:
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         while (message := await self.socket.receive()).type is aiohttp.WSMsgType.TEXT:
-            yield json.loads(message.data)
+            event = json.loads(message.data)
+            if event["type"] == "session.created":
+                self._dialect = "beta" if "modalities" in event["session"] else "ga"
+            elif event["type"] == "session.updated" and "allow_recording" in event["session"]:
+                self._dialect = ""  # it is Unmute's
+            check_published(self._dialect, event)
+            yield event
         self.last = message
 
     async def end(self) -> tuple[int, str]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from published import check_published
 from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
 
 from voicepipe.audio import Formats
@@ -21,6 +22,10 @@ def names() -> Callable[[str], str]:
     return lambda kind: f"{kind}_{next(numbers)}"
 
 
+BESIDE = ("rate_limits.updated", "conversation.created")
+"""Events that come at their place and say nothing of the conversation: only `Spoken.told` has them."""
+
+
 class Spoken:
     """`say` what a client says, `tell` what happens; each gives the messages for the client, checked."""
 
@@ -29,6 +34,7 @@ class Spoken:
         self.ga = Ga(self.formats, model="gpt-any", name=names())
         self.wire = Beta(self.ga) if beta else self.ga
         self.settings = self.wire.opening()
+        self.told: list[dict[str, Any]] = []
         self._events: Any = BETA_SERVER_EVENTS if beta else GA_SERVER_EVENTS
 
     def decode(self, kind: str, **fields: Any) -> Any:
@@ -42,7 +48,9 @@ class Spoken:
         told = [message for event in events for message in self.wire.encode(event)]
         for message in told:
             self._events.validate_json(json.dumps(message))
-        return told
+            check_published(self.wire.name, message)
+        self.told += told
+        return [message for message in told if message["type"] not in BESIDE]
 
     def rejected(self, kind: str, **fields: Any) -> tuple[str, str | None]:
         """Code and field of what is wrong with a message that names itself."""

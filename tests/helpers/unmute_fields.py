@@ -71,7 +71,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "error": {
         "error": {
-            "type": {"warning", "fatal", "invalid_request_error"},
+            "type": {"warning", "error", "fatal", "invalid_request_error"},
             "message": str,
             "code": str,
             "param": (str, NONE),

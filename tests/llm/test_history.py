@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicepipe.conversation import Conversation, Message
-from voicepipe.events import FunctionCall
+from voicepipe.events import Function, FunctionCall
+from voicepipe.llm import history
 from voicepipe.llm.history import estimated_tokens, recent, whole
 from voicepipe.testing.servers.chat_rules import check
 
@@ -162,3 +164,23 @@ def test_what_is_told_of_calls_is_told_whole(said: list[Message], max_tokens: in
 
 def results(conversation: Conversation) -> list[str]:
     return [message["content"] for message in conversation.prompt(calls=True) if message["role"] == "tool"]
+
+
+def test_a_turn_costs_the_same_however_long_the_talk_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is certainly too old is not looked at: no more messages than the bound has room for, and a block of them."""
+    read: list[str] = []
+    monkeypatch.setattr(history, "estimated_tokens", lambda text: read.append(text) or 8 + len(text) // 3)
+    costs: list[int] = []
+    for turns in (400, 4_000):
+        read.clear()
+        recent(max_tokens=800, at_once=4)(talk(turns))
+        costs.append(len(read))
+    assert max(costs) <= 2 * min(costs) <= 4 * (800 // 8 + 256)
+
+
+def test_functions_and_notes_count() -> None:
+    """What they take is missing for the history."""
+    plain, tool = talk(20), Function("weather", "What the weather is. " * 20, {"type": "object"})
+    rich = replace(plain, generation=replace(plain.generation, functions=(tool,)))
+    shorten = recent(max_tokens=300, at_once=1)
+    assert len(told(shorten(rich))) < len(told(shorten(plain)))

@@ -132,3 +132,12 @@ def test_a_model_that_breaks_is_a_failure_of_the_llm(marbles: Marbles, workers: 
     assert (said.value, failed.kind) == ("Good", "error")
     assert isinstance(failed.value, StageError)
     assert (failed.value.stage, str(failed.value.cause)) == ("LLM", "broken")
+
+
+def test_an_empty_answer_is_asked_for_once_more(marbles: Marbles, workers: NappingWorkers) -> None:
+    """Then it is an error, not a reply without a word."""
+    model = Model(workers, " ", "\n")
+    *_, end = marbles.record(in_process(model, workers, max_tokens=9, slot=None)(HI))
+    assert isinstance(end.value, StageError)
+    assert str(end.value.cause) == "The language model (LLM) at this process gave an empty answer: 2 times"
+    assert len(model.asked) == 2

@@ -10,8 +10,9 @@ import pytest
 
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, TurnEnded, WordRecognised
+from voicepipe.events import Event, SettingsChanged, TurnEnded, WordRecognised
 from voicepipe.llm.prefill import PromptPrefill
+from voicepipe.rx import merge
 from voicepipe.testing import Marbles
 
 OPENED = Conversation("Be brief.").user_said("Hi.")
@@ -146,3 +147,33 @@ def test_what_the_model_forgets_it_forgets_while_the_user_speaks(marbles: Marble
     hear(marbles, ahead, "a|")
     assert reader.read == ["Be brief. | what"]
     workers.close(1)
+
+
+def test_the_first_instructions_are_read_before_a_reply_is_asked_for(
+    marbles: Marbles, ahead: PromptPrefill, reader: Reader
+) -> None:
+    """The first answer is then as quick as the second; what the user says first is read behind them."""
+    own, settings = SettingsChanged("Be brief."), SettingsChanged("Be kind.", written={"instructions": "Be kind."})
+    received = marbles.hot("os 200ms |", o=own, s=settings)
+    heard = marbles.hot("-- 100ms a 100ms |", a=HEARD["a"])
+    both = merge(received.pipe(ahead.instructed()), heard.pipe(ahead.stage()))
+    marbles.record(both)
+    assert reader.read == ["Be kind. | Hello.", "Be kind. | what"]
+
+
+def test_the_servers_own_instructions_are_read_with_the_first_words(
+    marbles: Marbles, ahead: PromptPrefill, reader: Reader
+) -> None:
+    """A client replaces them at once, as a rule."""
+    received, heard = marbles.hot("o 200ms |", o=SettingsChanged("Be brief.")), marbles.hot("-a|", a=HEARD["a"])
+    marbles.record(merge(received.pipe(ahead.instructed()), heard.pipe(ahead.stage())))
+    assert reader.read == ["Be brief. | what"]
+
+
+def test_later_instructions_are_read_with_the_next_answer(
+    marbles: Marbles, ahead: PromptPrefill, reader: Reader
+) -> None:
+    """Then there is a conversation, which the settings do not have."""
+    answered(marbles, ahead)
+    marbles.record(marbles.hot("s|", s=SettingsChanged("Be kind.", written={"a": 1})).pipe(ahead.instructed()))
+    assert reader.read == []

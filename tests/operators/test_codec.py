@@ -62,13 +62,14 @@ def test_every_message_passes_at_its_place_in_the_sound(marbles: Marbles, messag
 
 def test_a_bad_packet_is_named_and_the_next_good_one_heard(marbles: Marbles) -> None:
     """The session goes on without what could not be decoded."""
-    received = marbles.cold("bA|", b=AudioReceived(b"odd", "event_7"), A=AudioReceived(b"\x00\x40"))
-    why = "PCM16 audio has two bytes a sample, and this packet has 3 bytes"
+    page = OggOpus().encoder()(Audio(np.zeros(960, np.float32), 24_000))
+    received = marbles.cold("bA|", b=AudioReceived(b"odd", "event_7"), A=AudioReceived(page))
+    why = "not Ogg pages with correct checksums, at or before this packet of 3 bytes"
     marbles.expect(
-        received.pipe(decode(Pcm16())),
+        received.pipe(decode(OggOpus())),
         "rA|",
         r=InputRejected("invalid_audio", why, "audio", "event_7"),
-        A=Audio(np.array([0.5], np.float32), 24_000),
+        A=Audio(OggOpus().decoder()(page), 24_000),
     )
 
 

@@ -426,7 +426,7 @@ def test_two_replies_in_a_row_are_two_messages() -> None:
     """And the model reads them as one."""
     talk = told(*REPLY, ReplyStarted(Conversation(), "reply2"), WordSpoken("Four.", 0.0, 0.2))
     assert [message.text for message in talk.messages] == ["One two three.", "Four."]
-    assert talk.prompt()[-1]["content"] == "One two three. Four."
+    assert talk.prompt(unfinished=True)[-1]["content"] == "One two three. Four."
 
 
 def test_what_was_written_is_kept_letter_for_letter() -> None:

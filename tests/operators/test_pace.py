@@ -58,6 +58,13 @@ def test_an_error_is_not_delayed(marbles: Marbles) -> None:
     marbles.expect(tts.pipe(pace(lead_ms=40, frame_ms=40)), "(xx)-x#", x=FRAME)
 
 
+def test_after_a_stall_of_the_process_frames_do_not_come_in_a_burst(marbles: Marbles) -> None:
+    """The client has run dry meanwhile: it plays the next frame when it comes, and the others are timed from there."""
+    marbles.loop.call_later(0.11, marbles.loop.stall, 1.0)
+    out = marbles.record(marbles.cold("(a|)", a=speech(400)).pipe(pace(lead_ms=80, frame_ms=40)))
+    assert [round(one.t_ms) for one in out] == [0, 0, 0, 40, 80, 1110, 1110, 1110, 1150, 1190, 1310]
+
+
 def test_words_without_sound_are_released_at_the_end(marbles: Marbles) -> None:
     """No word is lost when a synthesiser's times run past its audio."""
     word = WordSpoken("over", 5.0, 5.1)

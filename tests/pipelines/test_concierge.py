@@ -98,7 +98,7 @@ def test_the_user_hears_what_a_function_gave(evening: Evening) -> None:
     assert called["content"] == "One moment."
     assert called["tool_calls"][0]["function"] == {"name": "free_tables", "arguments": '{"people": 2}'}
     assert returned == {"role": "tool", "tool_call_id": "c1", "content": '["18:30","20:15"]'}
-    kept = evening.talk.events(ReplyEnded)[-1].conversation.prompt(calls=True)
+    kept = evening.talk.events(ReplyEnded)[-1].conversation.prompt(calls=True, unfinished=True)
     assert [message["role"] for message in kept[3:]] == ["user", "assistant", "tool", "assistant"]
 
 

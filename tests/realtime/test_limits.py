@@ -94,16 +94,16 @@ def test_a_sessions_settings_have_a_size() -> None:
 
 
 def test_a_conversation_has_a_size() -> None:
-    """A client adds a million characters, or five thousand items, and can then delete some."""
+    """A client adds a million characters, or two thousand items, and can then delete some."""
     ga = Ga(Formats())
-    for number in range(10):
-        assert isinstance(ga.decode(item(f"long{number}", "x" * 99_000)), ItemCreated)
-    assert rejection(ga, item("more", "x" * 99_000)).code == "too_many_items"
+    for number in range(100):
+        assert isinstance(ga.decode(item(f"long{number}", "x" * 9_900)), ItemCreated)
+    assert rejection(ga, item("more", "x" * 15_000)).code == "too_many_items"
     ga.decode(json.dumps({"type": "conversation.item.delete", "item_id": "long0"}))
     few = Ga(Formats())
-    for number in range(5_000):
+    for number in range(2_000):
         few.decode(item(f"short{number}", "x"))
-    assert "5000 items" in rejection(few, item("more", "x")).message
+    assert "2000 items" in rejection(few, item("more", "x")).message
 
 
 def item(item_id: str, text: str) -> str:

@@ -52,6 +52,14 @@ def test_by_the_handshake(headers: dict[str, str], protocols: list[str], kind: s
     assert dialect_of(headers, protocols) == kind
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/v1/realtime", "ga"), ("/openai/v1/realtime", "ga"), ("/openai/realtime", "beta")]
+)
+def test_by_the_path(path: str, kind: str):
+    """Azure has one for each form."""
+    assert dialect_of({"api-key": "k"}, ["realtime"], path) == kind
+
+
 @pytest.mark.parametrize(("kind", "event"), [("ga", "conversation.item.done"), ("beta", "conversation.item.created")])
 def test_a_client_of_openai_is_greeted_at_once(kind: Any, event: str):
     """With settings for the pipeline; not twice."""
@@ -59,7 +67,7 @@ def test_a_client_of_openai_is_greeted_at_once(kind: Any, event: str):
     opened = wire.opening()
     assert types(opened) == [SessionOpened, SettingsChanged]
     assert opened[1].turns == TurnTaking("meaning")  # pyright: ignore[reportAttributeAccessIssue]
-    assert [message["type"] for message in wire.encode(opened[0])] == ["session.created"]
+    assert wire.encode(opened[0])[0]["type"] == "session.created"
     assert wire.waited() == []
     assert wire.name == kind
     item = {"type": "message", "role": "user", "content": []}

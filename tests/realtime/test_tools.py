@@ -299,7 +299,7 @@ def test_functions_of_the_session(client: Client) -> None:
     ("session", "param"),
     [
         ({"tools": TOOL}, "session.tools"),
-        ({"tools": [{**TOOL, "type": "mcp"}]}, "session.tools.0.type"),
+        ({"tools": [{**TOOL, "type": 7}]}, "session.tools.0.type"),
         ({"tools": [{**TOOL, "name": "the weather"}]}, "session.tools.0.name"),
         ({"tools": [{**TOOL, "name": "w" * 65}]}, "session.tools.0.name"),
         ({"tools": [{**TOOL, "parameters": "{}"}]}, "session.tools.0.parameters"),

@@ -16,7 +16,7 @@ import pytest
 from scripted_stages import HEARD, RATE_HZ, WORD_S, scripted_stages
 from served import Engine
 
-from voicepipe.conversation.chat_prompt import NO_RESULT
+from voicepipe.conversation.chat_prompt import NO_RESULT, NOTED
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
 from voicepipe.llm.history import whole
@@ -192,7 +192,7 @@ async def test_who_speaks_while_the_function_runs_is_answered(talking: Talking) 
         assert [said for _, said in caller.answers] == ["", "Nice to meet you.", "The result is 21 degrees"]
         assert not caller.of("error")
         _, meanwhile, after = (request["messages"] for request in caller.model.requests)
-    assert [message["content"] for message in meanwhile[-2:]] == [NO_RESULT, HEARD]
+    assert [message["content"] for message in meanwhile[-3:]] == [NO_RESULT, NOTED, HEARD]
     assert [message["role"] for message in after[1:]] == ["user", "assistant", "tool"]
     assert after[1]["content"] == f"{WARM} {HEARD}"
     assert (after[2]["content"], after[3]["content"]) == ("Nice to meet you.", "21 degrees")
@@ -212,7 +212,7 @@ async def test_who_interrupts_the_words_before_a_call(talking: Talking) -> None:
         assert len(heard) < len(PREAMBLE)
         assert said == "Nice to meet you."
         told = caller.model.requests[-1]["messages"]
-        assert [message["role"] for message in told[1:]] == ["user", "assistant", "tool", "user"]
+        assert [message["role"] for message in told[1:]] == ["user", "assistant", "tool", "assistant", "user"]
         assert (told[2]["content"], told[3]["content"]) == (heard, "21 degrees")
         await caller.say(WARM)
         await caller.until("response.done", 3)

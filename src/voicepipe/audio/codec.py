@@ -14,16 +14,26 @@ __all__ = ["BadAudio", "Codec", "Decoder", "Encoder", "Stateless", "every"]
 
 
 class BadAudio(ValueError):
-    """A packet is not in the codec's format; the message says what is wrong."""
+    """A packet is not in the codec's format; the message says what is wrong.
+
+    `heard` is the sound of those parts of the packet that are valid.
+    """
+
+    def __init__(self, message: str, heard: Samples | None = None) -> None:
+        super().__init__(message)
+        self.heard: Samples = np.zeros(0, np.float32) if heard is None else heard
 
 
 class Decoder(Protocol):
-    """Decode packets to samples (possibly none yet). Raises `BadAudio`, and accepts the next valid packet."""
+    """Decode packets to samples (possibly none yet). Packets may cut the stream anywhere.
+
+    Raises `BadAudio`, and accepts the next valid packet. Consecutive packets with one fault raise it once.
+    """
 
     def __call__(self, data: bytes, /) -> Samples: ...
 
     def rest(self) -> Samples:
-        """Return the samples held back so far: the client has ended a piece of its sound."""
+        """Return the samples held back so far: the client has ended a piece of its sound. Half a sample is dropped."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from voicepipe.audio.codec import Codec, Decoder, Encoder
+from voicepipe.audio.codec import BadAudio, Codec, Decoder, Encoder
 from voicepipe.audio.pcm import Pcm16
 from voicepipe.audio.resample import Resampler, resampler
 from voicepipe.events import Audio, Samples
@@ -55,13 +55,19 @@ class _Decoder:
             before = self.rest()
             self._codec, self._decode = codec, codec.decoder()
             self._resample = resampler(codec.rate_hz, self._formats.rate_hz, "LQ")
-        samples = self._resample(self._decode(data))
-        return np.concatenate([before, samples]) if len(before) else samples
+        try:
+            return _joined(before, self._resample(self._decode(data)))
+        except BadAudio as error:
+            raise BadAudio(str(error), _joined(before, self._resample(error.heard))) from None
 
     def rest(self) -> Samples:
         if self._codec is None:
             return _NOTHING
         return np.concatenate([self._resample(self._decode.rest()), self._resample.rest()])
+
+
+def _joined(before: Samples, samples: Samples) -> Samples:
+    return np.concatenate([before, samples]) if len(before) else samples
 
 
 class _Encoder:

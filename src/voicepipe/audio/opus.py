@@ -10,29 +10,28 @@ import numpy as np
 import sphn
 
 from voicepipe.audio.codec import BadAudio, Decoder, Encoder
+from voicepipe.audio.ogg import OggPages, Page, page_starts
 from voicepipe.audio.resample import resampled
 from voicepipe.events import Audio, Samples
 
 __all__ = ["OggOpus"]
 
-_PAGE = b"OggS"
-_HEADER_BYTES = 27
-_FLAGS_AT = 5
-_GRANULE_AT = 6
 # Opus counts samples at 48 kHz, whatever the rate of decoding.
 _GRANULES_PER_MS = 48
-# The flag of an Ogg page that begins a stream.
-_BEGINS = 0x02
 # Bytes per call: sphn's reader fails at more than 5 s of sound. This is 1.2 s of silence, and less of speech.
 _BITE = 1000
+# The most that is kept of a stream's headers for a new reader: two pages; their comments may hold a picture.
+_MOST_HEADERS = 200_000
+_NOTHING: Samples = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class OggOpus:
     """Opus in Ogg pages. `rate_hz` is the rate to decode to and encode from: 8, 12, 16, 24 or 48 kHz.
 
-    A stream may begin in the middle (a browser that reconnects) and may break: packets are skipped until a page that
-    begins a stream. Such a page starts a new stream at any time.
+    Packets may cut the stream anywhere, also within a page. A stream may begin in the middle (a browser that
+    reconnects): its pages are skipped until one that begins a stream. Such a page starts a new stream at any time. A
+    damaged page costs its own sound.
     """
 
     rate_hz: int = 24_000
@@ -44,78 +43,99 @@ class OggOpus:
         return _Encoder(self.rate_hz)
 
     def pieces(self, data: bytes, ms: float) -> Sequence[bytes]:
-        """Split a packet into whole pages of any length. A packet that is not whole pages stays one, to be rejected."""
-        *pages, end = _page_starts(data)
-        if len(pages) < 2 or end != len(data):
-            return [data]
-        return [data[start:stop] for start, stop in pairwise([*_cuts(data, pages, ms), end])]
+        """Split a packet at the beginnings of pages. A page of any length stays whole."""
+        return [data[start:stop] for start, stop in pairwise([*_cuts(data, ms), len(data)])]
+
+
+class _NotOpus(Exception):
+    """A page is not Opus."""
 
 
 class _Decoder:
+    """Decode one stream at a time. After a page on which the reader fails, a new reader gets the stream's headers."""
+
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._stream: sphn.OpusStreamReader | None = None
+        self._pages = OggPages()
+        self._faults = 0
+        self._headers: list[Page] = []
+        self._reader: sphn.OpusStreamReader | None = None
+        self._is_broken = False
 
     def __call__(self, data: bytes) -> Samples:
-        if _begins_stream(data):
-            self._stream = sphn.OpusStreamReader(self._rate_hz)
-        elif not data.startswith(_PAGE):
-            self._stream = None
-            raise BadAudio(f"an Ogg page begins with {_PAGE!r}, and this packet of {len(data)} bytes with {data[:4]!r}")
-        if self._stream is None:
-            return np.zeros(0, np.float32)
-        return self._append(self._stream, data)
+        pages = self._pages.append(data)
+        sounds, wrong = [_NOTHING], self._skipped(data)
+        for page in pages:
+            try:
+                sounds.append(self._sound(page))
+            except _NotOpus as error:
+                wrong = wrong or ("" if self._is_broken else f"not Ogg-Opus: {error}")
+                self._reader, self._is_broken = None, True
+        heard = sounds[-1] if len(sounds) <= 2 else np.concatenate(sounds)
+        if wrong:
+            raise BadAudio(wrong, heard)
+        return heard
 
     def rest(self) -> Samples:
-        return np.zeros(0, np.float32)
+        return _NOTHING
 
-    def _append(self, stream: sphn.OpusStreamReader, data: bytes) -> Samples:
-        try:
-            sounds = [_bytes_appended(stream, data[at : at + _BITE]) for at in range(0, len(data), _BITE)]
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            self._stream = None
-            raise BadAudio(f"not Ogg-Opus: {error}; waiting for a page that begins a stream") from None
-        return sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
+    def _skipped(self, data: bytes) -> str:
+        """Return what is wrong where bytes begin to be skipped, else nothing."""
+        faults, self._faults = self._pages.faults - self._faults, self._pages.faults
+        return f"not Ogg pages with correct checksums, at or before this packet of {len(data)} bytes" if faults else ""
+
+    def _sound(self, page: Page) -> Samples:
+        if page.begins and page.body.startswith(b"OpusHead"):
+            self._headers, self._reader = [page], self._new_reader([page])
+            return _NOTHING
+        if not self._headers or page.serial != self._headers[0].serial:
+            if page.begins:
+                raise _NotOpus("a stream begins that is in another format")
+            return _NOTHING
+        self._reader = self._reader or self._new_reader(self._headers)
+        sound = _appended(self._reader, page.data)
+        if page.granule == 0 and sum(len(header.data) for header in self._headers) < _MOST_HEADERS:
+            self._headers.append(page)
+        self._is_broken = self._is_broken and not len(sound)
+        return sound
+
+    def _new_reader(self, headers: Sequence[Page]) -> sphn.OpusStreamReader:
+        reader = sphn.OpusStreamReader(self._rate_hz)
+        for header in headers:
+            _appended(reader, header.data)
+        return reader
 
 
-def _bytes_appended(stream: sphn.OpusStreamReader, data: bytes) -> Samples:
-    samples = stream.append_bytes(data)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+def _appended(reader: sphn.OpusStreamReader, data: bytes) -> Samples:
+    try:
+        sounds = [_bytes_appended(reader, data[at : at + _BITE]) for at in range(0, len(data), _BITE)]
+    except BaseException as error:  # sphn panics in Rust, which is no `Exception` in Python
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise _NotOpus(str(error)) from None
+    return sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
+
+
+def _bytes_appended(reader: sphn.OpusStreamReader, data: bytes) -> Samples:
+    samples = reader.append_bytes(data)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return np.asarray(samples, np.float32)
 
 
-def _page_starts(data: bytes) -> Iterator[int]:
-    """Yield the start of each page of `data`, and the end of the last. A page's header lists the lengths of its
-    parts."""
-    start = 0
-    while len(data) - start >= _HEADER_BYTES and data.startswith(_PAGE, start):
-        yield start
-        parts = start + _HEADER_BYTES
-        behind = parts + data[parts - 1]
-        start = behind + sum(data[parts:behind])
-    yield start
-
-
-def _cuts(data: bytes, pages: Sequence[int], ms: float) -> Iterator[int]:
-    """Yield the starts of pieces; each piece is pages with up to `ms` of sound."""
-    first_ms, second_ms = (_at_ms(data, page) for page in pages[:2])
-    began_ms = ended_ms = max(0.0, first_ms - (second_ms - first_ms))  # the first page is as long as the second
-    for page in pages:
-        at_ms = _at_ms(data, page)
-        if page == 0 or at_ms - began_ms > ms or _begins_stream(data[page : page + _HEADER_BYTES]):
-            began_ms = min(at_ms, ended_ms)
-            yield page
-        ended_ms = at_ms
-
-
-def _at_ms(data: bytes, page: int) -> float:
-    """Return the time in the stream at which a page's sound ends."""
-    return int.from_bytes(data[page + _GRANULE_AT : page + _GRANULE_AT + 8], "little", signed=True) / _GRANULES_PER_MS
-
-
-def _begins_stream(data: bytes) -> bool:
-    return len(data) >= _HEADER_BYTES and data.startswith(_PAGE) and bool(data[_FLAGS_AT] & _BEGINS)
+def _cuts(data: bytes, ms: float) -> Iterator[int]:
+    """Yield the starts of pieces: what is before the first page, then pages with up to `ms` of sound."""
+    pages = page_starts(data)
+    if not pages or pages[0].at:
+        yield 0
+    if not pages:
+        return
+    ends_ms = [page.granule / _GRANULES_PER_MS for page in pages]
+    first_ms = ends_ms[1] - ends_ms[0] if len(pages) > 1 else ms  # the first page is as long as the second
+    began_ms = ended_ms = max(0.0, ends_ms[0] - first_ms)
+    for number, (page, end_ms) in enumerate(zip(pages, ends_ms, strict=True)):
+        if number == 0 or page.begins or end_ms - began_ms > ms:
+            began_ms = min(end_ms, ended_ms)
+            yield page.at
+        ended_ms = end_ms
 
 
 class _Encoder:

@@ -29,6 +29,7 @@ examples:
   voicepipe fake-services                       all three; prints what to export
   voicepipe fake-services --tts-fails full      a voice that is at capacity
   voicepipe fake-services --stt-delay 2.5       the delay of the large recogniser
+  voicepipe fake-services --quirk think-tags    a model that writes its reasoning into its text
   voicepipe fake-services --calls 'weather({"city": "Paris"})' --answers ''    a model that calls a function
   curl -X POST "localhost:8090/fails?mode=dies&times=1"     while they run: the next connection is cut
   curl -X POST "localhost:8089/fails?mode=down&for_s=5"     this one is away for five seconds
@@ -52,13 +53,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=Help,
+        add_help=False,
     )
+    parser.add_argument("-h", "--help", action=_HelpWithQuirks, nargs=0, help="show this help message and exit")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     parser.add_argument("--hears", default=HEARS, metavar="TEXT", help="what the recogniser hears, round and round")
     parser.add_argument(
         "--answers", default=ANSWERS, metavar="TEXT", help="what the model says; '' repeats what it was told"
     )
     parser.add_argument("--calls", metavar="NAME(JSON)", help="a function that it calls before, where it is offered")
+    parser.add_argument(
+        "--quirk", metavar="NAME", help="an odd stream, of those below, in place of the model's answers"
+    )
     parser.add_argument("--stt-delay", type=seconds, default=0.5, metavar="S", help="seconds (default: %(default)s)")
     parser.add_argument("--tts-delay", type=seconds, default=0.2, metavar="S", help="to the first sound (%(default)s)")
     parser.add_argument("--llm-delay", type=seconds, default=0.1, metavar="S", help="to the first word (%(default)s)")
@@ -67,6 +73,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             f"--{name}-port", type=port, default=number, help="0 for any free one (default: %(default)s)"
         )
         parser.add_argument(f"--{name}-fails", choices=FAILURES, metavar="HOW", help=f"fail: {', '.join(FAILURES)}")
+
+
+class _HelpWithQuirks(argparse.Action):
+    """The help option of argparse, which reads the table of quirks only when it is used."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from voicepipe.testing.servers.quirks import QUIRKS
+
+        rows = "".join(f"  {name:<28}{quirk.servers}\n" for name, quirk in QUIRKS.items())
+        parser.epilog = f"{EXAMPLES}\nquirks, and servers that have them:\n{rows}"
+        parser.print_help()
+        parser.exit()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,8 +125,20 @@ def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]
     host, answers = args.host, _answers(args.answers, args.calls)
     stt = SttServer(ByVoice(args.hears), delay_s=args.stt_delay, host=host, port=args.stt_port)
     tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
-    llm = LlmServer(answers, first_token_s=args.llm_delay, host=host, port=args.llm_port)
+    llm = LlmServer(answers, first_token_s=args.llm_delay, quirk=_quirk(args.quirk), host=host, port=args.llm_port)
     return stt, tts, llm
+
+
+def _quirk(name: str | None) -> str | None:
+    """Return a quirk's name. Raises CommandError if there is no such quirk."""
+    from difflib import get_close_matches
+
+    from voicepipe.testing.servers.quirks import QUIRKS
+
+    if name is None or name in QUIRKS:
+        return name
+    near = get_close_matches(name, QUIRKS, n=1)
+    raise CommandError(f"there is no quirk {name!r}{f'; did you mean {near[0]}?' if near else ''} (--help lists them)")
 
 
 def _answers(text: str, calls: str | None) -> Answers:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from voicepipe.cli.larger_model import LargerModel
     from voicepipe.engine import Engine
+    from voicepipe.engine.build import ComposedEngine
     from voicepipe.engine.health_checks import ServiceKind
     from voicepipe.metrics.registry import Metrics
     from voicepipe.session import Pipeline, StageName
@@ -144,7 +145,7 @@ def _uses(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> Col
 def _serve(
     settings: Settings,
     pipeline: Pipeline,
-    engine: Engine,
+    engine: ComposedEngine,
     metrics: Metrics,
     voices: VoiceStore,
     runner: asyncio.Runner,
@@ -159,6 +160,7 @@ def _serve(
             _tell(url, engine, settings)
             larger.tell()
 
+        engine.warm()
         try:
             await run_server(pipeline, engine, settings, metrics=metrics, voices=voices, ready=ready)
         finally:
@@ -245,7 +247,7 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 # ---- the models ------------------------------------------------------------------------------------------------------
 
 
-def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> Engine:
+def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> ComposedEngine:
     """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
     from voicepipe._yaml import YamlError
     from voicepipe.engine.build import build_engine, embedded_kinds

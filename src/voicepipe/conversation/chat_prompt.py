@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from voicepipe.conversation.functions import FunctionCall
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["GREETING", "NO_RESULT", "prompt"]
+__all__ = ["GREETING", "NOTED", "NO_RESULT", "prompt"]
 
 
 GREETING = "Hello."
@@ -22,16 +19,34 @@ GREETING = "Hello."
 NO_RESULT = "There is no result: the conversation went on without it."
 """The result of a call that has not returned or was cut short: chat models require a result for each call."""
 
+NOTED = "All right."
+"""The assistant's message between a result and the user, where the user spoke before the bot did: the template of
+Mistral's models refuses a user behind a tool."""
 
-def prompt(system_prompt: str, messages: Sequence[Message], *, calls: bool) -> list[dict[str, Any]]:
+
+def prompt(
+    system_prompt: str, messages: Sequence[Message], *, calls: bool, unfinished: bool = False
+) -> list[dict[str, Any]]:
     """Return the prompt; see `Conversation.prompt`."""
     notes = [message.text for message in messages if message.role == "system"]
     system = "\n\n".join(filter(None, [system_prompt, *notes]))
     turns = _turns(messages, calls=calls)
     if not turns or turns[0].role == "assistant":
         turns.insert(0, _Turn("user", GREETING))
-    chat = [written for turn in turns for written in turn.written()]
+    chat = list(_alternating(written for turn in turns for written in turn.written()))
+    if chat[-1]["role"] == "assistant" and not unfinished:
+        chat.append({"role": "user", "content": SILENCE})
     return [{"role": "system", "content": system}, *chat] if system else chat
+
+
+def _alternating(chat: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the messages, with the assistant's between a result and the user."""
+    before = ""
+    for message in chat:
+        if before == "tool" and message["role"] == "user":
+            yield {"role": "assistant", "content": NOTED}
+        yield message
+        before = message["role"]
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
 
-__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined"]
+__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined", "with_word"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Conversation:
     >>> talk.messages[-1].text
     'Hello there—'
     >>> talk.prompt()[-1]
-    {'role': 'assistant', 'content': 'Hello there'}
+    {'role': 'user', 'content': '...'}
     """
 
     system_prompt: str = ""
@@ -51,7 +51,8 @@ class Conversation:
     @property
     def awaits_reply(self) -> bool:
         """Whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
-        return bool(self.said) and self.said[-1].role == "user"
+        last = next((message for message in reversed(self.messages) if message.call is None or message.item), None)
+        return last is not None and last.role == "user"
 
     def user_said(self, text: str, item: str = "") -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))
@@ -88,21 +89,24 @@ class Conversation:
             return self
         return self._changed(at, replace(self.messages[at], text=self.messages[at].text + CUT))
 
-    def prompt(self, *, calls: bool = False) -> list[dict[str, Any]]:
-        """Return the messages for a chat model: the system prompt, then user and assistant strictly in turn.
+    def prompt(self, *, calls: bool = False, unfinished: bool = False) -> list[dict[str, Any]]:
+        """Return the messages for a chat model, in an order that the strictest chat template accepts.
 
+        The system prompt is first, then user and assistant are strictly in turn, and the user, or a result, is last.
         Neighbours of one role are merged, interruption marks are removed, and so is a silence that the user broke.
-        Where the bot would come first a greeting stands before it. Only with `calls` does it contain function calls and
-        their results, in OpenAI's form, each result behind its call. If a message came between them, both stand at the
-        result's place.
+        Where the bot would come first a greeting stands before it, and where it was last, a silence of the user behind
+        it. Only with `calls` does it contain function calls and their results, in OpenAI's form, each result behind its
+        call, and a word of the assistant's between a result and the user. If a message came between them, both stand at
+        the result's place.
 
         Args:
             calls: Whether to include function calls and results.
+            unfinished: The user's turn is still to come: the bot's message may be last. For reading ahead.
 
         Returns:
             Dictionaries with `role` and `content`, as the chat completions API takes them.
         """
-        return prompt(self.system_prompt, self.messages, calls=calls)
+        return prompt(self.system_prompt, self.messages, calls=calls, unfinished=unfinished)
 
     def _with(self, message: Message) -> Conversation:
         return replace(self, messages=(*self.messages, message))
@@ -147,6 +151,11 @@ def joined(words: Iterable[TimedWord]) -> str:
     for word in words:
         text += word.word if word.glued or not text else f" {word.word}"
     return text
+
+
+def with_word(heard: tuple[str, ...], word: TimedWord) -> tuple[str, ...]:
+    """Return words with one more; one that is `glued` continues the last."""
+    return (*heard[:-1], heard[-1] + word.word) if word.glued and heard else (*heard, word.word)
 
 
 def heard_until(spoken: Iterable[TimedWord], audio_end_ms: float) -> tuple[TimedWord, ...]:

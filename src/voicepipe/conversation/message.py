@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from voicepipe.conversation.functions import FunctionCall
 
-__all__ = ["CUT", "SILENCE", "Message", "Role", "TimedWord"]
+__all__ = ["CUT", "SILENCE", "Message", "Role", "TimedWord", "encodable"]
 
 
 class TimedWord(Protocol):
@@ -49,3 +49,18 @@ class Message:
     item: str = field(default="", compare=False, repr=False)
     spoken: tuple[TimedWord, ...] = field(default=(), compare=False, repr=False)
     call: FunctionCall | None = None
+
+    def __post_init__(self) -> None:
+        """Replace halves of surrogate pairs: a text that cannot be encoded can be sent neither to a model nor to a
+        client."""
+        if not self.text.isascii():
+            object.__setattr__(self, "text", encodable(self.text))
+
+
+def encodable(text: str) -> str:
+    """Return the text with whole pairs of surrogates joined, and single halves removed.
+
+    >>> encodable("a\\ud83d\\ude00b\\ud83d") == "a\U0001f600b"
+    True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")

@@ -149,7 +149,11 @@ class _Tracer:
             inputs[0].shared = True
             return Traced(self, inputs[0])
         others = self._others(stage) if inputs else []
-        return Traced(self, self._node(stage, list(dict.fromkeys([*inputs, *others])), source))
+        traced = Traced(self, self._node(stage, list(dict.fromkeys([*inputs, *others])), source))
+        if not (behind := _before(stage)):
+            return traced
+        make = arguments(stage)[behind]
+        return checked(make, make(traced))
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
 
@@ -237,6 +241,8 @@ class _Tracer:
         parts: list[NodePart] = []
         outside: list[Node] = []
         for name, value in given.items():
+            if name == _before(stage):
+                continue
             values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
             sample = types.asked_of(stage, name)
             for number, one in enumerate(values, start=1):
@@ -289,6 +295,11 @@ def _called(parameter: str, make: object, output: Node) -> str:
     name = title(make)
     known = isinstance(make, Declared | _Model) or name in (parameter, "λ", output.name)
     return parameter if known else f"{parameter} = {name}"
+
+
+def _before(stage: object) -> str:
+    """The parameter of a stage that is a stage behind it; "" for none."""
+    return cast("Declared[Any, Any]", stage).declaration.before if isinstance(stage, Declared) else ""
 
 
 def _is_named(stage: object) -> bool:

@@ -69,12 +69,20 @@ class ComposedEngine:
             voice.stage,
             backlog=heard.backlog,
             on_close=(ear.close, llm.close, voice.close),
+            ahead=llm.instructed,
         )
+
+    def warm(self) -> None:
+        """Have a service load its language model, now and when a session opens. On the running loop."""
+        if isinstance(self._llm, NetworkLlm) and self._llm.warmth is not None:
+            self._llm.warmth.start()
 
     async def health(self) -> dict[str, bool]:
         return await self.checks.health()
 
     async def disconnect(self) -> None:
+        if isinstance(self._llm, NetworkLlm) and self._llm.warmth is not None:
+            await self._llm.warmth.close()
         await self._http.close()
 
     def close(self) -> None:

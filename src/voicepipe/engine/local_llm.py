@@ -104,7 +104,8 @@ class LocalLlm:
             ahead.close()
             heapq.heappush(self.free_slots, slot)
 
-        return SessionPart(_warned(_with_lines(ahead, ahead.before(self._answers(slot)))), close, ahead.stage())
+        llm = _warned(_with_lines(ahead, ahead.before(self._answers(slot))))
+        return SessionPart(llm, close, ahead.stage(), ahead.instructed())
 
     def probe(self) -> Probe:
         async def ask() -> str:

@@ -13,7 +13,9 @@ from voicepipe.engine.settings import EngineSettings
 from voicepipe.llm.errors import LlmError
 from voicepipe.llm.history import recent
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries, reason
+from voicepipe.llm.openai.warmth import KeepWarm
 from voicepipe.services.address import Address
+from voicepipe.services.proxies import proxy_for
 from voicepipe.session import Llm
 
 __all__ = ["NetworkLlm", "kyutai_probe"]
@@ -24,6 +26,8 @@ Session = Callable[[], aiohttp.ClientSession]
 # Turns of the history that are forgotten together: a service that keeps prompts by their beginning reads anew once in
 # four turns, not at each.
 _TURNS_AT_ONCE = 4
+# Ollama unloads a model after five minutes without a request, LM Studio after an hour.
+_WARM_S = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class NetworkLlm:
 
     llm: OpenAiLlm
     where: str
+    warmth: KeepWarm | None
 
     @classmethod
     def make(cls, url: str, settings: EngineSettings, http: Session) -> NetworkLlm:
@@ -48,9 +53,13 @@ class NetworkLlm:
             retries=Retries(settings.llm_retries, settings.llm_longest_wait_s),
             extra=settings.llm_extra,
         )
-        return cls(OpenAiLlm(options, http), Address.parse(url).http(""))
+        llm = OpenAiLlm(options, http)
+        warmth = KeepWarm(llm, after_s=_WARM_S) if settings.llm_warm else None
+        return cls(llm, Address.parse(url).http(""), warmth)
 
     def open(self) -> SessionPart[Llm]:
+        if self.warmth is not None:
+            self.warmth.session_opens()
         return SessionPart(self.llm)
 
     def probe(self) -> Probe:
@@ -72,7 +81,7 @@ def kyutai_probe(kind: ServiceKind, url: str, http: Session, instead: str) -> Pr
 
     async def ask() -> str:
         try:
-            async with http().get(where) as response:
+            async with http().get(where, proxy=proxy_for(where)) as response:
                 said = f"answers with {response.status} at /api/build_info"
                 if response.status >= 500:
                     raise ConnectionError(said)

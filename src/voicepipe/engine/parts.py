@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.engine.health_checks import Probe
-from voicepipe.events import Audio, Event, SpeechProbability
+from voicepipe.events import Audio, ClientMessage, Event, SpeechProbability
 from voicepipe.operators import EndOfTurn
 from voicepipe.stage import Stage
 
@@ -26,11 +26,13 @@ class SessionPart(Generic[S]):
     """One session's own stage; `close` gives back what it holds of the part.
 
     `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
+    `instructed` does the same with what the client sends.
     """
 
     stage: S
     close: Callable[[], None] = nothing
     ahead: Stage[Event, Event] | None = None
+    instructed: Stage[ClientMessage, ClientMessage] | None = None
 
 
 class StageProvider(Protocol[S]):

@@ -62,18 +62,20 @@ class EngineSettings(BaseModel):
     """The pause score below which the user speaks, and `stt_silence_above` which they do not: Unmute's thresholds."""
     stt_silence_above: float = Field(default=0.6, gt=0, lt=1)
     stt_buffer_s: float = Field(default=20, gt=0)
-    """Sound that is kept until it is understood; then the oldest goes. Twice as long as a recogniser is looked for."""
+    """Sound that is kept until it is understood; then the oldest goes."""
     stt_in_flight_s: float = Field(default=4, gt=0)
     """Of it, what may be on its way: more than the larger model's delay."""
     stt_behind_s: float = Field(default=0.24, gt=0)
     """A recording waits while so much has been sent and not heard: three steps, so that the recogniser has the next one
     at hand, and a pause is noticed where it is."""
-    stt_silent_s: float = Field(default=3, gt=0)
-    """A recogniser that owes a step and sends nothing for this time counts as lost."""
+    stt_silent_s: float = Field(default=2.5, gt=0)
+    """A recogniser that owes a step (one each 80 ms) and sends nothing for this time counts as lost: the user is told
+    within 3 s."""
     stt_renew_after_s: float = Field(default=600, gt=0)
     """The recogniser's state drifts on long calls: after this time a fresh connection takes over in a pause."""
-    stt_give_up_after_s: float = Field(default=10, gt=0)
-    """How long one that was lost in a conversation is looked for."""
+    stt_give_up_after_s: float = Field(default=30, gt=0)
+    """How long one that was lost in a conversation is looked for: a server that is started again needs some 12 s. Then
+    the session ends. The user knows meanwhile."""
     stt_settled_after_s: float = Field(default=5, gt=0)
     """A new connection that lasts this long ends the search; one that breaks sooner continues it."""
 
@@ -133,14 +135,18 @@ class EngineSettings(BaseModel):
     llm_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further fields of each request, as JSON: `{"chat_template_kwargs": {"enable_thinking": false}}`."""
     llm_connect_s: float = Field(default=2, gt=0)
-    llm_first_text_s: float = Field(default=10, gt=0)
-    """From the question to the first text, retries included. The user hears nothing meanwhile."""
+    llm_first_text_s: float = Field(default=60, gt=0)
+    """From the question to the first text, retries included. A pipeline with `with_filler` speaks meanwhile; models
+    that reason take 5 to 20 s, one that has to be loaded up to half a minute."""
     llm_next_text_s: float = Field(default=5, gt=0)
     """From each text to the next."""
+    llm_warm: bool = True
+    """Whether one token is requested at the start, and when a session opens after four minutes without an answer: a
+    local server loads its model for it."""
     llm_retries: int = Field(default=1, ge=0)
-    """How often an answer that has not begun is asked for again when the service cannot be reached or is busy."""
-    llm_longest_wait_s: float = Field(default=2, ge=0)
-    """How long a service that says `Retry-After` is waited for; one that says longer has failed."""
+    """How often an answer that has not begun is asked for again when the service cannot be reached, or says nothing."""
+    llm_longest_wait_s: float = Field(default=20, ge=0)
+    """How long a busy service is waited for, all its `Retry-After`s together; one that says longer has failed."""
 
     # ---- all of them -------------------------------------------------------------------------------------------------
     keep_alive_s: float = Field(default=300, gt=0)

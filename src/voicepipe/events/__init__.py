@@ -42,6 +42,7 @@ from voicepipe.events.client import (
 from voicepipe.events.fold import fold
 from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
 from voicepipe.events.heard import (
+    EchoFound,
     FlushRequested,
     Pause,
     SpeechProbability,
@@ -60,6 +61,7 @@ from voicepipe.events.reply import (
     MaxTokensReached,
     OutOfBandResponse,
     ReplyAudio,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
@@ -92,6 +94,7 @@ __all__ = [
     "ClientEvent",
     "ClientMessage",
     "ConversationEnded",
+    "EchoFound",
     "Event",
     "FlushRequested",
     "Function",
@@ -114,6 +117,7 @@ __all__ = [
     "Pause",
     "ReplyAudio",
     "ReplyCancelled",
+    "ReplyDelayed",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyRequested",

@@ -158,9 +158,13 @@ class ReplyRequested(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class ReplyCancelled(ClientEvent):
-    """The client stops the reply; with `item`, the out-of-band response of that item."""
+    """The client stops the reply; with `item`, the out-of-band response of that item.
+
+    `clears`: it wants the sound to stop, whether or not a reply is active.
+    """
 
     item: str = ""
+    clears: bool = False
 
 
 @dataclass(frozen=True, slots=True)

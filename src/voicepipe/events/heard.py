@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
+    "EchoFound",
     "FlushRequested",
     "Pause",
     "SpeechProbability",
@@ -146,6 +147,11 @@ class TurnEnded(TurnEvent):
     item: str = field(default="", compare=False, repr=False)
     committed: bool = False
     acknowledgement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EchoFound(TurnEvent):
+    """The bot's voice is in the microphone's sound, up to here. `cancel_echo` removes it from now on."""
 
 
 @dataclass(frozen=True, slots=True)

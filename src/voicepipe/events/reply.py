@@ -15,6 +15,7 @@ __all__ = [
     "MaxTokensReached",
     "OutOfBandResponse",
     "ReplyAudio",
+    "ReplyDelayed",
     "ReplyEnded",
     "ReplyInterrupted",
     "ReplyStarted",
@@ -90,6 +91,13 @@ class ReplyTextWritten(Event):
 @dataclass(frozen=True, slots=True)
 class MaxTokensReached(Event):
     """The model stopped at the limit `Generation.max_tokens` before it had finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDelayed(Event):
+    """The model has not answered after `after_s`; the text before this event is a filler."""
+
+    after_s: float
 
 
 @dataclass(frozen=True, slots=True)

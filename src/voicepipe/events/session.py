@@ -30,11 +30,15 @@ class SessionOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageFailed(Event):
-    """A stage raised `error`. The turn has ended, and if `fatal` the session."""
+    """A stage raised `error`. The turn has ended, and if `fatal` the session.
+
+    `silent`: the user has heard no answer, and none follows by itself.
+    """
 
     stage: str
     error: Exception
     fatal: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +51,28 @@ class Overflowed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """A warning for the user, in plain words; the session goes on."""
+    """A warning for the user, in plain words; the session goes on.
+
+    Args:
+        message: the sentence
+        service_lost: a service that the conversation needs is away. Every dialect tells this one, as an error where it
+            has no warnings; others are then only logged
+    """
 
     message: str
+    service_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TextNotSpoken(Warned):
     """The voice cannot say a part of the reply, `text` and perhaps more: the user sees it. Once in a reply."""
 
-    text: str
+    text: str = ""
 
     @classmethod
     def of(cls, text: str) -> TextNotSpoken:
         """Return the event for a text, with the message for the user."""
-        return cls(f"The voice cannot say “{text}”: it is shown, and not spoken.", text)
+        return cls(f"The voice cannot say “{text}”: it is shown, and not spoken.", text=text)
 
 
 @dataclass(frozen=True, slots=True)

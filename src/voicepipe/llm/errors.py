@@ -1,10 +1,10 @@
-"""What goes wrong with a language model that is a service: four kinds, by what one can do about them."""
+"""What goes wrong with a language model that is a service: kinds, by what one can do about them."""
 
 from __future__ import annotations
 
 from voicepipe.services.errors import FailureReason, ServiceError
 
-__all__ = ["LlmError", "LlmGarbled", "LlmRefused", "LlmTimeout", "LlmUnavailable"]
+__all__ = ["LlmError", "LlmFiltered", "LlmGarbled", "LlmRefused", "LlmSaidNothing", "LlmTimeout", "LlmUnavailable"]
 
 
 class LlmError(ServiceError):
@@ -41,6 +41,13 @@ class LlmUnavailable(LlmError):
         self.retry_after_s = retry_after_s
 
 
+class LlmSaidNothing(LlmUnavailable):
+    """Its answer ended without a word and without a call: another attempt may say something.
+
+    The message says what the answer had instead: reasoning, spaces, nothing.
+    """
+
+
 class LlmTimeout(LlmError, TimeoutError):
     """It was silent for longer than a listener waits."""
 
@@ -48,6 +55,10 @@ class LlmTimeout(LlmError, TimeoutError):
 class LlmRefused(LlmError):
     """It does not do what it is asked: a wrong key, model or request. Asking again does not help; the message says what
     to change."""
+
+
+class LlmFiltered(LlmRefused):
+    """It, or a content filter behind it, does not answer this conversation, or not to its end."""
 
 
 class LlmGarbled(LlmError):

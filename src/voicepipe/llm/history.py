@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import TypeAlias
 
 from voicepipe.conversation import Conversation, Message
+from voicepipe.conversation.tokens import FRAME_TOKENS, estimated_tokens, tool_tokens
 
 __all__ = ["History", "estimated_tokens", "latest", "recent", "whole"]
 
 History: TypeAlias = Callable[[Conversation], Conversation]
 """The part of a conversation that the language model reads."""
 
-# What a chat template puts around a message, at most.
-_FRAME_TOKENS = 8
+# Messages that are left out together before any is looked at.
+_BLOCK = 256
 
 
 def whole(conversation: Conversation) -> Conversation:
@@ -31,20 +32,12 @@ def whole(conversation: Conversation) -> Conversation:
     return conversation
 
 
-def estimated_tokens(text: str) -> int:
-    """About how many tokens a message of this text takes, rather too many than too few.
-
-    A token per three bytes, and eight for the message's frame. English has over four bytes a token, French and German
-    three to four, Chinese and Japanese (three bytes a letter) about a letter a token, in the usual vocabularies.
-    """
-    return _FRAME_TOKENS + len(text.encode()) // 3
-
-
 def recent(*, max_tokens: int, at_once: int) -> History:
     """Return a history that keeps the system prompt and the latest turns.
 
     A turn is what the user said and what the bot answered. The oldest go first, whole. The last turn stays, and with it
-    the user's last message, however long it is; so do notes, the messages of the role "system".
+    the user's last message, however long it is; so do notes, the messages of the role "system", and the functions. All
+    of it counts.
 
     Args:
         max_tokens: The bound of the prompt, estimated.
@@ -60,14 +53,16 @@ def recent(*, max_tokens: int, at_once: int) -> History:
     """
 
     def shorten(conversation: Conversation) -> Conversation:
-        turns = list(_turns(conversation.messages))
-        spare = _tokens(turns) + estimated_tokens(conversation.system_prompt) - max_tokens
+        old, latest = _split(conversation.messages, max_tokens)
+        turns = list(_turns(latest))
+        fixed = estimated_tokens(conversation.system_prompt) + tool_tokens(conversation.generation.functions)
+        spare = _tokens(turns) + _tokens([old]) + fixed - max_tokens
         dropped = 0
         freed = [0, *accumulate(_tokens([turn]) - _tokens([_notes(turn)]) for turn in turns)]
         while freed[dropped] < spare and dropped < len(turns) - 1:
             dropped = min(dropped + at_once, len(turns) - 1)
         notes = _notes(_messages(turns[:dropped]))
-        return replace(conversation, messages=(*notes, *_messages(turns[dropped:])))
+        return replace(conversation, messages=(*old, *notes, *_messages(turns[dropped:])))
 
     return shorten
 
@@ -90,6 +85,18 @@ def latest(*, turns: int) -> History:
     return shorten
 
 
+def _split(messages: tuple[Message, ...], max_tokens: int) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Return the notes of what is certainly too old, and the messages after it.
+
+    A message takes `FRAME_TOKENS` at least, so no more than `max_tokens // FRAME_TOKENS` of them can be told: a turn
+    costs the same, however long the talk was. The border moves by `_BLOCK` messages, so that the beginning stays the
+    same for many turns.
+    """
+    most = max_tokens // FRAME_TOKENS
+    border = max(0, len(messages) - most) // _BLOCK * _BLOCK
+    return _notes(messages[:border]), messages[border:]
+
+
 # ---- turns -----------------------------------------------------------------------------------------------------------
 
 
@@ -99,23 +106,33 @@ def _turns(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
     A message between a call and its result belongs to the same turn: call and result belong together.
     """
     turn: list[Message] = []
-    for at, message in enumerate(messages):
-        answered = message.role == "user" and any(one.role == "assistant" for one in turn)
-        if answered and not any(_returns(one, messages[at:]) for one in turn):
+    # Where the last call of this turn returns, and whether the bot has spoken in it.
+    returns_at, answered = -1, False
+    for at, (message, result_at) in enumerate(zip(messages, _results(messages), strict=True)):
+        if message.role == "user" and answered and returns_at < at:
             yield tuple(turn)
-            turn = []
+            turn, returns_at, answered = [], -1, False
         turn.append(message)
+        returns_at, answered = max(returns_at, result_at), answered or message.role == "assistant"
     if turn:
         yield tuple(turn)
 
 
-def _returns(message: Message, later: Sequence[Message]) -> bool:
-    """Whether it is a call that returns later: before another one of the same id."""
-    if message.role != "assistant" or message.call is None:
-        return False
-    call_id = message.call.id
-    same = (one for one in later if one.call is not None and one.call.id == call_id)
-    return any(one.role == "tool" for one in islice(same, 1))
+def _results(messages: Sequence[Message]) -> list[int]:
+    """Return for each message the place of its last result before another call of its id; -1 if there is none.
+
+    One pass from the end: a turn with many calls would otherwise take the square of their number.
+    """
+    results, last_result = [-1] * len(messages), dict[str, int]()
+    for at in reversed(range(len(messages))):
+        message = messages[at]
+        if message.call is None:
+            continue
+        if message.role == "assistant":
+            results[at] = last_result.pop(message.call.id, -1)
+        else:
+            last_result.setdefault(message.call.id, at)
+    return results
 
 
 def _messages(turns: Sequence[tuple[Message, ...]]) -> tuple[Message, ...]:

@@ -12,9 +12,13 @@ from voicepipe.boundary.threads import from_worker
 from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.conversation import Conversation
 from voicepipe.events import Event, Generation, MaxTokensReached, Warned
+from voicepipe.llm.errors import LlmSaidNothing
 from voicepipe.stage import naming
 
 __all__ = ["Model", "in_process"]
+
+# An answer without a letter is asked for once more.
+_ATTEMPTS = 2
 
 
 class Model(Protocol):
@@ -36,9 +40,10 @@ def in_process(
 ) -> Callable[[Conversation], Observable[str | Event]]:
     """Return an LLM that runs in a thread of the pool; disposing an answer stops it within a token.
 
-    An answer ends after `max_tokens` at the latest, or after what the conversation's `generation` allows, and then with
-    `MaxTokensReached`. A model in this process calls no functions: where the conversation offers some, the first answer
-    of all begins with `Warned`, which says so.
+    An empty answer is asked for once more, and is then an error (`LlmSaidNothing`). An answer ends after `max_tokens`
+    at the latest, or after what the conversation's `generation` allows, and then with `MaxTokensReached`. A model in
+    this process calls no functions: where the conversation offers some, the first answer of all begins with `Warned`,
+    which says so.
 
     Args:
         model: The model, which all sessions share.
@@ -58,7 +63,12 @@ def in_process(
         def produce(emit: Callable[[str | Event], None], ticket: Ticket) -> None:
             counted = _Counted(emit)
             cancelled = lambda: ticket.cancelled
-            model.stream(conversation.prompt(), counted, cancelled=cancelled, max_tokens=limit, slot=slot)
+            for _ in range(_ATTEMPTS):
+                model.stream(conversation.prompt(), counted, cancelled=cancelled, max_tokens=limit, slot=slot)
+                if counted.said or cancelled():
+                    break
+            else:
+                raise LlmSaidNothing("this process", "gave an empty answer", f"{_ATTEMPTS} times")
             if counted.pieces >= limit:
                 emit(MaxTokensReached())
 
@@ -72,10 +82,11 @@ class _Counted:
     """Counts the pieces of text on their way: a token each."""
 
     def __init__(self, emit: Callable[[str | Event], None]) -> None:
-        self._emit, self.pieces = emit, 0
+        self._emit, self.pieces, self.said = emit, 0, False
 
     def __call__(self, text: str) -> None:
         self.pieces += 1
+        self.said = self.said or bool(text.strip())
         self._emit(text)
 
 

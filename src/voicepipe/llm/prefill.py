@@ -15,7 +15,8 @@ from reactivex import operators as rx_ops
 
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, WordRecognised
+from voicepipe.events import ClientMessage, Event, SettingsChanged, WordRecognised
+from voicepipe.events.fold import fold
 from voicepipe.llm.history import History, whole
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
@@ -39,6 +40,7 @@ class PromptPrefill:
     def __init__(self, read: Read, workers: Workers, history: History = whole) -> None:
         self._read, self._workers, self._history = read, workers, history
         self._asked: Conversation | None = None
+        self._has_asked = False
         self._answer = ""
         self._words: list[str] = []
         self._read_words = 0
@@ -50,6 +52,7 @@ class PromptPrefill:
         def ask(conversation: Conversation) -> Observable[str | Event]:
             def begin(_: object) -> Observable[str | Event]:
                 self.close()
+                self._has_asked = True
                 self._asked, self._answer, self._words, self._read_words = conversation, "", [], 0
                 return llm(self._history(conversation)).pipe(rx_ops.do_action(self._note))
 
@@ -60,6 +63,7 @@ class PromptPrefill:
     def read(self, conversation: Conversation, line: str) -> None:
         """Begin to read `conversation`, in which the bot is about to say `line`, which the model did not write."""
         self.close()
+        self._has_asked = True
         self._asked, self._answer, self._words, self._read_words = conversation, line, [], 0
         self._submit()
 
@@ -72,6 +76,16 @@ class PromptPrefill:
             stage   w-w-w---e|
         """
         return transduce(lambda _: self._hear)
+
+    def instructed(self) -> Stage[ClientMessage, ClientMessage]:
+        """Everything passes; the client's instructions are read when they come, before it asks for its first reply.
+
+        .. marbles::
+
+            received     s-a-a|     s: SettingsChanged   a: any other message
+            instructed   s-a-a|
+        """
+        return transduce(lambda _: self._take)
 
     def close(self) -> None:
         """Stop reading."""
@@ -89,6 +103,14 @@ class PromptPrefill:
             self._words.append(event.text)
             self._go_on()
 
+    def _take(self, message: ClientMessage) -> Iterator[ClientMessage]:
+        yield message
+        if isinstance(message, SettingsChanged) and message.system_prompt is not None and not self._has_asked:
+            self.close()
+            self._asked = fold(Conversation(), message)
+            if message.written:  # the server's own settings, which come first, are replaced by the client's as a rule
+                self._submit()
+
     def _go_on(self) -> None:
         if self._asked is None or self._reading is not None or self._read_words == len(self._words):
             return
@@ -99,7 +121,7 @@ class PromptPrefill:
         self._read_words = len(self._words)
         talk = self._asked.bot_said(self._answer.strip()) if self._answer.strip() else self._asked
         talk = talk.user_said(" ".join(self._words)) if self._words else talk
-        messages = self._history(talk).prompt()
+        messages = self._history(talk).prompt(unfinished=True)
         self._reading = self._workers.submit(
             lambda ticket: self._read(messages, lambda: ticket.cancelled), self._done, priority=Priority.PARTIAL
         )

@@ -1,9 +1,11 @@
 """The stages that turn sound into turns and turns into sound: pure, synchronous, specified by marble diagrams."""
 
+from voicepipe.operators.cancel_echo import cancel_echo
 from voicepipe.operators.codec import decode, encode
 from voicepipe.operators.deadline import DeadlineMissed, with_deadline
 from voicepipe.operators.endpoint import EndOfTurn, endpoint
 from voicepipe.operators.fallback.stages import fallback, hedge, retrying
+from voicepipe.operators.filler import with_filler
 from voicepipe.operators.followed_by import followed_by
 from voicepipe.operators.gaps import fill_gaps
 from voicepipe.operators.gate import gate
@@ -13,6 +15,7 @@ from voicepipe.operators.listening import listening
 from voicepipe.operators.pace import Due, pace, release_at
 from voicepipe.operators.replying import replying
 from voicepipe.operators.respond import Reply, respond
+from voicepipe.operators.suppress_noise import suppress_noise
 from voicepipe.operators.tee import tee
 from voicepipe.operators.text_only import as_text, text_only
 from voicepipe.operators.tools import with_tools
@@ -28,6 +31,7 @@ __all__ = [
     "as_text",
     "at_most_sentences",
     "by_clause",
+    "cancel_echo",
     "decode",
     "detect_turns",
     "encode",
@@ -46,9 +50,11 @@ __all__ = [
     "respond",
     "retrying",
     "split_words",
+    "suppress_noise",
     "tee",
     "text_only",
     "wait_for_user",
     "with_deadline",
+    "with_filler",
     "with_tools",
 ]

@@ -33,7 +33,8 @@ __all__ = ["decode", "encode"]
 def decode(codec: Codec) -> Stage[ClientMessage, Audio | Event]:
     """Emit the microphone's sound, in the caller's stack: a packet costs tens of microseconds, a thread more.
 
-    A packet that cannot be decoded becomes `InputRejected`, which names it, and the next good one is heard again.
+    A packet that cannot be decoded becomes `InputRejected`, which names it, behind the sound of its valid parts; the
+    next good one is heard again.
     All other messages of the client pass, each at its place in the sound: this is their only way into the graph. The
     sound that the decoder still holds comes before a message that ends or clears a turn (`InputCommitted`,
     `InputCleared`), and the `TurnTaking` of new settings comes before the settings.
@@ -70,6 +71,7 @@ class _Decoding:
         try:
             samples = self._decode(message.data)
         except BadAudio as error:
+            yield from self._audio(error.heard)
             yield InputRejected("invalid_audio", str(error), "audio", message.message_id)
         else:
             yield from self._audio(samples)

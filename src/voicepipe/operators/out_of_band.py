@@ -34,9 +34,11 @@ def is_out_of_band(request: ReplyRequested, conversation: Conversation) -> bool:
     return not request.remembered and not aloud
 
 
-def failure(error: Exception) -> StageFailed:
-    """The error of a reply, as an event."""
-    return StageFailed(error.stage, error.cause) if isinstance(error, StageError) else StageFailed("reply", error)
+def failure(error: Exception, *, silent: bool = False) -> StageFailed:
+    """The error of a reply, as an event; `silent` as the event has it."""
+    if isinstance(error, StageError):
+        return StageFailed(error.stage, error.cause, silent=silent)
+    return StageFailed("reply", error, silent=silent)
 
 
 def out_of_band(

@@ -23,6 +23,8 @@ __all__ = ["Due", "pace", "release_at"]
 
 T = TypeVar("T")
 
+_ROUNDING_S = 1e-6
+
 
 @overload
 def pace(playback: Playback, /) -> Stage[Unpaced | Event, ReplyAudio | Event]: ...
@@ -37,9 +39,10 @@ def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudi
 def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudio | Event]:
     """Release `ReplyAudio` as it is played, and each `WordSpoken` when its sound is heard; the rest passes at once.
 
-    The playback clock starts with the first frame. When the TTS falls behind, the clock stands still: the next frame is
-    released at once, and later ones are timed from there. Completes when the last sound has been *played*, so that a
-    reply that has ended has been heard. Sound made ahead waits here and is dropped when the turn is disposed.
+    The playback clock starts with the first frame. When the TTS falls behind, or the process stalls, the clock stands
+    still: the next frame is released at once, and later ones are timed from there. Completes when the last sound has
+    been *played*, so that a reply that has ended has been heard. Sound made ahead waits here and is dropped when the
+    turn is disposed.
 
     While the scheduler's `hold` is on, no sound is released: what was released is heard, with its words, and then the
     playback clock stands still. When the hold ends, the next frame is released at once, and nothing is lost or doubled.
@@ -81,6 +84,15 @@ class _PlaybackClock:
     def __call__(self) -> float:
         now_s = self._clock() - self.behind_s
         return now_s if self.stop_at_s is None else min(now_s, self.stop_at_s)
+
+    def wait_for(self, plays_at_s: float) -> float:
+        """Stand still from then to now, if that is past, and return for how long: a client that has had nothing to play
+        since the process stalled plays what comes now, and the frames that came due must not all go out at once."""
+        late_s = self() - plays_at_s
+        if late_s <= _ROUNDING_S:
+            return 0.0
+        self.behind_s += late_s
+        return late_s
 
     def go_on(self) -> None:
         """Go on from the reading at which it stands."""
@@ -195,7 +207,7 @@ class _Queue(Generic[T]):
 
     def _release(self, until_s: float) -> None:
         while self._heap and self._heap[0][0] <= until_s:
-            self._take(heapq.heappop(self._heap))
+            until_s -= self._take(heapq.heappop(self._heap))
         if self._heap:
             self._arm(self._heap[0][0])
         elif self._finished and not self._is_waiting:
@@ -206,9 +218,11 @@ class _Queue(Generic[T]):
         """Whether items wait that are not in the heap."""
         return False
 
-    def _take(self, due: tuple[float, int, T | None]) -> None:
+    def _take(self, due: tuple[float, int, T | None]) -> float:
+        """Release an item; return by how many seconds the clock has been set back."""
         if due[2] is not None:
             self._observer.on_next(due[2])
+        return 0.0
 
     def _arm(self, when_s: float) -> None:
         if self._armed_for != when_s:
@@ -257,14 +271,18 @@ class _HeldQueue(_Queue[ReplyAudio | Event]):
     def _is_waiting(self) -> bool:
         return bool(self._aside)
 
-    def _take(self, due: tuple[float, int, ReplyAudio | Event | None]) -> None:
+    def _take(self, due: tuple[float, int, ReplyAudio | Event | None]) -> float:
         at_s, _, item = due
         if self._hold.is_on and self._waits(due):
             self._aside.append(due)
-            return
+            return 0.0
+        late_s = 0.0
         if isinstance(item, ReplyAudio):
+            late_s = self._clock.wait_for(at_s + self._lead_s)
+            self.behind_s = self._clock.behind_s
             self._played_until_s = at_s + self._lead_s + item.audio.duration_s
         super()._take(due)
+        return late_s
 
     def _waits(self, due: tuple[float, int, ReplyAudio | Event | None]) -> bool:
         """Return whether an item belongs to sound that has not been released."""

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event, ReplyAudio, Unpaced, Unspoken
+from voicepipe.events import Event, FunctionCalled, ReplyAudio, ReplyTextWritten, Unpaced, Unspoken
+from voicepipe.operators.fallback.stages import retrying
 from voicepipe.operators.pace import pace
 from voicepipe.operators.respond import Reply
 from voicepipe.operators.text_only import as_text
 from voicepipe.operators.words import split_words
-from voicepipe.presets import Playback
+from voicepipe.presets import OPENING_RETRY, Playback
 from voicepipe.stage import Stage
 
 __all__ = ["replying"]
@@ -25,7 +26,8 @@ def replying(
 ) -> Reply:
     """Make the function that `respond` calls for each reply: LLM → `split_words` → TTS → `pace`.
 
-    A conversation that is not `aloud` gets the text of the LLM as it comes (`as_text`).
+    An opening that fails before its first sound is tried once more (`OPENING_RETRY`). A conversation that is not
+    `aloud` gets the text of the LLM as it comes (`as_text`).
 
     Args:
         llm: answers a conversation, piece by piece
@@ -40,4 +42,12 @@ def replying(
             return said.pipe(as_text())
         return said.pipe(split_words(), tts(conversation), pace(playback))
 
-    return reply
+    again = OPENING_RETRY
+    opening = retrying(
+        reply,
+        times=again.times,
+        pause_ms=again.pause_ms,
+        longest_pause_ms=again.longest_pause_ms,
+        answer=(ReplyAudio, ReplyTextWritten, FunctionCalled),
+    )
+    return lambda conversation: reply(conversation) if conversation.messages else opening(conversation)

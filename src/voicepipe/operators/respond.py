@@ -86,7 +86,8 @@ def respond(
     - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back.
     - **Idle prompt**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers
       that, `idle_prompts` times in a row at most.
-    - A failing reply becomes `StageFailed` and ends; the conversation goes on, except after a `SessionError`.
+    - A failing reply becomes `StageFailed` and ends; the conversation goes on, except after a `SessionError`. The
+      failure is `silent` where the user has heard nothing of the answer.
     - A client that leads (`TurnTaking`) has the bot speak when it asks (`ReplyRequested`), unless a reply is on, and
       stop when it asks (`ReplyCancelled`). The bot then does not open, sends idle prompts after `idle_s` only, and
       leaves turns unanswered, or voices without effect, where the client wants that; what was said meanwhile is
@@ -225,4 +226,6 @@ class _Turn:
             yield self._end()
 
     def _failing(self, error: Exception, _: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
-        return reactivex.throw(error) if isinstance(error, SessionError) else reactivex.just(failure(error))
+        if isinstance(error, SessionError):
+            return reactivex.throw(error)
+        return reactivex.just(failure(error, silent=not self.state.answered))

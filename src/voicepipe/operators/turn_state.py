@@ -5,22 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, with_word
 from voicepipe.events import (
+    EchoFound,
     Event,
     FunctionCalled,
     FunctionReturned,
     ItemCreated,
     ReplyAudio,
     ReplyCancelled,
+    ReplyDelayed,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
     ReplyStarted,
+    ReplyText,
     ReplyTextWritten,
     SettingsChanged,
     TurnConfirmed,
     TurnEnded,
+    TurnEvent,
     TurnStarted,
     TurnTaking,
     TurnTextChanged,
@@ -41,6 +45,9 @@ _ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
 _QUESTIONS = ("?", "？", "؟")
 # The words that may be heard again: those of the last 15 s, or so.
 _ECHO_WORDS = 40
+# A turn in which an echo is found counts from so many words on that are not the bot's: what is cut off in the middle of
+# a word is misread ("something" for "sunny", "No, no, no").
+_DOUBTED_WORDS = 4
 # One or two words in common are chance, three in order are an echo.
 _ECHO_SURE = 3
 
@@ -88,6 +95,7 @@ class RunningReply:
         functions: how many functions of the pipeline's run
         heard: the words that were heard
         written: the text of a reply that is not spoken
+        answers: some text of the model has come, and is no filler
     """
 
     conversation: Conversation | None = None
@@ -96,6 +104,7 @@ class RunningReply:
     functions: int = 0
     heard: tuple[str, ...] = ()
     written: str = ""
+    answers: bool = False
 
     @property
     def text(self) -> str:
@@ -123,6 +132,7 @@ class TurnState:
         sounded_s: the length of the session's sound so far, in seconds, as long as it is protected
         spoken: the bot's last words
         echoes: the bot's own voice has been heard in this session
+        doubted: an echo was found during the user's turn, which may be nothing but that, misread
         reply: the reply that runs
         reply_due: a reply has been ordered and has not begun: the one before it cleans up
         replies: the number of replies so far
@@ -143,6 +153,7 @@ class TurnState:
     sounded_s: float = 0.0
     spoken: tuple[str, ...] = ()
     echoes: bool = False
+    doubted: bool = False
     reply: RunningReply | None = None
     reply_due: bool = False
     replies: int = 0
@@ -154,9 +165,7 @@ class TurnState:
 
     def after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after a turn event or an event of the client's, and what the bot does."""
-        if isinstance(
-            event, TurnStarted | TurnConfirmed | TurnTextChanged | TurnVoiceChanged | TurnEnded | HoldElapsed
-        ):
+        if isinstance(event, TurnEvent | HoldElapsed):
             return self._of_user(event, now_s)
         state = replace(self, conversation=fold(self.conversation, event))
         match event:
@@ -196,9 +205,11 @@ class TurnState:
                 return replace(self, user_speaking=True)._words_heard(text)
             case TurnTextChanged(text=text):
                 return (self, None) if self.reply is None else self._words_heard(text)
+            case EchoFound():
+                return replace(self, echoes=True, doubted=self.began_over and self.user_speaking)._resumed()
             case TurnEnded():
                 counted = replace(event, text=self.counted(event))
-                state = replace(self, user_speaking=False, over_reply=False, began_over=False)
+                state = replace(self, user_speaking=False, over_reply=False, began_over=False, doubted=False)
                 state = replace(state, idle=self.idle.quiet(now_s))
                 if event.text and not counted.text:
                     return state._resumed()
@@ -218,10 +229,11 @@ class TurnState:
         return self._heard(turn.text).own
 
     def _heard(self, text: str) -> Heard:
-        """Return what is whose in the words of a turn: the bot's own come back where there is an echo."""
+        """Return which words of a turn are the user's: the bot's own come back where there is an echo."""
         if not self.began_over or not (self.echoes or self._is_protected):
             return Heard(text, 0)
-        return compared(text, self.spoken)
+        heard = compared(text, self.spoken)
+        return Heard("", heard.echoed) if self.doubted and len(heard.own.split()) < _DOUBTED_WORDS else heard
 
     def _words_heard(self, text: str) -> tuple[TurnState, Action]:
         """Return what words do: they interrupt, unless they are the bot's own voice."""
@@ -296,14 +308,13 @@ class TurnState:
             return self._sounded(event.audio.duration_s), None
         state = self._folded(event)
         match event:
-            case WordSpoken(word=word, glued=True) if self.reply.heard:
-                *earlier, last = self.reply.heard
-                return state._with(heard=(*earlier, last + word)), None
             case WordSpoken(word=word):
                 state = replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:])
-                return state._with(heard=(*self.reply.heard, word)), None
+                return state._with(heard=with_word(self.reply.heard, event)), None
             case ReplyTextWritten(delta=delta):
                 return state._with(written=self.reply.written + delta), None
+            case ReplyText() | ReplyDelayed() if self.reply.answers is isinstance(event, ReplyDelayed):
+                return state._with(answers=not self.reply.answers), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case FunctionCalled():
@@ -347,6 +358,11 @@ class TurnState:
         """Return the conversation of the running reply."""
         own = self.reply and self.reply.conversation
         return self.conversation if own is None else own
+
+    @property
+    def answered(self) -> bool:
+        """Return whether the user has heard, or read, some of the running reply, besides a filler."""
+        return self.reply is not None and ((self.reply.answers and self.reply.sounds) or bool(self.reply.written))
 
     @property
     def prompt_at_s(self) -> float | None:

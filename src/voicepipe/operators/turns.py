@@ -8,6 +8,7 @@ from typing import overload
 
 from voicepipe.events import (
     ClientEvent,
+    EchoFound,
     Event,
     InputCleared,
     InputCommitted,
@@ -125,7 +126,7 @@ class _Turn:
                 yield from self._voice_changed(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
-            case SettingsChanged():
+            case SettingsChanged() | EchoFound():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)

@@ -32,11 +32,12 @@ def error_body(event: Failure) -> dict[str, Any]:
         case InputRejected():
             return _body("invalid_request_error", event.code, event.message, event.param, event.message_id)
         case StageFailed():
-            return _body("fatal" if event.fatal else "warning", "stage_failed", sentence(event))
+            kind = "fatal" if event.fatal else "error" if event.silent else "warning"
+            return _body(kind, "stage_failed", sentence(event))
         case Overflowed():
             return _body("warning", "overflowed", sentence(event))
-        case Warned():
-            return _body("warning", "warning", sentence(event))
+        case Warned(service_lost=lost):
+            return _body("warning", "service_lost" if lost else "warning", sentence(event))
 
 
 def server_error(event: Failure) -> dict[str, Any]:

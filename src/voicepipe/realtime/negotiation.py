@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -13,6 +14,7 @@ from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.dialect import Encode, ItemSpoken, ServerMessage
 from voicepipe.realtime.ga.dialect import Ga
 from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.unmute.dialect import Unmute
 
 __all__ = ["DialectNegotiation", "Received", "dialect_of"]
@@ -23,19 +25,22 @@ Received: TypeAlias = ClientMessage | SessionOpened
 DialectKind: TypeAlias = Literal["ga", "beta", "unmute?"]
 
 _SUBPROTOCOL = "realtime"
+_AZURE_BETA = "/openai/realtime"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 
 
-def dialect_of(headers: Mapping[str, str], protocols: Sequence[str]) -> DialectKind:
+def dialect_of(headers: Mapping[str, str], protocols: Sequence[str], path: str = "") -> DialectKind:
     """Return the dialect by the handshake.
 
     "beta": the header `OpenAI-Beta: realtime=v1`, or its subprotocol. "unmute?": only the subprotocol `realtime` was
-    offered, and no key, as by Unmute's frontend. All others are "ga".
+    offered, and no key, as by Unmute's frontend. All others are "ga". `path` is that of the request: at Azure's
+    `/openai/realtime` all speak beta, and at `/openai/v1/realtime` GA.
     """
     versions = [part.strip() for part in headers.get("OpenAI-Beta", "").split(",")]
-    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols:
+    if "realtime=v1" in versions or _BETA_SUBPROTOCOL in protocols or path == _AZURE_BETA:
         return "beta"
-    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and "Authorization" not in headers else "ga"
+    has_key = "Authorization" in headers or "api-key" in headers
+    return "unmute?" if tuple(protocols) == (_SUBPROTOCOL,) and not has_key else "ga"
 
 
 class _Speaker(Protocol):
@@ -63,6 +68,8 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
+    `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
+    session.
     """
 
     def __init__(
@@ -75,12 +82,25 @@ class DialectNegotiation:
         write: WritePrompt = system_prompt,
         lines: WriteLines = no_lines,
         functions: bool = True,
+        limits: RequestLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        transcribes: bool = False,
     ) -> None:
         self._formats = Formats()
         self._session_id = session_id
-        ga = Ga(self._formats, model=model, name=name, write=write, functions=functions)
+        limits = limits or RequestLimits()
+        ga = Ga(
+            self._formats,
+            model=model,
+            name=name,
+            write=write,
+            functions=functions,
+            limits=limits,
+            clock=clock,
+            transcribes=transcribes,
+        )
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write, lines)
+        self._unmute = _Unmuted(self._formats, write, lines, limits)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
             self._speaks = self._unmute.taking_over()
@@ -154,6 +174,7 @@ _OPENAI_ONLY = {
     "response.create",
     "response.cancel",
     "output_audio_buffer.clear",
+    "transcription_session.update",
 }
 
 
@@ -177,8 +198,8 @@ class _Unmuted:
 
     name = "unmute"
 
-    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines) -> None:
-        self._dialect = Unmute(write=write, lines=lines)
+    def __init__(self, formats: Formats, write: WritePrompt, lines: WriteLines, limits: RequestLimits) -> None:
+        self._dialect = Unmute(write=write, lines=lines, limits=limits)
         self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         # Whether the client has received anything in this dialect.

@@ -16,7 +16,9 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.server.availability import Health, Unavailability, obstacles
+from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.session.connection import SessionConnection
@@ -60,6 +62,7 @@ class Sessions:
         self._pipeline, self._engine, self._settings = pipeline, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
+        self._addresses = Addresses(settings)
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -74,11 +77,11 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request) or self._access.no_more(request):
+        if refusal := self._access.refusal(request) or self._full(request):
             return await self._refuse(request, refusal)
         if found := self._obstacles(None):
             return await self._refuse(request, self._unavailable(found[0]))
-        with self._slot(), self._access.holding(request):
+        with self._slot(), self._access.holding(request), self._addresses.holding(request):
             found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
             if not found:
                 socket = Socket(self._settings)
@@ -114,6 +117,10 @@ class Sessions:
             taken=self._slots_taken - own_slot,
             capacity=self.capacity,
         )
+
+    def _full(self, request: web.Request) -> ErrorResponse | None:
+        """Return the refusal of a client whose key or address holds the most sessions already."""
+        return self._access.no_more(request) or self._addresses.no_more(request)
 
     @contextmanager
     def _slot(self) -> Generator[None]:
@@ -187,7 +194,8 @@ class Sessions:
 
     def _wire(self, request: web.Request, session_id: str) -> DialectNegotiation:
         """Return how the client speaks. The model that it asks for is only a name, which is repeated to it."""
-        kind, model = dialect_of(request.headers, offered_protocols(request)), request.query.get("model", "")
+        kind = dialect_of(request.headers, offered_protocols(request), request.path)
+        model = request.query.get("model") or request.query.get("deployment", "")
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
             kind,
@@ -196,4 +204,11 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            limits=RequestLimits(
+                prompt_tokens=self._settings.llm_history_tokens,
+                tools=self._settings.max_tools,
+                responses_per_minute=self._settings.max_responses_per_minute,
+            ),
+            clock=asyncio.get_running_loop().time,
+            transcribes=request.query.get("intent") == "transcription",
         )

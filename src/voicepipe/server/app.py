@@ -18,6 +18,7 @@ from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.http import Http
 from voicepipe.engine.settings import names_gguf
 from voicepipe.metrics.registry import Metrics
+from voicepipe.realtime.ga.dialect import MODEL
 from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
 from voicepipe.server.http.auth import AccessControl
@@ -176,6 +177,12 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
     )
 
 
+async def models(_: web.Request) -> web.Response:
+    """The models as OpenAI lists them: any name is accepted, and this is what a session without one repeats."""
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "voicepipe"}
+    return web.json_response({"object": "list", "data": [model]})
+
+
 def _route(
     app: web.Application, sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl
 ) -> None:
@@ -201,7 +208,8 @@ def _route(
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     routes = [
         get("/", page_of(settings, around.characters, around.kinds)),
-        get("/v1/realtime", sessions.serve),
+        *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
+        get("/v1/models", door.guarding(models)),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),

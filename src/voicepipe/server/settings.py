@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -55,6 +56,15 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _network(text: str) -> str:
+    """Raise ValueError for what is neither an address nor a network."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError("an address, or a network such as 10.0.0.0/8") from None
+
+
+Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
@@ -81,6 +91,19 @@ class ServerSettings(BaseModel):
 
     max_sessions: int | None = Field(default=None, ge=1)
     """Fewer than the engine could carry; None: as many as it says."""
+    max_sessions_per_address: int | None = Field(default=8, ge=1)
+    """Of clients at one address, of IPv6 in one /64. None: as many as there is room for. Clients of `trusted_proxies`
+    are not counted."""
+    trusted_proxies: tuple[Network, ...] = (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+    )
+    """Addresses, or networks, of proxies: the last address of their `X-Forwarded-For` that is none of these is the
+    client's. Without such a header it is not known, and not counted. This machine and private networks, unless set."""
     retry_after_s: int = Field(default=10, ge=1)
     """When a client that found the server full may try again."""
 
@@ -107,6 +130,23 @@ class ServerSettings(BaseModel):
     """What each message with sound counts at least: 200 a second are live."""
     idle_timeout_s: float = Field(default=300, gt=0)
     """A client that sends nothing for this time is disconnected."""
+    unused_timeout_s: float = Field(default=60, gt=0)
+    """A client that has sent no settings, no sound and nothing else that has an effect by this time is disconnected."""
+
+    session_cpu_share: float = Field(default=0.25, gt=0)
+    """What one session's messages may take of the event loop's core: one with sound through Opus takes 0.024, and a
+    recording at ten times its speed ten times that. What a client sends beyond it waits; at 1
+    nothing does."""
+    session_cpu_burst_s: float = Field(default=0.1, ge=0)
+    """Seconds of work that a session may do at once; other sessions have their turn every 4 ms of it."""
+
+    llm_history_tokens: int = Field(default=6_000, ge=100)
+    """Of what a client writes into prompts: of instructions, functions and system messages together, and of one message
+    (estimated)."""
+    max_tools: int = Field(default=128, ge=0, le=128)
+    """Functions of one session, or of one response."""
+    max_responses_per_minute: int = Field(default=120, ge=1)
+    """Responses that a client asks for; what its user says is answered besides."""
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
     """Sound that may wait for a slow client; then the oldest is dropped."""

@@ -30,8 +30,10 @@ class Cloning:
         """Return the embedding of the voice in a sound file of any format, as MessagePack. Raises CloningFailed."""
         url, headers = self.address.http("/api/voice"), {"Content-Type": "application/octet-stream"}
         sound = BytesIO(recording)  # sent in pieces; megabytes of bytes at once would block the event loop
+        # A redirect could lead a recording, or this request, to any address that this machine can reach.
+        asking = http.post(url, data=sound, headers=headers, allow_redirects=False)
         try:
-            async with asyncio.timeout(self.timeout_s), http.post(url, data=sound, headers=headers) as answer:
+            async with asyncio.timeout(self.timeout_s), asking as answer:
                 body = await self._body(answer)
         except TimeoutError:
             raise CloningFailed(f"did not answer within {self.timeout_s:g} s") from None

@@ -40,7 +40,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _running(*arguments: str) -> Iterator[str]:
     """The address of a server, which must end in peace when it is asked to, with no error in its log."""
     command = [sys.executable, str(HERE / "scripted_server.py"), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1] / "helpers")}
+    path = os.pathsep.join(filter(None, [str(HERE.parents[1] / "helpers"), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
@@ -76,6 +77,13 @@ def locked_server() -> Iterator[str]:
 def concierge() -> Iterator[str]:
     """With the pipeline whose model may book tables."""
     with _running("--pipeline", str(HERE.parents[2] / "pipelines" / "concierge.py")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[str]:
+    """With the pipeline that says what it hears."""
+    with _running("--pipeline", str(HERE.parents[2] / "pipelines" / "echo.py")) as url:
         yield url
 
 

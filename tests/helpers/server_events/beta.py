@@ -53,6 +53,43 @@ class BetaSessionUpdated(ServerEvent):
     session: BetaSession
 
 
+class BetaTranscription(BaseModel):
+    """As `TranscriptionSession`, flat."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    object: Literal["realtime.transcription_session"]
+    id: str
+    input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
+    input_audio_transcription: dict[str, Any] | None
+    input_audio_noise_reduction: dict[str, Any] | None
+    client_secret: dict[str, Any]
+    turn_detection: dict[str, Any] | None
+    include: list[str] | None
+
+
+class BetaTranscriptionCreated(ServerEvent):
+    type: Literal["transcription_session.created"]
+    session: BetaTranscription
+
+
+class BetaTranscriptionUpdated(ServerEvent):
+    type: Literal["transcription_session.updated"]
+    session: BetaTranscription
+
+
+class BetaConversation(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    id: str
+    object: Literal["realtime.conversation"]
+
+
+class ConversationCreated(ServerEvent):
+    type: Literal["conversation.created"]
+    conversation: BetaConversation
+
+
 class ItemCreated(ServerEvent):
     type: Literal["conversation.item.created"]
     previous_item_id: str | None
@@ -103,6 +140,9 @@ BetaServerEvent: TypeAlias = (
     CommonEvent
     | BetaSessionCreated
     | BetaSessionUpdated
+    | BetaTranscriptionCreated
+    | BetaTranscriptionUpdated
+    | ConversationCreated
     | ItemCreated
     | BetaResponseCreated
     | BetaResponseDone

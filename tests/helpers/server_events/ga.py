@@ -89,12 +89,30 @@ class FunctionCallOutputItem(Part):
 Item: TypeAlias = Annotated[MessageItem | FunctionCallItem | FunctionCallOutputItem, Field(discriminator="type")]
 
 
+class CachedTokens(Part):
+    text_tokens: int
+    audio_tokens: int
+    image_tokens: int
+
+
+class InputTokens(CachedTokens):
+    cached_tokens: int
+    cached_tokens_details: CachedTokens
+
+
+class OutputTokens(Part):
+    text_tokens: int
+    audio_tokens: int
+
+
 class Usage(Part):
-    """Tokens are not counted here."""
+    """Tokens: four characters of text, or 50 ms of the bot's sound."""
 
     total_tokens: int
     input_tokens: int
     output_tokens: int
+    input_token_details: InputTokens
+    output_token_details: OutputTokens
 
 
 class Duration(Part):
@@ -137,6 +155,27 @@ class Error(Part):
     message: str
     param: str | None
     event_id: str | None
+
+
+class TranscriptionInput(Part):
+    format: dict[str, Any]
+    transcription: dict[str, Any] | None
+    noise_reduction: dict[str, Any] | None
+    turn_detection: dict[str, Any] | None
+
+
+class TranscriptionAudio(Part):
+    input: TranscriptionInput
+
+
+class TranscriptionSession(Part):
+    """A session in which sound is recognised, and never answered."""
+
+    type: Literal["transcription"]
+    object: Literal["realtime.transcription_session"]
+    id: str
+    audio: TranscriptionAudio
+    include: list[str] | None
 
 
 class Session(BaseModel):
@@ -215,6 +254,20 @@ class TranscriptionCompleted(ServerEvent):
     usage: Duration
 
 
+class RateLimitsUpdated(ServerEvent):
+    """There are no limits on tokens and responses: the list is empty."""
+
+    type: Literal["rate_limits.updated"]
+    rate_limits: list[dict[str, Any]]
+
+
+class OutputCleared(ServerEvent):
+    """The client has cleared the sound of this response, which ends."""
+
+    type: Literal["output_audio_buffer.cleared"]
+    response_id: str
+
+
 class _Output(ServerEvent):
     """Of an item of a response."""
 
@@ -273,12 +326,12 @@ class ServerDelta(ServerContent):
 
 class SessionCreated(ServerEvent):
     type: Literal["session.created"]
-    session: Session
+    session: Session | TranscriptionSession
 
 
 class SessionUpdated(ServerEvent):
     type: Literal["session.updated"]
-    session: Session
+    session: Session | TranscriptionSession
 
 
 class TimeoutTriggered(ServerEvent):
@@ -351,6 +404,8 @@ CommonEvent: TypeAlias = (
     | ItemTruncated
     | TranscriptionDelta
     | TranscriptionCompleted
+    | RateLimitsUpdated
+    | OutputCleared
     | OutputItemAdded
     | OutputItemDone
     | ContentPartAdded

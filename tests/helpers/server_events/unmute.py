@@ -27,7 +27,7 @@ class Message(_Part):
 
 
 class Error(_Part):
-    type: Literal["invalid_request_error", "warning", "fatal"]
+    type: Literal["invalid_request_error", "warning", "error", "fatal"]
     code: str
     message: str
     param: str | None

@@ -376,7 +376,23 @@ def test_a_busy_service_is_waited_for_as_long_as_it_says(bench: Bench, status: i
     error = bench.error()
     assert str(error).endswith(f"has too much to do: {status} slow down")
     assert error.why is FailureReason.FULL
-    bench.service.refusals = [refuse(status, "slow down")]
+    bench.service.refusals = [refuse(status, "slow down", retry_after_ms="250")]
+    assert bench.ask()[0].t_ms == 250
+
+
+def test_a_busy_service_is_waited_for_more_than_once(bench: Bench) -> None:
+    """As long as all its pauses together are not too long: 1.8 s of 2 s here."""
+    bench.service.refusals = [refuse(429, "slow down", Retry_After="0.6") for _ in range(3)]
+    assert bench.ask()[0].t_ms == pytest.approx(1800)
+    bench.service.refusals = [refuse(429, "slow down", Retry_After="0.6") for _ in range(4)]
+    assert bench.error().why is FailureReason.FULL
+
+
+def test_a_busy_service_that_names_no_time(bench: Bench) -> None:
+    """One that is loading its model (503) is asked again after a second; a limit of requests is an error."""
+    bench.service.refusals = [refuse(503, "Loading model")]
+    assert bench.ask()[0].t_ms == 1000
+    bench.service.refusals = [refuse(429, "slow down")]
     assert isinstance(bench.error(), LlmUnavailable)
 
 
@@ -523,3 +539,50 @@ def test_a_model_that_was_found_and_is_replaced_is_found_again(bench: Bench) -> 
     assert bench.marbles.record(llm(HI))[-1].kind == "error"
     bench.marbles.record(llm(HI))
     assert bench.service.asked[-1]["model"] == "newer"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_answer_in_one_piece_is_an_answer(bench: Bench, indent: int | None) -> None:
+    """Of a cache, or of a service that does not stream."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
+    text = json.dumps({"object": "chat.completion", "choices": [choice]}, indent=indent)
+    bench.service.refusals = [_json(text)]
+    assert bench.text() == "Hello."
+    bench.service.refusals = [_json('{"choices": []}'), _json('{"choices": []}')]
+    assert bench.error().outcome == "broke off in the middle of its answer"
+    bench.service.refusals = [_json('{"error": {"message": "no credit", "code": 402}}')]
+    assert "no credit" in str(bench.error())
+
+
+def _json(text: str) -> web.Response:
+    return web.Response(text=text, content_type="application/json")
+
+
+# ---- a proxy ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_service_elsewhere_is_asked_through_the_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the proxy's own password, for the list of models as for an answer; the service is not looked for itself."""
+    proxy = bench.service.url.replace("//", "//me:secret@")
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    options = {"url": "http://llm.example/v1", "model": None}
+    assert bench.text(**options) == "Hello there."
+    assert bench.service.headers[-1]["Host"] == "llm.example"
+    assert bench.service.headers[-1]["Proxy-Authorization"].startswith("Basic ")
+    assert bench.service.listed == 1
+
+
+def test_a_service_of_this_machine_is_asked_without_a_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy could not reach it."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert bench.text() == "Hello there."
+
+
+def test_a_proxy_that_is_not_there_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a service that cannot be reached."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert bench.error(url="http://llm.example/v1").outcome == "cannot be reached"

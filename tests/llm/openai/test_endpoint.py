@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicepipe.llm.openai.endpoint import Endpoint
-from voicepipe.llm.openai.stream import lists
+from voicepipe.llm.openai.models import lists
 from voicepipe.services.address import BadAddress
 
 AZURE = "https://me.openai.azure.com:443/openai/deployments/gpt-4o"

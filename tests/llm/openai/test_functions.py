@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from voicepipe.conversation import Conversation
+from voicepipe.conversation.chat_prompt import NOTED
 from voicepipe.engine.http import Http
 from voicepipe.events import (
     Event,
@@ -33,7 +34,7 @@ from voicepipe.events import (
 )
 from voicepipe.events.fold import fold
 from voicepipe.llm.errors import LlmError, LlmRefused, LlmTimeout, LlmUnavailable
-from voicepipe.llm.history import recent, whole
+from voicepipe.llm.history import latest, recent, whole
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles, Recorded
@@ -170,7 +171,7 @@ def test_what_was_called_is_told_with_what_it_gave(bench: Bench) -> None:
     """In OpenAI's order; what has given nothing has a result, too, or nobody would answer."""
     talk = HI.bot_said("One moment.").bot_called(PARIS, server_side=True).bot_called(ROME).returned("c1", "21 °C")
     asked = bench.asked(talk.user_said("hi"))
-    said, *results, last = asked["messages"][2:]
+    said, *results, noted, last = asked["messages"][2:]
     assert said["content"] == "One moment."
     assert [call["function"] for call in said["tool_calls"]] == [
         {"name": "weather", "arguments": PARIS.arguments},
@@ -180,6 +181,7 @@ def test_what_was_called_is_told_with_what_it_gave(bench: Bench) -> None:
         ("tool", "c1", "21 °C"),
         ("tool", "c2", "There i"),
     ]
+    assert noted == {"role": "assistant", "content": NOTED}
     assert last == {"role": "user", "content": "hi"}
 
 
@@ -204,7 +206,7 @@ HAPPENS: some.SearchStrategy[Event] = some.one_of(
 
 
 @settings(max_examples=examples(300))
-@given(some.lists(HAPPENS, max_size=15), some.sampled_from([whole, recent(max_tokens=40, at_once=1)]))
+@given(some.lists(HAPPENS, max_size=15), some.sampled_from([whole, recent(max_tokens=40, at_once=1), latest(turns=1)]))
 def test_whatever_happens_the_messages_are_right(events: list[Event], history: Any) -> None:
     """Each call has one result behind it, and each result its call: cut short, edited by the client, or forgotten."""
     talk, called = Conversation("Be brief."), set[str]()

@@ -254,7 +254,8 @@ def test_no_calls_are_none() -> None:
     nothings: list[Delta] = [{"tool_calls": None}, {"tool_calls": []}, {"content": "", "tool_calls": []}]
     for nothing in nothings:
         assert said(answer(nothing, {"content": "Hi."}, finish="stop")) == ["Hi."]
-    assert said(answer(pieces({"index": 0}, piece("", "", index=0)), finish="stop")) == []
+    with pytest.raises(LlmError, match="gave an empty answer"):
+        said(answer(pieces({"index": 0}, piece("", "", index=0)), finish="stop"))
 
 
 # ---- what is no call -------------------------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ def written(draw: st.DrawFn) -> tuple[list[tuple[str, str, str]], bytes]:
             given_id = {"id": call_id} if is_first or repeats_id else {}
             deltas.append(pieces(piece(name if is_first else None, arguments[start:stop], **index, **given_id)))
             deltas.extend(draw(st.lists(st.sampled_from([{}, {"content": ""}, {"content": None}]), max_size=1)))
-    return made, answer(*deltas)
+    return made, answer({"content": "Well."}, *deltas)
 
 
 @settings(max_examples=50)

@@ -137,7 +137,7 @@ def test_a_reply_of_the_bot(client: Client):
         {"type": "audio", "transcript": "Hello you."},
     )
     done = told[-1]["response"]
-    assert (done["status"], done["id"], done["usage"]["total_tokens"]) == ("completed", response_id, 0)
+    assert (done["status"], done["id"], done["usage"]["total_tokens"]) == ("completed", response_id, 9)
     assert done["output"][0]["content"] == [{"type": "output_audio", "transcript": "Hello you."}]
     assert (told[1]["item"]["status"], done["output"][0]["status"]) == ("in_progress", "completed")
 
@@ -220,6 +220,15 @@ def test_text_that_was_not_spoken_is_told_with_the_response(client: Client):
     assert done["status_details"]["error"] == {"type": "text_not_spoken", "code": "text_not_spoken", "message": message}
     assert done["output"][0]["content"][0]["transcript"] == "今日は。元気。 Yes."
     assert not [one for one in told if one["type"] == "error"]
+
+
+def test_a_lost_service_is_told_at_once(client: Client):
+    """Also while a response is on, which goes on."""
+    lost = Warned("The speech recognition (STT) has fallen silent.", service_lost=True)
+    told = client.tell(ReplyStarted(TALK, "reply1"), lost, ReplyEnded("", TALK))
+    assert kinds(told) == ["response.created", "error", "response.done"]
+    assert (told[1]["error"]["type"], told[1]["error"]["code"]) == ("server_error", "service_lost")
+    assert told[-1]["response"]["status"] == "completed"
 
 
 def test_a_failure_of_no_response_is_an_error(client: Client):
@@ -383,7 +392,7 @@ def test_formats_each_way(client: Client, kind: str, codec: Any):
 @pytest.mark.parametrize(
     ("session", "param"),
     [
-        ({"type": "transcription"}, "session.type"),
+        ({"type": "sing"}, "session.type"),
         ({"instructions": 3}, "session.instructions"),
         ({"output_modalities": ["smell"]}, "session.output_modalities.0"),
         ({"audio": {"input": {"format": {"type": "audio/mp3"}}}}, "session.audio.input.format.type"),
@@ -679,8 +688,7 @@ def test_a_response_that_has_not_begun_is_cancelled_in_silence(client: Client):
 
 
 def test_what_a_websocket_has_not(client: Client):
-    """An output buffer; and events that nobody has."""
-    assert client.rejected("output_audio_buffer.clear") == ("unsupported_event", "type")
+    """Events that nobody has."""
     assert client.rejected("sing") == ("invalid_value", "type")
 
 

@@ -275,6 +275,7 @@ def test_settings_are_acknowledged_as_the_client_wrote_them(encode: Encode):
         (StageFailed("STT", RuntimeError()), "warning"),
         (StageFailed("STT", RuntimeError(), fatal=True), "fatal"),
         (Warned("Speak up."), "warning"),
+        (Warned("It is lost.", service_lost=True), "warning"),
         (Overflowed("STT", 20), "warning"),
         (InputRejected("invalid_json", "No."), "invalid_request_error"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from voicepipe.audio import Pcm16
 from voicepipe.events import AudioDeferred, AudioReceived, InputCommitted
 from voicepipe.realtime import Received
+from voicepipe.server.session.cpu_budget import CpuBudget, WorkMeter
 from voicepipe.server.session.pacing import IngressPacer
 from voicepipe.server.session.receive_queue import ReceiveQueue
 
@@ -22,14 +23,17 @@ class Receiver:
     `came` is what was delivered (S: sound, C: the commit, D: the deferral), and when.
     """
 
-    def __init__(self, *, capacity: int = 100) -> None:
+    def __init__(self, *, capacity: int = 100, work_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
+        self._work_s, self._worked_s = work_s, 0.0
+        budget = CpuBudget(share=0.25, burst_s=0.1)
+        work = WorkMeter(budget, lambda: loop.time() + self._worked_s, lambda: self._worked_s)
         pacer = IngressPacer(loop.time, lead_ms=80, speed=2, message_ms=0)
         self._decode_sound, self._clock = pacer.metered(Pcm16(8000)).decoder(), loop.time
         self.came: list[tuple[str, float]] = []
         self.decoded: list[int] = []
         self.queue = ReceiveQueue(
-            self._decode, pacer, self._deliver, capacity=capacity, spawn=lambda work: asyncio.create_task(work)
+            self._decode, pacer, self._deliver, work, capacity=capacity, spawn=lambda task: asyncio.create_task(task)
         )
 
     async def put(self, pieces: int, size: int = 10) -> None:
@@ -38,6 +42,7 @@ class Receiver:
     def _decode(self, frame: str | bytes) -> list[Received]:
         pieces = int(frame)
         self.decoded.append(pieces)
+        self._worked_s += self._work_s
         return [PIECE] * pieces or [InputCommitted()]
 
     def _deliver(self, message: Received) -> None:
@@ -109,3 +114,29 @@ async def test_what_waits_can_be_forgotten():
     await receiver.queue.close()
     await asyncio.sleep(1)
     assert [kind for kind, _ in receiver.came] == ["S", "S"]
+
+
+async def test_what_costs_more_than_its_share_waits(virtual_loop):
+    """A hundred messages of 10 ms each take four seconds at a quarter of a core; a tenth of a second is free."""
+    receiver = Receiver(capacity=10_000, work_s=0.01)
+    for _ in range(100):
+        await receiver.put(0, 1)
+    work_s = 100 * 0.01
+    assert virtual_loop.time() == pytest.approx((work_s - 0.1) / 0.25 - work_s, abs=0.05)
+    await receiver.queue.close()
+
+
+async def test_other_sessions_have_their_turn_every_few_milliseconds():
+    """Also within the burst, and where each frame is read by itself."""
+    receiver, turns = Receiver(work_s=0.001), list[int]()
+
+    async def other() -> None:
+        while True:
+            turns.append(len(receiver.came))
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    for _ in range(40):
+        await receiver.put(0, 1)
+    task.cancel()
+    assert max(after - before for before, after in pairwise(turns)) <= 4

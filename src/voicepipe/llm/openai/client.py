@@ -17,15 +17,18 @@ import structlog
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import FunctionCallWritten, MaxTokensReached
-from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
+from voicepipe.events import FunctionCallWritten, MaxTokensReached, StageFailed
+from voicepipe.llm.errors import LlmError, LlmFiltered, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import History
 from voicepipe.llm.openai.dialect import RequestDialect
 from voicepipe.llm.openai.endpoint import Endpoint
-from voicepipe.llm.openai.stream import Answer, lists, model_names, refusal
+from voicepipe.llm.openai.models import lists, model_names
+from voicepipe.llm.openai.refusals import refusal
+from voicepipe.llm.openai.stream import Answer
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
 from voicepipe.services.errors import FailureReason
+from voicepipe.services.proxies import proxy_for
 from voicepipe.stage import naming
 
 __all__ = ["Deadlines", "OpenAi", "OpenAiLlm", "Retries", "reason"]
@@ -38,6 +41,8 @@ log = structlog.get_logger()
 _MAX_EVENT_BYTES = 1_000_000
 # Of an answer that is no stream: an error, the list of models (OpenRouter's has 600 kB).
 _MAX_BODY_BYTES = 1_000_000
+# Of the answer's body; the second is an answer in one piece, of a cache, or a service that does not stream.
+_STREAMS = ("text/event-stream", "application/json")
 # After the last word, for the end of the body, so that the connection can be used again: 1 ms where it is read.
 _LINGER_S = 0.1
 
@@ -62,8 +67,9 @@ class Retries:
     """Request an answer that has not begun again when the service is unavailable.
 
     Args:
-        times: the number of further requests
-        longest_wait_s: the bound of a `Retry-After`; a service that names a longer one is not asked again
+        times: the number of further requests to a service that fails, or says nothing
+        longest_wait_s: how long a busy service is waited for, all its `Retry-After`s together; one that names a longer
+            time is not asked again
     """
 
     times: int
@@ -105,6 +111,8 @@ class OpenAiLlm:
     The functions of the conversation's `generation` are offered to the model. What it calls comes as
     `FunctionCallWritten` and `FunctionCalled`, behind the text; `MaxTokensReached` where it had to stop.
 
+    A refusal, and an answer that a filter stops, end with a `StageFailed` behind their text.
+
     Disposing an answer closes its connection, which tells the service to stop. Errors are `LlmError`s.
 
     Args:
@@ -118,8 +126,11 @@ class OpenAiLlm:
         self._where = self._endpoint.base.removesuffix("/v1")
         self._model = options.model
         self._dialect = RequestDialect()
+        self._reasoning_first = False
+        self.answered_s: float | None = None
+        """When the last answer ended, by the loop's clock; None before the first one."""
 
-    def __call__(self, conversation: Conversation) -> Observable[Said]:
+    def __call__(self, conversation: Conversation) -> Observable[Said | StageFailed]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
 
     async def models(self) -> list[str]:
@@ -169,47 +180,63 @@ class OpenAiLlm:
             return f"{wanted} (the service lists no models)"
         return wanted if lists(names, wanted) else f"{wanted} (not listed; the service has {', '.join(names[:8])})"
 
+    async def request(self, conversation: Conversation) -> None:
+        """Request an answer, and drop what it says. Raises LlmError."""
+        async with aclosing(self._answer(conversation)) as answer:
+            async for _ in answer:
+                pass
+
     # ---- an answer --------------------------------------------------------------------------------------------------
 
-    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said, None]:
+    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said | StageFailed, None]:
         due_s = asyncio.get_running_loop().time() + self._options.deadlines.first_text_s
-        begun = False
-        for left in reversed(range(self._options.retries.times + 1)):
+        begun, patience = False, _Patience(self._options.retries)
+        while True:
             try:
                 async with aclosing(self._attempt(conversation, due_s)) as texts:
                     async for text in texts:
                         begun = True
                         yield text
             except LlmUnavailable as error:
-                pause_s = None if begun or not left else self._pause_s(error, due_s)
-                if pause_s is None:
+                pause_s = None if begun else patience.pause_s(error)
+                if pause_s is None or asyncio.get_running_loop().time() + pause_s >= due_s:
                     raise
                 log.warning("llm.asked_again", reason=str(error), pause_s=pause_s)
                 await asyncio.sleep(pause_s)
+            except LlmFiltered as error:
+                if not begun:
+                    raise
+                yield StageFailed("LLM", error)  # no exception: the text before it, such as a refusal's, is spoken
+                return
             else:
                 return
-
-    def _pause_s(self, error: LlmUnavailable, due_s: float) -> float | None:
-        """How long to wait before the next attempt; None where that is too long, or not known."""
-        pause_s, longest_s = error.retry_after_s, self._options.retries.longest_wait_s
-        if pause_s is None or pause_s > longest_s or asyncio.get_running_loop().time() + pause_s >= due_s:
-            return None
-        return pause_s
 
     async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
         late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
         response = await self._within(due_s, late, self._ask(conversation))
-        answer = Answer(self._where, max_event_bytes=_MAX_EVENT_BYTES)
+        answer = Answer(
+            self._where,
+            max_event_bytes=_MAX_EVENT_BYTES,
+            functions=frozenset(function.name for function in conversation.generation.functions),
+            reasoning_first=self._reasoning_first,
+        )
         try:
             async with aclosing(self._texts(response, answer, due_s, late)) as texts:
                 async for text in texts:
                     yield text
             if answer.complete:
                 await _read_to_the_end(response, answer)
+            self.answered_s = asyncio.get_running_loop().time()
         finally:
+            self._learn(answer)
             response.close()  # where the end has been read, the connection is back in its pool already
         if answer.usage is not None:
             log.debug("llm.usage", prompt=answer.usage.prompt_tokens, completion=answer.usage.completion_tokens)
+
+    def _learn(self, answer: Answer) -> None:
+        """Remember whether the model begins with reasoning without a tag, as DeepSeek's chat templates make it."""
+        if answer.begins_with_reasoning is not None:
+            self._reasoning_first = answer.begins_with_reasoning
 
     async def _texts(
         self, response: aiohttp.ClientResponse, answer: Answer, due_s: float, late: tuple[str, str]
@@ -223,7 +250,7 @@ class OpenAiLlm:
             self._options.max_tokens,
         )
         while not answer.complete:
-            chunk = await self._within(due_s, late, response.content.readany())
+            chunk = await self._within(due_s, late, _next_bytes(response))
             for text in answer.feed(chunk) if chunk else answer.finish():
                 left -= isinstance(text, str | FunctionCallWritten)
                 if left < 0:
@@ -240,6 +267,7 @@ class OpenAiLlm:
                 self._endpoint.chat,
                 json=self._dialect.applied(self._request(conversation, model)),
                 headers=self._headers(Accept="text/event-stream"),
+                proxy=proxy_for(self._endpoint.chat),
                 timeout=self._timeout,
                 allow_redirects=False,  # it would turn the POST into a GET
             )
@@ -261,7 +289,7 @@ class OpenAiLlm:
             models = await self._models_or_none() if response.status == 404 else None
             self._model = self._options.model  # one that was found, and is not there any more, is looked for again
             raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
-        if response.content_type != "text/event-stream":
+        if response.content_type not in _STREAMS:
             what = f"{response.content_type} instead of a stream of events"
             raise LlmGarbled(self._where, "sent an invalid message", what, why=FailureReason.NONSENSE)
         return True
@@ -291,7 +319,8 @@ class OpenAiLlm:
         """Status, headers and body, within the time for a first text."""
 
         async def get() -> tuple[int, Mapping[str, str], bytes]:
-            async with self._http().get(url, headers=self._headers(), timeout=self._timeout) as response:
+            proxy, headers = proxy_for(url), self._headers()
+            async with self._http().get(url, headers=headers, proxy=proxy, timeout=self._timeout) as response:
                 return response.status, response.headers, await _body(response)
 
         within_s = self._options.deadlines.first_text_s
@@ -330,12 +359,37 @@ def reason(error: aiohttp.ClientConnectorError) -> str:
     return os.strerror(number) if number and number > 0 else said or str(error.os_error)
 
 
+class _Patience:
+    """How often, and how long, one answer is asked for again."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._left, self._left_s = retries.times, retries.longest_wait_s
+
+    def pause_s(self, error: LlmUnavailable) -> float | None:
+        """Return how long to wait before the next request; None: it has failed."""
+        pause_s = error.retry_after_s
+        if pause_s is None or pause_s > self._left_s:
+            return None
+        if error.why is not FailureReason.FULL or not pause_s:
+            self._left -= 1
+        self._left_s -= pause_s
+        return pause_s if self._left >= 0 else None
+
+
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     """Its beginning, where it is endless."""
     body = b""
     while len(body) < _MAX_BODY_BYTES and (chunk := await response.content.readany()):
         body += chunk
     return body
+
+
+async def _next_bytes(response: aiohttp.ClientResponse) -> bytes:
+    """What comes next of the stream; an answer in one piece comes as its only event."""
+    if response.content_type != "application/json":
+        return await response.content.readany()
+    body = await _body(response)
+    return b"data: " + b" ".join(body.splitlines()) + b"\n\n" if body else b""
 
 
 async def _read_to_the_end(response: aiohttp.ClientResponse, answer: Answer) -> None:

@@ -50,7 +50,7 @@ class SseParser:
         self._check(len(self._tail))
 
     def finish(self) -> Iterator[str]:
-        """The stream has ended in order: an event whose empty line its server has left out. The standard drops it."""
+        """The stream has ended in order: an event without the empty line behind it, which the standard drops."""
         tail, self._tail = self._tail, b""
         yield from self._line(tail)
         yield from self._dispatch()

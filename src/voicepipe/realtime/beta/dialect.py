@@ -5,7 +5,7 @@ Pure functions from message to message; the connection is that of `ga`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -14,8 +14,9 @@ from voicepipe.events import ClientMessage, Event, SettingsChanged
 from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import client_events as ga
 from voicepipe.realtime.ga.dialect import Ga
-from voicepipe.realtime.ga.session_config import BetaSession, MaxTokens, Modalities, SessionPart
+from voicepipe.realtime.ga.session_parts import BetaSession, MaxTokens, Modalities, SessionPart
 from voicepipe.realtime.parse import ClientEvent, Rejected, parse
+from voicepipe.realtime.voice_name import VoiceName
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -30,7 +31,7 @@ class BetaResponse(ga.ResponsePart):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     modalities: Modalities | None = None
-    voice: str | None = None
+    voice: VoiceName | None = None
     output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
     max_response_output_tokens: MaxTokens | None = None
 
@@ -45,8 +46,14 @@ class BetaSessionUpdate(ClientEvent):
     session: BetaSession
 
 
+class TranscriptionUpdate(ClientEvent):
+    type: Literal["transcription_session.update"]
+    session: BetaSession
+
+
 BetaEvent: TypeAlias = (
     BetaSessionUpdate
+    | TranscriptionUpdate
     | ga.BufferAppend
     | ga.BufferCommit
     | ga.BufferClear
@@ -88,7 +95,14 @@ class Beta:
         return self._ga.opening()
 
     def encode(self, event: Event) -> list[ServerMessage]:
-        return [beta for message in self._ga.encode(event) if (beta := as_beta(message)) is not None]
+        return [beta for message in self._ga.encode(event) for beta in self._told(message)]
+
+    def _told(self, message: ServerMessage) -> Iterator[ServerMessage]:
+        if (beta := as_beta(message)) is not None:
+            yield beta
+        if message["type"] == "session.created" and not self._ga.transcribes:
+            conversation = {"id": self._ga.conversation_id, "object": "realtime.conversation"}
+            yield {"type": "conversation.created", "event_id": self._ga.new_name("event"), "conversation": conversation}
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
         """Decode as `Ga` does; errors name fields as the client has written them."""
@@ -102,6 +116,9 @@ def _as_ga(event: BetaEvent) -> ga.GaEvent:
     match event:
         case BetaSessionUpdate():
             session = SessionPart.model_validate(ga_session(_known(event.session)))
+            return ga.SessionUpdate(type="session.update", event_id=event.event_id, session=session)
+        case TranscriptionUpdate():
+            session = SessionPart.model_validate({**ga_session(_known(event.session)), "type": "transcription"})
             return ga.SessionUpdate(type="session.update", event_id=event.event_id, session=session)
         case BetaResponseCreate(response=BetaResponse() as response):
             part = ga.ResponsePart.model_validate(ga_response(response.model_dump(exclude_unset=True)))
@@ -174,6 +191,9 @@ def as_beta(message: ServerMessage) -> ServerMessage | None:
     """Return the message in beta's names; None for one that beta does not have."""
     if message["type"] in _UNKNOWN:
         return None
+    if message.get("session", {}).get("type") == "transcription":
+        kind = f"transcription_{message['type']}"
+        return {**message, "type": kind, "session": _transcription(message["session"])}
     told = {**message, "type": _RENAMED.get(message["type"], message["type"])}
     rewritten = {key: rewrite(message[key]) for key, rewrite in _REWRITTEN.items() if key in message}
     return {**told, **rewritten}
@@ -190,6 +210,14 @@ def _session(session: dict[str, Any]) -> dict[str, Any]:
     flat["modalities"] = _MODALITIES[modality[0]]
     left.pop("type")
     return {**left, "temperature": left.get("temperature", 0.8), **flat}
+
+
+def _transcription(session: dict[str, Any]) -> dict[str, Any]:
+    sound = session["audio"]["input"]
+    flat = {key: sound[name] for key, name in _INPUT.items()}
+    # A secret is for sessions that are made over HTTP; openai-python's type requires the field.
+    kind = {"object": session["object"], "id": session["id"], "client_secret": {"value": "", "expires_at": 0}}
+    return {**kind, **flat, "input_audio_format": _format(sound["format"]), "include": session["include"]}
 
 
 def _response(response: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from voicepipe.realtime.ga.session_config import (
+from voicepipe.realtime.ga.session_parts import (
     AudioFormat,
     MaxTokens,
     Modalities,
@@ -15,8 +15,10 @@ from voicepipe.realtime.ga.session_config import (
     ToolChoice,
     Tools,
     VoiceId,
+    Whole,
 )
 from voicepipe.realtime.parse import ClientEvent
+from voicepipe.realtime.voice_name import VoiceName
 
 # Each `type` is narrower than that of all events, and frozen:
 # pyright: reportIncompatibleVariableOverride=false
@@ -106,7 +108,7 @@ Input: TypeAlias = Annotated[MessageItem | CallItem | ResultItem | ItemReference
 
 class ResponseOutput(_ClientModel):
     format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
+    voice: VoiceName | VoiceId | None = None
 
 
 class ResponseAudio(_ClientModel):
@@ -124,7 +126,7 @@ class ResponsePart(_ClientModel):
     max_output_tokens: MaxTokens | None = None
     audio: ResponseAudio | None = None
     tools: Tools | None = None
-    tool_choice: ToolChoice | None = None
+    tool_choice: ToolChoice = None
     temperature: Temperature | None = None
 
 
@@ -169,7 +171,7 @@ class ItemDelete(ClientEvent):
 class ItemTruncate(ClientEvent):
     type: Literal["conversation.item.truncate"]
     item_id: str
-    content_index: Annotated[int, Field(ge=0)] = 0
+    content_index: Annotated[Whole, Field(ge=0)] = 0
     audio_end_ms: Annotated[float, Field(ge=0)]
 
 
@@ -184,7 +186,7 @@ class ResponseCancel(ClientEvent):
 
 
 class OutputClear(ClientEvent):
-    """For WebRTC, where the server plays; over a WebSocket the client does."""
+    """Stop the sound. Over a WebSocket the client plays it; the server stops the reply, of which more would come."""
 
     type: Literal["output_audio_buffer.clear"]
 

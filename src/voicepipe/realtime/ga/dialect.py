@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from voicepipe.audio import Formats
 from voicepipe.characters.prompts import DEFAULT, WritePrompt, system_prompt
@@ -29,9 +30,15 @@ from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, codec_of, voice_name
 from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.limits import LimitExceeded, RequestLimits, ResponseRate
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
-__all__ = ["Ga"]
+__all__ = ["MODEL", "Ga"]
+
+MODEL = "voicepipe"
+"""The model of a client that names none."""
+
+Clock: TypeAlias = Callable[[], float]
 
 # The least sound of a commit: less is no speech.
 _LEAST_MS = 100
@@ -45,6 +52,8 @@ class Ga:
 
     `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
     instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
+    `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
+    transcription session in its handshake.
     """
 
     name = "ga"
@@ -57,11 +66,17 @@ class Ga:
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
         functions: bool = True,
+        limits: RequestLimits | None = None,
+        clock: Clock = time.monotonic,
+        transcribes: bool = False,
     ) -> None:
-        self._formats, self._new_name = formats, name
-        self._config = SessionConfig(model or "voicepipe", write(DEFAULT), functions=functions)
+        self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
+        self._rate = ResponseRate(self._limits.responses_per_minute, clock)
+        self._config = SessionConfig(
+            model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
+        )
         self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
-        self._writing = ItemRequests(self._config, self._server_encoder, name)
+        self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)
 
     def opening(self) -> SettingsChanged:
         """The settings until the client changes them."""
@@ -71,7 +86,7 @@ class Ga:
     def encode(self, event: Event) -> list[ServerMessage]:
         """Return the messages to the client for an event."""
         told = self._server_encoder.translate(event)
-        return [{"type": kind, "event_id": self._new_name("event"), **fields} for kind, fields in told]
+        return [{"type": kind, "event_id": self.new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
         """Decode one text frame of the client. Never raises: an invalid one becomes an `InputRejected`."""
@@ -86,20 +101,15 @@ class Ga:
             return self._understood(event)
         except InvalidRequest as wrong:
             raise Rejected(InputRejected(wrong.code, wrong.message, wrong.param, event.event_id)) from None
+        except LimitExceeded as wrong:
+            raise Rejected(InputRejected("invalid_value", wrong.message, wrong.field, event.event_id)) from None
 
     def _understood(self, event: client.GaEvent) -> ClientMessage | ItemSpoken:
         match event:
             case client.BufferAppend():
                 return self._append(event)
             case client.SessionUpdate(session=session):
-                part = session.model_dump(exclude_unset=True)
-                self._check_choice(part, "session")
-                try:
-                    self._config.update(part)
-                except SettingsTooLong as error:
-                    raise InvalidRequest("invalid_value", str(error), "session") from None
-                self._set_formats()
-                return self._config.settings(answered=True)
+                return self._update(session.model_dump(exclude_unset=True))
             case client.BufferCommit():
                 return self._commit()
             case client.BufferClear():
@@ -117,8 +127,28 @@ class Ga:
             case client.ResponseCancel(response_id=response_id):
                 return self._cancel(response_id)
             case client.OutputClear():
-                what = "Over a WebSocket the client plays the audio: there is no output buffer here to be cleared."
-                raise InvalidRequest("unsupported_event", what, "type")
+                return ReplyCancelled(clears=True)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether this is a transcription session."""
+        return self._config.transcribes
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the session's conversation."""
+        return self._server_encoder.conversation_id
+
+    def _update(self, part: dict[str, Any]) -> SettingsChanged:
+        self._check_choice(part, "session")
+        try:
+            self._config.update(part, self._server_encoder.items.note_tokens)
+        except SettingsTooLong as error:
+            raise InvalidRequest("invalid_value", str(error), "session") from None
+        except LimitExceeded as error:
+            raise LimitExceeded(error.message, f"session.{error.field}") from None
+        self._set_formats()
+        return self._config.settings(answered=True)
 
     # ---- sound ------------------------------------------------------------------------------------------------------
 
@@ -134,7 +164,8 @@ class Ga:
         """Commit: without turns of its own, the client ends the detector's turn."""
         buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
-            return InputCommitted(self._server_encoder.items.key_of(self._new_name("item")))
+            self._writing.check_room("type")
+            return InputCommitted(self._server_encoder.items.key_of(self.new_name("item")))
         if not self._config.manual and self._server_encoder.turn_is_open:
             return InputCommitted()
         what = (
@@ -170,9 +201,13 @@ class Ga:
     # ---- responses --------------------------------------------------------------------------------------------------
 
     def _request(self, part: client.ResponsePart) -> ReplyRequested:
+        if self._config.transcribes:
+            what = "This is a transcription session: sound is recognised, and there are no responses."
+            raise InvalidRequest("unsupported_event", what, "type")
         aloud = None if part.output_modalities is None else "audio" in part.output_modalities
         messages = None if part.input is None else tuple(self._writing.input(part.input))
         generation, output = self._generation(part), self._output(part)
+        self._check_cost(part, generation)
         wishes = ResponseOptions(
             self._config.aloud if aloud is None else aloud,
             remembered=part.conversation != "none",
@@ -182,7 +217,8 @@ class Ga:
         )
         is_aside = not wishes.remembered and not wishes.aloud
         self._check_room(is_aside)
-        key = self._server_encoder.items.key_of(self._new_name("item"))
+        self._check_rate()
+        key = self._server_encoder.items.key_of(self.new_name("item"))
         (self._server_encoder.requested_out_of_band if is_aside else self._server_encoder.requested)[key] = wishes
         aloud, remembered = False if is_aside else aloud, wishes.remembered
         return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])
@@ -201,6 +237,22 @@ class Ga:
             which = f": {active.id}" if active is not None else ""
             what = f"Conversation already has an active response in progress{which}. Wait until it is finished."
             raise InvalidRequest("conversation_already_has_active_response", what)
+
+    def _check_rate(self) -> None:
+        if not self._rate.admits():
+            what = f"More than {self._limits.responses_per_minute} responses in a minute. Ask for fewer."
+            raise InvalidRequest("rate_limit_exceeded", what)
+
+    def _check_cost(self, part: client.ResponsePart, generation: Generation) -> None:
+        """Check instructions and functions of one response. Raises LimitExceeded."""
+        if part.instructions is None and not part.tools:
+            return
+        instructions = self._config.raw["instructions"] if part.instructions is None else part.instructions
+        notes = self._server_encoder.items.note_tokens if part.input is None else 0
+        try:
+            self._limits.check_fixed(instructions, generation.functions, notes)
+        except LimitExceeded as error:
+            raise LimitExceeded(error.message, f"response.{error.field}") from None
 
     def _generation(self, part: client.ResponsePart) -> Generation:
         wishes = part.model_dump(include={"tools", "tool_choice", "max_output_tokens", "temperature"})

@@ -11,13 +11,14 @@ from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.items import AnyItem, CallItem, Item, ResultItem
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig
+from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.parse import audio_bytes
 
 __all__ = ["InvalidRequest", "ItemRequests"]
 
 
-# What one conversation may hold: some hours of talk.
-_MOST_ITEMS, _MOST_CHARS = 5_000, 1_000_000
+# What one conversation may hold: three hours of talk. An item in front of 2,000 others takes 0.3 ms.
+_MOST_ITEMS, _MOST_CHARS = 2_000, 1_000_000
 
 
 class InvalidRequest(Exception):
@@ -31,8 +32,10 @@ class InvalidRequest(Exception):
 class ItemRequests:
     """One client's requests for items. Raises `InvalidRequest` for an invalid one."""
 
-    def __init__(self, config: SessionConfig, translator: ServerEventEncoder, name: Callable[[str], str]) -> None:
-        self._config, self._server_encoder, self._name = config, translator, name
+    def __init__(
+        self, config: SessionConfig, translator: ServerEventEncoder, name: Callable[[str], str], limits: RequestLimits
+    ) -> None:
+        self._config, self._server_encoder, self._name, self._limits = config, translator, name, limits
 
     def create(self, event: client.ItemCreate) -> ItemCreated | ItemSpoken:
         """Add a new item; the client is informed when the pipeline has processed it."""
@@ -45,16 +48,26 @@ class ItemRequests:
         if isinstance(event.item, client.MessageItem) and event.item.sound is not None:
             return self._speak(event, items.key_of(item_id), event.item.sound)
         made = self._item(event.item, item_id, "item")
-        if len(items) >= _MOST_ITEMS or items.chars + made.chars > _MOST_CHARS:
-            what = f"The conversation has {len(items)} items with {items.chars} characters; {_MOST_ITEMS} items and "
-            raise InvalidRequest(
-                "too_many_items", f"{what}{_MOST_CHARS} characters are the limit: delete some.", "item"
-            )
+        self.check_room("item", made.chars)
+        self._check_tokens(made)
         item = items.add(made, after)
         if isinstance(item, ResultItem) and self._server_encoder.response is not None:
             self._server_encoder.response.is_followed = True
         behind = None if after is None else "" if after == "root" else items.key_of(after)
         return _as_created(item, items.key_of(item_id), behind)
+
+    def check_room(self, param: str, chars: int = 0) -> None:
+        """Check that there is room for another item, of so many characters. Raises `InvalidRequest`."""
+        items = self._server_encoder.items
+        if len(items) >= _MOST_ITEMS or items.chars + chars > _MOST_CHARS:
+            what = f"The conversation has {len(items)} items with {items.chars} characters; {_MOST_ITEMS} items and "
+            raise InvalidRequest("too_many_items", f"{what}{_MOST_CHARS} characters are the limit: delete some.", param)
+
+    def _check_tokens(self, item: AnyItem) -> None:
+        """Check what the item adds to prompts. Raises LimitExceeded."""
+        is_note = isinstance(item, Item) and item.role == "system"
+        beside = self._config.prompt_tokens + self._server_encoder.items.note_tokens if is_note else 0
+        self._limits.check_message(_said(item), beside, f"item.{_FIELDS[type(item)]}")
 
     def _speak(self, event: client.ItemCreate, key: str, sound: str) -> ItemSpoken:
         """Add a message of sound, which will be recognised. Raises `InvalidRequest`, and `Rejected`."""
@@ -81,13 +94,14 @@ class ItemRequests:
             case client.CallItem(call_id=call_id, name=name, arguments=arguments):
                 return CallItem(item_id, FunctionCall(call_id or self._name("call"), name, arguments), "completed")
             case client.ResultItem(call_id=call_id, output=output):
-                if not any(call.id == call_id for call in self._server_encoder.items.calls()):
+                if not self._server_encoder.items.has_call(call_id):
                     what = f"There is no function call {call_id[:80]!r} in the conversation."
                     raise InvalidRequest("invalid_tool_call_id", what, f"{where}.call_id")
                 return ResultItem(item_id, call_id, output)
 
     def input(self, written: list[client.Input]) -> Iterator[ItemCreated]:
         """Return the messages that one response answers: written for it, or references. Raises `InvalidRequest`."""
+        tokens = 0
         for number, item in enumerate(written):
             match item:
                 case client.ItemReference(id=item_id) if item_id in self._server_encoder.items:
@@ -97,7 +111,22 @@ class ItemRequests:
                     raise InvalidRequest("item_not_found", what, f"response.input.{number}.id")
                 case _:
                     said = self._item(item, "", f"response.input.{number}")
+            tokens += self._limits.check_message(_said(said), tokens, f"response.input.{number}")
             yield _as_created(said, "", None)
+
+
+# The field that holds what an item says.
+_FIELDS: dict[type[AnyItem], str] = {Item: "content", CallItem: "arguments", ResultItem: "output"}
+
+
+def _said(item: AnyItem) -> str:
+    match item:
+        case Item(text=text):
+            return text
+        case CallItem(call=call):
+            return call.name + call.arguments
+        case ResultItem(output=output):
+            return output
 
 
 def _as_created(item: AnyItem, key: str, after: str | None) -> ItemCreated:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation import TimedWord, heard_until, joined
+from voicepipe.conversation.tokens import estimated_tokens
 from voicepipe.events import FunctionCall
 
 __all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status"]
@@ -105,13 +106,24 @@ AnyItem: TypeAlias = Item | CallItem | ResultItem
 
 
 class Items:
-    """All items by the client's ids. The pipeline has names of its own (`turn3`); `salt` makes the ids unique."""
+    """All items by the client's ids. The pipeline has names of its own (`turn3`); `salt` makes the ids unique.
+
+    `chars` is the length of what clients and pipeline have written, as each item was added, and `note_tokens` what the
+    system messages take in a prompt (estimated).
+    """
 
     def __init__(self, salt: str) -> None:
         self._prefix = f"item_{salt}_"
         self._items: dict[str, AnyItem] = {}
         self._order: list[str] = []
-        self._chars: dict[str, int] = {}
+        # As each item was added, and their sum: a request costs the same, however many items there are.
+        self._chars: Counter[str] = Counter()
+        self.chars = 0
+        # Of system messages, which every prompt has.
+        self._notes: Counter[str] = Counter()
+        self.note_tokens = 0
+        # How many calls have each id.
+        self._calls: Counter[str] = Counter()
         self._removed: set[str] = set()
         # Items that were deleted while a response was still speaking them.
         self._unfinished: set[str] = set()
@@ -126,11 +138,6 @@ class Items:
 
     def __len__(self) -> int:
         return len(self._items)
-
-    @property
-    def chars(self) -> int:
-        """Return the length of what clients and pipeline have written, as each item was added."""
-        return sum(self._chars.values())
 
     def get(self, item_id: str) -> AnyItem | None:
         return self._items.get(item_id)
@@ -152,30 +159,40 @@ class Items:
         item = self._items.get(item_id)
         return item if isinstance(item, Item) else None
 
-    def calls(self) -> Iterator[FunctionCall]:
-        """Return the assistant's messages, in order."""
-        items = (self._items[item_id] for item_id in self._order)
-        return (item.call for item in items if isinstance(item, CallItem))
+    def has_call(self, call_id: str) -> bool:
+        """Return whether the assistant has made a call with this id."""
+        return self._calls[call_id] > 0
 
     def add(self, item: AnyItem, after: str | None = None) -> AnyItem:
         """Insert behind the item `after`; "root": before all; None: behind all."""
         at = len(self._order)
-        if after is not None:
+        if after is not None and after != self.last:
             at = self._order.index(after) + 1 if after in self._items else 0
         self._order.insert(at, item.id)
         self._items[item.id] = item
         self._chars[item.id] = item.chars
+        self.chars += item.chars
+        if isinstance(item, CallItem):
+            self._calls[item.call.id] += 1
+        elif isinstance(item, Item) and item.role == "system":
+            self._notes[item.id] = estimated_tokens(item.text)
+            self.note_tokens += self._notes[item.id]
         return item
 
     def remove(self, item_id: str) -> None:
         item = self._items.pop(item_id, None)
-        self._chars.pop(item_id, None)
+        self.chars -= self._chars.pop(item_id, 0)
+        self.note_tokens -= self._notes.pop(item_id, 0)
+        if isinstance(item, CallItem):
+            self._calls[item.call.id] -= 1
         if item is not None:
             self._order.remove(item_id)
             (self._unfinished if item.status == "in_progress" else self._removed).add(item_id)
 
     def before(self, item_id: str) -> str | None:
         """Return the id of the item before this one."""
+        if item_id == self.last:
+            return self._order[-2] if len(self._order) > 1 else None
         at = self._order.index(item_id) if item_id in self._items else 0
         return self._order[at - 1] if at else None
 

@@ -18,6 +18,7 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.realtime.ga.items import CallItem, Item, Items
+from voicepipe.realtime.ga.usage import TokenCount
 
 __all__ = ["Content", "Message", "ResponseEncoder", "ResponseOptions"]
 
@@ -62,6 +63,7 @@ class ResponseEncoder:
         self._has_text = self._limited = False
         self._failure: dict[str, Any] | None = None
         self._unspoken: dict[str, Any] | None = None
+        self.tokens = TokenCount()
 
     @property
     def sounds(self) -> dict[str, Any]:
@@ -121,18 +123,21 @@ class ResponseEncoder:
         if self.aloud is not aloud:
             return  # a message has one part, sound or text
         match event:
-            case SpeechEncoded(data=data):
+            case SpeechEncoded(data=data, duration_ms=duration_ms):
+                self.tokens.spoke(duration_ms)
                 yield "response.output_audio.delta", {**self._where(), "delta": base64.b64encode(data).decode()}
             case WordSpoken():
                 yield from self._word(event)
             case ReplyTextWritten(delta=delta):
                 self.item.content[0]["text"] += delta
+                self.tokens.wrote(delta)
                 yield "response.output_text.delta", {**self._where(), "delta": delta}
 
     def _word(self, spoken: WordSpoken) -> Iterator[Message]:
         delta = spoken.word if spoken.glued or not self.item.spoken else f" {spoken.word}"
         self.item.spoken.append(spoken)
         self.item.content[0]["transcript"] += delta
+        self.tokens.wrote(delta)
         yield "response.output_audio_transcript.delta", {**self._where(), "delta": delta}
 
     def _open(self, aloud: bool) -> Iterator[Message]:
@@ -175,6 +180,7 @@ class ResponseEncoder:
                     yield f"{kind}.delta", {**where, "delta": delta}
             case FunctionCalled(call=call):
                 item.call, item.status, self.is_followed = call, "completed", True
+                self.tokens.wrote(call.name + call.arguments)
                 yield f"{kind}.done", {**where, "name": name, "arguments": call.arguments}
                 yield from self._done(item)
 
@@ -202,6 +208,7 @@ class ResponseEncoder:
                     yield from self._closed()
                 yield from self._done(item)
         yield "response.done", {"response": self._written(status, details)}
+        yield "rate_limits.updated", {"rate_limits": []}  # there are none on tokens or responses
 
     def _of(self, item: Item | CallItem) -> dict[str, Any]:
         return {"response_id": self.id, "output_index": self._outputs.index(item)}
@@ -222,9 +229,5 @@ class ResponseEncoder:
             "max_output_tokens": self._wishes.max_output_tokens,
             "audio": {"output": self._wishes.output},
             "metadata": self._wishes.metadata,
-            "usage": _NO_TOKENS if done else None,
+            "usage": self.tokens.written() if done else None,
         }
-
-
-# Token counts of zero: usage is neither billed nor counted.
-_NO_TOKENS = {"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from voicepipe.conversation import SILENCE
+from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
     Event,
     FunctionCalled,
@@ -39,6 +39,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnJudged,
     TurnStarted,
+    Warned,
     WordSpoken,
 )
 from voicepipe.realtime.errors import server_error
@@ -58,7 +59,7 @@ class ServerEventEncoder:
 
     `TextNotSpoken` stands in the status details of the response. Other warnings (`Warned`, `Overflowed`) are only
     logged: this protocol has no event for them but `error`, and a Node client without a handler for `error` ends its
-    process.
+    process. A lost service is told: without it nothing is heard.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ServerEventEncoder:
         self.appended_ms = self.buffered_ms = 0.0
         self._name = name
         self._session_id = name("sess")
-        self._conversation_id = name("conv")
+        self.conversation_id = name("conv")
         self._turn = _Turn()
         self._unjudged: TurnEnded | None = None
         # The end of the last turn.
@@ -114,11 +115,13 @@ class ServerEventEncoder:
                 yield from self._wishes(event)
             case StageFailed() | InputRejected():
                 yield from self._failed(event, self.response)
+            case Warned(service_lost=True):
+                yield "error", {"error": server_error(event)}
             case _:
                 pass
 
     def _session(self) -> dict[str, Any]:
-        return {**self.config.raw, "id": self._session_id}
+        return {**self.config.written(), "id": self._session_id}
 
     def _failed(self, event: StageFailed | InputRejected, response: ResponseEncoder | None) -> Iterator[Message]:
         """Report a failure at the end of its response; one that belongs to no response is an error event."""
@@ -213,7 +216,7 @@ class ServerEventEncoder:
             case ReplyStarted():
                 yield from self._end()
                 yield from self._broken_silence(event)
-                yield from self._begin(event.item, event.conversation.aloud)
+                yield from self._begin(event.item, event.conversation.aloud, event.conversation)
             case ReplyEnded():
                 yield from self._end()
             case ReplyInterrupted():
@@ -222,14 +225,18 @@ class ServerEventEncoder:
                 yield from self._cut()
             case ReplyCancelled(item=str(key)) if key:
                 self.requested_out_of_band.pop(key, None)
-            case ReplyCancelled():
+            case ReplyCancelled(clears=clears):
+                if clears and self.response is not None:
+                    yield "output_audio_buffer.cleared", {"response_id": self.response.id}
                 self._cancelled = "turn_detected" if self.response is None else "client_cancelled"
                 self.requested.clear()
 
-    def _begin(self, key: str, aloud: bool) -> Iterator[Message]:
+    def _begin(self, key: str, aloud: bool, conversation: Conversation | None = None) -> Iterator[Message]:
         wishes = self.requested.pop(key, None) or ResponseOptions(aloud, output=self.output())
         key = key or self._name("reply")
-        self.response = ResponseEncoder(self._name("resp"), key, self.items, self._conversation_id, wishes)
+        self.response = ResponseEncoder(self._name("resp"), key, self.items, self.conversation_id, wishes)
+        if conversation is not None:
+            self.response.tokens.read(conversation)
         self._sound_as(self.response.sounds)
         self._cancelled = "turn_detected"
         yield from self.response.created()
@@ -238,8 +245,9 @@ class ServerEventEncoder:
         if isinstance(event, ReplyStarted):
             wishes = self.requested_out_of_band.pop(key, None) or ResponseOptions(False, False, output=self.output())
             self.out_of_band_responses[key] = ResponseEncoder(
-                self._name("resp"), key, self.items, self._conversation_id, wishes
+                self._name("resp"), key, self.items, self.conversation_id, wishes
             )
+            self.out_of_band_responses[key].tokens.read(event.conversation)
             yield from self.out_of_band_responses[key].created()
         response = self.out_of_band_responses.get(key)
         if response is None:

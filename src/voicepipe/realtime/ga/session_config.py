@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, TypeAlias, cast
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, cast
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
+from voicepipe.conversation.tokens import estimated_tokens, tool_tokens
 from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
+from voicepipe.realtime.ga.session_parts import Choice
+from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 
 __all__ = [
-    "AudioFormat",
-    "BetaSession",
-    "FunctionTool",
-    "MaxTokens",
-    "Modalities",
-    "ServerVad",
     "SessionConfig",
-    "SessionPart",
     "SettingsTooLong",
-    "Temperature",
-    "ToolChoice",
-    "Tools",
-    "VoiceId",
     "codec_of",
     "merged",
     "voice_name",
@@ -33,138 +23,6 @@ __all__ = [
 _MOST_BYTES = 64_000
 # OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike.
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
-
-
-class _SessionModel(BaseModel):
-    """Strict in known fields; unknown ones are kept, and repeated in the answer."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-
-class Pcm(_SessionModel):
-    type: Literal["audio/pcm"]
-    rate: Literal[24000] | None = None
-
-
-class Pcmu(_SessionModel):
-    """G.711 µ-law, 8 kHz."""
-
-    type: Literal["audio/pcmu"]
-
-
-class Pcma(_SessionModel):
-    """G.711 A-law, 8 kHz."""
-
-    type: Literal["audio/pcma"]
-
-
-class Opus(_SessionModel):
-    """Ogg-Opus, 24 kHz: an extension of voicepipe."""
-
-    type: Literal["audio/opus"]
-
-
-AudioFormat: TypeAlias = Annotated[Pcm | Pcmu | Pcma | Opus, Field(discriminator="type")]
-
-
-class ServerVad(_SessionModel):
-    """Turns end after a silence."""
-
-    type: Literal["server_vad"]
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    prefix_padding_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
-    silence_duration_ms: Annotated[float, Field(ge=0, le=60_000)] | None = None
-    idle_timeout_ms: Annotated[float, Field(gt=0)] | None = None
-    create_response: bool | None = None
-    interrupt_response: bool | None = None
-
-
-class SemanticVad(_SessionModel):
-    """Turns end by the sound of the speech, or else after a silence."""
-
-    type: Literal["semantic_vad"]
-    eagerness: Literal["low", "medium", "high", "auto"] | None = None
-    create_response: bool | None = None
-    interrupt_response: bool | None = None
-
-
-class InputAudio(_SessionModel):
-    format: AudioFormat | None = None
-    transcription: dict[str, Any] | None = None
-    noise_reduction: dict[str, Any] | None = None
-    turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = None
-
-
-class VoiceId(_SessionModel):
-    id: str
-
-
-class OutputAudio(_SessionModel):
-    format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
-    speed: float | None = None
-
-
-class AudioPart(_SessionModel):
-    input: InputAudio | None = None
-    output: OutputAudio | None = None
-
-
-class FunctionTool(_SessionModel):
-    """A function that the client runs. `parameters` is the JSON Schema of its arguments."""
-
-    type: Literal["function"]
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class NamedFunction(_SessionModel):
-    type: Literal["function"]
-    name: str
-
-
-Choice: TypeAlias = Literal["auto", "none", "required"]
-ToolChoice: TypeAlias = Choice | NamedFunction
-MaxTokens: TypeAlias = Annotated[int, Field(ge=1)] | Literal["inf"]
-Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
-
-
-Tools: TypeAlias = Annotated[list[FunctionTool], Field(max_length=128, fail_fast=True)]
-Modalities: TypeAlias = Annotated[list[Literal["audio", "text"]], Field(max_length=2, fail_fast=True)]
-
-
-class SessionPart(_SessionModel):
-    """A part of a session's settings. Null instructions leave the character to the server."""
-
-    type: Literal["realtime"] | None = None
-    model: str | None = None
-    instructions: str | None = None
-    output_modalities: Modalities | None = None
-    audio: AudioPart | None = None
-    max_output_tokens: MaxTokens | None = None
-    tools: Tools | None = None
-    tool_choice: ToolChoice | None = None
-    temperature: Temperature | None = None
-
-
-class BetaSession(_SessionModel):
-    """A part of a session's settings, flat, as in the beta form."""
-
-    model: str | None = None
-    instructions: str | None = None
-    modalities: Modalities | None = None
-    voice: str | None = None
-    speed: float | None = None
-    input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
-    output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | None = None
-    input_audio_transcription: dict[str, Any] | None = None
-    input_audio_noise_reduction: dict[str, Any] | None = None
-    turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = None
-    max_response_output_tokens: MaxTokens | None = None
-    tools: Tools | None = None
-    tool_choice: ToolChoice | None = None
-    temperature: Temperature | None = None
 
 
 def _defaults(model: str, instructions: str) -> dict[str, Any]:
@@ -207,33 +65,77 @@ class SettingsTooLong(ValueError):
 class SessionConfig:
     """One session's settings: every field is set, by the client or by default.
 
-    Where the model cannot call `functions`, there are none, whatever the client sets.
+    Where the model cannot call `functions`, there are none, whatever the client sets. `transcribes`: the session begins
+    as one of the type "transcription", in which the bot never speaks.
     """
 
-    def __init__(self, model: str, instructions: str, *, functions: bool = True) -> None:
-        self.functions = functions
+    def __init__(
+        self,
+        model: str,
+        instructions: str,
+        *,
+        functions: bool = True,
+        limits: RequestLimits | None = None,
+        transcribes: bool = False,
+    ) -> None:
+        self.functions, self._limits = functions, limits or RequestLimits()
         self._defaults = _defaults(model, instructions)
+        if transcribes:
+            self._defaults["type"] = "transcription"
         self.raw = self._defaults
         self._complete()
 
-    def update(self, part: dict[str, Any]) -> None:
-        """Merge the client's part, a checked `SessionPart`.
+    def update(self, part: dict[str, Any], note_tokens: int = 0) -> None:
+        """Merge the client's part, a checked `SessionPart`. If it raises, the settings stay as they are.
+
+        Args:
+            part: what the client has set
+            note_tokens: what system messages take in a prompt besides
 
         Raises:
-            SettingsTooLong: All settings would have more than 64 kB; they stay as they are.
+            SettingsTooLong: All settings would have more than 64 kB.
+            LimitExceeded: Instructions and functions would cost too much.
         """
         whole = merged(self.raw, part)
         if (size := len(json.dumps(whole, ensure_ascii=False).encode(errors="replace"))) > _MOST_BYTES:
             raise SettingsTooLong(f"The session's settings would have {size} bytes; {_MOST_BYTES} is the limit.")
-        self.raw = whole
+        before, self.raw = self.raw, whole
         self._complete()
+        try:
+            self._check_cost(part, note_tokens)
+        except LimitExceeded:
+            self.raw = before
+            raise
+
+    def _check_cost(self, part: dict[str, Any], note_tokens: int) -> None:
+        """Check what the client has set. What it has not set is the server's own. Raises LimitExceeded."""
+        if part.get("instructions") is not None or part.get("tools"):
+            self._limits.check_fixed(self.raw["instructions"], self.generation({}).functions, note_tokens)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return what instructions and functions take in each prompt (estimated)."""
+        return estimated_tokens(self.raw["instructions"]) + tool_tokens(self.generation({}).functions)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether the client wants its sound recognised, and no replies."""
+        return self.raw["type"] == "transcription"
+
+    def written(self) -> dict[str, Any]:
+        """The settings as the client reads them."""
+        if not self.transcribes:
+            return self.raw
+        sound = {key: self.input[key] for key in ("format", "transcription", "noise_reduction", "turn_detection")}
+        kind = {"type": "transcription", "object": "realtime.transcription_session"}
+        return {**kind, "audio": {"input": sound}, "include": None}
 
     def settings(self, *, answered: bool) -> SettingsChanged:
         """Return the event for the pipeline; `answered`: the client gets a confirmation."""
         return SettingsChanged(
             self.raw["instructions"],
             self.voice,
-            written=self.raw if answered else {},
+            written=self.written() if answered else {},
             turns=self._turns(),
             aloud=self.aloud,
             generation=self.generation({}),
@@ -300,6 +202,8 @@ class SessionConfig:
         detection: dict[str, Any] | None = self.input["turn_detection"]
         if detection is None:
             return TurnTaking(by="client", answers=False, interrupts=False)
+        if self.transcribes:
+            detection = {**detection, "create_response": False, "interrupt_response": False}
         semantic = detection["type"] == "semantic_vad"
         return TurnTaking(
             by="meaning" if semantic else "voice",
@@ -309,13 +213,13 @@ class SessionConfig:
             patience=_PATIENCE[detection["eagerness"]] if semantic else 1.0,
             answers=detection["create_response"],
             interrupts=detection["interrupt_response"],
-            idle_s=self.idle_s,
+            idle_s=None if self.transcribes else self.idle_s,
         )
 
     def _complete(self) -> None:
         """Yield required fields that the client has set to null, or not set."""
         defaults = self._defaults
-        self.raw = {**self.raw, "type": defaults["type"], "object": defaults["object"]}
+        self.raw = {**self.raw, "type": self.raw["type"] or defaults["type"], "object": defaults["object"]}
         for key in ("model", "output_modalities", "audio"):
             self.raw[key] = self.raw[key] or defaults[key]
         if self.raw["instructions"] is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from voicepipe.characters.prompts import Language
 from voicepipe.realtime.parse import ClientEvent
+from voicepipe.realtime.voice_name import VoiceName
 
 __all__ = ["UNMUTE_EVENTS", "AudioAppend", "Constant", "Persona", "SessionUpdate", "UnmuteSessionConfig"]
 
@@ -35,7 +36,7 @@ class UnmuteSessionConfig(_UnmuteModel):
     """The bot's settings. Null instructions leave the character to the server; absent ones change nothing."""
 
     instructions: Annotated[Constant | Persona, Field(discriminator="type")] | None = None
-    voice: str | None = None
+    voice: VoiceName | None = None
     allow_recording: bool
 
 

@@ -35,6 +35,7 @@ from voicepipe.events import (
 from voicepipe.realtime.dialect import Encode, ServerMessage
 from voicepipe.realtime.errors import error_body
 from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS, AudioAppend, Constant, UnmuteSessionConfig
 
@@ -57,15 +58,27 @@ class Unmute:
     """Makes a prompt of a character."""
     lines: WriteLines = no_lines
     """What a character says word for word."""
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    """How long instructions may be."""
 
     def decode(self, text: str) -> ClientMessage:
         try:
             event = parse(text, UNMUTE_EVENTS)
+        except Rejected as rejected:
+            return rejected.why
+        try:
             if isinstance(event, AudioAppend):
                 return AudioReceived(audio_bytes(event.audio, "audio", event.event_id), event.event_id)
+            self._check(event.session)
             return _settings(event.session, self.write, self.lines)
         except Rejected as rejected:
             return rejected.why
+        except LimitExceeded as error:
+            return InputRejected("invalid_value", error.message, error.field, event.event_id)
+
+    def _check(self, session: UnmuteSessionConfig) -> None:
+        if isinstance(session.instructions, Constant):
+            self.limits.check_message(session.instructions.text, 0, "session.instructions.text")
 
     def encoder(self) -> Encode:
         return _Encoder(self.event_id)

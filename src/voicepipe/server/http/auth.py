@@ -24,6 +24,7 @@ __all__ = ["AccessControl", "offered_protocols", "open_to_others", "warn_if_open
 log = structlog.get_logger()
 
 # Browsers cannot send a header, so they offer their key as a subprotocol.
+_AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BEARER = "bearer "
 
@@ -162,6 +163,8 @@ def _key(request: web.Request) -> str | None:
     bearer = request.headers.get(hdrs.AUTHORIZATION, "")
     if bearer.lower().startswith(_BEARER):
         return bearer[len(_BEARER) :].strip()
+    if azure := request.headers.get(_AZURE_KEY) or request.query.get(_AZURE_KEY):
+        return azure.strip()
     keys = (name.removeprefix(_KEY_PROTOCOL) for name in _protocols(request) if name.startswith(_KEY_PROTOCOL))
     return next(keys, None)
 

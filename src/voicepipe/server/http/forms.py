@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -17,19 +19,24 @@ _BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.Re
 # Boundaries and headers of a form, beside what its fields may hold.
 _OVERHEAD_BYTES = 16_384
 
+# A client sends something of its form in this time: it holds a descriptor meanwhile, and up to the form's size.
+_PROGRESS_S = 10.0
+
+T = TypeVar("T")
+
 
 async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str, bytes]:
     """The fields of a multipart form, each of which may have so many bytes. All are needed; others are skipped.
 
     Raises `HttpError`: 411 without a length, 413 when the whole or a field is too long, 415 for what is no form, and
-    400 that names the field for one that is missing or given twice.
+    400 that names the field for one that is missing or given twice, and 408 where nothing comes for 10 s.
     """
     _check(request, sum(fields.values()))
     await _go_on(request)
     given: dict[str, bytes] = {}
     try:
         reader = await request.multipart()
-        while (part := await reader.next()) is not None:
+        while (part := await _soon(reader.next())) is not None:
             name = part.name if isinstance(part, BodyPartReader) else None
             if not isinstance(part, BodyPartReader) or name is None or name not in fields:
                 continue
@@ -64,11 +71,21 @@ async def _go_on(request: web.Request) -> None:
         request.writer.output_size = 0  # that was no answer yet
 
 
+async def _soon(reading: Awaitable[T]) -> T:
+    """Return what is read, of which a part must come within some seconds. Raises HttpError."""
+    try:
+        async with asyncio.timeout(_PROGRESS_S):
+            return await reading
+    except TimeoutError:
+        what = f"Nothing more of the form has come for {_PROGRESS_S:g} s."
+        raise HttpError(ErrorResponse(408, "timeout", what, headers={hdrs.CONNECTION: "close"})) from None
+
+
 async def _read(part: BodyPartReader, name: str, most: int, *, again: bool) -> bytes:
     if again:
         raise _wrong(name, "was sent twice")
     data = bytearray()
-    while chunk := await part.read_chunk():
+    while chunk := await _soon(part.read_chunk()):
         data += part.decode(chunk)
         if len(data) > most:
             raise HttpError(ErrorResponse(413, "too_long", f"{name}: is longer than {most} bytes", name))

@@ -34,6 +34,7 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import metered_stages
 from voicepipe.realtime import Received, sentence
+from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.send_queue import BOUNDARY, SendQueue
 from voicepipe.server.session.turn_log import TurnLog
@@ -55,10 +56,13 @@ class SessionBridge:
         ending: Is told why the session ends, where the pipeline ends it.
         metrics: Counts turns, failures and rejected messages.
         headlines: Put into prompts that ask for them.
+        work: Measures what the pipeline's events cost.
     """
 
-    def __init__(self, send_queue: SendQueue, ending: SessionEnd, metrics: Metrics, headlines: Headlines) -> None:
-        self._send_queue, self._ending, self._headlines = send_queue, ending, headlines
+    def __init__(
+        self, send_queue: SendQueue, ending: SessionEnd, metrics: Metrics, headlines: Headlines, work: WorkMeter
+    ) -> None:
+        self._send_queue, self._ending, self._headlines, self._work = send_queue, ending, headlines, work
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
         self._turns = TurnLog()
         self._running: SessionRunner | None = None
@@ -117,8 +121,11 @@ class SessionBridge:
 
     def emit(self, event: Event) -> None:
         """Log, count and send an event of the pipeline."""
-        if isinstance(event, _ANSWERED):
-            return
+        if not isinstance(event, _ANSWERED):
+            with self._work.measured():
+                self._emit(event)
+
+    def _emit(self, event: Event) -> None:
         self._turns.note(event)
         self._meter.note(event)
         self._send_queue.put(event)
@@ -126,6 +133,8 @@ class SessionBridge:
         match event:
             case StageFailed(fatal=True):
                 self._fail(event)
+            case StageFailed(stage=stage, error=error, silent=True):
+                log.error("stage.failed", stage=stage, exc_info=error)
             case StageFailed(stage=stage, error=error) | OutOfBandResponse(event=StageFailed(stage=stage, error=error)):
                 log.warning("stage.failed", stage=stage, exc_info=error)
             case Warned(message=warning):

@@ -15,10 +15,11 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType
 
 from voicepipe.characters.news import Headlines
 from voicepipe.engine import Engine
-from voicepipe.events import InputRejected
+from voicepipe.events import InputRejected, ItemRequested
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, Received
 from voicepipe.server.session.bridge import SessionBridge
+from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.frame_decoder import FrameDecoder
 from voicepipe.server.session.liveness import Liveness
@@ -53,7 +54,8 @@ class SessionConnection:
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
         self._ending = SessionEnd()
         self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
-        self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines)
+        work = WorkMeter.of(settings, loop.time)
+        self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work)
         self._rate = MessageRate(settings, loop.time)
         self._alive = Liveness(settings.idle_timeout_s, dead=self._idled, heard=socket.heard)
         self._recorder = ConsentedRecorder(settings, session_id)
@@ -62,10 +64,14 @@ class SessionConnection:
             FrameDecoder(wire, self._recorder, self._alive.note),
             self._pacer,
             self._deliver,
+            work,
             capacity=settings.ingress_waits_bytes,
             spawn=lambda work: self._task(work, "inlet"),
         )
         self._timers = [loop.call_later(settings.greeting_after_s, lambda: self._take(wire.waited()))]
+        # Cancelled by what has an effect.
+        self._unused_timer = loop.call_later(settings.unused_timeout_s, self._unused)
+        self._timers.append(self._unused_timer)
         if settings.session_limit_s is not None:
             self._timers.append(loop.call_later(settings.session_limit_s, self._expire, settings.session_limit_s))
 
@@ -135,6 +141,8 @@ class SessionConnection:
 
     def _deliver(self, message: Received) -> None:
         self._alive.note()
+        if not isinstance(message, InputRejected | ItemRequested):
+            self._unused_timer.cancel()
         self._bridge.take(message)
 
     def _take(self, messages: Sequence[Received]) -> None:
@@ -156,6 +164,11 @@ class SessionConnection:
 
     def _idled(self) -> None:
         reason = f"the client has sent nothing for {self._settings.idle_timeout_s:g} s"
+        self._send_queue.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
+        self.finish(End.force(reason))
+
+    def _unused(self) -> None:
+        reason = f"the client has asked for nothing for {self._settings.unused_timeout_s:g} s"
         self._send_queue.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
         self.finish(End.force(reason))
 

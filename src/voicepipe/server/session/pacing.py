@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from voicepipe.audio import Codec, Decoder, Encoder
+from voicepipe.audio import BadAudio, Codec, Decoder, Encoder
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Samples
 from voicepipe.server.settings import ServerSettings
@@ -158,7 +158,11 @@ class _MeteredDecoder:
     rate_hz: int
 
     def __call__(self, data: bytes, /) -> Samples:
-        return self._counted(self.decode(data))
+        try:
+            return self._counted(self.decode(data))
+        except BadAudio as error:
+            self._counted(error.heard)
+            raise
 
     def rest(self) -> Samples:
         return self._counted(self.decode.rest())

@@ -9,6 +9,7 @@ from typing import Any
 
 from voicepipe.events import AudioDeferred, AudioReceived
 from voicepipe.realtime import Received
+from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.pacing import IngressPacer
 
 __all__ = ["ReceiveQueue"]
@@ -21,11 +22,13 @@ class ReceiveQueue:
 
     A frame is decoded when all before it has been delivered. At most `capacity` bytes wait, and one frame more: then
     `put` waits, the socket is not read, and the rest waits with the client. Until then pings are answered while sound
-    waits, and a client that leaves is noticed. `AudioDeferred` is delivered when sound begins to wait.
+    waits, and a client that leaves is noticed. `AudioDeferred` is delivered when sound begins to wait. While the
+    session has spent more CPU time than it may, everything waits, and the socket is not read.
 
     Args:
         decode: Returns the messages of a frame, sound in pieces.
         pacer: Tells when there is room for the next piece of sound.
+        work: Measures decoding and delivering, and tells how long the session has to wait for it.
         deliver: Takes each message.
         capacity: How many bytes may wait.
         spawn: Starts a task that reports its failure.
@@ -36,12 +39,13 @@ class ReceiveQueue:
         decode: Callable[[str | bytes], Iterable[Received]],
         pacer: IngressPacer,
         deliver: Callable[[Received], None],
+        work: WorkMeter,
         *,
         capacity: int,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._decode, self._pacer, self._deliver = decode, pacer, deliver
-        self._capacity, self._spawn = capacity, spawn
+        self._work, self._capacity, self._spawn = work, capacity, spawn
         self._frames: deque[str | bytes] = deque()
         self._messages: deque[Received] = deque()  # of the first frame
         self._size = self._bytes = 0
@@ -55,6 +59,8 @@ class ReceiveQueue:
         self._bytes += len(frame)
         if self._feeding is None and self._feed():
             self._feeding = self._spawn(self._feed_slowly())
+        if self._work.slice_is_over or self._work.wait_s:
+            await self._yield()
         while self._bytes > self._capacity:
             self._drained.clear()
             await self._drained.wait()
@@ -70,10 +76,13 @@ class ReceiveQueue:
     def _feed(self) -> bool:
         """Deliver as much as there is room for, and some messages at most; return whether anything is left."""
         for _ in range(_AT_ONCE):
-            if not self._messages and not self._open_next():
-                return False
-            if self._messages and not self._deliver_next():
-                return True
+            if self._work.slice_is_over or self._work.wait_s:
+                break
+            with self._work.measured():
+                if not self._messages and not self._open_next():
+                    return False
+                if self._messages and not self._deliver_next():
+                    return True
         return bool(self._messages or self._frames)
 
     def _open_next(self) -> bool:
@@ -113,6 +122,11 @@ class ReceiveQueue:
                 await self._pacer.room()
                 self._is_held = False
             else:
-                await asyncio.sleep(0)
+                await self._yield()
             left = self._feed()
         self._feeding = None
+
+    async def _yield(self) -> None:
+        """Let other sessions have their turn, and pay for the CPU time that this one has spent: reading costs, too."""
+        await asyncio.sleep(self._work.wait_s)
+        self._work.new_slice()

@@ -8,7 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
@@ -21,6 +21,8 @@ __all__ = ["Socket"]
 _PROTOCOL = "realtime"
 # What a close frame has room for.
 _REASON_BYTES = 123
+# Until what came while this process did not run has been read.
+_STALL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,22 @@ class Socket(web.WebSocketResponse):
         """
         if not self.closed and self.close_code is None:
             self._reset_heartbeat()
+
+    async def receive(self, timeout: float | None = None) -> WSMessage:  # noqa: ASYNC109 — aiohttp's signature
+        """Return the next frame. A whole message, a ping or a pong is a sign of life."""
+        frame = await super().receive(timeout)
+        self.heard()
+        return frame
+
+    def _on_data_received(self) -> None:
+        """Ignore bytes. aiohttp takes each for a sign of life, and a client that sends one a second would keep its slot
+        for ever; whole messages and pongs are noted when they are received."""
+
+    def _pong_not_received(self) -> None:
+        """Wait a moment longer, unless something is heard. A process that was stopped finds its timers due before it
+        has read what came meanwhile."""
+        assert self._loop is not None
+        self._pong_response_cb = self._loop.call_later(_STALL_S, super()._pong_not_received)
 
     def abort(self) -> None:
         """Cut the connection; what has not been sent is lost."""

@@ -46,6 +46,8 @@ LONGEST_WORD_S = 2.0
 """A word that started this far behind the model's clock has been emitted, if it was one."""
 END = 1
 """The marker after the last sound."""
+TOLD_EVERY_S = 5.0
+"""A server that breaks again and again is one outage to the user."""
 _MARKER: Samples = np.zeros(0, np.float32)
 
 
@@ -103,6 +105,9 @@ class KyutaiSttSession:
         self._first_sent_s: float | None = None
         self._first_word_seen = False
         self._finishing = False
+        # When the user was told of the present outage. It lasts until a recogniser makes a step again.
+        self._told_s = -math.inf
+        self._is_outage = False
         self.done = False
 
     # ---- the graph's side -------------------------------------------------------------------------------------------
@@ -187,7 +192,12 @@ class KyutaiSttSession:
         raise ConnectionLost(self._service, "it said goodbye")
 
     def lost(self, error: ServiceError) -> Sequence[Event]:
-        return [Warned(f"{error.user_message} Looking for another one; what you say meanwhile is kept.")]
+        is_new = not self._is_outage and self._clock() - self._told_s >= TOLD_EVERY_S
+        self._is_outage = True
+        if is_new:
+            self._told_s = self._clock()
+        what = f"{error.user_message} Looking for another one; what you say meanwhile is kept."
+        return [Warned(what, service_lost=is_new)]
 
     def cut(self) -> None:
         """Note the end of the session: nothing was interrupted."""
@@ -204,6 +214,7 @@ class KyutaiSttSession:
     # ---- what was heard ---------------------------------------------------------------------------------------------
 
     def _step(self, pause: float) -> Sequence[Event]:
+        self._is_outage = False
         events = self._stepped(self._replay.step(), pause)
         self._show_backlog()
         return events

@@ -41,15 +41,18 @@ def sound(pattern: str, rate_hz: int) -> Sound:
 
 
 @lru_cache(maxsize=1024)
-def speech(start_ms: float, duration_ms: float, rate_hz: int) -> Audio:
-    """A buzz with the overtones and the rise and fall of a voice, a little noise of a fixed seed; peak below 1."""
+def speech(start_ms: float, duration_ms: float, rate_hz: int, pitch_hz: float = PITCH_HZ) -> Audio:
+    """A buzz with the overtones and the rise and fall of a voice, a little noise of a fixed seed; peak below 1.
+
+    Voices of different pitches are different speakers: they are not taken for each other's echo.
+    """
     import numpy as np
 
     from voicepipe.events import Audio
 
     first, count = round(start_ms * rate_hz / 1000), round(duration_ms * rate_hz / 1000)
     at_s = (first + np.arange(count)) / rate_hz
-    voice = sum(np.sin(2 * np.pi * PITCH_HZ * overtone * at_s) / overtone for overtone in range(1, 9))
+    voice = sum(np.sin(2 * np.pi * pitch_hz * overtone * at_s) / overtone for overtone in range(1, 9))
     loudness = 0.6 - 0.4 * np.cos(2 * np.pi * SYLLABLE_HZ * at_s)
     noise = np.random.default_rng(abs(first)).normal(0, NOISE, count)
     return _frozen(Audio((0.25 * loudness * voice + noise).astype(np.float32), rate_hz))

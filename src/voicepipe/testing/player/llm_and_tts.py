@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
+import reactivex
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
@@ -17,6 +18,7 @@ from voicepipe.testing.marbles.services import Calls, ScriptedTts
 from voicepipe.testing.marbles.sources import Scene
 from voicepipe.testing.marbles.timeline import ScriptedError
 from voicepipe.testing.player.script import Answer, ServiceScript
+from voicepipe.testing.servers.chat_rules import BadRequest, check_messages
 
 __all__ = ["ScenarioLlm", "ScenarioTts", "last_said"]
 
@@ -32,7 +34,8 @@ def last_said(conversation: Conversation) -> str:
 class ScenarioLlm(Calls):
     """An LLM that answers by the last message, as a service does: in a task of its own, closed on disposal.
 
-    `Call.asked` is that message. It calls functions that it is offered, and none if `choice` forbids it.
+    `Call.asked` is that message. A prompt that a strict chat template refuses fails with BadRequest. It calls functions
+    that it is offered, and none if `choice` forbids it.
     """
 
     def __init__(self, scene: Scene, cast: ServiceScript) -> None:
@@ -42,6 +45,10 @@ class ScenarioLlm(Calls):
 
     def __call__(self, conversation: Conversation) -> Observable[str | FunctionCalled]:
         said, wanted = last_said(conversation), conversation.generation
+        try:
+            check_messages(conversation.prompt(calls=True))
+        except BadRequest as refused:
+            return reactivex.throw(refused)
         return self.logged(lambda _: self._answer(said, wanted), asked=lambda: said).pipe(naming("LLM"))
 
     def _answer(self, said: str, wanted: Generation) -> Observable[str | FunctionCalled]:

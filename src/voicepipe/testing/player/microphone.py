@@ -21,6 +21,8 @@ __all__ = ["FRAME_S", "LOUD", "Microphone", "is_loud", "word_in", "words_in"]
 FRAME_S = 0.02
 LOUD = 0.02
 """A frame is voice if its loudest sample is above this."""
+# Of the user's voice: the bot's has 130 Hz, and would be found again in one that has it, too.
+PITCH_HZ = 187
 # The eight bits before a word's number.
 _SIGN = 0b10110010
 _SIGN_BITS = np.unpackbits(np.array([_SIGN], np.uint8))
@@ -105,5 +107,5 @@ def _marked(place: int, number: int, rate_hz: int) -> bytes:
 def _sound(place: int, rate_hz: int) -> NDArray[Any]:
     from voicepipe.testing.marbles.sound import speech
 
-    sound = speech(place * FRAME_S * 1000, FRAME_S * 1000, rate_hz)
+    sound = speech(place * FRAME_S * 1000, FRAME_S * 1000, rate_hz, PITCH_HZ)
     return (np.clip(sound.samples, -1, 1) * 32767).astype(np.int16)

@@ -1,7 +1,8 @@
-"""OpenAI's checks of a chat completion request: messages, functions and limits.
+"""Checks of a chat completion request: messages, functions and limits.
 
-The rules are those of `POST /v1/chat/completions`. Many other services are more tolerant: what passes here is valid
-everywhere. Unknown fields are accepted, because services have fields of their own.
+The rules are those of `POST /v1/chat/completions` at OpenAI, and those of the strictest chat templates (Mistral, Gemma,
+Llama 2) for the order of roles, which OpenAI does not check: what passes here is valid everywhere. Unknown fields are
+accepted, because services have fields of their own.
 """
 
 from __future__ import annotations
@@ -10,12 +11,21 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
-__all__ = ["BadRequest", "check"]
+__all__ = ["BadRequest", "check", "check_messages"]
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ROLES = ("developer", "system", "user", "assistant", "tool")
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _MOST_TOOLS = 128
+# What may come behind each role; "call" is an assistant's message with function calls.
+_FOLLOWS = {
+    "start": ("system", "user"),
+    "system": ("user",),
+    "user": ("assistant",),
+    "assistant": ("user",),
+    "call": ("tool",),
+    "tool": ("tool", "assistant"),
+}
 
 
 class BadRequest(Exception):
@@ -31,7 +41,7 @@ def check(body: Any) -> None:
     if not isinstance(body, dict):
         raise BadRequest("We could not parse the JSON body of your request.")
     request = cast("dict[str, Any]", body)
-    _check_messages(_list(request.get("messages"), "messages"))
+    check_messages(_list(request.get("messages"), "messages"))
     names = _tool_names(request["tools"]) if "tools" in request else []
     _check_choice(request, names)
     for key in ("max_tokens", "max_completion_tokens"):
@@ -44,7 +54,7 @@ def check(body: Any) -> None:
 # ---- messages --------------------------------------------------------------------------------------------------------
 
 
-def _check_messages(messages: list[Any]) -> None:
+def check_messages(messages: list[Any]) -> None:
     """Check that messages are complete, and that each message with calls is followed by exactly their results."""
     waiting: list[str] = []
     answered: list[str] = []
@@ -61,6 +71,21 @@ def _check_messages(messages: list[Any]) -> None:
         _check_content(message, role, where)
     if waiting:
         _refuse_unanswered(waiting, f"messages.[{len(messages) - 1}].role")
+    _check_order(messages)
+
+
+def _check_order(messages: list[Any]) -> None:
+    """Check that the system prompt is first, user and assistant alternate, and the user or a result is last."""
+    before = "start"
+    for number, message in enumerate(messages):
+        role = "system" if message["role"] == "developer" else message["role"]
+        if role not in _FOLLOWS[before]:
+            what = f"{role} may not come behind {before}; roles must alternate user/assistant, with the system first"
+            raise BadRequest(f"Conversation roles: {what}.", f"messages.[{number}].role")
+        before = "call" if message.get("tool_calls") else role
+    if before not in ("user", "tool"):
+        what = f"Expected last role user or tool, but got {before}."
+        raise BadRequest(what, f"messages.[{len(messages) - 1}].role")
 
 
 def _refuse_unanswered(waiting: list[str], param: str) -> NoReturn:
@@ -94,6 +119,16 @@ def _check_content(message: dict[str, Any], role: str, where: str) -> None:
     if not isinstance(content, str | list):
         got = "null" if content is None else type(content).__name__
         raise BadRequest(f"Invalid value for 'content': expected a string, got {got}.", f"{where}.content")
+    if isinstance(content, str) and not _can_be_encoded(content):
+        raise BadRequest("We could not parse the JSON body of your request.", f"{where}.content")
+
+
+def _can_be_encoded(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _call_ids(message: dict[str, Any], where: str) -> Iterator[str]:

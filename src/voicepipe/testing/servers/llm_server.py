@@ -16,6 +16,7 @@ from voicepipe.testing.servers.base import FakeServer, Visit, hang, trickle
 from voicepipe.testing.servers.chat_answers import Answers, Delta, deltas, endless, message, scripted
 from voicepipe.testing.servers.chat_rules import BadRequest, check
 from voicepipe.testing.servers.failing import Fails
+from voicepipe.testing.servers.quirks import FUNCTION, QUIRKS, Quirk
 
 __all__ = ["LlmServer"]
 
@@ -33,6 +34,10 @@ class LlmServer(FakeServer):
 
     `Visit.notes` has each request's body, and "cancelled" if the client left before the end. In mid-answer it fails
     after `dies_after` deltas. With an `api_key`, a request without it as a bearer token gets 401.
+
+    The first answer comes `load_s` later: the model is loaded for it, and not if the client leaves before (`loaded`).
+
+    With a `quirk`, one of `voicepipe.testing.servers.quirks`, every answer is the stream of that quirk.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class LlmServer(FakeServer):
         api_key: str | None = None,
         dies_after: int = 2,
         retry_after_s: float = 1.0,
+        quirk: str | None = None,
+        load_s: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -53,6 +60,8 @@ class LlmServer(FakeServer):
         self.answers: Answers = answers or {}
         self.models, self.first_token_s, self.token_s, self.keep_alives = models, first_token_s, token_s, keep_alives
         self.api_key, self.dies_after, self.retry_after_s = api_key, dies_after, retry_after_s
+        self.quirk = None if quirk is None else QUIRKS[quirk]
+        self.load_s, self.loaded = load_s, not load_s
         self._calls = itertools.count(1)
 
     @property
@@ -114,7 +123,10 @@ class LlmServer(FakeServer):
             if visit.fails is Fails.SILENT:
                 await hang()
             await response.prepare(request)
-            async for chunk in self._chunks(visit, answer):
+            if not self.loaded:
+                await asyncio.sleep(self.load_s)
+                self.loaded = True
+            async for chunk in self._chunks(visit, answer) if self.quirk is None else self._odd(self.quirk, answer):
                 await response.write(chunk)
             await response.write_eof()
         except asyncio.CancelledError:
@@ -142,6 +154,14 @@ class LlmServer(FakeServer):
         if options.get("include_usage"):
             yield answer.chunk(None, usage=answer.usage)
         yield b"data: [DONE]\n\n"
+
+    async def _odd(self, quirk: Quirk, answer: _Answer) -> AsyncIterator[bytes]:
+        """Yield the quirk's stream, with a call of the first function that is offered."""
+        await asyncio.sleep(self.first_token_s)
+        tools: list[dict[str, Any]] = answer.request.get("tools") or [{"function": {"name": FUNCTION}}]
+        for event in quirk.events(tools[0]["function"]["name"]):
+            yield event
+            await asyncio.sleep(self.token_s)
 
     async def _go_wrong(self, visit: Visit) -> bytes | None:
         """Return what is written in place of the next delta, if anything; some failures write nothing any more."""

@@ -1,0 +1,103 @@
+"""`cancel_echo`: keep the bot's own voice out of what is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from reactivex import Observable
+
+from voicepipe.audio.echo import EchoCanceller
+from voicepipe.events import Audio, EchoFound, Event, ReplyAudio, ReplyInterrupted
+from voicepipe.presets import Echo
+from voicepipe.rx import feedback, transduce
+from voicepipe.stage import Stage, stage_factory
+
+__all__ = ["cancel_echo"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Played(Event):
+    """The client was sent sound; None: it drops what it has not played."""
+
+    audio: Audio | None
+
+
+_Heard: TypeAlias = Audio | Event
+
+
+@stage_factory(gives=(EchoFound,), passes=True, before="talk")
+def cancel_echo(talk: Stage[_Heard, ReplyAudio | Event], echo: Echo) -> Stage[_Heard, ReplyAudio | Event]:
+    """Run a conversation with the bot's voice removed from the microphone's sound, where a loudspeaker brings it there.
+
+    Many clients remove it themselves, as browsers do. The stage looks for an echo while the bot speaks, and leaves the
+    sound as it is where there is none: the search takes about 2 ms per second of the bot's voice. Where there is one it
+    emits `EchoFound`, and WebRTC's canceller removes it, for 10 ms of computing per second of the bot's voice; the
+    sound is then up to 10 ms later.
+
+    Args:
+        talk: The conversation: from the microphone's sound to what the bot says, paced as it is played. What it emits
+            is the reference.
+        echo: When there is an echo.
+
+    .. marbles::
+
+        mic           a---b-|     a, b: Audio
+        talk          -S----|     S: ReplyAudio; it hears a, and b without the echo of S
+        cancel_echo   -S----|
+    """
+
+    def cleaned(source: Observable[_Heard]) -> Observable[ReplyAudio | Event]:
+        return source.pipe(transduce(lambda _: _Cancelling(echo)), talk)
+
+    return feedback(cleaned, lambda _: _played)
+
+
+def _played(event: ReplyAudio | Event) -> Iterator[_Heard]:
+    match event:
+        case ReplyAudio(audio=audio):
+            yield _Played(audio)
+        case ReplyInterrupted():
+            yield _Played(None)
+        case _:
+            pass
+
+
+class _Cancelling:
+    """The microphone's side. The canceller has the rate of the microphone's first sound."""
+
+    def __init__(self, echo: Echo) -> None:
+        self._echo = echo
+        self._canceller: EchoCanceller | None = None
+        # What was played before there was any sound of the microphone.
+        self._played: list[Audio] = []
+
+    def __call__(self, event: _Heard) -> Iterator[_Heard]:
+        match event:
+            case Audio():
+                yield from self._cleaned(event)
+            case _Played(audio=audio):
+                self._note(audio)
+            case _:
+                yield event
+
+    def _note(self, played: Audio | None) -> None:
+        if self._canceller is None:
+            self._played = [] if played is None else [*self._played, played]
+        elif played is None:
+            self._canceller.loudspeaker.stop()
+        else:
+            self._canceller.loudspeaker.put(played)
+
+    def _cleaned(self, heard: Audio) -> Iterator[Audio | EchoFound]:
+        canceller = self._canceller
+        if canceller is None:
+            canceller = self._canceller = EchoCanceller(heard.rate_hz, self._echo)
+            for played in self._played:
+                canceller.loudspeaker.put(played)
+        known, samples = canceller.found, canceller.clean(heard.samples)
+        if canceller.found and not known:
+            yield EchoFound()
+        if len(samples):
+            yield Audio(samples, heard.rate_hz)
