@@ -3,7 +3,7 @@
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
 from voicepipe.conversation.client_info import ClientInfo, DialectName
-from voicepipe.conversation.conversation import Conversation, heard_until, joined
+from voicepipe.conversation.conversation import Conversation, heard_until, joined, with_word
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
 
@@ -24,4 +24,5 @@ __all__ = [
     "TimedWord",
     "heard_until",
     "joined",
+    "with_word",
 ]

@@ -12,7 +12,7 @@ from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
 
-__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined"]
+__all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined", "with_word"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,11 @@ def joined(words: Iterable[TimedWord]) -> str:
     for word in words:
         text += word.word if word.glued or not text else f" {word.word}"
     return text
+
+
+def with_word(heard: tuple[str, ...], word: TimedWord) -> tuple[str, ...]:
+    """Return words with one more; one that is `glued` continues the last."""
+    return (*heard[:-1], heard[-1] + word.word) if word.glued and heard else (*heard, word.word)
 
 
 def heard_until(spoken: Iterable[TimedWord], audio_end_ms: float) -> tuple[TimedWord, ...]:

@@ -201,7 +201,7 @@ class LocalParts:
 
 
 def needed_models(kinds: Collection[ServiceKind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:
-    """Return the models of these kinds whose stages a pipeline uses, by their names in the registry.
+    """Return the models of these kinds that make the stages which a pipeline uses, by their names in the registry.
 
     `gguf` is a file that takes the place of the language model.
     """

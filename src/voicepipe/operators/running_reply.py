@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, with_word
 from voicepipe.events import (
     Event,
     FunctionCalled,
@@ -46,8 +46,8 @@ class RunningReply:
     def after(self, event: Event) -> RunningReply:
         """Return the reply after something that it did; most of it changes nothing."""
         match event:
-            case WordSpoken(word=word):
-                return replace(self, heard=(*self.heard, word))
+            case WordSpoken():
+                return replace(self, heard=with_word(self.heard, event))
             case ReplyTextWritten(delta=delta):
                 return replace(self, written=self.written + delta)
             case ReplyText() | ReplyDelayed() if self.answers is isinstance(event, ReplyDelayed):

@@ -298,9 +298,6 @@ class TurnState:
             return self._sounded(event.audio.duration_s), None
         state = replace(self, reply=self.reply.after(event))._folded(event)
         match event:
-            case WordSpoken(word=word, glued=True) if self.reply.heard:
-                *earlier, last = self.reply.heard
-                return state._with(heard=(*earlier, last + word)), None
             case WordSpoken(word=word):
                 return replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:]), None
             case FunctionCalled(server_side=False):
