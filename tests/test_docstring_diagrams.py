@@ -24,7 +24,7 @@ from reactivex import operators as rx_ops
 import voicepipe
 import voicepipe.stt.kyutai.stage as stt
 import voicepipe.tts.kyutai.stage as tts
-from voicepipe.audio import Pcm16, resample
+from voicepipe.audio import BadAudio, Pcm16, resample
 from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.tasks import async_stage
 from voicepipe.boundary.threads import in_worker
@@ -532,13 +532,30 @@ def _(drawing: Drawing) -> Observable[Any]:
 GARBAGE = AudioReceived(b"odd")
 
 
+class Refusing(Pcm16):
+    """PCM16 that takes everything for sound but one packet."""
+
+    def decoder(self) -> Any:
+        decode = super().decoder()
+
+        class Decoding:
+            def __call__(self, data: bytes, /) -> Any:
+                if data == GARBAGE.data:
+                    raise BadAudio("not a sound")
+                return decode(data)
+
+            rest = decode.rest
+
+        return Decoding()
+
+
 @example(
     "operators.codec.decode",
     a=AudioReceived(b"\x00\x40"), b=GARBAGE, c=AudioReceived(b"\x00\xc0"),
     A=sound(1, 0.5), r=Like(InputRejected, code="invalid_audio"), C=sound(1, -0.5), s=SettingsChanged("Hi."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
-    return drawing.hot("received").pipe(decode(Pcm16(1000)))
+    return drawing.hot("received").pipe(decode(Refusing(1000)))
 
 
 @example(

@@ -48,6 +48,8 @@ def value_of(field: str) -> str:
     if "str" in annotation or "Path" in annotation:
         return "some-text"
     default = Settings.model_fields[field].default
+    if isinstance(default, bool):
+        return str(not default).lower()
     return str(int(default or 0) + 7)
 
 

@@ -291,8 +291,8 @@ def test_sound_that_cannot_be_decoded_is_a_problem_and_no_end(caller: Caller):
     """Neither what is no base64 nor what is no Ogg page breaks the conversation off."""
 
     async def script(bot: Any) -> None:
-        await bot.say("response.audio.delta", delta="#")
-        await bot.say("response.audio.delta", delta="AAAA")
+        await bot.say("response.audio.delta", delta="AAA")
+        await bot.say("response.audio.delta", delta="AAAA" * 100)
         await asyncio.sleep(0.1)
         await bot.close()
 

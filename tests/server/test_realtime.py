@@ -303,7 +303,7 @@ async def test_beta(serve, pipeline):
         microphone = caller.speaking(speech_s=1, silence_s=2)
         await caller.until("response.done")
         await microphone
-        assert caller.kinds()[:2] == ["session.created", "session.updated"]
+        assert caller.kinds()[:3] == ["session.created", "conversation.created", "session.updated"]
         assert {"conversation.item.created", "response.audio.delta"} <= set(caller.kinds())
         assert not [
             kind for kind in caller.kinds() if "output_audio" in kind or kind.startswith("conversation.item.added")

@@ -21,7 +21,7 @@ async def test_events_come_with_the_time_since_the_session_began():
         sessions.note("s", WordSpoken("Hello", 0, 0.2))
         sessions.note("another", WordSpoken("Bye", 0, 0.2))
         lines = await feed.next(0.05)
-    assert lines == [{"at_s": 1.5, "event": "WordSpoken", "word": "Hello", "start_s": 0, "stop_s": 0.2}]
+    assert lines == [{"at_s": 1.5, "event": "WordSpoken", "word": "Hello", "start_s": 0, "stop_s": 0.2, "glued": False}]
 
 
 async def test_a_watcher_is_told_of_the_end():
@@ -58,7 +58,7 @@ async def test_what_is_over_or_was_never_there_cannot_be_watched():
 def test_an_event_is_written_with_what_json_can_carry():
     assert written(SpeechEncoded(b"12345", 20.0)) == {"event": "SpeechEncoded", "bytes": 5, "duration_ms": 20.0}
     assert written(StageFailed("LLM", TimeoutError("too late"))) == {
-        "event": "StageFailed", "stage": "LLM", "error": "too late", "fatal": False,
+        "event": "StageFailed", "stage": "LLM", "error": "too late", "fatal": False, "silent": False,
     }  # fmt: skip
     assert written(TurnMeasured(9.0, {"tts": 9.0})) == {
         "event": "TurnMeasured", "total_ms": 9.0, "parts_ms": {"tts": 9.0},

@@ -101,7 +101,7 @@ def written(event: object) -> dict[str, Any]:
 
     >>> from voicepipe.events import WordSpoken
     >>> written(WordSpoken("Hello", 0.0, 0.25))
-    {'event': 'WordSpoken', 'word': 'Hello', 'start_s': 0.0, 'stop_s': 0.25}
+    {'event': 'WordSpoken', 'word': 'Hello', 'start_s': 0.0, 'stop_s': 0.25, 'glued': False}
     """
     told: dict[str, Any] = {"event": type(event).__name__}
     for one in fields(event) if is_dataclass(event) else ():
