@@ -117,8 +117,8 @@ async def unmute_frontend(
 
 
 def loud(seconds: float) -> NDArray[np.float32]:
-    """What a scripted recogniser takes for speech."""
-    return (0.3 * np.sin(np.arange(round(seconds * RATE_HZ)) * 0.05)).astype(np.float32)
+    """What a scripted recogniser takes for speech. The scripted bot has another tone: it is no echo of that."""
+    return (0.3 * np.sin(np.arange(round(seconds * RATE_HZ)) * 0.11)).astype(np.float32)
 
 
 def stale_pages(seconds: float) -> list[bytes]:

@@ -146,7 +146,7 @@ class EngineSettings(BaseModel):
     llm_retries: int = Field(default=1, ge=0)
     """How often an answer that has not begun is asked for again when the service cannot be reached, or says nothing."""
     llm_longest_wait_s: float = Field(default=20, ge=0)
-    """How long a busy service is waited for, all its `Retry-After`s together; one that says longer has failed."""
+    """How long a busy service is waited for, by all its `Retry-After` headers. One that says longer has failed."""
 
     # ---- all of them -------------------------------------------------------------------------------------------------
     keep_alive_s: float = Field(default=300, gt=0)

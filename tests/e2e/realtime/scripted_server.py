@@ -17,6 +17,7 @@ from typing import Any
 
 from scripted_stages import HEARD, scripted_stages
 
+from voicepipe.conversation import SILENCE
 from voicepipe.engine.health_checks import KINDS
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
@@ -47,7 +48,8 @@ CALLS: dict[str, Answer] = {
 def answer(messages: list[dict[str, Any]]) -> Answer:
     """What the model says: of what functions gave since the user has spoken, or else to the user."""
     system, *_ = messages
-    since = list(itertools.takewhile(lambda one: one["role"] != "user", reversed(messages)))
+    asked = lambda one: one["role"] == "user" and one["content"] != SILENCE  # which stands for a request to go on
+    since = list(itertools.takewhile(lambda one: not asked(one), reversed(messages)))
     if results := [one["content"] for one in reversed(since) if one["role"] == "tool"]:
         if results[-1].startswith('{"error"'):
             return f"It did not work: {json.loads(results[-1])['error']}."

@@ -130,6 +130,7 @@ async def test_beta_a_turn_is_heard_answered_and_spoken(server: str) -> None:
     """Under the names of the beta form, flat session and all."""
     async with client(server).beta.realtime.connect(model="gpt-4o-realtime-preview") as connection:
         assert (await connection.recv()).session.modalities == ["audio", "text"]
+        assert (await connection.recv()).type == "conversation.created"
         await connection.session.update(session={"voice": "alloy", "turn_detection": {"type": "server_vad"}})
         updated = (await connection.recv()).session
         assert (updated.voice, updated.turn_detection.type, updated.input_audio_format) == (
