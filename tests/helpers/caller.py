@@ -101,7 +101,9 @@ class Caller:
         await self._send()
 
     async def check_alive(self) -> None:
-        """That the bot still answers, whatever has been said."""
+        """That the bot still answers, whatever has been said. A transcription session of beta has no way back."""
+        if any(event["type"] == "transcription_session.updated" for event in self.witness.heard):
+            return
         on = self.witness.on.copy()
         for _ in range(3):
             before = self._begun
@@ -117,7 +119,10 @@ class Caller:
         if self.witness.dialect == "unmute":
             session = {"instructions": {"type": "smalltalk"}, "allow_recording": False}
             return [Say({"type": "session.update", "session": session}), Speak(1.0, 1.0), Wait(3.0)]
-        return [Say({"type": "response.cancel"}), Wait(5.0), Say({"type": "response.create"}), Wait(5.0)]
+        asks = [Say({"type": "response.cancel"}), Wait(5.0), Say({"type": "response.create"}), Wait(5.0)]
+        if self.witness.dialect == "beta":
+            return asks
+        return [Say({"type": "session.update", "session": {"type": "realtime"}}), *asks]
 
     @property
     def _begun(self) -> int:
@@ -264,7 +269,8 @@ class Caller:
 
     def _check_answer(self, verdict: Judged, told: str, heard: list[dict[str, Any]], *, refused: bool) -> None:
         told = "conversation.item.created" if (told, self.witness.dialect) == (ADDED, "beta") else told
-        answers = [event for event in heard if event["type"] == told and _is_about(event, verdict.event)]
+        named = (told, f"transcription_{told}")  # as a transcription session of beta has it
+        answers = [event for event in heard if event["type"] in named and _is_about(event, verdict.event)]
         assert len(answers) + refused == 1, f"{len(answers)} times {told} to {verdict.event}, refused: {refused}"
 
     # ---- what is no message -----------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class Witness:
         kind = event["type"]
         known = kind in self._kinds
         self._kinds.add(kind)
-        return not known and not kind.startswith("session.") and "audio/opus" not in text
+        return not known and not kind.startswith(("session.", "transcription_session.")) and "audio/opus" not in text
 
     # ---- GA and beta ------------------------------------------------------------------------------------------------
 
