@@ -23,6 +23,8 @@ async def test_azure_ga(server: str) -> None:
     assert (created.type, created.session.model) == ("session.created", "gpt-realtime-deployment")
 
 
+# openai-python leaves its HTTP session to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_azure_preview(locked_server: str) -> None:
     """Azure's client in the beta form, with its key in its own header."""
     url = locked_server
