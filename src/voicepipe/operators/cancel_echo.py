@@ -99,5 +99,7 @@ class _Cancelling:
         known, samples = canceller.found, canceller.clean(heard.samples)
         if canceller.found and not known:
             yield EchoFound()
-        if len(samples):
+        if samples is heard.samples:
+            yield heard
+        elif len(samples):
             yield Audio(samples, heard.rate_hz)

@@ -15,6 +15,7 @@ from voicepipe.events import (
     Unasked,
     WordSpoken,
 )
+from voicepipe.events.fold import fold
 
 __all__ = ["RunningReply"]
 
@@ -44,7 +45,12 @@ class RunningReply:
     unasked: Unasked | None = None
 
     def after(self, event: Event) -> RunningReply:
-        """Return the reply after something that it did; most of it changes nothing."""
+        """Return the reply after something that it did: this object, where that changes nothing."""
+        if self.conversation is not None and (told := fold(self.conversation, event)) is not self.conversation:
+            return replace(self, conversation=told)._noted(event)
+        return self._noted(event)
+
+    def _noted(self, event: Event) -> RunningReply:
         match event:
             case WordSpoken():
                 return replace(self, heard=with_word(self.heard, event))

@@ -116,7 +116,7 @@ class TurnState:
             return replace(self, unasked=self.unasked.added(event)), None
         if isinstance(event, TurnEvent | HoldElapsed):
             return self._of_user(event, now_s)
-        state = replace(self, conversation=fold(self.conversation, event))
+        state = self._folded(event)
         match event:
             case SettingsChanged():
                 return state._configured(event, now_s)
@@ -296,7 +296,9 @@ class TurnState:
             return self, None
         if isinstance(event, ReplyAudio):
             return self._sounded(event.audio.duration_s), None
-        state = replace(self, reply=self.reply.after(event))._folded(event)
+        reply = self.reply.after(event)
+        state = self if reply is self.reply else replace(self, reply=reply)
+        state = state._folded(event) if reply.conversation is None else state
         match event:
             case WordSpoken(word=word):
                 return replace(state, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:]), None
@@ -326,9 +328,8 @@ class TurnState:
         return replace(self._without_reply(self.reply, keeps_pending=False), unasked=self.unasked.dropped())
 
     def _folded(self, event: Event) -> TurnState:
-        if self.reply is None or self.reply.conversation is None:
-            return replace(self, conversation=fold(self.conversation, event))
-        return self._with(conversation=fold(self.reply.conversation, event))
+        told = fold(self.conversation, event)
+        return self if told is self.conversation else replace(self, conversation=told)
 
     def _followed(self) -> tuple[TurnState, Action]:
         state, action = self.next_unasked()
