@@ -39,7 +39,6 @@ from voicepipe.presets import Interruption
 
 __all__ = ["TurnState"]
 
-
 _ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
 _QUESTIONS = ("?", "？", "؟")
 # The words that may be heard again: those of the last 15 s, or so.

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicepipe.conversation.functions import Function
 from voicepipe.conversation.tokens import estimated_tokens, tool_tokens
 
-__all__ = ["LimitExceeded", "RequestLimits", "ResponseRate"]
-
-_MINUTE_S = 60.0
+__all__ = ["LimitExceeded", "RequestLimits"]
 
 
 class LimitExceeded(Exception):
@@ -59,26 +55,3 @@ class RequestLimits:
             what = f"It takes {tokens} tokens{with_others} (estimated): {self.prompt_tokens} is the limit."
             raise LimitExceeded(what, field)
         return tokens
-
-
-class ResponseRate:
-    """How many responses a client asks for in a minute, of which all may come at once.
-
-    >>> rate = ResponseRate(2, lambda: 0.0)
-    >>> [rate.admits() for _ in range(3)]
-    [True, True, False]
-    """
-
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each_s, self._clock = _MINUTE_S / per_minute, clock
-        # When all may come at once again.
-        self._full_at_s = clock()
-
-    def admits(self) -> bool:
-        """Count a response, and return whether it may be made now."""
-        now_s = self._clock()
-        full_at_s = max(self._full_at_s, now_s) + self._each_s
-        if full_at_s - now_s > _MINUTE_S + 1e-6:
-            return False
-        self._full_at_s = full_at_s
-        return True

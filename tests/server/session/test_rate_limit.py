@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 import reactivex
 from aiohttp import WSMessage, WSMsgType
-from hypothesis import given
-from hypothesis import strategies as st
 from served import UPDATE
 
 from voicepipe.server import ServerSettings
-from voicepipe.server.session.rate_limit import Bucket, MessageRate
+from voicepipe.server.session.rate_limit import MessageRate
 
 LIMITS: dict[str, Any] = {"max_messages_per_s": 10, "message_burst": 20, "message_overrun_s": 5}
 
@@ -172,31 +170,3 @@ def test_a_burst_lets_others_have_their_turn(virtual_loop):
     turns = virtual_loop.run(main())
     assert turns[-1] == 641
     assert max(after - before for before, after in pairwise([0, *turns])) == 64
-
-
-@given(
-    per_s=st.floats(1, 1_000),
-    burst=st.floats(1, 1_000),
-    asked=st.lists(st.tuples(st.floats(0, 2), st.integers(1, 50)), max_size=100),
-)
-def test_a_bucket_never_gives_more_than_it_holds(per_s: float, burst: float, asked: list[tuple[float, int]]):
-    """Who waits as long as it says never has more than the burst and what has come since."""
-    now = taken = 0.0
-    bucket = Bucket(lambda: now, per_s=per_s, burst=burst)
-    for pause_s, count in asked:
-        now += pause_s
-        now += bucket.take(count)
-        taken += count
-        assert taken <= burst + per_s * now + 1e-6 * taken
-
-
-def test_a_bucket_that_was_not_asked_for_long_is_full():
-    """And no fuller: silence is not saved up."""
-    now = 0.0
-    bucket = Bucket(lambda: now, per_s=10, burst=5)
-    assert bucket.take(5) == 0
-    assert not bucket.is_full
-    now = 3_600.0
-    assert bucket.is_full
-    assert bucket.take(5) == 0
-    assert bucket.take(1) == pytest.approx(0.1)

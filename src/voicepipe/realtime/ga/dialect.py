@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from voicepipe.audio import Formats
+from voicepipe.boundary.bucket import Bucket
 from voicepipe.characters.prompts import DEFAULT, WritePrompt, system_prompt
 from voicepipe.events import (
     AudioReceived,
@@ -30,7 +31,7 @@ from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, codec_of, voice_name
 from voicepipe.realtime.ids import new_id
-from voicepipe.realtime.limits import LimitExceeded, RequestLimits, ResponseRate
+from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
 __all__ = ["MODEL", "Ga"]
@@ -71,7 +72,8 @@ class Ga:
         transcribes: bool = False,
     ) -> None:
         self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
-        self._rate = ResponseRate(self._limits.responses_per_minute, clock)
+        most = self._limits.responses_per_minute
+        self._rate = Bucket(clock, per_s=most / 60, burst=most)
         self._config = SessionConfig(
             model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
         )

@@ -9,45 +9,18 @@ from typing import Any, cast
 
 from aiohttp import WSMessage, WSMsgType
 
+from voicepipe.boundary.bucket import Bucket
 from voicepipe.events import InputRejected
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Bucket", "MessageRate", "TooManyMessages"]
+__all__ = ["MessageRate", "TooManyMessages"]
 
 Clock = Callable[[], float]
 
 _COUNTED = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
-# What sums are off by.
-_NOTHING_S = 1e-9
 # Messages of a burst that are heard before other sessions have their turn on the event loop: some 3 ms. Long ones count
 # more here, too.
 _AT_ONCE = 64
-
-
-class Bucket:
-    """A token bucket: `per_s` tokens come each second, up to `burst`, and are taken.
-
-    >>> bucket = Bucket(lambda: 0.0, per_s=10, burst=2)
-    >>> [round(bucket.take(1), 3) for _ in range(4)]
-    [0.0, 0.0, 0.1, 0.2]
-    """
-
-    __slots__ = ("_burst_s", "_clock", "_full_at", "_per_s")
-
-    def __init__(self, clock: Clock, *, per_s: float, burst: float) -> None:
-        self._clock, self._per_s, self._burst_s = clock, per_s, burst / per_s
-        self._full_at = clock()
-
-    def take(self, count: float) -> float:
-        """The seconds until there are as many; 0 where they are there already."""
-        now = self._clock()
-        self._full_at = max(self._full_at, now) + count / self._per_s
-        wait_s = self._full_at - now - self._burst_s
-        return wait_s if wait_s > _NOTHING_S else 0.0
-
-    @property
-    def is_full(self) -> bool:
-        return self._full_at <= self._clock()
 
 
 class TooManyMessages(Exception):
