@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
 import sys
 import wave
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
 from needs import require
+from node import installed
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from processes import serving
 
@@ -100,20 +97,7 @@ def scripted_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """What the lock file names: the compiler, the linter and axe-core."""
-    require("node")
-    require("npm")
-    lock = (HERE / "package-lock.json").read_bytes()
-    folder = Path(platformdirs.user_cache_dir("voicepipe")) / "tests" / hashlib.sha256(lock).hexdigest()[:16]
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"npm ci failed: {done.stderr[-500:]}")
-        (folder / "installed").touch()
-    return folder / "node_modules"
+    return installed(HERE) / "node_modules"
 
 
 Inspect = Callable[[Page, str], None]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_llm import options_for
 from talk import Talk
 
 from voicepipe.boundary.workers import Workers
@@ -26,9 +27,8 @@ from voicepipe.events import (
     StageFailed,
     Warned,
 )
-from voicepipe.llm.history import whole
 from voicepipe.llm.in_process import in_process
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.llm.openai.client import OpenAiLlm
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import LlmServer
 
@@ -71,17 +71,7 @@ class Evening:
 def evening(marbles: Marbles) -> Iterator[Evening]:
     server, http = LlmServer(), Http(keep_alive_s=300, resolve_every_s=10)
     marbles.loop.run(server.start())
-    options = OpenAi(
-        url=server.url,
-        model="fake",
-        api_key=None,
-        max_tokens=100,
-        opening_temperature=0.7,
-        temperature=0.3,
-        history=whole,
-        deadlines=Deadlines(connect_s=1, first_text_s=3, next_text_s=3),
-        retries=Retries(times=1, longest_wait_s=1),
-    )
+    options = options_for(server.url, max_tokens=100, first_text_s=3, next_text_s=3)
     yield Evening(marbles, server, OpenAiLlm(options, http.session))
     marbles.loop.run(http.close())
     marbles.loop.run(server.stop())

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_llm import options_for
 from scripted_stages import HEARD, RATE_HZ, WORD_S, scripted_stages
 from served import Engine
 
 from voicepipe.conversation.chat_prompt import NO_RESULT, NOTED
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
-from voicepipe.llm.history import whole
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.llm.openai.client import OpenAiLlm
 from voicepipe.loader import load_pipeline
 from voicepipe.testing.servers import Fails, LlmServer
 
@@ -116,17 +116,7 @@ def talking(serve) -> Talking:
     async def begin(**session: Any) -> AsyncIterator[Caller]:
         http = Http(keep_alive_s=60, resolve_every_s=60)
         async with LlmServer(ANSWERS, first_token_s=0.1, token_s=0.01) as model:
-            options = OpenAi(
-                url=model.url,
-                model="fake",
-                api_key=None,
-                max_tokens=100,
-                opening_temperature=0.7,
-                temperature=0.3,
-                history=whole,
-                deadlines=Deadlines(connect_s=1, first_text_s=3, next_text_s=1),
-                retries=Retries(times=0, longest_wait_s=0),
-            )
+            options = options_for(model.url, max_tokens=100, first_text_s=3, next_text_s=1, times=0, longest_wait_s=0)
             engine = Calling(OpenAiLlm(options, http.session))
             async with serve(load_pipeline(None), engine) as served, served.connect(protocols=()) as client:
                 caller = Caller(client, model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 import json
 import os
@@ -17,9 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
-from needs import require
+from node import installed
 
 HERE = Path(__file__).parent
 
@@ -95,7 +93,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """`node("agents.mjs", url, "scene")`: what the script prints as JSON in its last line, with the packages of our
     `package-lock.json`. They are installed once per lock file, into the user's cache folder. Keywords are variables of
     the environment."""
-    modules = _installed()
+    modules = installed(HERE)
 
     def run(script: str, *arguments: str, **environment: str) -> dict[str, Any]:
         folder = tmp_path_factory.mktemp("node")
@@ -115,21 +113,3 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
     return run
-
-
-def _installed() -> Path:
-    """The folder whose `node_modules` are those of the lock file."""
-    require("node")
-    require("npm")
-    lock = (HERE / "package-lock.json").read_bytes()
-    folder = Path(platformdirs.user_cache_dir("voicepipe")) / "tests" / hashlib.sha256(lock).hexdigest()[:16]
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"npm ci failed: {done.stderr[-500:]}")
-        (folder / "installed").touch()
-    return folder

@@ -15,14 +15,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from fake_llm import options_for
 from scripted_stages import HEARD, scripted_stages
 
 from voicepipe.conversation import SILENCE
 from voicepipe.engine.health_checks import KINDS
 from voicepipe.engine.http import Http
 from voicepipe.events import FunctionCall
-from voicepipe.llm.history import whole
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.llm.openai.client import OpenAiLlm
 from voicepipe.loader import load_pipeline
 from voicepipe.server import ServerSettings, run_server
 from voicepipe.session import Llm
@@ -81,17 +81,7 @@ class ScriptedEngine:
 
 
 def asking(server: LlmServer, http: Http) -> OpenAiLlm:
-    options = OpenAi(
-        url=server.url,
-        model="fake",
-        api_key=None,
-        max_tokens=1000,
-        opening_temperature=0.7,
-        temperature=0.3,
-        history=whole,
-        deadlines=Deadlines(connect_s=1, first_text_s=3, next_text_s=3),
-        retries=Retries(times=0, longest_wait_s=0),
-    )
+    options = options_for(server.url, max_tokens=1000, first_text_s=3, next_text_s=3, times=0, longest_wait_s=0)
     return OpenAiLlm(options, http.session)
 
 

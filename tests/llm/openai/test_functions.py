@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from examples import examples
+from fake_llm import options_for
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -35,7 +36,7 @@ from voicepipe.events import (
 from voicepipe.events.fold import fold
 from voicepipe.llm.errors import LlmError, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import latest, recent, whole
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.llm.openai.client import OpenAiLlm
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles, Recorded
 from voicepipe.testing.servers import Fails, LlmServer
@@ -54,17 +55,7 @@ class Bench:
 
     def __init__(self, marbles: Marbles, server: LlmServer, http: Http) -> None:
         self.marbles, self.server, self.http = marbles, server, http
-        self.options = OpenAi(
-            url=server.url,
-            model="fake",
-            api_key=None,
-            max_tokens=50,
-            opening_temperature=0.7,
-            temperature=0.3,
-            history=whole,
-            deadlines=Deadlines(connect_s=1, first_text_s=2, next_text_s=1),
-            retries=Retries(times=1, longest_wait_s=1),
-        )
+        self.options = options_for(server.url, max_tokens=50, first_text_s=2, next_text_s=1)
 
     def llm(self, **options: Any) -> OpenAiLlm:
         return OpenAiLlm(replace(self.options, **options), self.http.session)

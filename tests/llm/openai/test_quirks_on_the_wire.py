@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from fake_llm import options_for
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
 from voicepipe.events import Function, FunctionCalled, Generation, StageFailed
 from voicepipe.llm.errors import LlmError, LlmFiltered, LlmSaidNothing
-from voicepipe.llm.history import whole
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.llm.openai.client import OpenAiLlm
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import LlmServer
@@ -25,17 +25,7 @@ class Bench:
 
     def __init__(self, marbles: Marbles, server: LlmServer, http: Http) -> None:
         self.marbles, self.server = marbles, server
-        options = OpenAi(
-            url=server.url,
-            model="fake",
-            api_key=None,
-            max_tokens=200,
-            opening_temperature=0.7,
-            temperature=0.3,
-            history=whole,
-            deadlines=Deadlines(connect_s=1, first_text_s=5, next_text_s=1),
-            retries=Retries(times=1, longest_wait_s=1),
-        )
+        options = options_for(server.url, max_tokens=200, first_text_s=5, next_text_s=1)
         self.llm = OpenAiLlm(options, http.session)
 
     def ask(self, quirk: str | None) -> tuple[str, list[str], LlmError | None]:

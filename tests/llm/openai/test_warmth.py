@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from fake_llm import options_for
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
-from voicepipe.llm.history import whole
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
+from voicepipe.llm.openai.client import OpenAiLlm
 from voicepipe.llm.openai.warmth import KeepWarm
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import Fails, LlmServer
@@ -21,17 +21,7 @@ class Bench:
 
     def __init__(self, marbles: Marbles, server: LlmServer, http: Http) -> None:
         self.run, self.server = marbles.loop.run, server
-        options = OpenAi(
-            url=server.url,
-            model="fake",
-            api_key=None,
-            max_tokens=50,
-            opening_temperature=0.7,
-            temperature=0.3,
-            history=whole,
-            deadlines=Deadlines(connect_s=1, first_text_s=20, next_text_s=1),
-            retries=Retries(times=1, longest_wait_s=1),
-        )
+        options = options_for(server.url, max_tokens=50, first_text_s=20, next_text_s=1)
         self.llm = OpenAiLlm(options, http.session)
         self.warmth = KeepWarm(self.llm, after_s=60)
 
