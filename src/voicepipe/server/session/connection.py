@@ -165,19 +165,19 @@ class SessionConnection:
         self.finish(End(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE, reason, gone=True, forced=forced))
 
     def _idled(self) -> None:
-        reason = f"the client has sent nothing for {self._settings.idle_timeout_s:g} s"
-        self._send_queue.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
-        self.finish(End.force(reason))
+        self.finish(self._told("idle_timeout", f"the client has sent nothing for {self._settings.idle_timeout_s:g} s"))
 
     def _unused(self) -> None:
-        reason = f"the client has asked for nothing for {self._settings.unused_timeout_s:g} s"
-        self._send_queue.put(InputRejected("idle_timeout", f"The conversation ends here: {reason}."))
-        self.finish(End.force(reason))
+        seconds = self._settings.unused_timeout_s
+        self.finish(self._told("idle_timeout", f"the client has asked for nothing for {seconds:g} s"))
 
     def _expire(self, limit_s: float) -> None:
-        reason = f"a session lasts {limit_s / 60:g} minutes at most"
-        self._send_queue.put(InputRejected("session_expired", f"The conversation ends here: {reason}."))
-        self.leave(End.force(reason))
+        self.leave(self._told("session_expired", f"a session lasts {limit_s / 60:g} minutes at most"))
+
+    def _told(self, code: str, reason: str) -> End:
+        """Return the end of a session that is over for a reason of the server's, of which the client is told now."""
+        self._send_queue.put(InputRejected(code, f"The conversation ends here: {reason}."))
+        return End.force(reason)
 
     # ---- to the client -----------------------------------------------------------------------------------------------
 
