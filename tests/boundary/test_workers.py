@@ -1,6 +1,8 @@
 """A bounded pool of threads."""
 
 import contextvars
+import subprocess
+import sys
 import threading
 
 from voicepipe.boundary.workers import Outcome, Priority, Workers
@@ -84,3 +86,27 @@ def test_closing_ends_the_threads() -> None:
     assert len(set(threading.enumerate()) - before) == 3
     pool.close(timeout_s=5)
     assert set(threading.enumerate()) == before
+
+
+def test_the_process_ends_after_a_job_that_still_runs() -> None:
+    """Not under it: a thread that comes back from native code into an interpreter that is gone crashes the process."""
+    program = """
+import asyncio, atexit, threading
+from voicepipe.boundary.workers import Workers
+
+async def main():
+    pool = Workers(1, "test")
+    pool.submit(work, lambda _: None)
+    begins.wait(60)
+    pool.close(timeout_s=0)
+    atexit.register(exits.set)  # runs first
+
+def work(_):
+    begins.set()
+    print("ended", exits.wait(60))
+
+begins, exits = threading.Event(), threading.Event()
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended True\n", "")

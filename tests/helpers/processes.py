@@ -120,6 +120,7 @@ def serving(command: list[str], **environment: str) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             rest = process.stdout.read()
-        assert process.wait(timeout=60) == 0, rest
+        code = process.wait(timeout=60)
+        assert code == 0, f"exit code {code} after:\n{rest}"
         assert "Traceback" not in rest, rest
         assert "[error" not in rest, rest

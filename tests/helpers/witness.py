@@ -142,7 +142,7 @@ class Witness:
     # ---- GA and beta ------------------------------------------------------------------------------------------------
 
     def _hear_openai(self, kind: str, event: Event) -> None:
-        if kind.startswith("session."):
+        if kind.startswith(("session.", "transcription_session.")):
             self._hear_settings(event["session"])
         if "response" in event:
             self._hear_response(kind, event["response"])

@@ -7,10 +7,12 @@ loop that asked, in the caller's context, so that log lines name the right sessi
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -19,6 +21,8 @@ from typing import Any, Generic, TypeVar
 __all__ = ["Outcome", "Priority", "Ticket", "Workers"]
 
 T = TypeVar("T")
+
+_EXIT_S = 30.0  # no call into a model takes longer, on a busy machine
 
 
 class Priority(IntEnum):
@@ -73,6 +77,8 @@ class Workers:
         ]
         for thread in self._threads:
             thread.start()
+        # A thread that is in a model's native code when the interpreter is torn down crashes the process.
+        atexit.register(self.close, _EXIT_S)
 
     @property
     def waiting(self) -> int:
@@ -110,8 +116,11 @@ class Workers:
         """Stop the threads after their current jobs; queued jobs do not run. Blocks for up to `timeout_s`."""
         for _ in self._threads:
             self._jobs.put(_Job(-1, next(self._numbers), _stop))
+        ends_at_s = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, ends_at_s - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            atexit.unregister(self.close)
 
     def _work(self) -> None:
         while (job := self._jobs.get()).run is not _stop:

@@ -22,6 +22,7 @@ from voicepipe.events import (
     WordRecognised,
     WordSpoken,
 )
+from voicepipe.operators.echo import compared
 from voicepipe.testing.invariants.recording import Found, Recording
 from voicepipe.testing.scenario.steps import show_time
 
@@ -127,19 +128,31 @@ NOTICED_S = 0.25
 
 
 def word_silences(recording: Recording) -> Found:
-    """Check that from the first word of a turn on the bot is silent until it replies to it, where it may be stopped."""
+    """Check that from the first word of a turn on the bot is silent until it replies to it, where it may be stopped.
+
+    A word that the bot has just spoken may be its echo, and does not count.
+    """
     word: float | None = None
     protected = False
+    heard: list[str] = []
+    spoken: list[str] = []
     for at_s, event in recording.events:
         match event:
+            case TurnStarted():
+                heard = []
+            case WordRecognised(text=text):
+                heard.append(text)
             case TurnConfirmed():
                 word = at_s
             case ReplyStarted(unasked=unasked):
                 word, protected = None, unasked is not None and not unasked.interruptible
             case ReplyAudio() | SpeechEncoded() | WordSpoken() if word is not None and not protected:
-                yield at_s, f"{type(event).__name__}, after the word of {show_time(round(word, 3))}"
+                if not heard or compared(" ".join(heard), spoken).own:
+                    yield at_s, f"{type(event).__name__}, after the word of {show_time(round(word, 3))}"
             case _:
                 pass
+        if isinstance(event, WordSpoken):
+            spoken += event.word.split()
 
 
 def parts_sum(recording: Recording) -> Found:
