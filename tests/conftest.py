@@ -13,7 +13,7 @@ from hypothesis import settings
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
-NOT_UNIT = {"models", "e2e", "explored"}
+NOT_UNIT = {"models", "e2e", "programs", "explored"}
 CACHES = {".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
 """What the tools themselves keep in the repository's root; git ignores it."""
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.programs
 def test_a_test_imports_the_module_beside_it(tmp_path: Path) -> None:
     """In the repository's root and in a folder of it; `-P` keeps the working folder off the path, as `pytest` does."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

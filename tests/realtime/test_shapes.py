@@ -71,6 +71,7 @@ class Counting:
         return self._events.validate_python(value)
 
 
+@pytest.mark.explored
 def test_what_is_validated_of_a_message_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its shape. A message is understood or rejected, and a rejection is short."""
     counting, random, rejected = Counting(), Random(11), 0

