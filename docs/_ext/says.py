@@ -25,7 +25,6 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
-from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from voicepipe.installation.installation import install_command
@@ -87,10 +86,11 @@ class SettingsDirective(SphinxDirective):
         return node.children
 
     def _lines(self) -> Iterator[str]:
+        from voicepipe.cli.settings import meanings_of
         from voicepipe.settings import ALIASES, PREFIX, Settings, flags_of, is_secret
 
         aliases = {field: name for name, field in ALIASES.items()}
-        meanings = _meanings(Settings)
+        meanings = meanings_of(Settings)
         yield from (".. list-table::", "   :header-rows: 1", "   :widths: 34 66", "   :class: settings", "")
         yield from ("   * - setting", "     - meaning")
         for name, field in Settings.model_fields.items():
@@ -105,16 +105,6 @@ class SettingsDirective(SphinxDirective):
             yield f"     - Default: {default}"
             yield ""
             yield f"       {meanings.get(name, '')}"
-
-
-def _meanings(model: type) -> dict[str, str]:
-    """What stands below each field."""
-    meanings: dict[str, str] = {}
-    for kind in reversed(model.__mro__):
-        if kind.__module__.startswith("voicepipe."):
-            found = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
-            meanings |= {name: " ".join(text).strip() for (of, name), text in found.items() if of == kind.__name__}
-    return meanings
 
 
 def _shown(value: Any) -> str:

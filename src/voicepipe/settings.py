@@ -26,6 +26,7 @@ __all__ = [
     "FILE",
     "FLAGS",
     "PREFIX",
+    "Loaded",
     "Settings",
     "SettingsError",
     "field_of",
@@ -33,6 +34,7 @@ __all__ = [
     "is_secret",
     "load_settings",
     "names_of_settings",
+    "read_settings",
     "variable_of",
 ]
 
@@ -76,7 +78,9 @@ class Settings(AppSettings):
     names take their place."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe lines that are logged."""
     log_json: bool = False
+    """Log lines as JSON objects, one per line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,28 @@ class _Given:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and where each was written that is not at its default.
+
+    Args:
+        settings: The settings.
+        written: By a setting's name the flag, the variable, or the file and key that set it.
+    """
+
+    settings: Settings
+    written: Mapping[str, str]
+
+    def shown(self, field: str) -> str:
+        """Return a value for a reader: without a secret, and without the password of an address."""
+        value = getattr(self.settings, field)
+        if value is None or value == () or value == {}:
+            return "none"
+        if isinstance(value, bool):
+            return str(value).lower()
+        return _shown(field, list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value)
+
+
 def load_settings(
     flags: Mapping[str, object] | None = None,
     *,
@@ -94,11 +120,27 @@ def load_settings(
     file: Path | None = None,
     folder: Path | None = None,
 ) -> Settings:
-    """What holds, the first that says it: flags, `VOICEPIPE_…`, the aliases of Unmute, the file, our defaults.
+    """Return the settings as `read_settings` reads them."""
+    return read_settings(flags, environment=environment, file=file, folder=folder).settings
 
-    `flags` are those of the command line by their text, None where one was not given. `file` must exist; without one
-    it is `voicepipe.toml` in `folder` (the current one), if there is any. An empty variable counts as none. Raises
-    SettingsError.
+
+def read_settings(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    file: Path | None = None,
+    folder: Path | None = None,
+) -> Loaded:
+    """Read each setting from the first place that has it: a flag, `VOICEPIPE_…`, a variable of Unmute, the file.
+
+    Args:
+        flags: Those of the command line by their text, None where one was not given.
+        environment: The variables. An empty one counts as none.
+        file: A TOML file, which must exist; without one it is `voicepipe.toml` in `folder`, if there is any.
+        folder: The current folder, unless given.
+
+    Raises:
+        SettingsError: A value is wrong, or there is no setting of a name.
     """
     path = file or (folder or Path()) / FILE
     given: dict[str, _Given] = {}
@@ -108,9 +150,10 @@ def load_settings(
     given |= _of_environment(environment)
     given |= _of_flags(flags or {})
     try:
-        return Settings.model_validate({field: one.value for field, one in given.items()})
+        settings = Settings.model_validate({field: one.value for field, one in given.items()})
     except ValidationError as error:
         raise SettingsError("; ".join(_wrong(error, given))) from None
+    return Loaded(settings, {field: one.name for field, one in given.items()})
 
 
 # ---- flags -----------------------------------------------------------------------------------------------------------

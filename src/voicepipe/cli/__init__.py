@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from voicepipe.cli import check, draw, fake_services, models, serve, talk
+from voicepipe.cli import check, draw, fake_services, models, serve, settings, talk
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
 from voicepipe.cli.usage import Parser, refuse_unknown
@@ -27,6 +27,7 @@ examples:
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
   voicepipe talk --sample               play a recording to it, see the answer and how fast it came
   voicepipe check                       whether every model and service is there
+  voicepipe settings                    every setting, its value, and where it was set
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe models                      which models are here, and which are still to be fetched
 
@@ -98,12 +99,13 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (serve, talk, check, draw, models, fake_services):
+    for command in (serve, talk, check, settings, draw, models, fake_services):
         command.add_parser(commands)
     named = (
         ("serve", serve),
         ("talk", talk),
         ("check", check),
+        ("settings", settings),
         ("draw", draw),
         ("models", models),
         ("fake-services", fake_services),

@@ -23,6 +23,7 @@ __all__ = [
     "add_service_options",
     "add_setting_flags",
     "add_setting_option",
+    "given_flags",
     "pipeline_of",
     "pipelines_of",
     "serve_command",
@@ -138,19 +139,20 @@ def settings_of(args: argparse.Namespace) -> Settings:
     from voicepipe.settings import SettingsError, load_settings
 
     try:
-        return load_settings(_flags(args), file=args.config)
+        return load_settings(given_flags(args), file=args.config)
     except SettingsError as error:
         raise CommandError(str(error)) from error
 
 
 def serve_command(args: argparse.Namespace) -> str:
     """Return the command that serves the pipeline of these arguments, with the same settings."""
-    options = {**_flags(args), "--config": args.config}
+    options = {**given_flags(args), "--config": args.config}
     words = [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
     return " ".join([this_program(), shlex.join(["serve", *args.pipelines, *words])])
 
 
-def _flags(args: argparse.Namespace) -> dict[str, Any]:
+def given_flags(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the command line by their flags; None for one that was not given."""
     return {name.removeprefix(_SETTING): value for name, value in vars(args).items() if name.startswith(_SETTING)}
 
 

@@ -56,11 +56,13 @@ class EngineSettings(BaseModel):
 
     # ---- speech to text: Kyutai's moshi-server -----------------------------------------------------------------------
     stt_url: ServiceUrl | None = None
+    """The address of the recogniser; None: the embedded one."""
     stt_delay_s: Annotated[float, AfterValidator(_model_delay)] = 0.5
     """How far its model is behind: 0.5 s for the one of a billion parameters, 2.5 s for the larger."""
     stt_speech_below: float = Field(default=0.4, gt=0, lt=1)
     """The pause score below which the user speaks, and `stt_silence_above` which they do not: Unmute's thresholds."""
     stt_silence_above: float = Field(default=0.6, gt=0, lt=1)
+    """The pause score above which the user is silent."""
     stt_buffer_s: float = Field(default=20, gt=0)
     """Sound that is kept until it is understood; then the oldest goes."""
     stt_in_flight_s: float = Field(default=4, gt=0)
@@ -110,6 +112,7 @@ class EngineSettings(BaseModel):
     kyutai_api_key: SecretStr = SecretStr("public_token")
     """What moshi-server takes unless it was told otherwise."""
     voice_cloning_url: ServiceUrl | None = None
+    """The address of a server that makes voices of recordings; None: voices are not cloned."""
     find_tries: int = Field(default=3, ge=1)
     """Instances of a service, behind one name, that are asked in a search."""
     find_try_s: float = Field(default=0.5, gt=0)
@@ -125,9 +128,11 @@ class EngineSettings(BaseModel):
     llm_model: str | None = None
     """None: the only one that the service has."""
     llm_api_key: SecretStr | None = None
+    """Sent to the language model's service. Without one, none is sent."""
     llm_opening_temperature: float = Field(default=0.7, ge=0, le=2)
     """For the bot's first words: no two conversations should begin alike."""
     llm_temperature: float = Field(default=0.3, ge=0, le=2)
+    """Of replies, from 0 (the most likely word each time) to 2."""
     llm_max_tokens: int = Field(default=600, ge=1)
     """Of one answer: four minutes of speech."""
     llm_history_tokens: int = Field(default=6_000, ge=100)
@@ -135,6 +140,7 @@ class EngineSettings(BaseModel):
     llm_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further fields of each request, as JSON: `{"chat_template_kwargs": {"enable_thinking": false}}`."""
     llm_connect_s: float = Field(default=2, gt=0)
+    """How long a connection to the language model may take."""
     llm_first_text_s: float = Field(default=60, gt=0)
     """From the question to the first text, retries included. A pipeline with `with_filler` speaks meanwhile; models
     that reason take 5 to 20 s, one that has to be loaded up to half a minute."""

@@ -92,6 +92,7 @@ class ServerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """The address to listen at: 0.0.0.0 for the whole network."""
     port: int = Field(default=8000, ge=0, le=65_535)
     """0: any free one."""
     cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
@@ -223,6 +224,7 @@ class ServerSettings(BaseModel):
     redis_url: Annotated[str, AfterValidator(_redis)] | None = None
     """Where cloned voices are kept when several servers share them; None: in memory."""
     redis_timeout_s: float = Field(default=2, gt=0)
+    """How long a request to Redis may take."""
 
     # ---- recordings --------------------------------------------------------------------------------------------------
     recordings_dir: Folder | None = None
@@ -243,6 +245,7 @@ class ServerSettings(BaseModel):
     donation_min_bytes: int = Field(default=100_000, ge=0)
     """A shorter recording cannot hold the sentences: two seconds of 24 kHz."""
     donation_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
+    """The largest recording that a donation may have."""
     consent_s: float = Field(default=300, gt=0)
     """How long one may take to read the sentences out and send the recording."""
     consents_open: int = Field(default=1_000, ge=1)
@@ -252,7 +255,9 @@ class ServerSettings(BaseModel):
     newsapi_api_key: SecretStr | None = None
     """None: the newsreader has no news, and says so."""
     news_url: Annotated[str, AfterValidator(_web)] = "https://newsapi.org/v2/top-headlines"
+    """Where the character that knows the news gets its headlines."""
     news_query: dict[str, str] = Field(default={"country": "us"})
+    """The query of that address."""
     news_headlines: int = Field(default=8, ge=1, le=100)
     """In one prompt: a small model forgets the middle of a longer list."""
     news_timeout_s: float = Field(default=5, gt=0)
