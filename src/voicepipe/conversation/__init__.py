@@ -5,13 +5,14 @@ from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
 from voicepipe.conversation.client_info import ClientInfo, DialectName
 from voicepipe.conversation.conversation import Conversation, heard_until, joined, with_word
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
+from voicepipe.conversation.message import CUT, SILENCE, AudioFormat, Message, Role, TimedWord
 
 __all__ = [
     "CUT",
     "GREETING",
     "NO_RESULT",
     "SILENCE",
+    "AudioFormat",
     "CharacterLines",
     "ClientInfo",
     "Conversation",

@@ -10,7 +10,7 @@ from typing import Any
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
+from voicepipe.conversation.message import CUT, SILENCE, AudioFormat, Message, Role, TimedWord
 
 __all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined", "with_word"]
 
@@ -34,6 +34,8 @@ class Conversation:
     """Whether the client leads: the bot then neither opens nor ends the conversation."""
     voice: str = ""
     """The name of the voice that speaks the next reply; empty: the synthesiser's own."""
+    output_format: AudioFormat | None = None
+    """The format in which the client gets the sound of the next reply; None: that of the session."""
     generation: Generation = field(default_factory=Generation)
     """How the model answers, and what it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)

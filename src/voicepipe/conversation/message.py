@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from voicepipe.conversation.functions import FunctionCall
 
-__all__ = ["CUT", "SILENCE", "Message", "Role", "TimedWord", "encodable"]
+__all__ = ["CUT", "SILENCE", "AudioFormat", "Message", "Role", "TimedWord", "encodable"]
 
 
 class TimedWord(Protocol):
@@ -24,6 +24,9 @@ class TimedWord(Protocol):
 
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
+
+AudioFormat: TypeAlias = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/opus"]
+"""How a client's sound is written: PCM16 at 24 kHz, G.711 µ-law and A-law at 8 kHz, Opus in Ogg pages."""
 
 CUT = "—"
 """Ends an assistant message that the user cut short. The LLM does not see it."""

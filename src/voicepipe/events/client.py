@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import FunctionCall, Generation
+from voicepipe.conversation.message import AudioFormat
 from voicepipe.events.base import ClientEvent, Event
 
 __all__ = [
@@ -29,10 +30,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AudioReceived:
-    """A packet of the microphone, still encoded as the session's codec says. Not an `Event`: `decode` makes `Audio`."""
+    """A packet of the microphone, encoded in `audio_format`. Not an `Event`: `decode` makes `Audio`.
+
+    None is the format of the session's codec.
+    """
 
     data: bytes
     message_id: str | None = None
+    audio_format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,9 @@ class SettingsChanged(ClientEvent):
     What is None stays as it is, so that `SettingsChanged(voice="…")` changes the voice alone. `turns`: the client
     leads; as long as there are none the pipeline takes turns, and the bot opens, sends idle prompts and hangs up.
     `aloud` False: the bot answers in text. `generation` is how the model answers, with the client's functions. `lines`
-    belong to the character that `system_prompt` describes; only a model in this process uses them. `written` is the
-    client's message in its dialect, for the answer that repeats it; it does not count in comparisons.
+    belong to the character that `system_prompt` describes; only a model in this process uses them. `output_format` is
+    that of the bot's sound. `written` is the client's message in its dialect, for the answer that repeats it; it does
+    not count in comparisons.
     """
 
     system_prompt: str | None = None
@@ -82,6 +88,7 @@ class SettingsChanged(ClientEvent):
     aloud: bool | None = None
     generation: Generation | None = None
     lines: CharacterLines | None = None
+    output_format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,8 @@ class ReplyRequested(ClientEvent):
     """The client asks for a reply now. None means: as in the conversation.
 
     `messages` are answered instead of the conversation. A reply that is not `remembered` is not stored in the
-    conversation. `voice` speaks it, if the TTS has more than one. `item` becomes the item of `ReplyStarted`.
+    conversation. `voice` speaks it, if the TTS has more than one, and its sound is written in `output_format`. `item`
+    becomes the item of `ReplyStarted`.
     """
 
     item: str = ""
@@ -154,6 +162,7 @@ class ReplyRequested(ClientEvent):
     remembered: bool = True
     generation: Generation | None = None
     voice: str | None = None
+    output_format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)

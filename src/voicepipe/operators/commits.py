@@ -31,9 +31,14 @@ def asked_of(conversation: Conversation, request: ReplyRequested | None) -> Conv
     prompt = conversation.system_prompt if request.system_prompt is None else request.system_prompt
     aloud = conversation.aloud if request.aloud is None else request.aloud
     generation = conversation.generation if request.generation is None else request.generation
-    voice = request.voice or conversation.voice
     return replace(
-        conversation, system_prompt=prompt, messages=messages, aloud=aloud, voice=voice, generation=generation
+        conversation,
+        system_prompt=prompt,
+        messages=messages,
+        aloud=aloud,
+        voice=request.voice or conversation.voice,
+        output_format=request.output_format or conversation.output_format,
+        generation=generation,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from voicepipe.audio import Codec
 from voicepipe.events import AudioReceived, ClientMessage, Event, InputCommitted
 
 __all__ = ["Dialect", "Encode", "ItemSpoken", "ServerMessage"]
@@ -32,11 +31,6 @@ class Dialect(Protocol):
     @property
     def name(self) -> str:
         """The name in logs."""
-        ...
-
-    @property
-    def codec(self) -> Codec:
-        """The codec of audio within messages."""
         ...
 
     def decode(self, text: str) -> ClientMessage:

@@ -84,7 +84,7 @@ class ItemRequests:
         self._server_encoder.items.add(
             Item(self._server_encoder.items.id_of(key), "user", [dict(_UNHEARD)], "completed")
         )
-        return ItemSpoken(AudioReceived(data, event.event_id), InputCommitted(key))
+        return ItemSpoken(AudioReceived(data, event.event_id, self._config.input_format), InputCommitted(key))
 
     def _item(self, written: client.Item, item_id: str, where: str) -> AnyItem:
         """Return the item that the client has written. Raises `InvalidRequest`."""

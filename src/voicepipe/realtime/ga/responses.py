@@ -65,11 +65,6 @@ class ResponseEncoder:
         self.tokens = TokenCount()
         self._unspoken: dict[str, Any] | None = None
 
-    @property
-    def sounds(self) -> dict[str, Any]:
-        """The format of its audio."""
-        return self._wishes.output["format"]
-
     def created(self) -> Iterator[Message]:
         yield "response.created", {"response": self._written("in_progress")}
 

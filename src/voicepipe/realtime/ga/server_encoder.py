@@ -62,11 +62,8 @@ class ServerEventEncoder:
     process. A lost service is told: without it nothing is heard.
     """
 
-    def __init__(
-        self, config: SessionConfig, name: Callable[[str], str], sound_as: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, config: SessionConfig, name: Callable[[str], str]) -> None:
         self.config = config
-        self._sound_as = sound_as
         self.items = Items(name("salt").removeprefix("salt_")[:12])
         self.response: ResponseEncoder | None = None
         # Requested responses that have not begun, by the pipeline's name of their item.
@@ -237,7 +234,6 @@ class ServerEventEncoder:
         self.response = ResponseEncoder(self._name("resp"), key, self.items, self.conversation_id, wishes)
         if conversation is not None:
             self.response.tokens.read(conversation)
-        self._sound_as(self.response.sounds)
         self._cancelled = "turn_detected"
         yield from self.response.created()
 
@@ -275,22 +271,16 @@ class ServerEventEncoder:
         yield from self.response.content(event)
 
     def _end(self) -> Iterator[Message]:
-        response = self._over()
+        response, self.response = self.response, None
         if response is not None:
             yield from response.completed()
             yield from self._speech_started()
 
     def _cut(self) -> Iterator[Message]:
         self.requested.clear()  # what should have followed does not
-        response = self._over()
-        if response is not None:
-            yield from response.cancelled(self._cancelled)
-
-    def _over(self) -> ResponseEncoder | None:
         response, self.response = self.response, None
         if response is not None:
-            self._sound_as(self.config.output["format"])
-        return response
+            yield from response.cancelled(self._cancelled)
 
     def _broken_silence(self, started: ReplyStarted) -> Iterator[Message]:
         """Report that the bot speaks because the user was silent for the client's time."""
