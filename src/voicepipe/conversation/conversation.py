@@ -10,7 +10,7 @@ from typing import Any
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, AudioFormat, Message, Role, TimedWord
+from voicepipe.conversation.message import CUT, NO_ITEM, SILENCE, AudioFormat, ItemId, Message, Role, TimedWord
 
 __all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined", "with_word"]
 
@@ -42,9 +42,9 @@ class Conversation:
     """What the character says word for word. Only models in this process use it."""
     verbatim: str = field(default="", repr=False)
     """What the next reply says, word for word, in place of what the model would answer; "": the model answers."""
-    replying: str = field(default="", compare=False, repr=False)
+    replying: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     """The item of the current reply."""
-    gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    gone: frozenset[ItemId] = field(default=frozenset(), compare=False, repr=False)
     """Items that the client has deleted: later words of theirs are not stored."""
 
     @property
@@ -58,7 +58,7 @@ class Conversation:
         last = next((message for message in reversed(self.messages) if message.call is None or message.item), None)
         return last is not None and last.role == "user"
 
-    def user_said(self, text: str, item: str = "") -> Conversation:
+    def user_said(self, text: str, item: ItemId = NO_ITEM) -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))
 
     def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
@@ -73,7 +73,7 @@ class Conversation:
     def bot_called(self, call: FunctionCall, *, server_side: bool = False) -> Conversation:
         """Add a call: `server_side` calls are run by the pipeline, and the bot then goes on; others by the client."""
         if not server_side:
-            return self._with(Message("assistant", "", f"{self.replying}.{call.id}", call=call))
+            return self._with(Message("assistant", "", ItemId(f"{self.replying}.{call.id}"), call=call))
         at = self._bots_message() if self.replying else None
         return self._inserted(len(self.messages) if at is None else at, Message("assistant", "", call=call))
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import FunctionCall, Generation
-from voicepipe.conversation.message import AudioFormat
+from voicepipe.conversation.message import NO_ITEM, AudioFormat, ItemId
 from voicepipe.events.base import ClientEvent, Event
 
 __all__ = [
@@ -99,7 +99,7 @@ class InputCommitted(ClientEvent):
     is the position in the user's audio, which `listen` sets; it does not count in comparisons.
     """
 
-    item: str = ""
+    item: ItemId = NO_ITEM
     at_s: float | None = field(default=None, compare=False)
 
 
@@ -117,10 +117,10 @@ class ItemCreated(ClientEvent):
     With `call`, it is an assistant's call without text, or, from a "tool", that call's result.
     """
 
-    item: str
+    item: ItemId
     role: Literal["user", "assistant", "system", "tool"]
     text: str
-    after: str | None = None
+    after: ItemId | None = None
     call: FunctionCall | None = None
 
 
@@ -128,14 +128,14 @@ class ItemCreated(ClientEvent):
 class ItemDeleted(ClientEvent):
     """The client deleted a message of the conversation."""
 
-    item: str
+    item: ItemId
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTruncated(ClientEvent):
     """The user has heard `audio_end_ms` of a reply's sound, and hears no more of it."""
 
-    item: str
+    item: ItemId
     audio_end_ms: float
 
 
@@ -143,7 +143,7 @@ class ItemTruncated(ClientEvent):
 class ItemRequested(ClientEvent):
     """The client asks for a message in its present form. Stages may ignore it."""
 
-    item: str
+    item: ItemId
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class ReplyRequested(ClientEvent):
     becomes the item of `ReplyStarted`.
     """
 
-    item: str = ""
+    item: ItemId = NO_ITEM
     system_prompt: str | None = None
     messages: tuple[ItemCreated, ...] | None = None
     aloud: bool | None = None
@@ -172,7 +172,7 @@ class ReplyCancelled(ClientEvent):
     `clears`: it wants the sound to stop, whether or not a reply is active.
     """
 
-    item: str = ""
+    item: ItemId = NO_ITEM
     clears: bool = False
 
 

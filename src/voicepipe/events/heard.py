@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from voicepipe.conversation.message import NO_ITEM, ItemId
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
@@ -101,7 +102,7 @@ class TurnStarted(TurnEvent):
     """
 
     at_s: float
-    item: str = field(default="", compare=False, repr=False)
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class TurnEnded(TurnEvent):
 
     text: str
     at_s: float
-    item: str = field(default="", compare=False, repr=False)
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     committed: bool = False
     acknowledgement: bool = False
 
@@ -163,6 +164,6 @@ class TurnJudged(TurnEvent):
     not count in comparisons.
     """
 
-    item: str
+    item: ItemId
     counts: bool
     text: str = field(default="", compare=False)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
-from voicepipe.conversation import Conversation, Message
+from voicepipe.conversation import Conversation, ItemId, Message
 from voicepipe.events import (
     ClientEvent,
     InputCleared,
@@ -68,7 +68,7 @@ class Commits:
         if isinstance(event, InputCleared) or event.item:
             self._waiting.append(event)
 
-    def ended(self, text: str, at_s: float, detected: str | None) -> Iterator[TurnEvent | ClientEvent]:
+    def ended(self, text: str, at_s: float, detected: ItemId | None) -> Iterator[TurnEvent | ClientEvent]:
         """The words of the first that waits are there: its turn, and what has waited behind it.
 
         Of what was cleared no word is left; `detected` is its item when `TurnStarted` has told of it.

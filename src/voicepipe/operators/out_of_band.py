@@ -8,7 +8,7 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     Event,
     OutOfBandResponse,
@@ -76,7 +76,7 @@ def out_of_band(
 def _answer(
     reply: Callable[[Conversation], Observable[ReplyAudio | Event]],
     asked: Conversation,
-    item: str,
+    item: ItemId,
     cancelled: Observable[Event],
 ) -> Observable[ReplyAudio | Event]:
     """One reply, to its end or until it is cancelled."""

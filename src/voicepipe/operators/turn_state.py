@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     EchoFound,
     Event,
@@ -248,7 +248,7 @@ class TurnState:
     def _start(self, request: ReplyRequested | None = None) -> tuple[TurnState, Action]:
         waiting = self.unasked.given_back(self.unasked.ordered)
         state = replace(self, opened=True, replies=self.replies + 1, reply_due=True, due=request, unasked=waiting)
-        return state, StartReply((request and request.item) or f"reply{state.replies}", request)
+        return state, StartReply((request and request.item) or ItemId(f"reply{state.replies}"), request)
 
     def next_unasked(self) -> tuple[TurnState, Action]:
         """Return the state when the bot says what it is to say unasked, if the moment has come for it."""
@@ -272,7 +272,7 @@ class TurnState:
             state = replace(self, reply_pending=True, requested=self.requested or self.due)
         waiting = self.unasked.ordering(unasked)
         state = replace(state, replies=self.replies + 1, reply_due=True, due=None, unasked=waiting)
-        return state, StartReply(f"reply{state.replies}", unasked=unasked)
+        return state, StartReply(ItemId(f"reply{state.replies}"), unasked=unasked)
 
     # -- what the reply does -------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator
 from typing import overload
 
+from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ClientEvent,
     EchoFound,
@@ -196,8 +197,8 @@ class _Turn:
                 yield TurnStarted(at_s, self._item)
 
     @property
-    def _item(self) -> str:
-        return f"turn{self._turns}"
+    def _item(self) -> ItemId:
+        return ItemId(f"turn{self._turns}")
 
     @property
     def _is_heard(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from voicepipe.boundary.bucket import Bucket
 from voicepipe.characters.prompts import DEFAULT, WritePrompt, system_prompt
+from voicepipe.conversation import ItemId
 from voicepipe.events import (
     AudioReceived,
     ClientMessage,
@@ -29,7 +30,7 @@ from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, voice_name
-from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.ids import WireItemId, new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
@@ -163,7 +164,7 @@ class Ga:
         buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
             self._writing.check_room("type")
-            return InputCommitted(self._server_encoder.items.key_of(self.new_name("item")))
+            return InputCommitted(self._server_encoder.items.key_of(WireItemId(self.new_name("item"))))
         if not self._config.manual and self._server_encoder.turn_is_open:
             return InputCommitted()
         what = (
@@ -182,7 +183,7 @@ class Ga:
             raise InvalidRequest("invalid_value", f"{what}{event.item_id!r} is none.", "content_index")
         return ItemTruncated(key, event.audio_end_ms)
 
-    def _key(self, item_id: str, verb: str) -> str:
+    def _key(self, item_id: WireItemId, verb: str) -> ItemId:
         if item_id not in self._server_encoder.items:
             what = f"Cannot {verb}: there is no item {item_id[:80]!r}."
             raise InvalidRequest(f"item_{verb}_invalid_item_id", what, "item_id")
@@ -208,7 +209,7 @@ class Ga:
         is_aside = not wishes.remembered and not wishes.aloud
         self._check_room(is_aside)
         self._check_rate()
-        key = self._server_encoder.items.key_of(self.new_name("item"))
+        key = self._server_encoder.items.key_of(WireItemId(self.new_name("item")))
         (self._server_encoder.requested_out_of_band if is_aside else self._server_encoder.requested)[key] = wishes
         aloud, remembered = False if is_aside else aloud, wishes.remembered
         return ReplyRequested(
