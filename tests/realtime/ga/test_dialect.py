@@ -564,7 +564,7 @@ def test_a_response_is_asked_for_with_wishes(client: Client):
     )
     asked = (ItemCreated("", "user", "Before."), ItemCreated("", "user", "And?"))
     wanted = Generation(max_tokens=9)
-    assert request == ReplyRequested(request.item, "Sing.", asked, False, False, wanted, "default")
+    assert request == ReplyRequested(request.item, "Sing.", asked, False, False, wanted, "default", "audio/pcm")
     talk = Conversation("Sing.", aloud=False)
     said = (ReplyStarted(talk, request.item), ReplyTextWritten("La."), ReplyEnded("La.", talk))
     told = client.tell(*(OutOfBandResponse(request.item, event) for event in said))
