@@ -54,7 +54,7 @@ class Conversation:
 
     @property
     def awaits_reply(self) -> bool:
-        """Whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
+        """Return whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
         last = next((message for message in reversed(self.messages) if message.call is None or message.item), None)
         return last is not None and last.role == "user"
 

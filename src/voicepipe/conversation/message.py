@@ -43,7 +43,7 @@ SILENCE = "..."
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said, as it was heard.
+    """A message of one side, as it was heard.
 
     Args:
         role: "system", "user", "assistant" or "tool"

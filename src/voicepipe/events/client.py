@@ -50,7 +50,7 @@ class AudioDeferred(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking(ClientEvent):
-    """How a client that leads the conversation wants turns to be taken. None means: as the pipeline does.
+    """The turn taking of a client that leads the conversation. None means: as the pipeline does.
 
     `by` "voice" ends turns by silence alone, "meaning" also by the content of the speech, "client" never: the client
     commits its sound itself. The bot answers a turn only if `answers`, stops at the user's voice only if `interrupts`,

@@ -157,7 +157,7 @@ class EchoFound(TurnEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnJudged(TurnEvent):
-    """What counts of a turn that began over a reply, or that is an acknowledgement.
+    """The verdict on a turn that began over a reply, or that is an acknowledgement.
 
     An acknowledgement over a reply does not count, unless the bot has just asked something; neither does the bot's own
     voice. A turn that does not count is not answered, and is not in the conversation. `text` is what counts; it does

@@ -60,7 +60,7 @@ class Commits:
 
     @property
     def at_s(self) -> float | None:
-        """Where in the sound the first that waits is, if that is known."""
+        """Return the position in the sound of the first that waits, if it is known."""
         return self._waiting[0].at_s if self._waiting else None
 
     def told(self, event: InputCommitted | InputCleared) -> None:
@@ -83,7 +83,7 @@ class Commits:
             yield from behind
 
     def behind(self, event: ClientEvent) -> Iterator[ClientEvent]:
-        """What the client wants goes out at once, or, if it is about what comes after a commit, behind that."""
+        """Emit the client's request at once, or behind a commit that it follows."""
         if isinstance(event, ReplyCancelled):
             self._behind = [held for held in self._behind if not _cancels(event, held)]
             yield event

@@ -1,4 +1,4 @@
-"""What the bot does next, as `TurnState` decides it."""
+"""The actions that `TurnState` decides."""
 
 from __future__ import annotations
 

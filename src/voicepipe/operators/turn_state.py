@@ -379,7 +379,7 @@ class TurnState:
 
     @property
     def _is_protected(self) -> bool:
-        """Whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
+        """Return whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
         return self.sounded_s < self.rules.uninterruptible_s
 
     @property
@@ -390,11 +390,11 @@ class TurnState:
 
     @property
     def _is_uninterruptible(self) -> bool:
-        """Whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
+        """Return whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
         said = self.unasked.ordered or (self.reply and self.reply.unasked)
         return said is not None and not said.interruptible
 
     @property
     def _owes_reply(self) -> bool:
-        """Whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
+        """Return whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
         return self.conversation.awaits_reply or (self.opened and not self.conversation.said)

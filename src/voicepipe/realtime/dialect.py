@@ -26,7 +26,7 @@ class ItemSpoken:
 
 
 class Dialect(Protocol):
-    """How one client writes and reads; chosen per connection."""
+    """The wire format of one client, chosen per connection."""
 
     @property
     def name(self) -> str:

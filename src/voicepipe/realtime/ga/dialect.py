@@ -131,7 +131,7 @@ class Ga:
 
     @property
     def transcribes(self) -> bool:
-        """Whether this is a transcription session."""
+        """Return whether this is a transcription session."""
         return self._config.transcribes
 
     @property

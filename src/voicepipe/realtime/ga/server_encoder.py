@@ -86,7 +86,7 @@ class ServerEventEncoder:
 
     @property
     def turn_is_open(self) -> bool:
-        """Whether the user is known to be speaking."""
+        """Return whether the user is known to be speaking."""
         return self._turn.item is not None
 
     def translate(self, event: Event) -> Iterator[Message]:

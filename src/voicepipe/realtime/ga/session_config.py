@@ -118,7 +118,7 @@ class SessionConfig:
 
     @property
     def transcribes(self) -> bool:
-        """Whether the client wants its sound recognised, and no replies."""
+        """Return whether the client wants its sound recognised, and no replies."""
         return self.raw["type"] == "transcription"
 
     def written(self) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class SessionConfig:
 
     @property
     def manual(self) -> bool:
-        """Whether only the client ends turns."""
+        """Return whether only the client ends turns."""
         return self.input["turn_detection"] is None
 
     @property
@@ -191,7 +191,7 @@ class SessionConfig:
 
     @property
     def prefix_ms(self) -> float | None:
-        """How much sound before the onset belongs to a turn, if the client has set it."""
+        """Return how much sound before the onset belongs to a turn, if the client has set it."""
         return self._detects("prefix_padding_ms")
 
     def _detects(self, setting: str) -> float | None:
@@ -200,7 +200,7 @@ class SessionConfig:
 
     @property
     def interrupts(self) -> bool:
-        """Whether the user's voice stops a response."""
+        """Return whether the user's voice stops a response."""
         return self._turns().interrupts
 
     def _turns(self) -> TurnTaking:

@@ -50,7 +50,7 @@ class AudioMeter:
 
 
 class IngressPacer:
-    """How fast a client's sound may come in.
+    """The pace at which a client's sound may come in.
 
     Up to `lead_ms` ahead of real time it comes in at once. What is further ahead waits for the ear's `backlog` to be
     clear, and comes in at `speed` times real time at most. No client is ever held below real time.
@@ -91,7 +91,7 @@ class IngressPacer:
 
     @property
     def has_room(self) -> bool:
-        """Whether the next piece may come in now."""
+        """Return whether the next piece may come in now."""
         return self._too_far_s <= _NOTHING_S or (self._too_fast_s <= _NOTHING_S and self.backlog.is_clear)
 
     async def room(self) -> None:
@@ -120,7 +120,7 @@ _NOTHING_S = 1e-6
 
 
 class _Flow:
-    """What one decoder has given: ahead of real time, and ahead of the speed at which it may come."""
+    """The sound of one stream: how far it is ahead of real time, and ahead of the permitted speed."""
 
     __slots__ = ("ahead", "pace")
 
