@@ -22,7 +22,7 @@ class YamlError(Exception):
 
 
 def read_yaml(path: Path, kind: type[T]) -> T:
-    """What the file holds, as `kind`: a pydantic model, or a type made of some. Raises YamlError."""
+    """Return the file's content as `kind`: a pydantic model, or a type made of some. Raises YamlError."""
     value = _load(path)
     try:
         return TypeAdapter(kind).validate_python(value)

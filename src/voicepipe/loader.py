@@ -69,7 +69,7 @@ def lifespan_of(pipeline: Pipeline) -> Callable[[], AbstractAsyncContextManager[
 
 
 def _is_unmanaged(found: Any) -> bool:
-    """Whether it is an `async` function without `@asynccontextmanager`."""
+    """Return whether it is an `async` function without `@asynccontextmanager`."""
     return inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found)
 
 
@@ -80,7 +80,7 @@ def _parse(ref: str) -> tuple[str, str]:
 
 
 def _is_path(target: str) -> bool:
-    """Whether a file is meant: by its spelling, or since there is one (a folder may be a package)."""
+    """Return whether a file is meant: by its spelling, or since there is one (a folder may be a package)."""
     return target.endswith(".py") or "/" in target or os.sep in target or Path(target).is_file()
 
 
@@ -180,7 +180,7 @@ def _check_parameters(function: Any, name: str, place: str) -> None:
 
 
 def _others(module: ModuleType, target: str, name: str) -> str:
-    """What the module has instead, the likeliest first."""
+    """Return the names that the module has instead, the likeliest first."""
     own = [
         key
         for key, thing in vars(module).items()

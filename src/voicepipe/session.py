@@ -98,7 +98,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a pipeline is given: what its client sends, and the stages it may use."""
+    """The argument of a pipeline: the messages of its client, and the stages that it may use."""
 
     id: str
     received: Observable[ClientMessage]
@@ -159,7 +159,7 @@ class SessionRunner:
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
 
     def receive(self, message: ClientMessage) -> None:
-        """What the client sent enters the graph, in this very call. Ignored once the session has ended."""
+        """Pass a client's message into the graph, in this very call. Ignored once the session has ended."""
         if not self.ended.done():
             if isinstance(message, Event) and is_app_event(message):
                 self._from_client.append(message)

@@ -181,7 +181,7 @@ def variable_of(field: str) -> str:
 
 
 def is_secret(field: str) -> bool:
-    """Whether a setting's value must not be shown, nor stand on a command line."""
+    """Return whether a setting's value must not be shown, nor stand on a command line."""
     return "SecretStr" in str(Settings.model_fields[field].annotation)
 
 
@@ -261,7 +261,7 @@ def _wrong(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[str]
 
 
 def _allowed(field: str, fault: str) -> str:
-    """What a setting takes, in plain words, for the faults that are told in terms of types; empty for others."""
+    """Return the values of a setting in plain words, for errors that pydantic words as types; empty for others."""
     annotation = str(Settings.model_fields[field].annotation)
     if fault.startswith(("int", "float", "greater", "less", "finite")):
         return f"must be a {'whole number' if 'int' in annotation else 'number'}{_bounds(field)}"

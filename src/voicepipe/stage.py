@@ -137,7 +137,7 @@ def _named(name: str, error: Exception) -> Exception:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """How a stage was made: its factory and the arguments.
+    """The declaration of a stage: its factory and the arguments.
 
     `gives` are the event types that it makes. If it `passes` its input, the types of `takes` are not passed. Without
     `gives`, the factory's return annotation says it. `before` is the parameter that is a stage behind it.

@@ -1,82 +1,75 @@
-"""A codec that follows what the client says of it."""
+"""The codecs of a client that names its formats."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from voicepipe.audio import G711, BadAudio, Formats, OggOpus, Pcm16
+from voicepipe.audio import G711, BadAudio, ClientCodec, OggOpus, Pcm16, codec_of
 from voicepipe.events import Audio
 
 TONE = Audio((0.3 * np.sin(np.arange(24_000) * 0.1)).astype(np.float32), 24_000)
+CLIENT = ClientCodec(Pcm16(24_000))
 
 
-def test_each_way_on_its_own():
-    """From the next packet on."""
-    formats = Formats()
-    decode, encode = formats.decoder(), formats.encoder()
-    assert len(decode(bytes(960))) == 480
-    assert len(encode(TONE)) == 48_000
-    formats.input = G711("a")
-    assert len(encode(TONE)) == 48_000
-    sound = np.concatenate([decode(b"\xd5" * 160) for _ in range(50)])
-    assert 23_000 < len(sound) <= 24_000
-    formats.output = G711("mu")
-    assert 7_700 < len(encode(TONE)) <= 8_000
-    formats.input = formats.output = OggOpus()
-    page = encode(TONE)
-    assert page.startswith(b"OggS")
-    assert len(decode(page)) > 20_000
+def test_the_codecs_of_the_formats():
+    """A client names them by their media types."""
+    assert [codec_of(name) for name in ("audio/pcm", "audio/pcmu", "audio/pcma", "audio/opus")] == [
+        Pcm16(24_000),
+        G711("mu"),
+        G711("a"),
+        OggOpus(24_000),
+    ]
+    assert CLIENT.codec(None) == Pcm16(24_000)
+    assert CLIENT.codec("audio/pcmu") == G711("mu")
 
 
-def test_what_cannot_be_decoded_is_told():
-    """As the codec has it."""
-    formats, pages = Formats(), OggOpus().encoder()(TONE)
-    formats.input = OggOpus()
+def test_sound_has_one_rate():
+    """That of the first codec, whatever the rate of the others."""
+    decoder = CLIENT.decoders()
+    assert len(decoder(Pcm16())(bytes(960))) == 480
+    decode = decoder(G711("a"))
+    sound = np.concatenate([*(decode(b"\xd5" * 160) for _ in range(50)), decode.rest()])
+    assert len(sound) == 24_000
+    assert len(decoder(OggOpus())(OggOpus().encoder()(TONE))) > 20_000
+
+
+def test_a_packet_that_cannot_be_decoded():
+    """Its valid parts are heard, also where they are resampled."""
+    pages = OggOpus(48_000).encoder()(TONE)
     with pytest.raises(BadAudio, match="Ogg pages") as caught:
-        formats.decoder()(pages + b"no page" + OggOpus().encoder()(TONE))
-    assert len(caught.value.heard) == 48_000  # what is valid in the packet
+        CLIENT.decoders()(OggOpus(48_000))(pages + b"no page" + OggOpus().encoder()(TONE))
+    assert 46_000 < len(caught.value.heard) <= 48_000
 
 
-def test_the_same_format_again_goes_on():
-    """A client that repeats its settings does not break its stream."""
-    formats = Formats()
-    formats.input = OggOpus()
-    encode, decode = OggOpus().encoder(), formats.decoder()
-    first, second = encode(TONE), encode(TONE)
-    heard = len(decode(first))
-    formats.input = OggOpus()
-    assert heard + len(decode(second)) > 40_000
-    assert formats.rate_hz == Pcm16().rate_hz
+def test_one_meter_counts_a_stream_in_all_its_formats():
+    """The valid parts of a bad packet, and what is held back until the end, too."""
+    counted: list[list[float]] = []
 
+    def meter():
+        counted.append([])
+        return counted[-1].append
 
-def test_a_stretch_ends_with_its_last_sample():
-    """Whatever is held up where the rate is changed: when the client says so, or changes its format."""
-    for end in ("rest", "change"):
-        formats = Formats()
-        formats.input = G711("mu")
-        decode = formats.decoder()
-        assert len(decode.rest()) == 0
-        length = sum(len(decode(b"\x80" * 160)) for _ in range(50))
-        assert length < 24_000 - 400
-        if end == "rest":
-            length += len(decode.rest())
-        else:
-            formats.input = Pcm16()
-            length += len(decode(bytes(960))) - 480
-        assert length == 24_000
+    decoder = ClientCodec(Pcm16(24_000), meter).decoders()
+    decoder(Pcm16())(bytes(4800))
+    decode = decoder(G711("mu"))
+    decode(bytes(800))
+    decode.rest()
+    with pytest.raises(BadAudio):
+        decoder(OggOpus())(OggOpus().encoder()(TONE) + b"no page" + OggOpus().encoder()(TONE))
+    (lengths,) = counted
+    assert sum(lengths[:3]) == pytest.approx(200)
+    assert lengths[3] == 2000
 
 
 @pytest.mark.parametrize(("codec", "per_ms"), [(Pcm16(), 48), (Pcm16(8_000), 16), (G711("a"), 8)])
 def test_a_long_packet_is_cut(codec, per_ms: int):
     """Into pieces of so many milliseconds; together they are the packet."""
-    formats = Formats()
-    formats.input = codec
     packet = bytes(range(256)) * 80
-    pieces = list(formats.pieces(packet, 80))
+    pieces = list(ClientCodec(codec).pieces(packet, 80))
     assert b"".join(pieces) == packet
     assert {len(piece) for piece in pieces[:-1]} == {80 * per_ms}
-    assert list(formats.pieces(b"", 80)) == [b""]
+    assert list(codec.pieces(b"", 80)) == [b""]
 
 
 def test_half_a_sample_is_in_the_last_piece():

@@ -10,7 +10,6 @@ from typing import Any
 from published import check_published
 from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS
 
-from voicepipe.audio import Formats
 from voicepipe.events import Event, InputRejected
 from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.ga.dialect import Ga
@@ -30,8 +29,7 @@ class Spoken:
     """`say` what a client says, `tell` what happens; each gives the messages for the client, checked."""
 
     def __init__(self, *, beta: bool = False) -> None:
-        self.formats = Formats()
-        self.ga = Ga(self.formats, model="gpt-any", name=names())
+        self.ga = Ga(model="gpt-any", name=names())
         self.wire = Beta(self.ga) if beta else self.ga
         self.settings = self.wire.opening()
         self.told: list[dict[str, Any]] = []

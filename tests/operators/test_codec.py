@@ -1,5 +1,7 @@
 """Between what the client's codec writes and sound."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
+    ReplyStarted,
     ReplyText,
     SettingsChanged,
     SpeechEncoded,
@@ -112,6 +115,79 @@ def test_a_reply_that_was_cut_before_its_first_sound_leaves_the_next_one_its_hea
     heard = np.concatenate([hear(event.data) for event in sent if isinstance(event, SpeechEncoded)])
     assert len(heard) >= 1920
     assert np.std(heard[960:]) > 0.1
+
+
+def mulaw(name: str, ms: int) -> AudioReceived:
+    return AudioReceived(b"\x80" * (8 * ms), name, "audio/pcmu")
+
+
+def test_each_packet_is_decoded_in_its_format(marbles: Marbles) -> None:
+    """The sound has the rate of the session's codec, and nothing is lost where the format changes."""
+    messages = {"p": AudioReceived(bytes(960), "p"), "m": mulaw("m", 20), "c": InputCommitted("item1")}
+    received = marbles.cold("pmmmpmmc|", table=messages)
+    events = [one.value for one in marbles.record(received.pipe(decode(Pcm16(24_000)))) if one.kind == "next"]
+    sounds = [event.samples for event in events if isinstance(event, Audio)]
+    assert sum(len(sound) for sound in sounds) == 480 * 7
+    assert [event.rate_hz for event in events if isinstance(event, Audio)] == [24_000] * len(sounds)
+    assert events[-1] == InputCommitted("item1")  # behind the sound that the resampler held back
+
+
+def test_a_format_by_its_name_goes_on_with_the_stream(marbles: Marbles) -> None:
+    """A client whose codec is Opus already, and that says so, does not begin again in the middle of its stream."""
+    write, tone = OggOpus().encoder(), Audio((0.3 * np.sin(np.arange(24_000) * 0.1)).astype(np.float32), 24_000)
+    received = marbles.cold("ab|", a=AudioReceived(write(tone)), b=AudioReceived(write(tone), None, "audio/opus"))
+    heard = [one.value for one in marbles.record(received.pipe(decode(OggOpus()))) if one.kind == "next"]
+    assert sum(len(audio.samples) for audio in heard) > 40_000
+
+
+def written_in(events: list[object]) -> str:
+    """For each event: `p` 20 ms of sound in PCM16 at 24 kHz, `g` in G.711, `.` no sound."""
+    lengths = {960: "p", 160: "g"}
+    return "".join(lengths[len(one.data)] if isinstance(one, SpeechEncoded) else "." for one in events)
+
+
+@pytest.mark.parametrize(
+    ("diagram", "written"),
+    [
+        pytest.param("sMsss", "p.ggg", id="outside of a reply at once"),
+        pytest.param("SsMseS", ".p.p..", id="the reply that is on goes on as it began"),
+        pytest.param("SsMsxsSs", ".p.p.g.g", id="what comes after it has the new format"),
+        pytest.param("RsMsesSs", ".g.g.g.g", id="a reply's own format"),
+        pytest.param("MRseSs", "..g..g", id="the settings' again"),
+        pytest.param("RseSs", ".g..p", id="that of the codec again"),
+        pytest.param("UsMses", ".g.g.g", id="another law at the same rate"),
+    ],
+)
+def test_a_reply_has_one_format(marbles: Marbles, diagram: str, written: str) -> None:
+    """S, R, U: replies without a format, in A-law, in µ-law. M: settings with µ-law. e, x: the ends of replies."""
+    talk = Conversation()
+    values = {
+        "s": ReplyAudio(Audio(np.zeros(8 * 20, np.float32), 8000)),
+        "S": ReplyStarted(talk),
+        "R": ReplyStarted(replace(talk, output_format="audio/pcma")),
+        "U": ReplyStarted(replace(talk, output_format="audio/pcmu")),
+        "M": SettingsChanged(output_format="audio/pcmu"),
+        "e": ReplyEnded("", talk),
+        "x": ReplyInterrupted("", talk),
+    }
+    spoken = marbles.cold(f"{diagram}|", table=values)
+    recorded = marbles.record(spoken.pipe(encode(Pcm16(24_000))))
+    assert written_in([one.value for one in recorded if one.kind == "next"]) == written
+
+
+def test_a_session_in_opus_is_one_stream(marbles: Marbles) -> None:
+    """Its headers come once, however often it is said that it is Opus."""
+    talk = Conversation(output_format="audio/opus")
+    values = {
+        "s": ReplyAudio(Audio(np.zeros(960, np.float32), 24_000)),
+        "S": ReplyStarted(talk),
+        "M": SettingsChanged(output_format="audio/opus"),
+        "e": ReplyEnded("", talk),
+    }
+    spoken = marbles.cold("sMSseSseMs|", table=values)
+    recorded = marbles.record(spoken.pipe(encode(OggOpus())))
+    data = b"".join(one.value.data for one in recorded if isinstance(getattr(one, "value", None), SpeechEncoded))
+    assert data.count(b"OpusHead") == 1
 
 
 def test_each_subscription_has_a_stream_of_its_own(marbles: Marbles) -> None:

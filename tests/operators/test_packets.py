@@ -18,7 +18,7 @@ from ogg_opus import pages
 from reactivex import Observable
 from reactivex.subject import Subject
 
-from voicepipe.audio import G711, Codec, Formats, OggOpus, Pcm16, resampler
+from voicepipe.audio import G711, ClientCodec, Codec, OggOpus, Pcm16, resampler
 from voicepipe.boundary.workers import Outcome, Priority, Ticket
 from voicepipe.events import (
     Audio,
@@ -114,13 +114,11 @@ def test_frames_for_kyutais_recogniser_are_the_same(places: list[int]) -> None:
 @given(st.sampled_from([Pcm16(24_000), Pcm16(16_000), G711("mu"), G711("a")]), packets(20_000))
 def test_what_is_decoded_is_the_same(codec: Codec, places: list[int]) -> None:
     """Of every format without pages, and resampled to the session's rate; with all that was held up in the end."""
-    formats = Formats()
-    formats.input = codec
     width = 2 if isinstance(codec, Pcm16) else 1
     data = np.random.default_rng(3).integers(0, 256, 20_000 * width, np.uint8).tobytes()
 
     def decoded(places: list[int]) -> Samples:
-        decode = formats.decoder()
+        decode = ClientCodec(Pcm16(24_000)).decoders()(codec)
         parts = pairwise([0, *places, 20_000])
         return np.concatenate([*(decode(data[a * width : b * width]) for a, b in parts), decode.rest()])
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.audio import Formats
 from voicepipe.events import InputRejected, ItemCreated, ItemDeleted, ReplyRequested, SettingsChanged
 from voicepipe.realtime.beta.dialect import Beta
 from voicepipe.realtime.ga.dialect import Ga
@@ -70,7 +69,7 @@ def test_validation_stops_at_the_first_error(count: int, unit: str, field: str) 
     """Whatever the list: the answer names its first wrong element, or its length."""
     heads = {"content": ITEM, "tools": SESSION + '"tools":[', "output_modalities": SESSION + '"output_modalities":['}
     head = heads.get(field, '{"type":"response.create","response":{"conversation":"none","input":[')
-    message = Ga(Formats()).decode(head + ",".join([unit] * count) + "]}}")
+    message = Ga().decode(head + ",".join([unit] * count) + "]}}")
     if isinstance(message, InputRejected):
         assert message.param is None or field in message.param
 
@@ -78,12 +77,12 @@ def test_validation_stops_at_the_first_error(count: int, unit: str, field: str) 
 def test_sound_may_be_long() -> None:
     """A second of it at once is no attack."""
     message = json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 240_000})
-    assert not isinstance(Ga(Formats()).decode(message), InputRejected)
+    assert not isinstance(Ga().decode(message), InputRejected)
 
 
 def test_a_sessions_settings_have_a_size() -> None:
     """Unknown keys are kept and repeated up to 64 kB in all; what is too much changes nothing."""
-    ga = Ga(Formats())
+    ga = Ga()
     assert isinstance(ga.decode(update(first="x" * 30_000)), SettingsChanged)
     rejected = ga.decode(update(second="x" * 40_000, instructions="Be loud."))
     assert isinstance(rejected, InputRejected)
@@ -97,12 +96,12 @@ def test_a_sessions_settings_have_a_size() -> None:
 
 def test_a_conversation_has_a_size() -> None:
     """A client adds a million characters, or two thousand items, and can then delete some."""
-    ga = Ga(Formats())
+    ga = Ga()
     for number in range(58):
         assert isinstance(ga.decode(item(f"long{number}", "x" * 17_000)), ItemCreated)
     assert rejection(ga, item("more", "x" * 17_000)).code == "too_many_items"
     ga.decode(json.dumps({"type": "conversation.item.delete", "item_id": "long0"}))
-    few = Ga(Formats())
+    few = Ga()
     for number in range(2_000):
         few.decode(item(f"short{number}", "x"))
     assert "2000 items" in rejection(few, item("more", "x")).message
@@ -121,7 +120,7 @@ LIMITS = RequestLimits(prompt_tokens=300, tools=3, responses_per_minute=4)
 
 def limited(clock: Callable[[], float] = lambda: 0.0) -> Ga:
     """A session with few instructions of the server's own."""
-    return Ga(Formats(), limits=LIMITS, clock=clock, write=lambda *_, **__: "Be brief.")
+    return Ga(limits=LIMITS, clock=clock, write=lambda *_, **__: "Be brief.")
 
 
 def tool(number: int, description: str = "") -> dict[str, Any]:
@@ -248,7 +247,7 @@ def test_the_voice_of_a_response_is_checked() -> None:
 
 
 def speaks(dialect: str) -> Any:
-    ga = Ga(Formats())
+    ga = Ga()
     return {"ga": ga, "beta": Beta(ga), "unmute": Unmute(write=lambda *_, **__: "")}[dialect]
 
 

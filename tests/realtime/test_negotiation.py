@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voicepipe.audio import Formats, OggOpus, Pcm16
+from voicepipe.audio import OggOpus
 from voicepipe.events import (
     AudioReceived,
     InputRejected,
@@ -24,9 +24,10 @@ GA = {"type": "session.update", "session": {"type": "realtime", "instructions": 
 APPEND = {"type": "input_audio_buffer.append", "audio": "T2dnUw=="}
 
 
-def formats(wire: DialectNegotiation) -> tuple[Any, Any]:
-    assert isinstance(wire.codec, Formats)
-    return wire.codec.input, wire.codec.output
+def input_format(wire: DialectNegotiation) -> Any:
+    (received,) = wire.decode(json.dumps(APPEND))
+    assert isinstance(received, AudioReceived)
+    return received.audio_format
 
 
 def types(received: list[Any]) -> list[type]:
@@ -79,11 +80,12 @@ def test_unmute_speaks_first():
     """Nothing before its settings, Ogg-Opus both ways, and no greeting later."""
     wire = DialectNegotiation("unmute?", "sess_x")
     assert wire.opening() == []
+    assert wire.codec == OggOpus()
     (settings,) = wire.decode(json.dumps(UNMUTE))
     assert isinstance(settings, SettingsChanged)
     assert (settings.turns, settings.aloud) == (None, None)
     assert [message["type"] for message in wire.encode(settings)] == ["session.updated"]
-    assert formats(wire) == (OggOpus(), OggOpus())
+    assert (input_format(wire), settings.output_format) == ("audio/opus", "audio/opus")
     assert wire.waited() == []
     assert wire.name == "unmute"
     assert types(wire.decode(json.dumps(GA))) == [InputRejected]
@@ -92,8 +94,10 @@ def test_unmute_speaks_first():
 def test_who_looked_like_unmute_may_be_ga():
     """By the first settings, or by a request that Unmute does not have: then it is greeted, and heard."""
     wire = DialectNegotiation("unmute?", "sess_x")
-    assert types(wire.decode(json.dumps(GA))) == [SessionOpened, SettingsChanged, SettingsChanged]
-    assert formats(wire) == (Pcm16(), Pcm16())
+    _, *settings = wire.decode(json.dumps(GA))
+    assert types(settings) == [SettingsChanged, SettingsChanged]
+    assert [getattr(one, "output_format", None) for one in settings] == ["audio/pcm"] * 2
+    assert input_format(wire) == "audio/pcm"
     wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.decode('{"type": "response.create"}')) == [SessionOpened, SettingsChanged, ReplyRequested]
 
@@ -104,7 +108,7 @@ def test_who_waits_is_greeted():
     assert types(wire.waited()) == [SessionOpened, SettingsChanged]
     assert wire.waited() == []
     assert types(wire.decode(json.dumps(GA))) == [SettingsChanged]
-    assert formats(wire) == (Pcm16(), Pcm16())
+    assert input_format(wire) == "audio/pcm"
 
 
 def test_who_was_greeted_may_still_be_unmute():
@@ -115,7 +119,7 @@ def test_who_was_greeted_may_still_be_unmute():
         (settings,) = wire.decode(json.dumps(UNMUTE))
         assert isinstance(settings, SettingsChanged)
         assert settings.turns is None
-        assert formats(wire) == (OggOpus(), OggOpus())
+        assert (input_format(wire), settings.output_format) == ("audio/opus", "audio/opus")
 
 
 def test_sound_before_any_settings_is_that_of_unmute():

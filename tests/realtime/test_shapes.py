@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from examples import examples
 
-from voicepipe.audio import Formats
 from voicepipe.events import InputRejected
 from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.dialect import Ga
@@ -76,10 +75,10 @@ def test_what_is_validated_of_a_message_has_a_bound(monkeypatch: pytest.MonkeyPa
     """Whatever its shape. A message is understood or rejected, and a rejection is short."""
     counting, random, rejected = Counting(), Random(11), 0
     monkeypatch.setattr(client, "GA_EVENTS", counting)
-    ga = Ga(Formats())
+    ga = Ga()
     for number in range(examples(MESSAGES)):
         if number % 500 == 0:
-            ga = Ga(Formats())
+            ga = Ga()
         message = ga.decode(drawn(random))
         if isinstance(message, InputRejected):
             rejected += 1

@@ -1,7 +1,7 @@
 """Codecs between the wire's bytes and samples, and resampling."""
 
 from voicepipe.audio.codec import BadAudio, Codec, Decoder, Encoder
-from voicepipe.audio.formats import Formats
+from voicepipe.audio.formats import ClientCodec, codec_of
 from voicepipe.audio.g711 import G711
 from voicepipe.audio.opus import OggOpus
 from voicepipe.audio.pcm import Pcm16
@@ -10,13 +10,14 @@ from voicepipe.audio.resample import Resampler, resample, resampled, resampler
 __all__ = [
     "G711",
     "BadAudio",
+    "ClientCodec",
     "Codec",
     "Decoder",
     "Encoder",
-    "Formats",
     "OggOpus",
     "Pcm16",
     "Resampler",
+    "codec_of",
     "resample",
     "resampled",
     "resampler",

@@ -30,7 +30,7 @@ _NOTHING: Samples = np.zeros(0, np.float32)
 
 
 class Loudspeaker:
-    """What the client plays, as it plays it: sound that was sent, read as fast as the microphone's sound comes."""
+    """The client's playback: sound that was sent, read as fast as the microphone's sound comes."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -40,7 +40,7 @@ class Loudspeaker:
 
     @property
     def plays(self) -> bool:
-        """Whether there is sound that has not been played."""
+        """Return whether there is sound that has not been played."""
         return self._samples > 0
 
     def put(self, audio: Audio) -> None:
@@ -73,7 +73,7 @@ class Loudspeaker:
 
 
 class EchoFinder:
-    """Whether the loudspeaker's sound is in the microphone's.
+    """A search for the loudspeaker's sound in the microphone's.
 
     Of room echoes at -6 to -30 dB the correlation was 0.33 to 0.53, at one delay, and with other people's speech or
     noise up to 0.17 at any. A louder user hides an echo until the next pause. A window takes 0.5 ms.
@@ -94,7 +94,7 @@ class EchoFinder:
 
     @property
     def decided(self) -> bool:
-        """Whether enough windows in a row had no echo."""
+        """Return whether enough windows in a row had no echo."""
         return self._without >= self._options.windows_without
 
     def add(self, near: Samples, far: Samples) -> None:
@@ -164,7 +164,7 @@ class EchoCanceller:
 
     @property
     def found(self) -> bool:
-        """Whether there is an echo."""
+        """Return whether there is an echo."""
         return self._finder.found
 
     def clean(self, near: Samples) -> Samples:

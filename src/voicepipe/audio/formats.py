@@ -1,83 +1,114 @@
-"""A codec for clients that choose and change their formats during a session, one for each direction."""
+"""The codecs of a client that names the format of its packets and of the sound that it gets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from voicepipe.audio.codec import BadAudio, Codec, Decoder, Encoder
+from voicepipe.audio.g711 import G711
+from voicepipe.audio.opus import OggOpus
 from voicepipe.audio.pcm import Pcm16
 from voicepipe.audio.resample import Resampler, resampler
-from voicepipe.events import Audio, Samples
+from voicepipe.conversation import AudioFormat
+from voicepipe.events import Samples
 
-__all__ = ["Formats"]
+__all__ = ["ClientCodec", "Count", "codec_of"]
+
+_CODECS: dict[AudioFormat, Codec] = {
+    "audio/pcm": Pcm16(),
+    "audio/pcmu": G711("mu"),
+    "audio/pcma": G711("a"),
+    "audio/opus": OggOpus(),
+}
+
+Count: TypeAlias = Callable[[float], None]
+"""Takes the length of decoded sound in milliseconds."""
 
 
-class Formats:
-    """The codecs of `input` and `output`. Both may be set at any time, and apply from the next packet on.
+def codec_of(audio_format: AudioFormat) -> Codec:
+    """Return the codec of a format: PCM and Opus at 24 kHz, G.711 at 8 kHz."""
+    return _CODECS[audio_format]
 
-    Decoded sound has `rate_hz`, whatever the codec's rate; resampling adds a few milliseconds.
+
+@dataclass(frozen=True, slots=True)
+class ClientCodec:
+    """The codec of one client: the format in which it begins, and any other that it names.
+
+    Decoded sound always has the rate of `initial`; resampling from another rate adds a few milliseconds.
+
+    Args:
+        initial: The codec of what names no format.
+        meter: Makes a function that is told how much sound a stream of packets gives; None: nothing counts it.
     """
 
-    def __init__(self, rate_hz: int = 24_000) -> None:
-        self.input: Codec = Pcm16(rate_hz)
-        self.output: Codec = Pcm16(rate_hz)
-        self._rate_hz = rate_hz
+    initial: Codec
+    meter: Callable[[], Count] | None = None
 
     @property
     def rate_hz(self) -> int:
-        return self._rate_hz
+        return self.initial.rate_hz
+
+    def codec(self, audio_format: AudioFormat | None) -> Codec:
+        """Return the codec of a format; None: of what names none."""
+        return self.initial if audio_format is None else codec_of(audio_format)
+
+    def decoders(self) -> Callable[[Codec], Decoder]:
+        """Return a function that makes the decoders of one stream of packets, one for each format it comes in."""
+        count = self.meter() if self.meter is not None else None
+
+        def decoder(codec: Codec) -> Decoder:
+            decode = codec.decoder()
+            if codec.rate_hz != self.rate_hz:
+                decode = _Resampling(decode, resampler(codec.rate_hz, self.rate_hz, "LQ"))
+            return decode if count is None else _Metered(decode, count, self.rate_hz / 1000)
+
+        return decoder
 
     def decoder(self) -> Decoder:
-        return _Decoder(self)
+        return self.decoders()(self.initial)
 
     def encoder(self) -> Encoder:
-        return _Encoder(self)
+        return self.initial.encoder()
 
     def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
-        return self.input.pieces(data, ms)
+        return self.initial.pieces(data, ms)
 
 
-_NOTHING: Samples = np.zeros(0, np.float32)
-
-
-class _Decoder:
-    def __init__(self, formats: Formats) -> None:
-        self._formats = formats
-        self._codec: Codec | None = None
-        self._decode: Decoder
-        self._resample: Resampler
+@dataclass(frozen=True, slots=True)
+class _Resampling:
+    decode: Decoder
+    resample: Resampler
 
     def __call__(self, data: bytes, /) -> Samples:
-        codec, before = self._formats.input, _NOTHING
-        if codec != self._codec:
-            before = self.rest()
-            self._codec, self._decode = codec, codec.decoder()
-            self._resample = resampler(codec.rate_hz, self._formats.rate_hz, "LQ")
         try:
-            return _joined(before, self._resample(self._decode(data)))
+            return self.resample(self.decode(data))
         except BadAudio as error:
-            raise BadAudio(str(error), _joined(before, self._resample(error.heard))) from None
+            raise BadAudio(str(error), self.resample(error.heard)) from None
 
     def rest(self) -> Samples:
-        if self._codec is None:
-            return _NOTHING
-        return np.concatenate([self._resample(self._decode.rest()), self._resample.rest()])
+        return np.concatenate([self.resample(self.decode.rest()), self.resample.rest()])
 
 
-def _joined(before: Samples, samples: Samples) -> Samples:
-    return np.concatenate([before, samples]) if len(before) else samples
+@dataclass(frozen=True, slots=True)
+class _Metered:
+    decode: Decoder
+    count: Count
+    per_ms: float
 
+    def __call__(self, data: bytes, /) -> Samples:
+        try:
+            return self._counted(self.decode(data))
+        except BadAudio as error:
+            self._counted(error.heard)
+            raise
 
-class _Encoder:
-    def __init__(self, formats: Formats) -> None:
-        self._formats = formats
-        self._codec: Codec | None = None
-        self._encode: Encoder
+    def rest(self) -> Samples:
+        return self._counted(self.decode.rest())
 
-    def __call__(self, audio: Audio) -> bytes:
-        codec = self._formats.output
-        if codec != self._codec:
-            self._codec, self._encode = codec, codec.encoder()
-        return self._encode(audio)
+    def _counted(self, samples: Samples) -> Samples:
+        self.count(len(samples) / self.per_ms)
+        return samples

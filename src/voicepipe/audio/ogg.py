@@ -35,7 +35,7 @@ class Page:
 
     @property
     def begins(self) -> bool:
-        """Whether it begins a stream."""
+        """Return whether it begins a stream."""
         return bool(self.data[_FLAGS_AT] & _BEGINS)
 
     @property

@@ -50,7 +50,7 @@ class WebRtcFrames:
 
     @property
     def waiting(self) -> int:
-        """How many samples wait for the end of their frame."""
+        """Return how many samples wait for the end of their frame."""
         return len(self._rests[0])
 
     def rest(self) -> Samples:

@@ -49,5 +49,5 @@ class Bucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether a whole burst may be taken at once."""
+        """Return whether a whole burst may be taken at once."""
         return self._full_at <= self._clock()

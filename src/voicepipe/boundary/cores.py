@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use: what a container or `taskset` leaves of the machine's."""
+"""The number of CPU cores that this process may use, which a container or `taskset` can limit."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ __all__ = ["BoundaryFull", "Overflow"]
 
 
 class Overflow(Enum):
-    """What a full boundary does when one more item arrives."""
+    """The policy of a full boundary when one more item arrives."""
 
     BLOCK = auto()
     """The producer waits. Valid only where the producer can wait."""

@@ -1,4 +1,4 @@
-"""What `voicepipe serve` prints about the embedded language model, and the command that uses a larger one."""
+"""The lines that `voicepipe serve` prints about the embedded language model, and the command that uses a larger one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _SILENCE = "..."
 
 
 class Asked(NamedTuple):
-    """What a reply says about the user's side."""
+    """The words of a reply about the user's side."""
 
     answers: bool | None
     """Whether it answers the user, and not a silence; None if the server does not say."""

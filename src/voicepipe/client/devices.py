@@ -25,7 +25,7 @@ QUEUE_FRAMES = 100
 
 
 class NoDevice(Exception):
-    """There is no microphone or loudspeaker, or no library for it; the message is for the user."""
+    """No microphone, no loudspeaker, or no library for it; the message is for the user."""
 
 
 def open_devices() -> tuple[DeviceMicrophone, DeviceSpeakers]:

@@ -65,7 +65,7 @@ class Turn:
 
     @property
     def is_answer(self) -> bool:
-        """Whether the user heard it, and had spoken and finished before it."""
+        """Return whether the user heard it, and had spoken and finished before it."""
         return self.latency_ms is not None and not self.over_user
 
     @property

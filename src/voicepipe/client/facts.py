@@ -1,4 +1,4 @@
-"""What happens in a conversation, as its client sees it: what the display shows and `--json` prints."""
+"""The events of a conversation for its client: the display shows them, and `--json` prints them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class ReplyDone(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Measured(Fact):
-    """Where the time of a turn went: seen from here (`client_ms`), and the server's own account."""
+    """The parts of a turn's time: as the client measures it (`client_ms`), and the server's own account."""
 
     client_ms: float | None
     server_ms: float

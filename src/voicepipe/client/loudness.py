@@ -50,7 +50,7 @@ class Loudness:
 
     @property
     def loud_s(self) -> float:
-        """How many seconds were loud, with the short silences within utterances."""
+        """Return how many seconds were loud, with the short silences within utterances."""
         gaps_s = (after[0] - before[1] for before, after in pairwise(self._stretches))
         return sum(until_s - since_s for since_s, until_s in self._stretches) + sum(s for s in gaps_s if s <= _GAP_S)
 

@@ -21,7 +21,7 @@ class Microphone(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether the user has finished: from here on there is only silence."""
+        """Return whether the user has finished: from here on there is only silence."""
         ...
 
     def play(self) -> None:

@@ -1,4 +1,4 @@
-"""What the user hears of the bot, and when: a model of a player that plays sound as soon as it can."""
+"""A model of a player that plays the bot's sound as soon as it can."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Summary:
 
     @property
     def over_user(self) -> int:
-        """How many replies became audible while the user spoke."""
+        """Return how many replies became audible while the user spoke."""
         return sum(turn.over_user and turn.announced for turn in self.turns)
 
 

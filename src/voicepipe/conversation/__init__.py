@@ -5,13 +5,15 @@ from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
 from voicepipe.conversation.client_info import ClientInfo, DialectName
 from voicepipe.conversation.conversation import Conversation, heard_until, joined, with_word
 from voicepipe.conversation.functions import Function, FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
+from voicepipe.conversation.message import CUT, NO_ITEM, SILENCE, AudioFormat, ItemId, Message, Role, TimedWord
 
 __all__ = [
     "CUT",
     "GREETING",
+    "NO_ITEM",
     "NO_RESULT",
     "SILENCE",
+    "AudioFormat",
     "CharacterLines",
     "ClientInfo",
     "Conversation",
@@ -19,6 +21,7 @@ __all__ = [
     "Function",
     "FunctionCall",
     "Generation",
+    "ItemId",
     "Message",
     "Role",
     "TimedWord",

@@ -1,4 +1,4 @@
-"""What a character says word for word."""
+"""The lines of a character."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["CharacterLines"]
 
 @dataclass(frozen=True, slots=True)
 class CharacterLines:
-    """What a character says word for word, for a language model too small or too slow to find the words itself.
+    """The lines of a character, for a language model that is too small or too slow to find the words itself.
 
     `opening` is the bot's first sentence, `idle_prompts` its sentences after silences, in order. `examples` are pairs
     of a user's sentence and the bot's answer, which a small model imitates. `warning` is a sentence for the client

@@ -57,7 +57,7 @@ class _Called:
 
 @dataclass(slots=True)
 class _Turn:
-    """What one side said and called in a row, before any result."""
+    """The messages and calls of one side in a row, before any result."""
 
     role: Role
     text: str

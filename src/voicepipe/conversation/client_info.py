@@ -19,7 +19,7 @@ def _nothing() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
-    """What is known of a session's client when the session begins. It is the same in every dialect, and never changes.
+    """The facts that are known of a client when its session begins. It is the same in every dialect, and never changes.
 
     A pipeline reads it to choose prompt, voice, tools and language. No API key is in it, wherever the client sent one.
 

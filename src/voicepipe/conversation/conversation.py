@@ -10,7 +10,7 @@ from typing import Any
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
-from voicepipe.conversation.message import CUT, SILENCE, Message, Role, TimedWord
+from voicepipe.conversation.message import CUT, NO_ITEM, SILENCE, AudioFormat, ItemId, Message, Role, TimedWord
 
 __all__ = ["CUT", "GREETING", "SILENCE", "Conversation", "Message", "Role", "heard_until", "joined", "with_word"]
 
@@ -34,15 +34,17 @@ class Conversation:
     """Whether the client leads: the bot then neither opens nor ends the conversation."""
     voice: str = ""
     """The name of the voice that speaks the next reply; empty: the synthesiser's own."""
+    output_format: AudioFormat | None = None
+    """The format in which the client gets the sound of the next reply; None: that of the session."""
     generation: Generation = field(default_factory=Generation)
     """How the model answers, and what it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)
     """What the character says word for word. Only models in this process use it."""
     verbatim: str = field(default="", repr=False)
     """What the next reply says, word for word, in place of what the model would answer; "": the model answers."""
-    replying: str = field(default="", compare=False, repr=False)
+    replying: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     """The item of the current reply."""
-    gone: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    gone: frozenset[ItemId] = field(default=frozenset(), compare=False, repr=False)
     """Items that the client has deleted: later words of theirs are not stored."""
 
     @property
@@ -52,11 +54,11 @@ class Conversation:
 
     @property
     def awaits_reply(self) -> bool:
-        """Whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
+        """Return whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
         last = next((message for message in reversed(self.messages) if message.call is None or message.item), None)
         return last is not None and last.role == "user"
 
-    def user_said(self, text: str, item: str = "") -> Conversation:
+    def user_said(self, text: str, item: ItemId = NO_ITEM) -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))
 
     def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
@@ -71,7 +73,7 @@ class Conversation:
     def bot_called(self, call: FunctionCall, *, server_side: bool = False) -> Conversation:
         """Add a call: `server_side` calls are run by the pipeline, and the bot then goes on; others by the client."""
         if not server_side:
-            return self._with(Message("assistant", "", f"{self.replying}.{call.id}", call=call))
+            return self._with(Message("assistant", "", ItemId(f"{self.replying}.{call.id}"), call=call))
         at = self._bots_message() if self.replying else None
         return self._inserted(len(self.messages) if at is None else at, Message("assistant", "", call=call))
 

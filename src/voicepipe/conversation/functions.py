@@ -33,7 +33,7 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How the model answers. None means: as the model is configured.
+    """The options of the model's answer. None means: as the model is configured.
 
     `choice` "auto" allows function calls, "none" forbids and "required" demands them. `must_call` names the function
     that the model has to call. `max_tokens` limits the answer.

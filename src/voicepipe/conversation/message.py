@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 from voicepipe.conversation.functions import FunctionCall
 
-__all__ = ["CUT", "SILENCE", "Message", "Role", "TimedWord", "encodable"]
+__all__ = ["CUT", "NO_ITEM", "SILENCE", "AudioFormat", "ItemId", "Message", "Role", "TimedWord", "encodable"]
 
 
 class TimedWord(Protocol):
@@ -25,6 +25,15 @@ class TimedWord(Protocol):
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 
+AudioFormat: TypeAlias = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/opus"]
+"""How a client's sound is written: PCM16 at 24 kHz, G.711 µ-law and A-law at 8 kHz, Opus in Ogg pages."""
+
+ItemId = NewType("ItemId", str)
+"""The pipeline's id of a message. A client's ids are of another type (`voicepipe.realtime.ids.WireItemId`)."""
+
+NO_ITEM = ItemId("")
+"""The id of a message that has none."""
+
 CUT = "—"
 """Ends an assistant message that the user cut short. The LLM does not see it."""
 
@@ -34,7 +43,7 @@ SILENCE = "..."
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said, as it was heard.
+    """A message of one side, as it was heard.
 
     Args:
         role: "system", "user", "assistant" or "tool"
@@ -46,7 +55,7 @@ class Message:
 
     role: Role
     text: str
-    item: str = field(default="", compare=False, repr=False)
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     spoken: tuple[TimedWord, ...] = field(default=(), compare=False, repr=False)
     call: FunctionCall | None = None
 

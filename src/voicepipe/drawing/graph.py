@@ -1,4 +1,4 @@
-"""What is drawn: boxes, arrows between them, and boxes inside of boxes."""
+"""A graph to draw: boxes, arrows between them, and boxes inside of boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "overview", "run
 
 
 class NodeKind(Enum):
-    """What a box stands for."""
+    """The kind of a box."""
 
     CLIENT = auto()
     """Where a session's events come from, and go to."""
@@ -28,7 +28,7 @@ class NodeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """Where events leave the synchronous graph: how many may wait, and what happens to one more."""
+    """A place at which events leave the synchronous graph: its capacity, and its policy when it is full."""
 
     capacity: str
     overflow: str
@@ -57,7 +57,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class NodePart:
-    """What a box is made of: a parameter of its own that is a stage, or a function that gives an observable."""
+    """A part of a box: a parameter that is a stage, or a function that returns an observable."""
 
     name: str
     graph: Graph

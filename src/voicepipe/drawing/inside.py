@@ -1,4 +1,4 @@
-"""What a stage or an observable is made of, as its closure holds it."""
+"""The parts of a stage or an observable, read from its closure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALLED = {"return_value": "just"}
 
 
 def arguments(stage: Any) -> dict[str, Any]:
-    """What a stage was made with: as its declaration has it, or as the variables of the function around it."""
+    """Return the arguments of a stage: those of its declaration, or the variables of the function around it."""
     if isinstance(stage, Declared):
         return cast("Declared[Any, Any]", stage).declaration.arguments()
     held = held_by(stage)
@@ -32,7 +32,7 @@ def arguments(stage: Any) -> dict[str, Any]:
 
 
 def is_observable(value: object) -> TypeGuard[Observable[Any]]:
-    """Whether it is one, of whatever."""
+    """Return whether it is one, whatever its type."""
     return isinstance(value, Observable)
 
 
@@ -43,12 +43,12 @@ def composed(stage: Any) -> tuple[Any, ...]:
 
 
 def title(stage: object) -> str:
-    """What a box is called that stands for a stage."""
+    """Return the name of a stage's box."""
     return "λ" if getattr(stage, "__name__", "") == "<lambda>" else stage_name(stage)
 
 
 def is_share(stage: Any) -> bool:
-    """Whether it only lets many listen to one: `share()`, or what it is made of."""
+    """Return whether it only shares one subscription: `share()`, or a part of it."""
     if isinstance(stage, Declared):
         return False
     name = stage_name(stage)

@@ -1,4 +1,4 @@
-"""Where everything goes: layers from top to bottom, boxes inside of boxes, arrows that avoid both.
+"""The layout of a graph: layers from top to bottom, boxes inside of boxes, arrows that avoid both.
 
 Each box stands one layer below the lowest of those that lead to it. An arrow that passes layers by has a place of its
 own in each of them, so that it crosses no box; each label has a place below its box, which no arrow crosses.
@@ -260,7 +260,7 @@ def _neighbours(slot: _Slot, down: bool) -> list[_Slot]:
 
 
 def _room(box: Box, spacing: Spacing) -> float:
-    """What a box takes of its layer: its label stands right of its middle, so as much is left free at the left."""
+    """Return the width of a box in its layer, which is symmetric: its label stands right of its middle."""
     return max(box.width, 2 * (box.label.width + 10)) + spacing.gap_x
 
 

@@ -1,4 +1,4 @@
-"""How much room a picture leaves: for all of a graph, or for an overview."""
+"""The spacing of a picture: of a whole graph, or of an overview."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["SMALL", "WHOLE", "Spacing"]
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """How much room things have, in pixels.
+    """The spacing in pixels.
 
     `gap_x` is between two boxes of a layer, `gap_y` below the labels, where arrows go sideways, `pad` around what is
     inside of a box. No box is narrower than `narrowest`.

@@ -1,4 +1,4 @@
-"""How much room text takes, without knowing the font: a little more than it needs."""
+"""The width of text without knowing the font: a little more than it needs."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def trace(pipeline: Pipeline) -> Graph:
 
 
 def _traced_pipe(tracer: _Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
-    """What is piped from a `merge`, a `defer` or a Subject is written down as well: these are no `Traced`."""
+    """Record what is piped from a `merge`, a `defer` or a Subject, too: these are no `Traced`."""
 
     def pipe(source: Observable[Any], *operators: Callable[[Any], Any]) -> Any:
         caller: str = sys._getframe(1).f_globals.get("__name__", "")  # pyright: ignore[reportPrivateUsage]
@@ -119,13 +119,13 @@ class Traced(Observable[Any]):
 
 
 class _Model:
-    """What the session brings: a stage, or a function that is asked."""
+    """Return a stage of the session, or a function that returns one."""
 
     def __init__(self, name: str, gives: tuple[str, ...], *, passes: bool = False) -> None:
         self.name, self._gives, self._passes = name, gives, passes
 
     def given_by(self, flowing: tuple[str, ...]) -> tuple[str, ...]:
-        """What comes out when this goes in."""
+        """Return the output for this input."""
         return tuple(dict.fromkeys([*self._gives, *(flowing if self._passes else ())]))
 
     def __call__(self, asked: Any) -> Observable[Any]:
@@ -179,7 +179,7 @@ class _Tracer:
         return self._made(name, NodeKind.STAGE, inputs, gives)
 
     def _deferred(self, observable: Observable[Any]) -> Node:
-        """Where what the function of a `defer` gives comes out."""
+        """Return the output of the observable that the function of a `defer` returns."""
         make = held_by(getattr(observable, "_subscribe", None))["factory"]
         return self.node_of(checked(make, make(None)))
 
@@ -227,7 +227,7 @@ class _Tracer:
     # -- what is inside of a stage -------------------------------------------------------------------------------------
 
     def _others(self, stage: Any) -> list[Node]:
-        """What flows into a stage besides its source. It is applied for once, to something that says nothing: it must
+        """Return the inputs of a stage besides its source. It is applied once, to a source that emits nothing: it must
         give an observable, and what else it listens to is found there."""
         token = TRACER.set(None)
         try:
@@ -237,7 +237,7 @@ class _Tracer:
         return [traced.node for traced in _traced_in(given)]
 
     def _parts(self, stage: Any, given: dict[str, Any], asked: Any) -> tuple[list[NodePart], list[Node]]:
-        """What a stage is made of, and what that listens to outside of the stage."""
+        """Return the parts of a stage, and their inputs from outside of the stage."""
         parts: list[NodePart] = []
         outside: list[Node] = []
         for name, value in given.items():
@@ -256,7 +256,7 @@ class _Tracer:
         return parts, outside
 
     def _inside(self, make: Callable[[Any], Any], sample: str, asked: Any) -> Node:
-        """Where what a parameter makes comes out."""
+        """Return the output of the observable that a parameter makes."""
         self._depth += 1
         try:
             if sample == types.STREAM or (sample == types.EITHER and isinstance(asked, Observable)):
@@ -303,7 +303,7 @@ def _before(stage: object) -> str:
 
 
 def _is_named(stage: object) -> bool:
-    """Whether it is another stage with a name of its own."""
+    """Return whether it is another stage with a name of its own."""
     return isinstance(stage, Declared) and stage_name(cast("object", stage)) == named.__name__
 
 

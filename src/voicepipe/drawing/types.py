@@ -57,13 +57,13 @@ def _operator(stage: Any, flowing: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _yielded(given: list[Any]) -> tuple[str, ...]:
-    """What a function that was given yields: it is what comes out of a stage that calls it."""
+    """Return the item type of a function that was given: a stage that calls it emits such items."""
     names = (_names(_returned(one), r"Async\w+\[(.*?)(?:, None)?\]") for one in given)
     return next(filter(None, names), ())
 
 
 def asked_of(stage: Any, parameter: str) -> str | None:
-    """What a parameter of a stage is called with, if it is a function that gives an observable: STREAM for a stage,
+    """Return the argument type of a stage's parameter that is a function of an observable: STREAM for a stage,
     EITHER, or the name of the type that it is asked with."""
     if not isinstance(stage, Declared):
         return None
@@ -88,7 +88,7 @@ def _annotation(function: Any, parameter: str) -> str:
 
 
 def _returned(function: Any) -> str:
-    """What a function's annotation says that it returns, as text."""
+    """Return the annotation of a function's result, as text."""
     annotation: Any = getattr(function, "__annotations__", {}).get("return", "")
     return annotation if isinstance(annotation, str) else _spelled(annotation)
 

@@ -1,4 +1,4 @@
-"""Where a stage runs: on an embedded model in this process, or on a service of the network.
+"""The engines: embedded models in this process, or services of the network.
 
 `voicepipe.engine.build` puts an engine together by its settings; the two can be mixed freely.
 """
@@ -15,26 +15,26 @@ __all__ = ["Engine"]
 
 
 class Engine(Protocol):
-    """What makes the stages of each session, on models or services that all sessions share."""
+    """An engine makes the stages of each session, on models or services that all sessions share."""
 
     @property
     def max_sessions(self) -> int:
-        """How many conversations this machine carries at once."""
+        """Return how many conversations this machine carries at once."""
         ...
 
     @property
     def kinds(self) -> Sequence[ServiceKind]:
-        """What the pipeline uses of it. `health` tells of these; the stages of the others cannot be used."""
+        """The services that the pipeline uses. `health` reports these; the stages of the others cannot be used."""
         ...
 
     @property
     def calls_functions(self) -> bool:
-        """Whether the language model can call functions."""
+        """Return whether the language model can call functions."""
         ...
 
     @property
     def loading(self) -> bool:
-        """Whether its models are still being loaded: no session can begin yet."""
+        """Return whether its models are still being loaded: no session can begin yet."""
         ...
 
     def stages(self) -> Stages:
@@ -42,7 +42,7 @@ class Engine(Protocol):
         ...
 
     async def health(self) -> dict[str, bool]:
-        """Whether each of its `kinds` can work now: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`.
+        """Return whether each of its `kinds` can work now: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`.
 
         Services are asked side by side, each for a bounded time.
         """

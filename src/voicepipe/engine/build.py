@@ -137,7 +137,7 @@ def build_engine(
 
 
 async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Check]:
-    """How everything is that the settings name and that a pipeline uses, with no model loaded."""
+    """Check everything that the settings name and that a pipeline uses, with no model loaded."""
     http, kinds = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S), _kinds(uses)
     try:
         return await _checks(settings, list(_probes(settings, uses, http)), kinds).all()

@@ -17,7 +17,7 @@ KINDS: tuple[ServiceKind, ...] = ("stt", "tts", "llm", "voice_cloning")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How one of them is asked. `ask` gives what it says of itself, or raises what is wrong with it."""
+    """A check of one service. `ask` returns its description of itself, or raises an error."""
 
     kind: ServiceKind
     what: str
@@ -34,7 +34,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How one of them is: `said` is what it says of itself, or what is wrong with it, after `took_s`."""
+    """The result of a check: `said` is the service's description of itself, or the error, after `took_s`."""
 
     probe: Probe
     up: bool
@@ -52,11 +52,11 @@ class Checks:
         self._probes, self._within_s, self._kinds = probes, within_s, kinds
 
     async def all(self) -> list[Check]:
-        """How each is. Never raises: what goes wrong is in the answer."""
+        """Run all checks. Never raises: errors are in the results."""
         return list(await asyncio.gather(*map(self._check, self._probes)))
 
     async def health(self) -> dict[str, bool]:
-        """Whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
+        """Return whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
         up = {check.probe.kind: check.up for check in await self.all()}
         return {f"{kind}_up": up.get(kind, False) for kind in self._kinds}
 

@@ -187,7 +187,7 @@ def _at_16k(sound: Audio) -> Samples:
 
 @dataclass(slots=True)
 class LocalParts:
-    """Those that were wanted, and the threads in which they work."""
+    """The embedded models that were requested, and the threads in which they work."""
 
     ear: LocalStt | None = None
     llm: LocalLlm | None = None
@@ -272,7 +272,7 @@ def _smart_turn() -> SmartTurn | None:
 
 
 def _load_together(makers: dict[str, Callable[[], Any]], progress: Callable[[str], None]) -> dict[str, Any]:
-    """What each maker makes, made in as many threads; the first error is raised when all are done."""
+    """Run the makers, each in a thread; the first error is raised when all are done."""
 
     def make(name: str) -> Any:
         began = perf_counter()
@@ -289,7 +289,7 @@ def _load_together(makers: dict[str, Callable[[], Any]], progress: Callable[[str
 
 
 def local_probe(kind: ServiceKind, uses: Collection[StageName] = STAGE_NAMES) -> Probe:
-    """Whether those models of this kind that a pipeline uses could be loaded. Nothing is loaded."""
+    """Return whether those models of this kind that a pipeline uses could be loaded. Nothing is loaded."""
     needed = needed_models([kind], uses)
 
     async def ask() -> str:

@@ -29,7 +29,7 @@ __all__ = ["EMBEDDED", "LocalLlm", "Manner", "gguf_manner", "gguf_probe", "load_
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a model is asked: its `history`, the length of an answer, and llama.cpp's `sampling`."""
+    """The options of an embedded model: its `history`, the length of an answer, and llama.cpp's `sampling`."""
 
     what: str
     history: History
@@ -194,7 +194,7 @@ def load_gguf(path: Path, *, sessions: int, threads: int) -> tuple[SmolLM, Manne
 
 
 def gguf_probe(path: Path, *, sessions: int) -> Probe:
-    """Whether a file could be loaded: only its header is read."""
+    """Return whether a file could be loaded: only its header is read."""
 
     async def ask() -> str:
         file = check_gguf(path, sessions=sessions)

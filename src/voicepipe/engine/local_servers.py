@@ -115,7 +115,7 @@ class Search:
         self._thread.start()
 
     def found(self) -> list[LocalServer]:
-        """What was found; waits for the rest of the search, which is bounded."""
+        """Return what was found; waits for the rest of the search, which is bounded."""
         self._thread.join(2 * TIMEOUT_S)
         return self._found
 

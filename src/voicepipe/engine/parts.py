@@ -1,4 +1,4 @@
-"""What an engine is put together from: one part for each kind of stage, embedded or a service."""
+"""The parts of an engine: one for each kind of stage, embedded or a service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ S = TypeVar("S")
 
 
 def nothing() -> None:
-    """There is nothing to give back."""
+    """Do nothing: there is nothing to free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,17 @@ class StageProvider(Protocol[S]):
     """Makes one kind of stage for each session."""
 
     def open(self) -> SessionPart[S]:
-        """A new session's own."""
+        """Return the part of a new session."""
         ...
 
     def probe(self) -> Probe:
-        """How to see whether it works."""
+        """Return the check of its health."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class InputStages:
-    """What hears: a recogniser, and what notices pauses, unless it does so itself; and what they have not done with."""
+    """The input stages: a recogniser, a VAD unless the recogniser notices pauses itself, and their pending work."""
 
     vad: Stage[Audio, SpeechProbability] | None
     end_of_turn: EndOfTurn

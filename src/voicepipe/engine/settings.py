@@ -13,7 +13,7 @@ __all__ = ["EngineSettings", "LlmPlace", "ServiceUrl", "names_gguf"]
 
 
 def names_gguf(text: str) -> bool:
-    """Whether a setting names a file instead of a service's URL.
+    """Return whether a setting names a file instead of a service's URL.
 
     >>> names_gguf("models/qwen.gguf"), names_gguf("http://localhost:8091")
     (True, False)

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import FunctionCall, Generation
+from voicepipe.conversation.message import NO_ITEM, AudioFormat, ItemId
 from voicepipe.events.base import ClientEvent, Event
 
 __all__ = [
@@ -29,10 +30,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AudioReceived:
-    """A packet of the microphone, still encoded as the session's codec says. Not an `Event`: `decode` makes `Audio`."""
+    """A packet of the microphone, encoded in `audio_format`. Not an `Event`: `decode` makes `Audio`.
+
+    None is the format of the session's codec.
+    """
 
     data: bytes
     message_id: str | None = None
+    audio_format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class AudioDeferred(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking(ClientEvent):
-    """How a client that leads the conversation wants turns to be taken. None means: as the pipeline does.
+    """The turn taking of a client that leads the conversation. None means: as the pipeline does.
 
     `by` "voice" ends turns by silence alone, "meaning" also by the content of the speech, "client" never: the client
     commits its sound itself. The bot answers a turn only if `answers`, stops at the user's voice only if `interrupts`,
@@ -70,8 +75,9 @@ class SettingsChanged(ClientEvent):
     What is None stays as it is, so that `SettingsChanged(voice="…")` changes the voice alone. `turns`: the client
     leads; as long as there are none the pipeline takes turns, and the bot opens, sends idle prompts and hangs up.
     `aloud` False: the bot answers in text. `generation` is how the model answers, with the client's functions. `lines`
-    belong to the character that `system_prompt` describes; only a model in this process uses them. `written` is the
-    client's message in its dialect, for the answer that repeats it; it does not count in comparisons.
+    belong to the character that `system_prompt` describes; only a model in this process uses them. `output_format` is
+    that of the bot's sound. `written` is the client's message in its dialect, for the answer that repeats it; it does
+    not count in comparisons.
     """
 
     system_prompt: str | None = None
@@ -82,6 +88,7 @@ class SettingsChanged(ClientEvent):
     aloud: bool | None = None
     generation: Generation | None = None
     lines: CharacterLines | None = None
+    output_format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ class InputCommitted(ClientEvent):
     is the position in the user's audio, which `listen` sets; it does not count in comparisons.
     """
 
-    item: str = ""
+    item: ItemId = NO_ITEM
     at_s: float | None = field(default=None, compare=False)
 
 
@@ -110,10 +117,10 @@ class ItemCreated(ClientEvent):
     With `call`, it is an assistant's call without text, or, from a "tool", that call's result.
     """
 
-    item: str
+    item: ItemId
     role: Literal["user", "assistant", "system", "tool"]
     text: str
-    after: str | None = None
+    after: ItemId | None = None
     call: FunctionCall | None = None
 
 
@@ -121,14 +128,14 @@ class ItemCreated(ClientEvent):
 class ItemDeleted(ClientEvent):
     """The client deleted a message of the conversation."""
 
-    item: str
+    item: ItemId
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTruncated(ClientEvent):
     """The user has heard `audio_end_ms` of a reply's sound, and hears no more of it."""
 
-    item: str
+    item: ItemId
     audio_end_ms: float
 
 
@@ -136,7 +143,7 @@ class ItemTruncated(ClientEvent):
 class ItemRequested(ClientEvent):
     """The client asks for a message in its present form. Stages may ignore it."""
 
-    item: str
+    item: ItemId
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +151,18 @@ class ReplyRequested(ClientEvent):
     """The client asks for a reply now. None means: as in the conversation.
 
     `messages` are answered instead of the conversation. A reply that is not `remembered` is not stored in the
-    conversation. `voice` speaks it, if the TTS has more than one. `item` becomes the item of `ReplyStarted`.
+    conversation. `voice` speaks it, if the TTS has more than one, and its sound is written in `output_format`. `item`
+    becomes the item of `ReplyStarted`.
     """
 
-    item: str = ""
+    item: ItemId = NO_ITEM
     system_prompt: str | None = None
     messages: tuple[ItemCreated, ...] | None = None
     aloud: bool | None = None
     remembered: bool = True
     generation: Generation | None = None
     voice: str | None = None
+    output_format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +172,7 @@ class ReplyCancelled(ClientEvent):
     `clears`: it wants the sound to stop, whether or not a reply is active.
     """
 
-    item: str = ""
+    item: ItemId = NO_ITEM
     clears: bool = False
 
 

@@ -62,6 +62,7 @@ def _configured(conversation: Conversation, settings: SettingsChanged) -> Conver
         led=conversation.led or settings.turns is not None,
         aloud=conversation.aloud if settings.aloud is None else settings.aloud,
         voice=settings.voice or conversation.voice,
+        output_format=settings.output_format or conversation.output_format,
         generation=settings.generation or conversation.generation,
         lines=settings.lines or conversation.lines,
     )

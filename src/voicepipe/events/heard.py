@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from voicepipe.conversation.message import NO_ITEM, ItemId
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
@@ -101,7 +102,7 @@ class TurnStarted(TurnEvent):
     """
 
     at_s: float
-    item: str = field(default="", compare=False, repr=False)
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class TurnEnded(TurnEvent):
 
     text: str
     at_s: float
-    item: str = field(default="", compare=False, repr=False)
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     committed: bool = False
     acknowledgement: bool = False
 
@@ -156,13 +157,13 @@ class EchoFound(TurnEvent):
 
 @dataclass(frozen=True, slots=True)
 class TurnJudged(TurnEvent):
-    """What counts of a turn that began over a reply, or that is an acknowledgement.
+    """The verdict on a turn that began over a reply, or that is an acknowledgement.
 
     An acknowledgement over a reply does not count, unless the bot has just asked something; neither does the bot's own
     voice. A turn that does not count is not answered, and is not in the conversation. `text` is what counts; it does
     not count in comparisons.
     """
 
-    item: str
+    item: ItemId
     counts: bool
     text: str = field(default="", compare=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from voicepipe.conversation.message import NO_ITEM, ItemId
 from voicepipe.events.base import Event, Unpaced, Unspoken
 from voicepipe.events.sound import Audio
 from voicepipe.events.unasked import Unasked
@@ -37,7 +38,7 @@ class ReplyStarted(Event):
     """
 
     conversation: Conversation
-    item: str = field(default="", compare=False, repr=False)
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     unasked: Unasked | None = None
 
 
@@ -126,5 +127,5 @@ class ReplyEnded(Event):
 class OutOfBandResponse(Event):
     """An event of the out-of-band response `item`, which is outside the conversation and takes no turn."""
 
-    item: str
+    item: ItemId
     event: ReplyAudio | Event

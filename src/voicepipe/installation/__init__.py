@@ -1,1 +1,1 @@
-"""How this program was installed, and how its commands are named."""
+"""The installation of this program, and the names of its commands."""

@@ -26,7 +26,7 @@ PARTS = ("voicepipe.conversation", "voicepipe.session")
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """What is wrong, and the command that mends it. `broken`: the imported `voicepipe/__init__.py` is not ours."""
+    """Return the fault and the command that repairs it. `broken`: the imported `voicepipe/__init__.py` is not ours."""
 
     what: str
     remedy: str
@@ -60,7 +60,7 @@ def _with(name: str, version: str, broken: bool) -> Clash:
 
 
 def _imported_ours() -> bool:
-    """Whether the package that Python imported as `voicepipe` is this one."""
+    """Return whether the package that Python imported as `voicepipe` is this one."""
     homes = getattr(sys.modules.get("voicepipe"), "_HOMES", {})
     return set(PARTS) <= set(homes.values())
 

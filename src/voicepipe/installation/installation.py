@@ -1,4 +1,4 @@
-"""How the running voicepipe was installed, and the commands that install the rest of it.
+"""The installation of the running voicepipe, and the commands that install the rest of it.
 
 The package index has a package `voicepipe` by other authors, which `pip install "voicepipe[mic]"` would install. So
 each hint is made from the installation's own record: `direct_url.json` (PEP 610) names a folder, a wheel or a
@@ -32,7 +32,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What pip has to be given to install the same distribution again.
+    """Return pip's argument that installs the same distribution again.
 
     Args:
         version: Its version, or "unknown".

@@ -1,4 +1,4 @@
-"""What goes wrong with a language model that is a service: kinds, by what one can do about them."""
+"""The errors of a language model that is a service, by what one can do about them."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ class LlmFiltered(LlmRefused):
 
 
 class LlmGarbled(LlmError):
-    """What it sent is no answer of a chat model."""
+    """The service sent something that is no answer of a chat model."""

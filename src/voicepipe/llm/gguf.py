@@ -40,7 +40,7 @@ class GgufError(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """What a header says. `cache_bytes` is what each token of context takes in memory."""
+    """The values of a header. `cache_bytes` is the memory that each token of context takes."""
 
     path: Path
     size_bytes: int

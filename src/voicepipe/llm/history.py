@@ -1,4 +1,4 @@
-"""How much of a conversation a language model reads: policies for a pipeline.
+"""The part of a conversation that a language model reads: policies for a pipeline.
 
 A policy is a pure function, `Conversation -> Conversation`, for use right before the LLM:
 `session.llm(shorten(conversation))`. What was said stays whole in the conversation itself.
@@ -101,7 +101,7 @@ def _split(messages: tuple[Message, ...], max_tokens: int) -> tuple[tuple[Messag
 
 
 def _turns(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
-    """What the user said, in one or more messages, and what the bot answered. The bot's opening is a turn, too.
+    """The user's words, in one or more messages, and the bot's answer. The bot's opening is a turn, too.
 
     A message between a call and its result belongs to the same turn: call and result belong together.
     """
@@ -148,6 +148,6 @@ def _tokens(turns: Sequence[tuple[Message, ...]]) -> int:
 
 
 def _call(message: Message) -> str:
-    """What a call of the assistant's adds to a prompt."""
+    """Return the text that a call of the assistant adds to a prompt."""
     call = message.call if message.role == "assistant" else None
     return "" if call is None else call.id + call.name + call.arguments

@@ -22,7 +22,7 @@ _ATTEMPTS = 2
 
 
 class Model(Protocol):
-    """What is asked of a model: `stream` blocks, gives text as it comes, and stops soon after `cancelled()`."""
+    """A model in this process: `stream` blocks, yields text as it comes, and stops soon after `cancelled()`."""
 
     def stream(
         self,

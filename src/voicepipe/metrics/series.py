@@ -194,7 +194,7 @@ class SessionMetrics:
 
 
 class ConversationMetrics:
-    """What users notice: response time, barge-in time, failures and lost sound."""
+    """The metrics that users notice: response time, barge-in time, failures and lost sound."""
 
     def __init__(self, make: MetricFactory) -> None:
         self.turns = make.counter("turns", "Turns of users that had words.")

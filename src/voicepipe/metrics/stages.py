@@ -89,7 +89,7 @@ def metered_llm(llm: Llm, observer: ServiceObserver, lengths: LlmMetrics) -> Llm
 def _used(
     make: Callable[[_Use], Observable[B]], gives: Callable[[_Use, B], None], observer: ServiceObserver
 ) -> Observable[B]:
-    """What `make` gives, each subscription being one use of the service."""
+    """Return the observable of `make`; each subscription is one use of the service."""
 
     def begin(scheduler: Any) -> Observable[B]:
         use = _Use(observer, scheduler_of(scheduler).clock)

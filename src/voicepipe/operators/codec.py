@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from voicepipe.audio import BadAudio, Codec
+from voicepipe.audio import BadAudio, ClientCodec, Codec
+from voicepipe.conversation import AudioFormat
 from voicepipe.events import (
     Audio,
     AudioReceived,
@@ -18,6 +19,7 @@ from voicepipe.events import (
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyStarted,
     Samples,
     SettingsChanged,
     SpeechEncoded,
@@ -37,22 +39,28 @@ def decode(codec: Codec) -> Stage[ClientMessage, Audio | Event]:
     next good one is heard again.
     All other messages of the client pass, each at its place in the sound: this is their only way into the graph. The
     sound that the decoder still holds comes before a message that ends or clears a turn (`InputCommitted`,
-    `InputCleared`), and the `TurnTaking` of new settings comes before the settings.
+    `InputCleared`) and before a packet in another format; the `TurnTaking` of new settings comes before the settings.
 
     Args:
-        codec: The format of the client's sound, `session.codec`.
+        codec: `session.codec`: the rate of the sound, and the format of packets that name none. A packet in another
+            format (`AudioReceived.audio_format`) is resampled to that rate, which delays it by a few milliseconds.
 
     .. marbles::
 
         received   a-b-c-s|       a, c: AudioReceived   b: AudioReceived of garbage   s: SettingsChanged
         decode     A-r-C-s|       A, C: Audio   r: InputRejected
     """
-    return transduce(lambda _: _Decoding(codec))
+    client = codec if isinstance(codec, ClientCodec) else ClientCodec(codec)
+    return transduce(lambda _: _Decoding(client))
 
 
 class _Decoding:
-    def __init__(self, codec: Codec) -> None:
-        self._decode, self._rate_hz = codec.decoder(), codec.rate_hz
+    def __init__(self, codec: ClientCodec) -> None:
+        self._client, self._rate_hz = codec, codec.rate_hz
+        self._decoder = codec.decoders()
+        self._format: AudioFormat | None = None
+        self._codec = codec.initial
+        self._decode = self._decoder(self._codec)
 
     def __call__(self, message: ClientMessage) -> Iterator[Audio | Event]:
         match message:
@@ -68,6 +76,8 @@ class _Decoding:
                 yield message
 
     def _sound(self, message: AudioReceived) -> Iterator[Audio | InputRejected]:
+        if message.audio_format != self._format:
+            yield from self._change(message.audio_format)
         try:
             samples = self._decode(message.data)
         except BadAudio as error:
@@ -75,6 +85,13 @@ class _Decoding:
             yield InputRejected("invalid_audio", str(error), "audio", message.message_id)
         else:
             yield from self._audio(samples)
+
+    def _change(self, audio_format: AudioFormat | None) -> Iterator[Audio]:
+        """Decode in another format. The same codec by another name goes on: its stream has not ended."""
+        self._format = audio_format
+        if (codec := self._client.codec(audio_format)) != self._codec:
+            yield from self._audio(self._decode.rest())
+            self._codec, self._decode = codec, self._decoder(codec)
 
     def _audio(self, samples: Samples) -> Iterator[Audio]:
         if len(samples):
@@ -85,37 +102,67 @@ class _Decoding:
 def encode(codec: Codec) -> Stage[ReplyAudio | Event, Event]:
     """Emit `ReplyAudio` as the client's codec writes it; everything else passes.
 
+    A reply has one format from its start to its end: that of its conversation (`ReplyStarted`,
+    `Conversation.output_format`), or else the last that the client's settings have named (`SettingsChanged`), which is
+    also that of sound outside of a reply.
+
     A codec that packs sound into packets may keep the last few milliseconds until more comes; at a reply's end they
     come out before it, and those of a reply that was cut are dropped: they must not sound at the start of the next.
 
     Args:
-        codec: The format of the client's sound, `session.codec`.
+        codec: `session.codec`: the format until one is named.
 
     .. marbles::
 
         spoken   a-b-c|     a, c: ReplyAudio   b: any other event
         encode   A-b-C|     A, C: SpeechEncoded
     """
-    return transduce(lambda _: _Encoding(codec))
+    client = codec if isinstance(codec, ClientCodec) else ClientCodec(codec)
+    return transduce(lambda _: _Encoding(client))
 
 
 class _Encoding:
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: ClientCodec) -> None:
+        self._client, self._codec = codec, codec.initial
         self._encode = codec.encoder()
         self._end = Audio(np.zeros(0, np.float32), codec.rate_hz)
+        # The format of the client's settings; during a reply, of what comes after it.
+        self._format: AudioFormat | None = None
+        self._is_replying = False
 
     def __call__(self, event: ReplyAudio | Event) -> Iterator[Event]:
         match event:
             case ReplyAudio(audio=audio):
                 yield from self._encoded(audio)
+            case ReplyStarted(conversation=conversation):
+                self._is_replying = True
+                self._use(conversation.output_format or self._format)
+                yield event
             case ReplyEnded():
                 yield from self._encoded(self._end)
+                self._end_reply()
                 yield event
             case ReplyInterrupted():
                 self._encode(self._end)
+                self._end_reply()
+                yield event
+            case SettingsChanged(output_format=str(audio_format)):
+                self._format = audio_format
+                if not self._is_replying:
+                    self._use(audio_format)
                 yield event
             case _:
                 yield event
+
+    def _end_reply(self) -> None:
+        self._is_replying = False
+        if self._format is not None:
+            self._use(self._format)
+
+    def _use(self, audio_format: AudioFormat | None) -> None:
+        """Write in this format from now on. The same one goes on: an Opus stream has its headers once."""
+        if (codec := self._client.codec(audio_format)) != self._codec:
+            self._codec, self._encode = codec, codec.encoder()
 
     def _encoded(self, audio: Audio) -> Iterator[SpeechEncoded]:
         if data := self._encode(audio):

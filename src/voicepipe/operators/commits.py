@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
-from voicepipe.conversation import Conversation, Message
+from voicepipe.conversation import Conversation, ItemId, Message
 from voicepipe.events import (
     ClientEvent,
     InputCleared,
@@ -31,9 +31,14 @@ def asked_of(conversation: Conversation, request: ReplyRequested | None) -> Conv
     prompt = conversation.system_prompt if request.system_prompt is None else request.system_prompt
     aloud = conversation.aloud if request.aloud is None else request.aloud
     generation = conversation.generation if request.generation is None else request.generation
-    voice = request.voice or conversation.voice
     return replace(
-        conversation, system_prompt=prompt, messages=messages, aloud=aloud, voice=voice, generation=generation
+        conversation,
+        system_prompt=prompt,
+        messages=messages,
+        aloud=aloud,
+        voice=request.voice or conversation.voice,
+        output_format=request.output_format or conversation.output_format,
+        generation=generation,
     )
 
 
@@ -55,7 +60,7 @@ class Commits:
 
     @property
     def at_s(self) -> float | None:
-        """Where in the sound the first that waits is, if that is known."""
+        """Return the position in the sound of the first that waits, if it is known."""
         return self._waiting[0].at_s if self._waiting else None
 
     def told(self, event: InputCommitted | InputCleared) -> None:
@@ -63,7 +68,7 @@ class Commits:
         if isinstance(event, InputCleared) or event.item:
             self._waiting.append(event)
 
-    def ended(self, text: str, at_s: float, detected: str | None) -> Iterator[TurnEvent | ClientEvent]:
+    def ended(self, text: str, at_s: float, detected: ItemId | None) -> Iterator[TurnEvent | ClientEvent]:
         """The words of the first that waits are there: its turn, and what has waited behind it.
 
         Of what was cleared no word is left; `detected` is its item when `TurnStarted` has told of it.
@@ -78,7 +83,7 @@ class Commits:
             yield from behind
 
     def behind(self, event: ClientEvent) -> Iterator[ClientEvent]:
-        """What the client wants goes out at once, or, if it is about what comes after a commit, behind that."""
+        """Emit the client's request at once, or behind a commit that it follows."""
         if isinstance(event, ReplyCancelled):
             self._behind = [held for held in self._behind if not _cancels(event, held)]
             yield event

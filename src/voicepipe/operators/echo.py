@@ -24,7 +24,7 @@ _ECHO_SHARE, _SURE_SHARE, _RUN = 0.5, 0.65, 3
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard, apart.
+    """The recognised words of a turn, by their source.
 
     Args:
         own: the user's words

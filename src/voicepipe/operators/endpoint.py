@@ -127,7 +127,7 @@ class _Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Whether speech that paused at `at_s` is complete; `sound` gives what the model is asked about."""
+    """A question to the model: is speech that paused at `at_s` complete? `sound` returns the audio for it."""
 
     at_s: float
     sound: Callable[[], Audio]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from voicepipe.conversation import SILENCE
+from voicepipe.conversation import SILENCE, ItemId
 from voicepipe.presets import Interruption
 
 __all__ = ["IdlePrompts"]
@@ -65,6 +65,6 @@ class IdlePrompts:
         """Return the state after one more prompt."""
         return replace(self, sent=self.sent + 1)
 
-    def message(self, number: int) -> tuple[str, str]:
+    def message(self, number: int) -> tuple[str, ItemId]:
         """Return the text and the item of the silence, as a message of the user's."""
-        return SILENCE, f"silence{number}"
+        return SILENCE, ItemId(f"silence{number}")

@@ -8,7 +8,7 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     Event,
     OutOfBandResponse,
@@ -44,7 +44,7 @@ def failure(error: Exception, *, silent: bool = False) -> StageFailed:
 def out_of_band(
     reply: Callable[[Conversation], Observable[ReplyAudio | Event]], conversation: Callable[[], Conversation]
 ) -> Stage[Event, Event]:
-    """What the client asks for beside the conversation: each is answered at once, any number side by side.
+    """Answer each request for an out-of-band response at once, any number side by side.
 
     A voice does not interrupt them, and what is said meanwhile is not known to them. Everything of a reply is an
     `OutOfBandResponse` with its name: `ReplyStarted`, `ReplyTextWritten…`, then `ReplyEnded`, or `ReplyInterrupted`
@@ -76,7 +76,7 @@ def out_of_band(
 def _answer(
     reply: Callable[[Conversation], Observable[ReplyAudio | Event]],
     asked: Conversation,
-    item: str,
+    item: ItemId,
     cancelled: Observable[Event],
 ) -> Observable[ReplyAudio | Event]:
     """One reply, to its end or until it is cancelled."""

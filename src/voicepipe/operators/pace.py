@@ -215,7 +215,7 @@ class _Queue(Generic[T]):
 
     @property
     def _is_waiting(self) -> bool:
-        """Whether items wait that are not in the heap."""
+        """Return whether items wait that are not in the heap."""
         return False
 
     def _take(self, due: tuple[float, int, T | None]) -> float:

@@ -67,7 +67,7 @@ class RunningReply:
 
     @property
     def is_unheard(self) -> bool:
-        """Whether nothing of it was heard, or read."""
+        """Return whether nothing of it was heard, or read."""
         return not (self.sounds or self.text)
 
     @property

@@ -1,11 +1,11 @@
-"""What the bot does next, as `TurnState` decides it."""
+"""The actions that `TurnState` decides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import Event, ReplyRequested, Unasked
 from voicepipe.operators.commits import asked_of
 from voicepipe.operators.unasked import asked_unasked
@@ -17,7 +17,7 @@ __all__ = ["Action", "HangUp", "HoldElapsed", "HoldReply", "ResumeReply", "Start
 class StartReply:
     """Stop what runs, and begin a reply, which the client has requested, the conversation is due, or comes unasked."""
 
-    item: str
+    item: ItemId
     request: ReplyRequested | None = None
     unasked: Unasked | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     EchoFound,
     Event,
@@ -248,7 +248,7 @@ class TurnState:
     def _start(self, request: ReplyRequested | None = None) -> tuple[TurnState, Action]:
         waiting = self.unasked.given_back(self.unasked.ordered)
         state = replace(self, opened=True, replies=self.replies + 1, reply_due=True, due=request, unasked=waiting)
-        return state, StartReply((request and request.item) or f"reply{state.replies}", request)
+        return state, StartReply((request and request.item) or ItemId(f"reply{state.replies}"), request)
 
     def next_unasked(self) -> tuple[TurnState, Action]:
         """Return the state when the bot says what it is to say unasked, if the moment has come for it."""
@@ -272,7 +272,7 @@ class TurnState:
             state = replace(self, reply_pending=True, requested=self.requested or self.due)
         waiting = self.unasked.ordering(unasked)
         state = replace(state, replies=self.replies + 1, reply_due=True, due=None, unasked=waiting)
-        return state, StartReply(f"reply{state.replies}", unasked=unasked)
+        return state, StartReply(ItemId(f"reply{state.replies}"), unasked=unasked)
 
     # -- what the reply does -------------------------------------------------------------------------------------------
 
@@ -379,7 +379,7 @@ class TurnState:
 
     @property
     def _is_protected(self) -> bool:
-        """Whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
+        """Return whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
         return self.sounded_s < self.rules.uninterruptible_s
 
     @property
@@ -390,11 +390,11 @@ class TurnState:
 
     @property
     def _is_uninterruptible(self) -> bool:
-        """Whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
+        """Return whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
         said = self.unasked.ordered or (self.reply and self.reply.unasked)
         return said is not None and not said.interruptible
 
     @property
     def _owes_reply(self) -> bool:
-        """Whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
+        """Return whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
         return self.conversation.awaits_reply or (self.opened and not self.conversation.said)

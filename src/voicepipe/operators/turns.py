@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator
 from typing import overload
 
+from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ClientEvent,
     EchoFound,
@@ -196,12 +197,12 @@ class _Turn:
                 yield TurnStarted(at_s, self._item)
 
     @property
-    def _item(self) -> str:
-        return f"turn{self._turns}"
+    def _item(self) -> ItemId:
+        return ItemId(f"turn{self._turns}")
 
     @property
     def _is_heard(self) -> bool:
-        """Whether every word is there that was said before the pause."""
+        """Return whether every word is there that was said before the pause."""
         return self._paused_at is not None and self._transcribed_s >= self._paused_at
 
     def _is_all_heard(self, until_s: float | None) -> bool:
@@ -227,7 +228,7 @@ class _Turn:
             yield TurnEnded(text, at_s, self._item, acknowledgement=acknowledgement and not confirmed)
 
     def _taken(self) -> tuple[str, float]:
-        """What was said, and until when; the next turn begins empty."""
+        """Return the words of the turn and its end; the next turn begins empty."""
         text, at_s = self._text, self._paused_at
         self._settled, self._words, self._paused_at = [], [], None
         self._talking = self._told = self._confirmed = False

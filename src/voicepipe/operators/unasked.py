@@ -26,7 +26,7 @@ def asked_unasked(conversation: Conversation, unasked: Unasked | None) -> Conver
 
 @dataclass(frozen=True, slots=True)
 class UnaskedQueue:
-    """What waits to be said, in order, and what has been ordered: the reply before it cleans up.
+    """The queue of unasked speech, in order, and the one that has been started: the reply before it cleans up.
 
     What is urgent ("now") comes first, in its own order.
     """

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from voicepipe.audio import Codec
 from voicepipe.events import AudioReceived, ClientMessage, Event, InputCommitted
 
 __all__ = ["Dialect", "Encode", "ItemSpoken", "ServerMessage"]
@@ -27,16 +26,11 @@ class ItemSpoken:
 
 
 class Dialect(Protocol):
-    """How one client writes and reads; chosen per connection."""
+    """The wire format of one client, chosen per connection."""
 
     @property
     def name(self) -> str:
         """The name in logs."""
-        ...
-
-    @property
-    def codec(self) -> Codec:
-        """The codec of audio within messages."""
         ...
 
     def decode(self, text: str) -> ClientMessage:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 import string
+from typing import NewType
 
-__all__ = ["new_id"]
+__all__ = ["WireItemId", "new_id"]
+
+WireItemId = NewType("WireItemId", str)
+"""A client's id of an item. The pipeline's ids are of another type (`voicepipe.conversation.ItemId`)."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 21

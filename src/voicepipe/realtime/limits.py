@@ -1,4 +1,4 @@
-"""What a client's requests may cost at the language model: tokens, functions, responses in a minute. Pure."""
+"""The limits of a client's requests to the language model: tokens, functions, responses in a minute. Pure."""
 
 from __future__ import annotations
 

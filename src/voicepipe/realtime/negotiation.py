@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
-from voicepipe.audio import Codec, Formats
+from voicepipe.audio import Codec, OggOpus, Pcm16
 from voicepipe.characters.prompts import WriteLines, WritePrompt, no_lines, system_prompt
 from voicepipe.events import AudioReceived, ClientMessage, Event, SessionOpened, SettingsChanged
 from voicepipe.realtime.app_messages import decode_app_event, encode_app_event
@@ -87,11 +87,9 @@ class DialectNegotiation:
         clock: Callable[[], float] = time.monotonic,
         transcribes: bool = False,
     ) -> None:
-        self._formats = Formats()
         self._session_id, self._new_name = session_id, name
         limits = limits or RequestLimits()
         ga = Ga(
-            self._formats,
             model=model,
             name=name,
             write=write,
@@ -101,10 +99,12 @@ class DialectNegotiation:
             transcribes=transcribes,
         )
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
-        self._unmute = _Unmuted(self._formats, write, lines, limits, clock)
+        self._unmute = _Unmuted(write, lines, limits, clock)
         self._speaks: _Speaker = self._openai
         if kind == "unmute?":
-            self._speaks = self._unmute.taking_over()
+            self._speaks = self._unmute
+        # The codec of sound until a message names a format.
+        self.codec: Codec = OggOpus() if kind == "unmute?" else Pcm16()
         self._is_settled = self._is_opened = self._has_spoken = False
 
     @property
@@ -112,11 +112,6 @@ class DialectNegotiation:
         """The dialect, as far as it is known."""
         doubted = self._speaks is self._unmute and not self._is_settled
         return f"{self._speaks.name}?" if doubted else self._speaks.name
-
-    @property
-    def codec(self) -> Codec:
-        """The formats of the client's audio in both directions; they follow its settings."""
-        return self._formats
 
     def opening(self) -> list[Received]:
         """Return what is done before the client has sent anything: for the encoder, then for the pipeline."""
@@ -158,7 +153,7 @@ class DialectNegotiation:
         match _glance(text):
             case ("session.update", True):
                 self._is_settled = True
-                self._speaks = self._unmute.taking_over()
+                self._speaks = self._unmute
                 return []
             case ("session.update", False):
                 self._is_settled = True
@@ -199,28 +194,17 @@ def _glance(text: str) -> tuple[str, bool]:
 
 
 class _Unmuted:
-    """The dialect of Unmute in use: Ogg-Opus in both directions."""
+    """The dialect of Unmute in use."""
 
     name = "unmute"
 
     def __init__(
-        self,
-        formats: Formats,
-        write: WritePrompt,
-        lines: WriteLines,
-        limits: RequestLimits,
-        clock: Callable[[], float],
+        self, write: WritePrompt, lines: WriteLines, limits: RequestLimits, clock: Callable[[], float]
     ) -> None:
         self._dialect = Unmute(write=write, lines=lines, limits=limits, clock=clock)
-        self._formats = formats
         self._encode: Encode = self._dialect.encoder()
         # Whether the client has received anything in this dialect.
         self.told = False
-
-    def taking_over(self) -> _Unmuted:
-        """Use Unmute's format from now on."""
-        self._formats.input = self._formats.output = self._dialect.codec
-        return self
 
     def opening(self) -> None:
         """Return nothing: the client speaks first."""

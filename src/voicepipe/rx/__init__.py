@@ -1,4 +1,4 @@
-"""What reactivex lacks for live audio: one clock per session, turns that clean up, sources from asyncio and threads."""
+"""Additions to reactivex for live audio: one clock per session, turns that clean up, sources from asyncio, threads."""
 
 from voicepipe.rx.feedback import feedback, one_at_a_time
 from voicepipe.rx.from_async import from_async

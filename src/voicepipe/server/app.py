@@ -144,7 +144,7 @@ def load_characters(settings: ServerSettings) -> Characters:
 
 
 def voice_store(settings: ServerSettings) -> VoiceStore:
-    """Where cloned voices are kept: in Redis where there is one, else in this process. Must be closed."""
+    """Return the store of cloned voices: Redis where there is one, else this process. Must be closed."""
     if settings.redis_url is None:
         return MemoryVoices(kept_s=settings.voice_kept_s, most=settings.voices_kept, clock=_clock)
     from voicepipe.voices.redis import RedisVoices
@@ -158,7 +158,7 @@ def _clock() -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What all sessions of a server share beside the engine."""
+    """The objects that all sessions of a server share beside the engine."""
 
     metrics: Metrics
     health: Health

@@ -1,4 +1,4 @@
-"""Whether a new session is possible now, and otherwise the reason, in words for the user."""
+"""The reason, in words for the user, if no new session is possible now."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def obstacles(
 
 
 class Health:
-    """How an engine is, asked seldom and never for long.
+    """The health of an engine, cached and with a time limit.
 
     `ask` (an engine's `health`) may take `timeout_s`; after that, or when it raises, none of `keys` counts as up. Its
     answer holds for `fresh_s`; `on_answer` is called with each new one.
@@ -93,7 +93,7 @@ class Health:
         )
 
     async def up(self) -> dict[str, bool]:
-        """Whether each of `keys` is up, as it was `fresh_s` ago at the most."""
+        """Return whether each of `keys` is up, as it was `fresh_s` ago at the most."""
         return await self._recent()
 
     async def cached(self, wait_s: float) -> dict[str, bool] | None:
@@ -125,5 +125,5 @@ class Health:
 
 
 def is_ok(up: Mapping[str, bool]) -> bool:
-    """Whether all is up that a conversation needs, of what is used."""
+    """Return whether all is up that a conversation needs, of what is used."""
     return all(up.get(key, True) for key in NEEDED)

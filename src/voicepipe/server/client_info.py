@@ -1,4 +1,4 @@
-"""What a pipeline is told of its client, from the client's handshake."""
+"""The facts about a client for its pipeline, from the client's handshake."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class ServiceProtocol(Protocol[A_contra, B_co]):
 
     @property
     def done(self) -> bool:
-        """Whether everything has been sent and answered: the stage completes."""
+        """Return whether everything has been sent and answered: the stage completes."""
         ...
 
     @property
@@ -66,5 +66,5 @@ class ServiceProtocol(Protocol[A_contra, B_co]):
 
     @property
     def stale(self) -> bool:
-        """Whether a fresh connection would help, and nothing would be lost by changing over now."""
+        """Return whether a fresh connection would help, and nothing would be lost by changing over now."""
         ...

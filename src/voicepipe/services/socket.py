@@ -44,7 +44,7 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebSocketEndpoint:
-    """How to connect to an instance: path, query and headers of the WebSocket."""
+    """The connection to an instance: path, query and headers of the WebSocket."""
 
     service: str
     address: Address

@@ -264,7 +264,7 @@ class _Clips:
             yield self._clip(self._began, at, at, whole=False)
 
     def _settle(self, at: int) -> Settle:
-        """What was said before `at` stands."""
+        """Return the instruction to confirm the words before `at`."""
         self._settled = at
         return Settle(at / RATE_HZ)
 
@@ -278,7 +278,7 @@ class _Clips:
 
     @property
     def _reach(self) -> int:
-        """How far before the present a clip may begin: an onset is noticed up to a second late."""
+        """Return how far before the present a clip may begin: an onset is noticed up to a second late."""
         return max(self._limits.margin, self._prefix or 0) + RATE_HZ
 
     def _let_go(self, at: int) -> None:

@@ -76,7 +76,7 @@ class ClauseCutter:
             yield self._cut(ended=True)
 
     def _breaks_before(self, word: Word) -> bool:
-        """Whether the clause ends before `word` within a sentence: at a line's end, or where it is long."""
+        """Return whether the clause ends before `word` within a sentence: at a line's end, or where it is long."""
         if self._groups.belongs(word):
             return self._length >= self._max + SPARE
         if word.line_breaks:

@@ -83,11 +83,11 @@ class Grouper:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last group may go on with the next word."""
+        """Return whether the last group may go on with the next word."""
         return bool(self._group)
 
     def belongs(self, word: Word) -> bool:
-        """Whether a word belongs to the group that is open."""
+        """Return whether a word belongs to the group that is open."""
         return bool(self._group) and self._goes_on(word)
 
     def _goes_on(self, word: Word) -> bool:
@@ -102,7 +102,7 @@ class Grouper:
 
 
 def is_plain(word: str) -> bool:
-    """Whether a word is a group of its own in any text: letters that are no month, perhaps with a mark behind them.
+    """Return whether a word is a group of its own in any text: letters that are no month, perhaps with a mark behind.
 
     Most words are, and cost a tenth of the others.
     """
@@ -144,7 +144,7 @@ def _kind(word: str) -> str:
 
 
 def _is_open(group: Sequence[Word]) -> bool:
-    """Whether another word may belong to a group."""
+    """Return whether another word may belong to a group."""
     last = group[-1].text
     if _is_variable(group):
         return True
@@ -165,14 +165,14 @@ def _is_letter(word: str) -> bool:
 
 
 def _is_variable(group: Sequence[Word]) -> bool:
-    """Whether the last word is a letter of a formula, which an operator may follow: "x >= 3", "a < b"."""
+    """Return whether the last word is a letter of a formula, which an operator may follow: "x >= 3", "a < b"."""
     if not _LETTER.fullmatch(group[-1].text.strip("*_`()")):
         return False
     return len(group) == 1 or _kind(group[-2].text) == "operator"
 
 
 def _extends(group: Sequence[Word], word: str) -> bool:
-    """Whether a word belongs to the open group before it."""
+    """Return whether a word belongs to the open group before it."""
     last, kind = group[-1].text, _kind(word)
     if _is_variable(group) and kind == "operator":
         return True
@@ -194,7 +194,7 @@ def _extends(group: Sequence[Word], word: str) -> bool:
 
 
 def _goes_on_number(group: Sequence[Word], word: str, kind: str) -> bool:
-    """Whether a number goes on with the next one: a telephone number, thousands with spaces, "1 1/2"."""
+    """Return whether a number goes on with the next one: a telephone number, thousands with spaces, "1 1/2"."""
     if kind != "number":
         return False
     if re.fullmatch(r"\d/\d{1,2}\W*|[½¼¾⅓⅔]\W*", word):

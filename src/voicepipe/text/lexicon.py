@@ -10,7 +10,7 @@ __all__ = ["LANGUAGES", "Lexicon", "lexicon"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """How one language reads signs.
+    """The reading of signs in one language.
 
     Args:
         language: its code, as num2words has it

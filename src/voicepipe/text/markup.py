@@ -79,7 +79,7 @@ def _spaced(tag: re.Match[str]) -> str:
 
 
 def is_unclosed(text: str) -> bool:
-    """Whether markup has begun that goes on behind a white space: a link, an image or a tag with attributes.
+    """Return whether markup has begun that goes on behind a white space: a link, an image or a tag with attributes.
 
     >>> is_unclosed("[the"), is_unclosed("[the docs](https://e.com)"), is_unclosed("<a"), is_unclosed("a < b")
     (True, False, True, False)

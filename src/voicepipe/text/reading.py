@@ -1,4 +1,4 @@
-"""How a text is read aloud: from words as they are written to words as they are said. The one place for all voices."""
+"""The reading of a text: from written words to spoken words, for all voices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAUSE = ","
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a voice reads.
+    """The options of reading.
 
     Args:
         language: of the numbers, signs and units: "en", "de", "fr" or "es", also with a region ("de-AT")
@@ -175,7 +175,7 @@ _UPPER_ROMAN = re.compile(r"[IVXLCM]+[,.!?;:]?")
 
 
 def _is_special(text: str) -> bool:
-    """Whether a plain word is read otherwise than it is written: an abbreviation, a numeral, a name of code."""
+    """Return whether a plain word is read otherwise than it is written: an abbreviation, a numeral, a name of code."""
     core = text.rstrip(",.!?;:")
     if text[-1] == "." and (core in READINGS or core in _SHORT_NAMES or core == "St" or len(core) == 1):
         return True

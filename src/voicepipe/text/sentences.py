@@ -1,4 +1,4 @@
-"""Where a sentence ends, word by word: at once where the word itself says so, else with the next word.
+"""The ends of sentences, word by word: at once where the word itself decides, else with the next word.
 
 Weighed on the 60 texts of `tests/helpers/sentence_table.py` and on 53 others, in streaming use: at each word a library
 segments what has come since the last end. All ends were found in 49 and 47 texts by blingfire 0.1.8, in 48 and 40 by
@@ -47,12 +47,12 @@ def bare(word: str) -> str:
 
 
 def is_list_mark(word: str) -> bool:
-    """Whether a word at the beginning of a line is the mark of a list item, of a heading, a quotation or a table."""
+    """Return whether a word at the beginning of a line marks a list item, a heading, a quotation or a table."""
     return bool(_LIST_MARK.match(word)) or word.startswith("|")
 
 
 def ends_with(sentence: Sequence[str]) -> bool | None:
-    """Whether a sentence ends with the last of its words; None if the next word decides: see `ends_before`.
+    """Return whether a sentence ends with the last of its words; None if the next word decides: see `ends_before`.
 
     >>> ends_with(["It", "is", "good."]), ends_with(["Ask", "Dr."]), ends_with(["The", "U.S."])
     (True, False, None)
@@ -93,13 +93,13 @@ def _full_stop(core: str, sentence: Sequence[str]) -> bool | None:
 
 
 def _is_measured(sentence: Sequence[str]) -> bool:
-    """Whether the last word is a unit: it stands behind a number, or behind "per"."""
+    """Return whether the last word is a unit: it stands behind a number, or behind "per"."""
     before = sentence[-2] if len(sentence) > 1 else ""
     return before == "per" or any(map(str.isdigit, before))
 
 
 def ends_before(sentence: Sequence[str], following: Word) -> bool:
-    """Whether a sentence ends before the word `following`, if `ends_with` did not know or a line ends there.
+    """Return whether a sentence ends before the word `following`, if `ends_with` did not know or a line ends there.
 
     >>> ends_before(["The", "U.S."], Word("Army")), ends_before(["The", "U.S."], Word("It"))
     (False, True)
@@ -139,7 +139,7 @@ def _full_stop_before(core: str, sentence: Sequence[str], after: str) -> bool:
 
 
 def _says(sentence: Sequence[str]) -> bool:
-    """Whether "no." is an answer although a number may follow: "Say no. 5 people did.", "Well, no." """
+    """Return whether "no." is an answer although a number may follow: "Say no. 5 people did.", "Well, no." """
     before = sentence[-2] if len(sentence) > 1 else ","
     return before[-1] in ",;:—-" or bare(before).lower() in _BEFORE_ANSWER
 
@@ -150,7 +150,7 @@ _BEFORE_ANSWER = listed(
 
 
 def _letter_before(core: str, sentence: Sequence[str], word: str) -> bool:
-    """Whether a single letter ends a sentence: "plan B." and "you and I." do, an initial does not."""
+    """Return whether a single letter ends a sentence: "plan B." and "you and I." do, an initial does not."""
     before = sentence[-2] if len(sentence) > 1 else ""
     if before.isdecimal():
         return True  # a unit: "14 h."

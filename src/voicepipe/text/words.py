@@ -83,12 +83,12 @@ def listed(*rows: str) -> frozenset[str]:
 
 
 def has_letters(text: str) -> bool:
-    """Whether there is something to say in a text: a letter or a digit."""
+    """Return whether there is something to say in a text: a letter or a digit."""
     return any(letter.isalnum() for letter in text)
 
 
 def is_unspaced(text: str) -> bool:
-    """Whether a text has characters of a script that writes no spaces between words.
+    """Return whether a text has characters of a script that writes no spaces between words.
 
     >>> is_unspaced("今日"), is_unspaced("naïve")
     (True, False)
@@ -97,7 +97,7 @@ def is_unspaced(text: str) -> bool:
 
 
 def shows_something(text: str) -> bool:
-    """Whether a text that is not said tells a reader something: it has a letter, a digit or an emoji.
+    """Return whether a text that is not said tells a reader something: it has a letter, a digit or an emoji.
 
     >>> shows_something("👍"), shows_something("**"), shows_something("...")
     (True, False, False)

@@ -28,7 +28,7 @@ def graph_of(pipeline: Pipeline) -> Graph:
 
 
 def mistake(pipeline: Pipeline, error: Exception) -> PipelineError:
-    """What is wrong with `pipeline`, which raised `error`: the file and the line of the user's code, and a sentence."""
+    """Return the fault of `pipeline`, which raised `error`: file and line of the user's code, and a sentence."""
     cause = error.cause if isinstance(error, StageError) else error
     file = _file(pipeline)
     if isinstance(cause, NotAnObservable):
@@ -64,7 +64,7 @@ def unshared(graph: Graph) -> tuple[str, ...]:
 
 
 def _does_something(node: Node) -> bool:
-    """Whether two runs of a stream differ from one: operators that keep nothing may run as often as they like."""
+    """Return whether two runs of a stream differ from one: an operator without state may run any number of times."""
     if node.name not in _KEEPS_NOTHING or node.kind is NodeKind.MODEL:
         return True
     return any(_does_something(source) for source in node.inputs if source.inputs and not source.shared)
@@ -91,7 +91,7 @@ def place_of(pipeline: Any) -> str:
 
 
 def _gives(node: Node, kind: str, seen: frozenset[Node] = frozenset()) -> bool:
-    """Whether events of that type are sure to come out of a box: it makes them, or gets them and holds none back."""
+    """Return whether events of that type surely come out of a box: it makes them, or passes those that it gets."""
     if kind not in node.gives or node.name in _SELECTS or node in seen:
         return False
     sources = [source for source in node.inputs if kind in source.gives]
@@ -104,7 +104,7 @@ def _file(pipeline: Any) -> Path | None:
 
 
 def _is_users(stage: Any, file: Path | None) -> bool:
-    """Whether the user wrote a stage, and its place is what to look at."""
+    """Return whether the user wrote a stage, and its place is what to look at."""
     code = getattr(stage, "__code__", None)
     if code is None:
         return False

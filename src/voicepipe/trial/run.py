@@ -89,7 +89,7 @@ class _Client:
         self._failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> Exception | None:
-        """What went wrong; None when nothing did."""
+        """Return the fault, or None."""
         events = reactivex.defer(lambda _: self._pipeline(self._session))
         subscription = events.subscribe(self._take, self._fail, scheduler=self._scheduler)
         try:

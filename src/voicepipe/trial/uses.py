@@ -183,7 +183,7 @@ def _parameter(tree: _Function, parameter: _Parameter) -> str:
 
 
 def _bound(tree: _Function, name: str) -> Iterator[ast.AST]:
-    """What gives a value to a local name, in a function or in those inside of it."""
+    """Return the assignments of a local name, in a function or in those inside of it."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() if node is not tree and node.name == name:
@@ -201,7 +201,7 @@ def _bound(tree: _Function, name: str) -> Iterator[ast.AST]:
 
 
 def _looked_up(called: ast.expr, within: FunctionType) -> Any:
-    """What a global name, a name of the closure, or an attribute of a module or class stands for."""
+    """Return the value of a global name, of a name of the closure, or of an attribute of a module or class."""
     match called:
         case ast.Name(id=name):
             known = {**vars(builtins), **within.__globals__, **inspect.getclosurevars(within).nonlocals}

@@ -154,7 +154,7 @@ class _ClauseSynthesis:
             yield ReplyAudio(audio)
 
     def _is_news(self, clause: _Clause) -> bool:
-        """Whether the user is told: once in a reply, and not of emoji."""
+        """Return whether the user is told: once in a reply, and not of emoji."""
         news = not self._warned and (clause.spoken != "" or _unsayable(clause))
         self._warned = self._warned or news
         return news

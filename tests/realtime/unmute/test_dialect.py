@@ -12,7 +12,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicepipe.audio import OggOpus
+from voicepipe.audio import OggOpus, codec_of
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     AudioReceived,
@@ -71,7 +71,7 @@ def update(**session: Any) -> Any:
 def test_audio_arrives_as_bytes():
     """With the id of its message, so that a complaint about it can name it."""
     received = decode(type="input_audio_buffer.append", event_id="e1", audio="T2dnUw==")
-    assert received == AudioReceived(b"OggS", "e1")
+    assert received == AudioReceived(b"OggS", "e1", "audio/opus")
 
 
 def test_a_constant_character_becomes_the_system_prompt():
@@ -103,7 +103,7 @@ def test_null_instructions_leave_the_character_to_us():
 
 def test_no_instructions_change_no_character():
     """A client that only picks another voice keeps the conversation that it has."""
-    assert update(voice="bob") == SettingsChanged(None, "bob", False)
+    assert update(voice="bob") == SettingsChanged(None, "bob", False, output_format="audio/opus")
 
 
 def test_unknown_keys_are_tolerated():
@@ -334,4 +334,5 @@ def test_every_message_has_a_new_id():
 
 def test_the_sound_is_ogg_opus():
     """At 24 kHz, as Unmute's browser decodes it."""
-    assert Unmute().codec == OggOpus(24_000)
+    assert update().output_format == "audio/opus"
+    assert codec_of("audio/opus") == OggOpus(24_000)

@@ -1,4 +1,4 @@
-"""What a chunk of a chat completion's stream has in it, whatever form its server gives it. No I/O.
+"""The parts of a chunk of a chat completion's stream, in any server's form. No I/O.
 
 OpenAI's form is `choices[0].delta.content`, a text. Others write a list of parts, `message` in place of `delta`, `text`
 in place of `content`, a choice without any of them, or several choices.
@@ -24,7 +24,7 @@ _LIMITS = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"
 
 
 class NotAChunk(Exception):
-    """What should be a part of a chat completion is none."""
+    """A chunk is no part of a chat completion."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,7 +334,7 @@ class OpenAiLlm:
             return None
 
     async def _within(self, due_s: float, late: tuple[str, str], work: Awaitable[T]) -> T:
-        """What `work` gives; LlmTimeout(…, *late) when it is due; what goes wrong on the way as LlmError."""
+        """Return the result of `work`. Raises LlmTimeout(…, *late) when it is late, LlmError for other failures."""
         try:
             async with asyncio.timeout_at(due_s):
                 return await work
@@ -360,7 +360,7 @@ def reason(error: aiohttp.ClientConnectorError) -> str:
 
 
 class _Patience:
-    """How often, and how long, one answer is asked for again."""
+    """The number of attempts at one answer, and the time for them."""
 
     def __init__(self, retries: Retries) -> None:
         self._left, self._left_s = retries.times, retries.longest_wait_s
@@ -385,7 +385,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _next_bytes(response: aiohttp.ClientResponse) -> bytes:
-    """What comes next of the stream; an answer in one piece comes as its only event."""
+    """Return the next event of the stream; an answer in one piece is its only event."""
     if response.content_type != "application/json":
         return await response.content.readany()
     body = await _body(response)

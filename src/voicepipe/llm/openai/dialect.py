@@ -1,4 +1,4 @@
-"""What a model refuses in a request, learnt from its one refusal."""
+"""The fields of a request that a model refuses, learnt from its first refusal."""
 
 from __future__ import annotations
 

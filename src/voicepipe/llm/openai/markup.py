@@ -1,4 +1,4 @@
-"""What of a model's text is said: not its reasoning, its end tokens, or function calls that it writes as text. No I/O.
+"""The spoken part of a model's text: without reasoning, end tokens, and function calls written as text. No I/O.
 
 A model that is served without the parser of its chat template writes all of them into its text.
 """

@@ -1,4 +1,4 @@
-"""What an error of a service means: in place of an answer, and within its stream. No I/O."""
+"""The meaning of a service's error, in place of an answer or within its stream. No I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BUSY_S = 1.0
 def refusal(
     where: str, status: int, headers: Mapping[str, str], body: bytes, *, model: str, models: Sequence[str] | None
 ) -> LlmError:
-    """What an HTTP status other than 200 means, with what the server says about it.
+    """Return the error for an HTTP status other than 200, with the server's message.
 
     `models` are those that it has, where this is known.
     """
@@ -96,7 +96,7 @@ def _told(where: str, fault: Any) -> LlmError:
 
 
 def _said(body: bytes) -> str:
-    """What the server says, out of the shapes in which servers say it."""
+    """Return the server's message from any of the shapes that servers use."""
     text = body.decode(errors="replace")
     try:
         said = json.loads(text)
@@ -109,6 +109,6 @@ def _said(body: bytes) -> str:
 
 
 def shortened(text: str) -> str:
-    """What an error repeats of a service's words."""
+    """Return the part of a service's message that an error repeats."""
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -68,7 +68,7 @@ class Answer:
 
     @property
     def begins_with_reasoning(self) -> bool | None:
-        """Whether this model's answers begin with reasoning without a tag; None where this one does not show it."""
+        """Return whether this model's answers begin with reasoning without a tag; None if this one does not show it."""
         return self._markup.begins_with_reasoning
 
     def feed(self, chunk: bytes) -> Iterator[Said]:

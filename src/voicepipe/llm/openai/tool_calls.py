@@ -99,7 +99,7 @@ class Calls:
 
     @property
     def under_way(self) -> bool:
-        """Whether a call is being written."""
+        """Return whether a call is being written."""
         return self._call is not None
 
     def _continues_name(self, index: Any, call_id: str, name: str) -> bool:

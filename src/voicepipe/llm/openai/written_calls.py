@@ -22,7 +22,7 @@ __all__ = ["CALL_MARKERS", "CALL_OPENERS", "NotACall", "WrittenCall", "bare_call
 
 
 class NotACall(Exception):
-    """What should be a function call, or a piece of one, is none."""
+    """A text that should be a function call, or a piece of one, is none."""
 
 
 @dataclass(frozen=True, slots=True)

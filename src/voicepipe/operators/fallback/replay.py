@@ -34,7 +34,7 @@ class Memory(Generic[A]):
         self._subscription = SerialDisposable()
 
     def possible(self) -> bool:
-        """Whether a new subscriber would get everything, and the source has not failed."""
+        """Return whether a new subscriber would get everything, and the source has not failed."""
         return not self._overrun and self._error is None
 
     def forget(self) -> None:

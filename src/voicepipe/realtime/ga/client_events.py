@@ -17,6 +17,7 @@ from voicepipe.realtime.ga.session_parts import (
     VoiceId,
     Whole,
 )
+from voicepipe.realtime.ids import WireItemId
 from voicepipe.realtime.parse import ClientEvent
 from voicepipe.realtime.voice_name import VoiceName
 
@@ -48,6 +49,7 @@ __all__ = [
 
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
+ItemName: TypeAlias = Annotated[WireItemId, Field(min_length=1, max_length=64)]
 
 
 class _ClientModel(BaseModel):
@@ -67,7 +69,7 @@ class MessageItem(_ClientModel):
     type: Literal["message"]
     role: Literal["user", "assistant", "system"]
     content: Annotated[list[Content], Field(max_length=64, fail_fast=True)]
-    id: Name | None = None
+    id: ItemName | None = None
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
     @property
@@ -84,7 +86,7 @@ class CallItem(_ClientModel):
     name: Name
     arguments: str
     call_id: Name | None = None
-    id: Name | None = None
+    id: ItemName | None = None
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
 
@@ -94,12 +96,12 @@ class ResultItem(_ClientModel):
     type: Literal["function_call_output"]
     call_id: str
     output: str
-    id: Name | None = None
+    id: ItemName | None = None
 
 
 class ItemReference(_ClientModel):
     type: Literal["item_reference"]
-    id: str
+    id: WireItemId
 
 
 Item: TypeAlias = Annotated[MessageItem | CallItem | ResultItem, Field(discriminator="type")]
@@ -155,22 +157,22 @@ class ItemCreate(ClientEvent):
 
     type: Literal["conversation.item.create"]
     item: Item
-    previous_item_id: str | None = None
+    previous_item_id: WireItemId | None = None
 
 
 class ItemRetrieve(ClientEvent):
     type: Literal["conversation.item.retrieve"]
-    item_id: str
+    item_id: WireItemId
 
 
 class ItemDelete(ClientEvent):
     type: Literal["conversation.item.delete"]
-    item_id: str
+    item_id: WireItemId
 
 
 class ItemTruncate(ClientEvent):
     type: Literal["conversation.item.truncate"]
-    item_id: str
+    item_id: WireItemId
     content_index: Annotated[Whole, Field(ge=0)] = 0
     audio_end_ms: Annotated[float, Field(ge=0)]
 

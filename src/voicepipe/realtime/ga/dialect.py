@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from voicepipe.audio import Formats
 from voicepipe.boundary.bucket import Bucket
 from voicepipe.characters.prompts import DEFAULT, WritePrompt, system_prompt
+from voicepipe.conversation import ItemId
 from voicepipe.events import (
     AudioReceived,
     ClientMessage,
@@ -29,8 +29,8 @@ from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
-from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, codec_of, voice_name
-from voicepipe.realtime.ids import new_id
+from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, voice_name
+from voicepipe.realtime.ids import WireItemId, new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
@@ -51,7 +51,7 @@ _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 class Ga:
     """A connection: `decode` the client's messages, `encode` events, in the order of the events.
 
-    `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
+    `name` makes ids of a kind, as `new_id` does; `write` makes the
     instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
     transcription session in its handshake.
@@ -61,7 +61,6 @@ class Ga:
 
     def __init__(
         self,
-        formats: Formats,
         *,
         model: str = "",
         name: Callable[[str], str] = new_id,
@@ -71,18 +70,17 @@ class Ga:
         clock: Clock = time.monotonic,
         transcribes: bool = False,
     ) -> None:
-        self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
+        self.new_name, self._limits = name, limits or RequestLimits()
         most = self._limits.responses_per_minute
         self._rate = Bucket(clock, per_s=most / 60, burst=most)
         self._config = SessionConfig(
             model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
         )
-        self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
+        self._server_encoder = ServerEventEncoder(self._config, name)
         self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)
 
     def opening(self) -> SettingsChanged:
         """The settings until the client changes them."""
-        self._set_formats()
         return self._config.settings(answered=False)
 
     def encode(self, event: Event) -> list[ServerMessage]:
@@ -133,7 +131,7 @@ class Ga:
 
     @property
     def transcribes(self) -> bool:
-        """Whether this is a transcription session."""
+        """Return whether this is a transcription session."""
         return self._config.transcribes
 
     @property
@@ -149,25 +147,24 @@ class Ga:
             raise InvalidRequest("invalid_value", str(error), "session") from None
         except LimitExceeded as error:
             raise LimitExceeded(error.message, f"session.{error.field}") from None
-        self._set_formats()
         return self._config.settings(answered=True)
 
     # ---- sound ------------------------------------------------------------------------------------------------------
 
     def _append(self, event: client.BufferAppend) -> AudioReceived:
         data = audio_bytes(event.audio, "audio", event.event_id)
-        per_ms = _BYTES_PER_MS.get(self._config.input["format"]["type"])
+        per_ms = _BYTES_PER_MS.get(self._config.input_format)
         length_ms = len(data) / per_ms if per_ms else _LEAST_MS
         self._server_encoder.appended_ms += length_ms
         self._server_encoder.buffered_ms += length_ms
-        return AudioReceived(data, event.event_id)
+        return AudioReceived(data, event.event_id, self._config.input_format)
 
     def _commit(self) -> InputCommitted:
         """Commit: without turns of its own, the client ends the detector's turn."""
         buffered_ms = self._server_encoder.buffered_ms
         if self._config.manual and buffered_ms >= _LEAST_MS:
             self._writing.check_room("type")
-            return InputCommitted(self._server_encoder.items.key_of(self.new_name("item")))
+            return InputCommitted(self._server_encoder.items.key_of(WireItemId(self.new_name("item"))))
         if not self._config.manual and self._server_encoder.turn_is_open:
             return InputCommitted()
         what = (
@@ -175,14 +172,6 @@ class Ga:
             f"has {buffered_ms if self._config.manual else 0:.2f}ms of audio that is not in an item yet."
         )
         raise InvalidRequest("input_audio_buffer_commit_empty", what)
-
-    def _set_formats(self) -> None:
-        self._formats.input = codec_of(self._config.input["format"])
-        if self._server_encoder.response is None:  # one that is on goes on as it began
-            self._sound_as(self._config.output["format"])
-
-    def _sound_as(self, audio_format: dict[str, Any]) -> None:
-        self._formats.output = codec_of(audio_format)
 
     # ---- items ------------------------------------------------------------------------------------------------------
 
@@ -194,7 +183,7 @@ class Ga:
             raise InvalidRequest("invalid_value", f"{what}{event.item_id!r} is none.", "content_index")
         return ItemTruncated(key, event.audio_end_ms)
 
-    def _key(self, item_id: str, verb: str) -> str:
+    def _key(self, item_id: WireItemId, verb: str) -> ItemId:
         if item_id not in self._server_encoder.items:
             what = f"Cannot {verb}: there is no item {item_id[:80]!r}."
             raise InvalidRequest(f"item_{verb}_invalid_item_id", what, "item_id")
@@ -220,10 +209,19 @@ class Ga:
         is_aside = not wishes.remembered and not wishes.aloud
         self._check_room(is_aside)
         self._check_rate()
-        key = self._server_encoder.items.key_of(self.new_name("item"))
+        key = self._server_encoder.items.key_of(WireItemId(self.new_name("item")))
         (self._server_encoder.requested_out_of_band if is_aside else self._server_encoder.requested)[key] = wishes
         aloud, remembered = False if is_aside else aloud, wishes.remembered
-        return ReplyRequested(key, part.instructions, messages, aloud, remembered, generation, output["voice"])
+        return ReplyRequested(
+            key,
+            part.instructions,
+            messages,
+            aloud,
+            remembered,
+            generation,
+            voice=output["voice"],
+            output_format=output["format"]["type"],
+        )
 
     def _check_room(self, is_aside: bool) -> None:
         """Check that no reply is active, or for an out-of-band one that the limit holds. Raises `InvalidRequest`."""

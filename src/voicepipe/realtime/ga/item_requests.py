@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from voicepipe.conversation import NO_ITEM, ItemId
 from voicepipe.events import AudioReceived, FunctionCall, InputCommitted, ItemCreated
 from voicepipe.realtime.dialect import ItemSpoken
 from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.items import AnyItem, CallItem, Item, ResultItem
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig
+from voicepipe.realtime.ids import WireItemId
 from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.parse import audio_bytes
 
@@ -42,7 +44,7 @@ class ItemRequests:
         items, after = self._server_encoder.items, event.previous_item_id
         if after not in (None, "root") and after not in items:
             raise InvalidRequest("item_not_found", f"There is no item {after!r} to be behind.", "previous_item_id")
-        item_id = event.item.id or self._name("item")
+        item_id = event.item.id or WireItemId(self._name("item"))
         if items.is_taken(item_id):
             raise InvalidRequest("item_exists", f"There is an item {item_id!r} already.", "item.id")
         if isinstance(event.item, client.MessageItem) and event.item.sound is not None:
@@ -53,7 +55,7 @@ class ItemRequests:
         item = items.add(made, after)
         if isinstance(item, ResultItem) and self._server_encoder.response is not None:
             self._server_encoder.response.is_followed = True
-        behind = None if after is None else "" if after == "root" else items.key_of(after)
+        behind = None if after is None else NO_ITEM if after == "root" else items.key_of(after)
         return _as_created(item, items.key_of(item_id), behind)
 
     def check_room(self, param: str, chars: int = 0) -> None:
@@ -69,7 +71,7 @@ class ItemRequests:
         beside = self._config.prompt_tokens + self._server_encoder.items.note_tokens if is_note else 0
         self._limits.check_message(_said(item), beside, f"item.{_FIELDS[type(item)]}")
 
-    def _speak(self, event: client.ItemCreate, key: str, sound: str) -> ItemSpoken:
+    def _speak(self, event: client.ItemCreate, key: ItemId, sound: str) -> ItemSpoken:
         """Add a message of sound, which will be recognised. Raises `InvalidRequest`, and `Rejected`."""
         if not self._config.manual or event.previous_item_id not in (None, self._server_encoder.items.last):
             what = "Sound in a message is recognised where you end the turns (turn_detection null), as the last item. "
@@ -84,9 +86,9 @@ class ItemRequests:
         self._server_encoder.items.add(
             Item(self._server_encoder.items.id_of(key), "user", [dict(_UNHEARD)], "completed")
         )
-        return ItemSpoken(AudioReceived(data, event.event_id), InputCommitted(key))
+        return ItemSpoken(AudioReceived(data, event.event_id, self._config.input_format), InputCommitted(key))
 
-    def _item(self, written: client.Item, item_id: str, where: str) -> AnyItem:
+    def _item(self, written: client.Item, item_id: WireItemId, where: str) -> AnyItem:
         """Return the item that the client has written. Raises `InvalidRequest`."""
         match written:
             case client.MessageItem(role=role):
@@ -110,9 +112,9 @@ class ItemRequests:
                     what = f"There is no item {item_id[:80]!r}."
                     raise InvalidRequest("item_not_found", what, f"response.input.{number}.id")
                 case _:
-                    said = self._item(item, "", f"response.input.{number}")
+                    said = self._item(item, WireItemId(""), f"response.input.{number}")
             tokens += self._limits.check_message(_said(said), tokens, f"response.input.{number}")
-            yield _as_created(said, "", None)
+            yield _as_created(said, NO_ITEM, None)
 
 
 # The field that holds what an item says.
@@ -129,7 +131,7 @@ def _said(item: AnyItem) -> str:
             return output
 
 
-def _as_created(item: AnyItem, key: str, after: str | None) -> ItemCreated:
+def _as_created(item: AnyItem, key: ItemId, after: ItemId | None) -> ItemCreated:
     match item:
         case Item():
             return ItemCreated(key, item.role, item.text, after)

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from voicepipe.conversation import TimedWord, heard_until, joined
+from voicepipe.conversation import ItemId, TimedWord, heard_until, joined
 from voicepipe.conversation.tokens import estimated_tokens
 from voicepipe.events import FunctionCall
+from voicepipe.realtime.ids import WireItemId
 
 __all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status"]
 
@@ -23,7 +24,7 @@ _CLIENTS = "="
 class Item:
     """A message. `content` is as on the wire; `spoken` is when each of its words was heard."""
 
-    id: str
+    id: WireItemId
     role: Role
     content: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     status: Status = "in_progress"
@@ -67,7 +68,7 @@ class Item:
 class CallItem:
     """A function call of the assistant's, as far as it is written."""
 
-    id: str
+    id: WireItemId
     call: FunctionCall
     status: Status = "in_progress"
 
@@ -86,7 +87,7 @@ class CallItem:
 class ResultItem:
     """A call's result, which the client has sent."""
 
-    id: str
+    id: WireItemId
     call_id: str
     output: str
     status: Status = "completed"
@@ -114,47 +115,48 @@ class Items:
 
     def __init__(self, salt: str) -> None:
         self._prefix = f"item_{salt}_"
-        self._items: dict[str, AnyItem] = {}
-        self._order: list[str] = []
+        self._items: dict[WireItemId, AnyItem] = {}
+        self._order: list[WireItemId] = []
         # As each item was added, and their sum: a request costs the same, however many items there are.
-        self._chars: Counter[str] = Counter()
+        self._chars: Counter[WireItemId] = Counter()
         self.chars = 0
         # Of system messages, which every prompt has.
-        self._notes: Counter[str] = Counter()
+        self._notes: Counter[WireItemId] = Counter()
         self.note_tokens = 0
         # How many calls have each id.
         self._calls: Counter[str] = Counter()
-        self._removed: set[str] = set()
+        self._removed: set[WireItemId] = set()
         # Items that were deleted while a response was still speaking them.
-        self._unfinished: set[str] = set()
+        self._unfinished: set[WireItemId] = set()
 
-    def id_of(self, key: str) -> str:
+    def id_of(self, key: ItemId) -> WireItemId:
         """Return the client's id of the item that the pipeline calls `key`."""
-        return key.removeprefix(_CLIENTS) if key.startswith(_CLIENTS) else self._prefix + key
+        return WireItemId(key.removeprefix(_CLIENTS) if key.startswith(_CLIENTS) else self._prefix + key)
 
-    def key_of(self, item_id: str) -> str:
+    def key_of(self, item_id: WireItemId) -> ItemId:
         """Return the pipeline's name of the item `item_id`."""
-        return item_id.removeprefix(self._prefix) if item_id.startswith(self._prefix) else _CLIENTS + item_id
+        mine = item_id.startswith(self._prefix)
+        return ItemId(item_id.removeprefix(self._prefix) if mine else _CLIENTS + item_id)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def get(self, item_id: str) -> AnyItem | None:
+    def get(self, item_id: WireItemId) -> AnyItem | None:
         return self._items.get(item_id)
 
-    def __getitem__(self, item_id: str) -> AnyItem:
+    def __getitem__(self, item_id: WireItemId) -> AnyItem:
         return self._items[item_id]
 
-    def __contains__(self, item_id: str) -> bool:
+    def __contains__(self, item_id: WireItemId) -> bool:
         return item_id in self._items
 
-    def is_taken(self, item_id: str) -> bool:
+    def is_taken(self, item_id: WireItemId) -> bool:
         """Return whether an item has this id, or will: the client knows a turn's id before the item exists."""
         if item_id in self._items or item_id in self._unfinished:
             return True
         return item_id.startswith(self._prefix) and item_id not in self._removed
 
-    def message(self, item_id: str) -> Item | None:
+    def message(self, item_id: WireItemId) -> Item | None:
         """Return the item, if it exists and is a message."""
         item = self._items.get(item_id)
         return item if isinstance(item, Item) else None
@@ -163,7 +165,7 @@ class Items:
         """Return whether the assistant has made a call with this id."""
         return self._calls[call_id] > 0
 
-    def add(self, item: AnyItem, after: str | None = None) -> AnyItem:
+    def add(self, item: AnyItem, after: WireItemId | None = None) -> AnyItem:
         """Insert behind the item `after`; "root": before all; None: behind all."""
         at = len(self._order)
         if after is not None and after != self.last:
@@ -179,7 +181,7 @@ class Items:
             self.note_tokens += self._notes[item.id]
         return item
 
-    def remove(self, item_id: str) -> None:
+    def remove(self, item_id: WireItemId) -> None:
         item = self._items.pop(item_id, None)
         self.chars -= self._chars.pop(item_id, 0)
         self.note_tokens -= self._notes.pop(item_id, 0)
@@ -189,7 +191,7 @@ class Items:
             self._order.remove(item_id)
             (self._unfinished if item.status == "in_progress" else self._removed).add(item_id)
 
-    def before(self, item_id: str) -> str | None:
+    def before(self, item_id: WireItemId) -> WireItemId | None:
         """Return the id of the item before this one."""
         if item_id == self.last:
             return self._order[-2] if len(self._order) > 1 else None
@@ -197,5 +199,5 @@ class Items:
         return self._order[at - 1] if at else None
 
     @property
-    def last(self) -> str | None:
+    def last(self) -> WireItemId | None:
         return self._order[-1] if self._order else None

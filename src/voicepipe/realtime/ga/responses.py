@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from voicepipe.conversation import ItemId
 from voicepipe.events import (
     FunctionCall,
     FunctionCalled,
@@ -50,7 +51,9 @@ class ResponseEncoder:
     that an empty reply has none. The client's function calls follow.
     """
 
-    def __init__(self, response_id: str, key: str, items: Items, conversation_id: str, wishes: ResponseOptions) -> None:
+    def __init__(
+        self, response_id: str, key: ItemId, items: Items, conversation_id: str, wishes: ResponseOptions
+    ) -> None:
         self.id, self.item = response_id, Item(items.id_of(key), "assistant")
         self._key, self._items, self._wishes = key, items, wishes
         self._conversation_id = conversation_id if wishes.remembered else None
@@ -64,11 +67,6 @@ class ResponseEncoder:
         self._failure: dict[str, Any] | None = None
         self.tokens = TokenCount()
         self._unspoken: dict[str, Any] | None = None
-
-    @property
-    def sounds(self) -> dict[str, Any]:
-        """The format of its audio."""
-        return self._wishes.output["format"]
 
     def created(self) -> Iterator[Message]:
         yield "response.created", {"response": self._written("in_progress")}
@@ -168,7 +166,7 @@ class ResponseEncoder:
             (event.id, event.name) if isinstance(event, FunctionCallWritten) else (event.call.id, event.call.name)
         )
         if call_id not in self._calls:
-            key = f"{self._key}.{call_id}"
+            key = ItemId(f"{self._key}.{call_id}")
             self._calls[call_id] = CallItem(self._items.id_of(key), FunctionCall(call_id, name, ""))
             yield from self._added(self._calls[call_id])
         item = self._calls[call_id]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from voicepipe.conversation import SILENCE, Conversation
+from voicepipe.conversation import NO_ITEM, SILENCE, Conversation, ItemId
 from voicepipe.events import (
     Event,
     FunctionCalled,
@@ -46,6 +46,7 @@ from voicepipe.realtime.errors import server_error
 from voicepipe.realtime.ga.items import AnyItem, Item, Items
 from voicepipe.realtime.ga.responses import Content, Message, ResponseEncoder, ResponseOptions
 from voicepipe.realtime.ga.session_config import SessionConfig
+from voicepipe.realtime.ids import WireItemId
 
 __all__ = ["ServerEventEncoder"]
 
@@ -62,18 +63,15 @@ class ServerEventEncoder:
     process. A lost service is told: without it nothing is heard.
     """
 
-    def __init__(
-        self, config: SessionConfig, name: Callable[[str], str], sound_as: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, config: SessionConfig, name: Callable[[str], str]) -> None:
         self.config = config
-        self._sound_as = sound_as
         self.items = Items(name("salt").removeprefix("salt_")[:12])
         self.response: ResponseEncoder | None = None
         # Requested responses that have not begun, by the pipeline's name of their item.
-        self.requested: dict[str, ResponseOptions] = {}
-        self.requested_out_of_band: dict[str, ResponseOptions] = {}
+        self.requested: dict[ItemId, ResponseOptions] = {}
+        self.requested_out_of_band: dict[ItemId, ResponseOptions] = {}
         # Out-of-band responses by the same names, before and after their start.
-        self.out_of_band_responses: dict[str, ResponseEncoder] = {}
+        self.out_of_band_responses: dict[ItemId, ResponseEncoder] = {}
         # The client's sound: all, and what is not in an item yet.
         self.appended_ms = self.buffered_ms = 0.0
         self._name = name
@@ -83,12 +81,12 @@ class ServerEventEncoder:
         self._unjudged: TurnEnded | None = None
         # The end of the last turn.
         self._ended_s = 0.0
-        self._committed_s: dict[str, float] = {}
+        self._committed_s: dict[WireItemId, float] = {}
         self._cancelled: Literal["turn_detected", "client_cancelled"] = "turn_detected"
 
     @property
     def turn_is_open(self) -> bool:
-        """Whether the user is known to be speaking."""
+        """Return whether the user is known to be speaking."""
         return self._turn.item is not None
 
     def translate(self, event: Event) -> Iterator[Message]:
@@ -137,7 +135,7 @@ class ServerEventEncoder:
         match event:
             case TurnStarted(at_s=at_s, item=key):
                 yield from self._judged()
-                self._turn = _Turn(self.items.id_of(key or self._name("turn")), self._padded(at_s))
+                self._turn = _Turn(self.items.id_of(key or ItemId(self._name("turn"))), self._padded(at_s))
                 self._turn.over_reply = self.response is not None
                 if self.response is None:
                     self.requested.clear()  # a speaking user is not answered before the end of the turn
@@ -173,7 +171,7 @@ class ServerEventEncoder:
     def _turn_ended(self, ended: TurnEnded) -> Iterator[Message]:
         if ended.text:
             if self._turn.item is None:
-                self._turn = _Turn(self.items.id_of(ended.item or self._name("turn")), ended.at_s)
+                self._turn = _Turn(self.items.id_of(ended.item or ItemId(self._name("turn"))), ended.at_s)
             yield from self._speech_started()
         turn, self._turn, self._ended_s = self._turn, _Turn(), ended.at_s
         if turn.item is not None and turn.told:
@@ -182,7 +180,7 @@ class ServerEventEncoder:
             yield from self._committed(turn.item, ended.at_s - turn.from_s)
             yield from self._transcription(turn.item, ended.text)
 
-    def _committed(self, item_id: str, seconds: float) -> Iterator[Message]:
+    def _committed(self, item_id: WireItemId, seconds: float) -> Iterator[Message]:
         """Make an item of the user's sound; its transcript follows."""
         self._committed_s[item_id] = seconds
         self.buffered_ms = 0.0
@@ -196,7 +194,7 @@ class ServerEventEncoder:
         yield "conversation.item.added", {**place, "item": item.written()}
         yield "conversation.item.done", {**place, "item": item.written()}
 
-    def _transcription(self, item_id: str, text: str) -> Iterator[Message]:
+    def _transcription(self, item_id: WireItemId, text: str) -> Iterator[Message]:
         seconds = self._committed_s.pop(item_id, 0.0)
         item = self.items.message(item_id)
         if item is not None:
@@ -231,17 +229,16 @@ class ServerEventEncoder:
                 self._cancelled = "turn_detected" if self.response is None else "client_cancelled"
                 self.requested.clear()
 
-    def _begin(self, key: str, aloud: bool, conversation: Conversation | None = None) -> Iterator[Message]:
+    def _begin(self, key: ItemId, aloud: bool, conversation: Conversation | None = None) -> Iterator[Message]:
         wishes = self.requested.pop(key, None) or ResponseOptions(aloud, output=self.output())
-        key = key or self._name("reply")
+        key = key or ItemId(self._name("reply"))
         self.response = ResponseEncoder(self._name("resp"), key, self.items, self.conversation_id, wishes)
         if conversation is not None:
             self.response.tokens.read(conversation)
-        self._sound_as(self.response.sounds)
         self._cancelled = "turn_detected"
         yield from self.response.created()
 
-    def _aside(self, key: str, event: ReplyAudio | Event) -> Iterator[Message]:
+    def _aside(self, key: ItemId, event: ReplyAudio | Event) -> Iterator[Message]:
         if isinstance(event, ReplyStarted):
             wishes = self.requested_out_of_band.pop(key, None) or ResponseOptions(False, False, output=self.output())
             self.out_of_band_responses[key] = ResponseEncoder(
@@ -270,27 +267,21 @@ class ServerEventEncoder:
 
     def _content(self, event: Content) -> Iterator[Message]:
         if self.response is None:  # of a pipeline that knows no replies
-            yield from self._begin("", not isinstance(event, ReplyTextWritten))
+            yield from self._begin(NO_ITEM, not isinstance(event, ReplyTextWritten))
         assert self.response is not None
         yield from self.response.content(event)
 
     def _end(self) -> Iterator[Message]:
-        response = self._over()
+        response, self.response = self.response, None
         if response is not None:
             yield from response.completed()
             yield from self._speech_started()
 
     def _cut(self) -> Iterator[Message]:
         self.requested.clear()  # what should have followed does not
-        response = self._over()
-        if response is not None:
-            yield from response.cancelled(self._cancelled)
-
-    def _over(self) -> ResponseEncoder | None:
         response, self.response = self.response, None
         if response is not None:
-            self._sound_as(self.config.output["format"])
-        return response
+            yield from response.cancelled(self._cancelled)
 
     def _broken_silence(self, started: ReplyStarted) -> Iterator[Message]:
         """Report that the bot speaks because the user was silent for the client's time."""
@@ -334,7 +325,7 @@ class ServerEventEncoder:
 class _Turn:
     """The user's current turn: its item, its start, and whether the client knows of it."""
 
-    def __init__(self, item: str | None = None, from_s: float = 0.0) -> None:
+    def __init__(self, item: WireItemId | None = None, from_s: float = 0.0) -> None:
         self.item, self.from_s, self.told = item, from_s, False
         self.over_reply = False  # it began while a response was in progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from voicepipe.audio import G711, Codec, OggOpus, Pcm16
+from voicepipe.conversation import AudioFormat
 from voicepipe.conversation.tokens import estimated_tokens, tool_tokens
 from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
 from voicepipe.realtime.ga.session_parts import Choice
@@ -14,7 +14,6 @@ from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 __all__ = [
     "SessionConfig",
     "SettingsTooLong",
-    "codec_of",
     "merged",
     "voice_name",
 ]
@@ -119,7 +118,7 @@ class SessionConfig:
 
     @property
     def transcribes(self) -> bool:
-        """Whether the client wants its sound recognised, and no replies."""
+        """Return whether the client wants its sound recognised, and no replies."""
         return self.raw["type"] == "transcription"
 
     def written(self) -> dict[str, Any]:
@@ -139,6 +138,7 @@ class SessionConfig:
             turns=self._turns(),
             aloud=self.aloud,
             generation=self.generation({}),
+            output_format=self.output["format"]["type"],
         )
 
     def generation(self, wishes: dict[str, Any]) -> Generation:
@@ -157,13 +157,18 @@ class SessionConfig:
         )
 
     @property
+    def input_format(self) -> AudioFormat:
+        """The format of the client's packets."""
+        return self.input["format"]["type"]
+
+    @property
     def input(self) -> dict[str, Any]:
-        """The format of the client's audio."""
+        """The settings of the client's audio."""
         return self.raw["audio"]["input"]
 
     @property
     def output(self) -> dict[str, Any]:
-        """The format of the server's audio."""
+        """The settings of the server's audio."""
         return self.raw["audio"]["output"]
 
     @property
@@ -176,7 +181,7 @@ class SessionConfig:
 
     @property
     def manual(self) -> bool:
-        """Whether only the client ends turns."""
+        """Return whether only the client ends turns."""
         return self.input["turn_detection"] is None
 
     @property
@@ -186,7 +191,7 @@ class SessionConfig:
 
     @property
     def prefix_ms(self) -> float | None:
-        """How much sound before the onset belongs to a turn, if the client has set it."""
+        """Return how much sound before the onset belongs to a turn, if the client has set it."""
         return self._detects("prefix_padding_ms")
 
     def _detects(self, setting: str) -> float | None:
@@ -195,7 +200,7 @@ class SessionConfig:
 
     @property
     def interrupts(self) -> bool:
-        """Whether the user's voice stops a response."""
+        """Return whether the user's voice stops a response."""
         return self._turns().interrupts
 
     def _turns(self) -> TurnTaking:
@@ -266,16 +271,3 @@ def _merged(old: object, new: object) -> object:
         return new
     before, after = cast(dict[str, Any], old), cast(dict[str, Any], new)
     return merged(before, after) if after.get("type") in (None, before.get("type")) else after
-
-
-def codec_of(audio_format: dict[str, Any]) -> Codec:
-    """Return the codec of this format."""
-    match audio_format["type"]:
-        case "audio/pcmu":
-            return G711("mu")
-        case "audio/pcma":
-            return G711("a")
-        case "audio/opus":
-            return OggOpus()
-        case _:
-            return Pcm16()

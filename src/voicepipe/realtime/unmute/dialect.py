@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicepipe.audio import Codec, OggOpus
 from voicepipe.characters.prompts import DEFAULT, WriteLines, WritePrompt, no_lines, system_prompt
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
@@ -43,6 +42,10 @@ from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS, AudioAppend, 
 __all__ = ["Unmute"]
 
 
+# Of sound in both directions.
+_FORMAT = "audio/opus"
+
+
 def _event_id() -> str:
     return new_id("event")
 
@@ -52,7 +55,6 @@ class Unmute:
     """`session.update` and `input_audio_buffer.append` in; transcript, reply and Ogg-Opus sound out."""
 
     name: str = "unmute"
-    codec: Codec = field(default_factory=OggOpus)
     event_id: Callable[[], str] = _event_id
     """Returns the id of each server event."""
     write: WritePrompt = system_prompt
@@ -71,7 +73,8 @@ class Unmute:
             return rejected.why
         try:
             if isinstance(event, AudioAppend):
-                return AudioReceived(audio_bytes(event.audio, "audio", event.event_id), event.event_id)
+                data = audio_bytes(event.audio, "audio", event.event_id)
+                return AudioReceived(data, event.event_id, _FORMAT)
             self._check(event.session)
             return _settings(event.session, self.write, self.lines)
         except Rejected as rejected:
@@ -91,7 +94,7 @@ def _settings(session: UnmuteSessionConfig, write: WritePrompt, lines: WriteLine
     written, asked = session.model_dump(exclude_unset=True), session.instructions
     prompt = _prompt(session, write)
     spoken = None if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
-    return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken)
+    return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken, output_format=_FORMAT)
 
 
 def _prompt(session: UnmuteSessionConfig, write: WritePrompt) -> str | None:

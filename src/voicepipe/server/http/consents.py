@@ -44,7 +44,7 @@ class Consent:
 
 
 class Consents:
-    """Those that have been asked for and not been given yet: `most` at once; of more, the oldest is void.
+    """The consents that are requested and not given yet: `most` at once; of more, the oldest is void.
 
     Each is good for one donation, within `valid_s`. `now` gives seconds since the epoch.
     """

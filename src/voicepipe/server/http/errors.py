@@ -1,4 +1,4 @@
-"""What stands against a request, in one shape for all: a status with JSON, or, for a page's script, an event."""
+"""The errors of requests, in one shape: a status with JSON, or, for a page's script, an event."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str
 
 
 def _check(request: web.Request, most: int) -> None:
-    """What can be said before anything is read."""
+    """Check what can be checked before the body is read."""
     if request.content_length is None:
         raise HttpError(ErrorResponse(411, "length_required", "The request must say how long it is (Content-Length)."))
     if request.content_length > most + _OVERHEAD_BYTES:

@@ -37,7 +37,7 @@ class HealthRoutes:
         self._rendered: dict[str, tuple[bytes, float]] = {}
 
     async def health(self, _: web.Request) -> web.Response:
-        """What is up, of that which the pipeline uses; `ok` when all of it is, voice cloning aside. 503 while shutting
+        """Return the state of the pipeline's services; `ok` when all are up, voice cloning aside. 503 while shutting
         down."""
         up = await self._health.up()
         if not self._sessions.stopping:

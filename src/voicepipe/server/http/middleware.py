@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What goes wrong as `ErrorResponse`s write it, in one shape; what went wrong inside is in the log only."""
+    """Answer errors as `ErrorResponse`s, in one shape; internal errors are in the log only."""
     try:
         return await handler(request)
     except HttpError as refused:

@@ -16,20 +16,20 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType
 from voicepipe.characters.news import Headlines
 from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
-from voicepipe.events import InputRejected, ItemRequested
+from voicepipe.events import InputRejected
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, Received
 from voicepipe.server.session.bridge import SessionBridge
 from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.frame_decoder import FrameDecoder
-from voicepipe.server.session.liveness import Liveness
 from voicepipe.server.session.pacing import IngressPacer
 from voicepipe.server.session.rate_limit import MessageRate, TooManyMessages
 from voicepipe.server.session.receive_queue import ReceiveQueue
 from voicepipe.server.session.recorder import ConsentedRecorder
 from voicepipe.server.session.send_queue import ClientTooSlow, SendQueue
 from voicepipe.server.session.socket import Socket
+from voicepipe.server.session.timers import SessionTimers
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
 
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class SessionConnection:
-    """A session on one WebSocket: its parts, its tasks and its timers."""
+    """A session on one WebSocket: its parts and its tasks."""
 
     def __init__(
         self,
@@ -59,23 +59,23 @@ class SessionConnection:
         work = WorkMeter.of(settings, loop.time)
         self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work, watched)
         self._rate = MessageRate(settings, loop.time)
-        self._alive = Liveness(settings.idle_timeout_s, dead=self._idled, heard=socket.heard)
+        self._timers = SessionTimers(
+            settings,
+            greet=lambda: self._take(wire.waited()),
+            finish=lambda code, reason: self.finish(self._told(code, reason)),
+            leave=lambda code, reason: self.leave(self._told(code, reason)),
+            heard=socket.heard,
+        )
         self._recorder = ConsentedRecorder(settings, session_id)
         self._pacer = IngressPacer.of(settings, loop.time)
         self._receive_queue = ReceiveQueue(
-            FrameDecoder(wire, self._recorder, self._alive.note),
+            FrameDecoder(wire, self._recorder, self._timers.note_frame),
             self._pacer,
             self._deliver,
             work,
             capacity=settings.ingress_waits_bytes,
-            spawn=lambda work: self._task(work, "inlet"),
+            spawn=lambda work: self._task(work, "receive queue"),
         )
-        self._timers = [loop.call_later(settings.greeting_after_s, lambda: self._take(wire.waited()))]
-        # Cancelled by what has an effect.
-        self._unused_timer = loop.call_later(settings.unused_timeout_s, self._unused)
-        self._timers.append(self._unused_timer)
-        if settings.session_limit_s is not None:
-            self._timers.append(loop.call_later(settings.session_limit_s, self._expire, settings.session_limit_s))
 
     @property
     def lost_ms(self) -> float:
@@ -83,10 +83,7 @@ class SessionConnection:
         return self._send_queue.lost_ms
 
     async def run(self, pipeline: Pipeline, engine: Engine, client: ClientInfo) -> End:
-        """Run the pipeline until something ends the session; then leave no task and no socket behind.
-
-        Cancelling ends the session as well, at once.
-        """
+        """Run the pipeline until something ends the session, or it is cancelled; leave no task and no socket behind."""
         writer = self._task(self._write(), "writer")
         reader = self._task(self._read(), "reader")
         try:
@@ -98,9 +95,7 @@ class SessionConnection:
             return await self._ending.wait()
         finally:
             self.finish(End(WSCloseCode.GOING_AWAY, "the server is shutting down"))
-            self._alive.stop()
-            for timer in self._timers:
-                timer.cancel()
+            self._timers.stop()
             await self._clean_up(reader, writer)
 
     def finish(self, end: End) -> None:
@@ -142,9 +137,7 @@ class SessionConnection:
         return None
 
     def _deliver(self, message: Received) -> None:
-        self._alive.note()
-        if not isinstance(message, InputRejected | ItemRequested):
-            self._unused_timer.cancel()
+        self._timers.note(message)
         self._bridge.take(message)
 
     def _take(self, messages: Sequence[Received]) -> None:
@@ -163,16 +156,6 @@ class SessionConnection:
 
     def _gone(self, reason: str, *, forced: bool = False) -> None:
         self.finish(End(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE, reason, gone=True, forced=forced))
-
-    def _idled(self) -> None:
-        self.finish(self._told("idle_timeout", f"the client has sent nothing for {self._settings.idle_timeout_s:g} s"))
-
-    def _unused(self) -> None:
-        seconds = self._settings.unused_timeout_s
-        self.finish(self._told("idle_timeout", f"the client has asked for nothing for {seconds:g} s"))
-
-    def _expire(self, limit_s: float) -> None:
-        self.leave(self._told("session_expired", f"a session lasts {limit_s / 60:g} minutes at most"))
 
     def _told(self, code: str, reason: str) -> End:
         """Return the end of a session that is over for a reason of the server's, of which the client is told now."""

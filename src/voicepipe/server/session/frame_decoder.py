@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from voicepipe.audio import codec_of
 from voicepipe.events import AudioReceived, InputRejected
 from voicepipe.realtime import DialectNegotiation, Received
 from voicepipe.server.session.pacing import PIECE_MS
@@ -17,7 +18,7 @@ class FrameDecoder:
     """Decode one frame at a time, when its turn comes: what it means depends on the messages before it.
 
     Args:
-        wire: The client's dialect, and the codec of its sound.
+        wire: The client's dialect.
         recorder: Records the frames where the client's settings allow it, from these settings on.
         alive: Called for each frame.
     """
@@ -38,6 +39,7 @@ class FrameDecoder:
 
     def _pieces(self, message: Received) -> Iterator[Received]:
         if isinstance(message, AudioReceived):
-            yield from (replace(message, data=piece) for piece in self._wire.codec.pieces(message.data, PIECE_MS))
+            codec = codec_of(message.audio_format) if message.audio_format else self._wire.codec
+            yield from (replace(message, data=piece) for piece in codec.pieces(message.data, PIECE_MS))
         else:
             yield message

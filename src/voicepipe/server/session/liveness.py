@@ -1,4 +1,4 @@
-"""Whether a client still lives."""
+"""A watch on a client's signs of life."""
 
 from __future__ import annotations
 

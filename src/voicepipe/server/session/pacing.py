@@ -8,13 +8,12 @@ as the ear can take it and no faster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
-from voicepipe.audio import BadAudio, Codec, Decoder, Encoder
+from voicepipe.audio import ClientCodec, Codec
+from voicepipe.audio.formats import Count
 from voicepipe.boundary.pending import PendingWork
-from voicepipe.events import Samples
 from voicepipe.server.settings import ServerSettings
 
 __all__ = ["PIECE_MS", "AudioMeter", "IngressPacer"]
@@ -51,7 +50,7 @@ class AudioMeter:
 
 
 class IngressPacer:
-    """How fast a client's sound may come in.
+    """The pace at which a client's sound may come in.
 
     Up to `lead_ms` ahead of real time it comes in at once. What is further ahead waits for the ear's `backlog` to be
     clear, and comes in at `speed` times real time at most. No client is ever held below real time.
@@ -73,13 +72,14 @@ class IngressPacer:
         return cls(clock, lead_ms=lead_ms, speed=speed, message_ms=message_ms)
 
     def metered(self, codec: Codec) -> Codec:
-        """The same codec, whose decoders tell how much sound they give."""
-        return _Metered(codec, self)
+        """Return the codec, with decoders that count the sound which they give."""
+        return ClientCodec(codec, self._new_meter)
 
-    def new_flow(self) -> _Flow:
-        """One per decoder: a pipeline that decodes the same packets twice has not received twice as much."""
-        self._flows.append(_Flow(self._clock, self._speed))
-        return self._flows[-1]
+    def _new_meter(self) -> Count:
+        """Return one for each stream: a pipeline that decodes the same packets twice has not received twice as much."""
+        flow = _Flow(self._clock, self._speed)
+        self._flows.append(flow)
+        return flow.add
 
     def count_message(self) -> None:
         self._flows[0].add(self._message_ms)
@@ -91,7 +91,7 @@ class IngressPacer:
 
     @property
     def has_room(self) -> bool:
-        """Whether the next piece may come in now."""
+        """Return whether the next piece may come in now."""
         return self._too_far_s <= _NOTHING_S or (self._too_fast_s <= _NOTHING_S and self.backlog.is_clear)
 
     async def room(self) -> None:
@@ -120,7 +120,7 @@ _NOTHING_S = 1e-6
 
 
 class _Flow:
-    """What one decoder has given: ahead of real time, and ahead of the speed at which it may come."""
+    """The sound of one stream: how far it is ahead of real time, and ahead of the permitted speed."""
 
     __slots__ = ("ahead", "pace")
 
@@ -130,43 +130,3 @@ class _Flow:
     def add(self, ms: float) -> None:
         self.ahead.add(ms)
         self.pace.add(ms)
-
-
-@dataclass(frozen=True, slots=True)
-class _Metered:
-    codec: Codec
-    pacer: IngressPacer
-
-    @property
-    def rate_hz(self) -> int:
-        return self.codec.rate_hz
-
-    def decoder(self) -> Decoder:
-        return _MeteredDecoder(self.codec.decoder(), self.pacer.new_flow(), self.codec.rate_hz)
-
-    def encoder(self) -> Encoder:
-        return self.codec.encoder()
-
-    def pieces(self, data: bytes, ms: float) -> Iterable[bytes]:
-        return self.codec.pieces(data, ms)
-
-
-@dataclass(frozen=True, slots=True)
-class _MeteredDecoder:
-    decode: Decoder
-    flow: _Flow
-    rate_hz: int
-
-    def __call__(self, data: bytes, /) -> Samples:
-        try:
-            return self._counted(self.decode(data))
-        except BadAudio as error:
-            self._counted(error.heard)
-            raise
-
-    def rest(self) -> Samples:
-        return self._counted(self.decode.rest())
-
-    def _counted(self, samples: Samples) -> Samples:
-        self.flow.add(len(samples) / self.rate_hz * 1000)
-        return samples

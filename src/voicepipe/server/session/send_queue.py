@@ -110,7 +110,7 @@ class SendQueue:
                 raise ClientTooSlow(deadline_s) from None
 
     def _burst(self) -> Iterator[str]:
-        """What waits, taken one by one: what is flushed while a message is being sent is not sent."""
+        """Yield the waiting messages one by one: what is flushed while a message is being sent is not sent."""
         while self._lanes:
             if self._untold_ms:
                 lost_ms, self._untold_ms = self._untold_ms, 0.0

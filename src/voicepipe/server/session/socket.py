@@ -27,7 +27,7 @@ _STALL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a client did to the line: the close code, what a program may compare, and the reason."""
+    """A client's violation of the protocol: the close code, a code for programs, and the reason."""
 
     close_code: WSCloseCode
     code: str

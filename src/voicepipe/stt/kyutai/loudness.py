@@ -1,4 +1,4 @@
-"""Where speech begins and ends, by the energy of the sound: the recogniser's own figures are too coarse for that."""
+"""The beginnings and ends of speech, by the energy of the sound: the recogniser's own figures are too coarse."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Framer:
 
     @property
     def framed_s(self) -> float:
-        """How much audio is in frames."""
+        """Return how much audio is in frames."""
         return self._begin_s
 
     def rest(self) -> list[Frame]:
@@ -143,7 +143,7 @@ class ReplayBuffer:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are unsent frames."""
+        """Return whether there are unsent frames."""
         return self._sent < len(self._pieces)
 
     @property

@@ -45,7 +45,7 @@ __all__ = ["ReconnectPolicy", "SttOptions", "kyutai"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectPolicy:
-    """How a lost recogniser is replaced: with `pauses` between the searches, for `give_up_after_s` at most.
+    """The replacement of a lost recogniser: `pauses` between the searches, for `give_up_after_s` at most.
 
     A connection that breaks within `settled_after_s` does not end the search: a server that always breaks is given up.
     """

@@ -16,7 +16,7 @@ SILENCE_S = 15.0
 
 @dataclass(frozen=True)
 class Recording:
-    """What the invariants check."""
+    """The recording that the invariants check."""
 
     events: Sequence[At]
     closed_s: float

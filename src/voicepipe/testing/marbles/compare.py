@@ -1,4 +1,4 @@
-"""Whether an observable did what a diagram says, and a report that shows where it did not."""
+"""The comparison of an observable with a diagram, and a report of the differences."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _made_eq(kind: type) -> bool:
-    """Whether the dataclass compares field by field; one that says how it compares is taken at its word."""
+    """Return whether the dataclass compares field by field; one that says how it compares is taken at its word."""
     return kind.__dataclass_params__.eq  # pyright: ignore
 
 
@@ -155,7 +155,7 @@ def _aligned(rows: tuple[dict[int, str], dict[int, str]], column: int) -> list[s
 
 
 def _over(row: dict[int, str], column: int) -> bool:
-    """Whether the row has come to its end by this column."""
+    """Return whether the row has come to its end by this column."""
     return any(at <= column and any(end in text for end in _ENDS) for at, text in row.items())
 
 

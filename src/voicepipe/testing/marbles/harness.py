@@ -133,7 +133,7 @@ class Marbles:
     def record(
         self, observable: Observable[Any], subscription: str = "^", *, until_ms: float | None = None
     ) -> list[Recorded]:
-        """What it does, with times in ms: ``[(0, "next", "a"), (20, "completed", None)]``.
+        """Return what it does, with times in ms: ``[(0, "next", "a"), (20, "completed", None)]``.
 
         Plays until it ends, has nothing more to do, or the scene's time is `until_ms`; `subscription` may say when to
         subscribe and dispose: ``"--^---!"``. Raises AssertionError if it goes on by itself for a minute of virtual
@@ -230,7 +230,7 @@ class _Recording:
         self._stop = self._stop_at(when.at(Kind.DISPOSED))
 
     async def watch(self, observable: Observable[Any]) -> bool:
-        """Whether it came to an end, or to a stand, before the limit."""
+        """Return whether it came to an end, or to a stand, before the limit."""
         if self._from_ms:
             await asyncio.sleep(self._from_ms / 1000)
         self._subscription.disposable = observable.subscribe(

@@ -1,4 +1,4 @@
-"""What a test has left behind: tasks, subscriptions, timers, connections, threads, and exceptions that were not
+"""The leaks of a test: tasks, subscriptions, timers, connections, threads, and exceptions that were not
 retrieved."""
 
 from __future__ import annotations
@@ -95,17 +95,17 @@ def _shown(context: dict[str, Any]) -> list[str]:
 
 
 def _wakes_task(timer: asyncio.TimerHandle) -> bool:
-    """Whether it is a task's own `sleep`: the task is reported already."""
+    """Return whether it is a task's own `sleep`: the task is reported already."""
     return getattr(_callback(timer), "__name__", "") == "_set_result_unless_cancelled"
 
 
 def _of_closed(timer: asyncio.TimerHandle) -> bool:
-    """Whether its owner is closed and it will do nothing: an aiohttp WebSocket leaves its heartbeat behind."""
+    """Return whether its owner is closed and it will do nothing: an aiohttp WebSocket leaves its heartbeat behind."""
     return getattr(getattr(_callback(timer), "__self__", None), "closed", False) is True
 
 
 def _work(timer: asyncio.TimerHandle) -> str:
-    """What it would run; of a scheduler's timer, the Rx action in it."""
+    """Return what it would run; of a scheduler's timer, the Rx action in it."""
     callback = _callback(timer)
     action: Any = callback
     if inspect.isfunction(callback):

@@ -35,7 +35,7 @@ _TOLERANCE = re.compile(r"±(\d+(?:\.\d+)?)(ms|s)(?!\w)")
 
 
 class Kind(StrEnum):
-    """What an item of a diagram is; the value is how a report calls it."""
+    """The kind of an item in a diagram; the value is its name in a report."""
 
     NEXT = "next"
     COMPLETED = "completed"

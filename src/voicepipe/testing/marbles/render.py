@@ -89,7 +89,7 @@ class _Picture:
             top += _height(row)
 
     def _x(self, at_ms: float) -> float:
-        """Where a time is; long silences are folded."""
+        """Return the column of a time; long silences are folded."""
         folded = sum(_folded_ms(start, end, at_ms) for start, end in self._breaks)
         return self._left + COLUMN / 2 + (at_ms - folded) / COLUMN_MS * COLUMN
 
@@ -200,6 +200,6 @@ def _breaks(rows: Sequence[Row]) -> Iterator[tuple[float, float]]:
 
 
 def _folded_ms(start: float, end: float, at_ms: float) -> float:
-    """How much of what is left out lies before a time; two columns of each silence stay."""
+    """Return the length that is left out before a time; two columns of each silence stay."""
     left_out = end - start - 2 * COLUMN_MS
     return left_out * min(1.0, max(0.0, (at_ms - start) / (end - start)))

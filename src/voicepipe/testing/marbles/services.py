@@ -46,7 +46,7 @@ class Calls:
 
     @property
     def cancelled(self) -> list[Call]:
-        """Those that were disposed before their end."""
+        """Return the calls that were disposed before their end."""
         return [call for call in self.calls if call.outcome == "cancelled"]
 
     @property
@@ -55,7 +55,7 @@ class Calls:
         return [call for call in self.calls if not call.closed]
 
     def logged(self, make: Callable[[Call], Observable[Any]], asked: Callable[[], Any]) -> Observable[Any]:
-        """What `make` gives for each subscription, with the subscription written down as a call."""
+        """Return the observable of `make` for each subscription, which is recorded as a call."""
 
         def subscribe(
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
@@ -188,11 +188,11 @@ class ScriptedTts(Calls):
         return self.logged(lambda call: self._speaking(source, call.asked), asked=list[str])
 
     def fails(self, number: int, word: str) -> bool:
-        """Whether this word of a reply is where it fails."""
+        """Return whether this word of a reply is where it fails."""
         return number == self.fail_at
 
     def stalls(self, number: int, word: str) -> bool:
-        """Whether nothing comes from this word of a reply on."""
+        """Return whether nothing comes from this word of a reply on."""
         return self.stall_at is not None and number >= self.stall_at
 
     def _speaking(self, source: Observable[ReplyText], words: list[str]) -> Observable[Any]:

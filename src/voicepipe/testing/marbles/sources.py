@@ -49,7 +49,7 @@ class _Log:
 
 
 class MarbleSource(Observable[Any]):
-    """What `Hot` and `Cold` have in common. `subscriptions` are those of the running, or of the last, scene."""
+    """The base of `Hot` and `Cold`. `subscriptions` are those of the running, or of the last, scene."""
 
     def __init__(self, scene: Scene, script: Timeline) -> None:
         super().__init__()

@@ -12,11 +12,11 @@ __all__ = ["Recorded", "Script", "ScriptedError", "Timeline", "timeline"]
 
 
 class ScriptedError(Exception):
-    """What ``#`` raises when no `error` is given."""
+    """The error of ``#`` when no `error` is given."""
 
 
 class Recorded(NamedTuple):
-    """What an observable did `t_ms` after it was subscribed. Equal to the plain tuple: ``(40, "next", "a")``.
+    """A notification of an observable, `t_ms` after it was subscribed. Equal to the plain tuple: ``(40, "next", "a")``.
 
     `kind` is "next", "error" or "completed"; `value` the item, the exception, or None.
     """
@@ -63,7 +63,7 @@ class Timeline:
 
     @property
     def ends(self) -> bool:
-        """Whether it completes or fails; without, it goes on in silence."""
+        """Return whether it completes or fails; without, it goes on in silence."""
         return any(marble.kind in (Kind.COMPLETED, Kind.ERROR) for marble in self.diagram.marbles)
 
     @property

@@ -90,7 +90,7 @@ class ScriptedRecogniser:
 
 
 class _Recogniser:
-    """What has been heard and not been emitted. `_audio_s` is how much audio has come."""
+    """The words that were recognised and not emitted yet. `_audio_s` is the length of the audio so far."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How the services of a scenario behave."""
+"""The behaviour of a scenario's services."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass
 class ServiceScript:
-    """How the services behave. The defaults are quick and without failures."""
+    """The behaviour of the services. The defaults are quick and without failures."""
 
     answers: dict[str, Answer] = field(
         default_factory=lambda: {"": Answer("Hi!"), "...": Answer("Are you still there?")}

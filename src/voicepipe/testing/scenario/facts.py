@@ -1,4 +1,4 @@
-"""What may come of a scenario: facts, which happen at a time, and states, which hold or do not."""
+"""The outcomes of a scenario: facts, which happen at a time, and states, which hold or do not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EDGE_S = 0.021
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must come of a conversation."""
+    """The expected outcome of a conversation."""
 
     code: str
     """The Python that builds it."""

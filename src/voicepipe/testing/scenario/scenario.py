@@ -286,6 +286,6 @@ class Scenario:
 
     @property
     def length_s(self) -> float:
-        """How long it is played, unless the conversation ends before."""
+        """Return the longest time for which it is played."""
         times = [act.at_s + act.length_s for act in self.acts if act.cue is None]
         return self.cast.length_s or max([0.0, *times, *(one.until_s for one in self.expectations)]) + TAIL_S

@@ -1,4 +1,4 @@
-"""How the parts of a scenario are printed: as the Python that builds them. A failure can be pasted into a test."""
+"""The `repr` of a scenario's parts: the Python that builds them, so that a failure can be pasted into a test."""
 
 from __future__ import annotations
 

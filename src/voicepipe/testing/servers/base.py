@@ -67,7 +67,7 @@ class FakeServer:
 
     @property
     def fails(self) -> Fails | None:
-        """How it fails at present."""
+        """Return its present failure."""
         return self._failing.mode
 
     async def fail(self, mode: Fails | None, *, times: int | None = None, for_s: float | None = None) -> None:

@@ -49,7 +49,7 @@ _STATUSES = {Fails.FORBIDDEN: 401, Fails.MISSING: 404, Fails.LIMITED: 429, Fails
 
 
 class FailsUntil:
-    """How a server fails at present, for how many connections and how long."""
+    """The present failure of a server: its kind, the number of connections, and the time."""
 
     def __init__(self, recovered: Callable[[], object]) -> None:
         self.mode: Fails | None = None

@@ -1,4 +1,4 @@
-"""What a test speech recogniser hears: tones, any sound, or a timetable."""
+"""Fake recognisers: of tones, of any sound, or by a timetable."""
 
 from __future__ import annotations
 

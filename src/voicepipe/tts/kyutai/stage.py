@@ -45,7 +45,7 @@ LOOKING = "Looking for the resources, expect some latency."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryOptions:
-    """How often a synthesiser is searched for, and the pauses between."""
+    """The number of searches for a synthesiser, and the pauses between."""
 
     searches: int
     pauses: Backoff
