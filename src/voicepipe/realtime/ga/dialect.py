@@ -45,6 +45,8 @@ Clock: TypeAlias = Callable[[], float]
 _LEAST_MS = 100
 # The most out-of-band responses of one client at a time: each is a request to the language model.
 _MOST_OUT_OF_BAND = 8
+# The most responses without a pause: one takes some 10 ms of the event loop, beside the work that its messages make.
+_RESPONSES_AT_ONCE = 20
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
@@ -73,7 +75,7 @@ class Ga:
     ) -> None:
         self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
         most = self._limits.responses_per_minute
-        self._rate = Bucket(clock, per_s=most / 60, burst=most)
+        self._rate = Bucket(clock, per_s=most / 60, burst=min(most, _RESPONSES_AT_ONCE))
         self._config = SessionConfig(
             model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
         )
