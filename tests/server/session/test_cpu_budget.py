@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ def test_no_more_than_the_share_is_taken(work: list[tuple[float, float]]):
 
 
 class Worker:
-    """What sessions do on a loop in virtual time, where work takes none: here it takes `worked_s`, of all together."""
+    """What sessions do on a loop in virtual time, where work takes none: here it takes what it says."""
 
     def __init__(self, slots: WorkSlots) -> None:
         self._slots, self._loop, self._worked_s = slots, asyncio.get_running_loop(), 0.0
@@ -73,21 +73,15 @@ async def test_other_sessions_are_due_after_a_slice():
     assert not meter.slice_is_over
 
 
-async def test_heavy_sessions_work_one_after_the_other():
-    """Each takes less than its share, and no two work in one iteration of the event loop."""
-    worker, moments = Worker(WorkSlots(share=0.5)), list[float]()
-
-    async def session() -> None:
-        meter, work = worker.session()
-        work(0.3)
-        await meter.pause()
-        for _ in range(5):
-            work(0.002)
-            moments.append(asyncio.get_running_loop().time())
-            await meter.pause()
-
-    await asyncio.gather(*(session() for _ in range(4)))
-    assert all(later - earlier > 0.001 for earlier, later in pairwise(sorted(moments)))
+async def test_a_heavy_session_waits_for_its_slot():
+    """Though it takes less than its share."""
+    slots = WorkSlots(share=0.5)
+    slots.wait_s(1.0, now_s=0.0)
+    meter, work = Worker(slots).session()
+    work(0.06)
+    assert meter.wait_s == 0.0
+    await meter.pause()
+    assert asyncio.get_running_loop().time() == pytest.approx(1.94)
 
 
 async def test_a_light_session_does_not_wait_for_the_heavy_ones():
