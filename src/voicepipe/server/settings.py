@@ -169,7 +169,7 @@ class ServerSettings(BaseModel):
     max_tools: int = Field(default=128, ge=0)
     """Functions of one session, or of one response; 128 at the most, as with OpenAI."""
     max_responses_per_minute: int = Field(default=120, ge=1)
-    """Responses that a client asks for; what its user says is answered besides."""
+    """Responses that a client asks for, 20 of them at once; what its user says is answered besides."""
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
     """Sound that may wait for a slow client; then the oldest is dropped."""

@@ -244,7 +244,8 @@ class Ga:
 
     def _check_rate(self) -> None:
         if not self._rate.admits():
-            what = f"More than {self._limits.responses_per_minute} responses in a minute. Ask for fewer."
+            most = self._limits.responses_per_minute
+            what = f"More than {most} responses in a minute, or {_RESPONSES_AT_ONCE} at once. Ask for fewer."
             raise InvalidRequest("rate_limit_exceeded", what)
 
     def _check_cost(self, part: client.ResponsePart, generation: Generation) -> None:
