@@ -360,9 +360,9 @@ ATTACKS: dict[str, Callable[[Attacker], Awaitable[None]]] = {
 
 def _give_way() -> None:
     """Let the server, the probe and the talker run first: a real attacker takes no time of their machine's."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    if sys.platform != "win32":
+    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_RR:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+    elif sys.platform != "win32":
         os.nice(10)
 
 

@@ -13,15 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 __all__ = ["SteadyClock", "SteadyLoop"]
 
-if sys.platform == "win32":
-    _Loop = asyncio.ProactorEventLoop
-else:
+if TYPE_CHECKING or sys.platform != "win32":
     _Loop = asyncio.SelectorEventLoop
+else:
+    _Loop = asyncio.ProactorEventLoop
 
 # The most that counts between two looks at the clock. A loop looks at it in each iteration, and `_LOOKS_EVERY_S` at
 # least: more has passed only if the process was stopped, or one callback has blocked the loop for as long.
