@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc"),
 ]
 
-SECONDS, SETTLES_S = 2.0, 1.0
+SECONDS, SETTLES_S = 1.5, 0.5
 
 # Of one session's messages: a quarter of a core, and what reading them takes. HTTP requests have no budget.
 CORES = 0.75
@@ -68,4 +68,4 @@ def test_bystanders_hardly_wait_longer(found: dict[str, Observed], attack: str) 
 def test_the_attacks_took_place(found: dict[str, Observed]) -> None:
     """All sockets were opened, and no attack was kept from sending by itself."""
     assert found["idle_sockets"].sent >= SOCKETS
-    assert found["items_in_front"].sent > 1_000
+    assert found["items_in_front"].sent > 500

@@ -21,7 +21,7 @@ from benchmarks.adversary.bystanders import DIALECTS, GA, Dialect, Line, Talker
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("adversary"),
+    pytest.mark.xdist_group("stalls"),
     pytest.mark.skipif(sys.platform == "win32", reason="needs signals and limits of a process"),
 ]
 
