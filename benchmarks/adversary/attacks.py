@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import math
+import os
 import socket
 import struct
 import sys
@@ -38,13 +40,20 @@ class Attacker:
         self.http, self.url = http, url
         self.sent = self.cut_off = 0
 
-    async def flood(self, make: Callable[[int], str], *, reads: bool = True, per_s: float = math.inf) -> None:
-        """Send what `make` makes of a number, until the connection ends."""
-        async with self.http.ws_connect(f"{self.url}/v1/realtime", max_msg_size=0) as talk:
-            reading = asyncio.create_task(_read(talk)) if reads else None
+    async def flood(
+        self,
+        make: Callable[[int], str],
+        *,
+        reads: bool = True,
+        per_s: float = math.inf,
+        protocols: tuple[str, ...] = (),
+    ) -> None:
+        """Send what `make` makes of 0, 1, 2, …, until the connection ends."""
+        async with self.http.ws_connect(f"{self.url}/v1/realtime", max_msg_size=0, protocols=protocols) as talk:
+            reading, numbers = asyncio.create_task(_read(talk)) if reads else None, itertools.count()
             try:
                 while not talk.closed:
-                    await talk.send_str(make(self.sent))
+                    await talk.send_str(make(next(numbers)))
                     self.sent += 1
                     await asyncio.sleep(0 if per_s == math.inf else 1 / per_s)
             finally:
@@ -156,15 +165,27 @@ async def idle_sockets(attacker: Attacker) -> None:
             one.close()
 
 
+_UPGRADE = (
+    "GET /v1/realtime HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+async def _upgraded(attacker: Attacker) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a WebSocket on which any bytes can be sent."""
+    url = URL(attacker.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(_UPGRADE.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
 async def drips(attacker: Attacker) -> None:
     """A byte of one long message ten times a second, on several connections."""
 
     async def drip() -> None:
-        url = URL(attacker.url)
-        _, writer = await asyncio.open_connection(url.host, url.port)
-        ask = "GET /v1/realtime HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        ask += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
-        writer.write(ask.encode() + bytes([0x81, 0xFE]) + struct.pack("!H", 60_000) + bytes(4))
+        _, writer = await _upgraded(attacker)
+        writer.write(bytes([0x81, 0xFE]) + struct.pack("!H", 60_000) + bytes(4))
         while True:
             writer.write(b"x")
             await writer.drain()
@@ -172,6 +193,140 @@ async def drips(attacker: Attacker) -> None:
             await asyncio.sleep(0.1)
 
     await asyncio.gather(*(drip() for _ in range(4)))
+
+
+async def _raw_flood(attacker: Attacker, frames: bytes, count: int) -> None:
+    """Send these frames, of so many messages or parts, without a pause; read what comes back."""
+    reader, writer = await _upgraded(attacker)
+
+    async def read() -> None:
+        while await reader.read(65_536):
+            pass
+
+    reading = asyncio.create_task(read())
+    try:
+        while not reading.done():
+            writer.write(frames)
+            await writer.drain()
+            attacker.sent += count
+            await asyncio.sleep(0)
+    finally:
+        reading.cancel()
+        writer.close()
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    """Return a short masked frame."""
+    return bytes([first, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+async def fragments(attacker: Attacker) -> None:
+    """One message in parts of one byte: each is a frame, and none a message."""
+    await _raw_flood(attacker, _frame(0x01, b"{") + _frame(0x00, b" ") * 999, 1_000)
+
+
+async def pings(attacker: Attacker) -> None:
+    """Pings, as fast as they go."""
+    await _raw_flood(attacker, _frame(0x89, b"x" * 125) * 200, 200)
+
+
+async def numbers_and_escapes(attacker: Attacker) -> None:
+    """Texts that take long to read: integers of many digits, escapes, keys that repeat."""
+    head = '{"type":"session.update","session":{"type":"realtime","instructions":'
+    shapes = [
+        f"{head}{'9' * 4_000}}}}}",
+        f"{head}{'9' * _LONG}}}}}",
+        head + '"' + "\\u00e9" * 30_000 + '"}}',
+        head + '"' + "\\ud83d\\ude00" * 16_000 + '"}}',
+        "{" + ",".join(['"type":"x"'] * 15_000) + "}",
+        "{" + '"a":{' * 60 + "}" * 61,
+        '{"type":"' + "y" * (_LONG - 100) + '"}',
+        json.dumps({"type": "response.create", "event_id": "e" * (_LONG - 100), "response": {"tools": 1}}),
+    ]
+    await attacker.flood(lambda number: shapes[number % len(shapes)])
+
+
+async def cancels(attacker: Attacker) -> None:
+    """A response asked for and cancelled, again and again."""
+    pair = [json.dumps({"type": "response.create"}), json.dumps({"type": "response.cancel"})]
+    await attacker.flood(lambda number: pair[number % 2])
+
+
+async def truncations(attacker: Attacker) -> None:
+    """A session full of items, of which some are deleted, truncated and made again."""
+
+    def make(number: int) -> str:
+        if number < 1_500:
+            item = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "w " * 100}]}
+            return json.dumps({"type": "conversation.item.create", "item": {"id": f"i{number}", **item}})
+        item_id = f"i{number // 3 % 1_500}"
+        cut = {"type": "conversation.item.truncate", "content_index": 0, "audio_end_ms": 1}
+        return (
+            json.dumps({**cut, "item_id": item_id}),
+            json.dumps({"type": "conversation.item.delete", "item_id": item_id}),
+            _item("w " * 100).replace('"item": {', f'"item": {{"id": "{item_id}", ', 1),
+        )[number % 3]
+
+    await attacker.flood(make)
+
+
+async def retrievals(attacker: Attacker) -> None:
+    """A short request, and a long answer that nobody reads."""
+
+    def make(number: int) -> str:
+        if number == 0:
+            return _item("w " * 10_000).replace('"item": {', '"item": {"id": "long", ', 1)
+        return json.dumps({"type": "conversation.item.retrieve", "item_id": "long"})
+
+    await attacker.flood(make, reads=False)
+
+
+async def churn(attacker: Attacker) -> None:
+    """Sessions that are opened and left at once."""
+    while True:
+        async with attacker.http.ws_connect(f"{attacker.url}/v1/realtime") as talk:
+            await talk.receive()
+        attacker.sent += 1
+
+
+async def pages(attacker: Attacker) -> None:
+    """Everything that is served over HTTP, without a pause."""
+
+    async def get(path: str) -> None:
+        while True:
+            async with attacker.http.get(attacker.url + path) as answer:
+                await answer.read()
+            attacker.sent += 1
+
+    paths = ("/", "/v1/pipeline.svg", "/v1/pipeline", "/v1/voices", "/v1/characters", "/v1/health", "/v1/nothing")
+    await asyncio.gather(*(get(path) for path in paths * 3))
+
+
+async def headers(attacker: Attacker) -> None:
+    """Requests with as many headers as are read, and with more."""
+
+    async def ask(size: int) -> None:
+        while True:
+            more = {f"x-{number}": "y" * 50 for number in range(size)}
+            async with attacker.http.get(f"{attacker.url}/v1/realtime", headers=more) as answer:
+                await answer.read()
+            attacker.sent += 1
+
+    await asyncio.gather(*(ask(size) for size in (20, 80, 100, 120, 400)))
+
+
+async def noise(attacker: Attacker) -> None:
+    """Sound that is none: Ogg pages with a broken packet, in the dialect that speaks Opus."""
+    data = base64.b64encode(b"OggS" + bytes(range(256)) * 30).decode()
+    opening = json.dumps({"type": "session.update", "session": {"instructions": {"type": "smalltalk"}, "voice": "x"}})
+    sound = json.dumps({"type": "input_audio_buffer.append", "audio": data})
+    await attacker.flood(lambda number: sound if number else opening, protocols=("realtime",))
+
+
+async def crowd(attacker: Attacker) -> None:
+    """Six clients at once, each of which works as hard as it can."""
+    each = (shapes, items_in_front, growing_session, out_of_band, truncations, unknown_keys)
+    await asyncio.gather(*(_again_and_again(attacker, one.__name__) for one in each))
 
 
 ATTACKS: dict[str, Callable[[Attacker], Awaitable[None]]] = {
@@ -187,9 +342,28 @@ ATTACKS: dict[str, Callable[[Attacker], Awaitable[None]]] = {
         scrapes,
         idle_sockets,
         drips,
+        fragments,
+        pings,
+        numbers_and_escapes,
+        cancels,
+        truncations,
+        retrievals,
+        churn,
+        pages,
+        headers,
+        noise,
+        crowd,
     )
 }
 """By name."""
+
+
+def _give_way() -> None:
+    """Let the server, the probe and the talker run first: a real attacker takes no time of their machine's."""
+    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_RR:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+    elif sys.platform != "win32":
+        os.nice(10)
 
 
 async def _again_and_again(attacker: Attacker, name: str) -> None:
@@ -202,6 +376,7 @@ async def _again_and_again(attacker: Attacker, name: str) -> None:
 
 def main(name: str, url: str, seconds: float) -> None:
     """Attack for so many seconds."""
+    _give_way()
 
     async def attack() -> None:
         async with aiohttp.ClientSession() as http:

@@ -2,108 +2,160 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import base64
 import json
-import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import numpy as np
 
-__all__ = ["Lost", "Probe", "Talker"]
+from voicepipe.audio import Codec, OggOpus, Pcm16
+from voicepipe.events import Audio, Samples
+
+__all__ = ["DIALECTS", "GA", "Dialect", "Line", "Lost", "Probe", "Talker"]
 
 _RATE_HZ, _PACKET_S, _SPEAKS_S, _ANSWER_WITHIN_S = 24_000, 0.1, 0.7, 15.0
 _EVERY_S, _PROBE_WITHIN_S = 0.05, 15.0
+# Something that a recogniser takes for a voice, in packets, and one of silence.
+_TONE = np.float32(0.4) * np.sin(2 * np.pi * 220 / _RATE_HZ * np.arange(round(_RATE_HZ * _SPEAKS_S), dtype=np.float32))
+_PACKETS = np.split(_TONE, round(_SPEAKS_S / _PACKET_S))
+_SILENCE = np.zeros(round(_RATE_HZ * _PACKET_S), np.float32)
 
 
 class Lost(Exception):
     """A bystander's session has ended, or was not answered."""
 
 
-def _append(pcm: bytes) -> str:
-    return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a client connects, what it says first, and which events have an answer's sound and its end."""
+
+    headers: dict[str, str]
+    protocols: tuple[str, ...]
+    opening: dict[str, Any] | None
+    codec: Codec
+    sound: str
+    end: str
 
 
-def _tone() -> list[str]:
-    """Something that a recogniser takes for a voice, in packets."""
-    samples = range(round(_RATE_HZ * _SPEAKS_S))
-    pcm = array.array("h", (int(12_000 * math.sin(2 * math.pi * 220 * number / _RATE_HZ)) for number in samples))
-    size = round(_RATE_HZ * _PACKET_S) * 2
-    data = pcm.tobytes()
-    return [_append(data[start : start + size]) for start in range(0, len(data), size)]
+GA = Dialect({}, (), None, Pcm16(), "response.output_audio.delta", "response.done")
+_SILENT = {"type": "session.update", "session": {"voice": None, "allow_recording": False}}
+DIALECTS = {
+    "ga": GA,
+    "beta": Dialect({"OpenAI-Beta": "realtime=v1"}, (), None, Pcm16(), "response.audio.delta", "response.done"),
+    "unmute": Dialect({}, ("realtime",), _SILENT, OggOpus(), "response.audio.delta", "response.audio.done"),
+}
 
 
-_TONE, _SILENCE = _tone(), _append(bytes(round(_RATE_HZ * _PACKET_S) * 2))
+class Line:
+    """A WebSocket that is read all the time: aiohttp's client answers pings while it is read, and only then."""
+
+    def __init__(self, talk: aiohttp.ClientWebSocketResponse) -> None:
+        self._talk = talk
+        self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, http: aiohttp.ClientSession, dialect: Dialect = GA) -> AsyncIterator[Line]:
+        """Connect as a client of the dialect does, and close at the end."""
+        path, offer = "/v1/realtime", {"headers": dialect.headers, "protocols": dialect.protocols}
+        async with http.ws_connect(path, **offer) as talk:
+            line = cls(talk)
+            try:
+                if dialect.opening is not None:
+                    await line.send(dialect.opening)
+                yield line
+            finally:
+                line._reading.cancel()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message. Raises Lost when the session has ended."""
+        try:
+            await self._talk.send_str(json.dumps(message))
+        except ConnectionError:
+            raise self._lost() from None
+
+    async def event(self, kind: str) -> dict[str, Any]:
+        """Return the next event of this kind. Raises Lost when the session ends."""
+        while (event := await self._events.get()) is not None:
+            if event["type"] == kind:
+                return event
+        raise self._lost()
+
+    async def _read(self) -> None:
+        async for message in self._talk:
+            self._events.put_nowait(json.loads(message.data))
+        self._events.put_nowait(None)
+
+    def _lost(self) -> Lost:
+        return Lost(f"the session has ended with {self._talk.close_code}")
 
 
 @dataclass(slots=True)
 class Probe:
-    """Asks for an item that there is not; `answers_ms` is how long each answer took."""
+    """Asks for its settings; `answers_ms` is how long each answer took."""
 
-    talk: aiohttp.ClientWebSocketResponse
+    line: Line
     answers_ms: list[float] = field(default_factory=list[float])
 
-    async def run(self) -> None:
-        """Ask until cancelled. Raises Lost."""
-        number = 0
-        while True:
-            number += 1
+    async def run(self, over: asyncio.Event) -> None:
+        """Ask until it is over, and hear the last answer. Raises Lost."""
+        while not over.is_set():
             began_s = time.monotonic()
-            await self.talk.send_str(json.dumps({"type": "session.update", "session": {"type": "realtime"}}))
+            await self.line.send({"type": "session.update", "session": {"type": "realtime"}})
             try:
                 async with asyncio.timeout(_PROBE_WITHIN_S):
-                    await _event(self.talk, "session.updated")
+                    await self.line.event("session.updated")
             except TimeoutError:
                 raise Lost("the probe was not answered") from None
             self.answers_ms.append((time.monotonic() - began_s) * 1000)
             await asyncio.sleep(_EVERY_S)
 
 
-@dataclass(slots=True)
 class Talker:
     """Talks, and waits for the answer; `turns_ms` is from the end of its words to the first sound of each answer."""
 
-    talk: aiohttp.ClientWebSocketResponse
-    turns_ms: list[float] = field(default_factory=list[float])
-
-    async def run(self) -> None:
-        """Talk until cancelled. Raises Lost."""
-        while True:
-            await self.turn()
+    def __init__(self, line: Line, dialect: Dialect = GA) -> None:
+        self.turns_ms: list[float] = []
+        self._line, self._dialect = line, dialect
+        self._encode = dialect.codec.encoder()
 
     async def turn(self) -> None:
         """Say something, and hear the answer out. Raises Lost."""
-        await self._say(_TONE)
+        await self.say()
+        await self.answer()
+
+    async def say(self) -> None:
+        """Speak. Raises Lost."""
+        await self._send(_PACKETS)
+
+    async def answer(self) -> None:
+        """Be quiet, and hear the answer out. Raises Lost."""
         began_s, quiet = time.monotonic(), asyncio.create_task(self._be_quiet())
         try:
             async with asyncio.timeout(_ANSWER_WITHIN_S):
-                await _event(self.talk, "response.output_audio.delta")
+                await self._line.event(self._dialect.sound)
                 self.turns_ms.append((time.monotonic() - began_s) * 1000)
-                await _event(self.talk, "response.done")
+                await self._line.event(self._dialect.end)
         except TimeoutError:
             raise Lost("a turn was not answered") from None
         finally:
             quiet.cancel()
 
-    async def _say(self, packets: list[str]) -> None:
+    async def _send(self, packets: list[Samples]) -> None:
         next_s = time.monotonic()
         for packet in packets:
-            await self.talk.send_str(packet)
+            sound = base64.b64encode(self._encode(Audio(packet, _RATE_HZ))).decode()
+            await self._line.send({"type": "input_audio_buffer.append", "audio": sound})
             next_s += _PACKET_S
             await asyncio.sleep(next_s - time.monotonic())
 
     async def _be_quiet(self) -> None:
         while True:
-            await self._say([_SILENCE])
-
-
-async def _event(talk: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, Any]:
-    """Return the next one of this kind. Raises Lost when the session ends."""
-    async for message in talk:
-        event: dict[str, Any] = json.loads(message.data)
-        if event["type"] == kind:
-            return event
-    raise Lost(f"the session has ended with {talk.close_code}")
+            await self._send([_SILENCE])

@@ -18,10 +18,11 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc"),
 ]
 
-SECONDS = 3.0
+SECONDS, SETTLES_S = 1.5, 0.5
 
 # Of one session's messages: a quarter of a core, and what reading them takes. HTTP requests have no budget.
 CORES = 0.75
+OVER_HTTP = {"scrapes", "churn", "pages", "headers"}
 # One session may make the process hold 8 MB; the others are buffers of the allocator, which are used again.
 PEAK_MB, AFTER_MB = 32.0, 16.0
 
@@ -29,7 +30,7 @@ PEAK_MB, AFTER_MB = 32.0, 16.0
 @pytest.fixture(scope="module")
 def found() -> dict[str, Observed]:
     """All attacks, one after the other, on one server."""
-    return {one.attack: one for one in observed(list(ATTACKS), seconds=SECONDS)}
+    return {one.attack: one for one in observed(list(ATTACKS), seconds=SECONDS, settles_s=SETTLES_S)}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -50,7 +51,7 @@ def test_memory_is_bounded_and_comes_back(found: dict[str, Observed], attack: st
     assert one.after_mb - one.before_mb < AFTER_MB
 
 
-@pytest.mark.parametrize("attack", [name for name in ATTACKS if name != "scrapes"])
+@pytest.mark.parametrize("attack", sorted(set(ATTACKS) - OVER_HTTP - {"crowd"}))
 def test_a_client_takes_its_share_of_the_processor(found: dict[str, Observed], attack: str) -> None:
     """Whatever it sends, and whatever else the machine does: CPU time is counted, not the time that passes."""
     assert found[attack].cores < found[""].cores + CORES
@@ -67,4 +68,4 @@ def test_bystanders_hardly_wait_longer(found: dict[str, Observed], attack: str) 
 def test_the_attacks_took_place(found: dict[str, Observed]) -> None:
     """All sockets were opened, and no attack was kept from sending by itself."""
     assert found["idle_sockets"].sent >= SOCKETS
-    assert found["items_in_front"].sent > 1_000
+    assert found["items_in_front"].sent > 500

@@ -115,7 +115,10 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     _check_address(settings.host, settings.port)
     import asyncio
 
-    with asyncio.Runner() as runner:  # one loop for all: what a pipeline keeps from its trial belongs to that loop
+    from voicepipe.server.steady_loop import SteadyLoop
+
+    # One loop for all: what a pipeline keeps from its trial belongs to that loop.
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
         uses = _uses(pipelines, settings, runner)
         from voicepipe.cli.larger_model import LargerModel
         from voicepipe.engine.build import used_kinds

@@ -32,7 +32,7 @@ def prompt(
     system = "\n\n".join(filter(None, [system_prompt, *notes]))
     turns = _turns(messages, calls=calls)
     if not turns or turns[0].role == "assistant":
-        turns.insert(0, _Turn("user", GREETING))
+        turns.insert(0, _Turn("user", [GREETING]))
     chat = list(_alternating(written for turn in turns for written in turn.written()))
     if chat[-1]["role"] == "assistant" and not unfinished:
         chat.append({"role": "user", "content": SILENCE})
@@ -60,8 +60,19 @@ class _Turn:
     """The messages and calls of one side in a row, before any result."""
 
     role: Role
-    text: str
+    said: list[str]
     calls: list[_Called] = field(default_factory=list[_Called])
+
+    @property
+    def text(self) -> str:
+        """Return what was said, in one text."""
+        return " ".join(self.said)
+
+    def say(self, text: str) -> None:
+        """Add a text. A silence that the user has ended by going on is left out."""
+        if self.said and self.said[0].startswith(SILENCE):
+            self.said[:1] = filter(None, [self.said[0].removeprefix(SILENCE).strip()])
+        self.said.append(text)
 
     def takes(self, call: FunctionCall) -> bool:
         """Return whether the call belongs to this turn: it was made before any result, and its id is new."""
@@ -139,18 +150,13 @@ def _speaks(message: Message) -> bool:
 def _turn_of(call: FunctionCall, turns: list[_Turn]) -> _Turn:
     """Return the turn to which the assistant's next call belongs."""
     if not turns or not turns[-1].takes(call):
-        turns.append(_Turn("assistant", ""))
+        turns.append(_Turn("assistant", []))
     return turns[-1]
 
 
 def _say(turns: list[_Turn], role: Role, text: str) -> None:
     last = turns[-1] if turns else None
     if text and last is not None and last.role == role and not last.calls:
-        last.text = _unbroken(f"{last.text} {text}")
+        last.say(text)
     elif text:
-        turns.append(_Turn(role, text))
-
-
-def _unbroken(text: str) -> str:
-    """Return the text without the silence that the user ended by going on."""
-    return text.removeprefix(SILENCE).strip() or SILENCE
+        turns.append(_Turn(role, [text]))

@@ -27,6 +27,7 @@ from voicepipe.server.http.auth import AccessControl, offered_protocols
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
+from voicepipe.server.session.cpu_budget import WorkSlots
 from voicepipe.server.session.ending import End
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.session.watch import SessionWatch
@@ -69,6 +70,7 @@ class Sessions:
         self._health, self._metrics, self._headlines = health, metrics, headlines
         self._characters, self._access = characters, door
         self._addresses = Addresses(settings)
+        self._slots = WorkSlots(share=settings.heavy_sessions_cpu_share)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
@@ -208,6 +210,7 @@ class Sessions:
             session_id,
             metrics=self._metrics,
             headlines=self._headlines,
+            slots=self._slots,
             watched=partial(self.watch.note, session_id),
         )
 

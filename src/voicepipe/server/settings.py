@@ -159,7 +159,10 @@ class ServerSettings(BaseModel):
     recording at ten times its speed ten times that. What a client sends beyond it waits; at 1
     nothing does."""
     session_cpu_burst_s: float = Field(default=0.1, ge=0)
-    """Seconds of work that a session may do at once; other sessions have their turn every 4 ms of it."""
+    """Seconds of work that a session may do at once; other sessions have their turn every 2 ms of it."""
+
+    heavy_sessions_cpu_share: float = Field(default=0.6, gt=0)
+    """What all sessions together may take that take more than 0.08 each; they work one after the other."""
 
     llm_history_tokens: int = Field(default=6_000, ge=100)
     """Of what a client writes into prompts: of instructions, functions and system messages together, and of one message
@@ -167,7 +170,7 @@ class ServerSettings(BaseModel):
     max_tools: int = Field(default=128, ge=0)
     """Functions of one session, or of one response; 128 at the most, as with OpenAI."""
     max_responses_per_minute: int = Field(default=120, ge=1)
-    """Responses that a client asks for; what its user says is answered besides."""
+    """Responses that a client asks for, 20 of them at once; what its user says is answered besides."""
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
     """Sound that may wait for a slow client; then the oldest is dropped."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.server.session.cpu_budget import CpuBudget, WorkMeter
+from voicepipe.server.session.cpu_budget import CpuBudget, WorkMeter, WorkSlots
 
 
 def test_a_burst_is_free_and_what_is_beyond_it_is_paid():
@@ -38,28 +42,71 @@ def test_no_more_than_the_share_is_taken(work: list[tuple[float, float]]):
         assert spent_s <= 0.25 * now_s + 0.1 + 0.1 + 1e-6
 
 
-def test_other_sessions_are_due_after_a_slice():
+class Worker:
+    """What sessions do on a loop in virtual time, where work takes none: here it takes what it says."""
+
+    def __init__(self, slots: WorkSlots) -> None:
+        self._slots, self._loop, self._worked_s = slots, asyncio.get_running_loop(), 0.0
+
+    def now_s(self) -> float:
+        return self._loop.time() + self._worked_s
+
+    def session(self) -> tuple[WorkMeter, Callable[[float], None]]:
+        """Return a session's meter, and what works for so many seconds."""
+        meter = WorkMeter(CpuBudget(share=1.0, burst_s=1.0), self._slots, self.now_s, lambda: self._worked_s)
+
+        def work(seconds: float) -> None:
+            with meter.measured():
+                self._worked_s += seconds
+
+        return meter, work
+
+
+async def test_other_sessions_are_due_after_a_slice():
     """Whether there is debt or not."""
-    budget = CpuBudget(share=1.0, burst_s=1.0)
-    budget.spend(0.003, now_s=0.0)
-    assert not budget.slice_is_over
-    budget.spend(0.003, now_s=1.0)
-    assert budget.slice_is_over
-    budget.new_slice()
-    assert not budget.slice_is_over
+    meter, work = Worker(WorkSlots(share=1)).session()
+    work(0.0015)
+    assert not meter.slice_is_over
+    work(0.0015)
+    assert meter.slice_is_over
+    await meter.pause()
+    assert not meter.slice_is_over
+
+
+async def test_a_heavy_session_waits_for_its_slot():
+    """Though it takes less than its share."""
+    slots = WorkSlots(share=0.5)
+    slots.wait_s(1.0, now_s=0.0)
+    meter, work = Worker(slots).session()
+    work(0.06)
+    assert meter.wait_s == 0.0
+    await meter.pause()
+    assert asyncio.get_running_loop().time() == pytest.approx(1.94)
+
+
+async def test_a_light_session_does_not_wait_for_the_heavy_ones():
+    """A conversation takes a third of what makes a session heavy."""
+    slots = WorkSlots(share=0.5)
+    slots.wait_s(1.0, now_s=0.0)
+    meter, work = Worker(slots).session()
+    for _ in range(100):
+        work(0.0005)
+        await asyncio.sleep(0.02)
+        await meter.pause()
+    assert asyncio.get_running_loop().time() < 2.001
 
 
 def test_work_within_work_counts_once_and_less_than_the_time_that_passed():
     """Another process that has the core is not the session's doing; on a virtual loop no time passes."""
     loop_s, cpu_s = [0.0], [0.0]
     budget = CpuBudget(share=0.5, burst_s=0.0)
-    meter = WorkMeter(budget, lambda: loop_s[0], lambda: cpu_s[0])
+    meter = WorkMeter(budget, WorkSlots(share=1), lambda: loop_s[0], lambda: cpu_s[0])
     with meter.measured():
         with meter.measured():
             loop_s[0], cpu_s[0] = 1.0, 0.1
         cpu_s[0] = 0.2
     assert round(meter.wait_s, 6) == 0.4
     still = CpuBudget(share=0.5, burst_s=0.0)
-    with WorkMeter(still, lambda: 0.0, lambda: cpu_s[0]).measured():
+    with WorkMeter(still, WorkSlots(share=1), lambda: 0.0, lambda: cpu_s[0]).measured():
         cpu_s[0] += 5.0
     assert still.wait_s(0.0) == 0.0

@@ -45,6 +45,8 @@ Clock: TypeAlias = Callable[[], float]
 _LEAST_MS = 100
 # The most out-of-band responses of one client at a time: each is a request to the language model.
 _MOST_OUT_OF_BAND = 8
+# The most responses without a pause: one takes some 10 ms of the event loop, beside the work that its messages make.
+_RESPONSES_AT_ONCE = 20
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
@@ -72,7 +74,7 @@ class Ga:
     ) -> None:
         self.new_name, self._limits = name, limits or RequestLimits()
         most = self._limits.responses_per_minute
-        self._rate = Bucket(clock, per_s=most / 60, burst=most)
+        self._rate = Bucket(clock, per_s=most / 60, burst=min(most, _RESPONSES_AT_ONCE))
         self._config = SessionConfig(
             model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
         )
@@ -240,7 +242,8 @@ class Ga:
 
     def _check_rate(self) -> None:
         if not self._rate.admits():
-            what = f"More than {self._limits.responses_per_minute} responses in a minute. Ask for fewer."
+            most = self._limits.responses_per_minute
+            what = f"More than {most} responses in a minute, or {_RESPONSES_AT_ONCE} at once. Ask for fewer."
             raise InvalidRequest("rate_limit_exceeded", what)
 
     def _check_cost(self, part: client.ResponsePart, generation: Generation) -> None:

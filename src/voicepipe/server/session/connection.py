@@ -20,7 +20,7 @@ from voicepipe.events import InputRejected
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, Received
 from voicepipe.server.session.bridge import SessionBridge
-from voicepipe.server.session.cpu_budget import WorkMeter
+from voicepipe.server.session.cpu_budget import WorkMeter, WorkSlots
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.frame_decoder import FrameDecoder
 from voicepipe.server.session.pacing import IngressPacer
@@ -50,13 +50,14 @@ class SessionConnection:
         *,
         metrics: Metrics,
         headlines: Headlines,
+        slots: WorkSlots,
         watched: Callable[[object], None] = lambda _: None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
         self._ending = SessionEnd()
         self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
-        work = WorkMeter.of(settings, loop.time)
+        work = WorkMeter.of(settings, slots, loop.time)
         self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work, watched)
         self._rate = MessageRate(settings, loop.time)
         self._timers = SessionTimers(

@@ -1,22 +1,25 @@
 """The CPU time that one session may take of the event loop. All sessions share one thread: what one takes, others wait.
 
-`CpuBudget` is a pure state machine; `ReceiveQueue` pays its debt by waiting, and `WorkMeter` measures.
+`CpuBudget` and `WorkSlots` are pure state machines; `ReceiveQueue` waits as they say, and `WorkMeter` measures.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["CpuBudget", "WorkMeter"]
+__all__ = ["CpuBudget", "WorkMeter", "WorkSlots"]
 
 Clock = Callable[[], float]
 
-# One stretch of work until other sessions have their turn on the event loop: a frame of sound comes each 20 ms.
-_SLICE_S = 0.004
+# One stretch of work until other sessions have their turn: an answer takes four iterations of the event loop.
+_SLICE_S = 0.002
+# A session that takes more than this share for longer is a heavy one: a conversation takes a third.
+_LIGHT_SHARE, _LIGHT_BURST_S = 0.08, 0.05
 # What sums are off by.
 _NOTHING_S = 1e-9
 
@@ -49,13 +52,36 @@ class CpuBudget:
         return left_s / self._share if left_s > _NOTHING_S else 0.0
 
     @property
-    def slice_is_over(self) -> bool:
-        """Return whether other sessions are due, debt or not."""
-        return self._slice_s >= _SLICE_S
+    def slice_s(self) -> float:
+        """Return the work since others had their turn."""
+        return self._slice_s
 
     def new_slice(self) -> None:
         """Note that others had their turn."""
         self._slice_s = 0.0
+
+
+class WorkSlots:
+    """When each of the heavy sessions may go on: one at a time, and all of them for a `share` of the core.
+
+    However many there are, a light session waits for one slice of their work, and not for a slice of each.
+
+    >>> slots = WorkSlots(share=0.5)
+    >>> [round(slots.wait_s(0.002, now_s=0.0), 6) for _ in range(3)]
+    [0.0, 0.004, 0.008]
+    """
+
+    __slots__ = ("_free_at_s", "_share")
+
+    def __init__(self, *, share: float) -> None:
+        self._share = share
+        self._free_at_s = 0.0
+
+    def wait_s(self, slice_s: float, now_s: float) -> float:
+        """Take the next slot, for as much work as the last one took, and return how long it is until then."""
+        at_s = max(self._free_at_s, now_s)
+        self._free_at_s = at_s + max(slice_s, _SLICE_S) / self._share
+        return at_s - now_s
 
 
 class WorkMeter:
@@ -65,14 +91,15 @@ class WorkMeter:
     is less: on a loop in virtual time work takes none.
     """
 
-    def __init__(self, budget: CpuBudget, clock: Clock, cpu: Clock = time.thread_time) -> None:
-        self._budget, self._clock, self._cpu = budget, clock, cpu
+    def __init__(self, budget: CpuBudget, slots: WorkSlots, clock: Clock, cpu: Clock = time.thread_time) -> None:
+        self._budget, self._slots, self._clock, self._cpu = budget, slots, clock, cpu
+        self._light = CpuBudget(share=_LIGHT_SHARE, burst_s=_LIGHT_BURST_S)
         self._is_measuring = False
 
     @classmethod
-    def of(cls, settings: ServerSettings, clock: Clock) -> WorkMeter:
-        """Return the meter of one client, with a budget of its own."""
-        return cls(CpuBudget(share=settings.session_cpu_share, burst_s=settings.session_cpu_burst_s), clock)
+    def of(cls, settings: ServerSettings, slots: WorkSlots, clock: Clock) -> WorkMeter:
+        """Return the meter of one client, with a budget of its own; all clients of a server share `slots`."""
+        return cls(CpuBudget(share=settings.session_cpu_share, burst_s=settings.session_cpu_burst_s), slots, clock)
 
     @contextmanager
     def measured(self) -> Generator[None]:
@@ -87,7 +114,9 @@ class WorkMeter:
         finally:
             self._is_measuring = False
             now_s = self._clock()
-            self._budget.spend(min(now_s - began_s, self._cpu() - cpu_began_s), now_s)
+            spent_s = min(now_s - began_s, self._cpu() - cpu_began_s)
+            self._budget.spend(spent_s, now_s)
+            self._light.spend(spent_s, now_s)
 
     @property
     def wait_s(self) -> float:
@@ -96,9 +125,13 @@ class WorkMeter:
 
     @property
     def slice_is_over(self) -> bool:
-        """Return whether other sessions are due."""
-        return self._budget.slice_is_over
+        """Return whether other sessions are due, debt or not."""
+        return self._budget.slice_s >= _SLICE_S
 
-    def new_slice(self) -> None:
-        """Note that others had their turn."""
+    async def pause(self) -> None:
+        """Let other sessions have their turn, and pay for the CPU time that this one has spent."""
+        await asyncio.sleep(self.wait_s)
+        now_s = self._clock()
+        if self._light.wait_s(now_s):
+            await asyncio.sleep(self._slots.wait_s(self._budget.slice_s, now_s))
         self._budget.new_slice()

@@ -60,7 +60,7 @@ class ReceiveQueue:
         if self._feeding is None and self._feed():
             self._feeding = self._spawn(self._feed_slowly())
         if self._work.slice_is_over or self._work.wait_s:
-            await self._yield()
+            await self._work.pause()
         while self._bytes > self._capacity:
             self._drained.clear()
             await self._drained.wait()
@@ -122,11 +122,6 @@ class ReceiveQueue:
                 await self._pacer.room()
                 self._is_held = False
             else:
-                await self._yield()
+                await self._work.pause()
             left = self._feed()
         self._feeding = None
-
-    async def _yield(self) -> None:
-        """Let other sessions have their turn, and pay for the CPU time that this one has spent: reading costs, too."""
-        await asyncio.sleep(self._work.wait_s)
-        self._work.new_slice()
