@@ -39,6 +39,7 @@ from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.running_reply import RunningReply
 from voicepipe.operators.turn_actions import Action, HoldElapsed, HoldReply, ResumeReply, StartReply, StopTurn
 from voicepipe.operators.turn_state import TurnState
+from voicepipe.operators.user_turn import UserTurn
 from voicepipe.presets import Interruption
 
 NOW = 10.0
@@ -49,25 +50,28 @@ IDLE = IdlePrompts.of(RULES)
 SOUND = ReplyAudio(Audio(np.zeros(12_000, np.float32), 24_000))
 LOOK = FunctionCall("1", "look")
 
-SILENT = TurnState(RULES, IDLE, TALK, opened=True, replies=1)
+
+def of_user(state: TurnState, **changes: Any) -> TurnState:
+    """The state with other fields of the user's turn, or of the bot's own voice."""
+    own = {name: changes.pop(name) for name in ("sounded_s", "spoken", "echoes") if name in changes}
+    return replace(state, user=replace(state.user, own_voice=replace(state.user.own_voice, **own), **changes))
+
+
+SILENT = TurnState(UserTurn.of(RULES), IDLE, TALK, opened=True, replies=1)
 REPLYING = replace(SILENT, reply=RunningReply())
 WORKING = replace(SILENT, reply=RunningReply(functions=1))
 SOUNDING = replace(SILENT, reply=RunningReply(sounds=True))
-LATER = replace(SILENT, reply=RunningReply(sounds=True), sounded_s=5.0)
+LATER = of_user(SOUNDING, sounded_s=5.0)
 CALLED = replace(REPLYING, awaits_tool_result=True)
 LED = replace(SILENT, turn_taking=TurnTaking())
-HELD = replace(
-    SILENT,
-    reply=RunningReply(sounds=True, held=True),
-    sounded_s=5.0,
-    user_speaking=True,
-    over_reply=True,
-    voice=(True, 9.0),
-)
+HELD = of_user(
+    replace(SILENT, reply=RunningReply(sounds=True, held=True)),
+    sounded_s=5.0, speaking=True, over_reply=True, voice=(True, 9.0),
+)  # fmt: skip
 DEAF = replace(SOUNDING, turn_taking=TurnTaking(interrupts=False))
 MUTE = replace(SILENT, turn_taking=TurnTaking(answers=False))
-NEW = TurnState(RULES, IDLE)
-SPEAKING = replace(NEW, user_speaking=True)
+NEW = TurnState.of(RULES)
+SPEAKING = of_user(NEW, speaking=True)
 
 VOICE, WORD, HELLO, COUGH = TurnStarted(1.0), TurnConfirmed(1.0), TurnEnded("Hello.", 2.0), TurnEnded("", 2.0)
 OPEN, LEADS = SettingsChanged("Be brief."), SettingsChanged("Be brief.", turns=TurnTaking())
@@ -76,12 +80,12 @@ BESIDE = ReplyRequested("=b", aloud=False, remembered=False)
 RESULT = ItemCreated("=i", "tool", "21", None, LOOK)
 
 SURE = TurnVoiceChanged(True, 1.0, sure=True)
-ECHOING = replace(SOUNDING, began_over=True, spoken=("In", "Paris", "it", "is", "sunny", "today."))
+ECHOING = of_user(SOUNDING, began_over=True, spoken=("In", "Paris", "it", "is", "sunny", "today."))
 QUIET, LOUD = TurnVoiceChanged(False, 1.0), TurnVoiceChanged(True, 1.0)
 MHM = TurnEnded("mhm", 2.0, acknowledgement=True)
-HEARD = {"user_speaking": True, "voice": (True, NOW)}
+HEARD = {"speaking": True, "voice": (True, NOW)}
 OVER = {**HEARD, "began_over": True}
-GONE_ON = {"user_speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
+GONE_ON = {"speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
 
 NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
 
@@ -94,42 +98,42 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("a voice", SILENT, VOICE, StopTurn(), HEARD),
     ("a voice before the sound", REPLYING, VOICE, StopTurn(), OVER),
     ("a voice while a function runs", WORKING, VOICE, None, OVER),
-    ("a word while a function runs", WORKING, WORD, StopTurn(), {"user_speaking": True}),
+    ("a word while a function runs", WORKING, WORD, StopTurn(), {"speaking": True}),
     ("a voice, early", SOUNDING, VOICE, None, {**OVER, "over_reply": True}),
     ("a voice, later", LATER, VOICE, HoldReply(), {**OVER, "over_reply": True, "reply": HELD.reply}),
     ("a voice without effect", DEAF, VOICE, None, {**OVER, "over_reply": True}),
     ("the voice stops", HELD, QUIET, None, {"voice": (False, NOW)}),
-    ("the voice goes on", replace(HELD, reply=LATER.reply, voice=(False, 9.5)), LOUD, HoldReply(),
+    ("the voice goes on", of_user(replace(HELD, reply=LATER.reply), voice=(False, 9.5)), LOUD, HoldReply(),
      {"voice": (True, NOW), "reply": HELD.reply}),
-    ("too early to decide", replace(HELD, voice=(True, 9.5)), HoldElapsed(), None, {}),
+    ("too early to decide", of_user(HELD, voice=(True, 9.5)), HoldElapsed(), None, {}),
     ("the voice has lasted", HELD, HoldElapsed(), StopTurn(), {"over_reply": False}),
-    ("the voice was a cough", replace(HELD, voice=(False, 9.0)), HoldElapsed(), ResumeReply(),
+    ("the voice was a cough", of_user(HELD, voice=(False, 9.0)), HoldElapsed(), ResumeReply(),
      {"reply": LATER.reply}),
     ("a cough", HELD, COUGH, ResumeReply(), GONE_ON),
     ("an acknowledgement", HELD, MHM, ResumeReply(), GONE_ON),
     ("one over a question", replace(HELD, conversation=TALK.bot_said("Tea?")), MHM, NEXT,
-     {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+     {"speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
     ("one in silence", SILENT, MHM, NEXT, {"reply_due": True, "replies": 2}),
     ("a word in a held reply", HELD, WORD, StopTurn(), {"over_reply": False}),
     ("a turn over a held reply", HELD, HELLO, NEXT,
-     {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+     {"speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
     ("a voice that is scored", HELD, SURE, StopTurn(), {"over_reply": False}),
-    ("one in the protected sound", replace(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
-    ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"user_speaking": True}),
+    ("one in the protected sound", of_user(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
+    ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"speaking": True}),
     ("more of it", ECHOING, TurnTextChanged("Paris is sonny"), None, {"echoes": True}),
     ("the user's among it", ECHOING, TurnTextChanged("Paris it is sunny no stop"), StopTurn(), {"echoes": True}),
     ("the end of it", ECHOING, TurnEnded("Paris is sunny.", 2.0), None, {"began_over": False}),
     ("the end of both", ECHOING, TurnEnded("Paris is sunny. No, stop!", 2.0), NEXT,
      {"began_over": False, "reply_due": True, "replies": 2}),
-    ("a voice where there is an echo", replace(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
-    ("an echo long after", replace(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
-     {"user_speaking": True}),
-    ("one that is known", replace(ECHOING, sounded_s=9.0, echoes=True), TurnConfirmed(1.0, "Paris"), None,
-     {"user_speaking": True}),
-    ("an echo that held the reply", replace(HELD, began_over=True, echoes=True, spoken=ECHOING.spoken),
+    ("a voice where there is an echo", of_user(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
+    ("an echo long after", of_user(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
+     {"speaking": True}),
+    ("one that is known", of_user(ECHOING, sounded_s=9.0, echoes=True), TurnConfirmed(1.0, "Paris"), None,
+     {"speaking": True}),
+    ("an echo that held the reply", of_user(HELD, began_over=True, echoes=True, spoken=ECHOING.user.own_voice.spoken),
      TurnConfirmed(1.0, "Paris is"), ResumeReply(), {"reply": LATER.reply}),
-    ("a first word", SOUNDING, WORD, StopTurn(), {"user_speaking": True}),
-    ("a word without effect", DEAF, WORD, None, {"user_speaking": True}),
+    ("a first word", SOUNDING, WORD, StopTurn(), {"speaking": True}),
+    ("a word without effect", DEAF, WORD, None, {"speaking": True}),
     ("a turn", SILENT, HELLO, NEXT, {"reply_due": True, "replies": 2}),
     ("a turn over a reply", SOUNDING, HELLO, NEXT, {"reply_due": True, "replies": 2}),
     ("a turn that waits", DEAF, HELLO, None, {"reply_pending": True}),
@@ -139,7 +143,7 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("a cough instead of an answer", replace(SILENT, conversation=OWED), COUGH, NEXT,
      {"reply_due": True, "replies": 2}),
     ("a cough before the opening", replace(SPEAKING, opened=True), COUGH, StartReply("reply1"),
-     {"user_speaking": False, "reply_due": True, "replies": 1}),
+     {"speaking": False, "reply_due": True, "replies": 1}),
     ("a request", LED, ASK, ASKED, {"reply_due": True, "due": ASK, "replies": 2}),
     ("a request over a reply", REPLYING, ASK, None, {}),
     ("a request behind a call", CALLED, ASK, None, {"requested": ASK}),
@@ -169,13 +173,18 @@ OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]]
     ("no reply", SILENT, SOUND, None, {}),
 ]  # fmt: skip
 
-NOT_COMPARED = {"conversation", "idle", "turn_taking"}
+NOT_COMPARED = {"conversation", "idle", "turn_taking", "user", "own_voice", "rules"}
 
 
 def changed(before: TurnState, after: TurnState) -> dict[str, Any]:
-    """The fields that differ."""
-    names = [one.name for one in fields(TurnState) if one.name not in NOT_COMPARED]
-    return {name: getattr(after, name) for name in names if getattr(before, name) != getattr(after, name)}
+    """The fields that differ, with those of the user's turn and of the bot's own voice."""
+    pairs = [(before, after), (before.user, after.user), (before.user.own_voice, after.user.own_voice)]
+    return {
+        one.name: getattr(new, one.name)
+        for old, new in pairs
+        for one in fields(old)
+        if one.name not in NOT_COMPARED and getattr(old, one.name) != getattr(new, one.name)
+    }
 
 
 @pytest.mark.parametrize(
@@ -239,7 +248,7 @@ def test_a_reply_that_is_due_stays_due_when_the_one_before_it_is_cut() -> None:
 @pytest.mark.parametrize(
     ("state", "due"),
     [(SILENT, 7.0), (REPLYING, None), (replace(SILENT, reply_due=True), None),
-     (replace(SILENT, user_speaking=True), None), (replace(SILENT, awaits_tool_result=True), None), (NEW, None),
+     (of_user(SILENT, speaking=True), None), (replace(SILENT, awaits_tool_result=True), None), (NEW, None),
      (replace(SILENT, idle=IDLE.prompted()), None)],
     ids=["silent", "replying", "due", "speaking", "function", "new", "prompted"],
 )  # fmt: skip

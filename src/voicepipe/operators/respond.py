@@ -25,7 +25,6 @@ from voicepipe.events import (
     TurnJudged,
     WordSpoken,
 )
-from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import failure, out_of_band
 from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply
 from voicepipe.operators.turn_state import TurnState
@@ -129,7 +128,7 @@ class _Turn:
     def __init__(self, reply: Reply, scheduler: LoopScheduler, rules: Interruption) -> None:
         self._reply, self._clock, self._hold = reply, scheduler.clock, scheduler.hold
         self._grace_s = rules.grace_s
-        self.state = TurnState(rules, IdlePrompts.of(rules))
+        self.state = TurnState.of(rules)
         self._follows: Action = None
         self._prompt_at_s: float | None = None
 
@@ -155,7 +154,7 @@ class _Turn:
 
     def judge(self, event: Event) -> Iterator[TurnJudged]:
         """Yield what counts of a turn over a reply, and of an acknowledgement, before it takes effect."""
-        over_reply = self.state.began_over
+        over_reply = self.state.user.began_over
         if (
             isinstance(event, TurnEnded)
             and event.text
