@@ -36,6 +36,7 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.operators.idle_prompts import IdlePrompts
+from voicepipe.operators.next_reply import NextReply
 from voicepipe.operators.running_reply import RunningReply
 from voicepipe.operators.turn_actions import Action, HoldElapsed, HoldReply, ResumeReply, StartReply, StopTurn
 from voicepipe.operators.turn_state import TurnState
@@ -57,7 +58,12 @@ def of_user(state: TurnState, **changes: Any) -> TurnState:
     return replace(state, user=replace(state.user, own_voice=replace(state.user.own_voice, **own), **changes))
 
 
-SILENT = TurnState(UserTurn.of(RULES), IDLE, TALK, opened=True, replies=1)
+def saying(state: TurnState, **changes: Any) -> TurnState:
+    """The state with other fields of what the bot says next."""
+    return replace(state, next=replace(state.next, **changes))
+
+
+SILENT = TurnState(UserTurn.of(RULES), IDLE, TALK, opened=True, next=NextReply(count=1))
 REPLYING = replace(SILENT, reply=RunningReply())
 WORKING = replace(SILENT, reply=RunningReply(functions=1))
 SOUNDING = replace(SILENT, reply=RunningReply(sounds=True))
@@ -91,7 +97,7 @@ NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
 
 INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     # the state       the event  the bot                     what has changed
-    ("it opens", NEW, OPEN, StartReply("reply1"), {"opened": True, "reply_due": True, "replies": 1}),
+    ("it opens", NEW, OPEN, StartReply("reply1"), {"opened": True, "is_due": True, "count": 1}),
     ("it opens later", SPEAKING, OPEN, None, {"opened": True}),
     ("it has opened", SILENT, OPEN, None, {}),
     ("the client opens", NEW, LEADS, None, {}),
@@ -112,11 +118,11 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("a cough", HELD, COUGH, ResumeReply(), GONE_ON),
     ("an acknowledgement", HELD, MHM, ResumeReply(), GONE_ON),
     ("one over a question", replace(HELD, conversation=TALK.bot_said("Tea?")), MHM, NEXT,
-     {"speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
-    ("one in silence", SILENT, MHM, NEXT, {"reply_due": True, "replies": 2}),
+     {"speaking": False, "over_reply": False, "is_due": True, "count": 2}),
+    ("one in silence", SILENT, MHM, NEXT, {"is_due": True, "count": 2}),
     ("a word in a held reply", HELD, WORD, StopTurn(), {"over_reply": False}),
     ("a turn over a held reply", HELD, HELLO, NEXT,
-     {"speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+     {"speaking": False, "over_reply": False, "is_due": True, "count": 2}),
     ("a voice that is scored", HELD, SURE, StopTurn(), {"over_reply": False}),
     ("one in the protected sound", of_user(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
     ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"speaking": True}),
@@ -124,7 +130,7 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("the user's among it", ECHOING, TurnTextChanged("Paris it is sunny no stop"), StopTurn(), {"echoes": True}),
     ("the end of it", ECHOING, TurnEnded("Paris is sunny.", 2.0), None, {"began_over": False}),
     ("the end of both", ECHOING, TurnEnded("Paris is sunny. No, stop!", 2.0), NEXT,
-     {"began_over": False, "reply_due": True, "replies": 2}),
+     {"began_over": False, "is_due": True, "count": 2}),
     ("a voice where there is an echo", of_user(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
     ("an echo long after", of_user(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
      {"speaking": True}),
@@ -134,23 +140,23 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
      TurnConfirmed(1.0, "Paris is"), ResumeReply(), {"reply": LATER.reply}),
     ("a first word", SOUNDING, WORD, StopTurn(), {"speaking": True}),
     ("a word without effect", DEAF, WORD, None, {"speaking": True}),
-    ("a turn", SILENT, HELLO, NEXT, {"reply_due": True, "replies": 2}),
-    ("a turn over a reply", SOUNDING, HELLO, NEXT, {"reply_due": True, "replies": 2}),
-    ("a turn that waits", DEAF, HELLO, None, {"reply_pending": True}),
+    ("a turn", SILENT, HELLO, NEXT, {"is_due": True, "count": 2}),
+    ("a turn over a reply", SOUNDING, HELLO, NEXT, {"is_due": True, "count": 2}),
+    ("a turn that waits", DEAF, HELLO, None, {"pending": True}),
     ("a turn unanswered", MUTE, HELLO, None, {}),
     ("a cough in silence", SILENT, COUGH, None, {}),
     ("a cough over a reply", SOUNDING, COUGH, None, {}),
     ("a cough instead of an answer", replace(SILENT, conversation=OWED), COUGH, NEXT,
-     {"reply_due": True, "replies": 2}),
+     {"is_due": True, "count": 2}),
     ("a cough before the opening", replace(SPEAKING, opened=True), COUGH, StartReply("reply1"),
-     {"speaking": False, "reply_due": True, "replies": 1}),
-    ("a request", LED, ASK, ASKED, {"reply_due": True, "due": ASK, "replies": 2}),
+     {"speaking": False, "is_due": True, "count": 1}),
+    ("a request", LED, ASK, ASKED, {"is_due": True, "due": ASK, "count": 2}),
     ("a request over a reply", REPLYING, ASK, None, {}),
     ("a request behind a call", CALLED, ASK, None, {"requested": ASK}),
     ("a request beside the talk", LED, BESIDE, None, {}),
     ("a result", SILENT, RESULT, None, {"awaits_tool_result": True}),
     ("a cancelled reply", REPLYING, CANCEL, StopTurn(), {}),
-    ("a cancelled one that is due", replace(SILENT, reply_due=True), CANCEL, StopTurn(), {"reply_due": False}),
+    ("a cancelled one that is due", saying(SILENT, is_due=True), CANCEL, StopTurn(), {"is_due": False}),
     ("another one cancelled", REPLYING, ReplyCancelled("=b"), None, {}),
 ]  # fmt: skip
 
@@ -164,21 +170,22 @@ OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]]
     ("a call of the pipeline's", REPLYING, FunctionCalled(LOOK, server_side=True), None, {"reply": WORKING.reply}),
     ("its result", WORKING, FunctionReturned("1", "21"), None, {"reply": RunningReply()}),
     ("the end", REPLYING, ReplyEnded("Hi.", TALK), None, {"reply": None}),
-    ("the end, a turn waits", replace(REPLYING, reply_pending=True), ReplyEnded("Hi.", TALK), NEXT,
-     {"reply": None, "reply_due": True, "replies": 2}),
-    ("the end, a request waits", replace(CALLED, requested=ASK), ReplyEnded("Hi.", TALK), ASKED,
-     {"reply": None, "reply_due": True, "due": ASK, "replies": 2}),
-    ("the cut, a turn waits", replace(CALLED, requested=ASK, reply_pending=True), ReplyInterrupted("Hi", TALK), None,
-     {"reply": None, "requested": None, "reply_pending": False}),
+    ("the end, a turn waits", saying(REPLYING, pending=True), ReplyEnded("Hi.", TALK), NEXT,
+     {"reply": None, "is_due": True, "count": 2}),
+    ("the end, a request waits", saying(CALLED, requested=ASK), ReplyEnded("Hi.", TALK), ASKED,
+     {"reply": None, "is_due": True, "due": ASK, "count": 2}),
+    ("the cut, a turn waits", saying(CALLED, requested=ASK, pending=True), ReplyInterrupted("Hi", TALK), None,
+     {"reply": None, "requested": None, "pending": False}),
     ("no reply", SILENT, SOUND, None, {}),
 ]  # fmt: skip
 
-NOT_COMPARED = {"conversation", "idle", "turn_taking", "user", "own_voice", "rules"}
+NOT_COMPARED = {"conversation", "idle", "turn_taking", "user", "own_voice", "rules", "next"}
 
 
 def changed(before: TurnState, after: TurnState) -> dict[str, Any]:
-    """The fields that differ, with those of the user's turn and of the bot's own voice."""
-    pairs = [(before, after), (before.user, after.user), (before.user.own_voice, after.user.own_voice)]
+    """The fields that differ, with those of its parts."""
+    pairs: list[tuple[Any, Any]] = [(before, after), (before.user, after.user), (before.next, after.next)]
+    pairs.append((before.user.own_voice, after.user.own_voice))
     return {
         one.name: getattr(new, one.name)
         for old, new in pairs
@@ -213,7 +220,7 @@ def test_what_the_reply_does(
 
 def test_a_reply_begins_with_what_was_asked() -> None:
     """Nothing that was pending is left, and what is not remembered has a conversation of its own."""
-    waiting = replace(SILENT, reply_due=True, reply_pending=True, requested=ASK, awaits_tool_result=True)
+    waiting = replace(saying(SILENT, is_due=True, pending=True, requested=ASK), awaits_tool_result=True)
     after, started = waiting.begun(StartReply("=a", ASK))
     assert started == ReplyStarted(TALK, "=a")
     assert changed(SILENT, after) == {"reply": RunningReply()}
@@ -226,7 +233,7 @@ def test_what_is_to_be_said_unasked_waits_for_its_moment() -> None:
     """It is ordered when the reply has ended, with the pipeline's wish; a reply that cannot be interrupted goes on."""
     tea = SpeechRequested("Your tea is ready.", interruptible=False)
     waiting, action = SOUNDING.after_input(tea, NOW)
-    assert (waiting.unasked.waiting, action) == ((tea,), None)
+    assert (waiting.next.unasked.waiting, action) == ((tea,), None)
     ordered, action = waiting.after_output(ReplyEnded("Hi.", TALK), NOW)
     assert action == StartReply("reply2", unasked=tea)
     running, started = ordered.begun(StartReply("reply2", unasked=tea))
@@ -234,20 +241,20 @@ def test_what_is_to_be_said_unasked_waits_for_its_moment() -> None:
     assert running.after_input(WORD, NOW)[1] is None
     assert running.after_input(CANCEL, NOW) == (running, None)
     answered, action = running.after_input(HELLO, NOW)
-    assert (answered.reply_pending, action) == (True, None)
+    assert (answered.next.pending, action) == (True, None)
     assert answered.after_output(ReplyEnded("Your tea is ready.", TALK), NOW)[1] == StartReply("reply3")
 
 
 def test_a_reply_that_is_due_stays_due_when_the_one_before_it_is_cut() -> None:
     """It begins when that has cleaned up."""
-    ordered = replace(SOUNDING, reply_due=True)
+    ordered = saying(SOUNDING, is_due=True)
     cut, action = ordered.after_output(ReplyInterrupted("Hi", TALK), NOW)
-    assert (cut.reply, cut.reply_due, cut.prompt_at_s, action) == (None, True, None, None)
+    assert (cut.reply, cut.next.is_due, cut.prompt_at_s, action) == (None, True, None, None)
 
 
 @pytest.mark.parametrize(
     ("state", "due"),
-    [(SILENT, 7.0), (REPLYING, None), (replace(SILENT, reply_due=True), None),
+    [(SILENT, 7.0), (REPLYING, None), (saying(SILENT, is_due=True), None),
      (of_user(SILENT, speaking=True), None), (replace(SILENT, awaits_tool_result=True), None), (NEW, None),
      (replace(SILENT, idle=IDLE.prompted()), None)],
     ids=["silent", "replying", "due", "speaking", "function", "new", "prompted"],
@@ -287,11 +294,11 @@ def test_in_any_order(events: list[ReplyAudio | Event]) -> None:
         if isinstance(action, StartReply):
             state, started = state.begun(action)
             assert started.item == action.item
-            assert (state.reply_due, state.reply_pending, state.requested) == (False, False, None)
+            assert (state.next.is_due, state.next.pending, state.next.requested) == (False, False, None)
         if isinstance(event, ReplyEnded):
-            assert (action is not None) == (before.reply_pending or before.requested is not None)
-        assert state.reply is not None or not (state.reply_pending or state.requested)
-        assert not state.reply_due
+            assert (action is not None) == (before.next.pending or before.next.requested is not None)
+        assert state.reply is not None or not (state.next.pending or state.next.requested)
+        assert not state.next.is_due
         if state.reply is not None:
             assert state.prompt_at_s is None
 

@@ -25,10 +25,10 @@ from voicepipe.events import (
 )
 from voicepipe.events.fold import fold
 from voicepipe.operators.idle_prompts import IdlePrompts
+from voicepipe.operators.next_reply import NextReply
 from voicepipe.operators.out_of_band import is_out_of_band
 from voicepipe.operators.running_reply import RunningReply
 from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply, StopTurn
-from voicepipe.operators.unasked import UnaskedQueue
 from voicepipe.operators.user_turn import UserTurn, Verdict
 from voicepipe.presets import Interruption
 
@@ -49,13 +49,8 @@ class TurnState:
         turn_taking: how the client wants turns to be taken; None where the pipeline leads
         opened: the bot has spoken, or speaks as soon as the user has finished
         reply: the reply that runs
-        reply_due: a reply has been ordered and has not begun: the one before it cleans up
-        due: the client's request for the reply that has been ordered
-        replies: the number of replies so far
-        reply_pending: a turn of the user's waits for the end of a reply that it must not interrupt
-        requested: the client's request that follows the running reply
+        next: what the bot says next
         awaits_tool_result: the client runs a function, or has given the result of one, and has asked for no reply since
-        unasked: what the bot is to say without being asked
     """
 
     user: UserTurn
@@ -64,13 +59,8 @@ class TurnState:
     turn_taking: TurnTaking | None = None
     opened: bool = False
     reply: RunningReply | None = None
-    reply_due: bool = False
-    due: ReplyRequested | None = None
-    replies: int = 0
-    reply_pending: bool = False
-    requested: ReplyRequested | None = None
+    next: NextReply = field(default_factory=NextReply)
     awaits_tool_result: bool = False
-    unasked: UnaskedQueue = field(default_factory=UnaskedQueue)
 
     @classmethod
     def of(cls, rules: Interruption) -> TurnState:
@@ -86,7 +76,7 @@ class TurnState:
 
     def _after_input(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         if isinstance(event, Unasked):
-            return replace(self, unasked=self.unasked.added(event)), None
+            return self._with_next(unasked=self.next.unasked.added(event)), None
         if isinstance(event, TurnEnded):
             return self._of_turn(event, now_s)
         if isinstance(event, TurnEvent | HoldElapsed):
@@ -96,9 +86,8 @@ class TurnState:
             case SettingsChanged():
                 return state._configured(event, now_s)
             case ItemCreated(role=role):
-                return replace(
-                    state, awaits_tool_result=state.awaits_tool_result or role == "tool", idle=state.idle.since(now_s)
-                ), None
+                awaits = self.awaits_tool_result or role == "tool"
+                return replace(state, awaits_tool_result=awaits, idle=self.idle.since(now_s)), None
             case ReplyRequested() if not is_out_of_band(event, state.conversation):
                 return state._asked(event)
             case ReplyCancelled(item=""):
@@ -114,9 +103,11 @@ class TurnState:
             return state, None
         if self.user.speaking:
             return replace(state, opened=True), None
-        if self.reply is None and not self.reply_due:
+        if not self._is_busy:
             return state._start()
-        return replace(state, opened=True, reply_pending=True), None  # the bot speaks unasked, and opens behind that
+        return replace(
+            state._with_next(pending=True), opened=True
+        ), None  # the bot speaks unasked, and opens behind that
 
     def _of_user(self, event: Event, now_s: float) -> tuple[TurnState, Action]:
         user, verdict = self.user.after(event, self.reply, now_s, interruptible=self._interruptible)
@@ -146,15 +137,14 @@ class TurnState:
         return self.user.counted(turn, last)
 
     def _stopped(self) -> tuple[TurnState, Action]:
-        waiting = self.unasked.given_back(self.unasked.ordered)
-        return replace(self, reply_due=False, due=None, user=self.user.silenced(), unasked=waiting), StopTurn()
+        return replace(self, next=self.next.stopped(), user=self.user.silenced()), StopTurn()
 
     def _cancelled(self) -> tuple[TurnState, Action]:
         """Return what the client's cancellation does: it drops even what has not been heard, if that may be stopped."""
         if self._is_uninterruptible:
             return self, None
         reply = self.reply and replace(self.reply, unasked=None)
-        return replace(self, reply=reply, reply_due=False, due=None, unasked=self.unasked.dropped()), StopTurn()
+        return replace(self, reply=reply, next=self.next.cancelled()), StopTurn()
 
     def _resumed(self) -> tuple[TurnState, Action]:
         if self.reply is None or not self.reply.held:
@@ -168,48 +158,39 @@ class TurnState:
         if not event.text and (self.reply is not None or not self._owes_reply):
             return state._resumed()
         state = replace(state, idle=state.idle.answered())
-        return state._start() if state._interruptible else (replace(state, reply_pending=True), None)
+        return state._start() if state._interruptible else (state._with_next(pending=True), None)
 
     def _asked(self, request: ReplyRequested) -> tuple[TurnState, Action]:
         state = replace(self, idle=self.idle.answered())
         if self.reply is None:
             return state._start(request)
         follows = self.awaits_tool_result or self.reply.unasked is not None
-        return (replace(state, requested=request), None) if follows else (self, None)
+        return (state._with_next(requested=request), None) if follows else (self, None)
 
     def after_silence(self) -> tuple[TurnState, Action]:
         """Return the state after the user has been silent for the idle time: their silence is answered."""
-        said = self.conversation.user_said(*self.idle.message(self.replies))
+        said = self.conversation.user_said(*self.idle.message(self.next.count))
         return replace(self, conversation=said, idle=self.idle.prompted())._start()
 
     def _start(self, request: ReplyRequested | None = None) -> tuple[TurnState, Action]:
-        waiting = self.unasked.given_back(self.unasked.ordered)
-        state = replace(self, opened=True, replies=self.replies + 1, reply_due=True, due=request, unasked=waiting)
-        return state, StartReply((request and request.item) or f"reply{state.replies}", request)
+        following, start = self.next.ordered(request)
+        return replace(self, opened=True, next=following), start
 
     def next_unasked(self) -> tuple[TurnState, Action]:
         """Return the state when the bot says what it is to say unasked, if the moment has come for it."""
-        busy = self.reply is not None or self.reply_due
-        if not self.unasked.waiting or (busy and self._is_uninterruptible):
+        unasked = self.next.unasked
+        if not unasked.waiting or (self._is_busy and self._is_uninterruptible):
             return self, None
-        user_waits = self.user.speaking or self.reply_pending or self.requested is not None
-        match self.unasked.first(busy=busy, user_waits=user_waits):
+        match unasked.first(busy=self._is_busy, user_waits=self.user.speaking or self.next.waits):
             case None:
                 return self, None
             case HangUpRequested(reason=reason) as last:
-                return replace(self, unasked=self.unasked.without(last)), HangUp(reason)
-            case unasked:
-                return self._say(unasked)
-
-    def _say(self, unasked: Unasked) -> tuple[TurnState, Action]:
-        """Begin to speak unasked. An answer that has been ordered, or of which nothing was heard, follows."""
-        state, reply = self, self.reply
-        unheard = reply is not None and reply.unasked is None and reply.is_unheard and self._owes_reply
-        if unheard or (self.reply_due and self.unasked.ordered is None):
-            state = replace(self, reply_pending=True, requested=self.requested or self.due)
-        waiting = self.unasked.ordering(unasked)
-        state = replace(state, replies=self.replies + 1, reply_due=True, due=None, unasked=waiting)
-        return state, StartReply(f"reply{state.replies}", unasked=unasked)
+                return self._with_next(unasked=unasked.without(last)), HangUp(reason)
+            case said:
+                reply = self.reply
+                unheard = reply is not None and reply.unasked is None and reply.is_unheard and self._owes_reply
+                following, start = self.next.ordered_unasked(said, unheard=unheard)
+                return replace(self, next=following), start
 
     # -- what the reply does -------------------------------------------------------------------------------------------
 
@@ -219,12 +200,10 @@ class TurnState:
         stored = action.request is None or action.request.remembered
         started = ReplyStarted(asked, action.item, action.unasked)
         running = RunningReply(None if stored else fold(asked, started), unasked=action.unasked)
-        state = self._without_reply(running, keeps_pending=action.unasked is not None)
+        state = replace(self, reply=running, next=self.next.begun(action.unasked))
         if stored:
             state = replace(state, conversation=fold(state.conversation, started))
-        if action.unasked is not None:
-            return replace(state, unasked=self.unasked.dropped()), started
-        return replace(state, awaits_tool_result=False), started
+        return state if action.unasked is not None else replace(state, awaits_tool_result=False), started
 
     def after_output(self, event: ReplyAudio | Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after an item of the running reply, and, where it has ended, what follows it."""
@@ -241,7 +220,7 @@ class TurnState:
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case ReplyInterrupted():
-                return state._interrupted(now_s), None
+                return replace(state, reply=None, next=self.next.cut(self.reply), idle=self.idle.since(now_s)), None
             case ReplyEnded():
                 return replace(state, reply=None, idle=self.idle.since(now_s))._followed()
             case _:
@@ -253,16 +232,9 @@ class TurnState:
         own_voice = self.user.own_voice.sounded(duration_s)
         return state if own_voice is self.user.own_voice else replace(state, user=self.user.hears(own_voice))
 
-    def _interrupted(self, now_s: float) -> TurnState:
-        """Return the state after the running reply was cut: what was not heard of the pipeline's comes again."""
-        ordered, unheard = self.unasked.ordered, self.reply and self.reply.is_unheard and self.reply.unasked
-        state = self._without_reply(None, keeps_pending=ordered is not None)
-        waiting = replace(self.unasked.given_back(unheard or None), ordered=ordered)
-        return replace(state, reply_due=self.reply_due, due=self.due, idle=self.idle.since(now_s), unasked=waiting)
-
     def failed(self) -> TurnState:
         """Return the state after a turn has failed outside its reply: nothing follows it."""
-        return replace(self._without_reply(self.reply, keeps_pending=False), unasked=self.unasked.dropped())
+        return replace(self, next=self.next.failed())
 
     def _folded(self, event: Event) -> TurnState:
         told = fold(self.conversation, event)
@@ -270,15 +242,14 @@ class TurnState:
 
     def _followed(self) -> tuple[TurnState, Action]:
         state, action = self.next_unasked()
-        if action is not None or not (self.reply_pending or self.requested is not None):
+        if action is not None or not self.next.waits:
             return state, action
-        if self.user.speaking and self.requested is None:
-            return replace(self, reply_pending=False), None  # the end of their turn is answered
-        return self._start(self.requested)
+        if self.user.speaking and self.next.requested is None:
+            return self._with_next(pending=False), None  # the end of their turn is answered
+        return self._start(self.next.requested)
 
-    def _without_reply(self, running: RunningReply | None, *, keeps_pending: bool) -> TurnState:
-        state = replace(self, reply=running, reply_due=False, due=None)
-        return state if keeps_pending else replace(state, reply_pending=False, requested=None)
+    def _with_next(self, **changes: object) -> TurnState:
+        return replace(self, next=replace(self.next, **changes))
 
     def _with(self, **changes: object) -> TurnState:
         return replace(self, reply=replace(self.reply or RunningReply(), **changes))
@@ -299,7 +270,7 @@ class TurnState:
     @property
     def prompt_at_s(self) -> float | None:
         """Return when the bot breaks the silence: never while a reply, a turn or a function is under way."""
-        if self.reply is not None or self.reply_due or self.user.speaking or self.awaits_tool_result:
+        if self._is_busy or self.user.speaking or self.awaits_tool_result:
             return None
         return self.idle.due_s if self.opened else None
 
@@ -307,6 +278,11 @@ class TurnState:
     def decide_at_s(self) -> float | None:
         """Return when it is decided what a voice means that holds the reply."""
         return self.user.decide_at_s(self.reply)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a reply runs, or has been ordered."""
+        return self.reply is not None or self.next.is_due
 
     @property
     def _interruptible(self) -> bool:
@@ -317,7 +293,7 @@ class TurnState:
     @property
     def _is_uninterruptible(self) -> bool:
         """Whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
-        said = self.unasked.ordered or (self.reply and self.reply.unasked)
+        said = self.next.unasked.ordered or (self.reply and self.reply.unasked)
         return said is not None and not said.interruptible
 
     @property
