@@ -14,6 +14,7 @@ from voicepipe.events import (
     Event,
     FunctionCall,
     FunctionCalled,
+    FunctionContinues,
     FunctionReturned,
     ItemCreated,
     ReplyAudio,
@@ -94,6 +95,7 @@ OVER = {**HEARD, "began_over": True}
 GONE_ON = {"speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
 
 NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
+BEHIND = replace(SILENT, conversation=TALK.bot_called(LOOK, server_side=True))
 
 INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     # the state       the event  the bot                     what has changed
@@ -155,6 +157,11 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("a request behind a call", CALLED, ASK, None, {"requested": ASK}),
     ("a request beside the talk", LED, BESIDE, None, {}),
     ("a result", SILENT, RESULT, None, {"awaits_tool_result": True}),
+    ("a function goes on", BEHIND, FunctionContinues("1"), None, {"functions": frozenset({"1"})}),
+    ("it returns", replace(BEHIND, functions=frozenset({"1", "2"})), FunctionReturned("1", "21"), None,
+     {"functions": frozenset({"2"})}),
+    ("it is called again", replace(BEHIND, functions=frozenset({"1"})), FunctionContinues("1", "2"), None,
+     {"functions": frozenset()}),
     ("a cancelled reply", REPLYING, CANCEL, StopTurn(), {}),
     ("a cancelled one that is due", saying(SILENT, is_due=True), CANCEL, StopTurn(), {"is_due": False}),
     ("another one cancelled", REPLYING, ReplyCancelled("=b"), None, {}),
@@ -256,8 +263,8 @@ def test_a_reply_that_is_due_stays_due_when_the_one_before_it_is_cut() -> None:
     ("state", "due"),
     [(SILENT, 7.0), (REPLYING, None), (saying(SILENT, is_due=True), None),
      (of_user(SILENT, speaking=True), None), (replace(SILENT, awaits_tool_result=True), None), (NEW, None),
-     (replace(SILENT, idle=IDLE.prompted()), None)],
-    ids=["silent", "replying", "due", "speaking", "function", "new", "prompted"],
+     (replace(SILENT, idle=IDLE.prompted()), None), (replace(SILENT, functions=frozenset({"1"})), None)],
+    ids=["silent", "replying", "due", "speaking", "function", "new", "prompted", "goes on"],
 )  # fmt: skip
 def test_a_silence_is_broken_only_when_nothing_is_under_way(state: TurnState, due: float | None) -> None:
     """A reply, a turn and a function are."""
@@ -319,4 +326,5 @@ def test_whether_the_user_has_heard_an_answer(events: list[Event | ReplyAudio], 
     state = REPLYING
     for event in events:
         state, _ = state.after_output(event, NOW)
-    assert state.answered is answered
+    assert state.reply is not None
+    assert state.reply.is_answered is answered

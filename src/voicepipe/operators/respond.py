@@ -14,6 +14,8 @@ from voicepipe.events import (
     ClientEvent,
     ConversationEnded,
     Event,
+    FunctionContinues,
+    FunctionReturned,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
@@ -58,7 +60,10 @@ def respond(
 
 @takes_preset(Interruption)
 @stage_factory(
-    gives=(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed, TurnJudged)
+    gives=(
+        *(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed, TurnJudged),
+        *(FunctionContinues, FunctionReturned),
+    )
 )
 def respond(
     reply: Reply,
@@ -94,6 +99,8 @@ def respond(
       answered next. Where the reply that is on has called a function of the client's, or has been overtaken by what one
       gave, what is asked meanwhile follows it. What it wants in writing and not remembered is answered beside all that,
       at once (`OutOfBandResponse`).
+    - **Functions** of the pipeline (`with_tools`) go on after a barge-in, and what they give is part of the
+      conversation as soon as it is there (`FunctionContinues`, `FunctionReturned`).
     - **Unasked**: the pipeline has the bot say a text (`SpeechRequested`), answer with instructions
       (`GenerationRequested`) or hang up (`HangUpRequested`): now, after the reply, or in silence, with or without
       interruption. These wait in order, none is lost, and none overlaps a reply.
@@ -119,7 +126,13 @@ def respond(
 
         return reactivex.defer(begin)
 
-    return one_at_a_time(stage)
+    def with_background(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
+        def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
+            return scheduler_of(scheduler).background.merged_with(turns).pipe(one_at_a_time(stage))
+
+        return reactivex.defer(begin)
+
+    return with_background
 
 
 class _Turn:
@@ -141,7 +154,8 @@ class _Turn:
             switch_turn(on_cut=self.cut, on_error=self.fail, grace_s=self._grace_s),
             rx_ops.do_action(self.note),
         )
-        return merge(judged, talk, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
+        late = events.pipe(rx_ops.filter(self.is_known))
+        return merge(judged, talk, late, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
 
     def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
         """Yield the bot's next turn, if `event` changes what it does."""
@@ -163,6 +177,11 @@ class _Turn:
         ):
             text = self.state.counted(event)
             yield TurnJudged(event.item, counts=bool(text), text=text)
+
+    def is_known(self, event: Event) -> bool:
+        """Return whether an event tells of a call of an earlier reply."""
+        called = isinstance(event, FunctionContinues | FunctionReturned)
+        return called and self.state.conversation.has_called(event.id)
 
     def decision(self, _: Event) -> Observable[Event]:
         """Return `HoldElapsed` at the time at which it is decided what a voice means."""
@@ -238,4 +257,5 @@ class _Turn:
     def _failing(self, error: Exception, _: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
         if isinstance(error, SessionError):
             return reactivex.throw(error)
-        return reactivex.just(failure(error, silent=not self.state.answered))
+        reply = self.state.reply
+        return reactivex.just(failure(error, silent=reply is None or not reply.is_answered))

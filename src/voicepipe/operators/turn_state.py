@@ -8,6 +8,8 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Event,
     FunctionCalled,
+    FunctionContinues,
+    FunctionReturned,
     HangUpRequested,
     ItemCreated,
     ReplyAudio,
@@ -24,6 +26,7 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.events.fold import fold
+from voicepipe.operators.echo import OwnVoice
 from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.next_reply import NextReply
 from voicepipe.operators.out_of_band import is_out_of_band
@@ -50,6 +53,7 @@ class TurnState:
         opened: the bot has spoken, or speaks as soon as the user has finished
         reply: the reply that runs
         next: what the bot says next
+        functions: the calls of the pipeline's functions that go on after their replies
         awaits_tool_result: the client runs a function, or has given the result of one, and has asked for no reply since
     """
 
@@ -60,6 +64,7 @@ class TurnState:
     opened: bool = False
     reply: RunningReply | None = None
     next: NextReply = field(default_factory=NextReply)
+    functions: frozenset[str] = frozenset()
     awaits_tool_result: bool = False
 
     @classmethod
@@ -92,8 +97,16 @@ class TurnState:
                 return state._asked(event)
             case ReplyCancelled(item=""):
                 return state._cancelled()
+            case FunctionContinues() | FunctionReturned():
+                return state._function_told(event, now_s), None
             case _:
                 return state, None
+
+    def _function_told(self, event: FunctionContinues | FunctionReturned, now_s: float) -> TurnState:
+        """Return the state after news of a function whose reply is over."""
+        goes_on = isinstance(event, FunctionContinues) and not event.taken_over_by
+        running = self.functions | {event.id} if goes_on else self.functions - {event.id}
+        return replace(self, functions=running, idle=self.idle.since(now_s)) if running != self.functions else self
 
     def _configured(self, event: SettingsChanged, now_s: float) -> tuple[TurnState, Action]:
         turns = event.turns or self.turn_taking
@@ -209,14 +222,14 @@ class TurnState:
         """Return the state after an item of the running reply, and, where it has ended, what follows it."""
         if self.reply is None or isinstance(event, ReplyStarted):
             return self, None
-        if isinstance(event, ReplyAudio):
-            return self._sounded(event.audio.duration_s), None
         reply = self.reply.after(event)
         state = self if reply is self.reply else replace(self, reply=reply)
+        if isinstance(event, ReplyAudio):
+            return state._hearing(self.user.own_voice.sounded(event.audio.duration_s)), None
         state = state._folded(event) if reply.conversation is None else state
         match event:
             case WordSpoken(word=word):
-                return replace(state, user=self.user.hears(self.user.own_voice.said(word))), None
+                return state._hearing(self.user.own_voice.said(word)), None
             case FunctionCalled(server_side=False):
                 return replace(state, awaits_tool_result=True), None
             case ReplyInterrupted():
@@ -226,11 +239,8 @@ class TurnState:
             case _:
                 return state, None
 
-    def _sounded(self, duration_s: float) -> TurnState:
-        """Return the state after a frame of sound. Past the protected part nothing changes, and nothing is copied."""
-        state = self if self.reply is not None and self.reply.sounds else self._with(sounds=True)
-        own_voice = self.user.own_voice.sounded(duration_s)
-        return state if own_voice is self.user.own_voice else replace(state, user=self.user.hears(own_voice))
+    def _hearing(self, own_voice: OwnVoice) -> TurnState:
+        return self if own_voice is self.user.own_voice else replace(self, user=self.user.hears(own_voice))
 
     def failed(self) -> TurnState:
         """Return the state after a turn has failed outside its reply: nothing follows it."""
@@ -263,14 +273,9 @@ class TurnState:
         return self.conversation if own is None else own
 
     @property
-    def answered(self) -> bool:
-        """Return whether the user has heard, or read, some of the running reply, besides a filler."""
-        return self.reply is not None and ((self.reply.answers and self.reply.sounds) or bool(self.reply.written))
-
-    @property
     def prompt_at_s(self) -> float | None:
         """Return when the bot breaks the silence: never while a reply, a turn or a function is under way."""
-        if self._is_busy or self.user.speaking or self.awaits_tool_result:
+        if self._is_busy or self.user.speaking or self.awaits_tool_result or self.functions:
             return None
         return self.idle.due_s if self.opened else None
 
