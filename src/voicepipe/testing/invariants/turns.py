@@ -10,6 +10,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    SettingsChanged,
     SpeechEncoded,
     SpeechStarted,
     StageFailed,
@@ -19,6 +20,7 @@ from voicepipe.events import (
     TurnJudged,
     TurnMeasured,
     TurnStarted,
+    TurnTaking,
     WordRecognised,
     WordSpoken,
 )
@@ -58,11 +60,15 @@ class _TurnTracker:
         self.since: float | None = None
         self.what = ""
         self._owed = ""
-        self._replying = False
+        self._replying = self._by_client = False
 
     def take(self, at_s: float, event: ReplyAudio | Event) -> None:
         match event:
-            case TurnStarted() | SpeechStarted() | WordRecognised():
+            case SettingsChanged(turns=TurnTaking(by=by)):
+                self._by_client = by == "client"
+                self._owed = "" if self._by_client else self._owed
+                self._wait(at_s if self._replying else None, "in the middle of a reply")
+            case TurnStarted() | SpeechStarted() | WordRecognised() if not self._by_client:
                 self.since, self.what = at_s, "in a turn of the user that does not end"
             case TurnEnded(text=text):
                 self._owed = text or self._owed
@@ -144,6 +150,8 @@ def word_silences(recording: Recording) -> Found:
                 heard.append(text)
             case TurnConfirmed():
                 word = at_s
+            case TurnJudged(counts=False):
+                word = None
             case ReplyStarted(unasked=unasked):
                 word, protected = None, unasked is not None and not unasked.interruptible
             case ReplyAudio() | SpeechEncoded() | WordSpoken() if word is not None and not protected:
