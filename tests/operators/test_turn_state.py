@@ -95,6 +95,7 @@ OVER = {**HEARD, "began_over": True}
 GONE_ON = {"speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
 
 NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
+ASKING = RunningReply(sounds=True, heard=("Tea?", "I", "do."))
 BEHIND = replace(SILENT, conversation=TALK.bot_called(LOOK, server_side=True))
 
 INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
@@ -117,6 +118,13 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("the voice has lasted", HELD, HoldElapsed(), StopTurn(), {"over_reply": False}),
     ("the voice was a cough", of_user(HELD, voice=(False, 9.0)), HoldElapsed(), ResumeReply(),
      {"reply": LATER.reply}),
+    ("the voice acknowledges", HELD, TurnVoiceChanged(True, 1.0, acknowledges=True), None, {"voice": (True, NOW)}),
+    ("it did, and has stopped", of_user(HELD, voice=(False, 9.9)), TurnVoiceChanged(True, 1.0, acknowledges=True), None,
+     {}),
+    ("an answer behind a question", of_user(HELD, asked=True), MHM, NEXT,
+     {"speaking": False, "over_reply": False, "is_due": True, "count": 2}),
+    ("a voice behind a question", replace(LATER, reply=ASKING), VOICE, HoldReply(),
+     {**OVER, "over_reply": True, "asked": True, "reply": replace(ASKING, held=True)}),
     ("a cough", HELD, COUGH, ResumeReply(), GONE_ON),
     ("an acknowledgement", HELD, MHM, ResumeReply(), GONE_ON),
     ("one over a question", replace(HELD, conversation=TALK.bot_said("Tea?")), MHM, NEXT,

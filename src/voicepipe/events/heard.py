@@ -126,12 +126,14 @@ class TurnTextChanged(TurnEvent):
 class TurnVoiceChanged(TurnEvent):
     """The voice of a turn that is not confirmed yet has stopped, or goes on after that.
 
-    `sure`: a recogniser that scores pauses itself has scored the voice as speech for a while.
+    `sure`: a recogniser that scores pauses itself has scored the voice as speech for a while. `acknowledges`: it has
+    said one more word of what may be an acknowledgement.
     """
 
     speaking: bool
     at_s: float
     sure: bool = False
+    acknowledges: bool = False
 
 
 @dataclass(frozen=True, slots=True)

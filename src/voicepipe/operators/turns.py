@@ -145,6 +145,8 @@ class _Turn:
             yield TurnConfirmed(word.start_s, self._text)
         elif self._confirmed:
             yield TurnTextChanged(self._text)
+        elif self._is_unconfirmed:
+            yield TurnVoiceChanged(True, word.stop_s, acknowledges=True)
 
     @property
     def _wants_to_speak(self) -> bool:

@@ -15,6 +15,8 @@ __all__ = ["UserTurn", "Verdict"]
 
 _ROUNDING_S = 1e-6  # a timer may fire a rounding before its time
 _QUESTIONS = ("?", "？", "؟")
+# An answer begins up to a second behind the question: three words of a bot that goes on.
+_QUESTION_WORDS = 3
 # A turn in which an echo is found counts from so many words on that are not the bot's: what is cut off in the middle of
 # a word is misread ("something" for "sunny", "No, no, no").
 _DOUBTED_WORDS = 4
@@ -43,6 +45,7 @@ class UserTurn:
         began_over: it began over a reply
         over_reply: it began over the sound of a reply, which it has not interrupted
         voice: whether a voice is heard in it, and since when it is or is not
+        asked: the bot had just asked something when it began
         doubted: an echo was found during the turn, which may be nothing but that, misread
     """
 
@@ -52,6 +55,7 @@ class UserTurn:
     began_over: bool = False
     over_reply: bool = False
     voice: tuple[bool, float] = (False, 0.0)
+    asked: bool = False
     doubted: bool = False
 
     @classmethod
@@ -74,8 +78,11 @@ class UserTurn:
             case TurnStarted():
                 over_sound = reply is not None and reply.sounds
                 turn = replace(self, speaking=True, began_over=reply is not None, over_reply=over_sound)
-                turn = replace(turn, voice=(True, now_s))
+                turn = replace(turn, voice=(True, now_s), asked=_asks(reply))
                 return turn, turn._voice_heard(reply, interruptible=interruptible)
+            case TurnVoiceChanged(acknowledges=True):
+                # The voice is given time for the rest of what it says.
+                return replace(self, voice=(True, now_s)) if self.voice[0] else self, Verdict.NOTHING
             case TurnVoiceChanged(speaking=speaking, sure=sure):
                 turn = self if speaking == self.voice[0] else replace(self, voice=(speaking, now_s))
                 if sure and reply is not None and reply.held:
@@ -108,13 +115,14 @@ class UserTurn:
 
     def counted(self, turn: TurnEnded, last_said: str) -> str:
         """Return the words of a turn that count: not the bot's own voice, and no acknowledgement over a reply, unless
-        the bot has just asked something.
+        the bot had just asked something when the turn began, or has by now.
 
         Args:
             turn: The end of the turn.
             last_said: What was heard of the bot's last reply.
         """
-        if turn.acknowledgement and self.over_reply and not last_said.rstrip().endswith(_QUESTIONS):
+        asked = self.asked or last_said.rstrip().endswith(_QUESTIONS)
+        if turn.acknowledgement and self.over_reply and not asked:
             return ""
         return self._heard(turn.text).own
 
@@ -150,3 +158,8 @@ class UserTurn:
         if reply is None or not reply.sounds:
             return Verdict.STOP
         return Verdict.NOTHING if self.own_voice.may_echo or reply.held else Verdict.HOLD
+
+
+def _asks(reply: RunningReply | None) -> bool:
+    """Return whether a question is among the last words that were heard of a reply."""
+    return reply is not None and any(word.endswith(_QUESTIONS) for word in reply.heard[-_QUESTION_WORDS:])
