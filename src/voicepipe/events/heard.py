@@ -55,10 +55,14 @@ class SpeechStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Event):
-    """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected."""
+    """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected.
+
+    `goes_on`: it is 0 for a voice that has ended a turn by its length, and has not paused since.
+    """
 
     probability: float
     at_s: float
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
