@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -62,7 +63,8 @@ def check(scenario: Scenario) -> None:
         )
 
         def llm(conversation: Conversation) -> Observable[str | Event]:
-            ledger.loop = asyncio.get_running_loop()
+            with contextlib.suppress(RuntimeError):  # the drawing of the graph asks it without a loop
+                ledger.loop = asyncio.get_running_loop()
             return tools(conversation)
 
         return load_pipeline(None)(replace(session, llm=llm))
