@@ -8,9 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT, NOTED, prompt
+from voicepipe.conversation import Conversation
+from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT, NOTED, STILL_RUNNING, TAKEN_OVER, prompt
 from voicepipe.conversation.message import CUT, SILENCE, Message
-from voicepipe.events import FunctionCall
+from voicepipe.events import FunctionCall, FunctionCalled, FunctionContinues, FunctionReturned, TurnEnded, WordSpoken
+from voicepipe.events.fold import fold
 from voicepipe.testing.servers.chat_rules import check
 
 
@@ -109,6 +111,64 @@ def test_a_late_result_takes_its_call_along() -> None:
     assert told(*talk[:3])[1:3] == ["assistant: None [1]", f"tool 1: {NO_RESULT}"]
     assert told(*talk) == ["user: Look! Hello?", "assistant: Wait. [1]", "tool 1: a"]
     assert told(*talk, bot("Nobody."), said("Aha."))[3:] == ["assistant: Nobody.", "user: Aha."]
+
+
+def folded(*events: Any) -> Conversation:
+    talk = Conversation().user_said("Look!")
+    for event in events:
+        talk = fold(talk, event)
+    return talk
+
+
+LOOK = FunctionCalled(FunctionCall("1", "look"), server_side=True)
+WAIT, HELLO = WordSpoken("Wait.", 0, 0.1), TurnEnded("Hello?", 1.0)
+
+
+def test_a_function_that_goes_on_is_told_as_such_until_its_result_comes() -> None:
+    """First it stands at its place, and then, as news, at the end; with its call each time."""
+    goes_on = folded(LOOK, FunctionContinues("1"), WAIT, HELLO)
+    assert told(*goes_on.messages)[1:] == [
+        "assistant: None [1]",
+        f"tool 1: {STILL_RUNNING}",
+        "assistant: Wait.",
+        "user: Hello?",
+    ]
+    returned = fold(goes_on, FunctionReturned("1", "a"))
+    assert told(*returned.messages) == [
+        "user: Look!",
+        "assistant: Wait.",
+        "user: Hello?",
+        "assistant: None [1]",
+        "tool 1: a",
+    ]
+    assert told(*fold(returned, HELLO).messages)[5:] == [f"assistant: {NOTED}", "user: Hello?"]
+
+
+def test_a_later_result_replaces_an_earlier_one() -> None:
+    """That of a function that was late, and went on."""
+    talk = folded(LOOK, FunctionReturned("1", "late"), WAIT, HELLO, FunctionReturned("1", "a"))
+    assert told(*talk.messages)[3:] == ["assistant: None [1]", "tool 1: a"]
+
+
+def test_a_call_that_was_taken_over_leaves_its_result_to_the_later_one() -> None:
+    """Of what was done once there is one result."""
+    again = FunctionCalled(FunctionCall("2", "look"), server_side=True)
+    talk = folded(LOOK, FunctionContinues("1"), HELLO, again, FunctionContinues("1", "2"), FunctionReturned("2", "a"))
+    assert told(*talk.messages)[1:] == [
+        "assistant: None [1]",
+        f"tool 1: {TAKEN_OVER}",
+        f"assistant: {NOTED}",
+        "user: Hello?",
+        "assistant: None [2]",
+        "tool 2: a",
+    ]
+
+
+def test_what_is_told_of_an_unknown_call_changes_nothing() -> None:
+    """It belongs to another conversation."""
+    talk = folded()
+    for event in (FunctionContinues("1"), FunctionReturned("1", "a")):
+        assert fold(talk, event) is talk
 
 
 def test_late_results_come_together() -> None:

@@ -44,7 +44,7 @@ def edges(marbles: Marbles, diagram: str, end_of_turn: EndOfTurn) -> list[tuple[
 
 
 def test_a_voice_without_a_pause_ends_in_the_end(marbles: Marbles) -> None:
-    """Music is a turn every `longest_s`, not one without end."""
+    """Music is speech for every `longest_s`, not without end; as it goes on, it begins no turn by itself."""
     mic = marbles.cold("s" * 40 + "|", table={"s": SOUND})
     stage = endpoint(
         loudness, never, speech_above=0.5, silence_below=0.3, onset_ms=60, pause_ms=80, ask_again_ms=60, sure_above=0.6,
@@ -56,6 +56,7 @@ def test_a_voice_without_a_pause_ends_in_the_end(marbles: Marbles) -> None:
         (340, SpeechStarted, 0.3), (340, Pause, 0.3), (580, SpeechStopped, 0.6), (580, Pause, 0.6),
         (640, SpeechStarted, 0.6), (640, Pause, 0.6),
     ]  # fmt: skip
+    assert [value.goes_on for _, value in found if isinstance(value, Pause)] == [False, False, True, False, True]
 
 
 def sure(_: Audio) -> Observable[float]:

@@ -48,16 +48,33 @@ def test_a_farewell_that_stands_for_itself(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["You say goodbye!", "My favourite is Bye Bye Bye!", "Bye Bye Bye!", "Say goodbye to it.", "Goodbye is a sad word.",
-     'He said: "Goodbye!"', "They said, goodbye!", "Goodbye! And then he came back.", "The standbye", ""],
+     'He said: "Goodbye!"', "They said, goodbye!", "Bye the way.", "Say goodbye to my old phone.",
+     "She waved and whispered, goodbye!", "The sailor told me: bye bye.", "Bye for now, I was about to say.",
+     "Goodbye! And then he came back.", "The standbye", ""],
 )  # fmt: skip
 def test_a_farewell_that_is_spoken_of(text: str) -> None:
     """A song, a quotation, a word in the middle: the conversation goes on."""
     assert not ends(text)
 
 
-def ends(text: str) -> bool:
+@pytest.mark.parametrize(
+    ("text", "farewell", "hangs_up"),
+    [
+        ("Auf Wiedersehen!", "Auf Wiedersehen!", True),
+        ("Gut. Auf Wiedersehen!", "auf wiedersehen", True),
+        ("See you!", "See you.", True),
+        ("I see you!", "See you.", False),
+        ("Au revoir", "revoir", False),
+    ],
+)
+def test_a_farewell_may_have_several_words(text: str, farewell: str, hangs_up: bool) -> None:
+    """All of them, and no others beside them."""
+    assert ends(text, farewell) is hangs_up
+
+
+def ends(text: str, farewell: str = "Bye!") -> bool:
     out: list[Event] = []
     with contextlib.closing(asyncio.new_event_loop()) as loop:
         replies = reactivex.just(ReplyEnded(text, Conversation()))
-        replies.pipe(hang_up_after("Bye!")).subscribe(out.append, scheduler=LoopScheduler(loop))
+        replies.pipe(hang_up_after(farewell)).subscribe(out.append, scheduler=LoopScheduler(loop))
     return any(isinstance(event, ConversationEnded) for event in out)

@@ -295,7 +295,7 @@ def test_no_docstring_breaks_it(text: str, before: str) -> None:
 def run(loop: VirtualLoop, function: Callable[..., Any], arguments: str = "{}", deadline_s: float = 1.0) -> str:
     toolbox = Toolbox([function])
     call = FunctionCall("1", toolbox.functions[0].name, arguments)
-    return loop.run(toolbox.run(call, deadline_s=deadline_s))
+    return loop.run(toolbox.run(call, deadline_s=deadline_s)).text
 
 
 def error(loop: VirtualLoop, function: Callable[..., Any], arguments: str = "{}") -> str:
@@ -318,7 +318,7 @@ def test_a_sync_function_runs_in_a_thread_of_its_own(virtual_loop: VirtualLoop) 
 
     async def main(function: Callable[..., Any]) -> str:
         who.set("me")
-        return await Toolbox([function]).run(FunctionCall("1", function.__name__), deadline_s=1)
+        return (await Toolbox([function]).run(FunctionCall("1", function.__name__), deadline_s=1)).text
 
     assert virtual_loop.run(main(here)) == "False me"
     assert virtual_loop.run(main(there)) == "True me"
@@ -336,7 +336,7 @@ def test_functions_that_hang_keep_no_other_waiting() -> None:
         toolbox = Toolbox([hang, google])
         hanging = [toolbox.run(FunctionCall("1", "hang"), deadline_s=0.02) for _ in range(40)]
         quick = toolbox.run(FunctionCall("2", "google", '{"city": "Rome"}'), deadline_s=5)
-        return await asyncio.gather(*hanging, quick)
+        return [outcome.text for outcome in await asyncio.gather(*hanging, quick)]
 
     *late, quick = asyncio.run(main())
     stop.set()
@@ -417,7 +417,7 @@ def test_a_function_that_is_not_there_is_told_to_the_model(virtual_loop: Virtual
     """With those that are."""
     toolbox = Toolbox([google, numpy])
     assert "sphinx" not in toolbox
-    said = virtual_loop.run(toolbox.run(FunctionCall("1", "sphinx"), deadline_s=1))
+    said = virtual_loop.run(toolbox.run(FunctionCall("1", "sphinx"), deadline_s=1)).text
     assert json.loads(said) == {"error": "there is no function 'sphinx', only google, numpy"}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import reactivex
 from reactivex import Observable, operators
+from reactivex.disposable import SerialDisposable
 from structlog.testing import capture_logs
 
 from voicepipe.conversation import Conversation
@@ -20,6 +21,7 @@ from voicepipe.events import (
     FunctionCall,
     FunctionCalled,
     FunctionCallWritten,
+    FunctionContinues,
     FunctionDelayed,
     FunctionReturned,
     Generation,
@@ -499,6 +501,131 @@ def test_after_a_barge_in_the_model_reads_that_there_was_no_result(marbles: Marb
         "tool_call_id": "look",
         "content": NO_RESULT,
     }
+
+
+# ---- in a session ----------------------------------------------------------------------------------------------------
+
+
+class Session:
+    """Replies that are cut, and what is told after them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.scheduler = LoopScheduler(loop)
+        self.late = list[Event]()
+        self._heard = self.scheduler.background.merged_with(reactivex.never()).subscribe(self.late.append)
+
+    async def reply(self, reply: Observable[Any], cut_after_s: float) -> list[Any]:
+        heard = list[Any]()
+        turn = self.scheduler.child()
+        subscription = reply.subscribe(heard.append, scheduler=turn)
+        await asyncio.sleep(cut_after_s)
+        subscription.dispose()
+        if turn.tasks:
+            await asyncio.wait(turn.tasks)
+        return heard
+
+    def end(self) -> None:
+        self._heard.dispose()
+
+
+def test_a_barge_in_leaves_functions_to_the_session(marbles: Marbles) -> None:
+    """Each tells its result when it has one; its clean-up keeps no next reply waiting."""
+
+    async def main() -> None:
+        session = Session(marbles.loop)
+        await session.reply(tools(Model(marbles, "(SL)|"))(ASKED), 0.15)
+        assert session.late == [FunctionContinues("listen")]
+        await asyncio.sleep(1)
+        assert session.late[1:] == [FunctionReturned("listen", "Steps.")]
+        session.end()
+
+    with capture_logs():
+        marbles.run(main())
+
+
+def test_of_results_that_come_at_once_none_is_lost(marbles: Marbles) -> None:
+    """The first one may be what cuts the reply."""
+
+    async def main() -> None:
+        session = Session(marbles.loop)
+        subscription = SerialDisposable()
+        reply = tools(Model(marbles, "(SL)|", S=called("look", '{"at": "home"}', "1")))(ASKED)
+
+        def cut(event: Any) -> None:
+            if isinstance(event, FunctionReturned):
+                subscription.dispose()
+
+        subscription.disposable = reply.subscribe(cut, scheduler=session.scheduler.child())
+        await asyncio.sleep(0.5)
+        assert session.late == [FunctionReturned("look", "Nobody at the door.")]
+        session.end()
+
+    with capture_logs():
+        marbles.run(main())
+
+
+def test_a_call_that_still_runs_is_taken_over_by_the_same_call(marbles: Marbles) -> None:
+    """Not by one with other arguments; a service that counts anew gets other ids."""
+    ran = list[str]()
+
+    async def book(at: str, people: int = 2) -> str:
+        """Book a table."""
+        ran.append(at)
+        await asyncio.sleep(0.5)
+        return f"booked at {at}"
+
+    same = {
+        "F": called("book", '{"at": "20:15"}', "c"),
+        "G": called("book", '{"people": 2, "at": "20:15"}', "c"),
+        "H": called("book", '{"at": "18:30"}', "c"),
+    }
+
+    async def main() -> None:
+        session = Session(marbles.loop)
+        reply = tools(Model(marbles, "F|", "(GH)|", "b|", **same), book)
+        await session.reply(reply(ASKED), 0.2)
+        heard = await session.reply(reply(ASKED), 1)
+        assert session.late == [FunctionContinues("c"), FunctionContinues("c", "000000001")]
+        assert [event.call.id for event in heard if isinstance(event, FunctionCalled)] == ["000000001", "000000002"]
+        assert [event for event in heard if isinstance(event, FunctionReturned)] == [
+            FunctionReturned("000000001", "booked at 20:15"),
+            FunctionReturned("000000002", "booked at 18:30"),
+        ]
+        session.end()
+
+    with capture_logs():
+        marbles.run(main())
+    assert ran == ["20:15", "18:30"]
+
+
+def test_the_end_of_the_session_cancels_what_goes_on(marbles: Marbles) -> None:
+    """And waits for its clean-up."""
+    steps = list[str]()
+
+    async def wait_long() -> None:
+        """Wait."""
+        try:
+            await asyncio.sleep(60)
+        finally:
+            steps.append("cleaned up")
+
+    async def main() -> None:
+        session = Session(marbles.loop)
+        await session.reply(tools(Model(marbles, "C|", C=called("wait_long")), wait_long)(ASKED), 0.2)
+        assert not steps
+        session.end()
+        await asyncio.wait(session.scheduler.tasks)
+
+    with capture_logs():
+        marbles.run(main())
+    assert steps == ["cleaned up"]
+
+
+def test_only_async_functions_of_the_model_are_cancellable() -> None:
+    """The message names the other."""
+    for wrong in (weigh, listen):
+        with pytest.raises(ValueError, match=f"cancellable: {wrong.__name__} is no async function among"):
+            tools(None, look, weigh, cancellable=[wrong])
 
 
 # ---- several sessions ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from voicepipe.events import (
     Event,
     FunctionCall,
     FunctionCalled,
+    FunctionContinues,
     FunctionReturned,
     ItemCreated,
     ReplyAudio,
@@ -36,9 +37,11 @@ from voicepipe.events import (
     WordSpoken,
 )
 from voicepipe.operators.idle_prompts import IdlePrompts
+from voicepipe.operators.next_reply import NextReply
 from voicepipe.operators.running_reply import RunningReply
 from voicepipe.operators.turn_actions import Action, HoldElapsed, HoldReply, ResumeReply, StartReply, StopTurn
 from voicepipe.operators.turn_state import TurnState
+from voicepipe.operators.user_turn import UserTurn
 from voicepipe.presets import Interruption
 
 NOW = 10.0
@@ -49,25 +52,33 @@ IDLE = IdlePrompts.of(RULES)
 SOUND = ReplyAudio(Audio(np.zeros(12_000, np.float32), 24_000))
 LOOK = FunctionCall("1", "look")
 
-SILENT = TurnState(RULES, IDLE, TALK, opened=True, replies=1)
+
+def of_user(state: TurnState, **changes: Any) -> TurnState:
+    """The state with other fields of the user's turn, or of the bot's own voice."""
+    own = {name: changes.pop(name) for name in ("sounded_s", "spoken", "echoes") if name in changes}
+    return replace(state, user=replace(state.user, own_voice=replace(state.user.own_voice, **own), **changes))
+
+
+def saying(state: TurnState, **changes: Any) -> TurnState:
+    """The state with other fields of what the bot says next."""
+    return replace(state, next=replace(state.next, **changes))
+
+
+SILENT = TurnState(UserTurn.of(RULES), IDLE, TALK, opened=True, next=NextReply(count=1))
 REPLYING = replace(SILENT, reply=RunningReply())
 WORKING = replace(SILENT, reply=RunningReply(functions=1))
 SOUNDING = replace(SILENT, reply=RunningReply(sounds=True))
-LATER = replace(SILENT, reply=RunningReply(sounds=True), sounded_s=5.0)
+LATER = of_user(SOUNDING, sounded_s=5.0)
 CALLED = replace(REPLYING, awaits_tool_result=True)
 LED = replace(SILENT, turn_taking=TurnTaking())
-HELD = replace(
-    SILENT,
-    reply=RunningReply(sounds=True, held=True),
-    sounded_s=5.0,
-    user_speaking=True,
-    over_reply=True,
-    voice=(True, 9.0),
-)
+HELD = of_user(
+    replace(SILENT, reply=RunningReply(sounds=True, held=True)),
+    sounded_s=5.0, speaking=True, over_reply=True, voice=(True, 9.0),
+)  # fmt: skip
 DEAF = replace(SOUNDING, turn_taking=TurnTaking(interrupts=False))
 MUTE = replace(SILENT, turn_taking=TurnTaking(answers=False))
-NEW = TurnState(RULES, IDLE)
-SPEAKING = replace(NEW, user_speaking=True)
+NEW = TurnState.of(RULES)
+SPEAKING = of_user(NEW, speaking=True)
 
 VOICE, WORD, HELLO, COUGH = TurnStarted(1.0), TurnConfirmed(1.0), TurnEnded("Hello.", 2.0), TurnEnded("", 2.0)
 OPEN, LEADS = SettingsChanged("Be brief."), SettingsChanged("Be brief.", turns=TurnTaking())
@@ -76,77 +87,91 @@ BESIDE = ReplyRequested("=b", aloud=False, remembered=False)
 RESULT = ItemCreated("=i", "tool", "21", None, LOOK)
 
 SURE = TurnVoiceChanged(True, 1.0, sure=True)
-ECHOING = replace(SOUNDING, began_over=True, spoken=("In", "Paris", "it", "is", "sunny", "today."))
+ECHOING = of_user(SOUNDING, began_over=True, spoken=("In", "Paris", "it", "is", "sunny", "today."))
 QUIET, LOUD = TurnVoiceChanged(False, 1.0), TurnVoiceChanged(True, 1.0)
 MHM = TurnEnded("mhm", 2.0, acknowledgement=True)
-HEARD = {"user_speaking": True, "voice": (True, NOW)}
+HEARD = {"speaking": True, "voice": (True, NOW)}
 OVER = {**HEARD, "began_over": True}
-GONE_ON = {"user_speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
+GONE_ON = {"speaking": False, "over_reply": False, "reply": RunningReply(sounds=True)}
 
 NEXT, ASKED = StartReply("reply2"), StartReply("=a", ASK)
+ASKING = RunningReply(sounds=True, heard=("Tea?", "I", "do."))
+BEHIND = replace(SILENT, conversation=TALK.bot_called(LOOK, server_side=True))
 
 INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     # the state       the event  the bot                     what has changed
-    ("it opens", NEW, OPEN, StartReply("reply1"), {"opened": True, "reply_due": True, "replies": 1}),
+    ("it opens", NEW, OPEN, StartReply("reply1"), {"opened": True, "is_due": True, "count": 1}),
     ("it opens later", SPEAKING, OPEN, None, {"opened": True}),
     ("it has opened", SILENT, OPEN, None, {}),
     ("the client opens", NEW, LEADS, None, {}),
     ("a voice", SILENT, VOICE, StopTurn(), HEARD),
     ("a voice before the sound", REPLYING, VOICE, StopTurn(), OVER),
     ("a voice while a function runs", WORKING, VOICE, None, OVER),
-    ("a word while a function runs", WORKING, WORD, StopTurn(), {"user_speaking": True}),
+    ("a word while a function runs", WORKING, WORD, StopTurn(), {"speaking": True}),
     ("a voice, early", SOUNDING, VOICE, None, {**OVER, "over_reply": True}),
     ("a voice, later", LATER, VOICE, HoldReply(), {**OVER, "over_reply": True, "reply": HELD.reply}),
     ("a voice without effect", DEAF, VOICE, None, {**OVER, "over_reply": True}),
     ("the voice stops", HELD, QUIET, None, {"voice": (False, NOW)}),
-    ("the voice goes on", replace(HELD, reply=LATER.reply, voice=(False, 9.5)), LOUD, HoldReply(),
+    ("the voice goes on", of_user(replace(HELD, reply=LATER.reply), voice=(False, 9.5)), LOUD, HoldReply(),
      {"voice": (True, NOW), "reply": HELD.reply}),
-    ("too early to decide", replace(HELD, voice=(True, 9.5)), HoldElapsed(), None, {}),
+    ("too early to decide", of_user(HELD, voice=(True, 9.5)), HoldElapsed(), None, {}),
     ("the voice has lasted", HELD, HoldElapsed(), StopTurn(), {"over_reply": False}),
-    ("the voice was a cough", replace(HELD, voice=(False, 9.0)), HoldElapsed(), ResumeReply(),
+    ("the voice was a cough", of_user(HELD, voice=(False, 9.0)), HoldElapsed(), ResumeReply(),
      {"reply": LATER.reply}),
+    ("the voice acknowledges", HELD, TurnVoiceChanged(True, 1.0, acknowledges=True), None, {"voice": (True, NOW)}),
+    ("it did, and has stopped", of_user(HELD, voice=(False, 9.9)), TurnVoiceChanged(True, 1.0, acknowledges=True), None,
+     {}),
+    ("an answer behind a question", of_user(HELD, asked=True), MHM, NEXT,
+     {"speaking": False, "over_reply": False, "is_due": True, "count": 2}),
+    ("a voice behind a question", replace(LATER, reply=ASKING), VOICE, HoldReply(),
+     {**OVER, "over_reply": True, "asked": True, "reply": replace(ASKING, held=True)}),
     ("a cough", HELD, COUGH, ResumeReply(), GONE_ON),
     ("an acknowledgement", HELD, MHM, ResumeReply(), GONE_ON),
     ("one over a question", replace(HELD, conversation=TALK.bot_said("Tea?")), MHM, NEXT,
-     {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
-    ("one in silence", SILENT, MHM, NEXT, {"reply_due": True, "replies": 2}),
+     {"speaking": False, "over_reply": False, "is_due": True, "count": 2}),
+    ("one in silence", SILENT, MHM, NEXT, {"is_due": True, "count": 2}),
     ("a word in a held reply", HELD, WORD, StopTurn(), {"over_reply": False}),
     ("a turn over a held reply", HELD, HELLO, NEXT,
-     {"user_speaking": False, "over_reply": False, "reply_due": True, "replies": 2}),
+     {"speaking": False, "over_reply": False, "is_due": True, "count": 2}),
     ("a voice that is scored", HELD, SURE, StopTurn(), {"over_reply": False}),
-    ("one in the protected sound", replace(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
-    ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"user_speaking": True}),
+    ("one in the protected sound", of_user(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
+    ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"speaking": True}),
     ("more of it", ECHOING, TurnTextChanged("Paris is sonny"), None, {"echoes": True}),
     ("the user's among it", ECHOING, TurnTextChanged("Paris it is sunny no stop"), StopTurn(), {"echoes": True}),
     ("the end of it", ECHOING, TurnEnded("Paris is sunny.", 2.0), None, {"began_over": False}),
     ("the end of both", ECHOING, TurnEnded("Paris is sunny. No, stop!", 2.0), NEXT,
-     {"began_over": False, "reply_due": True, "replies": 2}),
-    ("a voice where there is an echo", replace(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
-    ("an echo long after", replace(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
-     {"user_speaking": True}),
-    ("one that is known", replace(ECHOING, sounded_s=9.0, echoes=True), TurnConfirmed(1.0, "Paris"), None,
-     {"user_speaking": True}),
-    ("an echo that held the reply", replace(HELD, began_over=True, echoes=True, spoken=ECHOING.spoken),
+     {"began_over": False, "is_due": True, "count": 2}),
+    ("a voice where there is an echo", of_user(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
+    ("an echo long after", of_user(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
+     {"speaking": True}),
+    ("one that is known", of_user(ECHOING, sounded_s=9.0, echoes=True), TurnConfirmed(1.0, "Paris"), None,
+     {"speaking": True}),
+    ("an echo that held the reply", of_user(HELD, began_over=True, echoes=True, spoken=ECHOING.user.own_voice.spoken),
      TurnConfirmed(1.0, "Paris is"), ResumeReply(), {"reply": LATER.reply}),
-    ("a first word", SOUNDING, WORD, StopTurn(), {"user_speaking": True}),
-    ("a word without effect", DEAF, WORD, None, {"user_speaking": True}),
-    ("a turn", SILENT, HELLO, NEXT, {"reply_due": True, "replies": 2}),
-    ("a turn over a reply", SOUNDING, HELLO, NEXT, {"reply_due": True, "replies": 2}),
-    ("a turn that waits", DEAF, HELLO, None, {"reply_pending": True}),
+    ("a first word", SOUNDING, WORD, StopTurn(), {"speaking": True}),
+    ("a word without effect", DEAF, WORD, None, {"speaking": True}),
+    ("a turn", SILENT, HELLO, NEXT, {"is_due": True, "count": 2}),
+    ("a turn over a reply", SOUNDING, HELLO, NEXT, {"is_due": True, "count": 2}),
+    ("a turn that waits", DEAF, HELLO, None, {"pending": True}),
     ("a turn unanswered", MUTE, HELLO, None, {}),
     ("a cough in silence", SILENT, COUGH, None, {}),
     ("a cough over a reply", SOUNDING, COUGH, None, {}),
     ("a cough instead of an answer", replace(SILENT, conversation=OWED), COUGH, NEXT,
-     {"reply_due": True, "replies": 2}),
+     {"is_due": True, "count": 2}),
     ("a cough before the opening", replace(SPEAKING, opened=True), COUGH, StartReply("reply1"),
-     {"user_speaking": False, "reply_due": True, "replies": 1}),
-    ("a request", LED, ASK, ASKED, {"reply_due": True, "due": ASK, "replies": 2}),
+     {"speaking": False, "is_due": True, "count": 1}),
+    ("a request", LED, ASK, ASKED, {"is_due": True, "due": ASK, "count": 2}),
     ("a request over a reply", REPLYING, ASK, None, {}),
     ("a request behind a call", CALLED, ASK, None, {"requested": ASK}),
     ("a request beside the talk", LED, BESIDE, None, {}),
     ("a result", SILENT, RESULT, None, {"awaits_tool_result": True}),
+    ("a function goes on", BEHIND, FunctionContinues("1"), None, {"functions": frozenset({"1"})}),
+    ("it returns", replace(BEHIND, functions=frozenset({"1", "2"})), FunctionReturned("1", "21"), None,
+     {"functions": frozenset({"2"})}),
+    ("it is called again", replace(BEHIND, functions=frozenset({"1"})), FunctionContinues("1", "2"), None,
+     {"functions": frozenset()}),
     ("a cancelled reply", REPLYING, CANCEL, StopTurn(), {}),
-    ("a cancelled one that is due", replace(SILENT, reply_due=True), CANCEL, StopTurn(), {"reply_due": False}),
+    ("a cancelled one that is due", saying(SILENT, is_due=True), CANCEL, StopTurn(), {"is_due": False}),
     ("another one cancelled", REPLYING, ReplyCancelled("=b"), None, {}),
 ]  # fmt: skip
 
@@ -160,22 +185,28 @@ OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]]
     ("a call of the pipeline's", REPLYING, FunctionCalled(LOOK, server_side=True), None, {"reply": WORKING.reply}),
     ("its result", WORKING, FunctionReturned("1", "21"), None, {"reply": RunningReply()}),
     ("the end", REPLYING, ReplyEnded("Hi.", TALK), None, {"reply": None}),
-    ("the end, a turn waits", replace(REPLYING, reply_pending=True), ReplyEnded("Hi.", TALK), NEXT,
-     {"reply": None, "reply_due": True, "replies": 2}),
-    ("the end, a request waits", replace(CALLED, requested=ASK), ReplyEnded("Hi.", TALK), ASKED,
-     {"reply": None, "reply_due": True, "due": ASK, "replies": 2}),
-    ("the cut, a turn waits", replace(CALLED, requested=ASK, reply_pending=True), ReplyInterrupted("Hi", TALK), None,
-     {"reply": None, "requested": None, "reply_pending": False}),
+    ("the end, a turn waits", saying(REPLYING, pending=True), ReplyEnded("Hi.", TALK), NEXT,
+     {"reply": None, "is_due": True, "count": 2}),
+    ("the end, a request waits", saying(CALLED, requested=ASK), ReplyEnded("Hi.", TALK), ASKED,
+     {"reply": None, "is_due": True, "due": ASK, "count": 2}),
+    ("the cut, a turn waits", saying(CALLED, requested=ASK, pending=True), ReplyInterrupted("Hi", TALK), None,
+     {"reply": None, "requested": None, "pending": False}),
     ("no reply", SILENT, SOUND, None, {}),
 ]  # fmt: skip
 
-NOT_COMPARED = {"conversation", "idle", "turn_taking"}
+NOT_COMPARED = {"conversation", "idle", "turn_taking", "user", "own_voice", "rules", "next"}
 
 
 def changed(before: TurnState, after: TurnState) -> dict[str, Any]:
-    """The fields that differ."""
-    names = [one.name for one in fields(TurnState) if one.name not in NOT_COMPARED]
-    return {name: getattr(after, name) for name in names if getattr(before, name) != getattr(after, name)}
+    """The fields that differ, with those of its parts."""
+    pairs: list[tuple[Any, Any]] = [(before, after), (before.user, after.user), (before.next, after.next)]
+    pairs.append((before.user.own_voice, after.user.own_voice))
+    return {
+        one.name: getattr(new, one.name)
+        for old, new in pairs
+        for one in fields(old)
+        if one.name not in NOT_COMPARED and getattr(old, one.name) != getattr(new, one.name)
+    }
 
 
 @pytest.mark.parametrize(
@@ -204,7 +235,7 @@ def test_what_the_reply_does(
 
 def test_a_reply_begins_with_what_was_asked() -> None:
     """Nothing that was pending is left, and what is not remembered has a conversation of its own."""
-    waiting = replace(SILENT, reply_due=True, reply_pending=True, requested=ASK, awaits_tool_result=True)
+    waiting = replace(saying(SILENT, is_due=True, pending=True, requested=ASK), awaits_tool_result=True)
     after, started = waiting.begun(StartReply("=a", ASK))
     assert started == ReplyStarted(TALK, "=a")
     assert changed(SILENT, after) == {"reply": RunningReply()}
@@ -217,7 +248,7 @@ def test_what_is_to_be_said_unasked_waits_for_its_moment() -> None:
     """It is ordered when the reply has ended, with the pipeline's wish; a reply that cannot be interrupted goes on."""
     tea = SpeechRequested("Your tea is ready.", interruptible=False)
     waiting, action = SOUNDING.after_input(tea, NOW)
-    assert (waiting.unasked.waiting, action) == ((tea,), None)
+    assert (waiting.next.unasked.waiting, action) == ((tea,), None)
     ordered, action = waiting.after_output(ReplyEnded("Hi.", TALK), NOW)
     assert action == StartReply("reply2", unasked=tea)
     running, started = ordered.begun(StartReply("reply2", unasked=tea))
@@ -225,23 +256,23 @@ def test_what_is_to_be_said_unasked_waits_for_its_moment() -> None:
     assert running.after_input(WORD, NOW)[1] is None
     assert running.after_input(CANCEL, NOW) == (running, None)
     answered, action = running.after_input(HELLO, NOW)
-    assert (answered.reply_pending, action) == (True, None)
+    assert (answered.next.pending, action) == (True, None)
     assert answered.after_output(ReplyEnded("Your tea is ready.", TALK), NOW)[1] == StartReply("reply3")
 
 
 def test_a_reply_that_is_due_stays_due_when_the_one_before_it_is_cut() -> None:
     """It begins when that has cleaned up."""
-    ordered = replace(SOUNDING, reply_due=True)
+    ordered = saying(SOUNDING, is_due=True)
     cut, action = ordered.after_output(ReplyInterrupted("Hi", TALK), NOW)
-    assert (cut.reply, cut.reply_due, cut.prompt_at_s, action) == (None, True, None, None)
+    assert (cut.reply, cut.next.is_due, cut.prompt_at_s, action) == (None, True, None, None)
 
 
 @pytest.mark.parametrize(
     ("state", "due"),
-    [(SILENT, 7.0), (REPLYING, None), (replace(SILENT, reply_due=True), None),
-     (replace(SILENT, user_speaking=True), None), (replace(SILENT, awaits_tool_result=True), None), (NEW, None),
-     (replace(SILENT, idle=IDLE.prompted()), None)],
-    ids=["silent", "replying", "due", "speaking", "function", "new", "prompted"],
+    [(SILENT, 7.0), (REPLYING, None), (saying(SILENT, is_due=True), None),
+     (of_user(SILENT, speaking=True), None), (replace(SILENT, awaits_tool_result=True), None), (NEW, None),
+     (replace(SILENT, idle=IDLE.prompted()), None), (replace(SILENT, functions=frozenset({"1"})), None)],
+    ids=["silent", "replying", "due", "speaking", "function", "new", "prompted", "goes on"],
 )  # fmt: skip
 def test_a_silence_is_broken_only_when_nothing_is_under_way(state: TurnState, due: float | None) -> None:
     """A reply, a turn and a function are."""
@@ -278,11 +309,11 @@ def test_in_any_order(events: list[ReplyAudio | Event]) -> None:
         if isinstance(action, StartReply):
             state, started = state.begun(action)
             assert started.item == action.item
-            assert (state.reply_due, state.reply_pending, state.requested) == (False, False, None)
+            assert (state.next.is_due, state.next.pending, state.next.requested) == (False, False, None)
         if isinstance(event, ReplyEnded):
-            assert (action is not None) == (before.reply_pending or before.requested is not None)
-        assert state.reply is not None or not (state.reply_pending or state.requested)
-        assert not state.reply_due
+            assert (action is not None) == (before.next.pending or before.next.requested is not None)
+        assert state.reply is not None or not (state.next.pending or state.next.requested)
+        assert not state.next.is_due
         if state.reply is not None:
             assert state.prompt_at_s is None
 
@@ -303,4 +334,5 @@ def test_whether_the_user_has_heard_an_answer(events: list[Event | ReplyAudio], 
     state = REPLYING
     for event in events:
         state, _ = state.after_output(event, NOW)
-    assert state.answered is answered
+    assert state.reply is not None
+    assert state.reply.is_answered is answered

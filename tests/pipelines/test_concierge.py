@@ -12,7 +12,7 @@ from fake_llm import options_for
 from talk import Talk
 
 from voicepipe.boundary.workers import Workers
-from voicepipe.conversation.chat_prompt import NO_RESULT
+from voicepipe.conversation.chat_prompt import STILL_RUNNING
 from voicepipe.engine.http import Http
 from voicepipe.events import (
     FunctionCall,
@@ -149,17 +149,18 @@ def test_two_at_once(evening: Evening) -> None:
 
 
 def test_who_speaks_meanwhile_is_answered(evening: Evening) -> None:
-    """The function is cancelled, and nothing is heard of it; the model knows that there was no result."""
-    answers = {"is there a table": FOR_TWO, "no never mind": "As you wish."}
-    evening.run(answers, (2.0, "is there a table"), (4.3, "no never mind"))
+    """The function goes on, and nothing is heard of it; the model knows that it runs, and later what it gave."""
+    answers = {"is there a table": FOR_TWO, "no never mind": "As you wish.", "are you there": "Yes."}
+    evening.run(answers, (2.0, "is there a table"), (3.9, "no never mind"), (9.0, "are you there"), until_s=14)
     (called,) = evening.talk.times(FunctionCalled)
-    assert called < 4.3
-    assert not evening.talk.events(FunctionReturned)
+    (returned,) = evening.talk.times(FunctionReturned)
+    assert (called, returned) == (pytest.approx(called), pytest.approx(called + 2, abs=0.01))
     assert len(evening.talk.events(ReplyInterrupted)) == 1
-    assert evening.replies == ["Good evening.", "As you wish."]
-    said = evening.asked[-1]
-    assert [message["role"] for message in said[-5:]] == ["user", "assistant", "tool", "assistant", "user"]
-    assert said[-3]["content"] == NO_RESULT
+    assert evening.replies == ["Good evening.", "As you wish.", "Yes."]
+    meanwhile, later = evening.asked[-2:]
+    assert [message["role"] for message in meanwhile[-5:]] == ["user", "assistant", "tool", "assistant", "user"]
+    assert meanwhile[-3]["content"] == STILL_RUNNING
+    assert later[-3]["content"] == '["18:30","20:15"]'
 
 
 def test_a_model_that_only_calls_has_to_speak_in_the_end(evening: Evening) -> None:

@@ -10,17 +10,25 @@ from reactivex import operators as rx_ops
 
 from voicepipe.events import ReplyEnded, ReplyInterrupted, SpeechEncoded, TurnConfirmed, TurnStarted
 from voicepipe.loader import load_pipeline
+from voicepipe.presets import INTERRUPTION
 from voicepipe.testing import Scenario, ScenarioFailed, VirtualLoop, conversations, explore, run
+from voicepipe.testing.explored_functions import NAMES, check
 from voicepipe.testing.loop.napping import NappingWorkers
 from voicepipe.testing.loop.shuffle import Shuffle
 
-CASES = examples(160)
+CASES = examples(100)
 
 
 @pytest.mark.explored
 def test_the_default_pipeline_keeps_its_invariants():
     """Whatever is said, whatever fails, and whoever is first."""
-    explore(cases=CASES, stalls=False)
+    explore(cases=CASES, stalls=False, idle=INTERRUPTION)
+
+
+@pytest.mark.explored
+def test_functions_keep_them_too():
+    """Quick and slow, async and in threads: none runs twice at once, and the next prompt has each result."""
+    explore(cases=CASES // 2, stalls=False, functions=NAMES, idle=INTERRUPTION, check=check)
 
 
 @pytest.mark.explored

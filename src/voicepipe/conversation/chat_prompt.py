@@ -10,7 +10,7 @@ from typing import Any
 from voicepipe.conversation.functions import FunctionCall
 from voicepipe.conversation.message import CUT, SILENCE, Message, Role
 
-__all__ = ["GREETING", "NOTED", "NO_RESULT", "prompt"]
+__all__ = ["GREETING", "NOTED", "NO_RESULT", "STILL_RUNNING", "TAKEN_OVER", "prompt"]
 
 
 GREETING = "Hello."
@@ -18,6 +18,12 @@ GREETING = "Hello."
 
 NO_RESULT = "There is no result: the conversation went on without it."
 """The result of a call that has not returned or was cut short: chat models require a result for each call."""
+
+STILL_RUNNING = "The function is still running: its result comes later."
+"""The result of a call whose reply was cut short, and whose function goes on."""
+
+TAKEN_OVER = "It was still running when it was called again: the later call has the result."
+"""The result of a call that a later one, of the same function with the same arguments, has taken over."""
 
 NOTED = "All right."
 """The assistant's message between a result and the user, where the user spoke before the bot did: the template of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voicepipe.conversation.character import CharacterLines
-from voicepipe.conversation.chat_prompt import GREETING, prompt
+from voicepipe.conversation.chat_prompt import GREETING, STILL_RUNNING, TAKEN_OVER, prompt
 from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.conversation.message import CUT, NO_ITEM, SILENCE, AudioFormat, ItemId, Message, Role, TimedWord
 
@@ -79,12 +79,31 @@ class Conversation:
 
     def returned(self, call_id: str, output: str) -> Conversation:
         """Add the result of the latest call with that id, behind the call and its neighbours. Drop the result of an
-        unknown call."""
-        for at, message in reversed(list(enumerate(self.messages, 1))):
-            if message.role == "assistant" and message.call is not None and message.call.id == call_id:
-                beside = itertools.takewhile(lambda other: other.call is not None, self.messages[at:])
-                return self._inserted(at + len(list(beside)), Message("tool", output, call=message.call))
-        return self
+        unknown call.
+
+        Where the model has read something else in its place, it comes last, and that goes: it is news.
+        """
+        called, result = self._call(call_id)
+        if called is None:
+            return self
+        message = Message("tool", output, call=self.messages[called].call)
+        if result is None:
+            return self._inserted(self._behind(called), message)
+        return replace(self, messages=(*self.messages[:result], *self.messages[result + 1 :], message))
+
+    def has_called(self, call_id: str) -> bool:
+        """Return whether there is a call with that id."""
+        return self._call(call_id)[0] is not None
+
+    def goes_on(self, call_id: str, *, taken_over: bool = False) -> Conversation:
+        """Note that the latest call with that id still runs, or that a later call has its result. The model reads that
+        in place of the result."""
+        called, result = self._call(call_id)
+        if called is None:
+            return self
+        text = TAKEN_OVER if taken_over else STILL_RUNNING
+        message = Message("tool", text, call=self.messages[called].call)
+        return self._inserted(self._behind(called), message) if result is None else self._changed(result, message)
 
     def cut(self) -> Conversation:
         """Mark the bot's message, if there is one, as cut short by the user."""
@@ -128,6 +147,23 @@ class Conversation:
             return len(self.messages) - 1 if last and last.role == "assistant" and last.call is None else None
         places = (at for at in reversed(range(len(self.messages))) if self.messages[at].item == self.replying)
         return next(places, None)
+
+    def _call(self, call_id: str) -> tuple[int | None, int | None]:
+        """Return the index of the latest call with that id, and that of its result."""
+        result: int | None = None
+        for at in reversed(range(len(self.messages))):
+            message = self.messages[at]
+            if message.call is None or message.call.id != call_id:
+                continue
+            if message.role == "assistant":
+                return at, result
+            result = at if result is None else result
+        return None, None
+
+    def _behind(self, called: int) -> int:
+        """Return the index behind a call and its neighbours."""
+        beside = itertools.takewhile(lambda other: other.call is not None, self.messages[called:])
+        return called + len(list(beside))
 
     def _first_call(self) -> int:
         """Return the index for the reply's words: before calls that the client runs, which arrive with less delay."""

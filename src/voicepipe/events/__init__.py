@@ -41,7 +41,13 @@ from voicepipe.events.client import (
     TurnTaking,
 )
 from voicepipe.events.fold import fold
-from voicepipe.events.functions import FunctionCalled, FunctionCallWritten, FunctionDelayed, FunctionReturned
+from voicepipe.events.functions import (
+    FunctionCalled,
+    FunctionCallWritten,
+    FunctionContinues,
+    FunctionDelayed,
+    FunctionReturned,
+)
 from voicepipe.events.heard import (
     EchoFound,
     FlushRequested,
@@ -103,6 +109,7 @@ __all__ = [
     "FunctionCall",
     "FunctionCallWritten",
     "FunctionCalled",
+    "FunctionContinues",
     "FunctionDelayed",
     "FunctionReturned",
     "Generation",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from voicepipe.conversation import CUT, CharacterLines, Conversation, Message, heard_until, joined
 from voicepipe.events.client import ItemCreated, ItemDeleted, ItemTruncated, SettingsChanged
-from voicepipe.events.functions import FunctionCalled, FunctionReturned
+from voicepipe.events.functions import FunctionCalled, FunctionContinues, FunctionReturned
 from voicepipe.events.heard import TurnEnded
 from voicepipe.events.reply import ReplyInterrupted, ReplyStarted, ReplyTextWritten, WordSpoken
 from voicepipe.events.session import Event
@@ -41,6 +41,8 @@ def fold(conversation: Conversation, event: Event) -> Conversation:
             return conversation.bot_called(call, server_side=here)
         case FunctionReturned(id=call_id, output=output):
             return conversation.returned(call_id, output)
+        case FunctionContinues(id=call_id, taken_over_by=by):
+            return conversation.goes_on(call_id, taken_over=bool(by))
         case ReplyInterrupted():
             return conversation.cut()
         case SettingsChanged():

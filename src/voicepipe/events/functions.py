@@ -2,7 +2,7 @@
 
 A call in order, as a reply emits it: `FunctionCallWritten…` and `FunctionCalled` for a function of the client, which
 answers with an `ItemCreated`; `FunctionCalled(server_side=True)`, `FunctionDelayed`, `FunctionReturned` for a function
-of the pipeline (see `voicepipe.operators.with_tools`).
+of the pipeline (see `voicepipe.operators.with_tools`). After a barge-in, `FunctionContinues` comes between them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from voicepipe.conversation.functions import FunctionCall
 from voicepipe.events.base import Event
 
-__all__ = ["FunctionCallWritten", "FunctionCalled", "FunctionDelayed", "FunctionReturned"]
+__all__ = ["FunctionCallWritten", "FunctionCalled", "FunctionContinues", "FunctionDelayed", "FunctionReturned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,19 @@ class FunctionDelayed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionContinues(Event):
+    """The reply of the call `id` is over, and the function goes on: its `FunctionReturned` comes later.
+
+    With `taken_over_by`, a later call of the same function with the same arguments has the result instead.
+    """
+
+    id: str
+    taken_over_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionReturned(Event):
-    """The result of the call `id`, or its error, as the model reads it."""
+    """The result of the call `id`, or its error, as the model reads it. A later one of the same call replaces it."""
 
     id: str
     output: str

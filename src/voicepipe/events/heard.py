@@ -56,10 +56,14 @@ class SpeechStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Event):
-    """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected."""
+    """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected.
+
+    `goes_on`: it is 0 for a voice that has ended a turn by its length, and has not paused since.
+    """
 
     probability: float
     at_s: float
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +131,14 @@ class TurnTextChanged(TurnEvent):
 class TurnVoiceChanged(TurnEvent):
     """The voice of a turn that is not confirmed yet has stopped, or goes on after that.
 
-    `sure`: a recogniser that scores pauses itself has scored the voice as speech for a while.
+    `sure`: a recogniser that scores pauses itself has scored the voice as speech for a while. `acknowledges`: it has
+    said one more word of what may be an acknowledgement.
     """
 
     speaking: bool
     at_s: float
     sure: bool = False
+    acknowledges: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-__all__ = ["Heard", "compared"]
+__all__ = ["Heard", "OwnVoice", "compared"]
+
+# The words that may be heard again: those of the last 15 s, or so.
+_ECHO_WORDS = 40
+# One or two words in common are chance, three in order are an echo.
+_ECHO_SURE = 3
 
 # A misread word has most of its letters: "whether" for "weather" 0.86, "sonny" for "sunny" 0.8, "vest" for "west" 0.75;
 # two words that have nothing to do with each other have 0.2 to 0.5.
@@ -33,6 +38,49 @@ class Heard:
 
     own: str
     echoed: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoice:
+    """What may come back of the bot's own voice.
+
+    Args:
+        protected_s: in so much of the session's sound an echo canceller is still learning
+        sounded_s: the length of the session's sound so far, as long as it is protected
+        spoken: the bot's last words
+        echoes: the bot's own voice has been heard in this session
+    """
+
+    protected_s: float
+    sounded_s: float = 0.0
+    spoken: tuple[str, ...] = ()
+    echoes: bool = False
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
+        return self.sounded_s < self.protected_s
+
+    @property
+    def may_echo(self) -> bool:
+        """Whether words over a reply may be the bot's own."""
+        return self.echoes or self.is_protected
+
+    def sounded(self, duration_s: float) -> OwnVoice:
+        """Return the state after a frame of sound. Past the protected part nothing changes, and nothing is copied."""
+        return replace(self, sounded_s=self.sounded_s + duration_s) if self.is_protected else self
+
+    def said(self, word: str) -> OwnVoice:
+        """Return the state after a word of the bot's."""
+        return replace(self, spoken=(*self.spoken, *word.split())[-_ECHO_WORDS:])
+
+    def noticed(self, heard: Heard) -> OwnVoice:
+        """Return the state after words were compared: enough of the bot's in order are an echo."""
+        return replace(self, echoes=True) if heard.echoed >= _ECHO_SURE and not self.echoes else self
+
+    def found(self) -> OwnVoice:
+        """Return the state after an echo was found in the sound."""
+        return self if self.echoes else replace(self, echoes=True)
 
 
 def compared(heard: str, spoken: Sequence[str]) -> Heard:

@@ -198,6 +198,8 @@ class _Endpointing:
     def __init__(self, limits: _Limits, recent: _Recent, ask_again_s: float) -> None:
         self._written, self._limits, self._recent, self._ask_again_s = limits, limits, recent, ask_again_s
         self._speaking = False
+        # Whether the voice goes on that has ended a turn by its length.
+        self._goes_on = False
         # Where the run of frames began that speaks against the present state.
         self._run_since: float | None = None
         self._voiced_from = self._voiced_until = 0.0
@@ -229,6 +231,7 @@ class _Endpointing:
     def _while_silent(self, voice: SpeechProbability, began: float) -> Iterator[_Edge]:
         if voice.probability < self._limits.speech_above:
             self._run_since, self._voiced_s = None, 0.0
+            self._goes_on = self._goes_on and voice.at_s - self._voiced_until < self._limits.pause_s
             yield from self._lengthen_silence(voice.at_s)
             return
         self._run_since = began if self._run_since is None else self._run_since
@@ -236,11 +239,12 @@ class _Endpointing:
             self._speaking, self._timed_out = True, False
             self._voiced_from, self._voiced_until = self._run_since, voice.at_s
             yield SpeechStarted(self._run_since, voice.at_s)
-            yield Pause(0.0, self._run_since)
+            yield Pause(0.0, self._run_since, goes_on=self._goes_on)
 
     def _while_speaking(self, voice: SpeechProbability) -> Iterator[_Edge]:
         if voice.at_s - self._voiced_from >= self._limits.longest_s:
             self._speaking, self._run_since, self._timed_out = False, None, True
+            self._goes_on, self._voiced_until = True, voice.at_s
             yield SpeechStopped(voice.at_s, voice.at_s, self._voiced_s)
             yield Pause(1.0, voice.at_s)
             self._voiced_s = 0.0
@@ -248,7 +252,7 @@ class _Endpointing:
             self._voiced_until = voice.at_s
         elif voice.at_s - self._voiced_until >= self._limits.pause_s - 1e-6:
             self._speaking, self._run_since = False, None
-            self._stopped_at, self._asked = voice.at_s, 0
+            self._stopped_at, self._asked, self._goes_on = voice.at_s, 0, False
             yield SpeechStopped(self._voiced_until, voice.at_s, self._voiced_s)
             self._voiced_s = 0.0
             yield from self._ask(voice.at_s)

@@ -13,7 +13,10 @@ __all__ = ["hang_up_after"]
 
 _MARKS = " .!?…,"
 _CLAUSES = re.compile(r"[.!?…,;:—–]+\s*")
-_REPORTS = re.compile(r"\b(say|says|said|saying|sing|sings|sang|called|reads?|means?|word|wrote|songs?|titled)$")
+_REPORTS = re.compile(
+    r"\b(say|says|said|saying|sing|sings|sang|called|reads?|means?|word|wrote|songs?|titled|answer(s|ed)|repl(ies|ied)"
+    r"|whisper(s|ed)|shout(s|ed)|cr(ies|ied)|yell(s|ed)|murmur(s|ed)|spell(s|ed)|tells?|told( \w+)?)$"
+)
 
 
 @stage_factory(gives=(ConversationEnded,), passes=True)
@@ -46,6 +49,6 @@ def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event
 def _takes_leave(text: str, farewell: str) -> bool:
     """Return whether a text's last clause is the farewell, once or twice, and is not what the text speaks of."""
     *before, last = [clause for clause in _CLAUSES.split(text) if clause] or [""]
-    words = last.replace("-", " ").split()
-    is_farewell = 1 <= len(words) <= 2 and all(word.endswith(farewell) for word in words)
+    once = rf"\w*{re.escape(farewell)}"
+    is_farewell = re.fullmatch(rf"{once}(?: {once})?", last.replace("-", " ").strip()) is not None
     return is_farewell and not (before and _REPORTS.search(before[-1].strip()))

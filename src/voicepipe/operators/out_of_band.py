@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import reactivex
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation, ItemId
@@ -22,7 +22,7 @@ from voicepipe.events import (
     StageFailed,
 )
 from voicepipe.operators.commits import asked_of
-from voicepipe.rx import merge, of_type
+from voicepipe.rx import merge, of_type, scheduler_of
 from voicepipe.stage import Stage, StageError
 
 __all__ = ["failure", "is_out_of_band", "out_of_band"]
@@ -61,9 +61,8 @@ def out_of_band(
         def answer(request: ReplyRequested) -> Observable[Event]:
             ended = events.pipe(rx_ops.filter(lambda event: event == ReplyCancelled(request.item)))
             asked = asked_of(conversation(), request)
-            return _answer(reply, asked, request.item, ended).pipe(
-                rx_ops.map(lambda said: OutOfBandResponse(request.item, said))
-            )
+            said = _apart(_answer(reply, asked, request.item, ended))
+            return said.pipe(rx_ops.map(lambda event: OutOfBandResponse(request.item, event)))
 
         beside: Stage[ReplyRequested, ReplyRequested] = rx_ops.filter(
             lambda request: is_out_of_band(request, conversation())
@@ -71,6 +70,17 @@ def out_of_band(
         return events.pipe(of_type(ReplyRequested), beside, rx_ops.flat_map(answer))
 
     return rx_ops.publish(answers)
+
+
+def _apart(answer: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
+    """Return an answer whose functions end with it: the conversation does not know of their calls."""
+
+    def subscribe(
+        observer: abc.ObserverBase[ReplyAudio | Event], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return answer.subscribe(observer, scheduler=scheduler_of(scheduler).child(apart=True))
+
+    return Observable(subscribe)
 
 
 def _answer(

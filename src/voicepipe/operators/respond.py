@@ -14,6 +14,8 @@ from voicepipe.events import (
     ClientEvent,
     ConversationEnded,
     Event,
+    FunctionContinues,
+    FunctionReturned,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
@@ -25,7 +27,6 @@ from voicepipe.events import (
     TurnJudged,
     WordSpoken,
 )
-from voicepipe.operators.idle_prompts import IdlePrompts
 from voicepipe.operators.out_of_band import failure, out_of_band
 from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply
 from voicepipe.operators.turn_state import TurnState
@@ -59,7 +60,10 @@ def respond(
 
 @takes_preset(Interruption)
 @stage_factory(
-    gives=(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed, TurnJudged)
+    gives=(
+        *(ReplyStarted, ReplyText, ReplyAudio, WordSpoken, ReplyInterrupted, ReplyEnded, StageFailed, TurnJudged),
+        *(FunctionContinues, FunctionReturned),
+    )
 )
 def respond(
     reply: Reply,
@@ -95,6 +99,8 @@ def respond(
       answered next. Where the reply that is on has called a function of the client's, or has been overtaken by what one
       gave, what is asked meanwhile follows it. What it wants in writing and not remembered is answered beside all that,
       at once (`OutOfBandResponse`).
+    - **Functions** of the pipeline (`with_tools`) go on after a barge-in, and what they give is part of the
+      conversation as soon as it is there (`FunctionContinues`, `FunctionReturned`).
     - **Unasked**: the pipeline has the bot say a text (`SpeechRequested`), answer with instructions
       (`GenerationRequested`) or hang up (`HangUpRequested`): now, after the reply, or in silence, with or without
       interruption. These wait in order, none is lost, and none overlaps a reply.
@@ -120,7 +126,13 @@ def respond(
 
         return reactivex.defer(begin)
 
-    return one_at_a_time(stage)
+    def with_background(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
+        def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
+            return scheduler_of(scheduler).background.merged_with(turns).pipe(one_at_a_time(stage))
+
+        return reactivex.defer(begin)
+
+    return with_background
 
 
 class _Turn:
@@ -129,7 +141,7 @@ class _Turn:
     def __init__(self, reply: Reply, scheduler: LoopScheduler, rules: Interruption) -> None:
         self._reply, self._clock, self._hold = reply, scheduler.clock, scheduler.hold
         self._grace_s = rules.grace_s
-        self.state = TurnState(rules, IdlePrompts.of(rules))
+        self.state = TurnState.of(rules)
         self._follows: Action = None
         self._prompt_at_s: float | None = None
 
@@ -142,7 +154,8 @@ class _Turn:
             switch_turn(on_cut=self.cut, on_error=self.fail, grace_s=self._grace_s),
             rx_ops.do_action(self.note),
         )
-        return merge(judged, talk, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
+        late = events.pipe(rx_ops.filter(self.is_known))
+        return merge(judged, talk, late, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
 
     def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
         """Yield the bot's next turn, if `event` changes what it does."""
@@ -155,7 +168,7 @@ class _Turn:
 
     def judge(self, event: Event) -> Iterator[TurnJudged]:
         """Yield what counts of a turn over a reply, and of an acknowledgement, before it takes effect."""
-        over_reply = self.state.began_over
+        over_reply = self.state.user.began_over
         if (
             isinstance(event, TurnEnded)
             and event.text
@@ -164,6 +177,11 @@ class _Turn:
         ):
             text = self.state.counted(event)
             yield TurnJudged(event.item, counts=bool(text), text=text)
+
+    def is_known(self, event: Event) -> bool:
+        """Return whether an event tells of a call of an earlier reply."""
+        called = isinstance(event, FunctionContinues | FunctionReturned)
+        return called and self.state.conversation.has_called(event.id)
 
     def decision(self, _: Event) -> Observable[Event]:
         """Return `HoldElapsed` at the time at which it is decided what a voice means."""
@@ -239,4 +257,5 @@ class _Turn:
     def _failing(self, error: Exception, _: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:
         if isinstance(error, SessionError):
             return reactivex.throw(error)
-        return reactivex.just(failure(error, silent=not self.state.answered))
+        reply = self.state.reply
+        return reactivex.just(failure(error, silent=reply is None or not reply.is_answered))

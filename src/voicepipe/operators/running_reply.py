@@ -9,6 +9,7 @@ from voicepipe.events import (
     Event,
     FunctionCalled,
     FunctionReturned,
+    ReplyAudio,
     ReplyDelayed,
     ReplyText,
     ReplyTextWritten,
@@ -44,8 +45,10 @@ class RunningReply:
     answers: bool = False
     unasked: Unasked | None = None
 
-    def after(self, event: Event) -> RunningReply:
+    def after(self, event: ReplyAudio | Event) -> RunningReply:
         """Return the reply after something that it did: this object, where that changes nothing."""
+        if isinstance(event, ReplyAudio):
+            return self if self.sounds else replace(self, sounds=True)
         if self.conversation is not None and (told := fold(self.conversation, event)) is not self.conversation:
             return replace(self, conversation=told)._noted(event)
         return self._noted(event)
@@ -64,6 +67,11 @@ class RunningReply:
                 return replace(self, functions=max(0, self.functions - 1))
             case _:
                 return self
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the user has heard, or read, some of it, besides a filler."""
+        return (self.answers and self.sounds) or bool(self.written)
 
     @property
     def is_unheard(self) -> bool:

@@ -8,11 +8,11 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any, cast, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, cast, get_type_hints
 
 import docstring_parser
 import structlog
@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from voicepipe.events import Function, FunctionCall
 
-__all__ = ["Toolbox"]
+__all__ = ["Outcome", "Toolbox", "is_cancelled", "outcome_of"]
 
 log = structlog.get_logger()
 
@@ -30,6 +30,16 @@ log = structlog.get_logger()
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # The most wrong arguments that are reported to the model at once.
 _SHOWN = 5
+
+
+class Outcome(NamedTuple):
+    """What became of a call: `what` for the log, `text` for the model."""
+
+    what: str
+    text: str
+
+
+Late: TypeAlias = Callable[[asyncio.Task[Outcome]], object]
 
 
 class Toolbox:
@@ -60,42 +70,49 @@ class Toolbox:
         """The descriptions for the model."""
         return tuple(tool.told for tool in self._tools.values())
 
-    async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
-        """Run a call, and return its result: a text as it is, anything else as JSON, or `{"error": …}` for the model.
+    def does(self, call: FunctionCall) -> object | None:
+        """Return what a call does, equal for calls of one function with the same arguments; None for a wrong one."""
+        tool = self._tools.get(call.name)
+        try:
+            return tool and (tool.function, tool.given(call))
+        except ValidationError:
+            return None
+
+    async def run(self, call: FunctionCall, *, deadline_s: float, late: Late | None = None) -> Outcome:
+        """Run a call, and return its outcome and its result: a text as it is, anything else as JSON, or `{"error": …}`.
 
         Errors are: an unknown function, invalid arguments (the function is not run), an exception of the function,
         `sys.exit` too, and no result within `deadline_s`. An async function is then cancelled, and its clean-up
-        awaited; a sync one goes on in its thread, and its result is dropped. Cancelling `run` cancels the function in
-        the same way. Arguments are not logged, exceptions are.
+        awaited; a sync one goes on in its thread, and its result is dropped, unless there is `late`. Cancelling `run`
+        cancels the function in the same way. Arguments are not logged, exceptions are.
+
+        Args:
+            call: What the model has called.
+            deadline_s: How long it may take.
+            late: Is given the rest of a function that goes on in its thread after the deadline.
         """
         clock = asyncio.get_running_loop().time
-        began_s, outcome = clock(), "was cancelled"
+        began_s, outcome = clock(), Outcome("was cancelled", "")
         try:
-            outcome, told = await self._run(call, deadline_s)
-            return told
+            outcome = await self._run(call, deadline_s, late)
+            return outcome
         finally:
-            log.info("function.called", function=call.name, outcome=outcome, took_s=round(clock() - began_s, 3))
+            took_s = round(clock() - began_s, 3)
+            log.info("function.called", function=call.name, outcome=outcome.what, took_s=took_s)
 
-    async def _run(self, call: FunctionCall, deadline_s: float) -> tuple[str, str]:
-        """Return the outcome for the log, and the text for the model."""
-        tool, deadline = self._tools.get(call.name), asyncio.timeout(deadline_s)
+    async def _run(self, call: FunctionCall, deadline_s: float, late: Late | None) -> Outcome:
+        tool = self._tools.get(call.name)
         if tool is None:
-            return "is unknown", _error(f"there is no function {call.name!r}, only {', '.join(self._tools)}")
+            there_are = ", ".join(self._tools)
+            return Outcome("is unknown", _error(f"there is no function {call.name!r}, only {there_are}"))
         try:
-            given = tool.arguments.validate_json(call.arguments.strip() or "{}")
+            given = tool.given(call)
         except ValidationError as error:
-            return "was called wrongly", _error(_wrong(error))
-        try:
-            async with deadline:
-                return "returned", await tool.call(*given)
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                raise
-            return _failed(call, error)  # something that the function awaited was cancelled
-        except (Exception, SystemExit) as error:
-            if deadline.expired():
-                return "was late", _error(f"no result within {deadline_s:g} s")
-            return _failed(call, error)
+            return Outcome("was called wrongly", _error(_wrong(error)))
+        running = _outcome(call, tool.call(*given))
+        if inspect.iscoroutinefunction(tool.function) or late is None:
+            return await _within(deadline_s, running)
+        return await outcome_of(asyncio.create_task(running, name=call.name), deadline_s, late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,10 @@ class _Tool:
     told: Function
     arguments: TypeAdapter[tuple[tuple[Any, ...], dict[str, Any]]]
     function: Callable[..., Any]
+
+    def given(self, call: FunctionCall) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return a call's arguments, positional and named; raise ValidationError if they do not fit."""
+        return self.arguments.validate_json(call.arguments.strip() or "{}")
 
     async def call(self, args: tuple[Any, ...], named: dict[str, Any]) -> str:
         if inspect.iscoroutinefunction(self.function):
@@ -216,6 +237,47 @@ def _text(result: Any) -> str:
     return result if isinstance(result, str) else to_json(result, fallback=str).decode()
 
 
+async def outcome_of(rest: asyncio.Task[Outcome], deadline_s: float, late: Late) -> Outcome:
+    """Return the outcome of what already runs; after the deadline an error, and `late` is given what goes on.
+
+    Cancelling this cancels that, and waits for its clean-up.
+    """
+    try:
+        await asyncio.wait([rest], timeout=deadline_s)
+    except asyncio.CancelledError:
+        rest.cancel()
+        await asyncio.wait([rest])
+        raise
+    if rest.done():
+        return rest.result()
+    late(rest)
+    return Outcome("was late", _error(f"no result within {deadline_s:g} s, and it still runs"))
+
+
+async def _within(deadline_s: float, running: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Return an outcome; cancel what is late, and wait for its clean-up."""
+    deadline = asyncio.timeout(deadline_s)
+    late = Outcome("was late", _error(f"no result within {deadline_s:g} s"))
+    try:
+        async with deadline:
+            outcome = await running
+    except TimeoutError:
+        return late
+    return late if deadline.expired() and outcome.what != "returned" else outcome
+
+
+async def _outcome(call: FunctionCall, running: Coroutine[Any, Any, str]) -> Outcome:
+    """Return the outcome of a function, whatever it raises."""
+    try:
+        return Outcome("returned", await running)
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        return _failed(call, error)  # something that the function awaited was cancelled
+    except (Exception, SystemExit) as error:
+        return _failed(call, error)
+
+
 # ---- what went wrong -------------------------------------------------------------------------------------------------
 
 
@@ -230,12 +292,12 @@ def _wrong(error: ValidationError) -> str:
     return "; ".join([*said, f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else said)
 
 
-def _failed(call: FunctionCall, error: BaseException) -> tuple[str, str]:
+def _failed(call: FunctionCall, error: BaseException) -> Outcome:
     log.warning("function.failed", function=call.name, exc_info=error)
-    return "failed", _error(": ".join(filter(None, [type(error).__name__, str(error)])))
+    return Outcome("failed", _error(": ".join(filter(None, [type(error).__name__, str(error)]))))
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Return whether the current task is cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+import inspect
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import reactivex
 import structlog
-from reactivex import Observable
+from reactivex import Observable, abc
 
 from voicepipe.conversation import Conversation, Message
 from voicepipe.events import (
@@ -20,8 +21,10 @@ from voicepipe.events import (
     FunctionDelayed,
     FunctionReturned,
 )
+from voicepipe.operators.function_calls import FunctionCalls, renamed
 from voicepipe.operators.toolbox import Toolbox
-from voicepipe.rx import from_async, transduce
+from voicepipe.rx import from_async, scheduler_of, transduce
+from voicepipe.rx.background import Background
 from voicepipe.stage import stage_factory
 
 __all__ = ["with_tools"]
@@ -37,6 +40,7 @@ def with_tools(
     filler: str,
     filler_after_s: float,
     rounds: int,
+    cancellable: Collection[Callable[..., Any]] = (),
 ) -> Callable[[Conversation], Observable[str | Event]]:
     """Return a model that may call `functions`: they run here, and the model answers once more with their results.
 
@@ -49,9 +53,13 @@ def with_tools(
     one, the client requests the next answer. If the client and the pipeline have a function of one name, the pipeline's
     is used.
 
-    A result is emitted as soon as it is there. Disposing (a barge-in) cancels async functions and waits for their
-    clean-up; a function in a thread runs to its end, and its result is dropped. The model reads that there was no
-    result. An error of the model is passed on.
+    A result is emitted as soon as it is there. An error of the model is passed on.
+
+    After a barge-in the functions go on, with their deadline, and their results are part of the conversation when they
+    come: `respond` emits `FunctionContinues`, which the model reads as such, and then `FunctionReturned`. A model that
+    calls such a function again with the same arguments waits for that result: nothing is done twice. A function in a
+    thread that is late goes on, too, and its result replaces the error. Those that are `cancellable` are cancelled, and
+    the model reads that there was no result, as all are at the end of the session, and where no `respond` is.
 
     Args:
         llm: The model without functions.
@@ -60,6 +68,10 @@ def with_tools(
         filler: What the bot says, once a reply, while calls take long; "" is nothing.
         filler_after_s: How long calls may take before it says so.
         rounds: After so many answers with calls, further calls are not run.
+        cancellable: The async functions among them that a barge-in cancels.
+
+    Raises:
+        ValueError: `cancellable` has a function that is not among `functions`, or runs in a thread.
 
     .. marbles::
 
@@ -67,11 +79,13 @@ def with_tools(
         second       -----^-b|       the model, which now knows the result
         with_tools   a-c--r-b|       r: FunctionReturned
     """
-    toolbox = Toolbox(functions)
-    settings = _Settings(toolbox, deadline_s, filler, filler_after_s)
+    settings = _Settings(Toolbox(functions), deadline_s, filler, filler_after_s, _checked(cancellable, functions))
 
     def make(conversation: Conversation) -> Observable[str | Event]:
-        return reactivex.defer(lambda _: _Reply(llm, settings).answer(conversation, rounds))
+        def begin(scheduler: abc.SchedulerBase) -> Observable[str | Event]:
+            return _Reply(llm, settings, scheduler_of(scheduler).background).answer(conversation, rounds)
+
+        return reactivex.defer(begin)
 
     return make
 
@@ -82,6 +96,16 @@ class _Settings:
     deadline_s: float
     filler: str
     filler_after_s: float
+    cancellable: frozenset[str]
+
+
+def _checked(cancellable: Collection[Callable[..., Any]], functions: Collection[Callable[..., Any]]) -> frozenset[str]:
+    """Return the names of the functions that a barge-in cancels."""
+    for one in cancellable:
+        if one not in functions or not inspect.iscoroutinefunction(one):
+            name = getattr(one, "__name__", repr(one))
+            raise ValueError(f"cancellable: {name} is no async function among those that the model may call")
+    return frozenset(one.__name__ for one in cancellable)
 
 
 @dataclass(slots=True)
@@ -92,6 +116,7 @@ class _Answer:
     """The client's functions."""
     may_call: bool
     """Whether the pipeline's functions are run."""
+    background: Background
     joint: str = ""
     """The text between this answer and the text before it."""
     text: str = ""
@@ -114,8 +139,9 @@ class _Answer:
 
     def _call(self, call: FunctionCall) -> Iterator[Event]:
         if self.may_call:
-            self.calls.append(call)
-            yield FunctionCalled(call, server_side=True)
+            taken = self.background.names.union(one.id for one in self.calls)
+            self.calls.append(renamed(call, taken))
+            yield FunctionCalled(self.calls[-1], server_side=True)
         else:
             log.warning("function.not_called", function=call.name, reason="no rounds are left")
 
@@ -128,8 +154,10 @@ class _Answer:
 class _Reply:
     """The answers that make up one reply."""
 
-    def __init__(self, llm: Callable[[Conversation], Observable[str | Event]], settings: _Settings) -> None:
-        self._llm, self._settings = llm, settings
+    def __init__(
+        self, llm: Callable[[Conversation], Observable[str | Event]], settings: _Settings, background: Background
+    ) -> None:
+        self._llm, self._settings, self._background = llm, settings, background
         self._has_spoken = self._has_filled = False
 
     def answer(self, conversation: Conversation, rounds: int) -> Observable[str | Event]:
@@ -140,7 +168,9 @@ class _Reply:
         if not rounds:
             offered = replace(offered, choice="none", must_call="")
         names = frozenset(function.name for function in theirs)
-        answer = _Answer(names, may_call=bool(rounds), joint=" " if self._has_spoken else "")
+        answer = _Answer(
+            names, may_call=bool(rounds), background=self._background, joint=" " if self._has_spoken else ""
+        )
         said = self._llm(replace(conversation, generation=offered)).pipe(transduce(lambda _: answer))
         return reactivex.concat(said, reactivex.defer(lambda _: self._follow(conversation, answer, rounds)))
 
@@ -159,30 +189,23 @@ class _Reply:
         self, calls: list[FunctionCall], results: list[FunctionReturned], aloud: bool
     ) -> AsyncGenerator[str | Event, None]:
         settings, clock = self._settings, asyncio.get_running_loop().time
-        running: list[asyncio.Task[str]] = [
-            asyncio.create_task(settings.toolbox.run(call, deadline_s=settings.deadline_s), name=call.name)
-            for call in calls
-        ]
-        names = {task: call.id for call, task in zip(calls, running, strict=True)}
+        running = FunctionCalls(settings.toolbox, self._background, settings.deadline_s, settings.cancellable)
+        running.begin(calls)
         wait_s: float | None = settings.filler_after_s
         try:
-            while running:  # a result is known as soon as it is there: a barge-in drops only what is under way
-                began_s = clock()
-                done, _ = await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-                running = [task for task in running if task not in done]
-                for task in sorted(done, key=list(names).index):
-                    results.append(FunctionReturned(names[task], task.result()))
-                    yield results[-1]
+            while running.left:  # a result is known as soon as it is there
+                began_s, before = clock(), len(results)
+                await running.wait(wait_s)
+                for result in running.returned():
+                    results.append(result)
+                    yield result
                 wait_s = None if wait_s is None else max(0.0, wait_s - (clock() - began_s))
-                if not done and wait_s is not None:
+                if len(results) == before and wait_s is not None:
                     wait_s = None
                     for said in self._fill(aloud=aloud):
                         yield said
         finally:
-            for task in running:
-                task.cancel()
-            if running:
-                await asyncio.wait(running)
+            await running.leave()
 
     def _fill(self, *, aloud: bool) -> Iterator[str | Event]:
         """Say that it takes some time, once a reply."""

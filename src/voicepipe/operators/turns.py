@@ -111,7 +111,7 @@ class _Turn:
         self._words: list[str] = []
         self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
-        self._transcribed_s = 0.0
+        self._transcribed_s = self._began_s = 0.0
         self._turns = 0
         self._commits = Commits()
 
@@ -128,6 +128,7 @@ class _Turn:
                 yield from self._voice_changed(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
+                yield from self._hand_over()
             case SettingsChanged() | EchoFound() | Unasked():
                 yield event
             case InputCommitted() | InputCleared():
@@ -146,6 +147,8 @@ class _Turn:
             yield TurnConfirmed(word.start_s, self._text)
         elif self._confirmed:
             yield TurnTextChanged(self._text)
+        elif self._is_unconfirmed:
+            yield TurnVoiceChanged(True, word.stop_s, acknowledges=True)
 
     @property
     def _wants_to_speak(self) -> bool:
@@ -164,7 +167,8 @@ class _Turn:
     def _weigh(self, pause: Pause) -> Iterator[TurnEvent | ClientEvent]:
         if pause.probability < self._resume_below:
             self._paused_at = None
-            yield from self._start(pause.at_s)
+            if not pause.goes_on:  # one that has ended a turn by its length, as music does, begins none without a word
+                yield from self._start(pause.at_s)
             yield from self._score(pause.at_s)
             return
         self._low_since_s = None
@@ -192,9 +196,17 @@ class _Turn:
         if not self._talking:
             self._talking = True
             self._turns += 1
-            if not self._commits.by_client:
-                self._told = True
-                yield TurnStarted(at_s, self._item)
+        if not self._told and not self._commits.by_client:
+            self._told, self._began_s = True, at_s
+            yield TurnStarted(at_s, self._item)
+
+    def _hand_over(self) -> Iterator[TurnEvent]:
+        """End the turn that has been told of, where the client ends turns from now on: the words wait for its commit,
+        or for the next turn that is detected."""
+        if self._told and self._commits.by_client:
+            item, self._told, self._confirmed = self._item, False, False
+            self._turns += 1
+            yield TurnEnded("", max(self._began_s, self._transcribed_s), item)
 
     @property
     def _item(self) -> ItemId:
@@ -221,6 +233,7 @@ class _Turn:
             yield from self._end_if_done()
         elif self._is_heard and not commits.by_client:
             confirmed, began_s = self._confirmed, self._paused_at
+            yield from self._start(self._transcribed_s if began_s is None else began_s)
             text, at_s = self._taken()
             acknowledgement = self._acknowledgements.matches(text)
             if text and not confirmed and not acknowledgement:

@@ -17,6 +17,7 @@ from reactivex import abc, typing
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from voicepipe.rx.background import Background
 from voicepipe.rx.hold import Hold
 
 __all__ = ["AnotherThread", "LoopScheduler", "scheduler_of"]
@@ -37,6 +38,7 @@ class LoopScheduler(PeriodicScheduler):
     Args:
         loop: The session's event loop, real or virtual.
         parent: The scheduler of the session, where this one is a turn's: its tasks are the parent's, too.
+        apart: Nothing outlives what is started below: the background of the session is not this one's.
 
     >>> loop = asyncio.new_event_loop()
     >>> scheduler = LoopScheduler(loop)
@@ -47,11 +49,14 @@ class LoopScheduler(PeriodicScheduler):
     >>> loop.close()
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, parent: LoopScheduler | None = None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, parent: LoopScheduler | None = None, apart: bool = False
+    ) -> None:
         super().__init__()
         self.loop = loop
         self.tasks: set[asyncio.Task[Any]] = set()
         self.hold: Hold = Hold() if parent is None else parent.hold
+        self.background: Background = Background(self._adopt) if parent is None or apart else parent.background
         self._parent = parent
         self._thread = threading.get_ident()
 
@@ -72,9 +77,13 @@ class LoopScheduler(PeriodicScheduler):
         """Seconds on the loop's monotonic clock."""
         return self.loop.time()
 
-    def child(self) -> LoopScheduler:
-        """Return a scheduler with the same clock and its own set of tasks: a turn's tasks can be awaited separately."""
-        return LoopScheduler(self.loop, parent=self)
+    def child(self, *, apart: bool = False) -> LoopScheduler:
+        """Return a scheduler with the same clock and its own set of tasks: a turn's tasks can be awaited separately.
+
+        Args:
+            apart: Nothing outlives what is started below it.
+        """
+        return LoopScheduler(self.loop, parent=self, apart=apart)
 
     def spawn(self, work: Coroutine[Any, Any, _T], name: str) -> asyncio.Task[_T]:
         """Run a coroutine as a task of this scheduler and of its parents; their sets hold it until it is done."""

@@ -12,21 +12,25 @@ number of the scenario says which is first.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from voicepipe.testing.scenario.run import ScenarioFailed, run
 from voicepipe.testing.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
+    from voicepipe.presets import Interruption
     from voicepipe.session import Pipeline
 
 __all__ = ["conversations", "explore"]
 
 UTTERANCES = ("stop", "hello there", "what time is it", "well I wanted to ask you something")
+ACKNOWLEDGEMENTS = ("mhm", "okay", "yeah sure", "I see", "okay no wait", "right but stop")
+"""What listeners say, and what begins like it."""
 STORY = "Let me see, that is a long story, and it begins at sea."
 ANSWERS = ("Hi!", STORY, f"{STORY} Do you want to hear it?", "Take care. Bye!")
 STEP_MS = 20
@@ -40,6 +44,10 @@ def explore(
     cases: int,
     stalls: bool = True,
     skip: Collection[str] = (),
+    functions: Collection[str] = (),
+    idle: Interruption | None = None,
+    seed: int | None = None,
+    shrinks: bool = True,
     check: Callable[[Scenario], object] | None = None,
 ) -> None:
     """Play `cases` drawn conversations.
@@ -49,6 +57,10 @@ def explore(
         cases: The number of conversations. The environment variable CI makes them the same each time.
         stalls: Whether services may stop for ever; a pipeline without deadlines is then silent for ever, too.
         skip: Names of invariants that are not checked.
+        functions: Names of the pipeline's own functions, without arguments, which the LLM is to call.
+        idle: When the pipeline breaks a silence, and how often in a row; None: that is not checked.
+        seed: Draws other conversations for each number; None: as hypothesis does.
+        shrinks: Whether the shortest conversation that breaks an invariant is looked for, which takes minutes.
         check: Called in place of `run`.
 
     Raises:
@@ -64,13 +76,15 @@ def explore(
         derandomize="CI" in os.environ,
         deadline=None,
         database=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         print_blob=False,
     )
-    @given(conversations(stalls=stalls))
+    @given(conversations(stalls=stalls, functions=functions))
     def case(scenario: Scenario) -> None:
         __tracebackhide__ = True
+        if idle is not None:
+            scenario.idle_prompts(idle.idle_after_s, idle.idle_prompts)
         if skip:
             scenario.unchecked(*skip)
         try:
@@ -78,20 +92,22 @@ def explore(
         except ScenarioFailed as failed:
             raise ScenarioFailed(f"{scenario!r}\n\n{failed}") from None
 
-    case()
+    (case if seed is None else seeded(seed)(case))()
 
 
 @st.composite
-def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
-    """Return a strategy of scenarios: users speak, cough, interrupt and leave, services are slow or fail.
+def conversations(draw: st.DrawFn, *, stalls: bool = True, functions: Collection[str] = ()) -> Scenario:
+    """Return a strategy of scenarios: users speak, cough, acknowledge, interrupt and leave, the bot's voice comes back,
+    settings change, services are slow or fail, and functions take their time.
 
     There are no expectations: the invariants must hold.
 
     Args:
         stalls: Services may also stop for ever.
+        functions: Names of functions that the LLM is to call.
     """
     scenario = Scenario("A drawn conversation")
-    for change in [*draw(_services(stalls)), *draw(_acts())]:
+    for change in [*draw(_services(stalls, sorted(functions))), *draw(_acts())]:
         change(scenario)
     scenario.longest_silence(SILENCE_S).order(draw(st.integers(0, 1000)))
     return scenario.lasts(round(scenario.length_s + SILENCE_S, 3))
@@ -104,12 +120,14 @@ Change: TypeAlias = Callable[[Scenario], object]
 
 
 @st.composite
-def _services(draw: st.DrawFn, stalls: bool) -> list[Change]:
+def _services(draw: st.DrawFn, stalls: bool, functions: Sequence[str]) -> list[Change]:
+    calls = draw(_calls(functions)) if functions else []
     services = [service for kind in (_llm(), _recogniser(), _tts()) for service in draw(kind)]
     chosen = draw(st.lists(st.sampled_from(sorted(_TROUBLE | (_STALLS if stalls else {}))), max_size=2, unique=True))
     trouble = [(_TROUBLE | _STALLS)[name] for name in chosen]
-    where: list[Change] = [Scenario.in_process] if draw(st.booleans()) else []
-    return [*where, *services, *trouble]
+    # The scripted model in a thread calls no functions.
+    where: list[Change] = [Scenario.in_process] if not functions and draw(st.booleans()) else []
+    return [*where, *services, *calls, *trouble]
 
 
 _TROUBLE: dict[str, Change] = {
@@ -131,6 +149,25 @@ _STALLS: dict[str, Change] = {
     "TTS stalls at once": lambda s: s.tts_stalls(words=0),
     "TTS stalls after two words": lambda s: s.tts_stalls(words=2),
 }
+
+
+@st.composite
+def _calls(draw: st.DrawFn, functions: Sequence[str]) -> list[Change]:
+    """Return the calls with which the LLM answers what the user may say: one or two at once."""
+    asked = draw(st.lists(st.sampled_from(UTTERANCES), min_size=1, max_size=3, unique=True))
+    return [draw(_call(text, functions)) for text in asked]
+
+
+@st.composite
+def _call(draw: st.DrawFn, asked: str, functions: Sequence[str]) -> Change:
+    names = draw(st.lists(st.sampled_from(functions), min_size=1, max_size=2, unique=True))
+    says = draw(st.sampled_from(["", "Let me look."]))
+
+    def change(scenario: Scenario) -> None:
+        for name in names:
+            scenario.llm_calls(asked, name, says=says or None)
+
+    return change
 
 
 def _ms(*values: int) -> st.SearchStrategy[float]:
@@ -203,13 +240,43 @@ def _stalled(draw: st.DrawFn, at_s: float) -> Change:
     return lambda s: s.at(between_s).machine_stalls(lasts_s)  # between two frames, so that none is on its way
 
 
+_CUES = st.sampled_from(["Hi!", "Let", "see,", "long", "story,", "begins", "hear", "Bye!", "still"])
+
+
 def _cued(draw: st.DrawFn, at_s: float) -> Change:
     del at_s
-    cue = draw(st.sampled_from(["Hi!", "Let", "see,", "long", "story,", "begins", "hear", "Bye!", "still"]))
+    cue = draw(_CUES)
     after_s, coughs = draw(_SHORT), draw(st.booleans())
     return lambda s: (
         s.after_bot_says(cue, after_s).user_coughs() if coughs else s.after_bot_says(cue, after_s).user_says("stop")
     )
+
+
+def _acknowledges(draw: st.DrawFn, at_s: float) -> Change:
+    del at_s
+    text, cue = draw(st.sampled_from(ACKNOWLEDGEMENTS)), draw(_CUES)
+    after_s = draw(_SHORT)
+    return lambda s: s.after_bot_says(cue, after_s).user_says(text)
+
+
+def _echoes(draw: st.DrawFn, at_s: float) -> Change:
+    """What the bot says comes back into the microphone."""
+    del at_s
+    first = draw(st.integers(0, 8))
+    words = STORY.split()[first : first + draw(st.integers(1, 5))]
+    after_s = draw(_ms(200, 60, 400))
+    return lambda s: s.after_bot_says(words[0], after_s).user_says(" ".join(words))
+
+
+def _configured(draw: st.DrawFn, at_s: float) -> Change:
+    """Settings change, while timers run: the idle time, turn detection for a while, the voice."""
+    idle_s = draw(st.sampled_from([None, 2.0, 5.0, 20.0]))
+    what, later_s = draw(st.sampled_from(["idle", "detection", "voice"])), round(at_s + draw(_SHORT), 3)
+    if what == "voice":
+        return lambda s: s.at(at_s).voice_is_changed("other")
+    if what == "idle":
+        return lambda s: s.at(at_s).turns_are_detected(idle_s=idle_s)
+    return lambda s: s.at(at_s).turns_are_detected(False).at(later_s).turns_are_detected(idle_s=idle_s)
 
 
 def _told(draw: st.DrawFn, at_s: float) -> Change:
@@ -227,7 +294,10 @@ _MAKERS: list[Callable[[Any, float], Change]] = [
     *[_says] * 4,
     *[_cued] * 3,
     *[_stalled] * 2,
-    _coughs,
+    *[_acknowledges] * 2,
+    *[_echoes] * 2,
+    *[_configured] * 2,
+    *[_coughs] * 2,
     _muted,
     _told,
     _ends,

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from voicepipe.events import Event
-from voicepipe.testing.invariants import replies, turns
+from voicepipe.testing.invariants import functions, idle, replies, turns
 from voicepipe.testing.invariants.recording import SILENCE_S, Found, Invariant, Recording
 from voicepipe.testing.player.transcript import At, Transcript
 from voicepipe.testing.scenario.steps import show_time
@@ -34,6 +34,7 @@ def broken(
     *,
     skip: Collection[str] = (),
     silence_s: float = SILENCE_S,
+    idle_prompts: tuple[float, int] | None = None,
 ) -> list[Broken]:
     """Return the broken invariants, the earliest first, each once: later breaches may follow from it.
 
@@ -41,22 +42,25 @@ def broken(
         played: A scenario's transcript, or any list of (seconds, event).
         skip: Names of invariants that are not checked.
         silence_s: The longest silence of the bot's that is no breach.
+        idle_prompts: After how many seconds of silence the pipeline speaks, and how often in a row; None: unknown.
 
     Raises:
         ValueError: `skip` has an unknown name.
     """
     if unknown := set(skip) - set(INVARIANTS):
         raise ValueError(f"{sorted(unknown)} are no invariants; these are: {', '.join(map(repr, INVARIANTS))}")
-    recording = _recording(played, silence_s)
+    recording = _recording(played, silence_s, idle_prompts)
     found = [_first(name, check(recording)) for name, check in INVARIANTS.items() if name not in skip]
     return sorted(filter(None, found), key=lambda one: one.at_s)
 
 
-def _recording(played: Transcript | Sequence[tuple[float, Event]], silence_s: float) -> Recording:
+def _recording(
+    played: Transcript | Sequence[tuple[float, Event]], silence_s: float, prompts: tuple[float, int] | None
+) -> Recording:
     if isinstance(played, Transcript):
-        return Recording(played.events, played.closed_s, played.leaks, played.voice, played.unheard, silence_s)
+        return Recording(played.events, played.closed_s, played.leaks, played.voice, played.unheard, silence_s, prompts)
     events = [At(*one) for one in played]
-    return Recording(events, max((at_s for at_s, _ in events), default=0.0), silence_s=silence_s)
+    return Recording(events, max((at_s for at_s, _ in events), default=0.0), silence_s=silence_s, idle=prompts)
 
 
 def _first(name: str, found: Found) -> Broken | None:
@@ -90,6 +94,8 @@ INVARIANTS: dict[str, Invariant] = {
     "words are spoken in order": replies.spoken_in_order,
     "a word is spoken when its sound is out": replies.spoken_when_released,
     "silence is bounded": turns.answered,
+    "a silence is broken in time": idle.silence_broken,
+    "no idle prompt comes too early": idle.no_early_prompt,
     "a turn is what was recognised": turns.turn_is_what_was_recognised,
     "the user is not cut in mid-sentence": turns.user_not_cut,
     "the user's word silences the bot": turns.word_silences,
@@ -99,6 +105,7 @@ INVARIANTS: dict[str, Invariant] = {
     "a turn with words is confirmed once": turns.turn_is_confirmed,
     "the bot remembers what was heard of it": replies.bot_remembers_what_was_heard,
     "the bot remembers what the user said": replies.bot_remembers_what_was_said,
+    "the next prompt has every result": functions.results_remembered,
     "time goes on": _in_time,
     "a closed session is silent": _silent_when_closed,
     "nothing is left behind": _nothing_left,

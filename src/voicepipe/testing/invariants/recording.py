@@ -27,6 +27,8 @@ class Recording:
     unheard: Sequence[tuple[float, float]] = ()
     """Start and stop of the user's sounds that did not arrive in time."""
     silence_s: float = SILENCE_S
+    idle: tuple[float, int] | None = None
+    """After how many seconds of silence the pipeline speaks, and how often in a row; None: not checked."""
 
 
 Found: TypeAlias = Iterator[tuple[float, str]]

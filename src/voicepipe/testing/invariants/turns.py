@@ -10,6 +10,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    SettingsChanged,
     SpeechEncoded,
     SpeechStarted,
     StageFailed,
@@ -19,6 +20,7 @@ from voicepipe.events import (
     TurnJudged,
     TurnMeasured,
     TurnStarted,
+    TurnTaking,
     WordRecognised,
     WordSpoken,
 )
@@ -58,11 +60,15 @@ class _TurnTracker:
         self.since: float | None = None
         self.what = ""
         self._owed = ""
-        self._replying = False
+        self._replying = self._by_client = False
 
     def take(self, at_s: float, event: ReplyAudio | Event) -> None:
         match event:
-            case TurnStarted() | SpeechStarted() | WordRecognised():
+            case SettingsChanged(turns=TurnTaking(by=by)):
+                self._by_client = by == "client"
+                self._owed = "" if self._by_client else self._owed
+                self._wait(at_s if self._replying else None, "in the middle of a reply")
+            case TurnStarted() | SpeechStarted() | WordRecognised() if not self._by_client:
                 self.since, self.what = at_s, "in a turn of the user that does not end"
             case TurnEnded(text=text):
                 self._owed = text or self._owed
@@ -101,6 +107,8 @@ def turn_is_what_was_recognised(recording: Recording) -> Found:
             case Transcribed(text=text):
                 settled += words if text is None else text.split()
                 words = []
+            case TurnEnded(text="") if words or settled:
+                pass  # the client ends turns from here on: the words are in the next one
             case TurnEnded(text=text):
                 if text.split() != " ".join([*settled, *words]).split():
                     yield at_s, f"the turn {text!r} ended, and recognised was {' '.join([*settled, *words])!r}"
@@ -111,10 +119,13 @@ def turn_is_what_was_recognised(recording: Recording) -> Found:
 
 def user_not_cut(recording: Recording) -> Found:
     """Check that a turn does not end while the user has been speaking for a while, if they could be heard."""
+    taken_over = {at_s for at_s, event in recording.events if _ends_detection(event)}
     for at_s, event in recording.events:
-        if not isinstance(event, TurnEnded):
+        if not isinstance(event, TurnEnded) or at_s in taken_over:
             continue
         for start_s, stop_s in recording.voice:
+            if at_s - start_s >= LONGEST_S:
+                continue
             unheard = any(start < at_s and stop > start_s for start, stop in recording.unheard)
             if start_s + NOTICED_S <= at_s < stop_s and not unheard:
                 yield (
@@ -122,6 +133,14 @@ def user_not_cut(recording: Recording) -> Found:
                     f"{event.text!r} ended, and the user was still speaking, from {show_time(round(start_s, 3))}",
                 )
 
+
+def _ends_detection(event: ReplyAudio | Event) -> bool:
+    """Return whether the client ends turns itself from here on: it has the words of the open one."""
+    return isinstance(event, SettingsChanged) and event.turns is not None and event.turns.by == "client"
+
+
+LONGEST_S = 29.0
+"""A voice without a pause ends a turn after 30 s (`Endpointing.longest_s`)."""
 
 NOTICED_S = 0.25
 """The time in which the start of speech is noticed."""
@@ -144,6 +163,8 @@ def word_silences(recording: Recording) -> Found:
                 heard.append(text)
             case TurnConfirmed():
                 word = at_s
+            case TurnJudged(counts=False):
+                word = None
             case ReplyStarted(unasked=unasked):
                 word, protected = None, unasked is not None and not unasked.interruptible
             case ReplyAudio() | SpeechEncoded() | WordSpoken() if word is not None and not protected:

@@ -13,9 +13,27 @@ from typing import TypeVar
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 
-__all__ = ["NappingWorkers"]
+__all__ = ["NappingWorkers", "nap"]
 
 T = TypeVar("T")
+
+
+def nap(loop: VirtualLoop, seconds: float) -> None:
+    """Sleep on a loop's clock, in a thread of `loop.run_in_executor`: a function that takes its time.
+
+    Args:
+        loop: The loop that waits for the thread, and does not while it sleeps.
+        seconds: In virtual time.
+    """
+    awake = threading.Event()
+
+    def wake() -> None:
+        loop.work_started()
+        awake.set()
+
+    loop.call_soon_threadsafe(loop.call_later, seconds, wake)
+    loop.work_finished()
+    awake.wait()
 
 
 class NappingWorkers(Workers):

@@ -217,9 +217,10 @@ class _ScenarioSession:
         self._note("leaves")
         self._end("the client left")
 
-    def tell(self, prompt: str) -> None:
-        self._note(f'tells the bot "{prompt}"')
-        self._send(SettingsChanged(prompt))
+    def change(self, settings: SettingsChanged) -> None:
+        given = (settings.system_prompt, settings.voice, settings.turns)
+        self._note(f"settings: {', '.join(str(one) for one in given if one is not None)}")
+        self._send(settings)
 
     def deafen(self) -> None:
         self._note("recogniser fails")

@@ -54,6 +54,7 @@ class ServiceScript:
     in_process: bool = False
     order: int = 0
     silence_s: float | None = None
+    idle: tuple[float, int] | None = None
     unchecked: set[str] = field(default_factory=set[str])
 
     def answer(self, asked: str) -> Answer | None:

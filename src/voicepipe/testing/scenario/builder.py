@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from voicepipe.events import ConversationEnded, Event, ReplyEnded, ReplyInterrupted, ReplyStarted, StageFailed
+from voicepipe.events import (
+    ConversationEnded,
+    Event,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    SettingsChanged,
+    StageFailed,
+    TurnTaking,
+)
 from voicepipe.events.application import is_app_event_type
 from voicepipe.testing.player.acts import Act, ScenarioActions
 from voicepipe.testing.player.transcript import Transcript
@@ -55,7 +64,16 @@ class Moment(Generic[S]):
         return self._act("client_leaves()", lambda do: do.leave())
 
     def bot_is_told(self, prompt: str) -> S:
-        return self._act(call("bot_is_told", prompt), lambda do: do.tell(prompt))
+        return self._act(call("bot_is_told", prompt), lambda do: do.change(SettingsChanged(prompt)))
+
+    def voice_is_changed(self, voice: str) -> S:
+        return self._act(call("voice_is_changed", voice), lambda do: do.change(SettingsChanged(voice=voice)))
+
+    def turns_are_detected(self, detected: bool = True, *, idle_s: float | None = None) -> S:
+        """Let the client lead: turns are detected, with an idle time, or are not (`turn_detection: null`)."""
+        turns = TurnTaking(idle_s=idle_s) if detected else TurnTaking("client", answers=False, interrupts=False)
+        code = call("turns_are_detected", None if detected else False, idle_s=idle_s)
+        return self._act(code, lambda do: do.change(SettingsChanged(turns=turns)))
 
     def recogniser_fails(self) -> S:
         return self._act("recogniser_fails()", lambda do: do.deafen())

@@ -66,4 +66,5 @@ def complaints(scenario: Scenario, played: Transcript) -> Iterator[str]:
         if (instead := one.complaint(played)) is not None:
             yield f"{one}\n    but {instead}"
     cast = scenario.cast
-    yield from map(str, broken(played, skip=cast.unchecked, silence_s=cast.silence_s or SILENCE_S))
+    silence_s = cast.silence_s or SILENCE_S
+    yield from map(str, broken(played, skip=cast.unchecked, silence_s=silence_s, idle_prompts=cast.idle))

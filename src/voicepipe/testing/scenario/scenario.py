@@ -219,6 +219,11 @@ class Scenario:
         self.cast.silence_s = seconds
 
     @_setting
+    def idle_prompts(self, after_s: float, at_most: int) -> None:
+        """Set when the pipeline breaks a silence, for the invariant "a silence is broken in time"."""
+        self.cast.idle = (after_s, at_most)
+
+    @_setting
     def unchecked(self, *invariants: str) -> None:
         """Do not check these of `voicepipe.testing.INVARIANTS`."""
         self.cast.unchecked |= set(invariants)

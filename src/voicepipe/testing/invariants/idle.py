@@ -1,0 +1,121 @@
+"""Invariants of the user's silence, and of the prompts that break it."""
+
+from __future__ import annotations
+
+from voicepipe.conversation import SILENCE, Message
+from voicepipe.events import (
+    ConversationEnded,
+    Event,
+    FunctionContinues,
+    FunctionReturned,
+    ReplyAudio,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    SettingsChanged,
+    TurnEnded,
+    TurnJudged,
+    TurnStarted,
+    TurnTaking,
+)
+from voicepipe.testing.invariants.recording import Found, Recording
+from voicepipe.testing.scenario.steps import show_time
+
+__all__ = ["no_early_prompt", "silence_broken"]
+
+LATE_S = 1.5
+"""A machine that stalls for a second is late by so much."""
+EARLY_S = 0.002
+AFTER_SOUND_S = 0.5
+GRACE_S = 0.3
+
+
+class _Silence:
+    """Since when nothing has happened that a silence is counted from."""
+
+    def __init__(self, idle: tuple[float, int]) -> None:
+        self._pipeline_s, self.at_most = idle
+        self._idle_s: float | None = self._pipeline_s
+        self._since_s = self._quiet_s = 0.0
+        self._sent = 0
+        self._opened = self._replying = self._talking = self._over = False
+        self._running: set[str] = set()
+        self._before = (0.0, 0)
+
+    @property
+    def due_s(self) -> float | None:
+        """When the silence is broken, at the latest; None while something is under way."""
+        busy = self._replying or self._talking or self._over or self._running
+        if busy or not self._opened or self._idle_s is None or self._sent >= self.at_most:
+            return None
+        return max(self.earliest_s, self._quiet_s + AFTER_SOUND_S)
+
+    @property
+    def earliest_s(self) -> float:
+        """When the silence is broken, at the earliest."""
+        return self._since_s + (self._idle_s or 0.0)
+
+    def is_given_back(self, at_s: float) -> bool:
+        """Return whether a reply follows a sound without words: what was not answered before is answered now."""
+        return at_s <= self._quiet_s + GRACE_S
+
+    def take(self, at_s: float, event: ReplyAudio | Event) -> None:
+        match event:
+            case ReplyStarted():
+                self._opened = self._replying = True
+                self._sent += is_prompt(event) and not self.is_given_back(at_s)
+            case ReplyEnded() | ReplyInterrupted():
+                self._replying, self._since_s = False, at_s
+            case TurnStarted():
+                self._talking = True
+            case TurnEnded(text=text):
+                self._talking, self._quiet_s, self._before = False, at_s, (self._since_s, self._sent)
+                if text:
+                    self._since_s, self._sent = at_s, 0
+            case TurnJudged(counts=False):
+                self._since_s, self._sent = self._before
+            case FunctionContinues(id=call_id, taken_over_by=by):
+                (self._running.discard if by else self._running.add)(call_id)
+            case FunctionReturned(id=call_id) if call_id in self._running:
+                self._running.discard(call_id)
+                self._since_s = at_s
+            case SettingsChanged(turns=TurnTaking(idle_s=idle_s)):
+                if idle_s != self._idle_s:
+                    self._idle_s, self._since_s = idle_s, at_s
+            case ConversationEnded():
+                self._over = True
+            case _:
+                pass
+
+
+def is_prompt(event: ReplyAudio | Event) -> bool:
+    """Return whether an event begins a reply to a silence."""
+    return isinstance(event, ReplyStarted) and event.conversation.messages[-1:] == (Message("user", SILENCE),)
+
+
+def silence_broken(recording: Recording) -> Found:
+    """Check that no silence is longer than the idle time."""
+    if recording.idle is None:
+        return
+    silence = _Silence(recording.idle)
+    for at_s, event in recording.events:
+        if (due_s := silence.due_s) is not None and at_s > due_s + LATE_S:
+            yield due_s, f"nothing breaks the silence since {show_time(round(silence.earliest_s, 3))}"
+            return
+        silence.take(at_s, event)
+    if (due_s := silence.due_s) is not None and recording.closed_s > due_s + LATE_S:
+        yield due_s, "nothing breaks the last silence"
+
+
+def no_early_prompt(recording: Recording) -> Found:
+    """Check that a prompt comes after the idle time, and only while nothing is under way."""
+    if recording.idle is None:
+        return
+    silence = _Silence(recording.idle)
+    for at_s, event in recording.events:
+        if is_prompt(event) and not silence.is_given_back(at_s):
+            if silence.due_s is None:
+                yield at_s, "an idle prompt, while something is under way"
+            elif at_s < silence.earliest_s - EARLY_S:
+                yield at_s, f"an idle prompt, {show_time(round(silence.earliest_s - at_s, 3))} early"
+        silence.take(at_s, event)
