@@ -24,6 +24,7 @@ __all__ = [
     "INTERRUPTION",
     "OPENING_RETRY",
     "PLAYBACK",
+    "TOOLS",
     "UTTERANCES",
     "Deadline",
     "Echo",
@@ -33,6 +34,7 @@ __all__ = [
     "Interruption",
     "Playback",
     "Retry",
+    "Tools",
     "Utterances",
 ]
 
@@ -200,6 +202,23 @@ class Filler:
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """Run the functions that a model calls. For `with_agents`.
+
+    Args:
+        deadline_s: the time that each call has
+        filler: what the bot says, once a reply, while calls take long; "": nothing
+        filler_after_s: how long calls may take before it says so
+        rounds: after so many answers with calls, further calls are not run
+    """
+
+    deadline_s: float
+    filler: str
+    filler_after_s: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Try once more what has failed before it was heard. For `retrying`.
 
@@ -322,6 +341,9 @@ FILLER: Final = Filler(
 )
 """A second before a user takes the silence for the end of the connection. Services answer within one second as a rule;
 a reasoning model takes 5 to 20 s, and a local one that has to be loaded 3 to 30 s."""
+
+TOOLS: Final = Tools(deadline_s=8, filler="Let me see.", filler_after_s=0.8, rounds=3)
+"""A pause of 0.8 s in a conversation is noticed. Three rounds look something up, change it, and check."""
 
 OPENING_RETRY: Final = Retry(times=1, pause_ms=1000, longest_pause_ms=1000)
 """For the bot's opening, in `replying`: a user that has said nothing does not ask again. A service that restarts behind
