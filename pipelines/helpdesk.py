@@ -14,11 +14,12 @@ def open_invoices(customer: int) -> list[str]:
 
 
 DESK = ops.Agent(
-    "desk", "You answer the phone. Be brief. Invoices are for billing.", tools=(ops.end_call,), voice="vega"
-)
+    "desk", "You answer the phone. Be brief. Invoices are for billing.", tools=(ops.end_call,),
+    voice="unmute-prod-website/p329_022.wav",
+)  # fmt: skip
 BILLING = ops.Agent(
-    "billing", "You answer questions about invoices. Be brief.", tools=(open_invoices, ops.end_call), voice="rigel",
-    description="For everything about invoices.", greeting="This is billing.",
+    "billing", "You answer questions about invoices. Be brief.", tools=(open_invoices, ops.end_call),
+    voice="unmute-prod-website/developer-1.mp3", description="For all about invoices.", greeting="This is billing.",
 )  # fmt: skip
 
 

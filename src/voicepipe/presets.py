@@ -203,7 +203,7 @@ class Filler:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Run the functions that a model calls. For `with_agents`.
+    """Run the functions that a model calls. For `with_tools` and `with_agents`.
 
     Args:
         deadline_s: the time that each call has

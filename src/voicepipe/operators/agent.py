@@ -47,7 +47,8 @@ class Team:
     """The agents of a conversation; the first one begins.
 
     Raises:
-        ValueError: There is no agent, a name is invalid or used twice, or an agent hands over to an unknown one.
+        ValueError: There is no agent, a name is invalid or used twice, an agent hands over to an unknown one, or a
+            function has the name of a handover.
     """
 
     def __init__(self, agents: Sequence[Agent]) -> None:
@@ -61,6 +62,10 @@ class Team:
                 raise ValueError(f"an agent cannot be called {agent.name!r}: letters, digits, _ and -")
             for other in agent.hands_over_to or ():
                 self.named(other)
+            if taken := [tool.__name__ for tool in agent.tools if self.target(tool.__name__) is not None]:
+                raise ValueError(
+                    f"{taken[0]} hands over to another agent: no function of {agent.name} can be called so"
+                )
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(self._agents.values())

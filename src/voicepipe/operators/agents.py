@@ -103,9 +103,9 @@ def with_agents(
 
     .. marbles::
 
-        first         a-c|             c: FunctionCalled("transfer_to_second")
-        second        --^-b|           with the prompt and the functions of the second
-        with_agents   a-(crn)-_b|      r: FunctionReturned   n: AgentChanged   _: a space
+        first         a-c|             a: text   c: FunctionCalled of transfer_to_second
+        second        ---^-b|          the model, with the prompt and the functions of the second
+        with_agents   a-c(rn_)-b|      r: FunctionReturned   n: AgentChanged   _: a space
     """
     team = Team(agents)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 import reactivex
 import structlog
@@ -21,14 +21,33 @@ from voicepipe.events import (
     FunctionReturned,
 )
 from voicepipe.operators.toolbox import Toolbox
+from voicepipe.presets import Tools
 from voicepipe.rx import from_async, transduce
-from voicepipe.stage import stage_factory
+from voicepipe.stage import stage_factory, takes_preset
 
 __all__ = ["with_tools"]
 
 log = structlog.get_logger()
 
 
+@overload
+def with_tools(
+    llm: Callable[[Conversation], Observable[str | Event]], *functions: Callable[..., Any] | Tools
+) -> Callable[[Conversation], Observable[str | Event]]: ...
+
+
+@overload
+def with_tools(
+    llm: Callable[[Conversation], Observable[str | Event]],
+    *functions: Callable[..., Any],
+    deadline_s: float,
+    filler: str,
+    filler_after_s: float,
+    rounds: int,
+) -> Callable[[Conversation], Observable[str | Event]]: ...
+
+
+@takes_preset(Tools)
 @stage_factory(gives=(str, FunctionCalled, FunctionDelayed, FunctionReturned))
 def with_tools(
     llm: Callable[[Conversation], Observable[str | Event]],
@@ -52,6 +71,8 @@ def with_tools(
     A result is emitted as soon as it is there. Disposing (a barge-in) cancels async functions and waits for their
     clean-up; a function in a thread runs to its end, and its result is dropped. The model reads that there was no
     result. An error of the model is passed on.
+
+    The preset `TOOLS`, behind the functions, takes the place of the four numbers and texts.
 
     Args:
         llm: The model without functions.
