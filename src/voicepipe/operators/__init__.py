@@ -15,6 +15,7 @@ from voicepipe.operators.gate import gate
 from voicepipe.operators.hang_up import end_call, hang_up_after
 from voicepipe.operators.listen import listen
 from voicepipe.operators.listening import listening
+from voicepipe.operators.mcp_server import McpServer
 from voicepipe.operators.override_settings import override_settings
 from voicepipe.operators.pace import Due, pace, release_at
 from voicepipe.operators.replying import replying
@@ -33,6 +34,7 @@ __all__ = [
     "DeadlineMissed",
     "Due",
     "EndOfTurn",
+    "McpServer",
     "Reply",
     "as_text",
     "at_most_sentences",

@@ -10,6 +10,7 @@ from typing import Any
 
 from voicepipe.conversation import CharacterLines, Conversation, Function, FunctionCall, Message
 from voicepipe.events import Event, FunctionCalled, FunctionReturned
+from voicepipe.operators.tool_source import ToolSource
 
 __all__ = ["Agent", "Team", "noted"]
 
@@ -35,7 +36,7 @@ class Agent:
 
     name: str
     prompt: str
-    tools: tuple[Callable[..., Any], ...] = ()
+    tools: tuple[Callable[..., Any] | ToolSource, ...] = ()
     voice: str = ""
     description: str = ""
     greeting: str = ""
@@ -62,7 +63,7 @@ class Team:
                 raise ValueError(f"an agent cannot be called {agent.name!r}: letters, digits, _ and -")
             for other in agent.hands_over_to or ():
                 self.named(other)
-            if taken := [tool.__name__ for tool in agent.tools if self.target(tool.__name__) is not None]:
+            if taken := [name for name in map(_name_of, agent.tools) if self.target(name) is not None]:
                 raise ValueError(
                     f"{taken[0]} hands over to another agent: no function of {agent.name} can be called so"
                 )
@@ -116,6 +117,10 @@ class Team:
     def _handover(self, message: Message) -> Agent | None:
         """Return to which agent a call, or its result, hands over; None for other messages, and the client's calls."""
         return self.target(message.call.name) if message.call is not None and not message.item else None
+
+
+def _name_of(tool: Callable[..., Any] | ToolSource) -> str:
+    return getattr(tool, "__name__", "")
 
 
 def _described(agent: Agent) -> str:

@@ -20,7 +20,7 @@ from voicepipe.events import (
     FunctionDelayed,
     FunctionReturned,
 )
-from voicepipe.operators.toolbox import Toolbox
+from voicepipe.operators.tool_source import ToolSource, together
 from voicepipe.presets import Tools
 from voicepipe.rx import from_async, transduce
 from voicepipe.stage import stage_factory, takes_preset
@@ -32,14 +32,14 @@ log = structlog.get_logger()
 
 @overload
 def with_tools(
-    llm: Callable[[Conversation], Observable[str | Event]], *functions: Callable[..., Any] | Tools
+    llm: Callable[[Conversation], Observable[str | Event]], *functions: Callable[..., Any] | ToolSource | Tools
 ) -> Callable[[Conversation], Observable[str | Event]]: ...
 
 
 @overload
 def with_tools(
     llm: Callable[[Conversation], Observable[str | Event]],
-    *functions: Callable[..., Any],
+    *functions: Callable[..., Any] | ToolSource,
     deadline_s: float,
     filler: str,
     filler_after_s: float,
@@ -51,7 +51,7 @@ def with_tools(
 @stage_factory(gives=(str, FunctionCalled, FunctionDelayed, FunctionReturned))
 def with_tools(
     llm: Callable[[Conversation], Observable[str | Event]],
-    *functions: Callable[..., Any],
+    *functions: Callable[..., Any] | ToolSource,
     deadline_s: float,
     filler: str,
     filler_after_s: float,
@@ -76,7 +76,8 @@ def with_tools(
 
     Args:
         llm: The model without functions.
-        functions: What it may call: functions, async functions or bound methods, with annotated parameters.
+        functions: What it may call: functions, async functions or bound methods, with annotated parameters; and other
+            sources, such as an `McpServer`.
         deadline_s: The time that each call has, in seconds.
         filler: What the bot says, once a reply, while calls take long; "" is nothing.
         filler_after_s: How long calls may take before it says so.
@@ -88,8 +89,7 @@ def with_tools(
         second       -----^-b|       the model, which now knows the result
         with_tools   a-c--r-b|       r: FunctionReturned
     """
-    toolbox = Toolbox(functions)
-    settings = _Settings(toolbox, deadline_s, filler, filler_after_s)
+    settings = _Settings(together(functions), deadline_s, filler, filler_after_s)
 
     def make(conversation: Conversation) -> Observable[str | Event]:
         return reactivex.defer(lambda _: _Reply(llm, settings).answer(conversation, rounds))
@@ -99,7 +99,7 @@ def with_tools(
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    toolbox: Toolbox
+    toolbox: ToolSource
     deadline_s: float
     filler: str
     filler_after_s: float
