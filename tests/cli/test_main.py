@@ -89,8 +89,11 @@ def test_the_version_is_printed():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("", "voicepipe: name a command: serve, talk, check, draw, models, fake-services; see voicepipe --help"),
-        ("sing", "voicepipe: there is no command 'sing'; there are serve, talk, check, draw, models and fake-services"),
+        ("", "voicepipe: name a command: init, serve, talk, check, draw, models, fake-services; see voicepipe --help"),
+        (
+            "sing",
+            "voicepipe: there is no command 'sing'; there are init, serve, talk, check, draw, models and fake-services",
+        ),
         ("serv", "voicepipe: there is no command 'serv' (did you mean serve?)"),
         ("--loud", "voicepipe: there is no option --loud; see voicepipe --help"),
         ("models fetsh", "voicepipe models: there is no command 'fetsh' (did you mean fetch?); there is fetch"),

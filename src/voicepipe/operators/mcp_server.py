@@ -17,6 +17,7 @@ from reactivex import Observable
 
 from voicepipe.conversation import Function, FunctionCall
 from voicepipe.events import Event
+from voicepipe.installation.installation import install_command
 from voicepipe.presets import Mcp
 from voicepipe.rx import from_async
 
@@ -71,7 +72,7 @@ class McpServer:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         if find_spec("mcp") is None:
-            raise ModuleNotFoundError("McpServer needs the package mcp: pip install 'voicepipe-rx[mcp]'", name="mcp")
+            raise ModuleNotFoundError(f"McpServer needs the package mcp: {install_command('mcp')}", name="mcp")
         self.__name__ = name  # for pictures and messages, as of a function
         self._server, self._limits, self._allow, self._headers = server, limits, allow, dict(headers or {})
         self._tools: dict[str, Tool] = {}
