@@ -9,7 +9,7 @@ from reactivex.operators import share
 
 from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.presets import ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.presets import ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK, TOOLS
 
 PLACES = {"18:30": 6, "20:15": 2}  # of the restaurant, this evening; all sessions share them
 
@@ -44,10 +44,7 @@ def pipeline(session: Session) -> Observable[Event]:
     heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
-    llm = ops.with_tools(
-        ops.with_filler(session.llm, FILLER), today, free_tables, book_table,
-        deadline_s=8, filler="Let me see.", filler_after_s=0.8, rounds=3,
-    )  # fmt: skip
+    llm = ops.with_tools(ops.with_filler(session.llm, FILLER), today, free_tables, book_table, TOOLS)
     reply = ops.replying(llm, session.tts, PLAYBACK)
     spoken = turns.pipe(ops.respond(reply, replace(INTERRUPTION, idle_prompts=1)))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -31,6 +31,7 @@ from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
+    AgentChanged,
     Audio,
     AudioReceived,
     ConversationEnded,
@@ -70,6 +71,7 @@ from voicepipe.events import (
 )
 from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.operators import (
+    Agent,
     as_text,
     at_most_sentences,
     by_clause,
@@ -94,6 +96,7 @@ from voicepipe.operators import (
     tee,
     text_only,
     wait_for_user,
+    with_agents,
     with_deadline,
     with_filler,
     with_tools,
@@ -105,7 +108,7 @@ from voicepipe.operators.out_of_band import out_of_band
 from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
-from voicepipe.presets import ECHO, UTTERANCES
+from voicepipe.presets import ECHO, TOOLS, UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
@@ -732,6 +735,25 @@ def _(drawing: Drawing) -> Observable[Any]:
         FunctionCalled(FunctionCall("call", "look"), server_side=True): FunctionCalled(FunctionCall("call", "look"))
     }
     return asked(Conversation()).pipe(rx_ops.map(lambda said: local.get(said, said)), rx_ops.map(_unspaced))
+
+
+HANDOVER = FunctionCalled(FunctionCall("call", "transfer_to_second"))
+
+
+@example(
+    "operators.agents.with_agents", a="Hm,", b="it is", c=replace(HANDOVER, server_side=True), _=" ",
+    r=FunctionReturned("call", '{"agent": "second"}'), n=AgentChanged("second", "vega"),
+)  # fmt: skip
+def _(drawing: Drawing) -> Observable[Any]:
+    first, second = drawing.cold("first"), drawing.cold("second")
+    # The model itself does not know that the function is the pipeline's.
+    asks = first.pipe(rx_ops.map(lambda said: replace(said, server_side=False) if isinstance(said, Event) else said))
+
+    def llm(conversation: Conversation) -> Observable[Any]:
+        return asks if conversation.system_prompt == "one" else second
+
+    agents = Agent("first", "one"), Agent("second", "two", voice="vega")
+    return with_agents(llm, *agents, TOOLS, summary="", handovers=1)(Conversation())
 
 
 def _unspaced(said: object) -> object:

@@ -22,8 +22,10 @@ __all__ = [
     "FILLER",
     "GAPS",
     "INTERRUPTION",
+    "MCP",
     "OPENING_RETRY",
     "PLAYBACK",
+    "TOOLS",
     "UTTERANCES",
     "Deadline",
     "Echo",
@@ -31,8 +33,10 @@ __all__ = [
     "Filler",
     "Gaps",
     "Interruption",
+    "Mcp",
     "Playback",
     "Retry",
+    "Tools",
     "Utterances",
 ]
 
@@ -200,6 +204,38 @@ class Filler:
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """Run the functions that a model calls. For `with_tools` and `with_agents`.
+
+    Args:
+        deadline_s: the time that each call has
+        filler: what the bot says, once a reply, while calls take long; "": nothing
+        filler_after_s: how long calls may take before it says so
+        rounds: after so many answers with calls, further calls are not run
+    """
+
+    deadline_s: float
+    filler: str
+    filler_after_s: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mcp:
+    """Use the tools of an MCP server. For `McpServer`.
+
+    Args:
+        connect_s: how long the server may take to connect and to list its tools
+        retry_s: the pause before a lost connection is made again
+        longest_result: how many characters of a result the model reads
+    """
+
+    connect_s: float
+    retry_s: float
+    longest_result: int
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Try once more what has failed before it was heard. For `retrying`.
 
@@ -322,6 +358,13 @@ FILLER: Final = Filler(
 )
 """A second before a user takes the silence for the end of the connection. Services answer within one second as a rule;
 a reasoning model takes 5 to 20 s, and a local one that has to be loaded 3 to 30 s."""
+
+TOOLS: Final = Tools(deadline_s=8, filler="Let me see.", filler_after_s=0.8, rounds=3)
+"""A pause of 0.8 s in a conversation is noticed. Three rounds look something up, change it, and check."""
+
+MCP: Final = Mcp(connect_s=15, retry_s=5, longest_result=8000)
+"""A program that `npx` or `uvx` fetches takes several seconds to start. 8000 characters are 2000 tokens: an answer that
+is spoken needs no more, and a local model reads them in about a second."""
 
 OPENING_RETRY: Final = Retry(times=1, pause_ms=1000, longest_pause_ms=1000)
 """For the bot's opening, in `replying`: a user that has said nothing does not ask again. A service that restarts behind

@@ -7,8 +7,17 @@ import pytest
 import reactivex
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import ConversationEnded, Event, ReplyEnded, ReplyInterrupted
-from voicepipe.operators import hang_up_after
+from voicepipe.events import (
+    ConversationEnded,
+    Event,
+    FunctionCall,
+    FunctionCalled,
+    FunctionReturned,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+)
+from voicepipe.operators import end_call, hang_up_after
 from voicepipe.rx import LoopScheduler
 from voicepipe.testing import Marbles
 
@@ -78,3 +87,34 @@ def ends(text: str, farewell: str = "Bye!") -> bool:
         replies = reactivex.just(ReplyEnded(text, Conversation()))
         replies.pipe(hang_up_after(farewell)).subscribe(out.append, scheduler=LoopScheduler(loop))
     return any(isinstance(event, ConversationEnded) for event in out)
+
+
+CALL = FunctionCalled(FunctionCall("1", "end_call"), server_side=True)
+BEGUN = ReplyStarted(Conversation())
+ENDED = ReplyEnded("See you.", Conversation(led=True))
+RETURNED = FunctionReturned("1", end_call())
+
+
+@pytest.mark.parametrize(
+    ("events", "hangs_up"),
+    [
+        ((BEGUN, CALL, RETURNED, ENDED), True),
+        ((BEGUN, CALL, FunctionReturned("1", '{"error": "no result within 8 s"}'), ENDED), False),
+        ((BEGUN, CALL, RETURNED, ReplyInterrupted("See", Conversation()), BEGUN, ENDED), False),
+        ((BEGUN, FunctionCalled(CALL.call), RETURNED, ENDED), False),
+        ((BEGUN, FunctionReturned("2", ""), ENDED), False),
+    ],
+    ids=["called", "failed", "interrupted", "the client's", "another"],
+)
+def test_a_function_ends_the_call_after_the_reply(events: tuple[Event, ...], hangs_up: bool) -> None:
+    """Not before its last word is heard; also where the client leads."""
+    out = after_each(events)
+    assert out == [*events, ConversationEnded("the bot called end_call")] if hangs_up else out == list(events)
+
+
+def after_each(events: tuple[Event, ...]) -> list[Event]:
+    out: list[Event] = []
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        spoken = reactivex.from_iterable(events).pipe(hang_up_after(end_call))
+        spoken.subscribe(out.append, scheduler=LoopScheduler(loop))
+    return out

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from voicepipe.cli import check, draw, fake_services, models, serve, settings, talk
+from voicepipe.cli import check, draw, fake_services, init, models, serve, settings, talk
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
 from voicepipe.cli.usage import Parser, refuse_unknown
@@ -23,6 +23,7 @@ Real-time voice conversation: decode → VAD/STT → turn detector → LLM → T
 
 EXAMPLES = """\
 examples:
+  voicepipe init my-bot                 a new project, with tests
   voicepipe serve                       the default pipeline at http://127.0.0.1:8000
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
   voicepipe talk --sample               play a recording to it, see the answer and how fast it came
@@ -99,9 +100,10 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (serve, talk, check, settings, draw, models, fake_services):
+    for command in (init, serve, talk, check, settings, draw, models, fake_services):
         command.add_parser(commands)
     named = (
+        ("init", init),
         ("serve", serve),
         ("talk", talk),
         ("check", check),

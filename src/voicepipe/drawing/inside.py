@@ -69,10 +69,17 @@ def printed(value: object) -> str:
         case types.FunctionType() | types.MethodType() | types.BuiltinFunctionType():
             return "" if value.__name__.startswith(("<", "_")) else stage_name(value)
         case tuple():
-            texts = [printed(one) for one in cast("tuple[object, ...]", value) if inspect.isroutine(one)]
-            return ", ".join(filter(None, texts))
+            named = (one for one in cast("tuple[object, ...]", value) if inspect.isroutine(one) or _is_named(one))
+            return ", ".join(filter(None, map(printed, named)))
+        case _ if _is_named(value):
+            return str(vars(value)["__name__"])
         case _:
             return ""
+
+
+def _is_named(value: object) -> bool:
+    """Return whether it is an object with a name of its own, such as an MCP server among functions."""
+    return not isinstance(value, type) and "__name__" in getattr(value, "__dict__", ())
 
 
 def origin(observable: Observable[Any]) -> str:

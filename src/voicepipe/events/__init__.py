@@ -65,6 +65,7 @@ from voicepipe.events.heard import (
     WordRecognised,
 )
 from voicepipe.events.reply import (
+    AgentChanged,
     MaxTokensReached,
     OutOfBandResponse,
     ReplyAudio,
@@ -95,6 +96,7 @@ from voicepipe.events.sound import (
 from voicepipe.events.unasked import GenerationRequested, HangUpRequested, SpeechRequested, Unasked
 
 __all__ = [
+    "AgentChanged",
     "Audio",
     "AudioDeferred",
     "AudioReceived",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from voicepipe.conversation import Conversation
 
 __all__ = [
+    "AgentChanged",
     "MaxTokensReached",
     "OutOfBandResponse",
     "ReplyAudio",
@@ -105,6 +106,15 @@ class ReplyDelayed(Event):
     """The model has not answered after `after_s`; the text before this event is a filler."""
 
     after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentChanged(Event):
+    """Another agent has taken over the conversation (see `voicepipe.operators.with_agents`): the text of the reply
+    behind this event is its own. `voice` "" is the session's voice."""
+
+    agent: str
+    voice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

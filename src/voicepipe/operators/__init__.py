@@ -1,5 +1,8 @@
 """The stages that turn sound into turns and turns into sound: pure, synchronous, specified by marble diagrams."""
 
+from voicepipe.operators.agent import Agent
+from voicepipe.operators.agents import with_agents, with_voices
+from voicepipe.operators.background import Background
 from voicepipe.operators.cancel_echo import cancel_echo
 from voicepipe.operators.codec import decode, encode
 from voicepipe.operators.deadline import DeadlineMissed, with_deadline
@@ -9,9 +12,10 @@ from voicepipe.operators.filler import with_filler
 from voicepipe.operators.followed_by import followed_by
 from voicepipe.operators.gaps import fill_gaps
 from voicepipe.operators.gate import gate
-from voicepipe.operators.hang_up import hang_up_after
+from voicepipe.operators.hang_up import end_call, hang_up_after
 from voicepipe.operators.listen import listen
 from voicepipe.operators.listening import listening
+from voicepipe.operators.mcp_server import McpServer
 from voicepipe.operators.override_settings import override_settings
 from voicepipe.operators.pace import Due, pace, release_at
 from voicepipe.operators.replying import replying
@@ -25,9 +29,12 @@ from voicepipe.operators.wait_for_user import wait_for_user
 from voicepipe.operators.words import at_most_sentences, by_clause, split_words
 
 __all__ = [
+    "Agent",
+    "Background",
     "DeadlineMissed",
     "Due",
     "EndOfTurn",
+    "McpServer",
     "Reply",
     "as_text",
     "at_most_sentences",
@@ -36,6 +43,7 @@ __all__ = [
     "decode",
     "detect_turns",
     "encode",
+    "end_call",
     "endpoint",
     "fallback",
     "fill_gaps",
@@ -56,7 +64,9 @@ __all__ = [
     "tee",
     "text_only",
     "wait_for_user",
+    "with_agents",
     "with_deadline",
     "with_filler",
     "with_tools",
+    "with_voices",
 ]

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from voicepipe.events import FunctionCall, FunctionContinues, FunctionReturned
-from voicepipe.operators.toolbox import Outcome, Toolbox, is_cancelled, outcome_of
+from voicepipe.operators.tool_source import Runner
+from voicepipe.operators.toolbox import Outcome, is_cancelled, outcome_of
 from voicepipe.rx.background import Background, Work
 
 __all__ = ["FunctionCalls", "renamed"]
@@ -46,7 +47,7 @@ class FunctionCalls:
     """
 
     def __init__(
-        self, toolbox: Toolbox, background: Background, deadline_s: float, cancellable: Collection[str]
+        self, toolbox: Runner, background: Background, deadline_s: float, cancellable: Collection[str]
     ) -> None:
         self._toolbox, self._background = toolbox, background
         self._deadline_s, self._cancellable = deadline_s, cancellable

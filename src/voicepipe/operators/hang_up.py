@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from voicepipe.events import ConversationEnded, Event, ReplyAudio, ReplyEnded
+from voicepipe.events import (
+    ConversationEnded,
+    Event,
+    FunctionCalled,
+    FunctionReturned,
+    ReplyAudio,
+    ReplyEnded,
+    ReplyStarted,
+)
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory
 
-__all__ = ["hang_up_after"]
+__all__ = ["end_call", "hang_up_after"]
 
 _MARKS = " .!?…,"
 _CLAUSES = re.compile(r"[.!?…,;:—–]+\s*")
@@ -17,25 +25,41 @@ _REPORTS = re.compile(
     r"\b(say|says|said|saying|sing|sings|sang|called|reads?|means?|word|wrote|songs?|titled|answer(s|ed)|repl(ies|ied)"
     r"|whisper(s|ed)|shout(s|ed)|cr(ies|ied)|yell(s|ed)|murmur(s|ed)|spell(s|ed)|tells?|told( \w+)?)$"
 )
+# How a result begins that says what went wrong (see `Toolbox.run`).
+_ERROR = '{"error":'
+
+
+def end_call(reason: str = "") -> str:
+    """End the call. Use it when the user has said goodbye, or wants nothing more.
+
+    Args:
+        reason: why the call ends
+    """
+    return "The call ends after this reply: say goodbye now, in a few words, if you have not."
 
 
 @stage_factory(gives=(ConversationEnded,), passes=True)
-def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event]:
+def hang_up_after(farewell: str | Callable[..., object]) -> Stage[ReplyAudio | Event, ReplyAudio | Event]:
     """Emit `ConversationEnded` after a reply that was played to its end and ends with `farewell`; everything passes.
 
     The farewell stands for itself at the end ("See you, bye!"), and may be part of a word ("Goodbye!"). In a sentence
     ("You say goodbye!"), in quotes or more than twice ("Bye Bye Bye!", a song) it is none. If the client leads the
     conversation, the client ends it, too, and nothing is emitted.
 
+    Or `farewell` is a function of the pipeline's, such as `end_call`, which the model may call (`with_tools`): the
+    conversation ends after a reply in which it has returned, in every dialect. It goes on if the function raised, or if
+    the user interrupts the reply.
+
     Args:
-        farewell: The last word of the reply, in either case of letters.
+        farewell: The last word of the reply, in either case of letters; or a function.
 
     .. marbles::
 
         replies         a-b|      b: ReplyEnded("… Bye!")
         hang_up_after   a-(bh)|   h: ConversationEnded
     """
-
+    if not isinstance(farewell, str):
+        return transduce(lambda _: _Called(getattr(farewell, "__name__", "")))
     goodbye = farewell.strip(_MARKS).lower()
 
     def step(event: ReplyAudio | Event) -> Iterator[ReplyAudio | Event]:
@@ -44,6 +68,28 @@ def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event
             yield ConversationEnded(f"the bot said {farewell!r}")
 
     return transduce(lambda _: step)
+
+
+class _Called:
+    """Ends the conversation after a reply in which the function has returned."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._calls, self._returned = set[str](), False
+
+    def __call__(self, event: ReplyAudio | Event) -> Iterator[ReplyAudio | Event]:
+        yield event
+        match event:
+            case ReplyStarted():
+                self._calls, self._returned = set[str](), False
+            case FunctionCalled(call=call, server_side=True) if call.name == self._function:
+                self._calls.add(call.id)
+            case FunctionReturned(id=call_id, output=output) if call_id in self._calls:
+                self._returned = self._returned or not output.startswith(_ERROR)
+            case ReplyEnded() if self._returned:
+                yield ConversationEnded(f"the bot called {self._function}")
+            case _:
+                pass
 
 
 def _takes_leave(text: str, farewell: str) -> bool:

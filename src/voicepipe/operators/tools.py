@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 import reactivex
 import structlog
@@ -22,20 +22,42 @@ from voicepipe.events import (
     FunctionReturned,
 )
 from voicepipe.operators.function_calls import FunctionCalls, renamed
-from voicepipe.operators.toolbox import Toolbox
+from voicepipe.operators.tool_source import Runner, ToolSource, together
+from voicepipe.presets import Tools
 from voicepipe.rx import from_async, scheduler_of, transduce
 from voicepipe.rx.background import Background
-from voicepipe.stage import stage_factory
+from voicepipe.stage import stage_factory, takes_preset
 
 __all__ = ["with_tools"]
 
 log = structlog.get_logger()
 
 
+@overload
+def with_tools(
+    llm: Callable[[Conversation], Observable[str | Event]],
+    *functions: Callable[..., Any] | ToolSource | Tools,
+    cancellable: Collection[Callable[..., Any]] = (),
+) -> Callable[[Conversation], Observable[str | Event]]: ...
+
+
+@overload
+def with_tools(
+    llm: Callable[[Conversation], Observable[str | Event]],
+    *functions: Callable[..., Any] | ToolSource,
+    deadline_s: float,
+    filler: str,
+    filler_after_s: float,
+    rounds: int,
+    cancellable: Collection[Callable[..., Any]] = (),
+) -> Callable[[Conversation], Observable[str | Event]]: ...
+
+
+@takes_preset(Tools)
 @stage_factory(gives=(str, FunctionCalled, FunctionDelayed, FunctionReturned))
 def with_tools(
     llm: Callable[[Conversation], Observable[str | Event]],
-    *functions: Callable[..., Any],
+    *functions: Callable[..., Any] | ToolSource,
     deadline_s: float,
     filler: str,
     filler_after_s: float,
@@ -61,9 +83,12 @@ def with_tools(
     thread that is late goes on, too, and its result replaces the error. Those that are `cancellable` are cancelled, and
     the model reads that there was no result, as all are at the end of the session, and where no `respond` is.
 
+    The preset `TOOLS`, behind the functions, takes the place of the four numbers and texts.
+
     Args:
         llm: The model without functions.
-        functions: What it may call: functions, async functions or bound methods, with annotated parameters.
+        functions: What it may call: functions, async functions or bound methods, with annotated parameters; and other
+            sources, such as an `McpServer`.
         deadline_s: The time that each call has, in seconds.
         filler: What the bot says, once a reply, while calls take long; "" is nothing.
         filler_after_s: How long calls may take before it says so.
@@ -79,7 +104,8 @@ def with_tools(
         second       -----^-b|       the model, which now knows the result
         with_tools   a-c--r-b|       r: FunctionReturned
     """
-    settings = _Settings(Toolbox(functions), deadline_s, filler, filler_after_s, _checked(cancellable, functions))
+    names = _checked(cancellable, functions)
+    settings = _Settings(together(functions), deadline_s, filler, filler_after_s, names)
 
     def make(conversation: Conversation) -> Observable[str | Event]:
         def begin(scheduler: abc.SchedulerBase) -> Observable[str | Event]:
@@ -92,14 +118,14 @@ def with_tools(
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    toolbox: Toolbox
+    toolbox: Runner
     deadline_s: float
     filler: str
     filler_after_s: float
     cancellable: frozenset[str]
 
 
-def _checked(cancellable: Collection[Callable[..., Any]], functions: Collection[Callable[..., Any]]) -> frozenset[str]:
+def _checked(cancellable: Collection[Callable[..., Any]], functions: Collection[object]) -> frozenset[str]:
     """Return the names of the functions that a barge-in cancels."""
     for one in cancellable:
         if one not in functions or not inspect.iscoroutinefunction(one):

@@ -30,6 +30,7 @@ from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, voice_name
+from voicepipe.realtime.ga.session_parts import REFUSED_TOOLS
 from voicepipe.realtime.ids import WireItemId, new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
@@ -142,6 +143,7 @@ class Ga:
         return self._server_encoder.conversation_id
 
     def _update(self, part: dict[str, Any]) -> SettingsChanged:
+        refused: tuple[str, ...] = part.pop(REFUSED_TOOLS, ())
         self._check_choice(part, "session")
         try:
             self._config.update(part, self._server_encoder.items.note_tokens)
@@ -149,6 +151,7 @@ class Ga:
             raise InvalidRequest("invalid_value", str(error), "session") from None
         except LimitExceeded as error:
             raise LimitExceeded(error.message, f"session.{error.field}") from None
+        self._server_encoder.refused_tools += refused
         return self._config.settings(answered=True)
 
     # ---- sound ------------------------------------------------------------------------------------------------------

@@ -50,6 +50,9 @@ from voicepipe.realtime.ids import WireItemId
 
 __all__ = ["ServerEventEncoder"]
 
+# How many refused tools are named in one error.
+_SHOWN = 5
+
 
 class ServerEventEncoder:
     """`translate` returns the server events for an event, in the order that the client needs.
@@ -72,6 +75,8 @@ class ServerEventEncoder:
         self.requested_out_of_band: dict[ItemId, ResponseOptions] = {}
         # Out-of-band responses by the same names, before and after their start.
         self.out_of_band_responses: dict[ItemId, ResponseEncoder] = {}
+        # Tools of a type that is not served, of which the client is told behind its settings.
+        self.refused_tools: tuple[str, ...] = ()
         # The client's sound: all, and what is not in an item yet.
         self.appended_ms = self.buffered_ms = 0.0
         self._name = name
@@ -109,6 +114,7 @@ class ServerEventEncoder:
                 yield "session.created", {"session": self._session()}
             case SettingsChanged() if event.written:
                 yield "session.updated", {"session": self._session()}
+                yield from self._refused_tools()
             case InputCommitted() | InputCleared() | ItemCreated() | ItemDeleted() | ItemTruncated() | ItemRequested():
                 yield from self._wishes(event)
             case StageFailed() | InputRejected():
@@ -120,6 +126,13 @@ class ServerEventEncoder:
 
     def _session(self) -> dict[str, Any]:
         return {**self.config.written(), "id": self._session_id}
+
+    def _refused_tools(self) -> Iterator[Message]:
+        """Report the tools that were left out of the settings; the rest of them holds."""
+        refused, self.refused_tools = self.refused_tools, ()
+        if refused:
+            what = f"Only functions are served as tools; the rest of the update holds. Left out: {_list(refused)}."
+            yield "error", {"error": server_error(InputRejected("unsupported_tool", what, "session.tools"))}
 
     def _failed(self, event: StageFailed | InputRejected, response: ResponseEncoder | None) -> Iterator[Message]:
         """Report a failure at the end of its response; one that belongs to no response is an error event."""
@@ -332,3 +345,8 @@ class _Turn:
 
 def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
+
+
+def _list(names: tuple[str, ...]) -> str:
+    """Return the first names, and how many more there are."""
+    return ", ".join(names[:_SHOWN]) + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from voicepipe.realtime.voice_name import VoiceName
 
 __all__ = [
+    "REFUSED_TOOLS",
     "AudioFormat",
     "BetaSession",
     "Choice",
@@ -149,7 +150,33 @@ Tools: TypeAlias = Annotated[list[FunctionTool], Field(max_length=128, fail_fast
 Modalities: TypeAlias = Annotated[list[Literal["audio", "text"]], Field(max_length=2, fail_fast=True)]
 
 
-class SessionPart(_SessionModel):
+# Not a setting: what `_note_refused` found. JSON has no tuples, so a client cannot write one.
+REFUSED_TOOLS = "refused_tools"
+
+
+class _WithTools(_SessionModel):
+    @model_validator(mode="before")
+    @classmethod
+    def _note_refused(cls, part: object) -> object:
+        """Note the tools of other types, which `tools` drops: the client is told of them."""
+        if not isinstance(part, dict):
+            return part
+        session = cast("dict[str, Any]", part)
+        tools, noted = session.get("tools"), session.get(REFUSED_TOOLS)
+        listed = cast("list[Any]", tools) if isinstance(tools, list) else []
+        found = tuple(_labelled(tool) for tool in listed if _is_of_another_type(tool))
+        refused = found + cast("tuple[str, ...]", noted if isinstance(noted, tuple) else ())
+        rest = {key: value for key, value in session.items() if key != REFUSED_TOOLS}
+        return {**rest, REFUSED_TOOLS: refused} if refused else rest
+
+
+def _labelled(tool: dict[str, Any]) -> str:
+    """Return the type of a tool, and the label of an MCP server."""
+    label = tool.get("server_label")
+    return f"{tool['type']} ({label})"[:80] if isinstance(label, str) else str(tool["type"])[:80]
+
+
+class SessionPart(_WithTools):
     """A part of a session's settings. Null instructions leave the character to the server."""
 
     type: Literal["realtime", "transcription"] | None = None
@@ -165,7 +192,7 @@ class SessionPart(_SessionModel):
     temperature: Temperature | None = None
 
 
-class BetaSession(_SessionModel):
+class BetaSession(_WithTools):
     """A part of a session's settings, flat, as in the beta form."""
 
     model: str | None = None

@@ -1,0 +1,238 @@
+"""`McpServer`: the tools of a server of the Model Context Protocol, as functions of the model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import re
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from reactivex import Observable
+
+from voicepipe.conversation import Function, FunctionCall
+from voicepipe.events import Event
+from voicepipe.installation.installation import install_command
+from voicepipe.presets import Mcp
+from voicepipe.rx import from_async
+
+if TYPE_CHECKING:
+    from mcp import Client, StdioServerParameters
+    from mcp.server import MCPServer
+    from mcp.types import CallToolResult, Tool
+
+__all__ = ["McpServer"]
+
+log = structlog.get_logger()
+
+# What OpenAI does not allow in the name of a function; MCP does allow dots and slashes.
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 64
+# A server whose list of tools has no end is not read any further.
+_MOST_PAGES = 20
+_ARGUMENTS = TypeAdapter(dict[str, Any])
+
+
+class McpServer:
+    """The tools of an MCP server: `with_tools` and `Agent` take the object among their functions.
+
+    `connection` is merged into the pipeline's output. As long as a session is subscribed, one connection serves all
+    sessions of the process: a program runs once. The tools are offered to the model as soon as they are known. A lost
+    connection is made again after `retry_s`, for as long as it takes; meanwhile the tools are not offered, and a call
+    is an error that the model reads, as are a tool's error, a missed deadline and wrong arguments. A new list of tools
+    (`notifications/tools/list_changed`) is read at once. A barge-in cancels the call.
+
+    What a server describes and returns is read by the model: connect only to servers that you trust, and name in
+    `allow` what the model needs.
+
+    Args:
+        name: The server's name in the log.
+        server: The address of a server (streamable HTTP); a program, as `mcp.StdioServerParameters`; or, in tests, an
+            `mcp.server.MCPServer` in this process.
+        limits: How long the server may take to connect, and how long a result may be.
+        allow: The names of the tools that the model may call; None: all.
+        headers: Headers for each HTTP request, such as an `Authorization`.
+
+    Raises:
+        ModuleNotFoundError: The extra `mcp` is not installed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        server: str | StdioServerParameters | MCPServer[Any],
+        limits: Mcp,
+        *,
+        allow: Collection[str] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if find_spec("mcp") is None:
+            raise ModuleNotFoundError(f"McpServer needs the package mcp: {install_command('mcp')}", name="mcp")
+        self.__name__ = name  # for pictures and messages, as of a function
+        self._server, self._limits, self._allow, self._headers = server, limits, allow, dict(headers or {})
+        self._tools: dict[str, Tool] = {}
+        self._functions: tuple[Function, ...] = ()
+        self._client: Client | None = None
+        self._wake = asyncio.Event()
+        self._lost = False
+        self._sessions = 0
+        self._task: asyncio.Task[None] | None = None
+
+    # ---- what `with_tools` needs -------------------------------------------------------------------------------------
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """The tools that can be called now, as the model reads them."""
+        return self._functions
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
+
+    async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
+        """Call a tool, and return its texts, its structured content as JSON, or `{"error": …}`."""
+        clock = asyncio.get_running_loop().time
+        began_s, outcome = clock(), "was cancelled"
+        try:
+            outcome, told = await self._run(call, deadline_s)
+            return told
+        finally:
+            log.info(
+                "function.called", function=call.name, server=self.__name__, outcome=outcome,
+                took_s=round(clock() - began_s, 3),
+            )  # fmt: skip
+
+    async def _run(self, call: FunctionCall, deadline_s: float) -> tuple[str, str]:
+        """Return the outcome for the log, and the text for the model."""
+        from mcp import MCPError
+
+        tool, client = self._tools.get(call.name), self._client
+        if tool is None or client is None:
+            return "is unknown", _error(f"{call.name} is not available at the moment")
+        try:
+            arguments = _ARGUMENTS.validate_json(call.arguments.strip() or "{}")
+        except ValidationError:
+            return "was called wrongly", _error("the arguments are not a JSON object")
+        try:
+            async with asyncio.timeout(deadline_s):
+                return self._told(await client.call_tool(tool.name, arguments))
+        except TimeoutError:
+            return "was late", _error(f"no result within {deadline_s:g} s")
+        except MCPError as error:
+            return "failed", _error(error.message)
+        except Exception as error:  # of many kinds: the connection is of no use any more
+            log.warning("mcp.call_failed", server=self.__name__, function=call.name, exc_info=error)
+            self._lost = True
+            self._wake.set()
+            return "failed", _error(f"{call.name} could not be reached")
+
+    def _told(self, result: CallToolResult) -> tuple[str, str]:
+        texts = [part.text if part.type == "text" else f"[{part.type}]" for part in result.content]
+        told = "\n".join(texts) if texts else json.dumps(result.structured_content, ensure_ascii=False)
+        if len(told) > self._limits.longest_result:
+            told = f"{told[: self._limits.longest_result]} … (cut: {len(told)} characters)"
+        return ("failed", _error(told)) if result.is_error else ("returned", told)
+
+    # ---- the connection ----------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Observable[Event]:
+        """Holds the connection as long as it is subscribed, and emits nothing: merge it into the pipeline's output. The
+        last session to end closes it."""
+        return from_async(self._hold, f"MCP: {self.__name__}")
+
+    async def _hold(self) -> AsyncGenerator[Event, None]:
+        self._sessions += 1
+        if self._sessions == 1:
+            # Its log lines belong to no session: it serves all of them.
+            self._task = asyncio.create_task(self._serve(), name=self.__name__, context=contextvars.Context())
+        try:
+            await asyncio.get_running_loop().create_future()
+            yield Event()
+        finally:
+            self._sessions -= 1
+            if not self._sessions and self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+
+    async def _serve(self) -> None:
+        """Connect, again and again: a connection begins and ends in one task, as anyio demands."""
+        while True:
+            try:
+                await self._connected()
+                log.warning("mcp.lost", server=self.__name__, again_in_s=self._limits.retry_s)
+            except Exception as error:
+                log.warning("mcp.unreachable", server=self.__name__, again_in_s=self._limits.retry_s, error=_why(error))
+            finally:
+                if self._task is asyncio.current_task():  # another one may have connected while this one closed
+                    self._client, self._tools, self._functions = None, {}, ()
+            await asyncio.sleep(self._limits.retry_s)
+
+    async def _connected(self) -> None:
+        """Offer the tools until the connection is lost."""
+        from mcp import Client
+
+        self._lost, self._wake = False, asyncio.Event()  # an event belongs to the loop on which it is awaited
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(self._limits.connect_s):
+                server = await self._transport(stack)
+                client = await stack.enter_async_context(Client(server, message_handler=self._notified))
+                await self._list(client)
+            self._client = client
+            while not self._lost:
+                self._wake.clear()
+                await self._wake.wait()
+                if not self._lost:
+                    async with asyncio.timeout(self._limits.connect_s):
+                        await self._list(client)
+
+    async def _transport(self, stack: AsyncExitStack) -> Any:
+        """Return what `mcp.Client` connects to: HTTP with the headers, if there are any."""
+        if not self._headers or not isinstance(self._server, str):
+            return self._server
+        import httpx2
+        from mcp.client.streamable_http import streamable_http_client
+
+        http = await stack.enter_async_context(httpx2.AsyncClient(headers=self._headers))
+        return streamable_http_client(self._server, http_client=http)
+
+    async def _notified(self, message: object) -> None:
+        from mcp.types import ToolListChangedNotification
+
+        if isinstance(message, ToolListChangedNotification):
+            self._wake.set()
+        elif isinstance(message, Exception):
+            self._lost = True
+            self._wake.set()
+
+    async def _list(self, client: Client) -> None:
+        tools, cursor = list[Any](), None
+        for _ in range(_MOST_PAGES):
+            page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+            tools += page.tools
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        allowed = [tool for tool in tools if self._allow is None or tool.name in self._allow]
+        self._tools = {_NOT_IN_NAMES.sub("_", tool.name)[:_LONGEST_NAME]: tool for tool in allowed}
+        self._functions = tuple(
+            Function(name, tool.description or tool.title or "", tool.input_schema)
+            for name, tool in self._tools.items()
+        )
+        missing = sorted(set(self._allow or ()) - {tool.name for tool in tools})
+        log.info("mcp.connected", server=self.__name__, functions=list(self._tools), missing=missing)
+
+
+def _error(what: str) -> str:
+    return json.dumps({"error": what}, ensure_ascii=False)
+
+
+def _why(error: BaseException) -> str:
+    """Return what went wrong: anyio wraps the cause in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return f"{type(error).__name__}: {error}"
