@@ -127,7 +127,7 @@ def test_a_recording_waits_for_the_ear(virtual_loop: VirtualLoop):
 
 
 def test_nobody_is_held_below_real_time(virtual_loop: VirtualLoop):
-    """By an ear that has never done, either: that is live sound to it."""
+    """By a recogniser that has never done, either: that is live sound to it."""
     backlog = PendingWork()
     backlog.busy()
     came_s = fed(virtual_loop, 20, backlog=backlog)

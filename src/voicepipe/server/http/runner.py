@@ -114,7 +114,7 @@ class HttpConnection(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **options: Any) -> None:
-        """Handle errors between requests: a body that cannot be decoded is the client's fault; others may be the server's."""
+        """Handle errors between requests: a body that cannot be decoded is the client's fault."""
         error = options.get("exc_info")
         if isinstance(error, web.RequestPayloadError):
             log.info("request.unreadable", why=type(error).__name__)
