@@ -1,7 +1,7 @@
 """A hundred thousand messages that hypothesis makes, in sequences, against whole sessions: whatever a client sends, it
 is answered by the rules of the wire, and nothing breaks, hangs or is left behind.
 
-A session is the real one, from aiohttp's protocol to the default pipeline; its recogniser, mind and voice are scripted.
+A session is the real one, from aiohttp's protocol to the default pipeline; the stages are scripted.
 In CI the sequences are always the same (hypothesis' own profile for CI); elsewhere they are fewer, and new each time,
 and hypothesis remembers and shortens the one that failed.
 """

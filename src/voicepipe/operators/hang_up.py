@@ -44,7 +44,7 @@ def hang_up_after(farewell: str) -> Stage[ReplyAudio | Event, ReplyAudio | Event
 
 
 def _takes_leave(text: str, farewell: str) -> bool:
-    """Return whether a text's last clause is the farewell, once or twice, and is not what the text speaks of."""
+    """Return whether a text's last clause is the farewell, once or twice, and is not the text's subject."""
     *before, last = [clause for clause in _CLAUSES.split(text) if clause] or [""]
     words = last.replace("-", " ").split()
     is_farewell = 1 <= len(words) <= 2 and all(word.endswith(farewell) for word in words)

@@ -47,7 +47,7 @@ def explore(
     Args:
         pipeline: A function, or what `voicepipe serve` takes; None is the default pipeline.
         cases: The number of conversations. The environment variable CI makes them the same each time.
-        stalls: Whether services may stop for ever; a pipeline without deadlines is then silent for ever, too.
+        stalls: Whether services may stop forever; a pipeline without deadlines is then silent forever, too.
         skip: Names of invariants that are not checked.
         check: Called in place of `run`.
 
@@ -88,7 +88,7 @@ def conversations(draw: st.DrawFn, *, stalls: bool = True) -> Scenario:
     There are no expectations: the invariants must hold.
 
     Args:
-        stalls: Services may also stop for ever.
+        stalls: Services may also stop forever.
     """
     scenario = Scenario("A drawn conversation")
     for change in [*draw(_services(stalls)), *draw(_acts())]:
