@@ -189,8 +189,7 @@ class _Layers:
         return count
 
     def _spread(self) -> None:
-        """As straight as possible: each slot in the middle of its neighbours in other layers, without pushing its neighbours
-        out of order."""
+        """Move each slot to the middle of the slots that it connects to, without changing the order in a layer."""
         for layer in self._layers:
             _apart(layer, [0.0] * len(layer))
         for sweep in range(24):
