@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -16,10 +17,21 @@ PERSONS = re.compile(r"\b(who|whoever|nobody|somebody|anybody)\b", re.IGNORECASE
 PROMPTS = {"characters/characters.yaml", "server/http/consents.yaml"}
 """Files of texts that a model or a user reads or says, in everyday English."""
 
+PHRASES = re.compile(
+    r"\b(ears?|mouth|to mend|mends|mended|gives back|given back|but for|sooner than|of those that|is none of|shall|heed"
+    r"|in vain|for ever|be had|speaks of|as it were|whose floor)\b",
+    re.IGNORECASE,
+)
+"""Metaphors and turns of phrase for which there is a plain word."""
+
+OPENERS = re.compile(r"(What|Who|Where|How|Whether|Those|There)\b")
+"""A docstring begins with a noun or a verb: "Return whether…", "The place of…"."""
+
 RETIRED = re.compile(
     r"\b(by_word|in_real_time|in_writing|only_text|in_runs|first_answer|through_socket|find_patiently|nudge_after_s|nudges"
     r"|TalksNonsense|Newsroom|Briefing|Inlet|Ingress|Outbox|Obstacle|TalkSeries|ServiceSeries|KyutaiEar|KyutaiVoice"
-    r"|LocalEar|LocalVoice|ReadAhead|AnswerLimited|HungUp|AudioHeld|SpokenWords|FlushCount|Refusal|Translator|Director)\b"
+    r"|LocalEar|LocalVoice|ReadAhead|AnswerLimited|HungUp|AudioHeld|SpokenWords|FlushCount|Refusal|Translator|Director"
+    r"|Formats|UNUSED_EAR|UNUSED_VOICE)\b"
 )
 """Names of version 0.1 that have another name now and mean nothing else: `CHANGELOG.md` has the new ones."""
 
@@ -35,7 +47,23 @@ def lines(words: re.Pattern[str], *, ignored: set[str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("words", "ignored"), [(PERSONS, PROMPTS), (RETIRED, set[str]())], ids=["persons", "retired"])
+@pytest.mark.parametrize(
+    ("words", "ignored"),
+    [(PERSONS, PROMPTS), (PHRASES, PROMPTS), (RETIRED, set[str]())],
+    ids=["persons", "phrases", "retired"],
+)
 def test_words_that_are_not_used(words: re.Pattern[str], ignored: set[str]) -> None:
     found = lines(words, ignored=ignored)
     assert not found, "\n".join(["write these lines in other words:", *found])
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for path in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (text := ast.get_docstring(node))
+        and OPENERS.match(text)
+    ]
+    assert not found, "\n".join(["begin these docstrings with a noun or a verb:", *found])

@@ -1,4 +1,4 @@
-"""Finding the pipeline that is meant, and telling where to mend the one that cannot be had."""
+"""The loader finds the requested pipeline, and reports file and line of one that cannot be loaded."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_a_wrong_line_of_the_file_is_named(tmp_path: Path, toml: str, says: str)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    """One round of mending."""
+    """One report for all faults."""
     said = mistake(tmp_path, "llm_retries = -1", VOICEPIPE_PORT="x")
     assert "voicepipe.toml: llm_retries = -1: " in said
     assert "; VOICEPIPE_PORT = x: " in said or said.startswith("VOICEPIPE_PORT = x: ")

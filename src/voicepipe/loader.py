@@ -242,7 +242,7 @@ def users_line(error: BaseException, file: Path | None = None) -> str:
 
 
 def _is_code(filename: str) -> bool:
-    """Not the import system, nor this module, which is at work in every such traceback."""
+    """Return whether a frame is outside of the import system and of this module, which are in every such traceback."""
     return not filename.startswith("<") and "importlib" not in Path(filename).parts and filename != __file__
 
 

@@ -1,4 +1,4 @@
-"""What a session's ear has not done with."""
+"""What a session's recogniser has not done with."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_the_version_is_printed():
         ("fake-services --llm-fails x", "voicepipe fake-services: --llm-fails: there is no value 'x'; there are down"),
     ],
 )
-def test_what_the_user_can_mend_is_a_sentence_and_exit_code_2(
+def test_what_the_user_can_repair_is_a_sentence_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], words: str, says: str
 ):
     """One line on stderr, which names what is wrong and what is allowed."""

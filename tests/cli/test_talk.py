@@ -168,7 +168,7 @@ def test_a_conversation_that_the_server_broke_off_is_exit_code_1(
 
 
 def test_a_full_server_is_exit_code_1(server: Server, question: str, capsys: pytest.CaptureFixture[str]):
-    """It is not for the user to mend."""
+    """The user cannot repair it."""
     server.full = True
     assert main(["talk", question, "--url", server.url]) == 1
     assert "refuses: All taken." in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Microphone and speakers on a PortAudio of our own; the real one needs a machine with ears."""
+"""Microphone and speakers on a PortAudio of our own; the real one needs a machine with recognisers."""
 
 from __future__ import annotations
 

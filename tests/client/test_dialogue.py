@@ -151,7 +151,7 @@ def test_the_servers_figures_belong_to_the_turn_that_was_answered(told: Told):
 
 
 def test_complaints_and_notices_become_facts(told: Told):
-    """Errors with their kind; the server's ear; what is unknown is passed over."""
+    """Errors with their kind; the server's recogniser; what is unknown is passed over."""
     told.hear(0.0, "error", error={"type": "warning", "message": "slow"})
     told.hear(0.1, "input_audio_buffer.speech_started")
     told.hear(0.2, "input_audio_buffer.speech_stopped")

@@ -59,11 +59,11 @@ def test_the_other_package_before_ours(environment: Environment, wheel: Path, tm
 
 
 def test_the_other_package_after_ours(environment: Environment, wheel: Path, tmp_path: Path) -> None:
-    """Its `__init__.py` has replaced ours: no command runs, until the one that is printed has mended it."""
+    """Its `__init__.py` has replaced ours: no command runs, until the one that is printed has repaired it."""
     environment.install(other_package(tmp_path))
     drawn = environment.run("voicepipe", "draw", cwd=tmp_path)
     assert (drawn.returncode, drawn.stdout) == (2, "")
-    uninstall, reinstall = drawn.stderr.partition("To mend it: ")[2].strip().split(" && ")
+    uninstall, reinstall = drawn.stderr.partition("To repair it: ")[2].strip().split(" && ")
     assert uninstall == f"{environment.python} -m pip uninstall -y voicepipe"
     for command in (uninstall, reinstall):
         done = environment.run(*command.split(), cwd=tmp_path)

@@ -1,6 +1,6 @@
-"""A server process for Unmute's page: the default pipeline, and an ear, a mind and a voice that keep to a script.
+"""A server process for Unmute's page: the default pipeline with scripted recogniser, model and synthesiser.
 
-Whoever speaks says the next of `SAID`; the bot says what `ANSWERS` has for it, `WORD_S` a word. Prints the address that
+The user says the next of `SAID`; the bot says what `ANSWERS` has for it, `WORD_S` a word. Prints the address that
 it listens at. Needs `tests/helpers` on its path. Its one argument is the folder for recordings.
 """
 
@@ -34,7 +34,7 @@ class _Engine:
     calls_functions, loading = True, False
 
     def stages(self) -> Any:
-        return replace(scripted_stages(_answer), stt=transduce(lambda _: _Ear()))
+        return replace(scripted_stages(_answer), stt=transduce(lambda _: _Recogniser()))
 
     async def health(self) -> dict[str, bool]:
         return {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}
@@ -47,7 +47,7 @@ def _answer(conversation: Conversation) -> str:
     return ANSWERS[conversation.prompt()[-1]["content"]]
 
 
-class _Ear:
+class _Recogniser:
     """Knows a word `_DELAY_S` after it was spoken, and all that was spoken when it is hurried."""
 
     def __init__(self) -> None:

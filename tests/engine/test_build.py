@@ -58,8 +58,8 @@ class FakeLocal:
     def __init__(self) -> None:
         self.wanted: list[list[str]] = []
         self.sessions = 0
-        ear: Any = InputStages("vad", "end", "stt", "backlog")  # type: ignore[arg-type]
-        parts: list[Any] = [FakePart("stt", ear), FakePart("llm", "llm"), FakePart("tts", "tts")]
+        recogniser: Any = InputStages("vad", "end", "stt", "backlog")  # type: ignore[arg-type]
+        parts: list[Any] = [FakePart("stt", recogniser), FakePart("llm", "llm"), FakePart("tts", "tts")]
         self.parts = LocalParts(*parts)
 
     def __call__(self, wanted: Any, *, uses: Any, sessions: int, progress: Any, gguf: Path | None = None) -> LocalParts:
@@ -179,16 +179,16 @@ def test_how_many_sessions(local: FakeLocal, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_mixed_session_has_stages_of_both_kinds(local: FakeLocal, marbles: Marbles, llm: LlmServer) -> None:
-    """The embedded ear and voice, and the service's words; what is closed is given back."""
+    """The embedded recogniser and voice, and the service's words; what is closed is given back."""
     engine = build_engine(EngineSettings(llm_url=llm.url), max_sessions=1)
     stages = engine.stages()
     assert (stages.vad, stages.end_of_turn, stages.stt, stages.tts) == ("vad", "end", "stt", "tts")
     answer = marbles.record(stages.llm(HI))
     assert "".join(one.value for one in answer if one.kind == "next") == "You said: Hi."
-    ear: Any = local.parts.ear
-    assert ear.open_now == 1
+    recogniser: Any = local.parts.stt
+    assert recogniser.open_now == 1
     stages.close()
-    assert ear.open_now == 0
+    assert recogniser.open_now == 0
     marbles.run(engine.disconnect())
     engine.close()
 

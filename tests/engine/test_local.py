@@ -45,7 +45,7 @@ def test_each_kind_loads_its_own_models(loaded: list[str], wanted: Any, names: l
     """And no thread more than it needs."""
     parts = load_local(wanted, sessions=2, progress=loaded.append)
     assert sorted(line.split()[0] for line in loaded) == names
-    assert [part is not None for part in (parts.ear, parts.llm, parts.voice)] == [
+    assert [part is not None for part in (parts.stt, parts.llm, parts.tts)] == [
         kind in wanted for kind in ("stt", "llm", "tts")
     ]
     parts.close()
@@ -84,8 +84,8 @@ def test_without_smart_turn_turns_end_by_silence(loaded: list[str], monkeypatch:
 
     monkeypatch.setattr(local, "SmartTurn", absent)
     parts = load_local(["stt"], sessions=1, progress=loaded.append)
-    assert parts.ear is not None
-    assert parts.ear.smart_turn is None
+    assert parts.stt is not None
+    assert parts.stt.smart_turn is None
     parts.close()
     monkeypatch.setattr(local, "Moonshine", absent)
     with pytest.raises(registry.ModelMissing):

@@ -1,4 +1,4 @@
-"""The embedded ear, and all that its models are given: equal whatever the machine, the packets and the time."""
+"""The embedded recogniser, and all that its models are given: equal whatever the machine, the packets and the time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ __all__ = ["Overheard"]
 
 
 class Overheard:
-    """What models of an ear hear: Silero's frames, Smart Turn's questions, Moonshine's whole clips, in order.
+    """What models of a recogniser hear: Silero's frames, Smart Turn's questions, Moonshine's whole clips, in order.
 
     Guesses at a clip that still grows are left out: how many are made depends on the machine.
     """
 
-    def __init__(self, ear: LocalStt) -> None:
+    def __init__(self, recogniser: LocalStt) -> None:
         self.frames: list[Samples] = []
         self.asked: list[Samples] = []
         self.clips: list[Samples] = []
-        models: Any = (_Silero(ear.silero, self), _SmartTurn(ear.smart_turn, self), _Moonshine(ear.moonshine, self))
-        self.ear = LocalStt(*models, _Pool(ear.pool))
+        models: Any = (
+            _Silero(recogniser.silero, self),
+            _SmartTurn(recogniser.smart_turn, self),
+            _Moonshine(recogniser.moonshine, self),
+        )
+        self.recogniser = LocalStt(*models, _Pool(recogniser.pool))
 
     @property
     def sound(self) -> Samples:

@@ -1,6 +1,6 @@
-"""Stages whose ear, mind and voice are scripted, without a clock of their own: in virtual time, and in real time.
+"""Scripted stages without a clock of their own: they run in virtual time and in real time.
 
-Loud sound is speech, and whoever speaks says `HEARD`. A word of the bot takes `WORD_S`, and is a tone.
+Loud sound is speech, recognised as `HEARD`. A word of the bot takes `WORD_S`, and is a tone.
 """
 
 from __future__ import annotations

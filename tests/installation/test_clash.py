@@ -1,4 +1,4 @@
-"""Another package that has files in our folder is found, and named with what mends it."""
+"""Another package that has files in our folder is found, and named with the command that repairs it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_alone_there_is_none(site: Path) -> None:
     assert all_clashes() == []
 
 
-def test_the_other_package_is_named_with_what_mends_it(site: Path) -> None:
+def test_the_other_package_is_named_with_the_command_that_repairs_it(site: Path) -> None:
     """Ours was installed last: it works, and uninstalling the other one would break it."""
     install(site, "voicepipe", "1.0.0", "voicepipe/__init__.py")
     clash = clash_at_start()
@@ -82,7 +82,7 @@ def test_a_command_tells_it_and_goes_on(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr("voicepipe.cli.clash_at_start", lambda: Clash("two packages", "pip it", broken=False))
     assert main(["draw"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == "voicepipe: two packages. To mend it: pip it\n"
+    assert printed.err == "voicepipe: two packages. To repair it: pip it\n"
     assert printed.out.startswith("<svg")
 
 
@@ -93,7 +93,7 @@ def test_a_command_does_not_run_on_files_of_another_package(
     monkeypatch.setattr("voicepipe.cli.clash_at_start", lambda: Clash("overwritten", "pip it", broken=True))
     assert main(["draw"]) == 2
     printed = capsys.readouterr()
-    assert (printed.out, printed.err) == ("", "voicepipe: overwritten. To mend it: pip it\n")
+    assert (printed.out, printed.err) == ("", "voicepipe: overwritten. To repair it: pip it\n")
 
 
 def test_the_remedies_name_this_interpreter() -> None:

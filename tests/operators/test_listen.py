@@ -1,4 +1,4 @@
-"""The ear: a recogniser beside something that notices pauses."""
+"""`listen`: a recogniser beside a stage that notices pauses."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_a_recogniser_that_notices_pauses_itself_is_flushed_by_its_own(marbles: 
 
 
 def test_what_is_not_sound_passes_a_recogniser_that_notices_pauses(marbles: Marbles) -> None:
-    """It is heard by nobody, and its failure is the ear's."""
+    """It is heard by nobody, and its failure is the recogniser's."""
     rejected = InputRejected("invalid_audio", "garbage")
     mic = marbles.hot("r-----|", r=rejected)
     stt = lambda source: rx.merge(source.pipe(rx_ops.ignore_elements()), marbles.cold("--#"))

@@ -1,4 +1,4 @@
-"""The ear hears the same whatever the packets are: the same samples, edges, questions and clips from any cut."""
+"""The recogniser hears the same whatever the packets are: the same samples, edges, questions and clips from any cut."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_is_decoded_of_opus_is_the_same(places: list[int]) -> None:
     np.testing.assert_array_equal(decoded(places), decoded([]))
 
 
-# ---- the whole ear --------------------------------------------------------------------------------------------------
+# ---- the whole recogniser -------------------------------------------------------------------------------------------
 
 
 class Patient:
@@ -170,7 +170,7 @@ class Patient:
 
 @dataclass
 class Heard:
-    """What an ear made of its packets."""
+    """What a recogniser made of its packets."""
 
     noticed: list[Event] = field(default_factory=list[Event])
     texts: list[Event] = field(default_factory=list[Event])
@@ -186,7 +186,7 @@ class Heard:
 
 
 def heard(messages: list[Any]) -> Heard:
-    """By an ear of real stages; what is loud is speech, and of how complete it is, its loudness decides."""
+    """By a recogniser of real stages; what is loud is speech, and of how complete it is, its loudness decides."""
     made, workers = Heard(), Patient()
 
     def transcribe(samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]) -> tuple[str, Sequence[int]]:
@@ -216,10 +216,10 @@ def heard(messages: list[Any]) -> Heard:
         replace(UTTERANCES, voiced_ms=50, join_up_to_s=1, longest_s=2, waiting_clips=1000),
     )
 
-    def ear(received: Observable[Any]) -> Observable[Event]:
+    def recogniser(received: Observable[Any]) -> Observable[Event]:
         return received.pipe(decode(Pcm16(RATE_HZ)), listen(stt, pauses, flush_at=0.6))
 
-    for event in collected(ear, messages, workers.answer):
+    for event in collected(recogniser, messages, workers.answer):
         (made.texts if isinstance(event, WordRecognised | Transcribed) else made.noticed).append(event)
     return made
 

@@ -106,13 +106,13 @@ class Talk:
             ahead_s=10,
         )
         speaking = tts.TtsOptions(capacity=200, silent_s=1.5, retries=1)
-        ear = stt.kyutai(
+        recogniser = stt.kyutai(
             finder(self.stt, service=STT), api_key="public_token", options=STT_OPTIONS, reconnect=RECONNECTING
         )
         return Stages(
             vad=None,
             end_of_turn=None,
-            stt=named("STT", lambda source: source.pipe(ear, speaker.prepare())),
+            stt=named("STT", lambda source: source.pipe(recogniser, speaker.prepare())),
             llm=self.marbles.llm(ANSWERS, default="200ms t|", **SAYS),
             tts=lambda _: named("TTS", tts.kyutai(speaker, voice="", options=speaking)),
         )

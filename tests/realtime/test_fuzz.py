@@ -1,7 +1,7 @@
 """A hundred thousand messages that hypothesis makes, in sequences, against whole sessions: whatever a client sends, it
 is answered by the rules of the wire, and nothing breaks, hangs or is left behind.
 
-A session is the real one, from aiohttp's protocol to the default pipeline; its ear, mind and voice are scripted.
+A session is the real one, from aiohttp's protocol to the default pipeline; the stages are scripted.
 In CI the sequences are always the same (hypothesis' own profile for CI); elsewhere they are fewer, and new each time,
 and hypothesis remembers and shortens the one that failed.
 """
@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex
-from caller import FAREWELL, Caller
 from drawn_messages import Step, sequences
 from examples import IN_CI
+from expected_answer import EVENTS
+from fuzz_client import FAREWELL, FuzzClient
 from hypothesis import HealthCheck, Phase, given, settings
 from in_memory import serving
-from judged import EVENTS
 from pydantic import TypeAdapter
 from reactivex import Observable
 from reactivex import operators as rx_ops
@@ -73,14 +73,14 @@ def _own_garbage_only() -> Iterator[None]:
     gc.unfreeze()
 
 
-EAR_S, MIND_S = 0.1, 0.05
+STT_S, LLM_S = 0.1, 0.05
 """What they take: much happens meanwhile."""
 LONG_TALK = 6
 """Messages after which the bot may say goodbye: most sequences shall go on."""
 
 
-class Mind(Engine):
-    """Its bot says what is long, short, or nothing; calls a function where it may; says goodbye where it is told to."""
+class FakeEngine(Engine):
+    """An engine with long, short and empty answers; it calls functions if it may, and says goodbye if instructed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,11 +89,11 @@ class Mind(Engine):
     def stages(self) -> Any:
         stages = scripted_stages(self._answer, super().stages().close)
         recognise = stages.stt
-        llm = lambda conversation: reactivex.timer(MIND_S).pipe(rx_ops.flat_map(lambda _: self._think(conversation)))
-        stt = lambda heard: heard.pipe(recognise, rx_ops.delay(EAR_S))
-        return replace(stages, vad=transduce(lambda _: _Hearing()), stt=stt, llm=llm)
+        llm = lambda conversation: reactivex.timer(LLM_S).pipe(rx_ops.flat_map(lambda _: self._reply(conversation)))
+        stt = lambda heard: heard.pipe(recognise, rx_ops.delay(STT_S))
+        return replace(stages, vad=transduce(lambda _: _Vad()), stt=stt, llm=llm)
 
-    def _think(self, conversation: Conversation) -> Observable[Any]:
+    def _reply(self, conversation: Conversation) -> Observable[Any]:
         said, generation = reactivex.just(self._answer(conversation)), conversation.generation
         if not generation.functions or generation.choice == "none":
             return said
@@ -108,8 +108,8 @@ class Mind(Engine):
         return answers[len(conversation.messages) % len(answers)]
 
 
-class _Hearing:
-    """Loud is speech; longer frames than those of the other scripted ear, which would cost most of the test."""
+class _Vad:
+    """Loud is speech; longer frames than those of the other scripted VAD, which would cost most of the test."""
 
     def __init__(self) -> None:
         self._at_s = 0.0
@@ -126,11 +126,11 @@ QUIET = ("debug", "info")
 """Levels at which nothing is wrong."""
 
 
-class House:
+class FuzzServer:
     """One server in virtual time, for one client after the other."""
 
     def __init__(self) -> None:
-        self.loop, self.engine = VirtualLoop(), Mind()
+        self.loop, self.engine = VirtualLoop(), FakeEngine()
         self._server = self.loop.run(self._opened())
 
     async def _opened(self) -> Any:
@@ -138,12 +138,12 @@ class House:
         self._open = serving(make_app(load_pipeline(None), self.engine, ServerSettings()))
         return await self._open.__aenter__()
 
-    def hear(self, kind: str, steps: list[Step]) -> int:
-        """How many messages were sent. Raises AssertionError for whatever goes wrong."""
+    def play(self, kind: str, steps: list[Step]) -> int:
+        """Return the number of messages sent. Raises AssertionError for any fault."""
         watch = LeakWatch(self.loop)
         with capture_logs() as lines, standard_logs() as records:
             try:
-                said = self.loop.run(self._hear(kind, steps))
+                said = self.loop.run(self._play(kind, steps))
             except AssertionError as error:
                 error.add_note(f"logged: {[line for line in lines if line['log_level'] not in QUIET]}")
                 raise
@@ -158,14 +158,14 @@ class House:
         assert self.engine.closed == self.engine.made
         return said
 
-    async def _hear(self, kind: str, steps: list[Step]) -> int:
-        caller = Caller(self._server, kind, openai_types())
-        await caller.connect()
-        await caller.play(steps)
-        said = caller.said
+    async def _play(self, kind: str, steps: list[Step]) -> int:
+        client = FuzzClient(self._server, kind, openai_types())
+        await client.connect()
+        await client.play(steps)
+        said = client.said
         if len(steps) % 4 == 0:
-            await caller.check_alive()
-        await caller.leave(politely=len(steps) % 2 == 0)
+            await client.check_alive()
+        await client.leave(politely=len(steps) % 2 == 0)
         return said
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ def openai_types() -> dict[str, TypeAdapter[Any]]:
 @pytest.mark.parametrize("kind", SEQUENCES)
 def test_whatever_is_sent_is_answered(kind: str):
     """By the rules of the wire; and no session breaks, hangs, or leaves anything behind."""
-    said, house = 0, House()
+    said, server = 0, FuzzServer()
 
     @settings(
         max_examples=SEQUENCES[kind] if IN_CI else SEQUENCES[kind] // ELSEWHERE,
@@ -215,15 +215,15 @@ def test_whatever_is_sent_is_answered(kind: str):
         suppress_health_check=list(HealthCheck),
     )
     @given(sequences(EVENTS[kind], WEIGHTS[kind], usual=USUAL[kind], foreign=FOREIGN[kind]))
-    def hear(steps: list[Step]) -> None:
-        nonlocal said, house
+    def play(steps: list[Step]) -> None:
+        nonlocal said, server
         try:
-            said += house.hear(kind, steps)
+            said += server.play(kind, steps)
         except BaseException:
-            house.give_up()
-            house = House()
+            server.give_up()
+            server = FuzzServer()
             raise
 
-    hear()
-    house.close()
+    play()
+    server.close()
     assert said >= (MESSAGES[kind] if IN_CI else 0)

@@ -44,7 +44,7 @@ class Calling(Engine):
         return replace(scripted_stages(lambda _: "", super().stages().close), llm=self._llm)
 
 
-class Caller:
+class RealtimeClient:
     """A client that has functions, and hears everything in a task of its own, with its time."""
 
     def __init__(self, client: Any, model: LlmServer) -> None:
@@ -110,20 +110,20 @@ Talking = Any
 
 @pytest.fixture
 def talking(serve) -> Talking:
-    """`async with talking() as caller`: a client that has offered its function."""
+    """`async with talking() as realtime`: a client that has offered its function."""
 
     @asynccontextmanager
-    async def begin(**session: Any) -> AsyncIterator[Caller]:
+    async def begin(**session: Any) -> AsyncIterator[RealtimeClient]:
         http = Http(keep_alive_s=60, resolve_every_s=60)
         async with LlmServer(ANSWERS, first_token_s=0.1, token_s=0.01) as model:
             options = options_for(model.url, max_tokens=100, first_text_s=3, next_text_s=1, times=0, longest_wait_s=0)
             engine = Calling(OpenAiLlm(options, http.session))
             async with serve(load_pipeline(None), engine) as served, served.connect(protocols=()) as client:
-                caller = Caller(client, model)
+                realtime = RealtimeClient(client, model)
                 settings = {"type": "realtime", "instructions": "Be brief.", "tools": [TOOL], **session}
-                await caller.send({"type": "session.update", "session": settings})
-                await caller.until("session.updated")
-                yield caller
+                await realtime.send({"type": "session.update", "session": settings})
+                await realtime.until("session.updated")
+                yield realtime
             await http.close()
 
     return begin
@@ -131,13 +131,13 @@ def talking(serve) -> Talking:
 
 async def test_a_call_and_its_answer(talking: Talking) -> None:
     """The model is offered what the client has, and reads what it gave behind its call."""
-    async with talking() as caller:
-        await caller.say(WARM)
-        await caller.until("response.done")
-        await caller.give()
-        await caller.until("response.done", 2)
-        assert caller.answers == [("completed", ""), ("completed", "The result is 21 degrees")]
-        first, second = caller.model.requests
+    async with talking() as realtime:
+        await realtime.say(WARM)
+        await realtime.until("response.done")
+        await realtime.give()
+        await realtime.until("response.done", 2)
+        assert realtime.answers == [("completed", ""), ("completed", "The result is 21 degrees")]
+        first, second = realtime.model.requests
     function = {key: value for key, value in TOOL.items() if key != "type"}
     assert first["tools"] == second["tools"] == [{"type": "function", "function": function}]
     assert [message["role"] for message in second["messages"]] == ["system", "user", "assistant", "tool"]
@@ -146,42 +146,42 @@ async def test_a_call_and_its_answer(talking: Talking) -> None:
 
 async def test_a_call_is_told_while_it_is_written(talking: Talking) -> None:
     """Each piece in its moment; the client may run it long before the words before it have been heard."""
-    async with talking() as caller:
-        await caller.say(LOOK)
-        await caller.until("response.done")
-        called, over = caller.times("response.function_call_arguments.done")[0], caller.times("response.done")[0]
+    async with talking() as realtime:
+        await realtime.say(LOOK)
+        await realtime.until("response.done")
+        called, over = realtime.times("response.function_call_arguments.done")[0], realtime.times("response.done")[0]
         assert over - called > len(PREAMBLE.split()) * WORD_S - 0.5
-        deltas = caller.times("response.function_call_arguments.delta")
+        deltas = realtime.times("response.function_call_arguments.delta")
         assert deltas == sorted(set(deltas))
 
 
 async def test_an_answer_follows_the_words_before_the_call(talking: Talking) -> None:
     """It is asked for while they are heard; the model is asked when they have been."""
-    async with talking() as caller:
-        await caller.say(LOOK)
-        await caller.until("response.function_call_arguments.done")
-        await caller.give()
-        await caller.until("response.done", 2)
-        assert caller.answers == [("completed", PREAMBLE), ("completed", "The result is 21 degrees")]
-        assert not caller.of("error")
-        (_, begun), (over, _) = caller.times("response.created"), caller.times("response.done")
+    async with talking() as realtime:
+        await realtime.say(LOOK)
+        await realtime.until("response.function_call_arguments.done")
+        await realtime.give()
+        await realtime.until("response.done", 2)
+        assert realtime.answers == [("completed", PREAMBLE), ("completed", "The result is 21 degrees")]
+        assert not realtime.of("error")
+        (_, begun), (over, _) = realtime.times("response.created"), realtime.times("response.done")
         assert begun == pytest.approx(over, abs=0.001)
-        said = caller.model.requests[-1]["messages"][2]
+        said = realtime.model.requests[-1]["messages"][2]
     assert (said["content"], len(said["tool_calls"])) == (PREAMBLE, 1)
 
 
 async def test_who_speaks_while_the_function_runs_is_answered(talking: Talking) -> None:
     """Meanwhile there is no result; and when it comes, it is what the model speaks of."""
-    async with talking() as caller:
-        await caller.say(WARM)
-        await caller.until("response.done")
-        await caller.speak(speech_s=0.6, silence_s=0.6)
-        await caller.until("response.output_audio.delta")
-        await caller.give()
-        await caller.until("response.done", 3)
-        assert [said for _, said in caller.answers] == ["", "Nice to meet you.", "The result is 21 degrees"]
-        assert not caller.of("error")
-        _, meanwhile, after = (request["messages"] for request in caller.model.requests)
+    async with talking() as realtime:
+        await realtime.say(WARM)
+        await realtime.until("response.done")
+        await realtime.speak(speech_s=0.6, silence_s=0.6)
+        await realtime.until("response.output_audio.delta")
+        await realtime.give()
+        await realtime.until("response.done", 3)
+        assert [said for _, said in realtime.answers] == ["", "Nice to meet you.", "The result is 21 degrees"]
+        assert not realtime.of("error")
+        _, meanwhile, after = (request["messages"] for request in realtime.model.requests)
     assert [message["content"] for message in meanwhile[-3:]] == [NO_RESULT, NOTED, HEARD]
     assert [message["role"] for message in after[1:]] == ["user", "assistant", "tool"]
     assert after[1]["content"] == f"{WARM} {HEARD}"
@@ -190,74 +190,74 @@ async def test_who_speaks_while_the_function_runs_is_answered(talking: Talking) 
 
 async def test_who_interrupts_the_words_before_a_call(talking: Talking) -> None:
     """What should have followed them does not; the result that came is known all the same."""
-    async with talking() as caller:
-        await caller.say(LOOK)
-        await caller.until("response.function_call_arguments.done")
-        await caller.give()
-        await caller.speak(speech_s=0.6, silence_s=0.6)
-        await caller.until("response.done", 2)
-        (cut, heard), (status, said) = caller.answers
+    async with talking() as realtime:
+        await realtime.say(LOOK)
+        await realtime.until("response.function_call_arguments.done")
+        await realtime.give()
+        await realtime.speak(speech_s=0.6, silence_s=0.6)
+        await realtime.until("response.done", 2)
+        (cut, heard), (status, said) = realtime.answers
         assert (cut, status) == ("cancelled", "completed")
         assert PREAMBLE.startswith(heard)
         assert len(heard) < len(PREAMBLE)
         assert said == "Nice to meet you."
-        told = caller.model.requests[-1]["messages"]
+        told = realtime.model.requests[-1]["messages"]
         assert [message["role"] for message in told[1:]] == ["user", "assistant", "tool", "assistant", "user"]
         assert (told[2]["content"], told[3]["content"]) == (heard, "21 degrees")
-        await caller.say(WARM)
-        await caller.until("response.done", 3)
-        assert not caller.of("error")
+        await realtime.say(WARM)
+        await realtime.until("response.done", 3)
+        assert not realtime.of("error")
 
 
 async def test_a_cancelled_reply_is_not_followed(talking: Talking) -> None:
     """The client wants the bot to be silent; it can ask again."""
-    async with talking() as caller:
-        await caller.say(LOOK)
-        await caller.until("response.function_call_arguments.done")
-        await caller.give()
-        await caller.send({"type": "response.cancel"})
-        await caller.until("response.done")
+    async with talking() as realtime:
+        await realtime.say(LOOK)
+        await realtime.until("response.function_call_arguments.done")
+        await realtime.give()
+        await realtime.send({"type": "response.cancel"})
+        await realtime.until("response.done")
         await asyncio.sleep(5)
-        assert [status for status, _ in caller.answers] == ["cancelled"]
-        await caller.send(ASK)
-        await caller.until("response.done", 2)
-        assert caller.answers[-1] == ("completed", "The result is 21 degrees")
+        assert [status for status, _ in realtime.answers] == ["cancelled"]
+        await realtime.send(ASK)
+        await realtime.until("response.done", 2)
+        assert realtime.answers[-1] == ("completed", "The result is 21 degrees")
 
 
 async def test_in_writing(talking: Talking) -> None:
     """Without a sound it is the same."""
-    async with talking(output_modalities=["text"]) as caller:
-        await caller.say(LOOK)
-        await caller.until("response.done")
-        await caller.give()
-        await caller.until("response.done", 2)
-        assert caller.answers == [("completed", PREAMBLE), ("completed", "The result is 21 degrees")]
-        assert not caller.of("response.output_audio.delta")
-        (item,) = caller.of("response.done")[0]["response"]["output"][1:]
+    async with talking(output_modalities=["text"]) as realtime:
+        await realtime.say(LOOK)
+        await realtime.until("response.done")
+        await realtime.give()
+        await realtime.until("response.done", 2)
+        assert realtime.answers == [("completed", PREAMBLE), ("completed", "The result is 21 degrees")]
+        assert not realtime.of("response.output_audio.delta")
+        (item,) = realtime.of("response.done")[0]["response"]["output"][1:]
         assert (item["type"], json.loads(item["arguments"])) == ("function_call", {"city": "Paris"})
 
 
 async def test_a_model_that_dies_in_mid_call(talking: Talking) -> None:
     """The response fails, its call is incomplete, and the next one is answered."""
-    async with talking() as caller:
-        await caller.model.fail(Fails.DIES, times=1)
-        await caller.say(WARM)
-        response = (await caller.until("response.done"))["response"]
+    async with talking() as realtime:
+        await realtime.model.fail(Fails.DIES, times=1)
+        await realtime.say(WARM)
+        response = (await realtime.until("response.done"))["response"]
         assert (response["status"], response["output"][0]["status"]) == ("failed", "incomplete")
-        assert not caller.of("response.function_call_arguments.done")
-        await caller.say("Hello?")
-        await caller.until("response.done", 2)
-        assert caller.answers[-1] == ("completed", "You said: Is it warm? Hello?")
+        assert not realtime.of("response.function_call_arguments.done")
+        await realtime.say("Hello?")
+        await realtime.until("response.done", 2)
+        assert realtime.answers[-1] == ("completed", "You said: Is it warm? Hello?")
 
 
 async def test_wishes_reach_the_model(talking: Talking) -> None:
     """Limits, temperature and choice: of the session, and of one response."""
-    async with talking(max_output_tokens=50, temperature=0.9) as caller:
-        await caller.say(WARM)
-        await caller.until("response.done")
+    async with talking(max_output_tokens=50, temperature=0.9) as realtime:
+        await realtime.say(WARM)
+        await realtime.until("response.done")
         wishes = {"max_output_tokens": 3, "tool_choice": "none", "temperature": 0}
-        await caller.send({**ASK, "response": wishes})
-        response = (await caller.until("response.done", 2))["response"]
+        await realtime.send({**ASK, "response": wishes})
+        response = (await realtime.until("response.done", 2))["response"]
         assert (response["status"], response["max_output_tokens"]) == ("incomplete", 3)
-        asked = [(one["max_tokens"], one["temperature"], one["tool_choice"]) for one in caller.model.requests]
+        asked = [(one["max_tokens"], one["temperature"], one["tool_choice"]) for one in realtime.model.requests]
     assert asked == [(50, 0.9, "auto"), (3, 0, "none")]

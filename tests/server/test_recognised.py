@@ -46,7 +46,7 @@ class Ears(Engine):
         return replace(stages, vad=None, stt=stt)
 
 
-class Caller:
+class RealtimeClient:
     """A client that speaks in tones."""
 
     def __init__(self, client: Client, stt: SttServer) -> None:
@@ -95,16 +95,16 @@ class Caller:
 
 @pytest.fixture
 def calling(serve):
-    """`async with calling(**server) as caller`: a GA session, and a recogniser that hears tones."""
+    """`async with calling(**server) as realtime`: a GA session, and a recogniser that hears tones."""
 
     @asynccontextmanager
-    async def call(**server: Any) -> AsyncIterator[Caller]:
+    async def call(**server: Any) -> AsyncIterator[RealtimeClient]:
         async with (
             SttServer(ByTone(TONES), **server) as stt,
             serve(load_pipeline(None), Ears(stt)) as served,
             served.connect(protocols=()) as client,
         ):
-            yield Caller(client, stt)
+            yield RealtimeClient(client, stt)
 
     return call
 
@@ -116,46 +116,46 @@ def calling(serve):
 @pytest.mark.parametrize("text", ["one", "one two three", "one two three four five six seven eight"])
 async def test_a_commit_right_behind_the_last_word_has_all_words(calling, virtual_loop, text, delay_s, hurried_s):
     """Though those are half a second late, or more: the recogniser is hurried through its delay, and waited for."""
-    async with calling(delay_s=delay_s) as caller:
-        await caller.turns(None)
-        await caller.say(text)
-        await caller.send(COMMIT, ASK)
+    async with calling(delay_s=delay_s) as realtime:
+        await realtime.turns(None)
+        await realtime.say(text)
+        await realtime.send(COMMIT, ASK)
         committed_s = virtual_loop.time()
-        assert await caller.transcripts(1) == [text]
-        assert caller.at_s(COMPLETED) - committed_s < hurried_s
-        await caller.until("response.done")
-        kinds = [event["type"] for _, event in caller.heard]
+        assert await realtime.transcripts(1) == [text]
+        assert realtime.at_s(COMPLETED) - committed_s < hurried_s
+        await realtime.until("response.done")
+        kinds = [event["type"] for _, event in realtime.heard]
         assert kinds.index(COMPLETED) < kinds.index("response.created")
 
 
 async def test_each_commit_has_the_words_before_it(calling):
     """Who speaks on at once is heard in the next one."""
-    async with calling() as caller:
-        await caller.turns(None)
+    async with calling() as realtime:
+        await realtime.turns(None)
         for text in ("one", "two three", "four", "five six seven"):
-            await caller.say(text)
-            await caller.send(COMMIT)
-        assert await caller.transcripts(4) == ["one", "two three", "four", "five six seven"]
+            await realtime.say(text)
+            await realtime.send(COMMIT)
+        assert await realtime.transcripts(4) == ["one", "two three", "four", "five six seven"]
 
 
 async def test_what_is_cleared_right_behind_its_last_word_is_gone(calling):
     """The words that come later are not those of the next turn."""
-    async with calling() as caller:
-        await caller.turns(None)
-        await caller.say("one two")
-        await caller.send(CLEAR)
-        await caller.say("three four")
-        await caller.send(COMMIT)
-        assert await caller.transcripts(1) == ["three four"]
+    async with calling() as realtime:
+        await realtime.turns(None)
+        await realtime.say("one two")
+        await realtime.send(CLEAR)
+        await realtime.say("three four")
+        await realtime.send(COMMIT)
+        assert await realtime.transcripts(1) == ["three four"]
 
 
 async def test_silence_can_be_committed(calling):
     """It has no words, and nothing hangs."""
-    async with calling() as caller:
-        await caller.turns(None)
-        await caller.say(silence(0.5))
-        await caller.send(COMMIT)
-        assert await caller.transcripts(1) == [""]
+    async with calling() as realtime:
+        await realtime.turns(None)
+        await realtime.say(silence(0.5))
+        await realtime.send(COMMIT)
+        assert await realtime.transcripts(1) == [""]
 
 
 # ---- a recording ----------------------------------------------------------------------------------------------------
@@ -171,51 +171,51 @@ def recording(times: int) -> list[Audio | str]:
 @pytest.mark.parametrize("message_s", [0.02, 1.0, 15.0])
 async def test_a_recording_at_once_is_heard_whole(calling, virtual_loop, message_s):
     """As fast as the recogniser goes: four times real time."""
-    async with calling() as caller:
-        await caller.turns(None)
+    async with calling() as realtime:
+        await realtime.turns(None)
         began_s = virtual_loop.time()
-        await caller.say(*recording(6), at_once=True, message_s=message_s)
-        await caller.send(COMMIT)
-        assert await caller.transcripts(1) == [" ".join(LINES * 6)]
+        await realtime.say(*recording(6), at_once=True, message_s=message_s)
+        await realtime.send(COMMIT)
+        assert await realtime.transcripts(1) == [" ".join(LINES * 6)]
         length_s = 1.2 + TONES.length_s(" ".join(LINES * 6)) + 36 * 0.8
         assert length_s > 55
         assert length_s / 4 < virtual_loop.time() - began_s < length_s / 2.8
-        assert not [event for _, event in caller.heard if event["type"] == "error"]
+        assert not [event for _, event in realtime.heard if event["type"] == "error"]
 
 
 async def test_turns_are_found_in_a_recording(calling):
     """The same ones as in real time: no pause is noticed late, or taken back for what comes early."""
     told: list[list[str]] = []
     for at_once in (True, False):
-        async with calling() as caller:
-            await caller.turns({"type": "server_vad", "create_response": False})
-            await caller.say(*recording(3), at_once=at_once, message_s=1.0 if at_once else 0.02)
-            told.append(await caller.transcripts(18))
+        async with calling() as realtime:
+            await realtime.turns({"type": "server_vad", "create_response": False})
+            await realtime.say(*recording(3), at_once=at_once, message_s=1.0 if at_once else 0.02)
+            told.append(await realtime.transcripts(18))
     assert told[0] == told[1] == LINES * 3
 
 
 async def test_a_recogniser_that_takes_real_time_is_given_no_more(calling, virtual_loop):
     """Half a minute takes half a minute, and nothing of it is lost."""
     text = " ".join([*LINES, *LINES])
-    async with calling(step_s=0.08) as caller:
-        await caller.turns(None)
+    async with calling(step_s=0.08) as realtime:
+        await realtime.turns(None)
         began_s = virtual_loop.time()
-        await caller.say(silence(1.2), text, text, text, at_once=True, message_s=10)
-        await caller.send(COMMIT)
-        assert await caller.transcripts(1) == [" ".join([text] * 3)]
+        await realtime.say(silence(1.2), text, text, text, at_once=True, message_s=10)
+        await realtime.send(COMMIT)
+        assert await realtime.transcripts(1) == [" ".join([text] * 3)]
         length_s = 1.2 + 3 * TONES.length_s(text)
         assert length_s > 30
         assert virtual_loop.time() - began_s == pytest.approx(length_s, abs=1.5)
-        assert not [event for _, event in caller.heard if event["type"] == "error"]
+        assert not [event for _, event in realtime.heard if event["type"] == "error"]
 
 
 async def test_a_recogniser_that_dies_in_mid_recording_costs_no_word(calling, virtual_loop):
     """The recording waits until another one is there, longer than a live microphone could."""
-    async with calling() as caller:
-        await caller.turns(None)
-        await caller.say(*recording(6), at_once=True, message_s=15)
-        await caller.send(COMMIT)
+    async with calling() as realtime:
+        await realtime.turns(None)
+        await realtime.say(*recording(6), at_once=True, message_s=15)
+        await realtime.send(COMMIT)
         await asyncio.sleep(5)
-        await caller.stt.fail(Fails.DOWN, for_s=8)
-        assert await caller.transcripts(1) == [" ".join(LINES * 6)]
-        assert caller.at_s(COMPLETED) > 22 + 8
+        await realtime.stt.fail(Fails.DOWN, for_s=8)
+        assert await realtime.transcripts(1) == [" ".join(LINES * 6)]
+        assert realtime.at_s(COMPLETED) > 22 + 8

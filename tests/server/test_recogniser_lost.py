@@ -42,7 +42,7 @@ class Ears(Engine):
         return replace(stages, vad=None, stt=heard.stt, backlog=heard.backlog)
 
 
-class Caller:
+class RealtimeClient:
     """A client whose microphone is never off."""
 
     def __init__(self, client: Client) -> None:
@@ -87,25 +87,25 @@ async def test_the_user_is_told_and_the_next_turn_is_answered(serve, virtual_loo
         serve(load_pipeline(None), Ears(stt)) as served,
         served.connect(protocols=()) as client,
     ):
-        caller = Caller(client)
+        realtime = RealtimeClient(client)
         await asyncio.sleep(1)
-        caller.hush(0.6)
-        caller.say("one two three")
+        realtime.hush(0.6)
+        realtime.say("one two three")
         await asyncio.sleep(phase_s)
         broken_s = virtual_loop.time()
         await stt.fail(mode, for_s=8)
         if mode is Fails.FULL:
             stt.fail_open(Fails.DIES)
         await asyncio.sleep(3)
-        told = [event["error"]["code"] for event in caller.since(broken_s, "error")]
+        told = [event["error"]["code"] for event in realtime.since(broken_s, "error")]
         await asyncio.sleep(6)
         again_s = virtual_loop.time()
-        caller.say("four five")
+        realtime.say("four five")
         await asyncio.sleep(6)
-        answers = [event["response"]["status"] for event in caller.since(again_s, "response.done")]
-        heard = " ".join(event["transcript"] for event in caller.since(broken_s, COMPLETED))
+        answers = [event["response"]["status"] for event in realtime.since(again_s, "response.done")]
+        heard = " ".join(event["transcript"] for event in realtime.since(broken_s, COMPLETED))
         assert not client.socket.closed
-        caller.hang_up()
+        realtime.hang_up()
     assert told == ["service_lost"]
     assert answers[-1:] == ["completed"]
     assert heard.endswith("four five")
@@ -118,12 +118,12 @@ async def test_a_recogniser_that_is_started_again_after_12_s_finds_its_session(s
         serve(load_pipeline(None), Ears(stt)) as served,
         served.connect(protocols=()) as client,
     ):
-        caller = Caller(client)
+        realtime = RealtimeClient(client)
         await asyncio.sleep(1)
         await stt.fail(Fails.DOWN, for_s=12)
         await asyncio.sleep(4)
-        caller.say("six seven")
+        realtime.say("six seven")
         await asyncio.sleep(14)
-        assert [event["transcript"] for event in caller.since(0, COMPLETED)] == ["six seven"]
-        assert [event["error"]["code"] for event in caller.since(0, "error")] == ["service_lost"]
-        caller.hang_up()
+        assert [event["transcript"] for event in realtime.since(0, COMPLETED)] == ["six seven"]
+        assert [event["error"]["code"] for event in realtime.since(0, "error")] == ["service_lost"]
+        realtime.hang_up()

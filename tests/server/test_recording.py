@@ -27,7 +27,7 @@ FRAME = 480
 
 
 class Busy(Engine):
-    """Each session's ear has work that is never done, unless `clear`."""
+    """Each session's recogniser has work that is never done, unless `clear`."""
 
     def __init__(self, *, clear: bool = False) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ async def test_a_recording_larger_than_may_wait_waits_with_the_client(serve, vir
 
 
 async def test_no_silence_comes_into_a_recording_that_waits(serve, virtual_loop):
-    """The ear is behind all the time: sound comes in as if it were live, and that of the client only."""
+    """The recogniser is behind all the time: sound comes in as if it were live, and that of the client only."""
     heard, data = Heard(), noise(20)
     async with serve(heard, Busy()) as served, served.connect(**GA) as client:
         await client.send(turns(None), *appended(data, 5.0), COMMIT)
@@ -165,7 +165,7 @@ async def test_the_detector_finds_the_turns_of_a_recording(serve, virtual_loop):
 
 
 async def held(client: Client, seconds: float = 60, message_s: float = 5.0) -> None:
-    """A recording is sent to an ear that takes real time for it."""
+    """A recording is sent to a recogniser that takes real time for it."""
     await client.send(turns(None), *appended(noise(seconds), message_s))
 
 

@@ -1,4 +1,4 @@
-"""A recording with the embedded ear, in virtual time: its models hear the same at once and while it is spoken."""
+"""A recording with the embedded recogniser, in virtual time: its models get the same at once and in real time."""
 
 from __future__ import annotations
 
@@ -34,26 +34,32 @@ PAUSES_S = [(8.0, 9.1), (12.6, 13.8), (16.5, 17.9), (20.3, 21.5), (23.9, 27.0)]
 
 
 @pytest.fixture(scope="module")
-def ear() -> Iterator[LocalStt]:
+def recogniser() -> Iterator[LocalStt]:
     if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     parts = load_local(["stt"], sessions=1, progress=lambda _: None)
-    assert parts.ear is not None
-    yield parts.ear
+    assert parts.stt is not None
+    yield parts.stt
     parts.close()
 
 
 class Hearing(Engine):
-    """The embedded ear, and a bot that says nothing."""
+    """The embedded recogniser, and a bot that says nothing."""
 
-    def __init__(self, ear: LocalStt) -> None:
+    def __init__(self, recogniser: LocalStt) -> None:
         super().__init__()
-        self.overheard = Overheard(ear)
+        self.overheard = Overheard(recogniser)
 
     def stages(self) -> Any:
-        ear, close = self.overheard.ear.open().stage, super().stages().on_close
+        recogniser, close = self.overheard.recogniser.open().stage, super().stages().on_close
         mute: Any = {"llm": lambda _: reactivex.never(), "tts": lambda words: words, "on_close": close}
-        return Stages(vad=ear.vad, end_of_turn=ear.end_of_turn, stt=ear.stt, backlog=ear.backlog, **mute)
+        return Stages(
+            vad=recogniser.vad,
+            end_of_turn=recogniser.end_of_turn,
+            stt=recogniser.stt,
+            backlog=recogniser.backlog,
+            **mute,
+        )
 
 
 @dataclass(frozen=True)
@@ -74,9 +80,9 @@ class Session:
         return [event["transcript"] for event in self.told if event["type"] == COMPLETED]
 
 
-async def session(serve: Any, ear: LocalStt, recordings: Path, detection: str | None, *, live: bool) -> Session:
+async def session(serve: Any, recogniser: LocalStt, recordings: Path, detection: str | None, *, live: bool) -> Session:
     """Frames of 20 ms, each at its time, or messages of 15 s as fast as it goes; and a while of silence behind them."""
-    engine = Hearing(ear)
+    engine = Hearing(recogniser)
     async with serve(load_pipeline(None), engine) as served, served.connect(protocols=()) as client:
         finding = detection and {"type": detection, "create_response": False}
         audio = {"input": {"turn_detection": finding}}
@@ -114,12 +120,12 @@ def same(one: list[Samples], other: list[Samples]) -> bool:
 
 @pytest.mark.parametrize("detection", [None, "server_vad"], ids=["commit", "server_vad"])
 async def test_where_silence_ends_turns_the_models_hear_the_same(
-    serve: Any, ear: LocalStt, recordings: Path, detection: str | None
+    serve: Any, recogniser: LocalStt, recordings: Path, detection: str | None
 ) -> None:
     """Live and at once: every frame, every clip and every edge, to the sample. The words are judged by their errors:
     they also depend on which guesses at a clip were made before the last one, and on the processor."""
-    live = await session(serve, ear, recordings, detection, live=True)
-    once = await session(serve, ear, recordings, detection, live=False)
+    live = await session(serve, recogniser, recordings, detection, live=True)
+    once = await session(serve, recogniser, recordings, detection, live=False)
     np.testing.assert_array_equal(live.models.sound, once.models.sound)
     assert same(live.models.clips, once.models.clips)
     assert live.edges == once.edges
@@ -130,11 +136,11 @@ async def test_where_silence_ends_turns_the_models_hear_the_same(
         assert all(in_a_pause(at_ms) for kind, at_ms in heard.edges if kind == SPEECH[1]), heard.edges
 
 
-async def test_where_meaning_ends_turns_they_end_at_pauses(serve: Any, ear: LocalStt, recordings: Path) -> None:
+async def test_where_meaning_ends_turns_they_end_at_pauses(serve: Any, recogniser: LocalStt, recordings: Path) -> None:
     """The sound and the first question are the same to the sample. Which pauses end a turn is Smart Turn's affair, and
     an answer that comes when speech has gone on is dropped; the words are there all the same."""
-    live = await session(serve, ear, recordings, "semantic_vad", live=True)
-    once = await session(serve, ear, recordings, "semantic_vad", live=False)
+    live = await session(serve, recogniser, recordings, "semantic_vad", live=True)
+    once = await session(serve, recogniser, recordings, "semantic_vad", live=False)
     np.testing.assert_array_equal(live.models.sound, once.models.sound)
     np.testing.assert_array_equal(live.models.asked[0], once.models.asked[0])
     for heard in (live, once):

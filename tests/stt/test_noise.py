@@ -1,4 +1,4 @@
-"""What is no speech gives no turn with words, and what is one word does: the embedded ear, whole, judged by counts."""
+"""Noise gives no turn with words, and one word does: the whole embedded recogniser, measured by counts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Now:
             self._jobs.pop(0)()
 
 
-class Ear:
+class Recogniser:
     """Silero, endpointing, Smart Turn, Moonshine and turns, as in the default pipeline."""
 
     def __init__(self, models: LocalStt) -> None:
@@ -64,12 +64,12 @@ class Ear:
     def _events(self, sound: Samples, packet_ms: int, *, by_meaning: bool) -> list[Event]:
         workers: Any = Now()
         smart_turn = self._models.smart_turn if by_meaning else None
-        ear = replace(self._models, smart_turn=smart_turn, pool=workers).open().stage
+        recogniser = replace(self._models, smart_turn=smart_turn, pool=workers).open().stage
         out: list[Event] = []
         source: Subject[Any] = Subject()
         loop, size = asyncio.new_event_loop(), packet_ms * RATE_HZ // 1000
         try:
-            with source.pipe(listening(ear, ENDPOINTING), detect_turns(ENDPOINTING)).subscribe(
+            with source.pipe(listening(recogniser, ENDPOINTING), detect_turns(ENDPOINTING)).subscribe(
                 out.append, scheduler=LoopScheduler(loop)
             ):
                 for at in range(0, len(sound), size):
@@ -81,12 +81,12 @@ class Ear:
 
 
 @pytest.fixture(scope="module")
-def ear() -> Iterator[Ear]:
+def recogniser() -> Iterator[Recogniser]:
     if registry.missing():
         pytest.skip("needs the embedded models: voicepipe models fetch")
     parts = load_local(["stt"], sessions=1, progress=lambda _: None)
-    assert parts.ear is not None
-    yield Ear(parts.ear)
+    assert parts.stt is not None
+    yield Recogniser(parts.stt)
     parts.close()
 
 
@@ -99,51 +99,55 @@ def in_a_room(sound: Samples, level_db: float, number: int) -> Samples:
     return room.astype(np.float32)
 
 
-def test_the_noise_behind_a_reading_is_no_turn(ear: Ear, recordings: Path) -> None:
+def test_the_noise_behind_a_reading_is_no_turn(recogniser: Recogniser, recordings: Path) -> None:
     """At 42.9 s something clicks, and Moonshine writes "You"; at other levels and places in the VAD's frames, too."""
     tail = read_recording(recordings / "two_cities.wav")[int(41.9 * RATE_HZ) :]
     for gain in (0.5, 1, 2, 4):
         for shift in range(0, 768, 96):
             sound = np.concatenate([np.zeros(RATE_HZ + shift, np.float32), tail * np.float32(gain)])
-            assert ear.turns(sound) == [], (gain, shift)
+            assert recogniser.turns(sound) == [], (gain, shift)
 
 
 @pytest.mark.parametrize("kind", NOISES)
-def test_noise_is_no_turn(ear: Ear, kind: str) -> None:
+def test_noise_is_no_turn(recogniser: Recogniser, kind: str) -> None:
     """Of 24 sounds of a kind, from soft to as loud as it goes, at most one is taken for words; of buzzes, which have
     the spectrum of a voice, at most three."""
     taken = [
         words
         for number in range(8)
         for level_db in (-24, -12, -2)
-        if (words := ear.turns(in_a_room(NOISES[kind](np.random.default_rng(number)), level_db, number)))
+        if (words := recogniser.turns(in_a_room(NOISES[kind](np.random.default_rng(number)), level_db, number)))
     ]
     assert len(taken) <= (3 if kind == "buzz" else 1), taken
 
 
-def test_one_word_is_a_turn(ear: Ear) -> None:
+def test_one_word_is_a_turn(recogniser: Recogniser) -> None:
     """Spoken by a synthesiser, softly and loudly: at least 97 of 100 are heard."""
     hibari, said, lost = Hibari(), 0, list[tuple[str, int]]()
     for number, word in enumerate(ANSWERS.split()[:: 1 if IN_CI else 3]):
         sound = hibari.synthesise(f"{word.capitalize()}.")
         for level_db in (-6, -26):
             said += 1
-            lost += [] if ear.turns(in_a_room(sound, level_db, number)) else [(word, level_db)]
+            lost += [] if recogniser.turns(in_a_room(sound, level_db, number)) else [(word, level_db)]
     assert len(lost) <= 0.03 * said, lost
 
 
 @pytest.mark.parametrize(("start_s", "stop_s"), [(1.4, 2.2), (3.8, 4.7), (12.0, 12.6), (19.3, 20.2)])
-def test_one_word_of_a_person_is_a_turn(ear: Ear, recordings: Path, start_s: float, stop_s: float) -> None:
+def test_one_word_of_a_person_is_a_turn(
+    recogniser: Recogniser, recordings: Path, start_s: float, stop_s: float
+) -> None:
     """ "Yes.", "Yes.", "No," and "Laughed", spoken and whispered by two actors."""
     sound = read_recording(recordings / "endgame_nagg_nell.wav")[int(start_s * RATE_HZ) : int(stop_s * RATE_HZ)]
     for level_db in (-6, -14, -26):
-        assert len(ear.turns(in_a_room(sound, level_db, 0))) == 1, level_db
+        assert len(recogniser.turns(in_a_room(sound, level_db, 0))) == 1, level_db
 
 
-def test_packets_change_nothing(ear: Ear, recordings: Path) -> None:
+def test_packets_change_nothing(recogniser: Recogniser, recordings: Path) -> None:
     """Not what is believed, either. Silence ends the turns here: what a model says in time depends on the time."""
     sounds = [in_a_room(NOISES["cough"](np.random.default_rng(number)), -2, number) for number in range(4)]
     sounds.append(read_recording(recordings / "endgame_nagg_nell.wav")[: 5 * RATE_HZ])
     for sound in sounds:
-        live, *others = (ear.turns(sound, packet_ms=packet_ms, by_meaning=False) for packet_ms in (20, 7, 85, 1000))
+        live, *others = (
+            recogniser.turns(sound, packet_ms=packet_ms, by_meaning=False) for packet_ms in (20, 7, 85, 1000)
+        )
         assert others == [live] * 3

@@ -1,4 +1,4 @@
-"""A token bucket: how often something may happen, and how often at once. Pure, but for its clock."""
+"""A token bucket: how often something may happen, and how often at once. Pure, except for its clock."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def configure_logs(level: str = "info", *, as_json: bool = False, stream: TextIO
 
     Lines go to `stream`, else to stderr, so that stdout is left to what a command prints. JSON has `timestamp` (UTC),
     `level`, `logger`, `event`, and `exception` as text. In a terminal there are colours, unless `NO_COLOR` is set.
-    Replaces the set-up of an earlier call. ValueError when `level` is none of `LEVELS`.
+    Replaces the set-up of an earlier call. ValueError when `level` is not in `LEVELS`.
     """
     if level not in LEVELS:
         raise ValueError(f"{level!r} is no log level; there are {', '.join(LEVELS)}")

@@ -124,7 +124,7 @@ def _turns(messages: Sequence[Message], *, calls: bool) -> list[_Turn]:
 
 def _late_results_last(messages: Sequence[Message]) -> list[Message]:
     """Move a result that came after the next message to the end, together with its call: what is new comes last, so
-    that the model speaks of it instead of continuing what it has said."""
+    that the model talks about it instead of continuing what it has said."""
     ordered: list[Message] = []
     calls: dict[str, Message] = {}
     for message in messages:

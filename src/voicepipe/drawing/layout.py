@@ -1,6 +1,6 @@
 """The layout of a graph: layers from top to bottom, boxes inside of boxes, arrows that avoid both.
 
-Each box stands one layer below the lowest of those that lead to it. An arrow that passes layers by has a place of its
+Each box stands one layer below the lowest box that leads to it. An arrow that passes layers by has a place of its
 own in each of them, so that it crosses no box; each label has a place below its box, which no arrow crosses.
 """
 
@@ -189,8 +189,7 @@ class _Layers:
         return count
 
     def _spread(self) -> None:
-        """As straight as can be: each slot in the middle of those that it connects to, without pushing its neighbours
-        out of order."""
+        """Move each slot to the middle of the slots that it connects to, without changing the order in a layer."""
         for layer in self._layers:
             _apart(layer, [0.0] * len(layer))
         for sweep in range(24):

@@ -14,7 +14,7 @@ from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
 from voicepipe.engine.pronunciations import read_pronunciations
 from voicepipe.engine.settings import EngineSettings
-from voicepipe.engine.unused import UNUSED_EAR, UNUSED_LLM, UNUSED_VOICE
+from voicepipe.engine.unused import UNUSED_LLM, UNUSED_STT, UNUSED_TTS
 from voicepipe.events import Audio, Event
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.session import STAGE_NAMES, Llm, Service, StageName, Stages, Tts
@@ -40,9 +40,9 @@ class ComposedEngine:
 
     def __init__(
         self,
-        ear: StageProvider[InputStages],
+        stt: StageProvider[InputStages],
         llm: StageProvider[Llm],
-        voice: StageProvider[Tts],
+        tts: StageProvider[Tts],
         *,
         max_sessions: int,
         checks: Checks,
@@ -53,22 +53,22 @@ class ComposedEngine:
         self.max_sessions, self.checks, self.kinds = max_sessions, checks, kinds
         self.calls_functions = local is None or local.llm is None
         self.loading = False  # `build_engine` returns when all is loaded
-        self._ear, self._llm, self._voice = ear, llm, voice
+        self._stt, self._llm, self._tts = stt, llm, tts
         self._http, self._local = http, local
 
     def stages(self) -> Stages:
         """A new session's own stages. What the recogniser hears also makes the other two ready for the reply."""
-        ear, llm, voice = self._ear.open(), self._llm.open(), self._voice.open()
-        heard = ear.stage
-        stt = _behind(heard.stt, [ahead for ahead in (llm.ahead, voice.ahead) if ahead is not None])
+        hearing, llm, tts = self._stt.open(), self._llm.open(), self._tts.open()
+        heard = hearing.stage
+        stt = _behind(heard.stt, [ahead for ahead in (llm.ahead, tts.ahead) if ahead is not None])
         return Stages(
             heard.vad,
             heard.end_of_turn,
             stt,
             llm.stage,
-            voice.stage,
+            tts.stage,
             backlog=heard.backlog,
-            on_close=(ear.close, llm.close, voice.close),
+            on_close=(hearing.close, llm.close, tts.close),
             ahead=llm.instructed,
         )
 
@@ -129,11 +129,11 @@ def build_engine(
     sessions = max_sessions or _sessions(settings, embedded)
     local = _load(settings, embedded, uses, sessions, progress)
     parts = _Parts(settings, kinds, http, local, observe, voices)
-    ear, llm, voice = parts.ear(), parts.llm(), parts.voice()
-    probed: dict[ServiceKind, StageProvider[Any]] = {"stt": ear, "llm": llm, "tts": voice}
+    stt, llm, tts = parts.stt(), parts.llm(), parts.tts()
+    probed: dict[ServiceKind, StageProvider[Any]] = {"stt": stt, "llm": llm, "tts": tts}
     probes = [part.probe() for kind, part in probed.items() if kind in kinds]
     checks = _checks(settings, [*probes, *_cloning(settings, kinds, http)], kinds)
-    return ComposedEngine(ear, llm, voice, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
+    return ComposedEngine(stt, llm, tts, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
 
 
 async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Check]:
@@ -171,8 +171,8 @@ def _load(
     from voicepipe.engine.local import load_local
 
     local = load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
-    if local.voice is not None and settings.tts_pronunciations:
-        local.voice = local.voice.pronouncing(read_pronunciations(settings.tts_pronunciations))
+    if local.tts is not None and settings.tts_pronunciations:
+        local.tts = local.tts.pronouncing(read_pronunciations(settings.tts_pronunciations))
     return local
 
 
@@ -187,12 +187,12 @@ class _Parts:
     observe: Observe
     voices: VoiceStore | None
 
-    def ear(self) -> StageProvider[InputStages]:
+    def stt(self) -> StageProvider[InputStages]:
         if "stt" not in self.kinds:
-            return UNUSED_EAR
+            return UNUSED_STT
         if self.settings.stt_url is not None:
             return KyutaiStt(self.settings.stt_url, self.settings, self.http.session, self.observe("stt"))
-        return _loaded(self.local and self.local.ear)
+        return _loaded(self.local and self.local.stt)
 
     def llm(self) -> StageProvider[Llm]:
         if "llm" not in self.kinds:
@@ -201,12 +201,12 @@ class _Parts:
             return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session)
         return _loaded(self.local and self.local.llm)
 
-    def voice(self) -> StageProvider[Tts]:
+    def tts(self) -> StageProvider[Tts]:
         if "tts" not in self.kinds:
-            return UNUSED_VOICE
+            return UNUSED_TTS
         if self.settings.tts_url is not None:
             return KyutaiTts(self.settings.tts_url, self.settings, self.http.session, self.observe("tts"), self.voices)
-        return _loaded(self.local and self.local.voice)
+        return _loaded(self.local and self.local.tts)
 
 
 def _loaded(part: P | None) -> P:

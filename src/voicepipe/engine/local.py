@@ -189,9 +189,9 @@ def _at_16k(sound: Audio) -> Samples:
 class LocalParts:
     """The embedded models that were requested, and the threads in which they work."""
 
-    ear: LocalStt | None = None
+    stt: LocalStt | None = None
     llm: LocalLlm | None = None
-    voice: LocalTts | None = None
+    tts: LocalTts | None = None
     threads: list[Workers] = field(default_factory=list[Workers])
 
     def close(self) -> None:
@@ -226,7 +226,7 @@ def load_local(
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
     cores = usable_cores()
-    # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the ear or the voice
+    # On two cores one thread writes 80 tokens a second, two write 120; but as soon as the recogniser or the synthesiser
     # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
     threads = max(1, cores // 2)
     makers: dict[str, Callable[[], Any]] = {
@@ -247,9 +247,9 @@ def load_local(
         pool = Workers(max(2, cores), "models")
         parts.threads.append(pool)
         if "stt" in wanted:
-            parts.ear = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
+            parts.stt = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
         if "tts" in wanted:
-            parts.voice = LocalTts(made["hibari"], pool)
+            parts.tts = LocalTts(made["hibari"], pool)
     if "llm" in wanted:
         model, manner = made[gguf.name if gguf else "smollm2"]
         parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)

@@ -81,7 +81,7 @@ _GGUF_SAMPLING = {
 
 @dataclass(frozen=True, slots=True)
 class LocalLlm:
-    """A model that all sessions share; each session has a slot of its own, which it gives back.
+    """A model that all sessions share; each session has a slot of its own, which it frees at its end.
 
     There it reads what the user says while they say it; what a slot has read it need not read again. The bot's first
     sentence, and what it says to a silence, are the character's own lines where it has some: they cost no model call.

@@ -23,7 +23,7 @@ def nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class SessionPart(Generic[S]):
-    """One session's own stage; `close` gives back what it holds of the part.
+    """One session's own stage; `close` frees what it holds of the part.
 
     `ahead` goes behind the recogniser, and passes everything: what it hears tells it to make ready for the reply.
     `instructed` does the same with what the client sends.

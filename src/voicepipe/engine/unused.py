@@ -18,7 +18,7 @@ from voicepipe.engine.parts import InputStages, SessionPart, StageProvider
 from voicepipe.session import Llm, StageName, Tts
 from voicepipe.stage import StageError
 
-__all__ = ["UNUSED_EAR", "UNUSED_LLM", "UNUSED_VOICE", "NotLoaded", "unused_stage"]
+__all__ = ["UNUSED_LLM", "UNUSED_STT", "UNUSED_TTS", "NotLoaded", "unused_stage"]
 
 S = TypeVar("S")
 
@@ -53,6 +53,6 @@ def _ear() -> InputStages:
     return InputStages(unused_stage("vad"), unused_stage("end_of_turn"), unused_stage("stt"), PendingWork())
 
 
-UNUSED_EAR: StageProvider[InputStages] = _Unused(_ear)
+UNUSED_STT: StageProvider[InputStages] = _Unused(_ear)
 UNUSED_LLM: StageProvider[Llm] = _Unused(lambda: unused_stage("llm"))
-UNUSED_VOICE: StageProvider[Tts] = _Unused(lambda: lambda _: unused_stage("tts"))
+UNUSED_TTS: StageProvider[Tts] = _Unused(lambda: lambda _: unused_stage("tts"))

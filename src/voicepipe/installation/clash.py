@@ -33,7 +33,7 @@ class Clash:
     broken: bool
 
     def __str__(self) -> str:
-        return f"{self.what}. To mend it: {self.remedy}"
+        return f"{self.what}. To repair it: {self.remedy}"
 
 
 def clash_at_start() -> Clash | None:

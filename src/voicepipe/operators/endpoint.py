@@ -174,7 +174,7 @@ class _Recent:
 
     def add(self, audio: Audio) -> None:
         self._rate_hz = audio.rate_hz
-        # A VAD speaks of this packet when it is here, and of what it had left over of the last ones.
+        # A VAD reports on this packet when it is here, and on the rest of the last ones.
         needed_from = self._end - round((self._seconds + _VAD_LATE_S) * audio.rate_hz)
         self._frames.append(audio)
         self._end += len(audio.samples)
@@ -188,7 +188,7 @@ class _Recent:
         return Audio(sound[max(0, start - self._begin) : max(0, stop - self._begin)], self._rate_hz)
 
 
-# How long a VAD may take to speak of a sound, with its last frame and its resampler; Silero takes 32 ms.
+# How long a VAD may take to report on a sound, with its last frame and its resampler; Silero takes 32 ms.
 _VAD_LATE_S = 1.0
 
 

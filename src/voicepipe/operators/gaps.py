@@ -31,7 +31,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
 def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Audio | Event]:
     """Insert silence where the client has sent no audio for a while, so that any turn ends.
 
-    A muted or lost microphone sends nothing, and a VAD without frames would wait for ever. One timer per session ticks
+    A muted or lost microphone sends nothing, and a VAD without frames would wait forever. One timer per session ticks
     every `after_ms`; frames start none. After a packet that is longer than that, the next may take as long, and half of
     `after_ms`. No silence is inserted where sound is deferred (`AudioDeferred`, which is not passed on). Everything
     else passes as it comes.

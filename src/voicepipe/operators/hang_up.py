@@ -93,7 +93,7 @@ class _Called:
 
 
 def _takes_leave(text: str, farewell: str) -> bool:
-    """Return whether a text's last clause is the farewell, once or twice, and is not what the text speaks of."""
+    """Return whether a text's last clause is the farewell, once or twice, and is not the text's subject."""
     *before, last = [clause for clause in _CLAUSES.split(text) if clause] or [""]
     once = rf"\w*{re.escape(farewell)}"
     is_farewell = re.fullmatch(rf"{once}(?: {once})?", last.replace("-", " ").strip()) is not None

@@ -1,4 +1,4 @@
-"""`listen`: the ear, made of a speech recogniser and something that notices pauses."""
+"""`listen`: a speech recogniser together with a stage that notices pauses."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def listen(
         listen   --p---P-w
     """
 
-    ear = _noticing(stt, flush_at) if pauses is None else _told(stt, pauses, flush_at)
+    recognise = _noticing(stt, flush_at) if pauses is None else _told(stt, pauses, flush_at)
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         def hear(mic: Observable[Audio | Event]) -> Observable[Event]:
-            heard = mic.pipe(of_type(Audio, FlushRequested, TurnTaking), ear)
+            heard = mic.pipe(of_type(Audio, FlushRequested, TurnTaking), recognise)
             return merge(heard, mic.pipe(transduce(lambda _: _passing)))
 
         return source.pipe(transduce(lambda _: _Placing()), rx_ops.publish(hear))

@@ -70,7 +70,7 @@ class TimedRun(Generic[A, B]):
             return True
         if not self._emit(self._machine.elapsed):
             return False
-        if self._machine.due_s == due_s:  # it would be called for ever
+        if self._machine.due_s == due_s:  # it would be called forever
             self._fail(self._named(ValueError(f"elapsed() has left due_s as it was, {due_s:g} s")))
             return False
         return True

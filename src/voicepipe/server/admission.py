@@ -64,11 +64,11 @@ class Sessions:
         metrics: Metrics,
         characters: Characters,
         headlines: Headlines,
-        door: AccessControl,
+        access: AccessControl,
     ) -> None:
         self.pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
-        self._characters, self._access = characters, door
+        self._characters, self._access = characters, access
         self._addresses = Addresses(settings)
         self._slots = WorkSlots(share=settings.heavy_sessions_cpu_share)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)

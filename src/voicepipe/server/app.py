@@ -93,7 +93,7 @@ def attached(
     """Return the routes of a server that starts and stops with `app`; as `make_app` otherwise."""
     store = voice_store(settings) if voices is None else voices
     around = _Around.make(engine, settings, metrics or Metrics(), store)
-    door = AccessControl(settings)
+    access = AccessControl(settings)
     sessions = Sessions(
         Pipelines.of(pipelines),
         engine,
@@ -102,7 +102,7 @@ def attached(
         metrics=around.metrics,
         characters=around.characters,
         headlines=around.headlines,
-        door=door,
+        access=access,
     )
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
@@ -121,7 +121,7 @@ def attached(
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
-    return _routes(sessions, around, settings, door)
+    return _routes(sessions, around, settings, access)
 
 
 def _entered(lifespan: Lifespan) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -224,7 +224,7 @@ async def models(_: web.Request) -> web.Response:
     return web.json_response({"object": "list", "data": [model]})
 
 
-def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl) -> list[web.RouteDef]:
+def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, access: AccessControl) -> list[web.RouteDef]:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     synthesiser = "embedded" if settings.tts_url is None else "kyutai"
     offered = offered_voices(settings.voices_file, synthesiser) if "tts" in around.kinds else []
@@ -253,17 +253,17 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door:
         get("/page/{name}", page.file),
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/realtime/{pipeline}", sessions.serve),
-        get("/v1/models", door.guarding(models)),
+        get("/v1/models", access.guarding(models)),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),
         get("/metrics", health.metrics),
-        get("/v1/characters", door.guarding(characters.list)),
-        get("/v1/pipeline", door.guarding(watch.stages)),
-        get("/v1/pipeline.svg", door.guarding(watch.picture)),
-        get("/v1/sessions/{id}/events", door.guarding(watch.events)),
-        get("/v1/voices", door.guarding(voices.list)),
-        post("/v1/voices", door.guarding(voices.clone)),
-        get("/v1/voice-donation", door.guarding(donations.ask)),
-        post("/v1/voice-donation", door.guarding(donations.give)),
+        get("/v1/characters", access.guarding(characters.list)),
+        get("/v1/pipeline", access.guarding(watch.stages)),
+        get("/v1/pipeline.svg", access.guarding(watch.picture)),
+        get("/v1/sessions/{id}/events", access.guarding(watch.events)),
+        get("/v1/voices", access.guarding(voices.list)),
+        post("/v1/voices", access.guarding(voices.clone)),
+        get("/v1/voice-donation", access.guarding(donations.ask)),
+        post("/v1/voice-donation", access.guarding(donations.give)),
     ]

@@ -123,7 +123,7 @@ class ServerSettings(BaseModel):
         "192.168.0.0/16",
         "fc00::/7",
     )
-    """Addresses, or networks, of proxies: the last address of their `X-Forwarded-For` that is none of these is the
+    """Addresses, or networks, of proxies: the last address of their `X-Forwarded-For` that is not among these is the
     client's. Without such a header it is not known, and not counted. This machine and private networks, unless set."""
     retry_after_s: int = Field(default=10, ge=1)
     """When a client that found the server full may try again."""
@@ -198,8 +198,8 @@ class ServerSettings(BaseModel):
     health_every_s: float = Field(default=0.5, ge=0)
     """A request within this time gets the cached answer."""
     admission_wait_s: float = Field(default=0.5, ge=0)
-    """How long a client waits at the door for the engine to say how it is. Then what it last said counts; where it has
-    never said anything, the client is let in."""
+    """How long a new client waits for the engine's health. Then the last known health counts; if there is none, the
+    client is admitted."""
 
     # ---- characters --------------------------------------------------------------------------------------------------
     characters_file: Path | None = None

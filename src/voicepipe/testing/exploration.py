@@ -55,7 +55,7 @@ def explore(
     Args:
         pipeline: A function, or what `voicepipe serve` takes; None is the default pipeline.
         cases: The number of conversations. The environment variable CI makes them the same each time.
-        stalls: Whether services may stop for ever; a pipeline without deadlines is then silent for ever, too.
+        stalls: Whether services may stop forever; a pipeline without deadlines is then silent forever, too.
         skip: Names of invariants that are not checked.
         functions: Names of the pipeline's own functions, without arguments, which the LLM is to call.
         idle: When the pipeline breaks a silence, and how often in a row; None: that is not checked.
@@ -103,7 +103,7 @@ def conversations(draw: st.DrawFn, *, stalls: bool = True, functions: Collection
     There are no expectations: the invariants must hold.
 
     Args:
-        stalls: Services may also stop for ever.
+        stalls: Services may also stop forever.
         functions: Names of functions that the LLM is to call.
     """
     scenario = Scenario("A drawn conversation")

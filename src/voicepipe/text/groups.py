@@ -125,7 +125,7 @@ def _may_be_markup(group: Sequence[Word]) -> bool:
 
 
 def _kind(word: str) -> str:
-    """Return what a word is in a sum, a date or an amount; "" if it is none of them."""
+    """Return what a word is in a sum, a date or an amount; "" if it is nothing of these."""
     core = word.strip("\"'“”‘’*_`~,;!?") if len(word) > 1 else word
     plain = core.rstrip(".:") or core
     if _OPERATOR.fullmatch(core):

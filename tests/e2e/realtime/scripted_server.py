@@ -1,5 +1,5 @@
-"""A server process whose ear and voice are scripted, and whose model is a service in the same process, behind OpenAI's
-API: what a client sends is what counts here, not what is said.
+"""A server process with scripted recogniser and synthesiser, and with a model behind OpenAI's API in the same process:
+for tests of what a client sends, not of what is said.
 
 The bot answers `ANSWER` to a voice, and `WRITTEN` to a text; to a "long" one it goes on and on. To what is in `CALLS`
 it calls functions, where it is offered them, and then says what they gave. Prints the address that it listens at. Needs

@@ -1,4 +1,4 @@
-"""The meter at the door: how far a client is ahead of real time."""
+"""The meter of received sound: how far a client is ahead of real time."""
 
 from __future__ import annotations
 
@@ -60,31 +60,31 @@ def test_a_faster_leak():
     assert round(meter.level_ms) == 600
 
 
-def pacer(clock: Callable[[], float], **changed: float) -> IngressPacer:
+def new_pacer(clock: Callable[[], float], **changed: float) -> IngressPacer:
     return IngressPacer(clock, **{"lead_ms": 500, "speed": 10, "message_ms": 0} | changed)
 
 
 def test_sound_counts_by_its_length():
     """As the codec decodes it; twice decoded is not twice received."""
-    door = pacer(Clock())
-    codec = door.metered(Pcm16(8000))
+    pacer = new_pacer(Clock())
+    codec = pacer.metered(Pcm16(8000))
     one, two = codec.decoder(), codec.decoder()
     packet = bytes(2 * 800)
     assert len(one(packet)) == len(two(packet)) == 800
-    assert round(door.ahead_ms) == 100
+    assert round(pacer.ahead_ms) == 100
 
 
 def test_messages_count_whatever_is_in_them():
     """A flood of tiny ones is a flood."""
-    door = pacer(Clock(), message_ms=5)
+    pacer = new_pacer(Clock(), message_ms=5)
     for _ in range(100):
-        door.count_message()
-    assert round(door.ahead_ms) == 500
+        pacer.count_message()
+    assert round(pacer.ahead_ms) == 500
 
 
 def test_a_metered_codec_is_otherwise_the_same():
     """Rate, encoder and pieces are its own."""
-    codec = pacer(Clock()).metered(Pcm16(8000))
+    codec = new_pacer(Clock()).metered(Pcm16(8000))
     silence = Audio(codec.decoder()(bytes(4)), 8000)
     assert (codec.rate_hz, codec.encoder()(silence)) == (8000, bytes(4))
     assert [len(piece) for piece in codec.pieces(bytes(2000), 80)] == [1280, 720]
@@ -95,13 +95,13 @@ def test_a_metered_codec_is_otherwise_the_same():
 
 def fed(loop: VirtualLoop, seconds: float, *, backlog: PendingWork | None = None, **changed: float) -> list[float]:
     """When each piece of 80 ms of a recording comes in."""
-    door = pacer(loop.time, **changed)
-    door.backlog = backlog or door.backlog
-    decode, came_s = door.metered(Pcm16(8000)).decoder(), list[float]()
+    pacer = new_pacer(loop.time, **changed)
+    pacer.backlog = backlog or pacer.backlog
+    decode, came_s = pacer.metered(Pcm16(8000)).decoder(), list[float]()
 
     async def feed() -> None:
         for _ in range(round(seconds / 0.08)):
-            await door.room()
+            await pacer.room()
             decode(bytes(2 * 640))
             came_s.append(loop.time())
 
@@ -127,7 +127,7 @@ def test_a_recording_waits_for_the_ear(virtual_loop: VirtualLoop):
 
 
 def test_nobody_is_held_below_real_time(virtual_loop: VirtualLoop):
-    """By an ear that has never done, either: that is live sound to it."""
+    """By a recogniser that has never done, either: that is live sound to it."""
     backlog = PendingWork()
     backlog.busy()
     came_s = fed(virtual_loop, 20, backlog=backlog)
@@ -138,14 +138,14 @@ def test_live_sound_waits_for_nobody(virtual_loop: VirtualLoop):
     """Nor what a bad line has held up for less than the lead."""
     backlog = PendingWork()
     backlog.busy()
-    door = pacer(virtual_loop.time)
-    door.backlog, decode = backlog, door.metered(Pcm16(8000)).decoder()
+    pacer = new_pacer(virtual_loop.time)
+    pacer.backlog, decode = backlog, pacer.metered(Pcm16(8000)).decoder()
 
     async def microphone() -> None:
         for _ in range(100):
             await asyncio.sleep(0.4)
             for _ in range(5):
-                assert door.has_room
+                assert pacer.has_room
                 decode(bytes(2 * 640))
 
     virtual_loop.run(microphone())

@@ -28,26 +28,26 @@ SERVICE = "speech recognition (STT)"
 
 
 class Played:
-    """An ear, a clock that is turned by hand, and a recogniser that says what the test says."""
+    """A session with a recogniser, on a clock that the test sets, with the messages of the test."""
 
     def __init__(self, stt_options: SttOptions = STT_OPTIONS) -> None:
         self.now_s = 0.0
         self.backlog = PendingWork()
-        self.ear = KyutaiSttSession(lambda: self.now_s, stt_options, SERVICE, NULL_OBSERVER, self.backlog)
-        self.ear.opened()
+        self.session = KyutaiSttSession(lambda: self.now_s, stt_options, SERVICE, NULL_OBSERVER, self.backlog)
+        self.session.opened()
         self.events: list[Event] = []
 
     def sound(self, *pieces: Audio) -> None:
-        self.events += self.ear.put(joined(pieces))
+        self.events += self.session.put(joined(pieces))
 
     def sent(self) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []
-        while (message := self.ear.outgoing()) is not None:
+        while (message := self.session.outgoing()) is not None:
             messages.append(ormsgpack.unpackb(message))
         return messages
 
     def says(self, **message: Any) -> Sequence[Event]:
-        events = self.ear.received(ormsgpack.packb(message))
+        events = self.session.received(ormsgpack.packb(message))
         self.events += events
         return events
 
@@ -112,7 +112,7 @@ def test_a_flush_pushes_the_delays_worth_of_silence(delay_s: float, frames: int,
     played.hear(TONES.say("one"), 0.0)
     played.hear(silence(0.08), 1.0)
     noted_s = played.events[-1].at_s
-    assert played.ear.put(FlushRequested(noted_s)) == []
+    assert played.session.put(FlushRequested(noted_s)) == []
     pushed = played.sent()
     assert len(pushed) == frames
     assert not any(any(message["pcm"]) for message in pushed)
@@ -125,9 +125,9 @@ def test_one_flush_may_follow_another_that_is_not_through() -> None:
     """Each is told of, in its place: two turns that a client has ended are two."""
     played = primed()
     played.hear(TONES.say("one"), 0.0)
-    played.ear.put(FlushRequested(1.28))
+    played.session.put(FlushRequested(1.28))
     played.sound(TONES.say("two"))
-    played.ear.put(FlushRequested(1.6))
+    played.session.put(FlushRequested(1.6))
     frames = len([message for message in played.sent() if message["type"] == "Audio"])
     assert frames == 8 + 4 + 8
     events = [event for event in played.step(1.0, frames) if isinstance(event, Transcribed)]
@@ -138,8 +138,8 @@ def test_sound_of_another_rate_is_flushed_to_its_last_sample() -> None:
     """What a resampler holds up is sent, too."""
     played = primed()
     sound = Audio(np.full(16_000, 0.3, np.float32), 16_000)
-    played.ear.put(sound)
-    played.ear.put(FlushRequested(1.96))
+    played.session.put(sound)
+    played.session.put(FlushRequested(1.96))
     frames = [message["pcm"] for message in played.sent()]
     assert sum(abs(sample) > 0.1 for frame in frames for sample in frame) == pytest.approx(24_000, abs=30)
     assert Transcribed(pytest.approx(1.96)) in played.step(1.0, len(frames))
@@ -156,7 +156,7 @@ def test_it_is_behind_while_three_frames_are_on_their_way_or_a_flush_is() -> Non
     played.step(1.0)
     assert played.backlog.is_clear
     played.step(1.0, 2)
-    played.ear.put(FlushRequested(1.2))
+    played.session.put(FlushRequested(1.2))
     pushed = len(played.sent())
     played.step(1.0, 6)
     assert (pushed, played.backlog.is_clear) == (8, False)
@@ -172,7 +172,7 @@ def test_the_next_turn_is_placed_behind_the_silence_that_was_pushed() -> None:
     """The service's clock has run ahead of the microphone's by that much."""
     played = primed()
     played.hear(TONES.say("one"), 0.0)
-    played.ear.put(FlushRequested(1.2))
+    played.session.put(FlushRequested(1.2))
     played.step(1.0, len(played.sent()))
     played.hear(silence(1.28), 1.0)
     now_s = 12 * 0.08 + 0.32 + 1.28
@@ -185,7 +185,7 @@ def test_a_word_that_a_flush_has_hurried_does_not_reopen_the_turn() -> None:
     played = primed()
     played.hear(TONES.say("one"), 0.0)
     played.hear(silence(0.08), 1.0)
-    played.ear.put(FlushRequested(1.2))
+    played.session.put(FlushRequested(1.2))
     assert [type(event) for event in played.says(type="Word", text="one", start_time=0.96)] == [WordRecognised]
 
 
@@ -193,7 +193,7 @@ def test_a_flush_that_a_vad_asks_for_waits_for_its_own_moment() -> None:
     """It is ahead of the recogniser, which has not heard that far: also what does not fill a frame yet is sent."""
     played = primed(SttOptions(**{**_fields(STT_OPTIONS), "notices_pauses": False}))
     played.sound(TONES.say("one"), silence(0.05))
-    played.ear.put(FlushRequested(1.30))
+    played.session.put(FlushRequested(1.30))
     messages = played.sent()
     assert len(messages) == 5 + 8
     assert played.step(0.0, 5 + 6) == []
@@ -213,8 +213,8 @@ def test_on_a_new_connection_the_sound_since_the_last_word_is_sent_again() -> No
     played.hear(TONES.say("one two three"), 0.0)
     played.says(type="Word", text="one", start_time=0.96)
     played.says(type="EndWord", stop_time=1.23)
-    assert [type(event) for event in played.ear.lost(ConnectionLost(SERVICE, "close code 1006"))] == [Warned]
-    played.ear.opened()
+    assert [type(event) for event in played.session.lost(ConnectionLost(SERVICE, "close code 1006"))] == [Warned]
+    played.session.opened()
     again = played.sent()
     # Twelve frames of silence and twelve of words; of them those that end before 1.23 s are understood.
     assert len(again) == 12 + 12 - 15
@@ -231,7 +231,7 @@ def test_a_word_that_was_open_is_sent_again_but_told_once() -> None:
     played = primed()
     played.hear(TONES.say("one two"), 0.0)
     played.says(type="Word", text="one", start_time=0.96)
-    played.ear.opened()
+    played.session.opened()
     again = played.sent()
     assert len(again) == 8
     played.step(0.0, 8)
@@ -252,7 +252,7 @@ def test_long_silence_is_not_sent_again() -> None:
     played = primed()
     for _ in range(60):
         played.hear(silence(0.8), 1.0)
-    played.ear.opened()
+    played.session.opened()
     assert len(played.sent()) == round((2.0 + 0.5) / 0.08) + 1
 
 
@@ -260,7 +260,7 @@ def test_a_new_connections_first_steps_do_not_count() -> None:
     """What was known of the pause stays."""
     played = primed()
     played.hear(silence(0.8), 1.0)
-    played.ear.opened()
+    played.session.opened()
     played.sent()
     assert played.step(0.0, 12) == []
 
@@ -268,59 +268,59 @@ def test_a_new_connections_first_steps_do_not_count() -> None:
 def test_silence_is_a_fault_only_while_a_step_is_owed() -> None:
     """From the moment in which the first frame went out."""
     played = primed()
-    assert played.ear.overdue_at is None
+    assert played.session.overdue_at is None
     played.now_s = 10.0
     played.sound(silence(0.16))
     played.sent()
-    assert played.ear.overdue_at == pytest.approx(10.0 + STT_OPTIONS.silent_s)
+    assert played.session.overdue_at == pytest.approx(10.0 + STT_OPTIONS.silent_s)
     played.now_s = 11.0
     played.says(type="Step", step_idx=0, prs=[0, 0, 0, 0])
-    assert played.ear.overdue_at == pytest.approx(11.0 + STT_OPTIONS.silent_s)
+    assert played.session.overdue_at == pytest.approx(11.0 + STT_OPTIONS.silent_s)
     played.says(type="Step", step_idx=0, prs=[0, 0, 0, 0])
-    assert played.ear.overdue_at is None
+    assert played.session.overdue_at is None
 
 
 def test_an_old_connection_is_stale_between_turns_only() -> None:
     """Not while the user speaks, nor before their words are out."""
     played = primed()
     played.now_s = 601.0
-    assert played.ear.stale
+    assert played.session.stale
     played.hear(TONES.say("one"), 0.0)
-    assert not played.ear.stale
+    assert not played.session.stale
     played.says(type="Word", text="one", start_time=0.96)
     played.hear(silence(0.08), 1.0)
-    assert not played.ear.stale
-    played.ear.put(FlushRequested(1.2))
-    assert not played.ear.stale
+    assert not played.session.stale
+    played.session.put(FlushRequested(1.2))
+    assert not played.session.stale
     played.sent()
     played.step(1.0, 8)
-    assert played.ear.stale
-    played.ear.opened()
-    assert not played.ear.stale
+    assert played.session.stale
+    played.session.opened()
+    assert not played.session.stale
 
 
 def test_the_end_waits_for_the_last_words() -> None:
     """A marker goes out, and silence for the delay behind it; when the marker comes back everything has been said."""
     played = primed()
     played.sound(TONES.say("one"), silence(0.05))
-    played.ear.finish()
+    played.session.finish()
     messages = played.sent()
     assert [message["type"] for message in messages] == ["Audio"] * 5 + ["Marker"] + ["Audio"] * 8
-    assert not played.ear.done
+    assert not played.session.done
     played.says(type="Marker", id=messages[5]["id"])
-    assert played.ear.done
+    assert played.session.done
 
 
 def test_nothing_heard_is_nothing_to_wait_for() -> None:
     """Not even for a connection."""
-    ear = KyutaiSttSession(lambda: 0.0, STT_OPTIONS, SERVICE, NULL_OBSERVER)
-    ear.finish()
-    assert ear.done
+    session = KyutaiSttSession(lambda: 0.0, STT_OPTIONS, SERVICE, NULL_OBSERVER)
+    session.finish()
+    assert session.done
 
 
 def test_events_of_others_are_no_business_of_an_ear() -> None:
     """A VAD's edges mean nothing to it."""
-    assert primed().ear.put(SpeechStarted(0.0, 0.1)) == ()
+    assert primed().session.put(SpeechStarted(0.0, 0.1)) == ()
 
 
 def test_sound_that_nobody_takes_is_lost_from_the_old_end() -> None:

@@ -36,7 +36,7 @@ from voicepipe.testing.servers import ByTone, Fails, SttServer
 from voicepipe.testing.servers.tones import silence
 
 
-def ear(
+def recogniser(
     *servers: SttServer,
     stt_options: SttOptions = STT_OPTIONS,
     reconnecting: ReconnectPolicy = RECONNECTING,
@@ -54,9 +54,9 @@ def words(heard: Running) -> str:
 
 @asynccontextmanager
 async def hearing_server(**options: Any) -> AsyncIterator[tuple[SttServer, Running]]:
-    """A recogniser that hears tones, and the ear that listens through it, at work."""
+    """A recogniser that hears tones, and the recogniser that listens through it, at work."""
     stage_options = {name: options.pop(name) for name in ("stt_options", "reconnecting") if name in options}
-    async with SttServer(ByTone(TONES), **options) as server, running(ear(server, **stage_options)) as heard:
+    async with SttServer(ByTone(TONES), **options) as server, running(recogniser(server, **stage_options)) as heard:
         yield server, heard
 
 
@@ -107,7 +107,7 @@ def test_turns_are_taken(virtual_loop: VirtualLoop) -> None:
 
     async def main() -> Running:
         async with SttServer(ByTone(TONES)) as server:
-            both = lambda source: source.pipe(ear(server), detect_turns(pause_above=0.6, resume_below=0.4))
+            both = lambda source: source.pipe(recogniser(server), detect_turns(pause_above=0.6, resume_below=0.4))
             async with running(both) as heard:
                 await play(heard.source, said("one two three"), said("four"), said("five six", after_s=2))
                 return heard
@@ -206,7 +206,7 @@ def starting(virtual_loop: VirtualLoop, mode: Fails, *, api_key: str = "public_t
     async def main() -> Exception | None:
         async with SttServer(ByTone(TONES)) as server:
             await server.fail(mode)
-            async with running(ear(server, api_key=api_key)) as heard, asyncio.timeout(3):
+            async with running(recogniser(server, api_key=api_key)) as heard, asyncio.timeout(3):
                 await heard.ended.wait()
                 return heard.error
 
@@ -240,7 +240,7 @@ def test_a_wrong_key(virtual_loop: VirtualLoop) -> None:
     """The service answers 401."""
 
     async def main() -> Exception | None:
-        async with SttServer(ByTone(TONES)) as server, running(ear(server, api_key="stolen")) as heard:
+        async with SttServer(ByTone(TONES)) as server, running(recogniser(server, api_key="stolen")) as heard:
             await heard.ended.wait()
             return heard.error
 
@@ -254,7 +254,7 @@ def test_one_of_several_is_enough(virtual_loop: VirtualLoop) -> None:
         async with SttServer(ByTone(TONES)) as full, SttServer(ByTone(TONES)) as down, SttServer(ByTone(TONES)) as free:
             await full.fail(Fails.FULL)
             await down.fail(Fails.DOWN)
-            async with running(ear(full, down, free)) as heard:
+            async with running(recogniser(full, down, free)) as heard:
                 await play(heard.source, said("one two three"))
                 assert len(free.visits) == 1
                 return heard
@@ -276,7 +276,7 @@ def test_a_recogniser_that_fails_in_mid_sentence_loses_no_word(
 
     async def main() -> Running:
         stt = lambda: SttServer(ByTone(TONES))
-        async with stt() as one, stt() as other, running(ear(one, other)) as heard:
+        async with stt() as one, stt() as other, running(recogniser(one, other)) as heard:
             talking = asyncio.create_task(play(heard.source, said("one two three four five six", after_s=6)))
             await asyncio.sleep(at_s)
             used = next(server for server in (one, other) if server.open)
@@ -402,7 +402,7 @@ def test_dns_that_changes_is_followed(virtual_loop: VirtualLoop) -> None:
             async def dns(_: Address) -> Sequence[Instance]:
                 return [Instance(server.host, server.port) for server in behind]
 
-            async with running(ear(old, resolve=dns)) as heard:
+            async with running(recogniser(old, resolve=dns)) as heard:
                 talking = asyncio.create_task(play(heard.source, said("one two three four", after_s=4)))
                 await asyncio.sleep(1.5)
                 behind[:] = [new]
@@ -510,7 +510,7 @@ def test_an_error_of_the_microphone_is_passed_on(virtual_loop: VirtualLoop) -> N
             broken = lambda source: rx.merge(
                 source, rx.timer(0.5).pipe(rx_ops.flat_map(lambda _: rx.throw(ValueError("x"))))
             )
-            async with running(lambda source: source.pipe(broken, ear(server))) as heard:
+            async with running(lambda source: source.pipe(broken, recogniser(server))) as heard:
                 await heard.ended.wait()
                 await asyncio.sleep(0.2)
                 assert not server.open
@@ -528,7 +528,7 @@ def test_it_is_observed(virtual_loop: VirtualLoop) -> None:
             return lambda *args: told.append((name, *args))
 
     async def main() -> None:
-        async with SttServer(ByTone(TONES)) as server, running(ear(server, observer=Counting())) as heard:
+        async with SttServer(ByTone(TONES)) as server, running(recogniser(server, observer=Counting())) as heard:
             await play(heard.source, said("one two"))
             server.fail_open(Fails.DIES)
             await play(heard.source, silence(1))

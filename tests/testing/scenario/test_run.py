@@ -24,7 +24,7 @@ def returns_nothing(session: Session) -> None:
 
 
 def test_an_exception_is_shown_with_type_message_line_and_traceback() -> None:
-    """The line is the one to mend."""
+    """The line is the one to change."""
     with pytest.raises(ScenarioFailed, match=r"test_run\.py:19: KeyError: 'x'\nTraceback"):
         run(Scenario().by(1).bot_says("hello"), broken)
 

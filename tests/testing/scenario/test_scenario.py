@@ -109,7 +109,7 @@ def test_a_minute_takes_a_moment():
 
 
 def test_a_failure_shows_what_happened_instead_and_the_conversation():
-    """Each unmet sentence, then the user's, the ear's and the bot's lines with their times."""
+    """Each unmet sentence, then the user's, the recogniser's and the bot's lines with their times."""
     failing = interrupted().by(3).bot_says("today?").ever(times=4).bot_replies().silent(3, 4)
     with pytest.raises(ScenarioFailed) as caught:
         run(failing, PLAIN)

@@ -28,7 +28,7 @@ FRAME = np.full(1920, 0.5, np.float32)
 
 
 class Played:
-    """A mouth, a clock that is turned by hand, and a synthesiser that says what the test says."""
+    """A session with a synthesiser, on a clock that the test sets, with the messages of the test."""
 
     def __init__(self, text: str = "", *, end: bool = False) -> None:
         self.now_s = 0.0

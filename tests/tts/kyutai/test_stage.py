@@ -332,14 +332,14 @@ def test_a_reply_does_not_wait_for_the_handshake(virtual_loop: VirtualLoop) -> N
     async def main(*, ahead: bool) -> float:
         async with TtsServer(handshake_s=0.3) as server:
             through = speaker(server)
-            async with running(through.prepare()) as ear:
+            async with running(through.prepare()) as recogniser:
                 if ahead:
-                    ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
-                    ear.source.on_next(WordRecognised("there", 0.0, 0.1))
+                    recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
+                    recogniser.source.on_next(WordRecognised("there", 0.0, 0.1))
                 await asyncio.sleep(1)
                 heard = await say("Hi", through=through)
                 assert len(server.visits) == 1
-                assert ear.texts(WordRecognised) == ("hello there" if ahead else "")
+                assert recogniser.texts(WordRecognised) == ("hello there" if ahead else "")
             return heard.times(ReplyAudio)[0]
 
     assert virtual_loop.run(main(ahead=False)) == pytest.approx(0.5, abs=0.01)
@@ -352,8 +352,8 @@ def test_one_that_is_being_opened_is_waited_for(virtual_loop: VirtualLoop) -> No
     async def main() -> tuple[float, int]:
         async with TtsServer(handshake_s=0.3) as server:
             through = speaker(server)
-            async with running(through.prepare()) as ear:
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+            async with running(through.prepare()) as recogniser:
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.2)
                 heard = await say("Hi", through=through)
                 return heard.times(ReplyAudio)[0], len(server.visits)
@@ -367,11 +367,11 @@ def test_one_that_nobody_takes_is_closed(virtual_loop: VirtualLoop) -> None:
     async def main() -> list[float | None]:
         async with TtsServer() as server:
             through = speaker(server, ahead_s=2)
-            async with running(through.prepare()) as ear:
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+            async with running(through.prepare()) as recogniser:
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(5)
                 assert not server.open
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(1)
                 assert len(server.open) == 1
             await asyncio.sleep(0.2)
@@ -388,8 +388,8 @@ def test_one_that_its_server_has_closed_is_not_used(virtual_loop: VirtualLoop) -
     async def main() -> Running:
         async with TtsServer() as old, TtsServer() as new:
             through = speaker(old, new)
-            async with running(through.prepare()) as ear:
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+            async with running(through.prepare()) as recogniser:
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
                 await next(server for server in (old, new) if server.open).fail(Fails.DOWN)
                 await asyncio.sleep(0.5)
@@ -406,8 +406,8 @@ def test_one_in_another_voice_is_thrown_away(virtual_loop: VirtualLoop) -> None:
     async def main() -> list[str]:
         async with TtsServer() as server:
             through = speaker(server, voice="old.wav")
-            async with running(through.prepare()) as ear:
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+            async with running(through.prepare()) as recogniser:
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
                 assert spoken(await say("Hi", through=through, voice="new.wav")) == "Hi"
                 return [visit.query["voice"] for visit in server.visits]
@@ -421,14 +421,14 @@ def test_a_service_that_is_full_is_told_by_the_reply(virtual_loop: VirtualLoop) 
     async def main() -> tuple[Running, Running]:
         async with TtsServer() as server:
             through = speaker(server)
-            async with running(through.prepare()) as ear:
+            async with running(through.prepare()) as recogniser:
                 await server.fail(Fails.FULL)
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 await asyncio.sleep(0.5)
-                return ear, await say("Hi", through=through)
+                return recogniser, await say("Hi", through=through)
 
-    ear, reply = virtual_loop.run(main())
-    assert not ear.events(Warned)
+    recogniser, reply = virtual_loop.run(main())
+    assert not recogniser.events(Warned)
     assert isinstance(reply.error, ServiceUnavailable)
     assert reply.error.full
 
@@ -440,8 +440,8 @@ def test_whenever_a_reply_is_cut_nothing_leaks(virtual_loop: VirtualLoop, after_
     async def main() -> None:
         async with TtsServer(handshake_s=0.3) as server:
             through = speaker(server)
-            async with running(through.prepare()) as ear:
-                ear.source.on_next(WordRecognised("hello", 0.0, 0.1))
+            async with running(through.prepare()) as recogniser:
+                recogniser.source.on_next(WordRecognised("hello", 0.0, 0.1))
                 async with running(kyutai(through, voice="", options=SPEAKING)) as reply:
                     reply.source.on_next(ReplyText("Hi"))
                     await asyncio.sleep(after_s)

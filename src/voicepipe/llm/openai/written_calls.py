@@ -57,7 +57,7 @@ def written_calls(body: str) -> Iterator[WrittenCall]:
     """Yield the calls between two markers.
 
     Raises:
-        NotACall: The text is none of the known forms.
+        NotACall: The text has no known form.
     """
     rest = body.strip(_BETWEEN)
     if not rest:

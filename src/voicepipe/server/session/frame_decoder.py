@@ -33,7 +33,7 @@ class FrameDecoder:
             what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
             return [InputRejected("unexpected_binary_frame", what)]
         received = self._wire.decode(frame)
-        self._recorder.heed(received)
+        self._recorder.apply(received)
         self._recorder.note("client", frame)
         return [piece for message in received for piece in self._pieces(message)]
 

@@ -2,7 +2,7 @@
 
 What a client sends is decoded and enters the graph in the reader's own call, so nothing can pile up in it. But a client
 may send faster than people speak: what an outage has held up, or a recording, all at once. Such sound comes in as fast
-as the ear can take it and no faster.
+as the recogniser can take it and no faster.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class AudioMeter:
 class IngressPacer:
     """The pace at which a client's sound may come in.
 
-    Up to `lead_ms` ahead of real time it comes in at once. What is further ahead waits for the ear's `backlog` to be
-    clear, and comes in at `speed` times real time at most. No client is ever held below real time.
+    Up to `lead_ms` ahead of real time it comes in at once. What is further ahead waits until the recogniser's `backlog`
+    is clear, and comes in at `speed` times real time at most. No client is held below real time.
 
     Sound counts by its length, as the codec of `metered` decodes it, and each message at least `message_ms`, whatever
     is in it. `clock` gives seconds.
@@ -62,7 +62,7 @@ class IngressPacer:
     def __init__(self, clock: Clock, *, lead_ms: float, speed: float, message_ms: float) -> None:
         self._clock, self._lead_ms, self._speed, self._message_ms = clock, lead_ms, speed, message_ms
         self._flows = [_Flow(clock, speed)]
-        # Of the ear; it is known when the session's stages are.
+        # Of the recogniser; it is known when the session's stages are.
         self.backlog = PendingWork()
 
     @classmethod

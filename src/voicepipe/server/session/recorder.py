@@ -92,7 +92,7 @@ class ConsentedRecorder:
         self._recorder: Recorder | None = None
         self._allowed = False
 
-    def heed(self, messages: Iterable[object]) -> None:
+    def apply(self, messages: Iterable[object]) -> None:
         """Note what the client's settings say of recording."""
         for message in messages:
             if isinstance(message, SettingsChanged) and self._folder is not None:

@@ -94,7 +94,7 @@ class Socket(web.WebSocketResponse):
 
     def _on_data_received(self) -> None:
         """Ignore bytes. aiohttp takes each for a sign of life, and a client that sends one a second would keep its slot
-        for ever; whole messages and pongs are noted when they are received."""
+        forever; whole messages and pongs are noted when they are received."""
 
     def _pong_not_received(self) -> None:
         """Wait a moment longer, unless something is heard. A process that was stopped finds its timers due before it

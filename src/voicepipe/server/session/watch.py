@@ -76,7 +76,7 @@ class SessionWatch:
 
     @contextmanager
     def watching(self, session_id: str) -> Generator[EventFeed]:
-        """Give the events of a session from now on. Raises KeyError where there is none of this id."""
+        """Return the events of a session from now on. Raises KeyError if no session has this id."""
         if session_id not in self._began_s:
             raise KeyError(session_id)
         feed = EventFeed(self._capacity)

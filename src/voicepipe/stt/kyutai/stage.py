@@ -82,14 +82,14 @@ def kyutai(
         in       aaaaaaaaaaaaa-F             a: 80 ms of Audio, sent fast   F: FlushRequested, at the pause   T: Transcribed
         kyutai   ------(pw)------P-v---T     p: SpeechStarted, Pause(0)   w, v: WordRecognised   P: SpeechStopped, Pause(0.95)
     """  # noqa: E501
-    door = WebSocketEndpoint(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
+    endpoint = WebSocketEndpoint(finder.service, finder.address, PATH, {}, {KEY_HEADER: api_key})
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         def listen(_: object) -> Observable[Event]:
             return source.pipe(
                 socket_stage(
                     lambda clock: KyutaiSttSession(clock, options, finder.service, finder.observer, backlog),
-                    _Connecting(finder, lambda instance: _enter(door, instance), reconnect),
+                    _Connecting(finder, lambda instance: _connect(endpoint, instance), reconnect),
                     observer=finder.observer,
                     name="STT",
                 )
@@ -106,7 +106,7 @@ class _Connecting:
     def __init__(
         self, finder: Finder, enter: Callable[[Instance], Awaitable[ServiceSocket]], reconnecting: ReconnectPolicy
     ) -> None:
-        self._finder, self._enter, self._reconnecting = finder, enter, reconnecting
+        self._finder, self._connect, self._reconnecting = finder, enter, reconnecting
         self._connected_s: float | None = None
         self._give_up_s = 0.0
         self._pauses = iter(reconnecting.pauses)
@@ -114,7 +114,7 @@ class _Connecting:
     async def __call__(self, emit: Emit[Event]) -> ServiceSocket:
         clock = asyncio.get_running_loop().time
         if self._connected_s is None:
-            socket = await self._finder.find(self._enter)
+            socket = await self._finder.find(self._connect)
         else:
             if clock() - self._connected_s >= self._reconnecting.settled_after_s:
                 self._give_up_s = 0.0
@@ -131,7 +131,7 @@ class _Connecting:
         told = False
         while True:
             try:
-                return await self._finder.find(self._enter)
+                return await self._finder.find(self._connect)
             except ServiceUnavailable as error:
                 if not told:
                     emit(Warned(f"{error.user_message} Trying again; what you say meanwhile is kept."))
@@ -146,9 +146,9 @@ class _Connecting:
         await asyncio.sleep(pause_s)
 
 
-async def _enter(door: WebSocketEndpoint, instance: Instance) -> ServiceSocket:
+async def _connect(endpoint: WebSocketEndpoint, instance: Instance) -> ServiceSocket:
     """Return a socket to an instance that accepts it. Raises AtCapacity, ConnectionLost, ProtocolViolation."""
-    socket = await door.open(instance)
+    socket = await endpoint.open(instance)
     try:
         await _be_welcome(socket)
     except BaseException:

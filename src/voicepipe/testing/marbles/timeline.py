@@ -83,7 +83,7 @@ def timeline(script: Script, values: Mapping[str, Any]) -> Timeline:
 
     Raises:
         DiagramError: The diagram cannot be read.
-        TypeError: A value's name cannot be a letter, or is none of the diagram's; or some letters stand
+        TypeError: A value's name cannot be a letter, or is not in the diagram; or some letters stand
             for what is no string, and others have no value: they would stand for themselves.
     """
     known = dict(values)

@@ -109,7 +109,7 @@ class Scenario:
 
     @_setting
     def llm_stalls(self, asked: str, *, words: int = 0) -> None:
-        """Let the LLM stall at `asked` for ever, after `words` words of its answer."""
+        """Let the LLM stall at `asked` forever, after `words` words of its answer."""
         self.cast.change_answer(asked, stalls_after=words)
 
     @_setting
@@ -136,7 +136,7 @@ class Scenario:
 
     @_setting
     def tts_stalls(self, *, words: int | None = None, at: str | None = None) -> None:
-        """Let the TTS stall for ever after `words` words of each reply, or at the word `at`."""
+        """Let the TTS stall forever after `words` words of each reply, or at the word `at`."""
         self.cast.tts_stalls_after, self.cast.tts_stalls_at = words, at
 
     # ---- the recogniser and the end-of-turn model -------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Scenario:
 
     @_setting
     def pause_sounds_finished(self, probability: float, *, after_s: float = 0.06) -> None:
-        """Let the end-of-turn model return this probability for every pause, `after_s` after the request."""
+        """Let the end-of-turn model return this probability forevery pause, `after_s` after the request."""
         self.cast.finished, self.cast.verdict_s = probability, after_s
 
     @_setting

@@ -219,7 +219,7 @@ def _middleware(watch: Callable[[web.Request, Handler], Awaitable[web.StreamResp
 
 
 async def hang() -> None:
-    """Wait for ever, or until the client has gone."""
+    """Wait forever, or until the client has gone."""
     await asyncio.get_running_loop().create_future()
 
 

@@ -26,7 +26,7 @@ FRAME, FRAME_S = 1920, 0.08
 
 
 class SttServer(MoshiServer):
-    """Emit what `ear` hears, `delay_s` late, with a step for each 80 ms of sound.
+    """Emit what `recogniser` hears, `delay_s` late, with a step for each 80 ms of sound.
 
     Steps come in batches: one of each connection every `step_s`, 4 times as fast as real time. The pause score
     (`prs[2]`) is 0.05 during speech and until `pause_after_s` of silence, then 0.95. With an `api_key`, a connection
@@ -39,7 +39,7 @@ class SttServer(MoshiServer):
 
     def __init__(
         self,
-        ear: FakeRecogniser,
+        recogniser: FakeRecogniser,
         *,
         delay_s: float = 0.5,
         step_s: float = 0.02,
@@ -51,7 +51,7 @@ class SttServer(MoshiServer):
         port: int = 0,
     ) -> None:
         super().__init__(host=host, port=port)
-        self.ear, self.delay_s, self.step_s, self.pause_after_s = ear, delay_s, step_s, pause_after_s
+        self.recogniser, self.delay_s, self.step_s, self.pause_after_s = recogniser, delay_s, step_s, pause_after_s
         self.api_key, self.capacity, self.handshake_s = api_key, capacity, handshake_s
         # Frames heard, on all connections.
         self.frames = 0
@@ -59,7 +59,7 @@ class SttServer(MoshiServer):
     def begin(
         self, socket: web.WebSocketResponse, visit: Visit
     ) -> tuple[Callable[[dict[str, Any]], None], Coroutine[Any, Any, None]]:
-        stream = _Stream(self.ear.listen(), self.delay_s, self.pause_after_s, visit.notes)
+        stream = _Stream(self.recogniser.listen(), self.delay_s, self.pause_after_s, visit.notes)
         return stream.read, self._step(socket, visit, stream)
 
     async def _step(self, socket: web.WebSocketResponse, visit: Visit, stream: _Stream) -> None:

@@ -150,11 +150,11 @@ def kyutai(speaker: Speaker, *, voice: str, options: TtsOptions) -> Stage[ReplyT
 class _VoiceEndpoint:
     """Open a socket and wait for `Ready`; send a cloned voice right behind it."""
 
-    door: WebSocketEndpoint
+    endpoint: WebSocketEndpoint
     voice: VoiceChoice
 
     async def __call__(self, instance: Instance) -> ServiceSocket:
-        socket = await self.door.open(instance)
+        socket = await self.endpoint.open(instance)
         try:
             await _be_welcome(socket)
             if isinstance(self.voice, bytes):

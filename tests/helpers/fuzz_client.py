@@ -1,4 +1,4 @@
-"""A client that says what was drawn, and holds what it is answered against the rules of the wire."""
+"""A client that sends drawn messages and checks the answers against the rules of the protocol."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 from drawn_messages import Known, Long, Noise, Say, Sound, Speak, Step, Upset, Verbatim, Wait
+from expected_answer import KINDS, ExpectedAnswer, expected_answer
 from in_memory import BINARY, PING, RESERVED, TEXT, Line
-from judged import KINDS, Judged, judged
+from protocol_checker import ProtocolChecker
 from pydantic import TypeAdapter
-from witness import Witness
 
 from voicepipe.audio import G711, Codec, OggOpus, Pcm16
 from voicepipe.events import Audio
 from voicepipe.server.session.pacing import AudioMeter
 
-__all__ = ["FAREWELL", "Caller"]
+__all__ = ["FAREWELL", "FuzzClient"]
 
 HANDSHAKES: dict[str, dict[str, str]] = {
     "ga": {},
@@ -63,7 +63,7 @@ def packets(audio_format: str, loud_s: float, silent_s: float, frame_s: float) -
     return tuple(base64.b64encode(part).decode() for part in parts if part)
 
 
-class Caller:
+class FuzzClient:
     """One connection, in virtual time. `kind` is what its handshake says; `of_others` a client library's types.
 
     Raises AssertionError as soon as the server breaks a rule.
@@ -73,7 +73,7 @@ class Caller:
         self.kind = kind
         self.said = 0
         """Messages that were drawn, and sent."""
-        self.witness = Witness(kind, of_others)
+        self.checker = ProtocolChecker(kind, of_others)
         self.line = Line(server)
         self._openai = "beta" if kind == "beta" else "ga"
         self._may_end: list[tuple[int, str] | None] = []
@@ -102,31 +102,31 @@ class Caller:
 
     async def check_alive(self) -> None:
         """That the bot still answers, whatever has been said. A transcription session of beta has no way back."""
-        if any(event["type"] == "transcription_session.updated" for event in self.witness.heard):
+        if any(event["type"] == "transcription_session.updated" for event in self.checker.heard):
             return
-        on = self.witness.on.copy()
+        on = self.checker.on.copy()
         for _ in range(3):
             before = self._begun
             await self.play(self._question())
             if self.is_over:
                 return
-            assert not on & self.witness.on, f"a response does not end: {on}"
+            assert not on & self.checker.on, f"a response does not end: {on}"
             if self._begun > before:
                 return
         raise AssertionError("the bot does not answer any more")
 
     def _question(self) -> list[Step]:
-        if self.witness.dialect == "unmute":
+        if self.checker.dialect == "unmute":
             session = {"instructions": {"type": "smalltalk"}, "allow_recording": False}
             return [Say({"type": "session.update", "session": session}), Speak(1.0, 1.0), Wait(3.0)]
         asks = [Say({"type": "response.cancel"}), Wait(5.0), Say({"type": "response.create"}), Wait(5.0)]
-        if self.witness.dialect == "beta":
+        if self.checker.dialect == "beta":
             return asks
         return [Say({"type": "session.update", "session": {"type": "realtime"}}), *asks]
 
     @property
     def _begun(self) -> int:
-        return sum(event["type"] == "response.created" for event in self.witness.heard)
+        return sum(event["type"] == "response.created" for event in self.checker.heard)
 
     async def leave(self, *, politely: bool) -> None:
         """And wait until the server has noticed."""
@@ -174,11 +174,11 @@ class Caller:
         return re.sub(r'"\\u0000verbatim (\d+)"', lambda at: verbatim[int(at[1])], text) if verbatim else text
 
     def _known(self, one: Any) -> str:
-        witness = self.witness
+        checker = self.checker
         match one:
             case Known(kind=kind, number=number):
-                by_kind = {"item": witness.item_ids, "response": witness.response_ids, "event": witness.event_ids}
-                names = by_kind.get(kind, witness.call_ids)
+                by_kind = {"item": checker.item_ids, "response": checker.response_ids, "event": checker.event_ids}
+                names = by_kind.get(kind, checker.call_ids)
                 return names[-1 - number % len(names)] if names else f"no {kind}"
             case Sound(ms=ms, loud=loud):
                 # A message in the same packet may change the format: PCM16 at 24 kHz is six times as long as G.711.
@@ -193,7 +193,7 @@ class Caller:
 
     @property
     def _format(self) -> str:
-        return "audio/opus" if self.witness.dialect == "unmute" else self.witness.format
+        return "audio/opus" if self.checker.dialect == "unmute" else self.checker.format
 
     # ---- sending ----------------------------------------------------------------------------------------------------
 
@@ -209,14 +209,14 @@ class Caller:
         self._waiting_ms = 0.0
         ahead_s = max(INSTANT_S, self._sound.level_ms / 1000 if self._sound.level_ms > LEAD_MS else 0.0)
         alone = len(texts) == 1 and ahead_s < FRAME_S
-        verdicts = [judged(text, self.witness, alone=alone) for text in texts]
-        began, before = time.thread_time(), len(self.witness.heard)
+        verdicts = [expected_answer(text, self.checker, alone=alone) for text in texts]
+        began, before = time.thread_time(), len(self.checker.heard)
         self.line.send(TEXT, *(text.encode() for text in texts))
         await self._pass(ahead_s)
         took_s = time.thread_time() - began
         assert took_s < CPU_S * len(texts), f"{took_s:.2f} s for {texts}"
         if not self.is_over:
-            self._check(verdicts, self.witness.heard[before:], alone=alone)
+            self._check(verdicts, self.checker.heard[before:], alone=alone)
 
     def _learn(self, text: str) -> None:
         """Which dialect this message settles, by the rules of the wire."""
@@ -229,17 +229,17 @@ class Caller:
         match value:
             case {"type": "session.update", "session": dict(session)}:
                 self._settled = True
-                self.witness.turn_to("unmute" if "allow_recording" in session else self._openai)
+                self.checker.turn_to("unmute" if "allow_recording" in session else self._openai)
             case {"type": str(kind)} if kind in KINDS["ga"] - KINDS["unmute"]:
-                self.witness.turn_to(self._openai)
+                self.checker.turn_to(self._openai)
             case _:
                 pass
 
-    def _hear(self, text: str) -> None:
+    def _receive(self, text: str) -> None:
         if not self._settled and '"type":"session.created"' in text:
-            self.witness.turn_to(self._openai)
-        self.witness.hear(text)
-        if self.witness.dialect == "unmute" and self.witness.heard[-1].get("text", "").endswith(FAREWELL):
+            self.checker.turn_to(self._openai)
+        self.checker.check(text)
+        if self.checker.dialect == "unmute" and self.checker.heard[-1].get("text", "").endswith(FAREWELL):
             self._may_end.append((1000, f"the bot said {FAREWELL!r}"))
 
     async def _settle(self) -> None:
@@ -250,13 +250,13 @@ class Caller:
         await asyncio.sleep(seconds)
         came, self.line.came = self.line.came, []
         for text in came:
-            self._hear(text)
+            self._receive(text)
         if self.is_over:
             assert self.line.closed in self._may_end, f"closed with {self.line.closed}"
 
     # ---- how it is answered -----------------------------------------------------------------------------------------
 
-    def _check(self, verdicts: list[Judged], heard: list[dict[str, Any]], *, alone: bool) -> None:
+    def _check(self, verdicts: list[ExpectedAnswer], heard: list[dict[str, Any]], *, alone: bool) -> None:
         errors = [event["error"] for event in heard if event["type"] == "error"]
         for error in errors:
             assert error["type"] == "invalid_request_error", error
@@ -267,8 +267,8 @@ class Caller:
         if alone and verdicts[0].told is not None:
             self._check_answer(verdicts[0], verdicts[0].told, heard, refused=bool(errors))
 
-    def _check_answer(self, verdict: Judged, told: str, heard: list[dict[str, Any]], *, refused: bool) -> None:
-        told = "conversation.item.created" if (told, self.witness.dialect) == (ADDED, "beta") else told
+    def _check_answer(self, verdict: ExpectedAnswer, told: str, heard: list[dict[str, Any]], *, refused: bool) -> None:
+        told = "conversation.item.created" if (told, self.checker.dialect) == (ADDED, "beta") else told
         named = (told, f"transcription_{told}")  # as a transcription session of beta has it
         answers = [event for event in heard if event["type"] in named and _is_about(event, verdict.event)]
         assert len(answers) + refused == 1, f"{len(answers)} times {told} to {verdict.event}, refused: {refused}"
@@ -277,9 +277,9 @@ class Caller:
 
     async def _undisturbed(self, doing: Awaitable[None]) -> None:
         """Nothing goes wrong of which the client is not the cause."""
-        before = len(self.witness.heard)
+        before = len(self.checker.heard)
         await doing
-        errors = [event["error"] for event in self.witness.heard[before:] if event["type"] == "error"]
+        errors = [event["error"] for event in self.checker.heard[before:] if event["type"] == "error"]
         errors = [error for error in errors if error["code"] != "invalid_audio" or self._format != "audio/opus"]
         assert not errors, errors  # a page shows that bytes before it, of an earlier message, were no page
 
@@ -294,7 +294,7 @@ class Caller:
             await self._pass(FRAME_S)
 
     async def _upset(self, kind: str) -> None:
-        before = len(self.witness.heard)
+        before = len(self.checker.heard)
         match kind:
             case "binary":
                 self.line.send(BINARY, b"\0\1")
@@ -312,7 +312,7 @@ class Caller:
                 self._must_end(1002, "that was no WebSocket frame")
                 self.line.send(RESERVED, b"")
         await self._settle()
-        codes = [event["error"]["code"] for event in self.witness.heard[before:] if event["type"] == "error"]
+        codes = [event["error"]["code"] for event in self.checker.heard[before:] if event["type"] == "error"]
         answers = {"binary": ["unexpected_binary_frame"], "split": ["invalid_value"], "ping": []}
         assert codes == answers.get(kind, codes)
 

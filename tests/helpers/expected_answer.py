@@ -1,4 +1,4 @@
-"""How a message has to be answered, by the types that the server publishes and by what its client has been told."""
+"""The expected answer to a message, by the types that the server publishes and by the state of its client."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from protocol_checker import ProtocolChecker
 from pydantic import TypeAdapter, ValidationError
-from witness import Witness
 
 from voicepipe.realtime.beta.dialect import BETA_EVENTS
 from voicepipe.realtime.ga.client_events import GA_EVENTS
 from voicepipe.realtime.unmute.client_events import UNMUTE_EVENTS
 
-__all__ = ["EVENTS", "KINDS", "Judged", "judged"]
+__all__ = ["EVENTS", "KINDS", "ExpectedAnswer", "expected_answer"]
 
 EVENTS: dict[str, TypeAdapter[Any]] = {"ga": GA_EVENTS, "beta": BETA_EVENTS, "unmute": UNMUTE_EVENTS}
 KINDS = {dialect: set(events.json_schema()["discriminator"]["mapping"]) for dialect, events in EVENTS.items()}
@@ -36,8 +36,8 @@ LEVELS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """`refused`: whether an error has to be the answer; None: it may be. `told`: the event that is, where none is.
+class ExpectedAnswer:
+    """`refused`: whether the answer must be an error; None: it may be. `told`: the answer if it is no error.
 
     `event_id` is what the error names.
     """
@@ -48,32 +48,32 @@ class Judged:
     event: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def judged(text: str, witness: Witness, *, alone: bool) -> Judged:
+def expected_answer(text: str, checker: ProtocolChecker, *, alone: bool) -> ExpectedAnswer:
     """By the dialect that is spoken now. Not `alone`: what came with it may have changed what its client knows."""
     try:
         value: Any = _DECODER.decode(text)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        return Judged(refused=True)
+        return ExpectedAnswer(refused=True)
     event = cast("dict[str, Any]", value)
     event_id: Any = event.get("event_id")
     named = event_id if isinstance(event_id, str) and _is_text(event_id) else None
     if "\\ud" in text.lower() and not _is_text(json.dumps(event, ensure_ascii=False)):
-        return Judged(refused=True, event_id=named)
+        return ExpectedAnswer(refused=True, event_id=named)
     if any(opening * LEVELS in text for opening in ("[", '{"a":')):
-        return Judged(refused=True, event_id=named)
+        return ExpectedAnswer(refused=True, event_id=named)
     try:
-        EVENTS[witness.dialect].validate_python(event)
+        EVENTS[checker.dialect].validate_python(event)
     except ValidationError:
-        return Judged(refused=True, event_id=named)
-    refused = _refused(event, witness) if alone else None
-    return Judged(refused, named, _told(event, witness, refused), event)
+        return ExpectedAnswer(refused=True, event_id=named)
+    refused = _refused(event, checker) if alone else None
+    return ExpectedAnswer(refused, named, _told(event, checker, refused), event)
 
 
-def _told(event: dict[str, Any], witness: Witness, refused: bool | None) -> str | None:
+def _told(event: dict[str, Any], checker: ProtocolChecker, refused: bool | None) -> str | None:
     match event["type"]:
-        case "input_audio_buffer.commit" if witness.is_manual:
+        case "input_audio_buffer.commit" if checker.is_manual:
             return "input_audio_buffer.committed"
         case "response.cancel" if refused is False:
             return "response.done"
@@ -100,13 +100,13 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _refused(event: dict[str, Any], witness: Witness) -> bool | None:
+def _refused(event: dict[str, Any], checker: ProtocolChecker) -> bool | None:
     """Of an event that is well formed: None where only the server can know."""
-    items = witness.items
+    items = checker.items
     match event:
         case {"type": "input_audio_buffer.append", "audio": audio}:
-            return _bad_sound(audio, witness)
-        case {"type": "session.update"} if witness.dialect == "unmute":
+            return _bad_sound(audio, checker)
+        case {"type": "session.update"} if checker.dialect == "unmute":
             return False
         case {"type": "input_audio_buffer.clear"}:
             return False
@@ -121,17 +121,17 @@ def _refused(event: dict[str, Any], witness: Witness) -> bool | None:
         case {"type": "conversation.item.create", "previous_item_id": str(after)} if after not in items:
             return None if after == "root" else True
         case {"type": "response.cancel"} if event.get("response_id") is None:
-            return None if witness.active is None else False
+            return None if checker.active is None else False
         case {"type": "response.cancel", "response_id": response_id}:
-            return response_id not in witness.on
+            return response_id not in checker.on
         case _:
             return None
 
 
-def _bad_sound(audio: str, witness: Witness) -> bool | None:
+def _bad_sound(audio: str, checker: ProtocolChecker) -> bool | None:
     plain = re.sub(r"\s", "", audio).rstrip("=").replace("-", "+").replace("_", "/")
     try:
         base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         return True
-    return None if witness.dialect == "unmute" or witness.format == "audio/opus" else False
+    return None if checker.dialect == "unmute" or checker.format == "audio/opus" else False

@@ -1,6 +1,6 @@
-"""What one client of the realtime protocol has been told, and whether it may be told so: the rules of the wire.
+"""A check of the server's messages to one client against the rules of the realtime protocol.
 
-What a client knows it knows from here alone: names, which response is on, how its sound is written.
+The client's state follows from these messages alone: ids, the active response, the format of its sound.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from server_events import BETA_SERVER_EVENTS, GA_SERVER_EVENTS, UNMUTE_SERVER_EVENTS
 from unmute_order import Order
 
-__all__ = ["Witness"]
+__all__ = ["ProtocolChecker"]
 
 Event = dict[str, Any]
 
@@ -69,8 +69,8 @@ IN_BETA = {**FOLLOWS, "conversation.item.added": FOLLOWS["conversation.item.adde
 _AT_ANY_TIME = {"conversation.item.retrieved", "conversation.item.truncated", "conversation.item.deleted"}
 
 
-class Witness:
-    """`hear` checks and keeps one message of the server. `dialect` is what it ought to be in.
+class ProtocolChecker:
+    """`check` validates and records one message of the server. `dialect` is the expected one.
 
     `of_others` are the types of another library, by dialect, which what the server says has to be of, too.
     """
@@ -101,7 +101,7 @@ class Witness:
         self._seen: set[str] = set()
         self._kinds: set[str] = set()
 
-    def hear(self, text: str) -> None:
+    def check(self, text: str) -> None:
         """One message of the server. Raises AssertionError for what it may not say now."""
         event: Event = json.loads(text, parse_constant=_no_json)
         self._check_type(event, text)
