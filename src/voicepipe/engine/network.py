@@ -12,9 +12,10 @@ from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.llm.errors import LlmError
 from voicepipe.llm.history import recent
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries, reason
+from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.llm.openai.warmth import KeepWarm
 from voicepipe.services.address import Address
+from voicepipe.services.openai.client import reason
 from voicepipe.services.proxies import proxy_for
 from voicepipe.session import Llm
 
