@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicepipe.engine.http import Http
+from voicepipe.presets import UTTERANCES
 from voicepipe.services import FailureReason
 from voicepipe.services.openai.requests import ApiDeadlines
 from voicepipe.services.openai.retries import Retries
+from voicepipe.stt.openai import OpenAiSttOptions
 from voicepipe.text.reading import ENGLISH
 from voicepipe.tts.openai import OpenAiTtsOptions
 
@@ -95,3 +97,17 @@ class Observed:
 
     def failed(self, error: Exception) -> None:
         self.failures.append(error)
+
+
+def stt_options(url: str, **more: Any) -> OpenAiSttOptions:
+    """Of a service that needs no key."""
+    given: dict[str, Any] = {
+        "model": None,
+        "api_key": None,
+        "language": None,
+        "utterances": UTTERANCES,
+        "guesses": False,
+        "deadlines": DEADLINES,
+        "retries": RETRIES,
+    }
+    return OpenAiSttOptions(url=url, **{**given, **more})

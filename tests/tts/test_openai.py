@@ -12,7 +12,16 @@ from speech_services import Observed, http, tts_options
 
 from voicepipe.boundary.overflow import BoundaryFull
 from voicepipe.conversation import Conversation
-from voicepipe.events import Audio, ReplyAudio, ReplyText, SynthesisEnded, SynthesisStarted, TextNotSpoken, Warned, WordSpoken
+from voicepipe.events import (
+    Audio,
+    ReplyAudio,
+    ReplyText,
+    SynthesisEnded,
+    SynthesisStarted,
+    TextNotSpoken,
+    Warned,
+    WordSpoken,
+)
 from voicepipe.services import FailureReason, ServiceError
 from voicepipe.services.openai.errors import ApiError, ApiGarbled, ApiRefused, ApiTimeout, ApiUnavailable
 from voicepipe.stage import StageError

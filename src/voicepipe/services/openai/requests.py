@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -25,6 +25,9 @@ Body: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Makes the body of a request, `json` or `data` of aiohttp, for the name of the model; called for each attempt."""
 
 log = structlog.get_logger()
+
+# After the last event, for the end of the body: 1 ms where it is read.
+_LINGER_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +169,7 @@ class ApiAnswer:
 
     async def next(self) -> bytes:
         """Return the next bytes, b"" at the end. Raises ApiError: they are late, or the connection has broken."""
-        try:
-            chunk = await self._requests.client.within(self._due_s, self._late, self._response.content.readany())
-        except ServiceError as error:
-            self._requests.observer.failed(error)
-            raise
+        chunk = await self._within(self._response.content.readany())
         next_s = self._requests.deadlines.next_s
         self._due_s, self._late = (
             self._clock() + next_s,
@@ -179,9 +178,16 @@ class ApiAnswer:
         return chunk
 
     async def whole(self) -> bytes:
-        """Return all that is left, up to a megabyte."""
-        late = ("fell silent in the middle of its answer", f"nothing within {self._requests.deadlines.first_s:g} s")
-        return await self._requests.client.within(self._due_s, late, body_of(self._response))
+        """Return all that is left, up to a megabyte. Raises ApiError as `next` does."""
+        return await self._within(body_of(self._response))
+
+    async def finish(self) -> None:
+        """Read the end of the body, if it comes at once, so that the connection can be used again; then close."""
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(_LINGER_S):
+                while await self._response.content.readany():
+                    pass
+        self.close()
 
     def invalid(self, what: str) -> ServiceError:
         """Return the error of an answer that is none."""
@@ -189,6 +195,19 @@ class ApiAnswer:
         error = kind.garbled(where, "sent an invalid message", what, why=FailureReason.NONSENSE)
         self._requests.observer.failed(error)
         return error
+
+    def broken(self, what: str) -> ServiceError:
+        """Return the error of an answer that ended too early: another attempt may have its end."""
+        error = self._requests.kind.unavailable(self._requests.client.where, "broke off its answer", what)
+        self._requests.observer.failed(error)
+        return error
+
+    async def _within(self, work: Awaitable[bytes]) -> bytes:
+        try:
+            return await self._requests.client.within(self._due_s, self._late, work)
+        except ServiceError as error:
+            self._requests.observer.failed(error)
+            raise
 
     def close(self) -> None:
         """End the request: one whose answer is not complete is dropped, with its connection. Safe to call twice."""

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import wave
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,14 +64,14 @@ class TranscriptionServer(OpenAiServer):
         visit, form = self.visit(request), await request.post()
         fields: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
         visit.notes.append(fields)
+        samples = _samples(_file(form))
         if not self.allows(request):
             return self.refusal(401)
         if visit.fails is Fails.FULL:
             return self.refusal(503)
         if fields.get("model") not in self.models:
             return self.refusal(404)
-        sound = form.get("file")
-        if not isinstance(sound, web.FileField) or (samples := _samples(sound.file.read())) is None:
+        if samples is None:
             return self.bad_request("the file is no WAV of 16 bits and one channel", "file")
         fields["seconds"] = round(len(samples) / RATE_HZ, 3)
         try:
@@ -139,6 +139,15 @@ class TranscriptionServer(OpenAiServer):
 
 def _event(**fields: str) -> bytes:
     return f"data: {json.dumps(fields)}\n\n".encode()
+
+
+def _file(form: Mapping[str, object]) -> bytes:
+    """Return the content of the field `file`; b"" without one."""
+    field = form.get("file")
+    if not isinstance(field, web.FileField):
+        return b""
+    with field.file as file:
+        return file.read()
 
 
 def _samples(file: bytes) -> Samples | None:
