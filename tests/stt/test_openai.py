@@ -280,8 +280,9 @@ def test_an_outage_is_told_once(virtual_loop: VirtualLoop) -> None:
 # ---- forms of answers ------------------------------------------------------------------------------------------------
 
 OPENAI = (
-    b'data: {"type": "transcript.text.delta", "delta": "Hi "}\n\ndata: {"type": "transcript.text.delta", "delta": "you"}'
-    b'\n\ndata: {"type": "transcript.text.done", "text": "Hi you."}\n\n'
+    b'data: {"type": "transcript.text.delta", "delta": "Hi "}\n\n'
+    b'data: {"type": "transcript.text.delta", "delta": "you"}\n\n'
+    b'data: {"type": "transcript.text.done", "text": "Hi you."}\n\n'
 )
 VLLM = (
     b'data: {"object": "transcription.chunk", "choices": [{"delta": {"content": "Hi "}}]}\n\n'

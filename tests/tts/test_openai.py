@@ -270,8 +270,7 @@ def test_what_was_said_before_a_failure_stays(virtual_loop: VirtualLoop) -> None
     async def main() -> Running:
         async with SpeechServer() as server:
             heard_all = asyncio.create_task(say(TEXT, server, model="fake-tts", ahead=1))
-            while len(server.visits) < 2:
-                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.8)  # in the middle of the second clause
             server.fail_open(Fails.DIES)
             return await heard_all
 

@@ -15,11 +15,10 @@ from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
 from voicepipe.characters.news import Headlines, Source
 from voicepipe.characters.prompts import Characters
-from voicepipe.engine.settings import OPENAI
 from voicepipe.engine import Engine
 from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.http import Http
-from voicepipe.engine.settings import names_gguf
+from voicepipe.engine.settings import OPENAI, names_gguf
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime.ga.dialect import MODEL
 from voicepipe.server.admission import Sessions
