@@ -14,13 +14,13 @@ from voicepipe.boundary.pending import PendingMark
 from voicepipe.boundary.workers import Outcome
 from voicepipe.events import Overflowed
 
-__all__ = ["Lane", "Limits", "Running", "nothing_lost", "required"]
+__all__ = ["Cancellable", "Lane", "Limits", "nothing_lost", "required"]
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Running(Protocol):
+class Cancellable(Protocol):
     """Work under way: a ticket of a pool, or a task."""
 
     def cancel(self) -> object:
@@ -63,7 +63,7 @@ class Lane(Generic[A, B]):
     def __init__(
         self,
         observer: abc.ObserverBase[B | Overflowed],
-        submit: Callable[[A, Callable[[Outcome[B]], None]], Running],
+        submit: Callable[[A, Callable[[Outcome[B]], None]], Cancellable],
         limits: Limits,
         optional: Callable[[A], bool],
         lost_ms: Callable[[A], float],
@@ -72,7 +72,7 @@ class Lane(Generic[A, B]):
         self._observer, self._submit, self._limits = observer, submit, limits
         self._optional, self._lost_ms, self._gauge = optional, lost_ms, gauge
         self._waiting: deque[A] = deque()
-        self._running: Running | None = None
+        self._running: Cancellable | None = None
         self._running_optional = False
         self._finished = False
 

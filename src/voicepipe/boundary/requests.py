@@ -37,7 +37,7 @@ def in_task(
 
     What `work` emits before it returns comes at once. The rest is as in `in_worker`: up to `capacity` items wait, an
     `optional` item is skipped while an earlier item is under way, and its task is cancelled when an item arrives that
-    is not optional. An exception of `work` ends the stream. Disposing drops waiting items and cancels the task, whose
+    is not optional. An exception of `work` ends the stream. Disposing drops waiting items and cancels the task; its
     `finally` runs to its end. Completes when the source has completed and no item is left.
 
     Args:

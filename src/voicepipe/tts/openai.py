@@ -79,7 +79,7 @@ class OpenAiTts:
     none. `SynthesisStarted` comes with each clause, `SynthesisEnded` behind its last sound. A voice that the service
     refuses is replaced by that of `options` (`Warned`).
 
-    Disposing drops the requests, with their connections. Fails with an `ApiError`, whose message says what to do, and
+    Disposing drops the requests, with their connections. Fails with an `ApiError`, which says what to do, and
     with BoundaryFull if too many clauses wait.
 
     Args:

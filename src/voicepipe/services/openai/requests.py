@@ -210,7 +210,7 @@ class ApiAnswer:
             raise
 
     def close(self) -> None:
-        """End the request: one whose answer is not complete is dropped, with its connection. Safe to call twice."""
+        """End the request: an answer that is not complete is dropped, with its connection. Safe to call twice."""
         if self._began_s is not None:
             self._requests.observer.session_closed(self._clock() - self._began_s)
             self._began_s = None

@@ -102,7 +102,7 @@ def check_stt(
         speech: Words that it recognises, without silence around them.
         text: The words, in any case and with any punctuation.
         notices_pauses: Whether it notices pauses itself, and is given no edges of a VAD.
-        marbles: The harness on whose loop the stage's service runs; None: the stage needs none, and a new loop shows
+        marbles: The harness with the loop of the stage's service; None: the stage needs none, and a new loop shows
             what it leaves behind.
         broken: Stages by what is wrong with the service of each, as in `{"silent": …, "cut": …}`: each must tell it.
         within_s: How long the answer to a flush, the end, and the news of a failure may take.
@@ -171,7 +171,7 @@ async def _check_flush(trial: Trial, before: int, at_s: float, within_s: float) 
 
     if not await trial.until(answered, within_s):
         why = f"it failed: {trial.error!r}" if trial.error else f"no Transcribed within {within_s:g} s"
-        advice = "Answer each FlushRequested by a Transcribed whose until_s is at_s or later, also without any word"
+        advice = "Answer each FlushRequested by a Transcribed with an until_s of at_s or later, also without any word"
         raise ContractBroken("flush", f"FlushRequested({at_s:.2f}): {why}", advice)
 
 

@@ -44,7 +44,7 @@ def check_tts(
     Args:
         stage: Speaks a reply; it is subscribed for each reply anew.
         text: What it is to say: several sentences that it can say.
-        marbles: The harness on whose loop the stage's service runs; None: the stage needs none, and a new loop shows
+        marbles: The harness with the loop of the stage's service; None: the stage needs none, and a new loop shows
             what it leaves behind.
         broken: Stages by what is wrong with the service of each, as in `{"silent": …, "cut": …}`: each must fail.
         within_s: How long the first sound, the end, and an error may take.

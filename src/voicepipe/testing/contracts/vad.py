@@ -34,7 +34,7 @@ def check_vad(stage: Vad, speech: Audio, *, marbles: Marbles | None = None) -> N
     Args:
         stage: Detects speech in one session's sound; it is subscribed for each session anew.
         speech: Speech without long pauses, and without silence around it.
-        marbles: The harness on whose loop it runs; None: a new one, which shows what it leaves behind.
+        marbles: The harness with the loop that it needs; None: a new one, which shows what it leaves behind.
 
     Raises:
         ContractBroken: It breaks a rule, which the message names, with what to do.
