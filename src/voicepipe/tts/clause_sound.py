@@ -88,7 +88,7 @@ class OpenClause:
 
 
 class OpenedClauses:
-    """Request the sound of clauses, `at_once` at a time; iterate over them in their order, and `close` at the end.
+    """Request the sound of clauses, `at_once` at a time; `in_order` yields them, and `close` ends what is open.
 
     Args:
         clauses: The clauses, as they become known.
@@ -105,7 +105,13 @@ class OpenedClauses:
         self._open: list[asyncio.Task[OpenClause]] = []
         self._feeding = asyncio.create_task(self._feed(), name="TTS: requests clauses")
 
-    async def __aiter__(self) -> AsyncGenerator[OpenClause, None]:
+    @property
+    def is_busy(self) -> bool:
+        """Whether a clause is requested, or its sound still comes."""
+        return bool(self._open)
+
+    async def in_order(self) -> AsyncGenerator[OpenClause, None]:
+        """Yield each clause when its sound has begun. Raises ApiError."""
         while (opening := await self._opening.get()) is not None:
             yield await opening
             self._open.remove(opening)

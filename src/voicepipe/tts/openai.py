@@ -136,12 +136,14 @@ class OpenAiTts:
 
         parts, reply = OpenedClauses(clauses, opened, self._options.ahead), StreamedReply(self._options.rate_hz)
         try:
-            async for part in parts:
-                async with aclosing(_events(part, reply)) as events:
-                    async for event in events:
-                        yield event
+            async with aclosing(parts.in_order()) as opened_parts:
+                async for part in opened_parts:
+                    async with aclosing(_events(part, reply)) as events:
+                        async for event in events:
+                            yield event
         except (asyncio.CancelledError, GeneratorExit):
-            self._requests.observer.interrupted()
+            if parts.is_busy:
+                self._requests.observer.interrupted()
             raise
         finally:
             await parts.close()
