@@ -15,8 +15,8 @@ class Retries:
 
     Args:
         times: the number of further requests to a service that fails, or says nothing
-        longest_wait_s: how long a busy service is waited for, all its `Retry-After`s together; one that names a longer
-            time is not asked again
+        longest_wait_s: how long a busy service is waited for, all its `Retry-After` headers together; a longer
+            one is not waited for
     """
 
     times: int
