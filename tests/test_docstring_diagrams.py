@@ -26,6 +26,7 @@ import voicepipe.stt.kyutai.stage as stt
 import voicepipe.tts.kyutai.stage as tts
 from voicepipe.audio import BadAudio, Pcm16, resample
 from voicepipe.boundary.overflow import Overflow
+from voicepipe.boundary.requests import in_task
 from voicepipe.boundary.tasks import async_stage
 from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
@@ -429,6 +430,15 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 
 # ---- boundaries ------------------------------------------------------------------------------------------------------
+
+
+@example("boundary.requests.in_task")
+def _(drawing: Drawing) -> Observable[Any]:
+    async def work(item: str, _: Callable[[str], None]) -> str:
+        await asyncio.sleep(0.04)
+        return item.upper()
+
+    return drawing.hot("source").pipe(in_task(work, boundary="work", capacity=4, overflow=Overflow.FAIL_TURN))
 
 
 @example("boundary.threads.in_worker")

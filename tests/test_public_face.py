@@ -30,13 +30,15 @@ FACES = {
     ],
     "voicepipe.drawing": ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
-    "voicepipe.stt": ["Moonshine", "by_utterance"],
+    "voicepipe.stt": ["Moonshine", "OpenAiStt", "OpenAiSttOptions", "by_utterance"],
     "voicepipe.llm": [
         "Deadlines", "History", "LlmError", "LlmFiltered", "LlmGarbled", "LlmRefused", "LlmSaidNothing", "LlmTimeout",
         "LlmUnavailable", "OpenAi", "OpenAiLlm", "Retries", "SmolLM", "in_process", "recent", "whole",
     ],
     "voicepipe.server": ["AppSettings", "ServerSettings", "add_routes", "create_app", "make_app", "run_server"],
-    "voicepipe.tts": ["Hibari", "Reading", "Timing", "clause_by_clause", "speakable"],
+    "voicepipe.tts": [
+        "Hibari", "OpenAiTts", "OpenAiTtsOptions", "Reading", "Timing", "clause_by_clause", "speakable",
+    ],
 }  # fmt: skip
 
 

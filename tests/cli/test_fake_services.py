@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from voicepipe.cli import CommandError, fake_services
+from voicepipe.engine.settings import EngineSettings
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import Fails, LlmServer
 from voicepipe.testing.servers.quirks import QUIRKS
@@ -51,6 +52,22 @@ def test_it_prints_what_to_export(virtual_loop: VirtualLoop, capsys: pytest.Capt
     printed, status = virtual_loop.run(main())
     assert status == 500
     assert printed.endswith("# Ctrl-C stops them.\n")
+
+
+def test_it_speaks_the_http_api_of_openai(virtual_loop: VirtualLoop, capsys: pytest.CaptureFixture[str]) -> None:
+    """On demand; what it prints says so, and the settings take it as it is."""
+
+    async def main() -> tuple[list[str], bytes]:
+        async with serving(arguments("--speech", "openai")), aiohttp.ClientSession() as http:
+            urls = re.findall(r"export KYUTAI_(?:STT|TTS)_URL=(\S+)", capsys.readouterr().out)
+            settings = EngineSettings(stt_url=urls[0], tts_url=urls[1])
+            body = {"model": "fake-tts", "input": "One two.", "voice": "alloy", "response_format": "pcm"}
+            async with http.post(f"{settings.tts_openai}/v1/audio/speech", json=body) as response:
+                return urls, await response.read()
+
+    urls, pcm = virtual_loop.run(main())
+    assert all(url.startswith("openai:http://127.0.0.1:") for url in urls)
+    assert len(pcm) == 2 * 2 * 0.32 * 24_000
 
 
 def test_the_help_lists_every_quirk(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,9 @@ OTHERS: dict[str, str] = {
     "cors_origins": "https://one.example,https://two.example",
     "pipelines": '{"sales": "sales.py"}',
     "llm_extra": '{"seed": 1}',
+    "stt_extra": '{"prompt": "voicepipe"}',
+    "tts_extra": '{"speed": 1.1}',
+    "tts_rate_hz": "22050",
     "news_query": '{"country": "de"}',
     "long_prompts": "true",
     "stt_speech_below": "0.25",
@@ -118,6 +121,8 @@ def test_secrets_are_known_by_their_type() -> None:
         "llm_api_key",
         "named_api_keys",
         "newsapi_api_key",
+        "stt_api_key",
+        "tts_api_key",
     }
 
 

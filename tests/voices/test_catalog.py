@@ -14,7 +14,7 @@ from voicepipe.voices.catalog import offered_voices
 from voicepipe.voices.store import MemoryVoices, new_voice_name
 
 
-@pytest.mark.parametrize("synthesiser", ["embedded", "kyutai"])
+@pytest.mark.parametrize("synthesiser", ["embedded", "kyutai", "openai"])
 def test_every_voice_of_ours_can_be_asked_for(synthesiser):
     """Its name is there, nobody reads our comments, and its instructions are some that a client may send."""
     voices = offered_voices(None, synthesiser)
@@ -72,7 +72,7 @@ def test_a_list_of_ones_own(tmp_path):
         ("- good: true", "0.source", "field required"),
         ("- source: {source_type: tape, path_on_server: x}", "0.source.source_type", "should be 'file' or 'freesound'"),
         ("- {source: {source_type: file, path_on_server: x}, good: 7}", "0.good", "should be a valid boolean"),
-        ("piper: []", "piper", "should be 'embedded' or 'kyutai'"),
+        ("piper: []", "piper", "should be 'embedded', 'kyutai' or 'openai'"),
         ("hello", "", "should be a list of voices"),
         ("- [", "line 1", "is no YAML"),
     ],

@@ -10,13 +10,13 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from voicepipe.boundary.overflow import BoundaryFull, Overflow
+from voicepipe.boundary.lane import Lane, Limits, nothing_lost, required
+from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.events import Overflowed
@@ -30,14 +30,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def _required(_: object) -> bool:
-    return False
-
-
-def _nothing_lost(_: object) -> float:
-    return 0.0
-
-
 def in_worker(
     work: Callable[[A, Ticket], B],
     workers: Workers,
@@ -45,8 +37,8 @@ def in_worker(
     boundary: str,
     capacity: int,
     overflow: Overflow,
-    optional: Callable[[A], bool] = _required,
-    lost_ms: Callable[[A], float] = _nothing_lost,
+    optional: Callable[[A], bool] = required,
+    lost_ms: Callable[[A], float] = nothing_lost,
     priority: Priority = Priority.TURN,
     backlog: PendingWork | None = None,
 ) -> Stage[A, B | Overflowed]:
@@ -80,97 +72,18 @@ def in_worker(
         def subscribe(
             observer: abc.ObserverBase[B | Overflowed], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            limits, gauge = _Limits(boundary, capacity, overflow), PendingMark(backlog)
-            lane = _Lane(observer, work, workers, limits, optional, lost_ms, priority, gauge)
+            def submit(item: A, done: Callable[[Outcome[B]], None]) -> Ticket:
+                urgency = Priority.PARTIAL if optional(item) else priority
+                return workers.submit(lambda ticket: work(item, ticket), done, priority=urgency)
+
+            limits, gauge = Limits(boundary, capacity, overflow), PendingMark(backlog)
+            lane = Lane(observer, submit, limits, optional, lost_ms, gauge)
             subscription = source.subscribe(lane.push, observer.on_error, lane.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(lane.dispose))
 
         return Observable(subscribe)
 
     return stage
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    boundary: str
-    capacity: int
-    overflow: Overflow
-
-
-class _Lane(Generic[A, B]):
-    """The items of one session on their way through the pool."""
-
-    def __init__(
-        self,
-        observer: abc.ObserverBase[B | Overflowed],
-        work: Callable[[A, Ticket], B],
-        workers: Workers,
-        limits: _Limits,
-        optional: Callable[[A], bool],
-        lost_ms: Callable[[A], float],
-        priority: Priority,
-        gauge: PendingMark,
-    ) -> None:
-        self._observer, self._work, self._workers, self._limits = observer, work, workers, limits
-        self._optional, self._lost_ms, self._priority, self._gauge = optional, lost_ms, priority, gauge
-        self._waiting: deque[A] = deque()
-        self._running: Ticket | None = None
-        self._running_optional = False
-        self._finished = False
-
-    def push(self, item: A) -> None:
-        if self._optional(item):
-            if self._running is None:
-                self._start(item)
-            return
-        if self._running is not None and self._running_optional:
-            self._running.cancel()
-            self._running = None
-        self._gauge.show(behind=True)
-        if self._running is None:
-            self._start(item)
-        elif self._make_room():
-            self._waiting.append(item)
-
-    def finish(self) -> None:
-        self._finished = True
-        if self._running is None:
-            self._observer.on_completed()
-
-    def dispose(self) -> None:
-        self._waiting.clear()
-        self._gauge.show(behind=False)
-        if self._running is not None:
-            self._running.cancel()
-
-    def _make_room(self) -> bool:
-        limits = self._limits
-        if limits.overflow in (Overflow.FAIL_TURN, Overflow.FAIL_SESSION) and len(self._waiting) >= limits.capacity:
-            self.dispose()
-            self._observer.on_error(BoundaryFull(limits.boundary, limits.capacity))
-            return False
-        keep = 0 if limits.overflow is Overflow.LATEST else limits.capacity - 1
-        while len(self._waiting) > keep:
-            self._observer.on_next(Overflowed(limits.boundary, self._lost_ms(self._waiting.popleft())))
-        return True
-
-    def _start(self, item: A) -> None:
-        self._running_optional = self._optional(item)
-        priority = Priority.PARTIAL if self._running_optional else self._priority
-        self._running = self._workers.submit(lambda ticket: self._work(item, ticket), self._done, priority=priority)
-
-    def _done(self, outcome: Outcome[B]) -> None:
-        self._running = None
-        if outcome.error is not None:
-            self.dispose()
-            self._observer.on_error(outcome.error)
-            return
-        if self._waiting:
-            self._start(self._waiting.popleft())
-        self._observer.on_next(outcome.value)  # pyright: ignore[reportArgumentType] — a value where there is no error
-        self._gauge.show(behind=self._running is not None and not self._running_optional)
-        if self._finished and self._running is None:
-            self._observer.on_completed()
 
 
 def ask_worker(work: Callable[[Ticket], B], workers: Workers, *, priority: Priority = Priority.TURN) -> Observable[B]:

@@ -101,7 +101,7 @@ async def _uses(pipeline: Pipeline, settings: Settings) -> Collection[StageName]
     """Try a pipeline, and return what it uses. Raises PipelineError."""
     from voicepipe.trial import try_pipeline
 
-    trial = await try_pipeline(pipeline, notices_pauses=settings.stt_url is not None)
+    trial = await try_pipeline(pipeline, notices_pauses=settings.stt_kyutai is not None)
     for sentence in trial.unshared:
         print(sentence, file=sys.stderr)
     if trial.warning is not None:

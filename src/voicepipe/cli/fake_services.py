@@ -13,7 +13,7 @@ from voicepipe.cli.options import Help
 from voicepipe.cli.usage import port, seconds
 
 if TYPE_CHECKING:
-    from voicepipe.testing.servers import Answers, FakeServer, LlmServer, SttServer, TtsServer
+    from voicepipe.testing.servers import Answers, FakeServer, LlmServer
 
 __all__ = ["add_parser", "run"]
 
@@ -28,6 +28,7 @@ examples:
   voicepipe fake-services                       all three; prints what to export
   voicepipe fake-services --tts-fails full      a voice that is at capacity
   voicepipe fake-services --stt-delay 2.5       the delay of the large recogniser
+  voicepipe fake-services --speech openai       speech by OpenAI's HTTP API instead of Kyutai's protocol
   voicepipe fake-services --quirk think-tags    a model that writes its reasoning into its text
   voicepipe fake-services --calls 'weather({"city": "Paris"})' --answers ''    a model that calls a function
   curl -X POST "localhost:8090/fails?mode=dies&times=1"     while they run: the next connection is cut
@@ -63,6 +64,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--calls", metavar="NAME(JSON)", help="a function that it calls before, where it is offered")
     parser.add_argument(
         "--quirk", metavar="NAME", help="an odd stream, of those below, in place of the model's answers"
+    )
+    parser.add_argument(
+        "--speech",
+        choices=("kyutai", "openai"),
+        default="kyutai",
+        help="what the recogniser and the voice speak: Kyutai's protocol, or OpenAI's HTTP API (default: %(default)s)",
     )
     parser.add_argument("--stt-delay", type=seconds, default=0.5, metavar="S", help="seconds (default: %(default)s)")
     parser.add_argument("--tts-delay", type=seconds, default=0.2, metavar="S", help="to the first sound (%(default)s)")
@@ -104,7 +111,7 @@ async def _serve(args: argparse.Namespace) -> None:
             await _start(stack, server, name)
             how = getattr(args, f"{name}_fails")
             await server.fail(Fails(how) if how else None)
-        _tell(stt, tts, llm)
+        _tell(stt, tts, llm, "openai:http" if args.speech == "openai" else "ws")
         await _stopped()
 
 
@@ -116,12 +123,18 @@ async def _stopped() -> None:
         await stopped.wait()
 
 
-def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]:
-    from voicepipe.testing.servers import ByVoice, LlmServer, SttServer, TtsServer
+def _servers(args: argparse.Namespace) -> tuple[FakeServer, FakeServer, LlmServer]:
+    from voicepipe.testing.servers import ByVoice, LlmServer, SpeechServer, SttServer, TranscriptionServer, TtsServer
 
-    host, answers = args.host, _answers(args.answers, args.calls)
-    stt = SttServer(ByVoice(args.hears), delay_s=args.stt_delay, host=host, port=args.stt_port)
-    tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
+    host, answers, ear = args.host, _answers(args.answers, args.calls), ByVoice(args.hears)
+    stt: FakeServer
+    tts: FakeServer
+    if args.speech == "openai":
+        stt = TranscriptionServer(ear, answer_s=args.stt_delay, host=host, port=args.stt_port)
+        tts = SpeechServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
+    else:
+        stt = SttServer(ear, delay_s=args.stt_delay, host=host, port=args.stt_port)
+        tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
     llm = LlmServer(answers, first_token_s=args.llm_delay, quirk=_quirk(args.quirk), host=host, port=args.llm_port)
     return stt, tts, llm
 
@@ -170,9 +183,9 @@ async def _start(stack: AsyncExitStack, server: FakeServer, name: str) -> None:
         ) from error
 
 
-def _tell(stt: SttServer, tts: TtsServer, llm: LlmServer) -> None:
-    """Return lines that a shell can execute."""
-    print(f"export KYUTAI_STT_URL=ws://{stt.host}:{stt.port}")
-    print(f"export KYUTAI_TTS_URL=ws://{tts.host}:{tts.port}")
+def _tell(stt: FakeServer, tts: FakeServer, llm: LlmServer, scheme: str) -> None:
+    """Print lines that a shell can execute."""
+    print(f"export KYUTAI_STT_URL={scheme}://{stt.host}:{stt.port}")
+    print(f"export KYUTAI_TTS_URL={scheme}://{tts.host}:{tts.port}")
     print(f"export KYUTAI_LLM_URL=http://{llm.host}:{llm.port}")
     print("# Ctrl-C stops them.", flush=True)

@@ -97,8 +97,9 @@ def _runnable(text: str) -> str:
 def add_service_options(parser: argparse.ArgumentParser) -> None:
     """Add `--stt`, `--tts`, `--llm`, `--llm-model`, `--voice-cloning` and `--config`."""
     group = parser.add_argument_group("services (what has no URL runs on the embedded model)")
-    _add(group, "--stt", metavar="URL", help="speech to text: Kyutai's moshi-server, ws://localhost:8090")
-    _add(group, "--tts", metavar="URL", help="text to speech: Kyutai's moshi-server, ws://localhost:8089")
+    of_openai = "or an OpenAI-compatible service, openai:http://localhost:8000"
+    _add(group, "--stt", metavar="URL", help=f"speech to text: Kyutai's moshi-server, ws://localhost:8090, {of_openai}")
+    _add(group, "--tts", metavar="URL", help=f"text to speech: Kyutai's moshi-server, ws://localhost:8089, {of_openai}")
     _add(
         group,
         "--llm",

@@ -153,7 +153,7 @@ def _uses_of(pipeline: Pipeline, settings: Settings, runner: asyncio.Runner) -> 
     from voicepipe.trial import try_pipeline
 
     try:
-        trial = runner.run(try_pipeline(pipeline, notices_pauses=settings.stt_url is not None))
+        trial = runner.run(try_pipeline(pipeline, notices_pauses=settings.stt_kyutai is not None))
     except PipelineError as error:
         raise CommandError(str(error)) from error
     for sentence in trial.unshared:
@@ -275,12 +275,12 @@ def _no_address(host: str, port: int, error: OSError) -> CommandError:
 def _engine(settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore) -> ComposedEngine:
     """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
     from voicepipe._yaml import YamlError
-    from voicepipe.engine.build import build_engine, embedded_kinds
+    from voicepipe.engine.build import build_engine, embedded_kinds, embedded_uses
     from voicepipe.weights.registry import ModelError
 
     if kinds := embedded_kinds(settings, uses):
         _check_packages(kinds)
-        _fetch_missing(kinds, uses, settings)
+        _fetch_missing(kinds, embedded_uses(settings, uses), settings)
     try:
         with _loading(bool(kinds), as_json=settings.log_json) as progress:
             return build_engine(

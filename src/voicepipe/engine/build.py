@@ -14,6 +14,7 @@ from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
 from voicepipe.engine.pronunciations import read_pronunciations
 from voicepipe.engine.settings import EngineSettings
+from voicepipe.engine.speech import SpeechApiStt, SpeechApiTts
 from voicepipe.engine.unused import UNUSED_LLM, UNUSED_STT, UNUSED_TTS
 from voicepipe.events import Audio, Event
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
@@ -24,7 +25,7 @@ from voicepipe.voices.store import VoiceStore
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts
 
-__all__ = ["ComposedEngine", "Observe", "build_engine", "check_all", "embedded_kinds", "used_kinds"]
+__all__ = ["ComposedEngine", "Observe", "build_engine", "check_all", "embedded_kinds", "embedded_uses", "used_kinds"]
 
 P = TypeVar("P")
 
@@ -104,8 +105,14 @@ def used_kinds(uses: Collection[StageName]) -> list[Service]:
 
 def embedded_kinds(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[ServiceKind]:
     """Return what a pipeline uses that runs in this process: on embedded models, or on a GGUF file."""
-    urls: dict[Service, str | None] = {"stt": settings.stt_url, "llm": settings.llm_service, "tts": settings.tts_url}
+    uses = embedded_uses(settings, uses)
+    urls: dict[Service, str | None] = {"stt": settings.stt_kyutai, "llm": settings.llm_service, "tts": settings.tts_url}
     return [kind for kind in used_kinds(uses) if urls[kind] is None]
+
+
+def embedded_uses(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> set[StageName]:
+    """Return the stages that may need an embedded model: of a recogniser by HTTP those that notice pauses."""
+    return set(uses) - ({"stt"} if settings.stt_openai is not None else set())
 
 
 def build_engine(
@@ -127,7 +134,7 @@ def build_engine(
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
     sessions = max_sessions or _sessions(settings, embedded)
-    local = _load(settings, embedded, uses, sessions, progress)
+    local = _load(settings, embedded, embedded_uses(settings, uses), sessions, progress)
     parts = _Parts(settings, kinds, http, local, observe, voices)
     stt, llm, tts = parts.stt(), parts.llm(), parts.tts()
     probed: dict[ServiceKind, StageProvider[Any]] = {"stt": stt, "llm": llm, "tts": tts}
@@ -146,8 +153,8 @@ async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAG
 
 
 def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind]) -> int:
-    if not embedded:
-        return settings.network_sessions
+    if not embedded or (list(embedded) == ["stt"] and settings.stt_openai is not None):
+        return settings.network_sessions  # a VAD takes 0.5 % of a core, and the end-of-turn model 1 %
     from voicepipe.engine.local import SESSIONS_PER_CORE
 
     return max(1, usable_cores() * SESSIONS_PER_CORE)
@@ -190,8 +197,12 @@ class _Parts:
     def stt(self) -> StageProvider[InputStages]:
         if "stt" not in self.kinds:
             return UNUSED_STT
-        if self.settings.stt_url is not None:
-            return KyutaiStt(self.settings.stt_url, self.settings, self.http.session, self.observe("stt"))
+        if self.settings.stt_kyutai is not None:
+            return KyutaiStt(self.settings.stt_kyutai, self.settings, self.http.session, self.observe("stt"))
+        if self.settings.stt_openai is not None:
+            embedded = (self.local and self.local.stt) or UNUSED_STT
+            observer = self.observe("stt")
+            return SpeechApiStt(self.settings.stt_openai, self.settings, self.http.session, observer, embedded)
         return _loaded(self.local and self.local.stt)
 
     def llm(self) -> StageProvider[Llm]:
@@ -204,8 +215,11 @@ class _Parts:
     def tts(self) -> StageProvider[Tts]:
         if "tts" not in self.kinds:
             return UNUSED_TTS
-        if self.settings.tts_url is not None:
-            return KyutaiTts(self.settings.tts_url, self.settings, self.http.session, self.observe("tts"), self.voices)
+        if self.settings.tts_kyutai is not None:
+            observer, session = self.observe("tts"), self.http.session
+            return KyutaiTts(self.settings.tts_kyutai, self.settings, session, observer, self.voices)
+        if self.settings.tts_openai is not None:
+            return SpeechApiTts(self.settings.tts_openai, self.settings, self.http.session, self.observe("tts"))
         return _loaded(self.local and self.local.tts)
 
 
@@ -231,13 +245,17 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
         if kind == "llm" and settings.llm_file is not None:
             yield gguf_probe(settings.llm_file, sessions=_sessions(settings, embedded))
         else:
-            yield local_probe(kind, uses)
-    if settings.stt_url is not None and "stt" in kinds:
-        yield kyutai_probe("stt", settings.stt_url, http.session, "Moonshine")
+            yield local_probe(kind, embedded_uses(settings, uses))
+    if settings.stt_kyutai is not None and "stt" in kinds:
+        yield kyutai_probe("stt", settings.stt_kyutai, http.session, "Moonshine")
+    if settings.stt_openai is not None and "stt" in kinds:
+        yield SpeechApiStt(settings.stt_openai, settings, http.session, NULL_OBSERVER, UNUSED_STT).probe()
     if settings.llm_service is not None and "llm" in kinds:
         yield NetworkLlm.make(settings.llm_service, settings, http.session).probe()
-    if settings.tts_url is not None and "tts" in kinds:
-        yield kyutai_probe("tts", settings.tts_url, http.session, "hibari")
+    if settings.tts_kyutai is not None and "tts" in kinds:
+        yield kyutai_probe("tts", settings.tts_kyutai, http.session, "hibari")
+    if settings.tts_openai is not None and "tts" in kinds:
+        yield SpeechApiTts(settings.tts_openai, settings, http.session, NULL_OBSERVER).probe()
     yield from _cloning(settings, kinds, http)
 
 

@@ -56,9 +56,10 @@ class Checks:
         return list(await asyncio.gather(*map(self._check, self._probes)))
 
     async def health(self) -> dict[str, bool]:
-        """Return whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
-        up = {check.probe.kind: check.up for check in await self.all()}
-        return {f"{kind}_up": up.get(kind, False) for kind in self._kinds}
+        """Whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
+        checks = await self.all()
+        up = {kind: [check.up for check in checks if check.probe.kind == kind] for kind in self._kinds}
+        return {f"{kind}_up": bool(each) and all(each) for kind, each in up.items()}
 
     async def _check(self, probe: Probe) -> Check:
         clock = asyncio.get_running_loop().time

@@ -15,7 +15,7 @@ from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.pronunciations import read_pronunciations
-from voicepipe.engine.settings import EngineSettings
+from voicepipe.engine.settings import EngineSettings, scripts_of
 from voicepipe.events import Event, ReplyAudio, ReplyText, Warned
 from voicepipe.services import (
     Address,
@@ -99,7 +99,7 @@ class KyutaiTts:
             reading=Reading(
                 settings.tts_language,
                 read_pronunciations(settings.tts_pronunciations),
-                _scripts(settings.tts_scripts),
+                scripts_of(settings.tts_scripts or "LATIN"),
             ),
         )
 
@@ -160,12 +160,6 @@ def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceO
         random=Random(),
         observer=observer,
     )
-
-
-def _scripts(listed: str) -> frozenset[str] | None:
-    """Return a setting's scripts; None for all."""
-    names = frozenset(listed.upper().replace(",", " ").split())
-    return None if not names or "ALL" in names else names
 
 
 def _pauses(settings: EngineSettings) -> Backoff:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
 
 from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.parts import SessionPart
-from voicepipe.engine.settings import EngineSettings
-from voicepipe.llm.errors import LlmError
+from voicepipe.engine.settings import EngineSettings, secret_of
 from voicepipe.llm.history import recent
-from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries, reason
+from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.llm.openai.warmth import KeepWarm
 from voicepipe.services.address import Address
+from voicepipe.services.errors import ServiceError
+from voicepipe.services.openai.client import reason
 from voicepipe.services.proxies import proxy_for
 from voicepipe.session import Llm
 
-__all__ = ["NetworkLlm", "kyutai_probe"]
+__all__ = ["NetworkLlm", "api_probe", "kyutai_probe"]
 
 Session = Callable[[], aiohttp.ClientSession]
 """The process's one HTTP client session."""
@@ -40,11 +41,10 @@ class NetworkLlm:
 
     @classmethod
     def make(cls, url: str, settings: EngineSettings, http: Session) -> NetworkLlm:
-        key = settings.llm_api_key
         options = OpenAi(
             url=url,
             model=settings.llm_model,
-            api_key=key.get_secret_value() if key is not None else None,
+            api_key=secret_of(settings.llm_api_key),
             max_tokens=settings.llm_max_tokens,
             opening_temperature=settings.llm_opening_temperature,
             temperature=settings.llm_temperature,
@@ -63,13 +63,19 @@ class NetworkLlm:
         return SessionPart(self.llm)
 
     def probe(self) -> Probe:
-        return Probe("llm", "OpenAI-compatible", self.where, _advice("llm_url", "SmolLM2"), self._ask)
+        return api_probe("llm", self.where, "SmolLM2", self.llm.check)
 
-    async def _ask(self) -> str:
+
+def api_probe(kind: ServiceKind, url: str, instead: str, check: Callable[[], Awaitable[str]]) -> Probe:
+    """An OpenAI-compatible service, by `check`: it gives the model's name, or raises a ServiceError."""
+
+    async def ask() -> str:
         try:
-            return f"model {await self.llm.check()}"
-        except LlmError as error:  # where it is stands beside it
+            return f"model {await check()}"
+        except ServiceError as error:  # where it is stands beside it
             raise ConnectionError(f"{error.outcome}: {error.detail}") from error
+
+    return Probe(kind, "OpenAI-compatible", Address.parse(url).http(""), _advice(f"{kind}_url", instead), ask)
 
 
 def kyutai_probe(kind: ServiceKind, url: str, http: Session, instead: str) -> Probe:

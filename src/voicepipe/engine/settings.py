@@ -9,7 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from voicepipe.services.address import Address, BadAddress
 
-__all__ = ["EngineSettings", "LlmPlace", "ServiceUrl", "names_gguf"]
+__all__ = ["OPENAI", "EngineSettings", "LlmPlace", "ServiceUrl", "SpeechUrl", "names_gguf", "scripts_of", "secret_of"]
+
+OPENAI = "openai:"
+"""Before the URL of a speech service: it has OpenAI's HTTP API, and not Kyutai's protocol."""
 
 
 def names_gguf(text: str) -> bool:
@@ -24,6 +27,25 @@ def names_gguf(text: str) -> bool:
 def _service_url(text: str) -> str:
     Address.parse(text)
     return text
+
+
+def _speech_place(text: str) -> str:
+    try:
+        Address.parse(text.removeprefix(OPENAI))
+    except BadAddress as error:
+        raise ValueError(f"{error}, or openai:http://localhost:8000 for an OpenAI-compatible API") from None
+    return text
+
+
+def scripts_of(listed: str) -> frozenset[str] | None:
+    """Return a setting's scripts; None for all."""
+    names = frozenset(listed.upper().replace(",", " ").split())
+    return None if not names or "ALL" in names else names
+
+
+def secret_of(key: SecretStr | None) -> str | None:
+    """Return the text of a key that is set."""
+    return None if key is None else key.get_secret_value()
 
 
 def _llm_place(text: str) -> str:
@@ -44,6 +66,8 @@ def _model_delay(seconds: float) -> float:
 ServiceUrl: TypeAlias = Annotated[str, AfterValidator(_service_url)]
 """A service's URL. http and ws mean the same: the client takes the one it needs. The port is optional."""
 
+SpeechUrl: TypeAlias = Annotated[str, AfterValidator(_speech_place)]
+"""Of a recogniser or a voice: the URL of a Kyutai server, or `openai:` and the URL of an OpenAI-compatible service."""
 
 LlmPlace: TypeAlias = Annotated[str, AfterValidator(_llm_place)]
 """Of a language model: a service's URL, or the path of a GGUF file."""
@@ -54,9 +78,25 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # ---- speech to text: Kyutai's moshi-server -----------------------------------------------------------------------
-    stt_url: ServiceUrl | None = None
-    """The address of the recogniser; None: the embedded one."""
+    # ---- speech to text: Kyutai's moshi-server, or an OpenAI-compatible service --------------------------------------
+    stt_url: SpeechUrl | None = None
+    """The URL of Kyutai's server, or `openai:` and the URL of a service with `/v1/audio/transcriptions`: then the
+    embedded models notice where speech begins and ends."""
+    stt_model: str | None = None
+    """Of an OpenAI-compatible service, as are the settings down to `stt_retries`. None: the only one that it has."""
+    stt_api_key: SecretStr | None = None
+    """Sent to the recogniser's service. Without one, none is sent."""
+    stt_language: str | None = None
+    """The language that is spoken, by ISO 639-1, such as `de`; None: the service finds out."""
+    stt_guesses: bool = False
+    """Whether speech that goes on is recognised, too: words come while the user speaks, and each second of sound is
+    sent, and paid for, several times."""
+    stt_extra: dict[str, str] = Field(default_factory=dict[str, str])
+    """Further fields of each request, as JSON: `{"prompt": "Words that may come: voicepipe."}`."""
+    stt_answer_s: float = Field(default=10, gt=0)
+    """From the request for a clip's text to its first word, retries included. Then the clip counts as not heard."""
+    stt_retries: int = Field(default=1, ge=0)
+    """How often a clip's text is requested again when the service cannot be reached, or breaks off."""
     stt_delay_s: Annotated[float, AfterValidator(_model_delay)] = 0.5
     """How far its model is behind: 0.5 s for the one of a billion parameters, 2.5 s for the larger."""
     stt_speech_below: float = Field(default=0.4, gt=0, lt=1)
@@ -71,8 +111,8 @@ class EngineSettings(BaseModel):
     """A recording waits while so much has been sent and not heard: three steps, so that the recogniser has the next one
     at hand, and a pause is noticed where it is."""
     stt_silent_s: float = Field(default=2.5, gt=0)
-    """A recogniser that owes a step (one each 80 ms) and sends nothing for this time counts as lost: the user is told
-    within 3 s."""
+    """A recogniser that owes a step (one each 80 ms), or the rest of a text, and sends nothing for this time counts as
+    lost: the user is told within 3 s."""
     stt_renew_after_s: float = Field(default=600, gt=0)
     """The recogniser's state drifts on long calls: after this time a fresh connection takes over in a pause."""
     stt_give_up_after_s: float = Field(default=30, gt=0)
@@ -85,30 +125,46 @@ class EngineSettings(BaseModel):
     tts_pronunciations: Path | None = None
     """A YAML file of words, as they are written, and how they are said: `nginx: engine x`."""
 
-    # ---- text to speech: Kyutai's moshi-server -----------------------------------------------------------------------
-    tts_url: ServiceUrl | None = None
+    # ---- text to speech: Kyutai's moshi-server, or an OpenAI-compatible service --------------------------------------
+    tts_url: SpeechUrl | None = None
+    """The URL of Kyutai's server, or `openai:` and the URL of a service with `/v1/audio/speech`."""
+    tts_model: str | None = None
+    """Of an OpenAI-compatible service, as are the settings down to `tts_requests`. None: the only one that it has."""
+    tts_api_key: SecretStr | None = None
+    tts_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Further fields of each request, as JSON: `{"instructions": "Speak calmly.", "speed": 1.1}`."""
+    tts_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)
+    """Of its PCM, where the answer does not say it."""
+    tts_first_sound_s: float = Field(default=10, gt=0)
+    """From the request for a clause to its first sound, retries included: a server may have to load its model."""
+    tts_requests: int = Field(default=2, ge=1)
+    """Clauses that are requested at once: the next one while the last one is still coming."""
     tts_language: str = "en"
     """In which it reads numbers, units and signs: en, de, fr or es; as English for another. The embedded voice is
     English."""
-    tts_scripts: str = "LATIN"
+    tts_scripts: str | None = None
     """What it can say, by Unicode's names of scripts, separated by commas; other text is shown, and the user is told.
-    "ALL": everything."""
+    "ALL": everything. None: LATIN for Kyutai's, everything for an OpenAI-compatible service."""
     tts_voice: str | None = None
-    """For a client that names none; None: the server's own."""
+    """For a client that names none; None: the server's own, or `alloy`, since an OpenAI-compatible service wants a
+    name. It also speaks for a voice that such a service does not know."""
     tts_cfg_alpha: float = Field(default=1.5, gt=0)
     """How closely it follows the voice."""
     tts_searches: int = Field(default=5, ge=1)
     """How often one with room is looked for before the turn fails."""
     tts_capacity: int = Field(default=1_000, ge=1)
-    """Words that may wait to be sent; one more fails the turn. The longest answer has 600."""
+    """Words (of Kyutai's) or clauses that may wait to be sent; one more fails the turn. The longest answer has 600
+    words."""
     tts_silent_s: float = Field(default=3, gt=0)
     """A synthesiser that has text and sends nothing for this time counts as lost."""
     tts_retries: int = Field(default=1, ge=0)
-    """Other connections for a reply of which nothing has been heard."""
+    """Other connections for a reply, or a clause, of which nothing has been heard."""
     tts_ahead_s: float = Field(default=30, gt=0)
     """How long a connection that was opened at the user's first word waits for the reply: it takes up a place there."""
 
     # ---- both, and voice cloning -------------------------------------------------------------------------------------
+    speech_connect_s: float = Field(default=2, gt=0)
+    """How long a connection to an OpenAI-compatible speech service may take, with TLS."""
     kyutai_api_key: SecretStr = SecretStr("public_token")
     """What moshi-server takes unless it was told otherwise."""
     voice_cloning_url: ServiceUrl | None = None
@@ -173,3 +229,31 @@ class EngineSettings(BaseModel):
     def llm_service(self) -> str | None:
         """The service that `llm_url` names, if it names one."""
         return None if self.llm_file is not None else self.llm_url
+
+    @property
+    def stt_kyutai(self) -> str | None:
+        """The Kyutai server that `stt_url` names, if it names one: it notices pauses itself."""
+        return _of_kyutai(self.stt_url)
+
+    @property
+    def stt_openai(self) -> str | None:
+        """The OpenAI-compatible service that `stt_url` names, if it names one."""
+        return _of_openai(self.stt_url)
+
+    @property
+    def tts_kyutai(self) -> str | None:
+        """The Kyutai server that `tts_url` names, if it names one."""
+        return _of_kyutai(self.tts_url)
+
+    @property
+    def tts_openai(self) -> str | None:
+        """The OpenAI-compatible service that `tts_url` names, if it names one."""
+        return _of_openai(self.tts_url)
+
+
+def _of_kyutai(place: str | None) -> str | None:
+    return None if place is None or place.startswith(OPENAI) else place
+
+
+def _of_openai(place: str | None) -> str | None:
+    return place.removeprefix(OPENAI) if place is not None and place.startswith(OPENAI) else None

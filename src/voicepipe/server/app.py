@@ -18,7 +18,7 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.http import Http
-from voicepipe.engine.settings import names_gguf
+from voicepipe.engine.settings import OPENAI, names_gguf
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime.ga.dialect import MODEL
 from voicepipe.server.admission import Sessions
@@ -35,7 +35,7 @@ from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.pipelines import OneOrMore, Pipelines
 from voicepipe.server.settings import ServerSettings
 from voicepipe.services.address import Address
-from voicepipe.voices.catalog import offered_voices
+from voicepipe.voices.catalog import Synthesiser, offered_voices
 from voicepipe.voices.cloning import Cloning
 from voicepipe.voices.store import MemoryVoices, VoiceStore
 
@@ -224,10 +224,15 @@ async def models(_: web.Request) -> web.Response:
     return web.json_response({"object": "list", "data": [model]})
 
 
+def _synthesiser(settings: ServerSettings) -> Synthesiser:
+    if settings.tts_url is None:
+        return "embedded"
+    return "openai" if settings.tts_url.startswith(OPENAI) else "kyutai"
+
+
 def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, access: AccessControl) -> list[web.RouteDef]:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
-    synthesiser = "embedded" if settings.tts_url is None else "kyutai"
-    offered = offered_voices(settings.voices_file, synthesiser) if "tts" in around.kinds else []
+    offered = offered_voices(settings.voices_file, _synthesiser(settings)) if "tts" in around.kinds else []
     voices = VoiceRoutes(
         around.characters.with_voices(offered),
         cloning=_cloning(settings),

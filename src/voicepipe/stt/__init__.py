@@ -7,7 +7,8 @@ from voicepipe.stt.utterances import by_utterance
 
 if TYPE_CHECKING:
     from voicepipe.stt.moonshine import Moonshine
+    from voicepipe.stt.openai import OpenAiStt, OpenAiSttOptions
 
-__all__ = ["Moonshine", "by_utterance"]
+__all__ = ["Moonshine", "OpenAiStt", "OpenAiSttOptions", "by_utterance"]
 
-__getattr__ = lazy(__name__, {"Moonshine": "moonshine"})
+__getattr__ = lazy(__name__, {"Moonshine": "moonshine", **dict.fromkeys(("OpenAiStt", "OpenAiSttOptions"), "openai")})

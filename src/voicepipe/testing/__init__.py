@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING
 from voicepipe._lazy import lazy
 
 if TYPE_CHECKING:
+    from voicepipe.testing.contracts.stt import check_stt
+    from voicepipe.testing.contracts.trial import ContractBroken
+    from voicepipe.testing.contracts.tts import check_tts
+    from voicepipe.testing.contracts.vad import check_vad
     from voicepipe.testing.exploration import conversations, explore
     from voicepipe.testing.invariants.all import INVARIANTS, Broken, broken
     from voicepipe.testing.loop.deadlock import Deadlock
@@ -42,6 +46,7 @@ __all__ = [
     "Broken",
     "Call",
     "Cold",
+    "ContractBroken",
     "Deadlock",
     "Diagram",
     "DiagramError",
@@ -65,6 +70,9 @@ __all__ = [
     "Transcript",
     "VirtualLoop",
     "broken",
+    "check_stt",
+    "check_tts",
+    "check_vad",
     "conversations",
     "explore",
     "find",
@@ -76,6 +84,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "contracts.stt": ["check_stt"],
+    "contracts.trial": ["ContractBroken"],
+    "contracts.tts": ["check_tts"],
+    "contracts.vad": ["check_vad"],
     "loop.deadlock": ["Deadlock"],
     "marbles.docstrings": ["Block", "find"],
     "marbles.harness": ["Marbles"],

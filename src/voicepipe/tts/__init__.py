@@ -8,7 +8,8 @@ from voicepipe.tts.clauses import Timing, clause_by_clause
 
 if TYPE_CHECKING:
     from voicepipe.tts.hibari import Hibari
+    from voicepipe.tts.openai import OpenAiTts, OpenAiTtsOptions
 
-__all__ = ["Hibari", "Reading", "Timing", "clause_by_clause", "speakable"]
+__all__ = ["Hibari", "OpenAiTts", "OpenAiTtsOptions", "Reading", "Timing", "clause_by_clause", "speakable"]
 
-__getattr__ = lazy(__name__, {"Hibari": "hibari"})
+__getattr__ = lazy(__name__, {"Hibari": "hibari", **dict.fromkeys(("OpenAiTts", "OpenAiTtsOptions"), "openai")})

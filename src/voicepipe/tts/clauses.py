@@ -31,24 +31,29 @@ from voicepipe.text.reading import ENGLISH, Reader, Reading, Unit, said_text
 from voicepipe.text.words import shows_something
 from voicepipe.tts.word_times import written_times
 
-__all__ = ["Timing", "clause_by_clause"]
+__all__ = ["ReadClause", "Timing", "clause_by_clause", "speak_clauses"]
 
 Timing: TypeAlias = tuple[str, float, float]
 """A word, and the seconds of its clause at which it starts and stops."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Clause:
-    """A clause, how its words are said, and the whole text that is said."""
+class ReadClause:
+    """A clause as it is written, how its words are said, and the whole text that is said: "" if it has no sound."""
 
     written: str
     units: list[Unit]
     spoken: str
 
+    @property
+    def unsayable(self) -> bool:
+        """Whether a part of it is in a script that the voice cannot say."""
+        return any(unit.unsayable for unit in self.units)
+
 
 @dataclass(frozen=True, slots=True)
 class _Sound:
-    clause: _Clause
+    clause: ReadClause
     audio: Audio | None
     times: list[Timing]
 
@@ -85,28 +90,53 @@ def clause_by_clause(
         clause_by_clause   (as)-be(cs)--(e|)      s: SynthesisStarted   e: SynthesisEnded, WordSpoken…, ReplyAudio
     """
 
-    def make(clause: _Clause, _: Ticket) -> _Sound:
+    def make(clause: ReadClause, _: Ticket) -> _Sound:
         return _Sound(clause, *synthesise(clause.spoken)) if clause.spoken else _Sound(clause, None, [])
+
+    in_pool = in_worker(
+        make, workers, boundary="tts", capacity=capacity, overflow=Overflow.FAIL_TURN, priority=Priority.TURN
+    )
+    return speak_clauses(
+        lambda clauses: clauses.pipe(in_pool, transduce(lambda _: _ClauseSynthesis())),
+        first_words=first_words,
+        min_words=min_words,
+        max_words=max_words,
+        reading=reading,
+    )
+
+
+def speak_clauses(
+    speak: Stage[ReadClause, ReplyAudio | Event],
+    *,
+    first_words: int,
+    min_words: int,
+    max_words: int,
+    reading: Reading,
+) -> Stage[ReplyText, ReplyAudio | Event]:
+    """Pass the reply's words, cut them into clauses, and emit `SynthesisStarted` for each and what `speak` makes of it.
+
+    Args:
+        speak: Gives the sound of the clauses, in their order, and what follows from it.
+        first_words: As in `by_clause`, and so are `min_words` and `max_words`.
+        min_words: The shortest later clause.
+        max_words: The longest clause.
+        reading: The language of numbers and signs, the user's pronunciations, and the scripts that the voice can say.
+    """
 
     def read(_: Clock) -> _ReadClauses:
         return _ReadClauses(
             ClauseCutter(first_words=first_words, min_words=min_words, max_words=max_words), Reader(reading)
         )
 
-    in_pool = in_worker(
-        make, workers, boundary="tts", capacity=capacity, overflow=Overflow.FAIL_TURN, priority=Priority.TURN
-    )
-    return lambda source: source.pipe(rx_ops.publish(lambda words: _speaking(words, read, in_pool)))
+    def speaking(words: Observable[ReplyText]) -> Observable[ReplyAudio | Event]:
+        clauses = words.pipe(transduce(read, finish=_ReadClauses.rest), rx_ops.share())
+        started = clauses.pipe(
+            rx_ops.filter(lambda clause: clause.spoken != ""),
+            rx_ops.map(lambda clause: SynthesisStarted(clause.written)),
+        )
+        return merge(words, started, clauses.pipe(speak))
 
-
-def _speaking(
-    words: Observable[ReplyText], read: Callable[[Clock], _ReadClauses], synthesise: Stage[_Clause, _Sound | Overflowed]
-) -> Observable[ReplyAudio | Event]:
-    clauses = words.pipe(transduce(read, finish=_ReadClauses.rest), rx_ops.share())
-    started = clauses.pipe(
-        rx_ops.filter(lambda clause: clause.spoken != ""), rx_ops.map(lambda clause: SynthesisStarted(clause.written))
-    )
-    return merge(words, started, clauses.pipe(synthesise, transduce(lambda _: _ClauseSynthesis())))
+    return lambda source: source.pipe(rx_ops.publish(speaking))
 
 
 class _ReadClauses:
@@ -115,17 +145,17 @@ class _ReadClauses:
     def __init__(self, cutter: ClauseCutter, reader: Reader) -> None:
         self._cutter, self._reader = cutter, reader
 
-    def __call__(self, text: ReplyText) -> Iterator[_Clause]:
+    def __call__(self, text: ReplyText) -> Iterator[ReadClause]:
         return (self._read(clause) for word in as_words(text) for clause in self._cutter(word))
 
-    def rest(self) -> Iterator[_Clause]:
+    def rest(self) -> Iterator[ReadClause]:
         return map(self._read, self._cutter.rest())
 
-    def _read(self, clause: Clause) -> _Clause:
+    def _read(self, clause: Clause) -> ReadClause:
         units = self._reader.read(clause.words)
         spoken = said_text(units)
         # The voice ends a heading or a list's item as a sentence.
-        return _Clause(str(clause), units, f"{spoken}." if clause.ends_line and spoken[-1:].isalnum() else spoken)
+        return ReadClause(str(clause), units, f"{spoken}." if clause.ends_line and spoken[-1:].isalnum() else spoken)
 
 
 class _ClauseSynthesis:
@@ -140,7 +170,7 @@ class _ClauseSynthesis:
             yield made
             return
         audio, from_s = made.audio, self._made_s
-        if (audio is None or not audio.duration_s or _unsayable(made.clause)) and self._is_news(made.clause):
+        if (audio is None or not audio.duration_s or made.clause.unsayable) and self._is_news(made.clause):
             yield TextNotSpoken.of(made.clause.written)
         if made.clause.spoken:
             yield SynthesisEnded(audio.duration_s if audio else 0.0)
@@ -153,16 +183,12 @@ class _ClauseSynthesis:
         if audio is not None and audio.duration_s:
             yield ReplyAudio(audio)
 
-    def _is_news(self, clause: _Clause) -> bool:
-        """Return whether the user is told: once in a reply, and not of emoji."""
-        news = not self._warned and (clause.spoken != "" or _unsayable(clause))
+    def _is_news(self, clause: ReadClause) -> bool:
+        """Whether the user is told: once in a reply, and not of emoji."""
+        news = not self._warned and (clause.spoken != "" or clause.unsayable)
         self._warned = self._warned or news
         return news
 
 
 def _shows_something(word: WordSpoken) -> bool:
     return shows_something(word.word)
-
-
-def _unsayable(clause: _Clause) -> bool:
-    return any(unit.unsayable for unit in clause.units)

@@ -13,7 +13,7 @@ from voicepipe._yaml import YamlError, read_yaml
 __all__ = ["CUSTOM", "Synthesiser", "offered_voices"]
 
 
-Synthesiser: TypeAlias = Literal["embedded", "kyutai"]
+Synthesiser: TypeAlias = Literal["embedded", "kyutai", "openai"]
 
 CUSTOM = "custom:"
 """The prefix of the name of a cloned voice."""

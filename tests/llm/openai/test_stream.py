@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from voicepipe.events import FunctionCalled
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmSaidNothing
-from voicepipe.llm.openai.refusals import refusal, retry_after_s
+from voicepipe.llm.openai.refusals import KIND
 from voicepipe.llm.openai.stream import Answer, Usage
+from voicepipe.services.openai.refusals import refusal, retry_after_s
 
 
 def stream(deltas: list[str]) -> bytes:
@@ -86,7 +87,7 @@ def test_no_json_raises_anything_but_an_llm_error(value: object) -> None:
 def test_every_refusal_is_an_error_with_a_sentence(body: bytes, value: object, status: int, wait: str) -> None:
     """Whatever is in the body and the headers."""
     for said in (body, json.dumps(value).encode()):
-        error = refusal("here", status, {"Retry-After": wait}, said, model="m", models=None)
+        error = refusal(KIND, "here", status, {"Retry-After": wait}, said, model="m", models=None)
         assert str(error).startswith("The language model (LLM) at here ")
 
 

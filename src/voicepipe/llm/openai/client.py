@@ -6,11 +6,10 @@ The thin I/O twin of `voicepipe.llm.openai.stream`, over aiohttp.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import structlog
@@ -18,29 +17,24 @@ from reactivex import Observable
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import FunctionCallWritten, MaxTokensReached, StageFailed
-from voicepipe.llm.errors import LlmError, LlmFiltered, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
+from voicepipe.llm.errors import LlmError, LlmFiltered, LlmGarbled, LlmUnavailable
 from voicepipe.llm.history import History
 from voicepipe.llm.openai.dialect import RequestDialect
-from voicepipe.llm.openai.endpoint import Endpoint
-from voicepipe.llm.openai.models import lists, model_names
-from voicepipe.llm.openai.refusals import refusal
+from voicepipe.llm.openai.refusals import KIND
 from voicepipe.llm.openai.stream import Answer
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
 from voicepipe.services.errors import FailureReason
-from voicepipe.services.proxies import proxy_for
+from voicepipe.services.openai.client import ApiClient, body_of
+from voicepipe.services.openai.retries import Patience, Retries
 from voicepipe.stage import naming
 
-__all__ = ["Deadlines", "OpenAi", "OpenAiLlm", "Retries", "reason"]
-
-T = TypeVar("T")
+__all__ = ["Deadlines", "OpenAi", "OpenAiLlm", "Retries"]
 
 log = structlog.get_logger()
 
 # Of one event; a token's has some hundreds.
 _MAX_EVENT_BYTES = 1_000_000
-# Of an answer that is no stream: an error, the list of models (OpenRouter's has 600 kB).
-_MAX_BODY_BYTES = 1_000_000
 # Of the answer's body; the second is an answer in one piece, of a cache, or a service that does not stream.
 _STREAMS = ("text/event-stream", "application/json")
 # After the last word, for the end of the body, so that the connection can be used again: 1 ms where it is read.
@@ -60,20 +54,6 @@ class Deadlines:
     connect_s: float
     first_text_s: float
     next_text_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """Request an answer that has not begun again when the service is unavailable.
-
-    Args:
-        times: the number of further requests to a service that fails, or says nothing
-        longest_wait_s: how long a busy service is waited for, all its `Retry-After`s together; one that names a longer
-            time is not asked again
-    """
-
-    times: int
-    longest_wait_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +101,16 @@ class OpenAiLlm:
     """
 
     def __init__(self, options: OpenAi, http: Callable[[], aiohttp.ClientSession]) -> None:
-        self._options, self._http = options, http
-        self._endpoint = Endpoint.parse(options.url)
-        self._where = self._endpoint.base.removesuffix("/v1")
-        self._model = options.model
+        self._options = options
+        self._api = ApiClient(
+            KIND,
+            http,
+            url=options.url,
+            model=options.model,
+            api_key=options.api_key,
+            connect_s=options.deadlines.connect_s,
+            answer_s=options.deadlines.first_text_s,
+        )
         self._dialect = RequestDialect()
         self._reasoning_first = False
         self.answered_s: float | None = None
@@ -133,52 +119,17 @@ class OpenAiLlm:
     def __call__(self, conversation: Conversation) -> Observable[Said | StageFailed]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
 
-    async def models(self) -> list[str]:
-        """Return the names of the models that the service has.
-
-        Raises:
-            LlmError: It does not tell.
-        """
-        status, headers, body = await self._get(self._endpoint.models)
-        if status != 200:
-            raise refusal(self._where, status, headers, body, model=self._model or "", models=None)
-        return model_names(self._where, body)
-
     async def model(self) -> str:
         """The configured model's name, or the only one's. LlmRefused when there are several to choose from."""
-        if self._model is None:
-            match await self.models():
-                case [name]:
-                    self._model = name
-                case []:
-                    raise LlmRefused(self._where, "is not set up", "it has no models")
-                case names:
-                    choice = f"set llm_model to one of its models: {', '.join(names)}"
-                    raise LlmRefused(self._where, "is not set up", choice)
-        return self._model
+        return await self._api.model()
 
     async def check(self) -> str:
         """Return the name of the model that would answer now, with a remark where the service does not list it.
 
-        Many services list nothing, or other spellings: only where no model is set is the list needed.
-
         Raises:
             LlmError: The service cannot be reached, does not accept the key, or there is no model to be asked.
         """
-        wanted = self._options.model
-        if wanted is None:
-            await self.models()  # also where the name is known already: the service may be gone
-            return await self.model()
-        status, headers, body = await self._get(self._endpoint.models)
-        if status == 401 or status >= 500:
-            raise refusal(self._where, status, headers, body, model=wanted, models=None)
-        try:
-            names = model_names(self._where, body) if status == 200 else []
-        except LlmError:
-            names = []
-        if not names:
-            return f"{wanted} (the service lists no models)"
-        return wanted if lists(names, wanted) else f"{wanted} (not listed; the service has {', '.join(names[:8])})"
+        return await self._api.check()
 
     async def request(self, conversation: Conversation) -> None:
         """Request an answer, and drop what it says. Raises LlmError."""
@@ -190,7 +141,7 @@ class OpenAiLlm:
 
     async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said | StageFailed, None]:
         due_s = asyncio.get_running_loop().time() + self._options.deadlines.first_text_s
-        begun, patience = False, _Patience(self._options.retries)
+        begun, patience = False, Patience(self._options.retries)
         while True:
             try:
                 async with aclosing(self._attempt(conversation, due_s)) as texts:
@@ -198,7 +149,7 @@ class OpenAiLlm:
                         begun = True
                         yield text
             except LlmUnavailable as error:
-                pause_s = None if begun else patience.pause_s(error)
+                pause_s = None if begun else patience.pause_s(error.retry_after_s, error.why)
                 if pause_s is None or asyncio.get_running_loop().time() + pause_s >= due_s:
                     raise
                 log.warning("llm.asked_again", reason=str(error), pause_s=pause_s)
@@ -213,9 +164,9 @@ class OpenAiLlm:
 
     async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
         late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
-        response = await self._within(due_s, late, self._ask(conversation))
+        response = await self._api.within(due_s, late, self._ask(conversation))
         answer = Answer(
-            self._where,
+            self._api.where,
             max_event_bytes=_MAX_EVENT_BYTES,
             functions=frozenset(function.name for function in conversation.generation.functions),
             reasoning_first=self._reasoning_first,
@@ -250,7 +201,7 @@ class OpenAiLlm:
             self._options.max_tokens,
         )
         while not answer.complete:
-            chunk = await self._within(due_s, late, _next_bytes(response))
+            chunk = await self._api.within(due_s, late, _next_bytes(response))
             for text in answer.feed(chunk) if chunk else answer.finish():
                 left -= isinstance(text, str | FunctionCallWritten)
                 if left < 0:
@@ -261,15 +212,12 @@ class OpenAiLlm:
 
     async def _ask(self, conversation: Conversation) -> aiohttp.ClientResponse:
         """The answer's beginning: its stream is open."""
-        model = await self.model()
+        model = await self._api.model()
         while True:
-            response = await self._http().post(
-                self._endpoint.chat,
+            response = await self._api.post(
+                self._api.endpoint.chat,
                 json=self._dialect.applied(self._request(conversation, model)),
-                headers=self._headers(Accept="text/event-stream"),
-                proxy=proxy_for(self._endpoint.chat),
-                timeout=self._timeout,
-                allow_redirects=False,  # it would turn the POST into a GET
+                headers={"Accept": "text/event-stream"},
             )
             try:
                 if await self._accepts(response, model):
@@ -281,17 +229,15 @@ class OpenAiLlm:
     async def _accepts(self, response: aiohttp.ClientResponse, model: str) -> bool:
         """Return whether the answer begins; otherwise the request is to be made once more. Raises LlmError."""
         if response.status != 200:
-            said = await _body(response)
+            said = await body_of(response)
             if response.status == 400 and self._dialect.learn(said):
-                log.info("llm.adapted", where=self._where, refused=said[:200].decode(errors="replace"))
+                log.info("llm.adapted", where=self._api.where, refused=said[:200].decode(errors="replace"))
                 response.release()
                 return False
-            models = await self._models_or_none() if response.status == 404 else None
-            self._model = self._options.model  # one that was found, and is not there any more, is looked for again
-            raise refusal(self._where, response.status, response.headers, said, model=model, models=models)
+            raise await self._api.refused(response, said, model)
         if response.content_type not in _STREAMS:
             what = f"{response.content_type} instead of a stream of events"
-            raise LlmGarbled(self._where, "sent an invalid message", what, why=FailureReason.NONSENSE)
+            raise LlmGarbled(self._api.where, "sent an invalid message", what, why=FailureReason.NONSENSE)
         return True
 
     def _request(self, conversation: Conversation, model: str) -> dict[str, Any]:
@@ -306,89 +252,12 @@ class OpenAiLlm:
             **options.extra,
         }
 
-    # ---- HTTP -------------------------------------------------------------------------------------------------------
-
-    @property
-    def _timeout(self) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=None, sock_connect=self._options.deadlines.connect_s)
-
-    def _headers(self, **more: str) -> dict[str, str]:
-        return {**more, **self._endpoint.key_headers(self._options.api_key)}
-
-    async def _get(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body, within the time for a first text."""
-
-        async def get() -> tuple[int, Mapping[str, str], bytes]:
-            proxy, headers = proxy_for(url), self._headers()
-            async with self._http().get(url, headers=headers, proxy=proxy, timeout=self._timeout) as response:
-                return response.status, response.headers, await _body(response)
-
-        within_s = self._options.deadlines.first_text_s
-        due_s = asyncio.get_running_loop().time() + within_s
-        return await self._within(due_s, ("did not answer in time", f"within {within_s:g} s"), get())
-
-    async def _models_or_none(self) -> list[str] | None:
-        try:
-            return await self.models()
-        except LlmError:
-            return None
-
-    async def _within(self, due_s: float, late: tuple[str, str], work: Awaitable[T]) -> T:
-        """Return the result of `work`. Raises LlmTimeout(…, *late) when it is late, LlmError for other failures."""
-        try:
-            async with asyncio.timeout_at(due_s):
-                return await work
-        except LlmError:
-            raise
-        except aiohttp.ConnectionTimeoutError:
-            connect_s = self._options.deadlines.connect_s
-            what = f"no connection within {connect_s:g} s"
-            raise LlmUnavailable(self._where, "cannot be reached", what, why=FailureReason.TIMED_OUT) from None
-        except TimeoutError:
-            raise LlmTimeout(self._where, *late, why=FailureReason.TIMED_OUT) from None
-        except aiohttp.ClientConnectorError as error:
-            raise LlmUnavailable(self._where, "cannot be reached", reason(error), why=FailureReason.REFUSED) from error
-        except (aiohttp.ClientError, OSError) as error:
-            what = str(error) or type(error).__name__
-            raise LlmUnavailable(self._where, "broke the connection", what) from error
-
-
-def reason(error: aiohttp.ClientConnectorError) -> str:
-    """Why there is no connection, in the system's words: asyncio's own say only that there is none."""
-    number, said = error.os_error.errno, error.os_error.strerror
-    return os.strerror(number) if number and number > 0 else said or str(error.os_error)
-
-
-class _Patience:
-    """The number of attempts at one answer, and the time for them."""
-
-    def __init__(self, retries: Retries) -> None:
-        self._left, self._left_s = retries.times, retries.longest_wait_s
-
-    def pause_s(self, error: LlmUnavailable) -> float | None:
-        """Return how long to wait before the next request; None: it has failed."""
-        pause_s = error.retry_after_s
-        if pause_s is None or pause_s > self._left_s:
-            return None
-        if error.why is not FailureReason.FULL or not pause_s:
-            self._left -= 1
-        self._left_s -= pause_s
-        return pause_s if self._left >= 0 else None
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Its beginning, where it is endless."""
-    body = b""
-    while len(body) < _MAX_BODY_BYTES and (chunk := await response.content.readany()):
-        body += chunk
-    return body
-
 
 async def _next_bytes(response: aiohttp.ClientResponse) -> bytes:
     """Return the next event of the stream; an answer in one piece is its only event."""
     if response.content_type != "application/json":
         return await response.content.readany()
-    body = await _body(response)
+    body = await body_of(response)
     return b"data: " + b" ".join(body.splitlines()) + b"\n\n" if body else b""
 
 

@@ -16,11 +16,12 @@ from voicepipe.llm.errors import LlmFiltered, LlmGarbled, LlmSaidNothing, LlmUna
 from voicepipe.llm.openai.chunks import Choice, NotAChunk, choices_of, read_choice
 from voicepipe.llm.openai.clean import CleanText
 from voicepipe.llm.openai.markup import Markup
-from voicepipe.llm.openai.refusals import error_in_chunk, shortened
-from voicepipe.llm.openai.sse import EventTooLong, SseParser
+from voicepipe.llm.openai.refusals import error_in_chunk
 from voicepipe.llm.openai.tool_calls import Calls, Said
 from voicepipe.llm.openai.written_calls import NotACall
 from voicepipe.services.errors import FailureReason
+from voicepipe.services.openai.refusals import shortened
+from voicepipe.services.openai.sse import EventTooLong, SseParser
 
 __all__ = ["Answer", "Usage"]
 

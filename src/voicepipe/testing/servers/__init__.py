@@ -8,8 +8,10 @@ from voicepipe.testing.servers.chat_answers import Answer, Answers, repeated
 from voicepipe.testing.servers.failing import Fails
 from voicepipe.testing.servers.llm_server import LlmServer
 from voicepipe.testing.servers.recognisers import ByTime, ByTone, ByVoice, FakeRecogniser, Said
+from voicepipe.testing.servers.speech_server import SpeechServer
 from voicepipe.testing.servers.stt_server import SttServer
 from voicepipe.testing.servers.tones import Tones
+from voicepipe.testing.servers.transcription_server import TranscriptionServer
 from voicepipe.testing.servers.tts_server import TtsServer
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
     "FakeServer",
     "LlmServer",
     "Said",
+    "SpeechServer",
     "SttServer",
     "Tones",
+    "TranscriptionServer",
     "TtsServer",
     "Visit",
     "repeated",

@@ -12,16 +12,17 @@ from typing import Any
 from aiohttp import web
 
 from voicepipe.events import FunctionCall
-from voicepipe.testing.servers.base import FakeServer, Visit, hang, trickle
+from voicepipe.testing.servers.base import Visit, hang, trickle
 from voicepipe.testing.servers.chat_answers import Answers, Delta, deltas, endless, message, scripted
 from voicepipe.testing.servers.chat_rules import BadRequest, check
 from voicepipe.testing.servers.failing import Fails
+from voicepipe.testing.servers.openai_server import OpenAiServer
 from voicepipe.testing.servers.quirks import FUNCTION, QUIRKS, Quirk
 
 __all__ = ["LlmServer"]
 
 
-class LlmServer(FakeServer):
+class LlmServer(OpenAiServer):
     """`POST /v1/chat/completions`, as a stream of events or whole, and `GET /v1/models`.
 
     The first delta comes after `first_token_s`, the next ones every `token_s`; a delta is a word with the space before
@@ -56,10 +57,10 @@ class LlmServer(FakeServer):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(host=host, port=port)
+        super().__init__(models=models, api_key=api_key, retry_after_s=retry_after_s, host=host, port=port)
         self.answers: Answers = answers or {}
-        self.models, self.first_token_s, self.token_s, self.keep_alives = models, first_token_s, token_s, keep_alives
-        self.api_key, self.dies_after, self.retry_after_s = api_key, dies_after, retry_after_s
+        self.first_token_s, self.token_s, self.keep_alives = first_token_s, token_s, keep_alives
+        self.dies_after = dies_after
         self.quirk = None if quirk is None else QUIRKS[quirk]
         self.load_s, self.loaded = load_s, not load_s
         self._calls = itertools.count(1)
@@ -70,26 +71,13 @@ class LlmServer(FakeServer):
         return [note for visit in self.visits for note in visit.notes if isinstance(note, dict)]
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/v1/models", self._list_models)
+        super().add_routes(router)
         router.add_post("/v1/chat/completions", self._complete)
-
-    def refusal(self, status: int) -> web.Response:
-        """Return OpenAI's form of an error."""
-        headers = {"Retry-After": f"{self.retry_after_s:g}"} if status in (429, 503) else {}
-        kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}.get(status, "api_error")
-        error = {"message": f"told to answer {status}", "type": kind, "param": None, "code": kind}
-        return web.json_response({"error": error}, status=status, headers=headers)
-
-    async def _list_models(self, request: web.Request) -> web.Response:
-        if not self._allowed(request):
-            return self.refusal(401)
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "voicepipe"} for name in self.models]
-        return web.json_response({"object": "list", "data": data})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         visit, body = self.visit(request), _json(await request.text())
         visit.notes.append(body)
-        if not self._allowed(request):
+        if not self.allows(request):
             return self.refusal(401)
         if visit.fails is Fails.FULL:
             return self.refusal(503)
@@ -99,13 +87,7 @@ class LlmServer(FakeServer):
                 return self.refusal(404)
             answer = _Answer(body, self._scripted(body), never_ends=self.trouble(visit) is Fails.ENDLESS)
         except BadRequest as wrong:
-            error = {
-                "message": wrong.message,
-                "type": "invalid_request_error",
-                "param": wrong.param,
-                "code": wrong.code,
-            }
-            return web.json_response({"error": error}, status=400)
+            return self.bad_request(wrong.message, wrong.param, wrong.code)
         if not body.get("stream"):
             return web.json_response(answer.whole())
         return await self._stream(request, visit, answer)
@@ -180,9 +162,6 @@ class LlmServer(FakeServer):
             case _:
                 pass
         return None
-
-    def _allowed(self, request: web.Request) -> bool:
-        return self.api_key is None or request.headers.get("Authorization") == f"Bearer {self.api_key}"
 
 
 class _Answer:

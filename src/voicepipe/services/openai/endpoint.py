@@ -9,7 +9,7 @@ from voicepipe.services.address import Address
 
 __all__ = ["Endpoint"]
 
-_CHAT = "/chat/completions"
+_CHAT, _SPEECH, _TRANSCRIPTIONS = "/chat/completions", "/audio/speech", "/audio/transcriptions"
 _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 
 
@@ -42,7 +42,9 @@ class Endpoint:
         'https://x.openai.azure.com:443/openai/deployments/gpt/models?api-version=1'
         """
         address, parts = Address.parse(url), urlsplit(url.strip())
-        path = parts.path.rstrip("/").removesuffix(_CHAT)
+        path = parts.path.rstrip("/")
+        for asked in (_CHAT, _SPEECH, _TRANSCRIPTIONS):
+            path = path.removesuffix(asked)
         base = urlunsplit(urlsplit(address.http(""))._replace(path=path if parts.path else "/v1"))
         azure = address.host.endswith(_AZURE) or "/openai/deployments/" in f"{path}/"
         return cls(base, parts.query, azure)
@@ -51,6 +53,16 @@ class Endpoint:
     def chat(self) -> str:
         """Return the URL of chat completions."""
         return self._url(_CHAT)
+
+    @property
+    def speech(self) -> str:
+        """Return the URL of speech synthesis."""
+        return self._url(_SPEECH)
+
+    @property
+    def transcriptions(self) -> str:
+        """Return the URL of speech recognition."""
+        return self._url(_TRANSCRIPTIONS)
 
     @property
     def models(self) -> str:

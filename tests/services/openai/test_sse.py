@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.llm.openai.sse import EventTooLong, SseParser
+from voicepipe.services.openai.sse import EventTooLong, SseParser
 
 
 def events(*chunks: bytes, max_event_bytes: int = 1000) -> list[str]:

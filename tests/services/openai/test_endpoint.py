@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from voicepipe.llm.openai.endpoint import Endpoint
-from voicepipe.llm.openai.models import lists
 from voicepipe.services.address import BadAddress
+from voicepipe.services.openai.endpoint import Endpoint
+from voicepipe.services.openai.models import lists
 
 AZURE = "https://me.openai.azure.com:443/openai/deployments/gpt-4o"
 PUBLISHED = {

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from voicepipe.llm.errors import LlmGarbled
-from voicepipe.services.errors import FailureReason
-
 __all__ = ["lists", "model_names"]
 
 
-def model_names(where: str, body: bytes) -> list[str]:
-    """The names in the answer of `/v1/models`. LlmGarbled when it is none."""
+def model_names(body: bytes) -> list[str] | None:
+    """Return the names in the answer of `/v1/models`; None where it lists none.
+
+    >>> model_names(b'{"object": "list", "data": [{"id": "tiny"}]}'), model_names(b"<html>")
+    (['tiny'], None)
+    """
     try:
         return [str(model["id"]) for model in json.loads(body)["data"]]
     except (KeyError, TypeError, ValueError, RecursionError):
-        what = f"{where}/v1/models lists no models; it should be an OpenAI-compatible service"
-        raise LlmGarbled(where, "sent an invalid message", what, why=FailureReason.NONSENSE) from None
+        return None
 
 
 def lists(names: Sequence[str], model: str) -> bool:
