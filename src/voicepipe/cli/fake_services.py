@@ -43,6 +43,9 @@ FAILURES = (
 )
 """The values of `voicepipe.testing.servers.Fails`, which is not imported to show a help text."""
 
+# The silence of a pause: people are silent within a sentence for up to 0.3 s.
+_PAUSE_S = 0.4
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
     """The arguments of `voicepipe fake-services`."""
@@ -120,7 +123,8 @@ def _servers(args: argparse.Namespace) -> tuple[SttServer, TtsServer, LlmServer]
     from voicepipe.testing.servers import ByVoice, LlmServer, SttServer, TtsServer
 
     host, answers = args.host, _answers(args.answers, args.calls)
-    stt = SttServer(ByVoice(args.hears), delay_s=args.stt_delay, host=host, port=args.stt_port)
+    hears = ByVoice(args.hears)
+    stt = SttServer(hears, delay_s=args.stt_delay, pause_after_s=_PAUSE_S, host=host, port=args.stt_port)
     tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
     llm = LlmServer(answers, first_token_s=args.llm_delay, quirk=_quirk(args.quirk), host=host, port=args.llm_port)
     return stt, tts, llm

@@ -70,6 +70,7 @@ from voicepipe.events.reply import (
     ReplyTextWritten,
     SynthesisEnded,
     SynthesisStarted,
+    TokensCounted,
     WordSpoken,
 )
 from voicepipe.events.session import (
@@ -140,6 +141,7 @@ __all__ = [
     "SynthesisEnded",
     "SynthesisStarted",
     "TextNotSpoken",
+    "TokensCounted",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",

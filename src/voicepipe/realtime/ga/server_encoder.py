@@ -35,6 +35,7 @@ from voicepipe.events import (
     SpeechEncoded,
     StageFailed,
     TextNotSpoken,
+    TokensCounted,
     TurnConfirmed,
     TurnEnded,
     TurnJudged,
@@ -95,7 +96,7 @@ class ServerEventEncoder:
         match event:
             case SpeechEncoded() | WordSpoken() | ReplyTextWritten():
                 yield from self._content(event)
-            case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
+            case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached() | TokensCounted():
                 if self.response is not None:
                     yield from self.response.content(event)
             case TextNotSpoken(message=message) if self.response is not None:
@@ -259,7 +260,14 @@ class ServerEventEncoder:
                 yield from self.out_of_band_responses.pop(key).cancelled("client_cancelled")
             case StageFailed():
                 yield from self._failed(event, response)
-            case ReplyTextWritten() | ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
+            case (
+                ReplyTextWritten()
+                | ReplyText()
+                | FunctionCallWritten()
+                | FunctionCalled()
+                | MaxTokensReached()
+                | TokensCounted()
+            ):
                 yield from response.content(event)
             case _:
                 pass
