@@ -52,6 +52,7 @@ class ComposedEngine:
     ) -> None:
         self.max_sessions, self.checks, self.kinds = max_sessions, checks, kinds
         self.calls_functions = local is None or local.llm is None
+        self.gives_logprobs = local is not None and local.ear is not None
         self.loading = False  # `build_engine` returns when all is loaded
         self._ear, self._llm, self._voice = ear, llm, voice
         self._http, self._local = http, local

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from reactivex import Observable
@@ -31,6 +31,7 @@ from voicepipe.events import (
     Samples,
     SpeechStarted,
     SpeechStopped,
+    TokenLogprob,
     Transcribed,
     TurnTaking,
     WordRecognised,
@@ -72,6 +73,7 @@ class Guess:
 
     words: tuple[str, ...]
     clip: Clip
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 T = TypeVar("T")
@@ -81,8 +83,17 @@ Transcribe: TypeAlias = Callable[[Samples, Sequence[T], Callable[[], bool]], tup
 of the same clip when it was shorter: most of them still hold. It may stop when `cancelled()` is true."""
 
 
+def _no_logprobs(_: Sequence[Any]) -> tuple[TokenLogprob, ...]:
+    return ()
+
+
 def by_utterance(
-    transcribe: Transcribe[T], workers: Workers, utterances: Utterances, *, backlog: PendingWork | None = None
+    transcribe: Transcribe[T],
+    workers: Workers,
+    utterances: Utterances,
+    *,
+    backlog: PendingWork | None = None,
+    logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]] = _no_logprobs,
 ) -> Stage[Audio | Event, Event]:
     """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
@@ -98,6 +109,7 @@ def by_utterance(
         workers: The pool.
         utterances: How clips are cut, and when they are believed.
         backlog: Counts whole clips until they are recognised.
+        logprobs: Returns the probabilities of the tokens that `transcribe` has returned, for `Transcribed`.
 
     .. marbles::
 
@@ -115,7 +127,7 @@ def by_utterance(
         return source.pipe(
             transduce(lambda _: _Clips(limits)),
             in_worker(
-                _Reader(transcribe, utterances).read,
+                _Reader(transcribe, utterances, logprobs).read,
                 workers,
                 boundary="stt",
                 capacity=utterances.waiting_clips,
@@ -133,8 +145,13 @@ def by_utterance(
 class _Reader(Generic[T]):
     """Recognise one session's clips, one at a time in a thread, each with its earlier result."""
 
-    def __init__(self, transcribe: Transcribe[T], utterances: Utterances) -> None:
-        self._transcribe, self._utterances = transcribe, utterances
+    def __init__(
+        self,
+        transcribe: Transcribe[T],
+        utterances: Utterances,
+        logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]],
+    ) -> None:
+        self._transcribe, self._utterances, self._logprobs = transcribe, utterances, logprobs
         self._draft: Sequence[T] = ()
 
     def read(self, item: Clip | Settle, ticket: Ticket) -> Guess | Settle:
@@ -148,7 +165,9 @@ class _Reader(Generic[T]):
             self._draft = tokens
         words = tuple(text.split())
         needed_ms = self._utterances.voice_needed_ms([_bare(word) for word in words])
-        return Guess(words if item.voiced_s * 1000 >= needed_ms else (), item)
+        if item.voiced_s * 1000 < needed_ms:
+            return Guess((), item)
+        return Guess(words, item, self._logprobs(tokens) if item.whole else ())
 
 
 def _samples(seconds: float) -> int:
@@ -348,7 +367,10 @@ class _Agreement:
         if last is not None:
             yield from self._words(last, len(last.words))
         self._out = 0
-        yield Transcribed(until_s, " ".join(last.words) if last is not None else "")
+        if last is None:
+            yield Transcribed(until_s, "")
+        else:
+            yield Transcribed(until_s, " ".join(last.words), last.logprobs)
 
     def _agreed(self, before: Guess, now: Guess) -> int:
         sure = now.words[: max(0, len(now.words) - self._unsure)]

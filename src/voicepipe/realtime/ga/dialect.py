@@ -52,7 +52,8 @@ class Ga:
     """A connection: `decode` the client's messages, `encode` events, in the order of the events.
 
     `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
-    instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
+    instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools;
+    where the recogniser gives no `logprobs`, it includes none.
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
     transcription session in its handshake.
     """
@@ -67,6 +68,7 @@ class Ga:
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
         functions: bool = True,
+        logprobs: bool = False,
         limits: RequestLimits | None = None,
         clock: Clock = time.monotonic,
         transcribes: bool = False,
@@ -75,7 +77,12 @@ class Ga:
         most = self._limits.responses_per_minute
         self._rate = Bucket(clock, per_s=most / 60, burst=most)
         self._config = SessionConfig(
-            model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
+            model or MODEL,
+            write(DEFAULT),
+            functions=functions,
+            logprobs=logprobs,
+            limits=self._limits,
+            transcribes=transcribes,
         )
         self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
         self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)
