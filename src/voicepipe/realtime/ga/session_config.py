@@ -48,7 +48,6 @@ def _defaults(model: str, instructions: str) -> dict[str, Any]:
         "tracing": None,
         "truncation": "auto",
         "prompt": None,
-        "include": None,
     }
 
 
@@ -131,12 +130,12 @@ class SessionConfig:
             return self.raw
         sound = {key: self.input[key] for key in ("format", "transcription", "noise_reduction", "turn_detection")}
         kind = {"type": "transcription", "object": "realtime.transcription_session"}
-        return {**kind, "audio": {"input": sound}, "include": self.raw["include"]}
+        return {**kind, "audio": {"input": sound}, "include": self.raw.get("include")}
 
     @property
     def logprobs(self) -> bool:
         """Whether the client gets the probabilities of what was recognised."""
-        return bool(self.raw["include"])
+        return bool(self.raw.get("include"))
 
     def settings(self, *, answered: bool) -> SettingsChanged:
         """Return the event for the pipeline; `answered`: the client gets a confirmation."""
@@ -233,7 +232,7 @@ class SessionConfig:
         if self.raw["instructions"] is None:
             self.raw["instructions"] = defaults["instructions"]
         if not self._gives_logprobs:
-            self.raw["include"] = None
+            self.raw.pop("include", None)
         if not self.functions:
             self.raw["tools"], self.raw["tool_choice"] = [], "auto"
         self.raw["audio"] = dict(self.raw["audio"])
