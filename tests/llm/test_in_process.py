@@ -36,7 +36,7 @@ class Model:
     def __init__(self, workers: NappingWorkers, *words: str, breaks: bool = False) -> None:
         self.asked = list[list[dict[str, str]]]()
         self.slots = list[int | None]()
-        self.prompt = (0, 0)
+        self.prompt: tuple[int, int] = (0, 0)
         self.cancelled = 0
         self._workers, self._words, self._breaks = workers, words, breaks
 
@@ -48,10 +48,11 @@ class Model:
         cancelled: Callable[[], bool],
         max_tokens: int,
         slot: int | None = None,
-        use: TokenUse,
+        use: TokenUse | None = None,
     ) -> None:
         self.asked.append(messages)
         self.slots.append(slot)
+        assert use is not None
         use.tokens, use.known = self.prompt
         for word in self._words[:max_tokens]:
             self._workers.nap(0.02)
