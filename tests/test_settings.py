@@ -193,7 +193,7 @@ def test_each_setting_has_one_home() -> None:
     from voicepipe.server import ServerSettings
 
     for name in set(EngineSettings.model_fields) & set(ServerSettings.model_fields):
-        assert name in ("stt_url", "tts_url", "llm_url", "llm_history_tokens", "voice_cloning_url")
+        assert name in ("stt_url", "tts_url", "llm_url", "llm_model", "llm_history_tokens", "voice_cloning_url")
         assert EngineSettings.model_fields[name].default == ServerSettings.model_fields[name].default
         assert EngineSettings.model_fields[name].default is None or name == "llm_history_tokens"
     assert set(ALIASES.values()) | set(FLAGS.values()) <= set(Settings.model_fields)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +15,7 @@ import yaml
 
 from voicepipe._yaml import YamlError
 from voicepipe.characters import prompts
-from voicepipe.characters.prompts import DEFAULT, HEADLINES, Character, Characters, Language, system_prompt
+from voicepipe.characters.prompts import DEFAULT, HEADLINES, Character, Characters, Facts, Language, system_prompt
 from voicepipe.events import CharacterLines
 from voicepipe.voices.catalog import offered_voices
 
@@ -94,6 +96,28 @@ def test_the_news_has_a_place():
     assert ours.news(["It rains", "It pours"]).startswith("These are the headlines of today: It rains; It pours.")
     assert "no news today" in ours.news([], choose=first)
     assert "what makes a good day" in ours.news([], choose=first)
+
+
+NOON = datetime(2026, 11, 28, 12, 5, tzinfo=timezone(timedelta(hours=1), "CET"))
+
+
+def test_a_prompt_knows_the_time_and_the_models_name(tiny: Characters):
+    """The embedded model is told neither: each word costs it time."""
+    facts = Facts("acme/Talker-8B", now=lambda: NOON)
+    prompt = Characters.load(facts=facts).system_prompt("constant", text="You are a pirate. {now}", language="fr")
+    assert "It is Saturday, 28 November 2026, 12:05 (CET). " in prompt
+    assert "the language model Talker-8B;" in prompt
+    assert prompt.startswith("You are a pirate. {now}")
+    assert prompt.endswith("Speak French.")
+    assert "language model" not in Characters.load(facts=Facts()).system_prompt("smalltalk")
+    assert replace(tiny, facts=facts).system_prompt("smalltalk") == tiny.system_prompt("smalltalk")
+
+
+@pytest.mark.parametrize(("english_only", "rule"), [(True, "Speak English."), (False, "says no other language.")])
+def test_a_client_without_a_language_gets_those_of_the_voice(english_only: bool, rule: str):
+    """English alone, where the voice is the embedded one."""
+    prompt = Characters.load(facts=Facts(english_only=english_only)).system_prompt("smalltalk")
+    assert prompt.endswith(rule)
 
 
 # ---- the embedded model ----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class _Engine:
 
     max_sessions = 8
     kinds = KINDS
-    calls_functions, loading = True, False
+    calls_functions, gives_logprobs, loading = True, False, False
 
     def stages(self) -> Any:
         return replace(scripted_stages(_answer), stt=transduce(lambda _: _Recogniser()))

@@ -10,7 +10,8 @@ import numpy as np
 
 from voicepipe.boundary.workers import Priority, Ticket, Workers
 from voicepipe.engine.local import LocalStt
-from voicepipe.events import Samples
+from voicepipe.events import Samples, TokenLogprob
+from voicepipe.stt.moonshine import Token
 from voicepipe.vad.silero import Silero, VadStream
 
 __all__ = ["Overheard"]
@@ -67,13 +68,16 @@ class _Moonshine:
     def __init__(self, moonshine: Any, overheard: Overheard) -> None:
         self._moonshine, self._overheard = moonshine, overheard
 
-    def tokens(self, samples: Samples, *, draft: Sequence[int], cancelled: Callable[[], bool]) -> list[int]:
+    def tokens(self, samples: Samples, *, draft: Sequence[Token], cancelled: Callable[[], bool]) -> list[Token]:
         if _job.priority is Priority.TURN:
             self._overheard.clips.append(samples)
         return self._moonshine.tokens(samples, draft=draft, cancelled=cancelled)
 
-    def text(self, tokens: Sequence[int]) -> str:
+    def text(self, tokens: Sequence[Token]) -> str:
         return self._moonshine.text(tokens)
+
+    def logprobs(self, tokens: Sequence[Token]) -> tuple[TokenLogprob, ...]:
+        return self._moonshine.logprobs(tokens)
 
 
 class _Job(threading.local):

@@ -25,7 +25,7 @@ class Engine:
     def __init__(self, max_sessions: int = 4) -> None:
         self.max_sessions = max_sessions
         self.kinds: Sequence[ServiceKind] = KINDS
-        self.calls_functions, self.loading = True, False
+        self.calls_functions, self.gives_logprobs, self.loading = True, False, False
         self.up = {"stt_up": True, "tts_up": True, "llm_up": True, "voice_cloning_up": False}
         self.broken: Exception | None = None
         self.made = 0

@@ -28,8 +28,8 @@ BESIDE = ("rate_limits.updated", "conversation.created")
 class Spoken:
     """`say` what a client says, `tell` what happens; each gives the messages for the client, checked."""
 
-    def __init__(self, *, beta: bool = False) -> None:
-        self.ga = Ga(model="gpt-any", name=names())
+    def __init__(self, *, beta: bool = False, logprobs: bool = False) -> None:
+        self.ga = Ga(model="gpt-any", name=names(), logprobs=logprobs)
         self.wire = Beta(self.ga) if beta else self.ga
         self.settings = self.wire.opening()
         self.told: list[dict[str, Any]] = []

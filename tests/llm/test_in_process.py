@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
@@ -16,10 +17,11 @@ from voicepipe.events import (
     FunctionReturned,
     Generation,
     MaxTokensReached,
+    TokensCounted,
     Warned,
 )
 from voicepipe.events.fold import fold
-from voicepipe.llm.in_process import in_process
+from voicepipe.llm.in_process import TokenUse, in_process
 from voicepipe.stage import StageError
 from voicepipe.testing import Marbles, ScriptedError
 from voicepipe.testing.loop.napping import NappingWorkers
@@ -34,6 +36,7 @@ class Model:
     def __init__(self, workers: NappingWorkers, *words: str, breaks: bool = False) -> None:
         self.asked = list[list[dict[str, str]]]()
         self.slots = list[int | None]()
+        self.prompt: tuple[int, int] = (0, 0)
         self.cancelled = 0
         self._workers, self._words, self._breaks = workers, words, breaks
 
@@ -45,14 +48,18 @@ class Model:
         cancelled: Callable[[], bool],
         max_tokens: int,
         slot: int | None = None,
+        use: TokenUse | None = None,
     ) -> None:
         self.asked.append(messages)
         self.slots.append(slot)
+        assert use is not None
+        use.tokens, use.known = self.prompt
         for word in self._words[:max_tokens]:
             self._workers.nap(0.02)
             if cancelled():
                 self.cancelled += 1
                 return
+            use.written += 1
             on_text(word)
         if self._breaks:
             raise ScriptedError("broken")
@@ -113,6 +120,18 @@ def test_an_answer_that_is_cut_says_so(
     llm = in_process(Model(workers, *words), workers, max_tokens=ours, slot=None)
     limited = [MaxTokensReached()] if said < len(words) else []
     assert values(marbles, llm, replace(HI, generation=Generation(max_tokens=theirs))) == [*words[:said], *limited]
+
+
+def test_what_it_has_cost_comes_last(marbles: Marbles, workers: NappingWorkers) -> None:
+    """Also where the answer is shortened, which stops the model."""
+    model = Model(workers, "Good", " day", " to you.")
+    model.prompt = (7, 3)
+    whole = in_process(model, workers, max_tokens=2, slot=None)
+    assert values(marbles, whole, HI) == ["Good", " day", MaxTokensReached(), TokensCounted(7, 2, 3)]
+    short = in_process(model, workers, max_tokens=9, slot=None, shorten=rx_ops.take(1))
+    assert values(marbles, short, HI) == ["Good", TokensCounted(7, 1, 3)]
+    values(marbles, whole, HI)  # the thread is free again
+    assert model.cancelled == 1
 
 
 def test_disposing_stops_it(marbles: Marbles, workers: NappingWorkers) -> None:

@@ -117,6 +117,17 @@ def test_the_answers_length_is_bounded(smollm: SmolLM):
 
 
 @pytest.mark.models
+def test_it_counts_its_tokens(smollm: SmolLM):
+    """Those of the prompt, of which the slot knows all but the last one the second time, and those of the answer."""
+    first = smollm.stream(PARIS, lambda _: None, max_tokens=5, slot=0)
+    again = smollm.stream(PARIS, lambda _: None, max_tokens=7, slot=0)
+    assert (first.written, again.written) == (5, 7)
+    assert again.tokens == first.tokens == first.read
+    assert 20 < again.tokens < 60
+    assert again.tokens - again.known <= 4
+
+
+@pytest.mark.models
 def test_cancelling_stops_within_a_token(smollm: SmolLM):
     """When `cancelled` turns true after the third piece, no fourth one comes."""
     pieces: list[str] = []

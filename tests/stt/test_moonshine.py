@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from voicepipe.events import Samples
-from voicepipe.stt.moonshine import RATE_HZ, Moonshine, Tokenizer, drop_repeats
+from voicepipe.stt.moonshine import RATE_HZ, Moonshine, Token, Tokenizer, drop_repeats
 from voicepipe.weights import registry
 
 # ---- without the network --------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_a_draft_changes_no_more_than_a_rounding(moonshine: Moonshine, clips: li
     """Clips that grow by 320 ms, each read with the last reading as a draft, are understood as well as at once."""
     heard: list[tuple[list[str], list[str]]] = []
     for sound, said in clips[:4]:
-        draft: list[int] = []
+        draft: list[Token] = []
         for end in [*range(RATE_HZ, len(sound), 5120), len(sound)]:
             draft = moonshine.tokens(sound[:end], draft=draft)
         heard.append((said, words(moonshine.text(draft))))
@@ -147,8 +147,24 @@ def test_a_draft_changes_no_more_than_a_rounding(moonshine: Moonshine, clips: li
 def test_a_wrong_draft_costs_no_words(moonshine: Moonshine, clips: list[tuple[Samples, list[str]]]):
     """The reading of another clip as a draft, or nonsense longer than any answer, is corrected."""
     sound, said = clips[1]
-    for draft in (moonshine.tokens(clips[4][0]), list(range(100, 400))):
+    for draft in (moonshine.tokens(clips[4][0]), [Token(number, 0.0) for number in range(100, 400)]):
         assert errors(said, words(moonshine.text(moonshine.tokens(sound, draft=draft)))) <= 2
+
+
+@pytest.mark.models
+def test_each_token_has_its_probability(moonshine: Moonshine, clips: list[tuple[Samples, list[str]]]):
+    """The tokens make up the text, whether they come one by one or by a draft; in noise they are less probable."""
+    sound, _ = clips[1]
+    tokens = moonshine.tokens(sound)
+    scored = moonshine.logprobs(tokens)
+    assert "".join(one.text for one in scored).strip() == moonshine.text(tokens)
+    assert all(-5 < one.logprob <= 0 for one in scored)
+    drafted = moonshine.tokens(sound, draft=tokens)
+    if [token.number for token in drafted] == [token.number for token in tokens]:  # it may round differently
+        assert [token.logprob for token in drafted] == pytest.approx([token.logprob for token in tokens], abs=0.2)
+    noise = np.random.default_rng(1).normal(0, 0.1, len(sound)).astype(np.float32)
+    unsure = moonshine.logprobs(moonshine.tokens(sound + noise))
+    assert np.mean([one.logprob for one in unsure]) < np.mean([one.logprob for one in scored])
 
 
 @pytest.mark.models

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
@@ -21,6 +22,7 @@ __all__ = [
     "Character",
     "Characters",
     "Choose",
+    "Facts",
     "Language",
     "WriteLines",
     "WritePrompt",
@@ -82,13 +84,47 @@ class _News(_CharacterModel):
     unknown: _Text
 
 
+class _Facts(_CharacterModel):
+    now: _Text
+    model: _Text
+
+
 class _File(_CharacterModel):
     manner: _Prompts
-    languages: dict[Language, _Text]
+    facts: _Facts | None = None
+    languages: dict[Language | Literal["any"], _Text]
     characters: dict[Character, _Who]
     news: _News
     idle_prompts: list[_Text] = []
     lists: dict[str, Annotated[list[_Text], Field(min_length=1)]]
+
+
+def _local_time() -> datetime:
+    return datetime.now().astimezone()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a prompt tells of the server: the time, the model, and the languages of the voice."""
+
+    model: str = ""
+    """The language model's name; empty: it is not known."""
+    english_only: bool = False
+    """Whether the voice speaks no other language."""
+    now: Callable[[], datetime] = _local_time
+    """Returns the time, with its zone."""
+
+    def told(self, file: _File) -> Iterator[str]:
+        """Yield the sentences on time and model."""
+        if file.facts is None:
+            return
+        yield file.facts.now.replace("{now}", f"{(now := self.now()):%A, %d %B %Y, %H:%M} ({now.tzname()})")
+        if self.model:
+            yield file.facts.model.replace("{model}", self.model.rpartition("/")[2])
+
+    def spoken(self, file: _File) -> str:
+        """Return the rule on the language for a client that names none."""
+        return file.languages["en"] if self.english_only else file.languages.get("any", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +136,16 @@ class Characters:
 
     file: _File
     size: _Size = "short"
+    facts: Facts | None = None
+    """None: the prompts have none. The embedded model is told none: each word costs it 4 ms."""
 
     @classmethod
-    def load(cls, path: Path | None = None, *, long: bool = False, tiny: bool = False) -> Characters:
+    def load(
+        cls, path: Path | None = None, *, long: bool = False, tiny: bool = False, facts: Facts | None = None
+    ) -> Characters:
         """Read `path`, or the package's own file. Raises YamlError, which names the file, the key and the mistake."""
         file = _own_file() if path is None else _read(path)
-        return cls(file, "tiny" if tiny else "long" if long else "short")
+        return cls(file, "tiny" if tiny else "long" if long else "short", facts)
 
     @property
     def offered(self) -> tuple[Character, ...]:
@@ -137,14 +177,16 @@ class Characters:
         language: Language | None = None,
         choose: Choose = random.choice,
     ) -> str:
-        """Return the prompt: the character, its way of speaking, and its language, in this order.
+        """Return the prompt: the character, its way of speaking, the facts, and its language, in this order.
 
         `text` is the text of the character "constant"; the others have their own. `choose` makes random choices.
         `HEADLINES` stays as it is, in a client's text as well.
         """
-        spoken = self.file.languages[language] if language else ""
         size = self.size if self._plays(character) else "short"
-        parts = [self._who(character, text.strip(), choose), self.file.manner.of(size), spoken]
+        facts = None if size == "tiny" else self.facts
+        told = facts.told(self.file) if facts else ()
+        spoken = self.file.languages[language] if language else facts.spoken(self.file) if facts else ""
+        parts = [self._who(character, text.strip(), choose), self.file.manner.of(size), *told, spoken]
         return " ".join(part for part in parts if part)
 
     def with_voices(self, voices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -255,6 +297,9 @@ def _wrong(file: _File) -> Iterator[tuple[str, str]]:
         for name, count in entry.draws.items():
             if len(file.lists.get(name, ())) < count:
                 yield f"characters.{character}.draws.{name}", f"there are not {count} in lists.{name}"
+    if file.facts is not None:
+        yield from _unknown("facts.now", file.facts.now, {"now"})
+        yield from _unknown("facts.model", file.facts.model, {"model"})
     yield from _unknown("news.known", file.news.known, {"list"})
     yield from _unknown("news.unknown", file.news.unknown, set(file.lists))
 

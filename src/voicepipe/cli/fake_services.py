@@ -44,6 +44,9 @@ FAILURES = (
 )
 """The values of `voicepipe.testing.servers.Fails`, which is not imported to show a help text."""
 
+# The silence of a pause: people are silent within a sentence for up to 0.3 s.
+_PAUSE_S = 0.4
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
     """The arguments of `voicepipe fake-services`."""
@@ -126,14 +129,14 @@ async def _stopped() -> None:
 def _servers(args: argparse.Namespace) -> tuple[FakeServer, FakeServer, LlmServer]:
     from voicepipe.testing.servers import ByVoice, LlmServer, SpeechServer, SttServer, TranscriptionServer, TtsServer
 
-    host, answers, ear = args.host, _answers(args.answers, args.calls), ByVoice(args.hears)
+    host, answers, hears = args.host, _answers(args.answers, args.calls), ByVoice(args.hears)
     stt: FakeServer
     tts: FakeServer
     if args.speech == "openai":
-        stt = TranscriptionServer(ear, answer_s=args.stt_delay, host=host, port=args.stt_port)
+        stt = TranscriptionServer(hears, answer_s=args.stt_delay, host=host, port=args.stt_port)
         tts = SpeechServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
     else:
-        stt = SttServer(ear, delay_s=args.stt_delay, host=host, port=args.stt_port)
+        stt = SttServer(hears, delay_s=args.stt_delay, pause_after_s=_PAUSE_S, host=host, port=args.stt_port)
         tts = TtsServer(first_audio_s=args.tts_delay, host=host, port=args.tts_port)
     llm = LlmServer(answers, first_token_s=args.llm_delay, quirk=_quirk(args.quirk), host=host, port=args.llm_port)
     return stt, tts, llm

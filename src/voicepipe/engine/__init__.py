@@ -33,6 +33,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def gives_logprobs(self) -> bool:
+        """Whether the recogniser knows how probable its tokens are."""
+        ...
+
+    @property
     def loading(self) -> bool:
         """Return whether its models are still being loaded: no session can begin yet."""
         ...

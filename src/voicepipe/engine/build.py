@@ -53,6 +53,7 @@ class ComposedEngine:
     ) -> None:
         self.max_sessions, self.checks, self.kinds = max_sessions, checks, kinds
         self.calls_functions = local is None or local.llm is None
+        self.gives_logprobs = local is not None and local.stt is not None
         self.loading = False  # `build_engine` returns when all is loaded
         self._stt, self._llm, self._tts = stt, llm, tts
         self._http, self._local = http, local

@@ -22,7 +22,7 @@ from voicepipe.boundary.threads import ask_worker
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import Conversation
 from voicepipe.engine.health_checks import Probe, ServiceKind
-from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, load_gguf
+from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, Manner, load_gguf
 from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.unused import unused_stage
 from voicepipe.events import Audio, Event, Samples, SpeechProbability
@@ -33,7 +33,7 @@ from voicepipe.llm.smollm import SmolLM
 from voicepipe.presets import UTTERANCES
 from voicepipe.session import STAGE_NAMES, StageName, Tts
 from voicepipe.stage import Stage, named
-from voicepipe.stt.moonshine import Moonshine
+from voicepipe.stt.moonshine import Moonshine, Token
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.text.reading import Reading
 from voicepipe.tts import hibari
@@ -124,7 +124,8 @@ class LocalStt:
     def _stt(self, backlog: PendingWork) -> Stage[Audio | Event, Event]:
         if self.moonshine is None:
             return unused_stage("stt")
-        stt = by_utterance(partial(_transcribe, self.moonshine), self.pool, UTTERANCES, backlog=backlog)
+        read, logprobs = partial(_transcribe, self.moonshine), self.moonshine.logprobs
+        stt = by_utterance(read, self.pool, UTTERANCES, backlog=backlog, logprobs=logprobs)
         return named("STT", stt)
 
     def probe(self) -> Probe:
@@ -139,8 +140,8 @@ class LocalStt:
 
 
 def _transcribe(
-    model: Moonshine, samples: Samples, draft: Sequence[int], cancelled: Callable[[], bool]
-) -> tuple[str, Sequence[int]]:
+    model: Moonshine, samples: Samples, draft: Sequence[Token], cancelled: Callable[[], bool]
+) -> tuple[str, Sequence[Token]]:
     tokens = model.tokens(samples, draft=draft, cancelled=cancelled)
     return model.text(tokens), tokens
 
@@ -230,7 +231,7 @@ def load_local(
     # needs a core, too, one thread still writes 80, and two, which wait for each other, 40.
     threads = max(1, cores // 2)
     makers: dict[str, Callable[[], Any]] = {
-        "smollm2": lambda: (_warmed(SmolLM(slots=sessions, threads=threads)), EMBEDDED),
+        "smollm2": lambda: _ready(SmolLM(slots=sessions, threads=threads), EMBEDDED),
         "hibari": Hibari,
         "moonshine": Moonshine,
         "smart-turn": _smart_turn,
@@ -239,7 +240,7 @@ def load_local(
     names = needed_models(wanted, uses, gguf)
     if gguf is not None and "llm" in wanted:
         check_gguf(gguf, sessions=sessions)  # before the others are loaded, which takes seconds
-        makers[gguf.name] = lambda: load_gguf(gguf, sessions=sessions, threads=threads)
+        makers[gguf.name] = lambda: _ready(*load_gguf(gguf, sessions=sessions, threads=threads))
         names.append(gguf.name)
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
     parts = LocalParts()
@@ -257,10 +258,10 @@ def load_local(
     return parts
 
 
-def _warmed(model: SmolLM) -> SmolLM:
+def _ready(model: SmolLM, manner: Manner) -> tuple[SmolLM, Manner]:
     """Have the model read a word while the others are loaded: its first call takes 0.15 s longer than later ones."""
     model.warm(Conversation().prompt(), 0)
-    return model
+    return model, manner
 
 
 def _smart_turn() -> SmartTurn | None:

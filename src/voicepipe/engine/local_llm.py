@@ -14,7 +14,7 @@ from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import GREETING, SILENCE, Conversation, Message
 from voicepipe.engine.health_checks import Probe
 from voicepipe.engine.parts import SessionPart
-from voicepipe.events import Event, ReplyText, Unspoken, Warned
+from voicepipe.events import Event, ReplyText, TokensCounted, Unspoken, Warned
 from voicepipe.llm.gguf import GgufError, check_gguf
 from voicepipe.llm.history import History, latest, recent
 from voicepipe.llm.in_process import in_process
@@ -23,6 +23,7 @@ from voicepipe.llm.smollm import LlmFailed, SmolLM
 from voicepipe.operators import at_most_sentences, split_words
 from voicepipe.rx import transduce
 from voicepipe.session import Llm
+from voicepipe.stage import Stage
 
 __all__ = ["EMBEDDED", "LocalLlm", "Manner", "gguf_manner", "gguf_probe", "load_gguf", "with_examples"]
 
@@ -115,11 +116,13 @@ class LocalLlm:
 
     def _answers(self, slot: int) -> Llm:
         manner = self.manner
-        answer = in_process(self.model, self.writers, max_tokens=manner.max_tokens, slot=slot)
-        if manner.sentences is None:
-            return answer
-        shortened = at_most_sentences(manner.sentences)
-        return lambda conversation: answer(conversation).pipe(split_words(), shortened, transduce(lambda _: _as_delta))
+        shorten = None if manner.sentences is None else _at_most(manner.sentences)
+        return in_process(self.model, self.writers, max_tokens=manner.max_tokens, slot=slot, shorten=shorten)
+
+
+def _at_most(sentences: int) -> Stage[str | Event, str | Event]:
+    shortened = at_most_sentences(sentences)
+    return lambda said: said.pipe(split_words(), shortened, transduce(lambda _: _as_delta))
 
 
 def _as_delta(said: Unspoken | Event) -> Iterator[str | Event]:
@@ -142,7 +145,7 @@ def _with_lines(ahead: PromptPrefill, llm: Llm) -> Llm:
 
         def say(_: object) -> Observable[str | Event]:
             ahead.read(conversation, line)
-            return reactivex.just(line)
+            return reactivex.of(line, TokensCounted(0, 0))
 
         return reactivex.defer(say)
 

@@ -55,6 +55,7 @@ from voicepipe.events.heard import (
     SpeechProbability,
     SpeechStarted,
     SpeechStopped,
+    TokenLogprob,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
@@ -77,6 +78,7 @@ from voicepipe.events.reply import (
     ReplyTextWritten,
     SynthesisEnded,
     SynthesisStarted,
+    TokensCounted,
     WordSpoken,
 )
 from voicepipe.events.session import (
@@ -149,6 +151,8 @@ __all__ = [
     "SynthesisEnded",
     "SynthesisStarted",
     "TextNotSpoken",
+    "TokenLogprob",
+    "TokensCounted",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",

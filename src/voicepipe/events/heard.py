@@ -14,6 +14,7 @@ __all__ = [
     "SpeechProbability",
     "SpeechStarted",
     "SpeechStopped",
+    "TokenLogprob",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",
@@ -76,15 +77,25 @@ class WordRecognised(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A piece of text as a recogniser has written it, with the natural logarithm of its probability."""
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcribed(Event):
     """Every word said before `until_s` has been emitted.
 
     `text` is the text of all words since the last `Transcribed` after a look at the whole: it may differ from the words
-    that were emitted. None: it is the emitted words.
+    that were emitted. None: it is the emitted words. `logprobs` are the tokens of that text, where the recogniser has
+    their probabilities; they do not count in comparisons.
     """
 
     until_s: float
     text: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ __all__ = [
     "ReplyTextWritten",
     "SynthesisEnded",
     "SynthesisStarted",
+    "TokensCounted",
     "WordSpoken",
 ]
 
@@ -99,6 +100,20 @@ class ReplyTextWritten(Event):
 @dataclass(frozen=True, slots=True)
 class MaxTokensReached(Event):
     """The model stopped at the limit `Generation.max_tokens` before it had finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokensCounted(Event):
+    """The tokens of one request to the language model, as its service or its own tokenizer counts them.
+
+    `read` is the prompt's, of which `cached` had been read before; `written` is the answer's, with its reasoning and
+    its function calls. A reply has one for each request: with functions of the pipeline's own, several. A text that no
+    model wrote has cost none.
+    """
+
+    read: int
+    written: int
+    cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)

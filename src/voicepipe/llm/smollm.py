@@ -25,15 +25,15 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
 from voicepipe.boundary.cores import usable_cores
+from voicepipe.llm.in_process import TokenUse
 from voicepipe.weights import registry as models
 
-__all__ = ["LlmFailed", "Message", "PromptRead", "SmolLM", "trim"]
+__all__ = ["LlmFailed", "Message", "SmolLM", "trim"]
 
 Message: TypeAlias = dict[str, str]
 """`{"role": "system" | "user" | "assistant", "content": …}`."""
@@ -65,18 +65,13 @@ _ATTEMPTS = 3
 _NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 
 
+# An answer comes as it is written, and each piece of it with the tokens so far.
+_STREAM = {"stream": True, "cache_prompt": True, "return_progress": True, "timings_per_token": True}
+
+
 def never() -> bool:
     """Not cancelled."""
     return False
-
-
-@dataclass(slots=True)
-class PromptRead:
-    """Of a prompt's tokens, how many the slot still knew, and how many have been read in all (those included)."""
-
-    tokens: int = 0
-    known: int = 0
-    read: int = 0
 
 
 class LlmFailed(Exception):
@@ -134,14 +129,16 @@ class SmolLM:
         temperature: float | None = None,
         max_tokens: int = 256,
         slot: int | None = None,
-    ) -> PromptRead:
+        use: TokenUse | None = None,
+    ) -> TokenUse:
         """Answer `messages`: `on_text` gets the text a token at a time, in the calling thread. Blocks until the end.
 
         `cancelled` is asked after each token and each batch of the prompt; once it says True, nothing more is given to
         `on_text` and the call returns within a token. Messages that do not fit are left out as `trim` says. With `slot`
-        None, the slot is the one whose last conversation is most alike. Returns how much of the prompt was read: not
-        all where the stream was cancelled before the answer began. LlmFailed when the model fails, ValueError for a
-        slot that is not there; what `on_text` raises ends the stream and comes out of here.
+        None, the slot is the one whose last conversation is most alike. Returns `use`, which is kept up to date while
+        the model works: not all of the prompt was read where the stream was cancelled before the answer began.
+        LlmFailed when the model fails, ValueError for a slot that is not there; what `on_text` raises ends the stream
+        and comes out of here.
         """
         options: dict[str, Any] = {**self._sampling, "max_tokens": max_tokens, **_NO_THINKING}
         if temperature is not None:
@@ -152,13 +149,14 @@ class SmolLM:
             options["id_slot"] = slot
         # The same room for every call, so that `warm` and `stream` forget the same messages.
         room = limit = self.context - self.context // _ANSWER
+        use = use or TokenUse()
         for _ in range(_ATTEMPTS):
             try:
-                return self._answer(trim(messages, room), options, on_text, cancelled)
+                return self._answer(trim(messages, room), options, on_text, cancelled, use)
             except _TooLong as error:
                 # The estimate of `trim` was too low for this text; now its length is known.
                 room = room * limit // (error.tokens + 1)
-        return self._answer(trim(messages, room), options, on_text, cancelled)
+        return self._answer(trim(messages, room), options, on_text, cancelled, use)
 
     def warm(self, messages: Sequence[Message], slot: int, *, cancelled: Callable[[], bool] = never) -> None:
         """Have `slot` read `messages`, so that the next `stream` that begins with them there has them read already.
@@ -185,18 +183,16 @@ class SmolLM:
         options: dict[str, Any],
         on_text: Callable[[str], None],
         cancelled: Callable[[], bool],
-    ) -> PromptRead:
+        use: TokenUse,
+    ) -> TokenUse:
         if self._server is None:
             raise LlmFailed("the model has been closed")
         raised: list[Exception] = []
-        prompt = PromptRead()
 
         def take(chunk: Chunk) -> bool:
             """True ends the stream. An exception must not fly through llama.cpp."""
             try:
-                if progress := chunk.get("prompt_progress"):
-                    prompt.tokens, prompt.known = progress["total"], progress["cache"]
-                    prompt.read = progress["processed"]
+                _count(chunk, use)
                 if cancelled():
                     return True
                 if text := _text(chunk):
@@ -206,14 +202,14 @@ class SmolLM:
                 raised.append(error)
                 return True
 
-        request = {"messages": list(messages), "stream": True, "cache_prompt": True, "return_progress": True, **options}
+        request = {"messages": list(messages), **_STREAM, **options}
         try:
             self._server.handle_chat_completions(request, take)
         except Exception as error:
             raise LlmFailed(str(error)) from error
         if raised:
             raise raised[0]
-        return prompt
+        return use
 
 
 def trim(messages: Sequence[Message], tokens: int) -> list[Message]:
@@ -238,6 +234,14 @@ def trim(messages: Sequence[Message], tokens: int) -> list[Message]:
 def _tokens(messages: Sequence[Message]) -> int:
     """About how many tokens these are, rather too many than too few: eight are the frame of a message."""
     return sum(8 + len(message["content"].encode()) // 3 for message in messages)
+
+
+def _count(chunk: Chunk, use: TokenUse) -> None:
+    """Note what a chunk says of the tokens: first of the prompt's, then of the answer's."""
+    if progress := chunk.get("prompt_progress"):
+        use.tokens, use.known, use.read = progress["total"], progress["cache"], progress["processed"]
+    if timings := chunk.get("timings"):
+        use.written = timings["predicted_n"]
 
 
 def _text(chunk: Chunk) -> str:

@@ -69,8 +69,8 @@ class DialectNegotiation:
     - `waited()` reports that it has sent no sound for a while, and has received nothing: then it is greeted as GA.
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
-    `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
-    session.
+    `logprobs`: the recogniser gives them. `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the
+    handshake asks for a transcription session.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class DialectNegotiation:
         write: WritePrompt = system_prompt,
         lines: WriteLines = no_lines,
         functions: bool = True,
+        logprobs: bool = False,
         limits: RequestLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         transcribes: bool = False,
@@ -94,6 +95,7 @@ class DialectNegotiation:
             name=name,
             write=write,
             functions=functions,
+            logprobs=logprobs,
             limits=limits,
             clock=clock,
             transcribes=transcribes,

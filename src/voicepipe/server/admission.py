@@ -232,6 +232,7 @@ class Sessions:
             write=write,
             lines=lines,
             functions=self._engine.calls_functions,
+            logprobs=self._engine.gives_logprobs,
             limits=RequestLimits(
                 prompt_tokens=self._settings.llm_history_tokens,
                 tools=self._settings.max_tools,

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, web
 
 from voicepipe.characters.news import Headlines, Source
-from voicepipe.characters.prompts import Characters
+from voicepipe.characters.prompts import Characters, Facts
 from voicepipe.engine import Engine
 from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.http import Http
@@ -140,7 +141,9 @@ def load_characters(settings: ServerSettings) -> Characters:
     place = settings.llm_url
     long = place is not None and not names_gguf(place) if settings.long_prompts is None else settings.long_prompts
     tiny = place is None and settings.long_prompts is None
-    return Characters.load(settings.characters_file, long=long, tiny=tiny)
+    model = Path(place).stem if place is not None and names_gguf(place) else settings.llm_model or ""
+    facts = Facts(model, english_only=settings.tts_url is None)
+    return Characters.load(settings.characters_file, long=long, tiny=tiny, facts=facts)
 
 
 def voice_store(settings: ServerSettings) -> VoiceStore:

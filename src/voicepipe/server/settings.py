@@ -207,6 +207,8 @@ class ServerSettings(BaseModel):
     long_prompts: bool | None = None
     """A page of instructions; None: where the language model is a service, which is larger than the embedded one."""
     llm_url: str | None = None
+    llm_model: str | None = None
+    """Its name in the prompts; None: they do not name it."""
 
     # ---- voices ------------------------------------------------------------------------------------------------------
     tts_url: str | None = None

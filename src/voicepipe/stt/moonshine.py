@@ -17,15 +17,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voicepipe.events import Samples
+from voicepipe.events import Samples, TokenLogprob
 from voicepipe.weights import registry as models
 
-__all__ = ["RATE_HZ", "Moonshine", "Tokenizer", "drop_repeats"]
+__all__ = ["RATE_HZ", "Moonshine", "Token", "Tokenizer", "drop_repeats"]
 
 RATE_HZ = 16_000
 
@@ -52,6 +52,13 @@ Feed: TypeAlias = dict[str, NDArray[Any]]
 def never() -> bool:
     """Return False: a call that is not cancelled."""
     return False
+
+
+class Token(NamedTuple):
+    """A token of the vocabulary, and the natural logarithm of its probability."""
+
+    number: int
+    logprob: float
 
 
 class Moonshine:
@@ -81,13 +88,17 @@ class Moonshine:
         """
         return self.text(self.tokens(samples_16k, cancelled=cancelled))
 
-    def text(self, tokens: Sequence[int]) -> str:
+    def text(self, tokens: Sequence[Token]) -> str:
         """Return the text of `tokens`, without phrases that the network repeats by mistake."""
-        return drop_repeats(_DOUBLED.sub(r"\1", self._tokenizer.text(tokens)))
+        return drop_repeats(_DOUBLED.sub(r"\1", self._tokenizer.text([token.number for token in tokens])))
+
+    def logprobs(self, tokens: Sequence[Token]) -> tuple[TokenLogprob, ...]:
+        """Return what each of `tokens` says, with its probability; spaces stand before words."""
+        return tuple(TokenLogprob(self._tokenizer.piece(token.number), token.logprob) for token in tokens)
 
     def tokens(
-        self, samples_16k: Samples, *, draft: Sequence[int] = (), cancelled: Callable[[], bool] = never
-    ) -> list[int]:
+        self, samples_16k: Samples, *, draft: Sequence[Token] = (), cancelled: Callable[[], bool] = never
+    ) -> list[Token]:
         """Return the most likely tokens, one after the other (greedily), at most 8 a second and 5.
 
         `draft` is a guess, such as the tokens of the same clip when it was shorter: its correct part costs one pass of
@@ -97,13 +108,13 @@ class Moonshine:
             return []
         most = _TOKENS_MORE + _TOKENS_PER_S * len(samples_16k) // RATE_HZ
         reading = _Reading(self._decoder, *self._hear(samples_16k))
-        said: list[int] = []
-        guess = list(draft[:most])
+        said: list[Token] = []
+        guess = [token.number for token in draft[:most]]
         while len(said) < most and not cancelled():
-            new = reading.following(said[-1] if said else _START, guess)
+            new = reading.following(said[-1].number if said else _START, guess)
             said += new
-            if _STOP in new:
-                return said[: said.index(_STOP)]
+            if new[-1].number == _STOP:
+                return said[:-1]
             # A word was probably replaced; the rest of the guess may hold, unless nothing of it has held.
             guess = guess[len(new) :] if len(new) > 1 else []
         return said[:most]
@@ -129,7 +140,7 @@ class _Reading:
         self._past: Feed = {f"past_key_values.{name}": nothing for name in _HEARD + _SAID}
         self._begun = False
 
-    def following(self, token: int, guess: Sequence[int]) -> list[int]:
+    def following(self, token: int, guess: Sequence[int]) -> list[Token]:
         """Return the tokens that follow `token`: the correct ones of `guess`, and the next one."""
         names = _SAID if self._begun else _SAID + _HEARD
         feed = {"input_ids": np.array([[token, *guess]]), "use_cache_branch": np.array([self._begun])}
@@ -140,13 +151,18 @@ class _Reading:
         self._past.update(zip((f"past_key_values.{name}" for name in names), present, strict=True))
         self._forget(len(guess) - right)
         self._begun = True
-        return best[: right + 1]
+        return [Token(best[at], _logprob(logits[0][at])) for at in range(right + 1)]
 
     def _forget(self, wrong: int) -> None:
         """Drop the last `wrong` tokens."""
         for name in _SAID if wrong else ():
             key = f"past_key_values.{name}"
             self._past[key] = self._past[key][:, :, :-wrong]
+
+
+def _logprob(logits: NDArray[np.float32]) -> float:
+    """Return the logarithm of the likeliest token's probability: 40 µs of the 3 ms that a token takes."""
+    return -float(np.log(np.exp(logits - logits.max()).sum()))
 
 
 class Tokenizer:
@@ -161,6 +177,10 @@ class Tokenizer:
 
     def __len__(self) -> int:
         return len(self._texts)
+
+    def piece(self, token: int) -> str:
+        """Return the text of one token."""
+        return self._texts[token].decode("utf-8", errors="replace").replace("▁", " ")
 
     def text(self, tokens: Sequence[int]) -> str:
         spelled = b"".join(self._texts[token] for token in tokens if _WORDS_FROM <= token < _WORDS_TO)

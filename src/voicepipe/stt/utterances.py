@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from reactivex import Observable
@@ -21,7 +21,7 @@ from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Ticket, Workers
-from voicepipe.events import Audio, Event, Samples, Transcribed, WordRecognised
+from voicepipe.events import Audio, Event, Samples, TokenLogprob, Transcribed, WordRecognised
 from voicepipe.presets import Utterances
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
@@ -37,6 +37,7 @@ class Guess:
     words: tuple[str, ...]
     clip: Clip
     sure: bool = False
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 T = TypeVar("T")
@@ -46,8 +47,17 @@ Transcribe: TypeAlias = Callable[[Samples, Sequence[T], Callable[[], bool]], tup
 of the same clip when it was shorter: most of them still hold. It may stop when `cancelled()` is true."""
 
 
+def _no_logprobs(_: Sequence[Any]) -> tuple[TokenLogprob, ...]:
+    return ()
+
+
 def by_utterance(
-    transcribe: Transcribe[T], workers: Workers, utterances: Utterances, *, backlog: PendingWork | None = None
+    transcribe: Transcribe[T],
+    workers: Workers,
+    utterances: Utterances,
+    *,
+    backlog: PendingWork | None = None,
+    logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]] = _no_logprobs,
 ) -> Stage[Audio | Event, Event]:
     """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
@@ -63,6 +73,7 @@ def by_utterance(
         workers: The pool.
         utterances: How clips are cut, and when they are believed.
         backlog: Counts whole clips until they are recognised.
+        logprobs: Returns the probabilities of the tokens that `transcribe` has returned, for `Transcribed`.
 
     .. marbles::
 
@@ -74,7 +85,7 @@ def by_utterance(
         return source.pipe(
             transduce(lambda _: Clips(utterances)),
             in_worker(
-                _Reader(transcribe, utterances).read,
+                _Reader(transcribe, utterances, logprobs).read,
                 workers,
                 boundary="stt",
                 capacity=utterances.waiting_clips,
@@ -92,8 +103,13 @@ def by_utterance(
 class _Reader(Generic[T]):
     """Recognise one session's clips, one at a time in a thread, each with its earlier result."""
 
-    def __init__(self, transcribe: Transcribe[T], utterances: Utterances) -> None:
-        self._transcribe, self._utterances = transcribe, utterances
+    def __init__(
+        self,
+        transcribe: Transcribe[T],
+        utterances: Utterances,
+        logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]],
+    ) -> None:
+        self._transcribe, self._utterances, self._logprobs = transcribe, utterances, logprobs
         self._draft: Sequence[T] = ()
 
     def read(self, item: Clip | Settle, ticket: Ticket) -> Guess | Settle:
@@ -105,7 +121,8 @@ class _Reader(Generic[T]):
         text, tokens = self._transcribe(resampled(item.sound, RATE_HZ).samples, self._draft, lambda: ticket.cancelled)
         if not ticket.cancelled:
             self._draft = tokens
-        return Guess(believed(text, item, self._utterances), item)
+        words = believed(text, item, self._utterances)
+        return Guess(words, item, logprobs=self._logprobs(tokens) if words and item.whole else ())
 
 
 def believed(text: str, clip: Clip, utterances: Utterances) -> tuple[str, ...]:
@@ -142,7 +159,10 @@ class Agreement:
         if last is not None:
             yield from self._words(last, len(last.words))
         self._out = 0
-        yield Transcribed(until_s, " ".join(last.words) if last is not None else "")
+        if last is None:
+            yield Transcribed(until_s, "")
+        else:
+            yield Transcribed(until_s, " ".join(last.words), last.logprobs)
 
     def _agreed(self, before: Guess, now: Guess) -> int:
         sure = now.words[: max(0, len(now.words) - self._unsure)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from voicepipe.text.lexicon import Lexicon
-from voicepipe.text.numbers import cardinal, digits, number, ordinal, to_plain, year
+from voicepipe.text.numbers import agreeing, cardinal, digits, number, ordinal, to_plain, year
 from voicepipe.text.words import listed
 
 __all__ = ["NUMBER", "read_amounts", "read_numbers"]
@@ -24,7 +24,7 @@ _MONEY_LAST = re.compile(rf"(?<![\w.,])({NUMBER}){_TIMES}\s?({_SIGN}|¢|{_CODE}\
 _PERCENT = re.compile(rf"({NUMBER}|\.\d+)\s?([%‰])")
 _FEET = re.compile(r"(?<![\w.])(\d{1,2})['’′]\s?(\d{1,2})(?:[\"”″]|''|’’|\b)")
 _INCHES = re.compile(r"(?<![\w.\"])(\d{1,3})[\"″](?=\s|$|[.,!?])")
-_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})*|\d+)(st|nd|rd|th|er|re|e|ème|º|ª|°(?=\s[a-z]))(?![\w])")
+_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})*|\d+)(st|nd|rd|th|er|re|e|ème|\.?º|\.?ª|°(?=\s[a-z]))(?![\w])")
 _FRACTION = re.compile(r"(?<![\w./])(?:(\d+)\s)?(\d{1,3})/(\d{1,3})(?![\w/])(?!\.\d)")
 _MIXED = re.compile(r"(\d+)?\s?([½¼¾⅓⅔⅛⅜⅝⅞])")
 _SPACED = re.compile(r"(?<![\w.,+)-])(\d{1,3})((?: \d{3})+)(?![\d-])")
@@ -32,6 +32,7 @@ _SPACED = re.compile(r"(?<![\w.,+)-])(\d{1,3})((?: \d{3})+)(?![\d-])")
 _BEFORE_SIGN = re.compile(rf"(?<=\d)\s?[-–]\s?(?=[$€£¥₹]\d)|(?<=\d)[-–](?={NUMBER}\s?(?:[%‰°€£$¥]|[A-Za-zµμ]))")
 _PER = re.compile(r"(?<=[a-z])/(?=[a-z])")
 _COUNT = re.compile(r"(?<![\w.])#\s?(?=\d)|(?<!\w)№\s?(?=\d)")
+_NUMERO = re.compile(r"(?<!\w)[nN](?:°|\.?º)")
 _SCALED = re.compile(rf"(?<![\w.])({NUMBER})(k|M|bn)\b")
 _EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d{1,2})(?!\w)")
 _ALONE = re.compile(rf"(?<![\w])({NUMBER}|\.\d+)")
@@ -59,6 +60,8 @@ def read_amounts(text: str, words: Lexicon) -> str:
     >>> read_amounts("$5.99 for 5 km, 50%, the 22nd", lexicon("en"))
     'five dollars and ninety-nine cents for five kilometers, fifty percent, the twenty-second'
     """
+    if words.language in ("fr", "es"):
+        text = _NUMERO.sub(words.signs["number"], text)
     text = _SPACED.sub(lambda one: one[1] + one[2].replace(" ", ""), text)
     text = _BEFORE_SIGN.sub(f" {words.signs['to']} ", text)
     text = _MONEY_FIRST.sub(lambda one: _money(one[1], one[3], one[4] or one[5], one[2].strip(), words), text)
@@ -98,9 +101,9 @@ def _money(minus: str | None, amount: str, scale: str | None, sign: str, words: 
     if len(part) > 2 or not cent:
         return f"{before}{_said(amount, words)} {one if amount == '1' else many}"
     units, hundredths = int(whole or 0), int((part or "0").ljust(2, "0"))
-    said = [f"{_one(units, words)} {one if units == 1 else many}"] if units or not hundredths else []
+    said = [_agreed(units, one, many, words)] if units or not hundredths else []
     if hundredths:
-        said.append(f"{_one(hundredths, words)} {cent if hundredths == 1 else cents}")
+        said.append(_agreed(hundredths, cent, cents, words))
     return before + f" {words.joint} ".join(said)
 
 
@@ -111,11 +114,9 @@ def _joined(scale: str, many: str) -> str:
     return f"{scale}{many}" if many[0] in "aeiou" else f"{scale[:-1]}e {many}"
 
 
-def _one(value: int, words: Lexicon) -> str:
-    """Return a number before a noun: German and Spanish "one" is shorter there."""
-    if value == 1 and words.language in ("de", "es"):
-        return "ein" if words.language == "de" else "un"
-    return cardinal(value, words.language)
+def _agreed(value: int, one: str, many: str, words: Lexicon) -> str:
+    noun = one if value == 1 else many
+    return f"{agreeing(cardinal(value, words.language), noun, words.language)} {noun}"
 
 
 def _units(text: str, words: Lexicon) -> str:
@@ -126,8 +127,8 @@ def _units(text: str, words: Lexicon) -> str:
         singular = to_plain(one[2], words.language) == "1"
         minus = f"{words.signs['-']} " if one[1] else ""
         stop = "." if one[3].endswith(".") and one[3] not in words.units else ""
-        said = _one(1, words) if singular else _said(one[2], words)
-        return f"{minus}{said} {names[0] if singular else names[1]}{stop}"
+        noun = names[0] if singular else names[1]
+        return f"{minus}{agreeing(_said(one[2], words), noun, words.language)} {noun}{stop}"
 
     return _MEASURED.sub(read, text)
 
@@ -143,7 +144,16 @@ def _ordinal(one: re.Match[str], words: Lexicon) -> str:
         return one[0]
     if one[2] not in ("st", "nd", "rd", "th") and words.language in ("en", "de"):
         return one[0]
-    return ordinal(int(one[1].replace(",", "")), words.language)
+    said = ordinal(int(one[1].replace(",", "")), words.language)
+    match words.language, one[2].removeprefix("."):
+        case "fr", "re":
+            return said.replace("premier", "première")
+        case "es", "ª":
+            return re.sub(r"o\b", "a", said)
+        case "es", "er":
+            return re.sub(r"(primer|tercer)o$", r"\1", said)
+        case _:
+            return said
 
 
 def _exponent(one: re.Match[str], words: Lexicon) -> str:
@@ -167,16 +177,29 @@ def _fraction(one: re.Match[str], words: Lexicon) -> str:
 
 
 def _part(above: int, below: int, words: Lexicon) -> str:
-    """Return a fraction: in English by its name, else as a division."""
+    """Return a fraction by its name, or as a division where it has none."""
     if words.language != "en":
-        return (
-            words.signs["half"]
-            if (above, below) == (1, 2)
-            else f"{cardinal(above, words.language)} {words.signs['/']} {cardinal(below, words.language)}"
-        )
+        return _part_elsewhere(above, below, words)
     name = {2: "half", 4: "quarter"}.get(below) or ordinal(below, "en")
     many = "halves" if below == 2 else f"{name}s"
     return f"{cardinal(above, 'en')} {name if above == 1 else many}"
+
+
+_NAMES = {
+    "de": {3: "Drittel", 4: "Viertel", 5: "Fünftel", 8: "Achtel", 10: "Zehntel"},
+    "fr": {3: "tiers", 4: "quart", 5: "cinquième", 8: "huitième", 10: "dixième"},
+    "es": {3: "tercio", 4: "cuarto", 5: "quinto", 8: "octavo", 10: "décimo"},
+}
+
+
+def _part_elsewhere(above: int, below: int, words: Lexicon) -> str:
+    language = words.language
+    if (above, below) == (1, 2):
+        return words.signs["half"]
+    if (name := _NAMES.get(language, {}).get(below)) is None:
+        return f"{cardinal(above, language)} {words.signs['/']} {cardinal(below, language)}"
+    is_plural = above > 1 and language != "de" and not name.endswith("s")
+    return f"{agreeing(cardinal(above, language), name, language)} {name}{'s' if is_plural else ''}"
 
 
 def _mixed(one: re.Match[str], words: Lexicon) -> str:
@@ -214,6 +237,11 @@ def _number(one: re.Match[str], words: Lexicon, before: str) -> str:
         return digits(text, "en").replace("zero", "oh")
     if english and text in ("911", "411", "311"):
         return digits(text, "en")
-    if english and _YEAR.fullmatch(text):
-        return year(int(text), "en")
+    if _YEAR.fullmatch(text) and (english or _names_german_year(last, words)):
+        return year(int(text), words.language)
     return number(text, words.language)
+
+
+def _names_german_year(before: str, words: Lexicon) -> bool:
+    """Return whether a number behind this word is a year: elsewhere it is a count, and read as one."""
+    return words.language == "de" and (before in ("jahr", "jahre", "jahres", "anno") or before.title() in words.months)

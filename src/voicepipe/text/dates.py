@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from voicepipe.text.lexicon import Lexicon
-from voicepipe.text.numbers import cardinal, digits, ordinal, year
+from voicepipe.text.numbers import agreeing, cardinal, digits, ordinal, year
 
-__all__ = ["MONTH_NAMES", "read_dates"]
+__all__ = ["MONTH_NAMES", "german_day", "read_dates"]
 
 _SHORT = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 MONTH_NAMES = (
@@ -26,6 +26,7 @@ _CLOCK = re.compile(r"(?<![\d:.,/-])(\d{1,2})(?::(\d{2})|h(\d{2})?)(?:\s?(?:Uhr|
 _ISO = re.compile(r"(?<![\w/-])(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:T\d{2}:\d{2}\S*)?(?![\w-])")
 _SLASHES = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])")
 _DOTS = re.compile(r"(?<![\w.])(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})(?![\w.]\w)")
+_DAY_DOTS = re.compile(r"(?<![\w.])(\d{1,2})\.(\d{1,2})\.(?!\d)")
 _MONTH_DAY = re.compile(rf"\b({MONTH_NAMES}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![\d:%])(,? (\d{{4}})\b)?")
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({MONTH_NAMES})\b\.?(,? (\d{{4}})\b)?")
 _MONTH_DAYS = re.compile(rf"\b({MONTH_NAMES}) (\d{{1,2}})\s?[-–]\s?(\d{{1,2}})\b")
@@ -41,8 +42,8 @@ _PHONE = re.compile(
 )
 
 
-def read_dates(text: str, words: Lexicon) -> str:
-    """Return a text with telephone numbers, dates and times in words.
+def read_dates(text: str, words: Lexicon, before: str = "") -> str:
+    """Return a text with telephone numbers, dates and times in words; `before` is the word before it.
 
     >>> from voicepipe.text.lexicon import lexicon
     >>> read_dates("10:05 on 2024-05-01, call 555-0199", lexicon("en"))
@@ -50,8 +51,11 @@ def read_dates(text: str, words: Lexicon) -> str:
     """
     text = _PHONE.sub(lambda one: _phone(one[0], words), text)
     text = _ISO.sub(lambda one: _date(int(one[1]), int(one[2]), int(one[3]), words) or one[0], text)
-    text = _DOTS.sub(lambda one: _date(_full(one[3]), int(one[2]), int(one[1]), words) or one[0], text)
+    text = _DOTS.sub(lambda one: _dotted(one, words, before) or one[0], text)
+    if words.language == "de":
+        text = _DAY_DOTS.sub(lambda one: _day_in_german(one, words, before) or one[0], text)
     if words.language != "en":
+        text = _SLASHES.sub(lambda one: _date(_full(one[3]), int(one[2]), int(one[1]), words) or one[0], text)
         return _CLOCK.sub(lambda one: _clock(one, words), text)
     text = _SLASHES.sub(lambda one: _american(one, words), text)
     text = _TIMES.sub(r"\1 to ", text)
@@ -83,6 +87,32 @@ def _date(of_year: int, month: int, day: int, words: Lexicon) -> str | None:
             return f"{cardinal(day, 'es')} de {name} de {said_year}"
         case _:
             return f"{'premier' if day == 1 else cardinal(day, words.language)} {name} {said_year}"
+
+
+def _dotted(one: re.Match[str], words: Lexicon, before: str) -> str | None:
+    if words.language == "de" and (day := _day_in_german(one, words, before)):
+        return f"{day} {year(_full(one[3]), 'de')}"
+    return _date(_full(one[3]), int(one[2]), int(one[1]), words)
+
+
+def _day_in_german(one: re.Match[str], words: Lexicon, before: str) -> str | None:
+    day, month = int(one[1]), int(one[2])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    prior = one.string[: one.start()].split()
+    return f"{german_day(day, prior[-1] if prior else before)} {words.months[month - 1]}"
+
+
+def german_day(day: int, before: str) -> str:
+    """Return the ordinal number of a day as it is said behind the word `before`.
+
+    >>> german_day(3, "am"), german_day(3, "der"), german_day(3, "")
+    ('dritten', 'dritte', 'dritter')
+    """
+    word = before.lower()
+    if word in ("am", "vom", "zum", "den", "dem", "im", "bis", "ab", "seit"):
+        return f"{ordinal(day, 'de')}n"
+    return ordinal(day, "de") if word in ("der", "die", "das") else f"{ordinal(day, 'de')}r"
 
 
 def _full(text: str) -> int:
@@ -176,8 +206,10 @@ def _clock(one: re.Match[str], words: Lexicon) -> str:
     said = cardinal(hour, words.language)
     if words.language == "de" and hour == 1:
         said = "ein"
-    if words.language == "fr" and hour == 1:
-        return f"une heure {cardinal(minute, 'fr')}" if minute else "une heure"
+    if words.language == "es":
+        said = agreeing(said, "hora", "es")
+    if words.language == "fr":
+        said = f"{agreeing(said, 'heure', 'fr')} heure{'s' if hour > 1 else ''}"
     template = words.clock if minute else words.full_hour
     return template.format(hour=said, minute=cardinal(minute, words.language))
 

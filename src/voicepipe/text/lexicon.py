@@ -166,8 +166,8 @@ _FR = Lexicon(
     months=("janvier", "février", "mars", "avril", "mai", "juin",
             "juillet", "août", "septembre", "octobre", "novembre", "décembre"),
     joint="et",
-    clock="{hour} heures {minute}",
-    full_hour="{hour} heures",
+    clock="{hour} {minute}",
+    full_hour="{hour}",
 )  # fmt: skip
 
 _ES = Lexicon(

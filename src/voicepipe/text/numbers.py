@@ -12,7 +12,9 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any
 
-__all__ = ["cardinal", "decimal", "digits", "number", "ordinal", "year"]
+from voicepipe.text.words import listed
+
+__all__ = ["agreeing", "cardinal", "decimal", "digits", "number", "ordinal", "year"]
 
 LONGEST = 15
 """A number of more digits is read digit by digit."""
@@ -48,6 +50,36 @@ def ordinal(value: int, language: str) -> str:
     'twenty-second'
     """
     return _words(str(value), language, "ordinal")
+
+
+_FEMININE = listed(
+    "Stunde Minute Sekunde Millisekunde Tonne Kilowattstunde heure minute seconde milliseconde tonne livre",
+    "hora tonelada libra",
+)
+_POINTS = (" Komma ", " virgule ", " coma ")
+
+
+def agreeing(said: str, noun: str, language: str) -> str:
+    """Return a number in words as it is said before a noun, with the noun's gender.
+
+    >>> agreeing("eins", "Stunde", "de"), agreeing("vingt et un", "heures", "fr"), agreeing("veintiuno", "euros", "es")
+    ('eine', 'vingt et une', 'veintiún')
+    """
+    if any(point in said for point in _POINTS):
+        return said
+    first = noun.partition(" ")[0]
+    feminine = first in _FEMININE or first.removesuffix("s") in _FEMININE or first.removesuffix("n") in _FEMININE
+    match language:
+        case "de" if said == "eins":
+            return "eine" if feminine else "ein"
+        case "fr" if feminine and said.endswith("un"):
+            return f"{said}e"
+        case "es" if feminine:
+            return re.sub(r"uno$", "una", said.replace("cientos", "cientas"))
+        case "es":
+            return re.sub(r"uno$", "un", re.sub(r"veintiuno$", "veintiún", said))
+        case _:
+            return said
 
 
 def year(value: int, language: str) -> str:

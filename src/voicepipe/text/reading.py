@@ -12,11 +12,10 @@ from typing import NamedTuple
 from voicepipe.text.abbreviations import MONTHS, READINGS, before_number
 from voicepipe.text.addresses import read_addresses
 from voicepipe.text.amounts import read_amounts, read_numbers
-from voicepipe.text.dates import read_dates
+from voicepipe.text.dates import german_day, read_dates
 from voicepipe.text.groups import Grouper
 from voicepipe.text.lexicon import Lexicon, lexicon
 from voicepipe.text.markup import without_markup
-from voicepipe.text.numbers import ordinal
 from voicepipe.text.roman import read_roman
 from voicepipe.text.sentences import is_list_mark
 from voicepipe.text.sums import read_sums
@@ -105,7 +104,7 @@ class Reader:
         if self._pronunciations:
             text = self._pronounced(text)
         if not ended and self._lexicon.language == "de" and (day := _GERMAN_DAY.fullmatch(text)):
-            return _german_day(int(day[1]), self._before)
+            return german_day(int(day[1]), self._before)
         if _PLAIN.fullmatch(text) and not _is_special(text):
             return text
         if (
@@ -125,7 +124,7 @@ class Reader:
     def _read(self, text: str, *, ended: bool) -> str:
         words = self._lexicon
         text = read_addresses(text, words)
-        text = read_dates(text, words)
+        text = read_dates(text, words, self._before)
         text = _abbreviations(text, self._before, words, ended=ended)
         text = read_amounts(text, words)
         text = read_sums(text, words)
@@ -229,14 +228,6 @@ _NO_STREET = listed(
 )
 
 _GERMAN_DAY = re.compile(r"(\d{1,2})\.")
-
-
-def _german_day(day: int, before: str) -> str:
-    """Return the ordinal number of a day before its month: "am dritten Mai", "der dritte Mai", "dritter Mai"."""
-    word = before.lower()
-    if word in ("am", "vom", "zum", "den", "dem", "im", "bis", "ab", "seit"):
-        return f"{ordinal(day, 'de')}n"
-    return ordinal(day, "de") if word in ("der", "die", "das") else f"{ordinal(day, 'de')}r"
 
 
 # ---- signs -----------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class ScriptedEngine:
 
     max_sessions = 8
     kinds = KINDS
-    calls_functions, loading = True, False
+    calls_functions, gives_logprobs, loading = True, False, False
 
     def __init__(self, llm: Llm) -> None:
         self._llm = llm

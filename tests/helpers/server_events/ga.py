@@ -239,11 +239,22 @@ class ItemTruncated(ServerEvent):
     audio_end_ms: int
 
 
+class Logprob(Part):
+    """A token, with the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
 class TranscriptionDelta(ServerEvent):
+    """`logprobs` are there where the client includes them."""
+
     type: Literal["conversation.item.input_audio_transcription.delta"]
     item_id: str
     content_index: int
     delta: str
+    logprobs: list[Logprob] | None = None
 
 
 class TranscriptionCompleted(ServerEvent):
@@ -252,6 +263,7 @@ class TranscriptionCompleted(ServerEvent):
     content_index: int
     transcript: str
     usage: Duration
+    logprobs: list[Logprob] | None = None
 
 
 class RateLimitsUpdated(ServerEvent):

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.http import Http
-from voicepipe.events import MaxTokensReached
+from voicepipe.events import MaxTokensReached, TokensCounted
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmRefused, LlmTimeout, LlmUnavailable
 from voicepipe.llm.history import recent, whole
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
@@ -173,6 +173,7 @@ def test_what_is_asked(bench: Bench) -> None:
             "model": "tiny",
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi."}],
             "stream": True,
+            "stream_options": {"include_usage": True},
             "temperature": 0.3,
             "max_tokens": 50,
             "seed": 1,
@@ -481,6 +482,29 @@ def test_what_a_model_refuses_is_left_out_from_then_on(bench: Bench) -> None:
         {"max_completion_tokens"},
         {"max_completion_tokens"},
     ]
+
+
+def test_a_service_that_does_not_count_is_not_asked_to(bench: Bench) -> None:
+    """Mistral said so with 422, others with 400."""
+    bench.service.refusals = [refuse(422, {"detail": [{"loc": ["body", "stream_options"], "type": "extra_forbidden"}]})]
+    assert bench.text() == "Hello there."
+    assert ["stream_options" in request for request in bench.service.asked] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [
+        ({}, 0),
+        ({"prompt_tokens_details": {"cached_tokens": 4}}, 4),
+        ({"prompt_tokens_details": None, "prompt_cache_hit_tokens": 5}, 5),
+    ],
+    ids=["none", "OpenAI", "DeepSeek"],
+)
+def test_what_an_answer_has_cost_comes_last(bench: Bench, details: dict[str, Any], cached: int) -> None:
+    """As the service counts it, in a chunk behind the end of the text."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, **details}
+    bench.service.script = ["Hello", STOP, b"data: %b\n\n" % json.dumps({"choices": [], "usage": usage}).encode(), DONE]
+    assert [one.value for one in bench.ask()][:-1] == ["Hello", TokensCounted(9, 2, cached)]
 
 
 def test_the_same_refusal_twice_is_an_error(bench: Bench) -> None:

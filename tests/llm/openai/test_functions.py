@@ -30,6 +30,7 @@ from voicepipe.events import (
     MaxTokensReached,
     ReplyInterrupted,
     ReplyStarted,
+    TokensCounted,
     TurnEnded,
     WordSpoken,
 )
@@ -61,9 +62,10 @@ class Bench:
         return OpenAiLlm(replace(self.options, **options), self.http.session)
 
     def ask(self, conversation: Conversation = HI, answer: Any = PARIS, **options: Any) -> list[Recorded]:
-        """What comes, each with its time; `answer` is what the model says to "hi"."""
+        """What comes without its costs, each with its time; `answer` is what the model says to "hi"."""
         self.server.answers = {"hi": answer}
-        return self.marbles.record(self.llm(**options)(conversation))
+        heard = self.marbles.record(self.llm(**options)(conversation))
+        return [one for one in heard if not isinstance(one.value, TokensCounted)]
 
     def said(self, conversation: Conversation = HI, answer: Any = PARIS, **options: Any) -> list[Any]:
         """What comes: text in one piece, and the pieces of a call left out."""

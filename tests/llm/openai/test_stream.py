@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.events import FunctionCalled
+from voicepipe.events import FunctionCalled, TokensCounted
 from voicepipe.llm.errors import LlmError, LlmGarbled, LlmSaidNothing
 from voicepipe.llm.openai.refusals import KIND
-from voicepipe.llm.openai.stream import Answer, Usage
+from voicepipe.llm.openai.stream import Answer
 from voicepipe.services.openai.refusals import refusal, retry_after_s
 
 
@@ -42,7 +42,7 @@ def test_any_cut_of_the_bytes_gives_the_same_deltas(deltas: list[str], places: l
     assert "".join(map(str, said)) == "".join(deltas).lstrip()
     assert len(said) <= len(deltas)
     assert answer.complete
-    assert answer.usage == Usage(5, 3)
+    assert answer.usage == TokensCounted(5, 3)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6), st.booleans())

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from openai.types.realtime import RealtimeResponseUsage
 from spoken import Spoken, kinds, one
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import ReplyCancelled, ReplyEnded, ReplyStarted, SessionOpened, SpeechEncoded, WordSpoken
+from voicepipe.events import (
+    ReplyCancelled,
+    ReplyEnded,
+    ReplyStarted,
+    SessionOpened,
+    SpeechEncoded,
+    TokensCounted,
+    WordSpoken,
+)
 
 TALK = Conversation("Be brief.").user_said("Hi!")
 FUNCTION = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
@@ -75,6 +85,23 @@ def test_a_response_counts_its_tokens(beta: bool) -> None:
     assert usage["input_token_details"]["text_tokens"] == usage["input_tokens"] == 3
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"] == 3 + 22
     assert kinds(client.told)[-2:] == ["response.done", "rate_limits.updated"]
+
+
+@pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])
+def test_what_the_model_counts_takes_the_place_of_the_estimate(beta: bool) -> None:
+    """All its requests, in the types of the official client; a text that no model wrote has cost none."""
+    client = Spoken(beta=beta)
+    counted = (TokensCounted(100, 20, 64), TokensCounted(130, 7, 100))
+    done = one(client.tell(*REPLY, *counted, ReplyEnded("Hello", TALK)), "response.done")
+    usage = RealtimeResponseUsage.model_validate(done["response"]["usage"], strict=True).model_dump(exclude_none=True)
+    assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (230, 27 + 20, 277)
+    cached = {"text_tokens": 164, "audio_tokens": 0, "image_tokens": 0}
+    read = {"text_tokens": 230, "audio_tokens": 0, "image_tokens": 0}
+    assert usage["input_token_details"] == {**read, "cached_tokens": 164, "cached_tokens_details": cached}
+    assert usage["output_token_details"] == {"text_tokens": 27, "audio_tokens": 20}
+    said = replace(TALK, verbatim="Hello")
+    done = one(client.tell(ReplyStarted(said, "reply2"), *REPLY[1:], ReplyEnded("Hello", said)), "response.done")
+    assert done["response"]["usage"]["total_tokens"] == 20
 
 
 def test_a_beta_client_is_told_of_its_conversation() -> None:

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from spoken import Spoken, kinds, one
 
-from voicepipe.events import InputCommitted, SessionOpened, SettingsChanged, TurnConfirmed, TurnEnded, TurnStarted
+from voicepipe.events import (
+    InputCommitted,
+    SessionOpened,
+    SettingsChanged,
+    TokenLogprob,
+    Transcribed,
+    TurnConfirmed,
+    TurnEnded,
+    TurnStarted,
+)
 from voicepipe.realtime.ga.dialect import Ga
 
 TURN = (TurnStarted(0.4, "turn1"), TurnConfirmed(0.4), TurnEnded("Hi there.", 1.4, "turn1"))
@@ -18,11 +27,11 @@ SOUND = base64.b64encode(bytes(9_600)).decode()
 
 def transcribing(client: Spoken, *, beta: bool, detection: dict[str, Any] | None) -> SettingsChanged:
     """The settings of a client that asks for a transcription session."""
+    include = ["item.input_audio_transcription.logprobs", "item.other"]
     if beta:
         flat = {"input_audio_transcription": {"model": "whisper-1", "language": "en"}, "turn_detection": detection}
-        return client.decode("transcription_session.update", session=flat)
+        return client.decode("transcription_session.update", session={**flat, "include": include})
     sound = {"transcription": {"model": "gpt-4o-transcribe", "language": "en"}, "turn_detection": detection}
-    include = ["item.input_audio_transcription.logprobs"]
     return client.decode(
         "session.update", session={"type": "transcription", "audio": {"input": sound}, "include": include}
     )
@@ -30,7 +39,7 @@ def transcribing(client: Spoken, *, beta: bool, detection: dict[str, Any] | None
 
 @pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])
 def test_it_is_repeated_with_what_holds(beta: bool) -> None:
-    """In its own form; the recogniser gives no probabilities, so that none are promised."""
+    """In its own form; a recogniser that gives no probabilities promises none."""
     client = Spoken(beta=beta)
     (updated,) = client.tell(transcribing(client, beta=beta, detection=VAD))
     assert updated["type"] == ("transcription_session.updated" if beta else "session.updated")
@@ -63,6 +72,29 @@ def test_a_turn_is_transcribed(beta: bool) -> None:
     assert (delta["delta"], completed["transcript"]) == ("Hi there.", "Hi there.")
     assert len({event["item_id"] for event in told if "item_id" in event}) == 1
     assert completed["usage"] == {"type": "duration", "seconds": 1.0 + 0.2}
+
+
+@pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])
+def test_a_transcript_has_the_probabilities_of_its_tokens(beta: bool) -> None:
+    """Where the client wants them and the recogniser gives them; those of a turn without words are in none."""
+    client = Spoken(beta=beta, logprobs=True)
+    (updated,) = client.tell(transcribing(client, beta=beta, detection=VAD))
+    assert updated["session"]["include"] == ["item.input_audio_transcription.logprobs"]
+    client.tell(
+        TurnStarted(0.1, "turn0"), Transcribed(0.2, "", (TokenLogprob("Hm", -3.0),)), TurnEnded("", 0.2, "turn0")
+    )
+    heard = (
+        Transcribed(0.8, "Hi", (TokenLogprob(" Hi", -0.5),)),
+        Transcribed(1.4, "thé.", (TokenLogprob(" thé.", -2.0),)),
+    )
+    told = client.tell(*TURN[:2], *heard, TURN[2])
+    scored = [
+        {"token": " Hi", "logprob": -0.5, "bytes": [32, 72, 105]},
+        {"token": " thé.", "logprob": -2.0, "bytes": [32, 116, 104, 195, 169, 46]},
+    ]
+    kind = "conversation.item.input_audio_transcription"
+    assert [one(told, f"{kind}.{name}")["logprobs"] for name in ("delta", "completed")] == [scored, scored]
+    assert one(client.tell(*TURN), f"{kind}.completed")["logprobs"] == []
 
 
 @pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])

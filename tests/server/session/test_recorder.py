@@ -21,7 +21,7 @@ def lines(folder: Path) -> list[dict[str, object]]:
 
 
 async def test_both_sides_are_recorded_where_the_user_allows_it(serve, tmp_path: Path) -> None:
-    """From the settings that say so, in the order of the wire, until settings that do not."""
+    """From the settings that say so, in the order of the wire."""
     async with serve(ECHO, recordings_dir=tmp_path) as served:
         async with served.connect() as client:
             await client.send(UPDATE)
@@ -30,14 +30,27 @@ async def test_both_sides_are_recorded_where_the_user_allows_it(serve, tmp_path:
             await client.event("session.updated")
             await client.send("not JSON")
             await client.error()
-            await client.send(UPDATE)
-            await client.event("session.updated")
         await served.empty()
     recorded = lines(tmp_path)
     assert [line["event_sender"] for line in recorded] == ["client", "server", "client", "server"]
     assert recorded[0]["data"] == ALLOWED
     assert recorded[2]["data"] == "not JSON"
     assert all(isinstance(line["timestamp"], float) for line in recorded)
+
+
+async def test_a_user_who_withdraws_it_has_no_recording(serve, tmp_path: Path) -> None:
+    """What was written is deleted; what follows another consent is recorded, and nothing before it."""
+    for again, left in (([], []), ([ALLOWED], [ALLOWED])):
+        async with serve(ECHO, recordings_dir=tmp_path) as served:
+            async with served.connect() as client:
+                for settings in (ALLOWED, UPDATE, *again):
+                    await client.send(settings, *["no JSON " * 10_000] * 2)
+                    await client.event("session.updated")
+                    await client.error()
+                    await client.error()
+            await served.empty()
+        recorded = await asyncio.to_thread(lines, tmp_path)
+        assert [line["data"] for line in recorded][:1] == left
 
 
 async def test_nobody_is_recorded_without_a_folder_or_a_yes(serve, tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ class OpenAiLlm:
     """The LLM of every session: called with a conversation, it gives the answer's text, piece by piece.
 
     The functions of the conversation's `generation` are offered to the model. What it calls comes as
-    `FunctionCallWritten` and `FunctionCalled`, behind the text; `MaxTokensReached` where it had to stop.
+    `FunctionCallWritten` and `FunctionCalled`, behind the text; `MaxTokensReached` where it had to stop, and last
+    `TokensCounted`.
 
     A refusal, and an answer that a filter stops, end with a `StageFailed` behind their text.
 
@@ -182,7 +183,7 @@ class OpenAiLlm:
             self._learn(answer)
             response.close()  # where the end has been read, the connection is back in its pool already
         if answer.usage is not None:
-            log.debug("llm.usage", prompt=answer.usage.prompt_tokens, completion=answer.usage.completion_tokens)
+            yield answer.usage
 
     def _learn(self, answer: Answer) -> None:
         """Remember whether the model begins with reasoning without a tag, as DeepSeek's chat templates make it."""
@@ -192,9 +193,7 @@ class OpenAiLlm:
     async def _texts(
         self, response: aiohttp.ClientResponse, answer: Answer, due_s: float, late: tuple[str, str]
     ) -> AsyncGenerator[Said, None]:
-        """The pieces of text and of calls, `max_tokens` at most, each in time; `MaxTokensReached` in place of the
-        next.
-        """
+        """The pieces of text and of calls, `max_tokens` at most, each in time; `MaxTokensReached` instead of more."""
         clock, next_s, left = (
             asyncio.get_running_loop().time,
             self._options.deadlines.next_text_s,
@@ -230,7 +229,7 @@ class OpenAiLlm:
         """Return whether the answer begins; otherwise the request is to be made once more. Raises LlmError."""
         if response.status != 200:
             said = await body_of(response)
-            if response.status == 400 and self._dialect.learn(said):
+            if response.status in (400, 422) and self._dialect.learn(said):
                 log.info("llm.adapted", where=self._api.where, refused=said[:200].decode(errors="replace"))
                 response.release()
                 return False
@@ -247,6 +246,7 @@ class OpenAiLlm:
             "model": model,
             "messages": options.history(conversation).prompt(calls=True),
             "stream": True,
+            "stream_options": {"include_usage": True},
             "temperature": options.temperature if conversation.messages else options.opening_temperature,
             **wishes,
             **options.extra,

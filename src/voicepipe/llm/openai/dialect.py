@@ -6,13 +6,14 @@ from typing import Any
 
 __all__ = ["RequestDialect"]
 
-_OPTIONAL = ("temperature",)
+_OPTIONAL = ("temperature", "stream_options")
 
 
 class RequestDialect:
-    """Adapts requests to what a model accepts: another name for the limit of tokens, no temperature.
+    """Adapts requests to what a model accepts: another name for the limit of tokens, no temperature, no count.
 
-    A service answers 400 and names the field; the request is then made once more without it, and so are all later ones.
+    A service answers 400 or 422 and names the field; the request is then made once more without it, and so are all
+    later ones.
     """
 
     def __init__(self) -> None:
@@ -20,7 +21,7 @@ class RequestDialect:
         self._dropped: set[str] = set()
 
     def learn(self, refusal: bytes) -> bool:
-        """Note what a 400 refuses; return whether that is new, and another request may be accepted."""
+        """Note what such an answer refuses; return whether that is new, and another request may be accepted."""
         said = refusal.decode(errors="replace")
         if "max_completion_tokens" in said and not self._renamed:
             self._renamed = True

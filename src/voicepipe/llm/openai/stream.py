@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
-from voicepipe.events import MaxTokensReached
+from voicepipe.events import MaxTokensReached, TokensCounted
 from voicepipe.llm.errors import LlmFiltered, LlmGarbled, LlmSaidNothing, LlmUnavailable
 from voicepipe.llm.openai.chunks import Choice, NotAChunk, choices_of, read_choice
 from voicepipe.llm.openai.clean import CleanText
@@ -23,19 +22,11 @@ from voicepipe.services.errors import FailureReason
 from voicepipe.services.openai.refusals import shortened
 from voicepipe.services.openai.sse import EventTooLong, SseParser
 
-__all__ = ["Answer", "Usage"]
+__all__ = ["Answer"]
 
 _DONE = "[DONE]"
 # An answer that ends with one of these is taken for whole where its connection is closed in order.
 _SENTENCE_ENDS = ".!?…。！？؟।\"'”’»)"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one request, as the server counts them."""
-
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class Answer:
@@ -58,8 +49,8 @@ class Answer:
     ) -> None:
         self.complete = False
         """Whether there will be no more of it."""
-        self.usage: Usage | None = None
-        """It comes after the text; None where it is not told."""
+        self.usage: TokensCounted | None = None
+        """It comes after the text; None where the server does not tell it."""
         self._where, self._events = where, SseParser(max_event_bytes=max_event_bytes)
         self._clean, self._markup = CleanText(), Markup(functions, reasoning_first=reasoning_first)
         self._calls = Calls(functions)
@@ -205,7 +196,16 @@ class Answer:
 
     def _count(self, usage: Any) -> None:
         match usage:
-            case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-                self.usage = Usage(prompt, completion)
+            case {"prompt_tokens": int(read), "completion_tokens": int(written)}:
+                self.usage = TokensCounted(read, written, min(read, _cached(usage)))
             case _:
                 pass
+
+
+def _cached(usage: dict[str, Any]) -> int:
+    """Return how much of the prompt the server had read before; DeepSeek has a field of its own for that."""
+    match usage:
+        case {"prompt_tokens_details": {"cached_tokens": int(cached)}} | {"prompt_cache_hit_tokens": int(cached)}:
+            return max(0, cached)
+        case _:
+            return 0

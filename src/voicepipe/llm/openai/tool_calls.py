@@ -8,14 +8,21 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from voicepipe.events import FunctionCall, FunctionCalled, FunctionCallWritten, Generation, MaxTokensReached
+from voicepipe.events import (
+    FunctionCall,
+    FunctionCalled,
+    FunctionCallWritten,
+    Generation,
+    MaxTokensReached,
+    TokensCounted,
+)
 from voicepipe.llm.openai.clean import CleanText, cleaned
 from voicepipe.llm.openai.written_calls import NotACall, WrittenCall
 
 __all__ = ["Calls", "NotACall", "Said", "offered"]
 
-Said: TypeAlias = str | FunctionCallWritten | FunctionCalled | MaxTokensReached
-"""What a model says: text, and calls."""
+Said: TypeAlias = str | FunctionCallWritten | FunctionCalled | MaxTokensReached | TokensCounted
+"""What a model says: text, and calls; at its end what it has cost."""
 
 
 def offered(generation: Generation) -> dict[str, Any]:

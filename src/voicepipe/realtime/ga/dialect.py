@@ -54,8 +54,9 @@ _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 class Ga:
     """A connection: `decode` the client's messages, `encode` events, in the order of the events.
 
-    `name` makes ids of a kind, as `new_id` does; `write` makes the
-    instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
+    `name` makes ids of a kind, as `new_id` does; `write` makes the instructions of a client that gives none. Where the
+    model cannot call `functions`, `session.updated` lists no tools; where the recogniser gives no `logprobs`, it
+    includes none.
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
     transcription session in its handshake.
     """
@@ -69,6 +70,7 @@ class Ga:
         name: Callable[[str], str] = new_id,
         write: WritePrompt = system_prompt,
         functions: bool = True,
+        logprobs: bool = False,
         limits: RequestLimits | None = None,
         clock: Clock = time.monotonic,
         transcribes: bool = False,
@@ -77,7 +79,12 @@ class Ga:
         most = self._limits.responses_per_minute
         self._rate = Bucket(clock, per_s=most / 60, burst=min(most, _RESPONSES_AT_ONCE))
         self._config = SessionConfig(
-            model or MODEL, write(DEFAULT), functions=functions, limits=self._limits, transcribes=transcribes
+            model or MODEL,
+            write(DEFAULT),
+            functions=functions,
+            logprobs=logprobs,
+            limits=self._limits,
+            transcribes=transcribes,
         )
         self._server_encoder = ServerEventEncoder(self._config, name)
         self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)

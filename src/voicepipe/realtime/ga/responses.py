@@ -16,6 +16,7 @@ from voicepipe.events import (
     ReplyText,
     ReplyTextWritten,
     SpeechEncoded,
+    TokensCounted,
     WordSpoken,
 )
 from voicepipe.realtime.ga.items import CallItem, Item, Items
@@ -27,7 +28,14 @@ Message: TypeAlias = tuple[str, dict[str, Any]]
 """A server event without its id: type and fields."""
 
 Content: TypeAlias = (
-    SpeechEncoded | WordSpoken | ReplyTextWritten | ReplyText | FunctionCallWritten | FunctionCalled | MaxTokensReached
+    SpeechEncoded
+    | WordSpoken
+    | ReplyTextWritten
+    | ReplyText
+    | FunctionCallWritten
+    | FunctionCalled
+    | MaxTokensReached
+    | TokensCounted
 )
 """The events of a response."""
 
@@ -84,6 +92,8 @@ class ResponseEncoder:
                 pass  # internal to the pipeline
             case MaxTokensReached():
                 self._limited = True
+            case TokensCounted():
+                self.tokens.counted(event)
             case _:
                 yield from self._say(event)
 

@@ -35,6 +35,9 @@ from voicepipe.events import (
     SpeechEncoded,
     StageFailed,
     TextNotSpoken,
+    TokenLogprob,
+    TokensCounted,
+    Transcribed,
     TurnConfirmed,
     TurnEnded,
     TurnJudged,
@@ -84,6 +87,8 @@ class ServerEventEncoder:
         self.conversation_id = name("conv")
         self._turn = _Turn()
         self._unjudged: TurnEnded | None = None
+        # Of what was recognised and is in no transcript yet.
+        self._logprobs: list[TokenLogprob] = []
         # The end of the last turn.
         self._ended_s = 0.0
         self._committed_s: dict[WireItemId, float] = {}
@@ -98,13 +103,15 @@ class ServerEventEncoder:
         match event:
             case SpeechEncoded() | WordSpoken() | ReplyTextWritten():
                 yield from self._content(event)
-            case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
+            case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached() | TokensCounted():
                 if self.response is not None:
                     yield from self.response.content(event)
             case TextNotSpoken(message=message) if self.response is not None:
                 self.response.leave_unspoken(message)
             case TurnStarted() | TurnConfirmed() | TurnEnded() | TurnJudged():
                 yield from self._turns(event)
+            case Transcribed(logprobs=logprobs) if self.config.logprobs:
+                self._logprobs += logprobs
             case ReplyStarted() | ReplyEnded() | ReplyInterrupted() | ReplyCancelled():
                 yield from self._replies(event)
             case OutOfBandResponse(item=key, event=aside):
@@ -192,6 +199,7 @@ class ServerEventEncoder:
         if turn.item is not None and ended.text:
             yield from self._committed(turn.item, ended.at_s - turn.from_s)
             yield from self._transcription(turn.item, ended.text)
+        self._logprobs.clear()
 
     def _committed(self, item_id: WireItemId, seconds: float) -> Iterator[Message]:
         """Make an item of the user's sound; its transcript follows."""
@@ -208,17 +216,25 @@ class ServerEventEncoder:
         yield "conversation.item.done", {**place, "item": item.written()}
 
     def _transcription(self, item_id: WireItemId, text: str) -> Iterator[Message]:
-        seconds = self._committed_s.pop(item_id, 0.0)
+        seconds, logprobs = self._committed_s.pop(item_id, 0.0), self._scored()
         item = self.items.message(item_id)
         if item is not None:
             item.content[0]["transcript"] = text
         if self.config.input["transcription"] is None:
             return
         kind, where = "conversation.item.input_audio_transcription", {"item_id": item_id, "content_index": 0}
+        if logprobs is not None:
+            where = {**where, "logprobs": logprobs}
         if text:
             yield f"{kind}.delta", {**where, "delta": text}
         usage = {"type": "duration", "seconds": round(max(0.0, seconds), 3)}
         yield f"{kind}.completed", {**where, "transcript": text, "usage": usage}
+
+    def _scored(self) -> list[dict[str, Any]] | None:
+        """Return the probabilities of what was recognised since the last transcript, where the client wants them."""
+        logprobs, self._logprobs = self._logprobs, []
+        told = [{"token": one.text, "logprob": one.logprob, "bytes": list(one.text.encode())} for one in logprobs]
+        return told if self.config.logprobs else None
 
     # ---- the bot's reply --------------------------------------------------------------------------------------------
 
@@ -269,7 +285,14 @@ class ServerEventEncoder:
                 yield from self.out_of_band_responses.pop(key).cancelled("client_cancelled")
             case StageFailed():
                 yield from self._failed(event, response)
-            case ReplyTextWritten() | ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached():
+            case (
+                ReplyTextWritten()
+                | ReplyText()
+                | FunctionCallWritten()
+                | FunctionCalled()
+                | MaxTokensReached()
+                | TokensCounted()
+            ):
                 yield from response.content(event)
             case _:
                 pass

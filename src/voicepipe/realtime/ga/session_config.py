@@ -64,7 +64,8 @@ class SettingsTooLong(ValueError):
 class SessionConfig:
     """One session's settings: every field is set, by the client or by default.
 
-    Where the model cannot call `functions`, there are none, whatever the client sets. `transcribes`: the session begins
+    Where the model cannot call `functions`, there are none, whatever the client sets; nor are there `logprobs` that the
+    recogniser does not give. `transcribes`: the session begins
     as one of the type "transcription", in which the bot never speaks.
     """
 
@@ -74,10 +75,11 @@ class SessionConfig:
         instructions: str,
         *,
         functions: bool = True,
+        logprobs: bool = False,
         limits: RequestLimits | None = None,
         transcribes: bool = False,
     ) -> None:
-        self.functions, self._limits = functions, limits or RequestLimits()
+        self.functions, self._gives_logprobs, self._limits = functions, logprobs, limits or RequestLimits()
         self._defaults = _defaults(model, instructions)
         if transcribes:
             self._defaults["type"] = "transcription"
@@ -127,7 +129,12 @@ class SessionConfig:
             return self.raw
         sound = {key: self.input[key] for key in ("format", "transcription", "noise_reduction", "turn_detection")}
         kind = {"type": "transcription", "object": "realtime.transcription_session"}
-        return {**kind, "audio": {"input": sound}, "include": None}
+        return {**kind, "audio": {"input": sound}, "include": self.raw.get("include")}
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether the client gets the probabilities of what was recognised."""
+        return bool(self.raw.get("include"))
 
     def settings(self, *, answered: bool) -> SettingsChanged:
         """Return the event for the pipeline; `answered`: the client gets a confirmation."""
@@ -229,6 +236,8 @@ class SessionConfig:
             self.raw[key] = self.raw[key] or defaults[key]
         if self.raw["instructions"] is None:
             self.raw["instructions"] = defaults["instructions"]
+        if not self._gives_logprobs:
+            self.raw.pop("include", None)
         if not self.functions:
             self.raw["tools"], self.raw["tool_choice"] = [], "auto"
         self.raw["audio"] = dict(self.raw["audio"])

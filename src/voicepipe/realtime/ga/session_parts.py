@@ -140,6 +140,14 @@ def _is_of_another_type(tool: object) -> bool:
     return isinstance(kind, str) and kind != "function"
 
 
+def _known_fields(include: object) -> object:
+    """Drop the other fields that may be included: there are none of them here."""
+    return [one for one in cast("list[Any]", include) if one == _LOGPROBS] if isinstance(include, list) else include
+
+
+_LOGPROBS = "item.input_audio_transcription.logprobs"
+
+Include: TypeAlias = Annotated[list[str], Field(max_length=8), BeforeValidator(_known_fields)]
 Choice: TypeAlias = Literal["auto", "none", "required"]
 ToolChoice: TypeAlias = Annotated[Choice | NamedFunction | None, BeforeValidator(_function_choice)]
 MaxTokens: TypeAlias = Annotated[Whole, Field(ge=1)] | Literal["inf"]
@@ -184,6 +192,7 @@ class SessionPart(_WithTools):
     instructions: str | None = None
     output_modalities: Modalities | None = None
     audio: AudioPart | None = None
+    include: Include | None = None
     max_output_tokens: MaxTokens | None = None
     tools: Tools | None = None
     tool_choice: ToolChoice = None
@@ -206,6 +215,7 @@ class BetaSession(_WithTools):
     input_audio_noise_reduction: dict[str, Any] | None = None
     turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = None
     max_response_output_tokens: MaxTokens | None = None
+    include: Include | None = None
     tools: Tools | None = None
     tool_choice: ToolChoice = None
     parallel_tool_calls: bool | None = None

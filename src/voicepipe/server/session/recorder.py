@@ -40,7 +40,7 @@ class Recorder:
         self._lines: list[str] = []
         self._chars = 0
         self._writing: asyncio.Future[None] | None = None
-        self._over = False
+        self._over = self._withdrawn = False
 
     def note(self, sender: Side, message: str) -> None:
         """A message as it went over the wire."""
@@ -54,9 +54,15 @@ class Recorder:
         elif self._chars >= FLUSH_CHARS and self._writing is None:
             self._write()
 
+    def delete(self) -> None:
+        """Delete what has been written, and forget what waits. Later lines begin the file anew."""
+        self._lines, self._chars, self._withdrawn = [], 0, True
+        if self._writing is None:
+            self._write()
+
     async def close(self) -> None:
         """Write what waits."""
-        while self._writing is not None or self._lines:
+        while self._writing is not None or self._lines or self._withdrawn:
             if self._writing is None:
                 self._write()
             elif not self._writing.done():
@@ -65,13 +71,16 @@ class Recorder:
 
     def _write(self) -> None:
         text, self._lines, self._chars = "".join(self._lines), [], 0
-        self._writing = asyncio.get_running_loop().run_in_executor(None, _append, self._path, text)
+        anew, self._withdrawn = self._withdrawn, False
+        self._writing = asyncio.get_running_loop().run_in_executor(None, _append, self._path, text, anew)
         self._writing.add_done_callback(self._written)
 
     def _written(self, writing: asyncio.Future[None]) -> None:
         self._writing = None
         if not writing.cancelled() and (error := writing.exception()) is not None:
             self._give_up(str(error))
+        if self._withdrawn:
+            self._write()
 
     def _give_up(self, why: str) -> None:
         self._over, self._lines, self._chars = True, [], 0
@@ -79,7 +88,7 @@ class Recorder:
 
 
 class ConsentedRecorder:
-    """Record a session from the settings on that allow it, until settings that do not.
+    """Record a session from the settings on that allow it; settings that do not delete the recording.
 
     Args:
         settings: `recordings_dir` (None: nothing is recorded) and `recording_waits_chars`.
@@ -97,7 +106,9 @@ class ConsentedRecorder:
         for message in messages:
             if isinstance(message, SettingsChanged) and self._folder is not None:
                 self._allowed = message.allow_recording
-                if self._allowed and self._recorder is None:
+                if not self._allowed and self._recorder is not None:
+                    self._recorder.delete()
+                elif self._allowed and self._recorder is None:
                     self._recorder = Recorder(self._folder, self._session_id, capacity_chars=self._capacity_chars)
 
     def note(self, sender: Side, message: str) -> None:
@@ -119,7 +130,11 @@ def _parsed(message: str) -> object:
         return message
 
 
-def _append(path: Path, text: str) -> None:
+def _append(path: Path, text: str, anew: bool) -> None:
+    if anew:
+        path.unlink(missing_ok=True)
+    if not text:
+        return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(path, "a", encoding="utf-8", opener=private) as file:
         file.write(text)

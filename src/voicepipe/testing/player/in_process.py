@@ -10,7 +10,7 @@ from reactivex import Observable
 from voicepipe.boundary.threads import ask_worker
 from voicepipe.conversation import GREETING, Conversation
 from voicepipe.events import Audio, Event, Samples
-from voicepipe.llm.in_process import in_process
+from voicepipe.llm.in_process import TokenUse, in_process
 from voicepipe.presets import UTTERANCES
 from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
@@ -106,9 +106,10 @@ class Models(Calls):
         cancelled: Callable[[], bool],
         max_tokens: int,
         slot: int | None = None,
+        use: TokenUse | None = None,
     ) -> None:
         """The LLM: see `voicepipe.llm.in_process.Model`."""
-        del max_tokens, slot
+        del max_tokens, slot, use
         said = next((one["content"] for one in reversed(messages) if one["role"] == "user"), GREETING)
         answer = self._cast.answer("" if said == GREETING else said)
         if answer is None:
