@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from processes import free_port
+from relay import relaying
 
 import voicepipe
 from tests.page.conftest import FAKE_DEVICE, PHONE, Inspect, Launch, opened, served
@@ -220,6 +221,26 @@ def test_a_restarted_server_is_found_again_and_the_conversation_goes_on(browser:
             types(page, "Are you there?")
             expect(page.locator(".bot.done .heard").nth(1)).to_have_text("This was message 3.")
             page.click("#talk-button")
+
+
+def test_a_session_outlives_a_broken_network(browser: Browser, scripted_url: str) -> None:
+    """The server has kept it: the reply that was being spoken goes on, and what was typed meanwhile is answered."""
+    with relaying(scripted_url) as network, opened(browser, network.url) as page:
+        addresses: list[str] = []
+        page.on("websocket", lambda found: addresses.append(found.url))
+        talks(page)
+        types(page, "A long one, please.")
+        expect(page.locator(".bot .heard")).to_contain_text("and so it goes on and so")
+        network.cut()
+        expect(page.locator("#status")).to_have_text("The connection was lost. Reconnecting …")
+        types(page, "Stop.")
+        network.restore()
+        expect(page.locator("#notice")).to_have_text("Connected again. The conversation goes on.")
+        expect(page.locator(".bot.done .heard")).to_have_text("This was message 3.")
+        assert "resumable=true" in addresses[0]
+        assert any("session_id=sess_" in address for address in addresses[1:])
+        assert page.locator(".bot.cut").count() == 1
+        expect(page.locator("#captions")).to_contain_text("Stop.")
 
 
 def test_a_page_of_another_version_says_so(browser: Browser, scripted_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from voicepipe.audio import Codec, Formats
@@ -70,7 +71,7 @@ class DialectNegotiation:
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
     `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
-    session.
+    session. `greeting`: what `session.created` tells besides.
     """
 
     def __init__(
@@ -86,8 +87,9 @@ class DialectNegotiation:
         limits: RequestLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         transcribes: bool = False,
+        greeting: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self._formats = Formats()
+        self._formats, self._greeting = Formats(), greeting
         self._session_id, self._new_name = session_id, name
         limits = limits or RequestLimits()
         ga = Ga(
@@ -142,7 +144,10 @@ class DialectNegotiation:
     def encode(self, event: Event) -> list[ServerMessage]:
         if (message := encode_app_event(event, self._new_name)) is not None:
             return [message]
-        return self._speaks.encode(event)
+        messages = self._speaks.encode(event)
+        if isinstance(event, SessionOpened) and messages:
+            messages[0].update(self._greeting)
+        return messages
 
     def _opened(self) -> list[Received]:
         """Use GA or beta, and greet once."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
@@ -23,12 +24,14 @@ from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import asked_model, client_info
 from voicepipe.server.http.addresses import Addresses
-from voicepipe.server.http.auth import AccessControl, offered_protocols
+from voicepipe.server.http.auth import AccessControl, offered_protocols, resume_token
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.ending import End
+from voicepipe.server.session.resumption import KeptSessions
 from voicepipe.server.session.socket import Socket
+from voicepipe.server.session.transport import Transport
 from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
 
@@ -45,6 +48,13 @@ NO_UPGRADE = ErrorResponse(
 
 NO_PIPELINE = ErrorResponse(
     404, "unknown_pipeline", "There is no pipeline of this name here.", close_code=WSCloseCode.POLICY_VIOLATION
+)
+
+NOT_RESUMABLE = ErrorResponse(
+    404,
+    "session_not_resumable",
+    "No session of this id can be resumed: it is over, or the token or the key is another. Begin a new one.",
+    close_code=WSCloseCode.POLICY_VIOLATION,
 )
 
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
@@ -70,6 +80,11 @@ class Sessions:
         self._characters, self._access = characters, door
         self._addresses = Addresses(settings)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
+        self._kept = KeptSessions(
+            kept_s=settings.session_resume_s,
+            most=settings.sessions_waiting,
+            capacity_bytes=settings.session_resume_bytes,
+        )
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -84,7 +99,11 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request) or self._full(request):
+        if refusal := self._access.refusal(request):
+            return await self._refuse(request, refusal)
+        if "session_id" in request.query:
+            return await self._resume(request)
+        if refusal := self._full(request):
             return await self._refuse(request, refusal)
         if (name := self._chosen(request)) is None:
             return await self._refuse(request, NO_PIPELINE)
@@ -98,6 +117,19 @@ class Sessions:
                 await self._talk_safely(socket, request, name)
                 return socket
         return await self._refuse(request, self._unavailable(found[0]))
+
+    async def _resume(self, request: web.Request) -> web.StreamResponse:
+        """Let a client whose connection has broken go on with its session."""
+        session_id, key = request.query["session_id"], self._access.identity(request)
+        line = self._kept.find(session_id, resume_token(request), key)
+        if line is None:
+            return await self._refuse(request, NOT_RESUMABLE)
+        socket = Socket(self._settings)
+        await socket.prepare(request)
+        with bound_contextvars(session=session_id):
+            if not await line.attach(socket, request.query.get("last_event_id", "")):
+                await self._tell_refusal(socket, request, NOT_RESUMABLE)
+        return socket
 
     async def stop(self) -> None:
         """Refuse new sessions; end each session after its current reply, and all of them after the grace period."""
@@ -157,10 +189,14 @@ class Sessions:
             return refusal.response()
         socket = Socket(self._settings)
         await socket.prepare(request)
-        is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
-        await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
-        await socket.close_with_reason(refusal.close_code, refusal.reason)
+        await self._tell_refusal(socket, request, refusal)
         return socket
+
+    async def _tell_refusal(self, socket: Socket, request: web.Request, refusal: ErrorResponse) -> None:
+        is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
+        with suppress(ConnectionError):
+            await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
+        await socket.close_with_reason(refusal.close_code, refusal.reason)
 
     def _chosen(self, request: web.Request) -> str | None:
         return self.pipelines.chosen(request.match_info.get("pipeline", ""), asked_model(request))
@@ -181,13 +217,14 @@ class Sessions:
         kind = dialect_of(request.headers, offered_protocols(request), request.path)
         address, headers = self._addresses.seen(request), self._settings.client_headers
         client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
-        wire = self._wire(kind, client, session_id)
+        transport, greeting = self._transport(socket, request, session_id, kind)
+        wire = self._wire(kind, client, session_id, greeting)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
             log.info(
                 "session.started", remote=request.remote, dialect=wire.name, pipeline=name, sessions=self._slots_taken
             )
-            connection = self._connection(socket, wire, session_id)
+            connection = self._connection(transport, wire, session_id)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
@@ -196,11 +233,21 @@ class Sessions:
                     end = await connection.run(self.pipelines[name], self._engine, client)
             finally:
                 self._live.discard(connection)
+                self._kept.end(session_id)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
 
-    def _connection(self, socket: Socket, wire: DialectNegotiation, session_id: str) -> SessionConnection:
+    def _transport(
+        self, socket: Socket, request: web.Request, session_id: str, kind: DialectKind
+    ) -> tuple[Transport, Mapping[str, Any]]:
+        """Return the session's connection, and what the client is told of it in `session.created`."""
+        if request.query.get("resumable") != "true" or kind == "unmute?" or not self._kept.is_on:
+            return socket, {}
+        line, told = self._kept.begin(socket, session_id, self._access.identity(request))
+        return line, {"resume": told}
+
+    def _connection(self, socket: Transport, wire: DialectNegotiation, session_id: str) -> SessionConnection:
         return SessionConnection(
             socket,
             wire,
@@ -219,7 +266,9 @@ class Sessions:
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
 
-    def _wire(self, kind: DialectKind, client: ClientInfo, session_id: str) -> DialectNegotiation:
+    def _wire(
+        self, kind: DialectKind, client: ClientInfo, session_id: str, greeting: Mapping[str, Any]
+    ) -> DialectNegotiation:
         """Return how the client speaks. The model that it asks for is a name, which is repeated to it."""
         write, lines = self._characters.system_prompt, self._characters.lines
         return DialectNegotiation(
@@ -236,4 +285,5 @@ class Sessions:
             ),
             clock=asyncio.get_running_loop().time,
             transcribes=client.query.get("intent") == "transcription",
+            greeting=greeting,
         )

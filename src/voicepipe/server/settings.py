@@ -183,6 +183,14 @@ class ServerSettings(BaseModel):
     close_timeout_s: float = Field(default=2, gt=0)
     """How long a client may take to answer our close."""
 
+    session_resume_s: float = Field(default=20, ge=0)
+    """How long a session waits for a client whose network has broken, if the client has asked for that
+    (`?resumable=true`). It counts as a session meanwhile. 0: none waits."""
+    session_resume_bytes: int = Field(default=256_000, ge=10_000)
+    """Of the events that are held for such a client; one that has missed more begins another session."""
+    sessions_waiting: int = Field(default=16, ge=1)
+    """How many sessions may wait for their clients; of more, the one that was lost first ends."""
+
     cleanup_grace_s: float = Field(default=2, gt=0)
     """How long a session's tasks may take to end."""
     shutdown_grace_s: float = Field(default=10, ge=0)

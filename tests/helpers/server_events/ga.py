@@ -324,9 +324,28 @@ class ServerDelta(ServerContent):
 # ---- GA -------------------------------------------------------------------------------------------------------------
 
 
+class Resume(Part):
+    """How the session is taken up again: `token` is for this client only, `within_s` the time after a loss."""
+
+    token: str
+    within_s: float
+
+
 class SessionCreated(ServerEvent):
     type: Literal["session.created"]
     session: Session | TranscriptionSession
+    resume: Resume | None = None
+
+
+class SessionId(Part):
+    id: str
+
+
+class SessionResumed(ServerEvent):
+    """The session goes on, on another connection; the events that the client has missed follow."""
+
+    type: Literal["session.resumed"]
+    session: SessionId
 
 
 class SessionUpdated(ServerEvent):
@@ -417,6 +436,7 @@ CommonEvent: TypeAlias = (
 GaServerEvent: TypeAlias = (
     CommonEvent
     | SessionCreated
+    | SessionResumed
     | SessionUpdated
     | TimeoutTriggered
     | ItemAdded

@@ -19,13 +19,14 @@ from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["AccessControl", "offered_protocols", "open_to_others", "warn_if_open"]
+__all__ = ["AccessControl", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
 
 log = structlog.get_logger()
 
 # Browsers cannot send a header, so they offer their key as a subprotocol.
 _AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
+_RESUME_PROTOCOL = "voicepipe-resume."
 _BEARER = "bearer "
 
 
@@ -75,6 +76,10 @@ class AccessControl:
         number = self._number(_key(request))
         return "" if number is None else self._names[number]
 
+    def identity(self, request: web.Request) -> bytes:
+        """Return the digest of the client's key, to compare two requests; of no key where none is needed."""
+        return _digest((_key(request) or "") if self._keys else "")
+
     def is_key(self, text: str) -> bool:
         """Return whether `text` is one of the server's keys."""
         return self._number(text) is not None
@@ -119,6 +124,12 @@ class AccessControl:
 def offered_protocols(request: web.Request) -> tuple[str, ...]:
     """The subprotocols that the client offers, in its order."""
     return tuple(_protocols(request))
+
+
+def resume_token(request: web.Request) -> str:
+    """Return the token with which a client takes its session up again: a subprotocol, since it must be in no log."""
+    offered = (name.removeprefix(_RESUME_PROTOCOL) for name in _protocols(request) if name.startswith(_RESUME_PROTOCOL))
+    return next(offered, "")
 
 
 def warn_if_open(settings: ServerSettings) -> None:

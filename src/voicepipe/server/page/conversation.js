@@ -14,6 +14,7 @@ import { Turns } from "./turns.js";
 /** @typedef {import("./session.js").Options} Options */
 /** @typedef {"idle" | "connecting" | "on" | "reconnecting" | "ended"} Phase */
 
+const CONNECTED_AGAIN = "Connected again. The conversation goes on.";
 const EXPECTED = new Set(["response_cancel_not_active", "input_audio_buffer_commit_empty"]);
 
 export class Conversation {
@@ -112,12 +113,10 @@ export class Conversation {
   connectionListener() {
     return {
       opened: (again) => this.opened(again),
+      resumed: () => this.resumed(),
       received: (event) => this.receive(event),
       lost: () => {
         this.phase = "reconnecting";
-        this.turns = new Turns(this);
-        this.dialogue.breakOff();
-        this.audio?.flush();
         this.changed();
       },
       closed: (end) => this.closed(end),
@@ -127,9 +126,10 @@ export class Conversation {
   /** @param {boolean} again */
   opened(again) {
     this.phase = "on";
+    if (again) this.breakOff();
     this.configure();
     for (const item of again ? this.dialogue.messages() : []) this.send({ type: "conversation.item.create", item });
-    if (again) this.notice = "Connected again. The conversation goes on.";
+    if (again) this.notice = CONNECTED_AGAIN;
     else if (this.options.greets) this.send({ type: "response.create" });
     isCurrent().then(
       (current) => {
@@ -139,6 +139,21 @@ export class Conversation {
       () => {}, // it is asked again when the connection comes back
     );
     this.changed();
+  }
+
+  /** The session has outlived the loss of its connection: what was missed follows. */
+  resumed() {
+    this.phase = "on";
+    this.notice = CONNECTED_AGAIN;
+    this.changed();
+  }
+
+  /** The session is lost, and a new one begins: nothing that is open will be finished. */
+  breakOff() {
+    this.turns = new Turns(this);
+    for (const { id } of this.dialogue.entries) this.dropped.add(id); // the new session does not know them
+    this.audio?.flush();
+    this.dialogue.breakOff();
   }
 
   /** @param {Parameters<import("./connection.js").Listener["closed"]>[0]} end */

@@ -29,7 +29,7 @@ from voicepipe.server.session.rate_limit import MessageRate, TooManyMessages
 from voicepipe.server.session.receive_queue import ReceiveQueue
 from voicepipe.server.session.recorder import ConsentedRecorder
 from voicepipe.server.session.send_queue import ClientTooSlow, SendQueue
-from voicepipe.server.session.socket import Socket
+from voicepipe.server.session.transport import Transport
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
 
@@ -39,11 +39,11 @@ log = structlog.get_logger()
 
 
 class SessionConnection:
-    """A session on one WebSocket: its parts, its tasks and its timers."""
+    """A session on one client's connection: its parts, its tasks and its timers."""
 
     def __init__(
         self,
-        socket: Socket,
+        socket: Transport,
         wire: DialectNegotiation,
         settings: ServerSettings,
         session_id: str,
@@ -182,13 +182,16 @@ class SessionConnection:
     # ---- to the client -----------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        try:
-            await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
-        except ClientTooSlow as slow:
-            self._socket.abort()  # no close frame would get through
-            self._gone(str(slow), forced=True)
-        except ConnectionError:
-            self._gone("the client left")
+        too_slow: ClientTooSlow | None = None
+        while too_slow is None or self._socket.outlives_loss:  # what is left goes to the client's next connection
+            try:
+                return await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
+            except ClientTooSlow as slow:
+                too_slow = slow
+                self._socket.abort()  # no close frame would get through
+            except ConnectionError:
+                return self._gone("the client left")
+        return self._gone(str(too_slow), forced=True)
 
     async def _send(self, message: str) -> None:
         self._recorder.note("server", message)
