@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from contextlib import ExitStack
@@ -61,6 +62,29 @@ def test_one_can_type_and_is_answered_aloud(browser: Browser, scripted_url: str)
         expect(page.locator("body")).to_have_attribute("data-floor", "speaking")
         expect(page.locator(".bot.done .heard")).to_have_text("This was message 1.")
         expect(page.locator("body")).to_have_attribute("data-floor", "listening")
+
+
+def test_a_pipeline_can_be_chosen_where_there_are_several(browser: Browser, tmp_path: Path) -> None:
+    """The first one, until another is chosen for the next conversation."""
+    text = (Path(__file__).parent / "scripted.py").read_text("utf-8").replace("This was message", "The second says")
+    helpers = str(Path(__file__).parents[1] / "helpers")
+    (tmp_path / "second.py").write_text(text, "utf-8")
+    with (
+        served("scripted.py", str(tmp_path / "second.py"), PYTHONPATH=with_helpers(helpers)) as url,
+        opened(browser, url) as page,
+    ):
+        page.click("#settings summary")
+        assert page.locator("#pipeline option").all_text_contents() == ["Scripted", "Second"]
+        page.select_option("#pipeline", "second")
+        expect(page.locator("#chosen")).to_contain_text("Second")
+        talks(page)
+        types(page, "Hello.")
+        expect(page.locator(".bot.done .heard")).to_have_text("The second says 1.")
+
+
+def with_helpers(folder: str) -> str:
+    """Python's path, and this folder."""
+    return os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
 
 
 def test_typing_interrupts_a_reply(browser: Browser, scripted_url: str) -> None:

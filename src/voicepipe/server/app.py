@@ -28,7 +28,7 @@ from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
-from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
+from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight
 from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
@@ -218,10 +218,17 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
     )
 
 
-async def models(_: web.Request) -> web.Response:
-    """The models as OpenAI lists them: any name is accepted, and this is what a session without one repeats."""
-    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "voicepipe"}
-    return web.json_response({"object": "list", "data": [model]})
+def _models(pipelines: Pipelines) -> Handler:
+    """Return the handler that lists the pipelines as OpenAI lists models, the default first. Any name is accepted,
+    too; a single pipeline has the name that a session without one repeats.
+    """
+    names = [name or MODEL for name in pipelines.by_name]
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "voicepipe"} for name in names]
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": data})
+
+    return models
 
 
 def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl) -> list[web.RouteDef]:
@@ -253,7 +260,7 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door:
         get("/page/{name}", page.file),
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/realtime/{pipeline}", sessions.serve),
-        get("/v1/models", door.guarding(models)),
+        get("/v1/models", door.guarding(_models(sessions.pipelines))),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),

@@ -24,10 +24,12 @@ const COMES_BACK = new Set([1001, 1005, 1006, 1012]);
 export class Connection {
   /**
    * @param {string} key empty: none
+   * @param {string} pipeline empty: the server's first one
    * @param {Listener} listener
    */
-  constructor(key, listener) {
+  constructor(key, pipeline, listener) {
     this.key = key;
+    this.pipeline = pipeline;
     this.listener = listener;
     /** @type {WebSocket | null} */
     this.socket = null;
@@ -73,7 +75,8 @@ export class Connection {
   address() {
     const url = new URL("v1/realtime", location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const query = this.session ? { session_id: this.session.id, last_event_id: this.lastEvent } : { resumable: "true" };
+    const begins = { resumable: "true", ...(this.pipeline && { model: this.pipeline }) };
+    const query = this.session ? { session_id: this.session.id, last_event_id: this.lastEvent } : begins;
     url.search = new URLSearchParams(query).toString();
     return url;
   }

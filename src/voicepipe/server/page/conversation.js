@@ -14,6 +14,16 @@ import { Turns } from "./turns.js";
 /** @typedef {import("./session.js").Options} Options */
 /** @typedef {"idle" | "connecting" | "on" | "reconnecting" | "ended"} Phase */
 
+/** @type {Options} */
+const DEFAULTS = {
+  pipeline: "",
+  instructions: "",
+  voice: "",
+  deviceId: "",
+  textOnly: false,
+  pushToTalk: false,
+  greets: false,
+};
 const CONNECTED_AGAIN = "Connected again. The conversation goes on.";
 const EXPECTED = new Set(["response_cancel_not_active", "input_audio_buffer_commit_empty"]);
 
@@ -30,7 +40,7 @@ export class Conversation {
     this.levels = { user: 0, bot: 0 };
     this.buffer = { bufferedMs: 0, targetMs: 0, underruns: 0 };
     /** @type {Options} */
-    this.options = { instructions: "", voice: "", deviceId: "", textOnly: false, pushToTalk: false, greets: false };
+    this.options = { ...DEFAULTS };
     this.key = "";
     this.muted = false;
     this.outdated = false;
@@ -69,7 +79,7 @@ export class Conversation {
     }
     if (this.phase !== "connecting") return this.release();
     this.recording = this.audio?.recording ?? null;
-    this.connection = new Connection(this.key, this.connectionListener());
+    this.connection = new Connection(this.key, this.options.pipeline, this.connectionListener());
     this.connection.open();
     this.changed();
   }

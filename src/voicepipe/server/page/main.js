@@ -40,7 +40,7 @@ async function toggleSee() {
 /** Follow the session that is on. */
 async function follow() {
   const { See } = await import("./see.js");
-  see = new See(conversation.session, conversation.key);
+  see = new See(conversation.session, conversation.key, conversation.connection?.pipeline ?? "");
   await see.start().catch(() => {}); // its end, or that of the network, which the conversation tells
 }
 
