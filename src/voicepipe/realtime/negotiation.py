@@ -71,7 +71,8 @@ class DialectNegotiation:
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
     `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
-    session. `greeting`: what `session.created` tells besides.
+    session. `greeting`: what `session.created` tells besides. `session`: settings that a GA or beta session begins
+    with, checked.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class DialectNegotiation:
         clock: Callable[[], float] = time.monotonic,
         transcribes: bool = False,
         greeting: Mapping[str, Any] = MappingProxyType({}),
+        session: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._formats, self._greeting = Formats(), greeting
         self._session_id, self._new_name = session_id, name
@@ -101,6 +103,7 @@ class DialectNegotiation:
             limits=limits,
             clock=clock,
             transcribes=transcribes,
+            session=session,
         )
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(self._formats, write, lines, limits, clock)

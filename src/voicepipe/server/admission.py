@@ -15,14 +15,13 @@ from structlog.contextvars import bound_contextvars
 
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
-from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
-from voicepipe.realtime.limits import RequestLimits
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import asked_model, client_info
+from voicepipe.server.dialects import Dialects
 from voicepipe.server.http.addresses import Addresses
 from voicepipe.server.http.auth import AccessControl, offered_protocols, resume_token
 from voicepipe.server.http.errors import ErrorResponse, HttpError
@@ -77,7 +76,8 @@ class Sessions:
     ) -> None:
         self.pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
-        self._characters, self._access = characters, door
+        self._access = door
+        self.dialects = Dialects(settings, characters, functions=engine.calls_functions)
         self._addresses = Addresses(settings)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
         self._kept = KeptSessions(
@@ -99,7 +99,7 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request):
+        if refusal := self._access.refusal(request, secrets=True):
             return await self._refuse(request, refusal)
         if "session_id" in request.query:
             return await self._resume(request)
@@ -199,7 +199,8 @@ class Sessions:
         await socket.close_with_reason(refusal.close_code, refusal.reason)
 
     def _chosen(self, request: web.Request) -> str | None:
-        return self.pipelines.chosen(request.match_info.get("pipeline", ""), asked_model(request))
+        model = self._access.configured(request).get("model") or asked_model(request)
+        return self.pipelines.chosen(request.match_info.get("pipeline", ""), model)
 
     # ---- a session --------------------------------------------------------------------------------------------------
 
@@ -218,7 +219,8 @@ class Sessions:
         address, headers = self._addresses.seen(request), self._settings.client_headers
         client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
         transport, greeting = self._transport(socket, request, session_id, kind)
-        wire = self._wire(kind, client, session_id, greeting)
+        session = self._access.configured(request)
+        wire = self.dialects.negotiation(kind, session_id, client, greeting=greeting, session=session)
         with bound_contextvars(session=session_id):
             began, end = clock(), _STOPPING
             log.info(
@@ -265,25 +267,3 @@ class Sessions:
         series.ended.labels("client" if end.gone and not end.forced else str(int(end.code))).inc()
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
-
-    def _wire(
-        self, kind: DialectKind, client: ClientInfo, session_id: str, greeting: Mapping[str, Any]
-    ) -> DialectNegotiation:
-        """Return how the client speaks. The model that it asks for is a name, which is repeated to it."""
-        write, lines = self._characters.system_prompt, self._characters.lines
-        return DialectNegotiation(
-            kind,
-            session_id,
-            model=client.model,
-            write=write,
-            lines=lines,
-            functions=self._engine.calls_functions,
-            limits=RequestLimits(
-                prompt_tokens=self._settings.llm_history_tokens,
-                tools=self._settings.max_tools,
-                responses_per_minute=self._settings.max_responses_per_minute,
-            ),
-            clock=asyncio.get_running_loop().time,
-            transcribes=client.query.get("intent") == "transcription",
-            greeting=greeting,
-        )

@@ -25,6 +25,7 @@ from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
 from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.characters import CharacterRoutes
+from voicepipe.server.http.client_secrets import ClientSecretRoutes
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
@@ -253,6 +254,7 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door:
     )
     page = Page(settings, around.characters, around.kinds)
     characters = CharacterRoutes(around.characters, around.kinds)
+    secrets = ClientSecretRoutes(door.secrets, sessions.dialects.checked, door.number)
     watch = WatchRoutes(sessions.pipelines, sessions.watch, allowed=settings.session_events)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     return [
@@ -260,6 +262,7 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door:
         get("/page/{name}", page.file),
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/realtime/{pipeline}", sessions.serve),
+        post("/v1/realtime/client_secrets", door.guarding(secrets.create)),
         get("/v1/models", door.guarding(_models(sessions.pipelines))),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),

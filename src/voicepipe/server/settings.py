@@ -102,6 +102,8 @@ class ServerSettings(BaseModel):
     """More API keys, each under the name that a pipeline sees (`session.client.name`)."""
     client_headers: tuple[Header, ...] = ("accept-language", "origin", "user-agent")
     """Headers of a client's handshake that a pipeline sees (`session.client.headers`), in lower case."""
+    client_secrets_kept: int = Field(default=1_000, ge=1)
+    """Ephemeral keys (`/v1/realtime/client_secrets`) that may be valid at once; of more, the oldest is void."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
     """None: as many as there is room for."""
     session_limit_s: float | None = Field(default=None, gt=0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from voicepipe.audio import Formats
@@ -34,7 +36,7 @@ from voicepipe.realtime.ids import new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
-__all__ = ["MODEL", "Ga"]
+__all__ = ["MODEL", "Ga", "session_part"]
 
 MODEL = "voicepipe"
 """The model of a client that names none."""
@@ -48,13 +50,22 @@ _MOST_OUT_OF_BAND = 8
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
+def session_part(session: dict[str, Any]) -> dict[str, Any]:
+    """Return a client's part of a session's settings, checked. Raises `Rejected`."""
+    text = json.dumps({"type": "session.update", "session": session})
+    event = parse(text, client.GA_EVENTS)
+    assert isinstance(event, client.SessionUpdate)
+    return event.session.model_dump(exclude_unset=True)
+
+
 class Ga:
     """A connection: `decode` the client's messages, `encode` events, in the order of the events.
 
     `formats` follows the client's settings. `name` makes ids of a kind, as `new_id` does; `write` makes the
     instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
-    transcription session in its handshake.
+    transcription session in its handshake. `session`: settings that the session begins with, a `session_part`; raises
+    `Rejected` where they would cost too much.
     """
 
     name = "ga"
@@ -70,6 +81,7 @@ class Ga:
         limits: RequestLimits | None = None,
         clock: Clock = time.monotonic,
         transcribes: bool = False,
+        session: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
         most = self._limits.responses_per_minute
@@ -79,6 +91,16 @@ class Ga:
         )
         self._server_encoder = ServerEventEncoder(self._config, name, self._sound_as)
         self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)
+        if session:
+            self._begin_with(session)
+
+    def _begin_with(self, session: Mapping[str, Any]) -> None:
+        try:
+            self._update(dict(session))
+        except InvalidRequest as wrong:
+            raise Rejected(InputRejected(wrong.code, wrong.message, wrong.param)) from None
+        except LimitExceeded as wrong:
+            raise Rejected(InputRejected("invalid_value", wrong.message, wrong.field)) from None
 
     def opening(self) -> SettingsChanged:
         """The settings until the client changes them."""
@@ -130,6 +152,11 @@ class Ga:
                 return self._cancel(response_id)
             case client.OutputClear():
                 return ReplyCancelled(clears=True)
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The session's settings, as the client reads them."""
+        return self._config.written()
 
     @property
     def transcribes(self) -> bool:
