@@ -72,7 +72,7 @@ class DialectNegotiation:
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
     `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the handshake asks for a transcription
     session. `greeting`: what `session.created` tells besides. `session`: settings that a GA or beta session begins
-    with, checked.
+    with, checked. `rtp`: a GA client's sound travels as RTP, and `sound` takes it.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class DialectNegotiation:
         transcribes: bool = False,
         greeting: Mapping[str, Any] = MappingProxyType({}),
         session: Mapping[str, Any] = MappingProxyType({}),
+        rtp: bool = False,
     ) -> None:
         self._formats, self._greeting = Formats(), greeting
         self._session_id, self._new_name = session_id, name
@@ -104,7 +105,9 @@ class DialectNegotiation:
             clock=clock,
             transcribes=transcribes,
             session=session,
+            rtp=rtp,
         )
+        self._ga = ga
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(self._formats, write, lines, limits, clock)
         self._speaks: _Speaker = self._openai
@@ -143,6 +146,10 @@ class DialectNegotiation:
             return [*before, message.sound, message.committed]
         self._has_spoken = self._has_spoken or isinstance(message, AudioReceived)
         return [*before, message]
+
+    def sound(self, data: bytes) -> AudioReceived:
+        """Take a GA client's sound that came as RTP: PCM16, 24 kHz, mono."""
+        return self._ga.sound(data)
 
     def encode(self, event: Event) -> list[ServerMessage]:
         if (message := encode_app_event(event, self._new_name)) is not None:

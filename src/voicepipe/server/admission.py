@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
+from voicepipe.realtime.ga.session_config import merged
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import asked_model, client_info
@@ -34,7 +35,7 @@ from voicepipe.server.session.transport import Transport
 from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Sessions"]
+__all__ = ["NewSession", "Sessions"]
 
 log = structlog.get_logger()
 
@@ -57,6 +58,29 @@ NOT_RESUMABLE = ErrorResponse(
 )
 
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that is to begin.
+
+    Args:
+        id: Its id.
+        kind: The dialect by the handshake.
+        pipeline: The name of its pipeline.
+        greeting: What `session.created` tells besides.
+        session: The settings that it begins with, checked.
+        rtp: Its sound travels as RTP.
+        watched: Takes each message and each event.
+    """
+
+    id: str
+    kind: DialectKind
+    pipeline: str
+    greeting: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    session: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rtp: bool = False
+    watched: Callable[[object], None] = lambda _: None
 
 
 class Sessions:
@@ -99,24 +123,65 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request, secrets=True):
+        if refusal := self.refusal(request):
             return await self._refuse(request, refusal)
         if "session_id" in request.query:
             return await self._resume(request)
-        if refusal := self._full(request):
-            return await self._refuse(request, refusal)
-        if (name := self._chosen(request)) is None:
-            return await self._refuse(request, NO_PIPELINE)
-        if found := self._obstacles(None):
-            return await self._refuse(request, self._unavailable(found[0]))
-        with self._slot(), self._access.holding(request), self._addresses.holding(request):
-            found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
-            if not found:
+        try:
+            with ExitStack() as held:
+                name = await self.admit(request, held)
                 socket = Socket(self._settings)
                 await socket.prepare(request)
                 await self._talk_safely(socket, request, name)
                 return socket
-        return await self._refuse(request, self._unavailable(found[0]))
+        except HttpError as refused:
+            return await self._refuse(request, refused.refusal)
+
+    def refusal(self, request: web.Request) -> ErrorResponse | None:
+        """Return the refusal of a client without a key that opens sessions, or of a foreign page."""
+        return self._access.refusal(request, secrets=True)
+
+    def identity(self, request: web.Request) -> bytes:
+        """Return the digest of the client's key, to compare two requests."""
+        return self._access.identity(request)
+
+    def settings_of(self, request: web.Request, given: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the settings that a session begins with: those of its ephemeral key, and `given` on top.
+
+        Raises:
+            Rejected: A field of `given` is wrong.
+        """
+        configured = self._access.configured(request)
+        return merged(dict(configured), self.dialects.checked(given)[0]) if given else configured
+
+    async def admit(self, request: web.Request, held: ExitStack, *, model: str = "") -> str:
+        """Let a client in. Its slot is taken until `held` is closed.
+
+        Args:
+            request: The client's request.
+            held: Where the slot and the counts of its key and address are entered.
+            model: The model that it names elsewhere than in the address.
+
+        Returns:
+            The name of its pipeline.
+
+        Raises:
+            HttpError: The server is full, is not ready, or has no such pipeline.
+        """
+        if refusal := self._full(request):
+            raise HttpError(refusal)
+        model = self._access.configured(request).get("model") or model or asked_model(request)
+        name = self.pipelines.chosen(request.match_info.get("pipeline", ""), model)
+        if name is None:
+            raise HttpError(NO_PIPELINE)
+        if found := self._obstacles(None):
+            raise HttpError(self._unavailable(found[0]))
+        for holding in (self._slot(), self._access.holding(request), self._addresses.holding(request)):
+            held.enter_context(holding)
+        found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
+        if found:
+            raise HttpError(self._unavailable(found[0]))
+        return name
 
     async def _resume(self, request: web.Request) -> web.StreamResponse:
         """Let a client whose connection has broken go on with its session."""
@@ -198,10 +263,6 @@ class Sessions:
             await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
         await socket.close_with_reason(refusal.close_code, refusal.reason)
 
-    def _chosen(self, request: web.Request) -> str | None:
-        model = self._access.configured(request).get("model") or asked_model(request)
-        return self.pipelines.chosen(request.match_info.get("pipeline", ""), model)
-
     # ---- a session --------------------------------------------------------------------------------------------------
 
     async def _talk_safely(self, socket: Socket, request: web.Request, name: str) -> None:
@@ -213,29 +274,36 @@ class Sessions:
             await socket.close_with_reason(WSCloseCode.INTERNAL_ERROR, "internal error")
 
     async def _talk(self, socket: Socket, request: web.Request, name: str) -> None:
-        """Run one session. Its id is on every log line written below here, in whatever task or timer."""
-        clock, session_id = asyncio.get_running_loop().time, new_id("sess")
+        """Run a session on a WebSocket."""
+        session_id = new_id("sess")
         kind = dialect_of(request.headers, offered_protocols(request), request.path)
-        address, headers = self._addresses.seen(request), self._settings.client_headers
-        client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
         transport, greeting = self._transport(socket, request, session_id, kind)
-        session = self._access.configured(request)
-        wire = self.dialects.negotiation(kind, session_id, client, greeting=greeting, session=session)
-        with bound_contextvars(session=session_id):
-            began, end = clock(), _STOPPING
-            log.info(
-                "session.started", remote=request.remote, dialect=wire.name, pipeline=name, sessions=self._slots_taken
-            )
-            connection = self._connection(transport, wire, session_id)
+        new = NewSession(session_id, kind, name, greeting=greeting, session=self._access.configured(request))
+        try:
+            await self.run(transport, request, new)
+        finally:
+            self._kept.end(session_id)
+
+    async def run(self, transport: Transport, request: web.Request, new: NewSession) -> None:
+        """Run one session. Its id is on every log line written below here, in whatever task or timer."""
+        clock = asyncio.get_running_loop().time
+        address, headers = self._addresses.seen(request), self._settings.client_headers
+        client = client_info(request, self._access, address=address, headers=headers, dialect=new.kind)
+        wire = self.dialects.negotiation(
+            new.kind, new.id, client, greeting=new.greeting, session=new.session, rtp=new.rtp
+        )
+        with bound_contextvars(session=new.id):
+            began, end, taken = clock(), _STOPPING, self._slots_taken
+            log.info("session.started", remote=request.remote, dialect=wire.name, pipeline=new.pipeline, sessions=taken)
+            connection = self._connection(transport, wire, new)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                with self.watch.session(session_id):
-                    end = await connection.run(self.pipelines[name], self._engine, client)
+                with self.watch.session(new.id):
+                    end = await connection.run(self.pipelines[new.pipeline], self._engine, client)
             finally:
                 self._live.discard(connection)
-                self._kept.end(session_id)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
@@ -249,15 +317,20 @@ class Sessions:
         line, told = self._kept.begin(socket, session_id, self._access.identity(request))
         return line, {"resume": told}
 
-    def _connection(self, socket: Transport, wire: DialectNegotiation, session_id: str) -> SessionConnection:
+    def _connection(self, transport: Transport, wire: DialectNegotiation, new: NewSession) -> SessionConnection:
+        def watched(event: object) -> None:
+            new.watched(event)
+            self.watch.note(new.id, event)
+
         return SessionConnection(
-            socket,
+            transport,
             wire,
             self._settings,
-            session_id,
+            new.id,
             metrics=self._metrics,
             headlines=self._headlines,
-            watched=partial(self.watch.note, session_id),
+            watched=watched,
+            rtp=new.rtp,
         )
 
     def _count(self, end: End, duration_s: float) -> None:

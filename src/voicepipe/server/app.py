@@ -35,6 +35,7 @@ from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.pipelines import OneOrMore, Pipelines
 from voicepipe.server.settings import ServerSettings
+from voicepipe.server.webrtc.calls import Calls
 from voicepipe.services.address import Address
 from voicepipe.voices.catalog import offered_voices
 from voicepipe.voices.cloning import Cloning
@@ -105,6 +106,7 @@ def attached(
         headlines=around.headlines,
         door=door,
     )
+    calls = Calls(sessions, settings)
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
 
@@ -112,6 +114,7 @@ def attached(
         around.headlines.start()
 
     async def stop(_: web.Application) -> None:
+        await calls.stop()
         await sessions.stop()
 
     async def close(_: web.Application) -> None:
@@ -122,7 +125,7 @@ def attached(
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
-    return _routes(sessions, around, settings, door)
+    return _routes(sessions, calls, around, settings, door)
 
 
 def _entered(lifespan: Lifespan) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -232,7 +235,9 @@ def _models(pipelines: Pipelines) -> Handler:
     return models
 
 
-def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door: AccessControl) -> list[web.RouteDef]:
+def _routes(
+    sessions: Sessions, calls: Calls, around: _Around, settings: ServerSettings, door: AccessControl
+) -> list[web.RouteDef]:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     synthesiser = "embedded" if settings.tts_url is None else "kyutai"
     offered = offered_voices(settings.voices_file, synthesiser) if "tts" in around.kinds else []
@@ -263,6 +268,8 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, door:
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/realtime/{pipeline}", sessions.serve),
         post("/v1/realtime/client_secrets", door.guarding(secrets.create)),
+        post("/v1/realtime/calls", calls.create),
+        post("/v1/realtime/calls/{id}/hangup", calls.hang_up),
         get("/v1/models", door.guarding(_models(sessions.pipelines))),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),

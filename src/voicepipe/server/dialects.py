@@ -37,6 +37,7 @@ class Dialects:
         *,
         greeting: Mapping[str, Any],
         session: Mapping[str, Any],
+        rtp: bool,
     ) -> DialectNegotiation:
         """Return how a client speaks. The model that it asks for is a name, which is repeated to it.
 
@@ -46,6 +47,7 @@ class Dialects:
             client: What is known of the client.
             greeting: What `session.created` tells besides.
             session: Settings that the session begins with, checked.
+            rtp: Its sound travels as RTP.
         """
         return DialectNegotiation(
             kind,
@@ -59,6 +61,7 @@ class Dialects:
             transcribes=client.query.get("intent") == "transcription",
             greeting=greeting,
             session=session,
+            rtp=rtp,
         )
 
     def checked(self, session: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -79,6 +79,14 @@ def _network(text: str) -> str:
         raise ValueError("an address, or a network such as 10.0.0.0/8") from None
 
 
+def _ice(url: str) -> str:
+    """Raise ValueError for what is no address of a STUN or TURN server."""
+    if not re.fullmatch(r"(stun|turns?):[^\s@]+", url):
+        raise ValueError("the address of an ICE server looks like stun:stun.example:3478 or turn:turn.example:3478")
+    return url
+
+
+IceServer: TypeAlias = Annotated[str, AfterValidator(_ice)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
@@ -192,6 +200,17 @@ class ServerSettings(BaseModel):
     """Of the events that are held for such a client; one that has missed more begins another session."""
     sessions_waiting: int = Field(default=16, ge=1)
     """How many sessions may wait for their clients; of more, the one that was lost first ends."""
+
+    # ---- WebRTC ------------------------------------------------------------------------------------------------------
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers of calls by WebRTC (`stun:host:port`, `turn:host:port`). None: clients must reach an
+    address of this machine."""
+    ice_username: str | None = None
+    """Of the TURN servers."""
+    ice_credential: SecretStr | None = None
+    """Of the TURN servers."""
+    call_setup_s: float = Field(default=15, gt=0)
+    """How long the connection of a call may take to come about."""
 
     cleanup_grace_s: float = Field(default=2, gt=0)
     """How long a session's tasks may take to end."""

@@ -29,6 +29,7 @@ from voicepipe.events import (
 from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
+from voicepipe.realtime.ga.output_audio import OutputAudioBuffer
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, codec_of, voice_name
@@ -65,7 +66,7 @@ class Ga:
     instructions of a client that gives none. Where the model cannot call `functions`, `session.updated` lists no tools.
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
     transcription session in its handshake. `session`: settings that the session begins with, a `session_part`; raises
-    `Rejected` where they would cost too much.
+    `Rejected` where they would cost too much. `rtp`: sound travels as RTP, beside the messages and in its own format.
     """
 
     name = "ga"
@@ -82,7 +83,9 @@ class Ga:
         clock: Clock = time.monotonic,
         transcribes: bool = False,
         session: Mapping[str, Any] = MappingProxyType({}),
+        rtp: bool = False,
     ) -> None:
+        self._output_audio = OutputAudioBuffer() if rtp else None
         self._formats, self.new_name, self._limits = formats, name, limits or RequestLimits()
         most = self._limits.responses_per_minute
         self._rate = Bucket(clock, per_s=most / 60, burst=most)
@@ -110,6 +113,9 @@ class Ga:
     def encode(self, event: Event) -> list[ServerMessage]:
         """Return the messages to the client for an event."""
         told = self._server_encoder.translate(event)
+        if self._output_audio is not None:
+            told, response = list(told), self._server_encoder.response
+            told = self._output_audio.told(event, told, response and response.id)
         return [{"type": kind, "event_id": self.new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
@@ -183,11 +189,14 @@ class Ga:
 
     def _append(self, event: client.BufferAppend) -> AudioReceived:
         data = audio_bytes(event.audio, "audio", event.event_id)
-        per_ms = _BYTES_PER_MS.get(self._config.input["format"]["type"])
+        return self.sound(data, _BYTES_PER_MS.get(self._config.input["format"]["type"]), event.event_id)
+
+    def sound(self, data: bytes, per_ms: int | None = 48, event_id: str | None = None) -> AudioReceived:
+        """Take the client's sound; as it comes as RTP, PCM16 at 24 kHz. `per_ms` None: its length is not known."""
         length_ms = len(data) / per_ms if per_ms else _LEAST_MS
         self._server_encoder.appended_ms += length_ms
         self._server_encoder.buffered_ms += length_ms
-        return AudioReceived(data, event.event_id)
+        return AudioReceived(data, event_id)
 
     def _commit(self) -> InputCommitted:
         """Commit: without turns of its own, the client ends the detector's turn."""
@@ -204,12 +213,15 @@ class Ga:
         raise InvalidRequest("input_audio_buffer_commit_empty", what)
 
     def _set_formats(self) -> None:
+        if self._output_audio is not None:
+            return
         self._formats.input = codec_of(self._config.input["format"])
         if self._server_encoder.response is None:  # one that is on goes on as it began
             self._sound_as(self._config.output["format"])
 
     def _sound_as(self, audio_format: dict[str, Any]) -> None:
-        self._formats.output = codec_of(audio_format)
+        if self._output_audio is None:
+            self._formats.output = codec_of(audio_format)
 
     # ---- items ------------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class SessionConnection:
         metrics: Metrics,
         headlines: Headlines,
         watched: Callable[[object], None] = lambda _: None,
+        rtp: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
@@ -63,7 +64,7 @@ class SessionConnection:
         self._recorder = ConsentedRecorder(settings, session_id)
         self._pacer = IngressPacer.of(settings, loop.time)
         self._receive_queue = ReceiveQueue(
-            FrameDecoder(wire, self._recorder, self._alive.note),
+            FrameDecoder(wire, self._recorder, self._alive.note, rtp=rtp),
             self._pacer,
             self._deliver,
             work,
