@@ -261,8 +261,22 @@ class RateLimitsUpdated(ServerEvent):
     rate_limits: list[dict[str, Any]]
 
 
+class OutputStarted(ServerEvent):
+    """By WebRTC: the sound of this response begins."""
+
+    type: Literal["output_audio_buffer.started"]
+    response_id: str
+
+
+class OutputStopped(ServerEvent):
+    """By WebRTC: all sound of this response has been heard."""
+
+    type: Literal["output_audio_buffer.stopped"]
+    response_id: str
+
+
 class OutputCleared(ServerEvent):
-    """The client has cleared the sound of this response, which ends."""
+    """The rest of this response's sound was thrown away: the client has cleared it, or, by WebRTC, it was interrupted."""
 
     type: Literal["output_audio_buffer.cleared"]
     response_id: str
@@ -424,6 +438,8 @@ CommonEvent: TypeAlias = (
     | TranscriptionDelta
     | TranscriptionCompleted
     | RateLimitsUpdated
+    | OutputStarted
+    | OutputStopped
     | OutputCleared
     | OutputItemAdded
     | OutputItemDone
