@@ -184,7 +184,7 @@ class Sessions:
         return name
 
     async def _resume(self, request: web.Request) -> web.StreamResponse:
-        """Let a client whose connection has broken go on with its session."""
+        """Let a client go on with its session after its connection has broken."""
         session_id, key = request.query["session_id"], self._access.identity(request)
         line = self._kept.find(session_id, resume_token(request), key)
         if line is None:

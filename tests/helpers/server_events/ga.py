@@ -276,7 +276,7 @@ class OutputStopped(ServerEvent):
 
 
 class OutputCleared(ServerEvent):
-    """The rest of this response's sound was thrown away: the client has cleared it, or, by WebRTC, it was interrupted."""
+    """The rest of this response's sound was thrown away: by the client, or, by WebRTC, by an interruption."""
 
     type: Literal["output_audio_buffer.cleared"]
     response_id: str

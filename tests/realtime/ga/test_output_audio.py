@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from voicepipe.audio import Formats, Pcm16
 from voicepipe.conversation import Conversation
 from voicepipe.events import ReplyCancelled, ReplyEnded, ReplyInterrupted, ReplyStarted, SpeechEncoded
@@ -47,8 +49,6 @@ def test_the_format_of_the_settings_changes_nothing() -> None:
     """It is that of RTP."""
     formats = Formats()
     ga = Ga(formats, rtp=True)
-    ga.decode(
-        '{"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}},'
-        ' "output": {"format": {"type": "audio/pcmu"}}}}}'
-    )
+    audio = {side: {"format": {"type": "audio/pcmu"}} for side in ("input", "output")}
+    ga.decode(json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": audio}}))
     assert (formats.input, formats.output) == (Pcm16(), Pcm16())

@@ -49,7 +49,7 @@ def test_whatever_the_network_does_each_packet_passes_once_and_in_order() -> Non
     rng = random.Random(3)
     for _ in range(50):
         sent = [number for number in range(1, 500) if rng.random() > 0.05]
-        came = sorted(sent, key=lambda number: number + rng.uniform(0, 5)) + [*range(500, 520)]
+        came = [*sorted(sent, key=lambda number: number + rng.uniform(0, 5)), *range(500, 520)]
         order = PacketOrder[int]()
         passed = through(order, [0, *came])
         heard = [packet for packet in passed if packet is not None]

@@ -1,4 +1,4 @@
-"""The server events of a client whose sound travels as RTP: `output_audio_buffer.*`, and no sound in messages. Pure."""
+"""The server events for sound that travels as RTP: `output_audio_buffer.*`, and no sound in messages. Pure."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ class _Kept:
 
 
 class KeptSessions:
-    """The sessions whose clients may come back. Of those whose client is away, `most` are kept: of more, the one that
+    """The sessions that their clients can resume. Of those without a connection, `most` are kept: of more, the one that
     was lost first ends.
 
     Args:

@@ -81,7 +81,7 @@ class Calls:
         return web.Response(status=200)
 
     async def stop(self) -> None:
-        """End the calls whose connection has not come about."""
+        """End the calls that are not connected yet."""
         for call in [*self._calls.values()]:
             if not call.is_on:
                 call.transport.abort()

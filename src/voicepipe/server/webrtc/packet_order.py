@@ -39,7 +39,7 @@ class PacketOrder(Generic[T]):
         self.lost = self.late = 0
 
     def push(self, number: int, packet: T) -> Iterator[T | None]:
-        """Yield the packets whose turn it is; None in place of each that is lost."""
+        """Yield the packets that are next in order; None in place of each that is lost."""
         if self._next is None:
             self._next = number
         ahead = (number - self._next) % _NUMBERS

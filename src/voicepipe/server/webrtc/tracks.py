@@ -39,7 +39,7 @@ _STALL_S = 0.2
 class HeardSound:
     """The client's sound. `push` takes its packets as they come, and returns PCM16, 24 kHz, mono.
 
-    A lost packet becomes as much silence: Opus's own concealment and FEC are not to be had from PyAV.
+    A lost packet becomes as much silence: PyAV has no way to Opus's own concealment and FEC.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class HeardSound:
         self._last = np.zeros(_RTP_HZ // 50, np.float32)
 
     def push(self, number: int, payload: bytes) -> bytes:
-        """Return the sound whose turn it is; often that of this packet."""
+        """Return the sound that is next in order; often that of this packet."""
         samples = [self._samples(packet) for packet in self.order.push(number, payload)]
         if not samples:
             return b""
