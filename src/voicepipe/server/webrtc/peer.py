@@ -172,7 +172,8 @@ class PeerTransport:
         self._put(WSMsgType.TEXT, data if isinstance(data, str) else data.decode(errors="replace"))
 
     async def _packet_came(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        if self.close_code is None and (sound := self._heard.push(packet.sequence_number, packet.payload)):
+        sound = self._heard.push(packet.sequence_number, packet.payload)
+        if sound and self._open.is_set():  # what came before the session would keep its sound ahead of real time
             self._put(WSMsgType.BINARY, sound)
 
     def _put(self, kind: WSMsgType, data: str | bytes) -> None:
