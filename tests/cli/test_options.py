@@ -40,6 +40,7 @@ OTHERS: dict[str, str] = {
     "stt_silence_above": "0.75",
     "llm_temperature": "1.5",
     "llm_opening_temperature": "1.5",
+    "ice_servers": "stun:stun.example:3478",
 }
 """Values that are right and not the default, where a number or a text is not."""
 
@@ -117,6 +118,7 @@ def test_secrets_are_known_by_their_type() -> None:
         assert is_secret(field) or not isinstance(default, SecretStr)
     assert {field for field in Settings.model_fields if is_secret(field)} == {
         "api_keys",
+        "ice_credential",
         "kyutai_api_key",
         "llm_api_key",
         "named_api_keys",

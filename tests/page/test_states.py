@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from processes import free_port
+from relay import relaying
 
 import voicepipe
 from tests.page.conftest import FAKE_DEVICE, PHONE, Inspect, Launch, opened, served
@@ -60,6 +62,29 @@ def test_one_can_type_and_is_answered_aloud(browser: Browser, scripted_url: str)
         expect(page.locator("body")).to_have_attribute("data-floor", "speaking")
         expect(page.locator(".bot.done .heard")).to_have_text("This was message 1.")
         expect(page.locator("body")).to_have_attribute("data-floor", "listening")
+
+
+def test_a_pipeline_can_be_chosen_where_there_are_several(browser: Browser, tmp_path: Path) -> None:
+    """The first one, until another is chosen for the next conversation."""
+    text = (Path(__file__).parent / "scripted.py").read_text("utf-8").replace("This was message", "The second says")
+    helpers = str(Path(__file__).parents[1] / "helpers")
+    (tmp_path / "second.py").write_text(text, "utf-8")
+    with (
+        served("scripted.py", str(tmp_path / "second.py"), PYTHONPATH=with_helpers(helpers)) as url,
+        opened(browser, url) as page,
+    ):
+        page.click("#settings summary")
+        assert page.locator("#pipeline option").all_text_contents() == ["Scripted", "Second"]
+        page.select_option("#pipeline", "second")
+        expect(page.locator("#chosen")).to_contain_text("Second")
+        talks(page)
+        types(page, "Hello.")
+        expect(page.locator(".bot.done .heard")).to_have_text("The second says 1.")
+
+
+def with_helpers(folder: str) -> str:
+    """Python's path, and this folder."""
+    return os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
 
 
 def test_typing_interrupts_a_reply(browser: Browser, scripted_url: str) -> None:
@@ -220,6 +245,26 @@ def test_a_restarted_server_is_found_again_and_the_conversation_goes_on(browser:
             types(page, "Are you there?")
             expect(page.locator(".bot.done .heard").nth(1)).to_have_text("This was message 3.")
             page.click("#talk-button")
+
+
+def test_a_session_outlives_a_broken_network(browser: Browser, scripted_url: str) -> None:
+    """The server has kept it: the reply that was being spoken goes on, and what was typed meanwhile is answered."""
+    with relaying(scripted_url) as network, opened(browser, network.url) as page:
+        addresses: list[str] = []
+        page.on("websocket", lambda found: addresses.append(found.url))
+        talks(page)
+        types(page, "A long one, please.")
+        expect(page.locator(".bot .heard")).to_contain_text("and so it goes on and so")
+        network.cut()
+        expect(page.locator("#status")).to_have_text("The connection was lost. Reconnecting …")
+        types(page, "Stop.")
+        network.restore()
+        expect(page.locator("#notice")).to_have_text("Connected again. The conversation goes on.")
+        expect(page.locator(".bot.done .heard")).to_have_text("This was message 3.")
+        assert "resumable=true" in addresses[0]
+        assert any("session_id=sess_" in address for address in addresses[1:])
+        assert page.locator(".bot.cut").count() == 1
+        expect(page.locator("#captions")).to_contain_text("Stop.")
 
 
 def test_a_page_of_another_version_says_so(browser: Browser, scripted_url: str) -> None:

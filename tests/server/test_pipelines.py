@@ -86,6 +86,17 @@ async def test_each_client_gets_the_pipeline_that_it_names(serve: Any) -> None:
     assert noted.started == ["support", "support", "sales", "sales", "sales"]
 
 
+@pytest.mark.parametrize(
+    ("pipelines", "names"), [(silent, ["voicepipe"]), ({"sales": silent, "support": silent}, ["sales", "support"])]
+)
+async def test_they_are_listed_as_models(serve: Any, pipelines: Any, names: list[str]) -> None:
+    """The default first."""
+    async with serve(pipelines) as served, served.http.get(f"{served.url}/v1/models") as answer:
+        listed = (await answer.json())["data"]
+        assert [model["id"] for model in listed] == names
+        assert {model["object"] for model in listed} == {"model"}
+
+
 async def test_a_program_that_names_none_that_there_is_gets_404(serve: Any) -> None:
     """And no slot is taken."""
     async with serve({"sales": silent}) as served:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from voicepipe.audio import Codec, OggOpus, Pcm16
@@ -70,7 +71,8 @@ class DialectNegotiation:
 
     A first `session.update` with `allow_recording` makes any client Unmute. `functions`: the model can call functions.
     `logprobs`: the recogniser gives them. `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the
-    handshake asks for a transcription session.
+    handshake asks for a transcription session. `greeting`: what `session.created` tells besides. `session`: settings
+    that a GA or beta session begins with, checked. `rtp`: a GA client's sound travels as RTP, and `sound` takes it.
     """
 
     def __init__(
@@ -87,7 +89,11 @@ class DialectNegotiation:
         limits: RequestLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         transcribes: bool = False,
+        greeting: Mapping[str, Any] = MappingProxyType({}),
+        session: Mapping[str, Any] = MappingProxyType({}),
+        rtp: bool = False,
     ) -> None:
+        self._greeting = greeting
         self._session_id, self._new_name = session_id, name
         limits = limits or RequestLimits()
         ga = Ga(
@@ -99,7 +105,10 @@ class DialectNegotiation:
             limits=limits,
             clock=clock,
             transcribes=transcribes,
+            session=session,
+            rtp=rtp,
         )
+        self._ga = ga
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga
         self._unmute = _Unmuted(write, lines, limits, clock)
         self._speaks: _Speaker = self._openai
@@ -136,10 +145,17 @@ class DialectNegotiation:
         self._has_spoken = self._has_spoken or isinstance(message, AudioReceived)
         return [*before, message]
 
+    def sound(self, data: bytes) -> AudioReceived:
+        """Take a GA client's sound that came as RTP: PCM16, 24 kHz, mono."""
+        return self._ga.sound(data, "audio/pcm")
+
     def encode(self, event: Event) -> list[ServerMessage]:
         if (message := encode_app_event(event, self._new_name)) is not None:
             return [message]
-        return self._speaks.encode(event)
+        messages = self._speaks.encode(event)
+        if isinstance(event, SessionOpened) and messages:
+            messages[0].update(self._greeting)
+        return messages
 
     def _opened(self) -> list[Received]:
         """Use GA or beta, and greet once."""

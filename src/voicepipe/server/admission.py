@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
@@ -14,26 +15,28 @@ from structlog.contextvars import bound_contextvars
 
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
-from voicepipe.conversation import ClientInfo
 from voicepipe.engine import Engine
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
-from voicepipe.realtime.limits import RequestLimits
+from voicepipe.realtime.ga.session_config import merged
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import asked_model, client_info
+from voicepipe.server.dialects import Dialects
 from voicepipe.server.http.addresses import Addresses
-from voicepipe.server.http.auth import AccessControl, offered_protocols
+from voicepipe.server.http.auth import AccessControl, offered_protocols, resume_token
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.cpu_budget import WorkSlots
 from voicepipe.server.session.ending import End
+from voicepipe.server.session.resumption import KeptSessions
 from voicepipe.server.session.socket import Socket
+from voicepipe.server.session.transport import Transport
 from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Sessions"]
+__all__ = ["NewSession", "Sessions"]
 
 log = structlog.get_logger()
 
@@ -48,7 +51,37 @@ NO_PIPELINE = ErrorResponse(
     404, "unknown_pipeline", "There is no pipeline of this name here.", close_code=WSCloseCode.POLICY_VIOLATION
 )
 
+NOT_RESUMABLE = ErrorResponse(
+    404,
+    "session_not_resumable",
+    "No session of this id can be resumed: it is over, or the token or the key is another. Begin a new one.",
+    close_code=WSCloseCode.POLICY_VIOLATION,
+)
+
 _STOPPING = End(WSCloseCode.GOING_AWAY, "the server is shutting down")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that is to begin.
+
+    Args:
+        id: Its id.
+        kind: The dialect by the handshake.
+        pipeline: The name of its pipeline.
+        greeting: What `session.created` tells besides.
+        session: The settings that it begins with, checked.
+        rtp: Its sound travels as RTP.
+        watched: Takes each message and each event.
+    """
+
+    id: str
+    kind: DialectKind
+    pipeline: str
+    greeting: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    session: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rtp: bool = False
+    watched: Callable[[object], None] = lambda _: None
 
 
 class Sessions:
@@ -68,10 +101,16 @@ class Sessions:
     ) -> None:
         self.pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
-        self._characters, self._access = characters, access
+        self._access = access
+        self.dialects = Dialects(settings, characters, functions=engine.calls_functions, logprobs=engine.gives_logprobs)
         self._addresses = Addresses(settings)
         self._slots = WorkSlots(share=settings.heavy_sessions_cpu_share)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
+        self._kept = KeptSessions(
+            kept_s=settings.session_resume_s,
+            most=settings.sessions_waiting,
+            capacity_bytes=settings.session_resume_bytes,
+        )
         self._slots_taken = 0
         self._live: set[SessionConnection] = set()
         self._free = asyncio.Event()
@@ -86,20 +125,78 @@ class Sessions:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(NO_UPGRADE)
-        if refusal := self._access.refusal(request) or self._full(request):
+        if refusal := self.refusal(request):
             return await self._refuse(request, refusal)
-        if (name := self._chosen(request)) is None:
-            return await self._refuse(request, NO_PIPELINE)
-        if found := self._obstacles(None):
-            return await self._refuse(request, self._unavailable(found[0]))
-        with self._slot(), self._access.holding(request), self._addresses.holding(request):
-            found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
-            if not found:
+        if "session_id" in request.query:
+            return await self._resume(request)
+        try:
+            with ExitStack() as held:
+                name = await self.admit(request, held)
                 socket = Socket(self._settings)
                 await socket.prepare(request)
                 await self._talk_safely(socket, request, name)
                 return socket
-        return await self._refuse(request, self._unavailable(found[0]))
+        except HttpError as refused:
+            return await self._refuse(request, refused.refusal)
+
+    def refusal(self, request: web.Request) -> ErrorResponse | None:
+        """Return the refusal of a client without a key that opens sessions, or of a foreign page."""
+        return self._access.refusal(request, secrets=True)
+
+    def identity(self, request: web.Request) -> bytes:
+        """Return the digest of the client's key, to compare two requests."""
+        return self._access.identity(request)
+
+    def settings_of(self, request: web.Request, given: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the settings that a session begins with: those of its ephemeral key, and `given` on top.
+
+        Raises:
+            Rejected: A field of `given` is wrong.
+        """
+        configured = self._access.configured(request)
+        return merged(dict(configured), self.dialects.checked(given)[0]) if given else configured
+
+    async def admit(self, request: web.Request, held: ExitStack, *, model: str = "") -> str:
+        """Let a client in. Its slot is taken until `held` is closed.
+
+        Args:
+            request: The client's request.
+            held: Where the slot and the counts of its key and address are entered.
+            model: The model that it names elsewhere than in the address.
+
+        Returns:
+            The name of its pipeline.
+
+        Raises:
+            HttpError: The server is full, is not ready, or has no such pipeline.
+        """
+        if refusal := self._full(request):
+            raise HttpError(refusal)
+        model = self._access.configured(request).get("model") or model or asked_model(request)
+        name = self.pipelines.chosen(request.match_info.get("pipeline", ""), model)
+        if name is None:
+            raise HttpError(NO_PIPELINE)
+        if found := self._obstacles(None):
+            raise HttpError(self._unavailable(found[0]))
+        for holding in (self._slot(), self._access.holding(request), self._addresses.holding(request)):
+            held.enter_context(holding)
+        found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
+        if found:
+            raise HttpError(self._unavailable(found[0]))
+        return name
+
+    async def _resume(self, request: web.Request) -> web.StreamResponse:
+        """Let a client go on with its session after its connection has broken."""
+        session_id, key = request.query["session_id"], self._access.identity(request)
+        line = self._kept.find(session_id, resume_token(request), key)
+        if line is None:
+            return await self._refuse(request, NOT_RESUMABLE)
+        socket = Socket(self._settings)
+        await socket.prepare(request)
+        with bound_contextvars(session=session_id):
+            if not await line.attach(socket, request.query.get("last_event_id", "")):
+                await self._tell_refusal(socket, request, NOT_RESUMABLE)
+        return socket
 
     async def stop(self) -> None:
         """Refuse new sessions; end each session after its current reply, and all of them after the grace period."""
@@ -159,13 +256,14 @@ class Sessions:
             return refusal.response()
         socket = Socket(self._settings)
         await socket.prepare(request)
-        is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
-        await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
-        await socket.close_with_reason(refusal.close_code, refusal.reason)
+        await self._tell_refusal(socket, request, refusal)
         return socket
 
-    def _chosen(self, request: web.Request) -> str | None:
-        return self.pipelines.chosen(request.match_info.get("pipeline", ""), asked_model(request))
+    async def _tell_refusal(self, socket: Socket, request: web.Request, refusal: ErrorResponse) -> None:
+        is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
+        with suppress(ConnectionError):
+            await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
+        await socket.close_with_reason(refusal.close_code, refusal.reason)
 
     # ---- a session --------------------------------------------------------------------------------------------------
 
@@ -178,40 +276,64 @@ class Sessions:
             await socket.close_with_reason(WSCloseCode.INTERNAL_ERROR, "internal error")
 
     async def _talk(self, socket: Socket, request: web.Request, name: str) -> None:
-        """Run one session. Its id is on every log line written below here, in whatever task or timer."""
-        clock, session_id = asyncio.get_running_loop().time, new_id("sess")
+        """Run a session on a WebSocket."""
+        session_id = new_id("sess")
         kind = dialect_of(request.headers, offered_protocols(request), request.path)
+        transport, greeting = self._transport(socket, request, session_id, kind)
+        new = NewSession(session_id, kind, name, greeting=greeting, session=self._access.configured(request))
+        try:
+            await self.run(transport, request, new)
+        finally:
+            self._kept.end(session_id)
+
+    async def run(self, transport: Transport, request: web.Request, new: NewSession) -> None:
+        """Run one session. Its id is on every log line written below here, in whatever task or timer."""
+        clock = asyncio.get_running_loop().time
         address, headers = self._addresses.seen(request), self._settings.client_headers
-        client = client_info(request, self._access, address=address, headers=headers, dialect=kind)
-        wire = self._wire(kind, client, session_id)
-        with bound_contextvars(session=session_id):
-            began, end = clock(), _STOPPING
-            log.info(
-                "session.started", remote=request.remote, dialect=wire.name, pipeline=name, sessions=self._slots_taken
-            )
-            connection = self._connection(socket, wire, session_id)
+        client = client_info(request, self._access, address=address, headers=headers, dialect=new.kind)
+        wire = self.dialects.negotiation(
+            new.kind, new.id, client, greeting=new.greeting, session=new.session, rtp=new.rtp
+        )
+        with bound_contextvars(session=new.id):
+            began, end, taken = clock(), _STOPPING, self._slots_taken
+            log.info("session.started", remote=request.remote, dialect=wire.name, pipeline=new.pipeline, sessions=taken)
+            connection = self._connection(transport, wire, new)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                with self.watch.session(session_id):
-                    end = await connection.run(self.pipelines[name], self._engine, client)
+                with self.watch.session(new.id):
+                    end = await connection.run(self.pipelines[new.pipeline], self._engine, client)
             finally:
                 self._live.discard(connection)
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
 
-    def _connection(self, socket: Socket, wire: DialectNegotiation, session_id: str) -> SessionConnection:
+    def _transport(
+        self, socket: Socket, request: web.Request, session_id: str, kind: DialectKind
+    ) -> tuple[Transport, Mapping[str, Any]]:
+        """Return the session's connection, and what the client is told of it in `session.created`."""
+        if request.query.get("resumable") != "true" or kind == "unmute?" or not self._kept.is_on:
+            return socket, {}
+        line, told = self._kept.begin(socket, session_id, self._access.identity(request))
+        return line, {"resume": told}
+
+    def _connection(self, transport: Transport, wire: DialectNegotiation, new: NewSession) -> SessionConnection:
+        def watched(event: object) -> None:
+            new.watched(event)
+            self.watch.note(new.id, event)
+
         return SessionConnection(
-            socket,
+            transport,
             wire,
             self._settings,
-            session_id,
+            new.id,
             metrics=self._metrics,
             headlines=self._headlines,
             slots=self._slots,
-            watched=partial(self.watch.note, session_id),
+            watched=watched,
+            rtp=new.rtp,
         )
 
     def _count(self, end: End, duration_s: float) -> None:
@@ -221,23 +343,3 @@ class Sessions:
         series.ended.labels("client" if end.gone and not end.forced else str(int(end.code))).inc()
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
-
-    def _wire(self, kind: DialectKind, client: ClientInfo, session_id: str) -> DialectNegotiation:
-        """Return how the client speaks. The model that it asks for is a name, which is repeated to it."""
-        write, lines = self._characters.system_prompt, self._characters.lines
-        return DialectNegotiation(
-            kind,
-            session_id,
-            model=client.model,
-            write=write,
-            lines=lines,
-            functions=self._engine.calls_functions,
-            logprobs=self._engine.gives_logprobs,
-            limits=RequestLimits(
-                prompt_tokens=self._settings.llm_history_tokens,
-                tools=self._settings.max_tools,
-                responses_per_minute=self._settings.max_responses_per_minute,
-            ),
-            clock=asyncio.get_running_loop().time,
-            transcribes=client.query.get("intent") == "transcription",
-        )

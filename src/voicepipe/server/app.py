@@ -26,15 +26,17 @@ from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
 from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.characters import CharacterRoutes
+from voicepipe.server.http.client_secrets import ClientSecretRoutes
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
-from voicepipe.server.http.middleware import anonymous, cors, errors_as_json, expecting, preflight
+from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight
 from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.pipelines import OneOrMore, Pipelines
 from voicepipe.server.settings import ServerSettings
+from voicepipe.server.webrtc.calls import Calls
 from voicepipe.services.address import Address
 from voicepipe.voices.catalog import Synthesiser, offered_voices
 from voicepipe.voices.cloning import Cloning
@@ -105,6 +107,7 @@ def attached(
         headlines=around.headlines,
         access=access,
     )
+    calls = Calls(sessions, settings)
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
 
@@ -112,6 +115,7 @@ def attached(
         around.headlines.start()
 
     async def stop(_: web.Application) -> None:
+        await calls.stop()
         await sessions.stop()
 
     async def close(_: web.Application) -> None:
@@ -122,7 +126,7 @@ def attached(
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
-    return _routes(sessions, around, settings, access)
+    return _routes(sessions, calls, around, settings, access)
 
 
 def _entered(lifespan: Lifespan) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -221,10 +225,17 @@ def _cloning(settings: ServerSettings) -> Cloning | None:
     )
 
 
-async def models(_: web.Request) -> web.Response:
-    """The models as OpenAI lists them: any name is accepted, and this is what a session without one repeats."""
-    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "voicepipe"}
-    return web.json_response({"object": "list", "data": [model]})
+def _models(pipelines: Pipelines) -> Handler:
+    """Return the handler that lists the pipelines as OpenAI lists models, the default first. Any name is accepted,
+    too; a single pipeline has the name that a session without one repeats.
+    """
+    names = [name or MODEL for name in pipelines.by_name]
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "voicepipe"} for name in names]
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": data})
+
+    return models
 
 
 def _synthesiser(settings: ServerSettings) -> Synthesiser:
@@ -233,7 +244,9 @@ def _synthesiser(settings: ServerSettings) -> Synthesiser:
     return "openai" if settings.tts_url.startswith(OPENAI) else "kyutai"
 
 
-def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, access: AccessControl) -> list[web.RouteDef]:
+def _routes(
+    sessions: Sessions, calls: Calls, around: _Around, settings: ServerSettings, access: AccessControl
+) -> list[web.RouteDef]:
     health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
     offered = offered_voices(settings.voices_file, _synthesiser(settings)) if "tts" in around.kinds else []
     voices = VoiceRoutes(
@@ -254,6 +267,7 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, acces
     )
     page = Page(settings, around.characters, around.kinds)
     characters = CharacterRoutes(around.characters, around.kinds)
+    secrets = ClientSecretRoutes(access.secrets, sessions.dialects.checked, access.number)
     watch = WatchRoutes(sessions.pipelines, sessions.watch, allowed=settings.session_events)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     return [
@@ -261,7 +275,10 @@ def _routes(sessions: Sessions, around: _Around, settings: ServerSettings, acces
         get("/page/{name}", page.file),
         *(get(path, sessions.serve) for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")),
         get("/v1/realtime/{pipeline}", sessions.serve),
-        get("/v1/models", access.guarding(models)),
+        post("/v1/realtime/client_secrets", access.guarding(secrets.create)),
+        post("/v1/realtime/calls", calls.create),
+        post("/v1/realtime/calls/{id}/hangup", calls.hang_up),
+        get("/v1/models", access.guarding(_models(sessions.pipelines))),
         get("/v1/health", health.health),
         get("/v1/health/live", health.live),
         get("/v1/health/ready", health.ready),

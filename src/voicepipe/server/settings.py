@@ -79,6 +79,14 @@ def _network(text: str) -> str:
         raise ValueError("an address, or a network such as 10.0.0.0/8") from None
 
 
+def _ice(url: str) -> str:
+    """Raise ValueError for what is no address of a STUN or TURN server."""
+    if not re.fullmatch(r"(stun|turns?):[^\s@]+", url):
+        raise ValueError("the address of an ICE server looks like stun:stun.example:3478 or turn:turn.example:3478")
+    return url
+
+
+IceServer: TypeAlias = Annotated[str, AfterValidator(_ice)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
@@ -103,6 +111,8 @@ class ServerSettings(BaseModel):
     """More API keys, each under the name that a pipeline sees (`session.client.name`)."""
     client_headers: tuple[Header, ...] = ("accept-language", "origin", "user-agent")
     """Headers of a client's handshake that a pipeline sees (`session.client.headers`), in lower case."""
+    client_secrets_kept: int = Field(default=1_000, ge=1)
+    """Ephemeral keys (`/v1/realtime/client_secrets`) that may be valid at once; of more, the oldest is void."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
     """None: as many as there is room for."""
     session_limit_s: float | None = Field(default=None, gt=0)
@@ -186,6 +196,25 @@ class ServerSettings(BaseModel):
     """Between pings; a client that has not answered after half of it is gone."""
     close_timeout_s: float = Field(default=2, gt=0)
     """How long a client may take to answer our close."""
+
+    session_resume_s: float = Field(default=20, ge=0)
+    """How long a session waits for a client whose network has broken, if the client has asked for that
+    (`?resumable=true`). It counts as a session meanwhile. 0: none waits."""
+    session_resume_bytes: int = Field(default=256_000, ge=10_000)
+    """Of the events that are held for such a client; one that has missed more begins another session."""
+    sessions_waiting: int = Field(default=16, ge=1)
+    """How many sessions may wait for their clients; of more, the one that was lost first ends."""
+
+    # ---- WebRTC ------------------------------------------------------------------------------------------------------
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers of calls by WebRTC (`stun:host:port`, `turn:host:port`). None: clients must reach an
+    address of this machine."""
+    ice_username: str | None = None
+    """Of the TURN servers."""
+    ice_credential: SecretStr | None = None
+    """Of the TURN servers."""
+    call_setup_s: float = Field(default=15, gt=0)
+    """How long the connection of a call may take to come about."""
 
     cleanup_grace_s: float = Field(default=2, gt=0)
     """How long a session's tasks may take to end."""

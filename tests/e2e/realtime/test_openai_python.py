@@ -7,7 +7,7 @@ import base64
 
 import pytest
 from microphone import recorded
-from openai_python import client, connected, kinds, sound, talking, text, until, websockets
+from openai_python import client, connected, kinds, openai, sound, talking, text, until, websockets
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e realtime")]
 
@@ -121,6 +121,24 @@ async def test_a_wrong_key_is_refused_and_a_right_one_is_not(locked_server: str)
     assert b"Incorrect API key" in caught.value.response.body
     async with client(locked_server, "sk-right").realtime.connect(model="any") as connection:
         assert (await connection.recv()).type == "session.created"
+
+
+async def test_a_client_secret_opens_a_session_with_its_settings(locked_server: str) -> None:
+    """The backend has the key; a page gets what opens one kind of session for some minutes."""
+    session = {"type": "realtime", "instructions": "Be brief.", "output_modalities": ["text"]}
+    async with client(locked_server, "sk-right") as backend:
+        expiry = {"anchor": "created_at", "seconds": 60}
+        secret = await backend.realtime.client_secrets.create(expires_after=expiry, session=session)
+    assert (secret.session.type, secret.session.instructions) == ("realtime", "Be brief.")
+    async with client(locked_server, secret.value) as page:
+        async with page.realtime.connect(model="any") as connection:
+            assert (await connection.recv()).session.instructions == "Be brief."
+            await connection.conversation.item.create(item=text("What do you read?"))
+            await connection.response.create()
+            events = await until(connection, "response.done")
+        assert "response.output_text.delta" in kinds(events)
+        with pytest.raises(openai.AuthenticationError):
+            await page.realtime.client_secrets.create()
 
 
 # ---- beta -----------------------------------------------------------------------------------------------------------

@@ -273,8 +273,22 @@ class RateLimitsUpdated(ServerEvent):
     rate_limits: list[dict[str, Any]]
 
 
+class OutputStarted(ServerEvent):
+    """By WebRTC: the sound of this response begins."""
+
+    type: Literal["output_audio_buffer.started"]
+    response_id: str
+
+
+class OutputStopped(ServerEvent):
+    """By WebRTC: all sound of this response has been heard."""
+
+    type: Literal["output_audio_buffer.stopped"]
+    response_id: str
+
+
 class OutputCleared(ServerEvent):
-    """The client has cleared the sound of this response, which ends."""
+    """The rest of this response's sound was thrown away: by the client, or, by WebRTC, by an interruption."""
 
     type: Literal["output_audio_buffer.cleared"]
     response_id: str
@@ -336,9 +350,28 @@ class ServerDelta(ServerContent):
 # ---- GA -------------------------------------------------------------------------------------------------------------
 
 
+class Resume(Part):
+    """How the session is taken up again: `token` is for this client only, `within_s` the time after a loss."""
+
+    token: str
+    within_s: float
+
+
 class SessionCreated(ServerEvent):
     type: Literal["session.created"]
     session: Session | TranscriptionSession
+    resume: Resume | None = None
+
+
+class SessionId(Part):
+    id: str
+
+
+class SessionResumed(ServerEvent):
+    """The session goes on, on another connection; the events that the client has missed follow."""
+
+    type: Literal["session.resumed"]
+    session: SessionId
 
 
 class SessionUpdated(ServerEvent):
@@ -417,6 +450,8 @@ CommonEvent: TypeAlias = (
     | TranscriptionDelta
     | TranscriptionCompleted
     | RateLimitsUpdated
+    | OutputStarted
+    | OutputStopped
     | OutputCleared
     | OutputItemAdded
     | OutputItemDone
@@ -429,6 +464,7 @@ CommonEvent: TypeAlias = (
 GaServerEvent: TypeAlias = (
     CommonEvent
     | SessionCreated
+    | SessionResumed
     | SessionUpdated
     | TimeoutTriggered
     | ItemAdded

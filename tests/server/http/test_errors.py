@@ -18,6 +18,7 @@ WIRE = Path(__file__).parents[3] / "docs" / "reference" / "wire.md"
 OF_THE_DOOR = {
     (401, "invalid_api_key"),
     (403, "origin_not_allowed"),
+    (404, "session_not_resumable"),
     (404, "unknown_pipeline"),
     (429, "too_many_sessions"),
 }

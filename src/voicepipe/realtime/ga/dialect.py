@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from voicepipe.boundary.bucket import Bucket
 from voicepipe.characters.prompts import DEFAULT, WritePrompt, system_prompt
-from voicepipe.conversation import ItemId
+from voicepipe.conversation import AudioFormat, ItemId
 from voicepipe.events import (
     AudioReceived,
     ClientMessage,
@@ -27,6 +29,7 @@ from voicepipe.events import (
 from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
+from voicepipe.realtime.ga.output_audio import OutputAudioBuffer
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, voice_name
@@ -35,7 +38,7 @@ from voicepipe.realtime.ids import WireItemId, new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
 
-__all__ = ["MODEL", "Ga"]
+__all__ = ["MODEL", "Ga", "session_part"]
 
 MODEL = "voicepipe"
 """The model of a client that names none."""
@@ -51,6 +54,14 @@ _RESPONSES_AT_ONCE = 20
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
+def session_part(session: dict[str, Any]) -> dict[str, Any]:
+    """Return a client's part of a session's settings, checked. Raises `Rejected`."""
+    text = json.dumps({"type": "session.update", "session": session})
+    event = parse(text, client.GA_EVENTS)
+    assert isinstance(event, client.SessionUpdate)
+    return event.session.model_dump(exclude_unset=True)
+
+
 class Ga:
     """A connection: `decode` the client's messages, `encode` events, in the order of the events.
 
@@ -58,7 +69,8 @@ class Ga:
     model cannot call `functions`, `session.updated` lists no tools; where the recogniser gives no `logprobs`, it
     includes none.
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
-    transcription session in its handshake.
+    transcription session in its handshake. `session`: settings that the session begins with, a `session_part`; raises
+    `Rejected` where they would cost too much. `rtp`: sound travels as RTP, beside the messages and in its own format.
     """
 
     name = "ga"
@@ -74,7 +86,10 @@ class Ga:
         limits: RequestLimits | None = None,
         clock: Clock = time.monotonic,
         transcribes: bool = False,
+        session: Mapping[str, Any] = MappingProxyType({}),
+        rtp: bool = False,
     ) -> None:
+        self._output_audio = OutputAudioBuffer() if rtp else None
         self.new_name, self._limits = name, limits or RequestLimits()
         most = self._limits.responses_per_minute
         self._rate = Bucket(clock, per_s=most / 60, burst=min(most, _RESPONSES_AT_ONCE))
@@ -85,9 +100,20 @@ class Ga:
             logprobs=logprobs,
             limits=self._limits,
             transcribes=transcribes,
+            rtp=rtp,
         )
         self._server_encoder = ServerEventEncoder(self._config, name)
         self._writing = ItemRequests(self._config, self._server_encoder, name, self._limits)
+        if session:
+            self._begin_with(session)
+
+    def _begin_with(self, session: Mapping[str, Any]) -> None:
+        try:
+            self._update(dict(session))
+        except InvalidRequest as wrong:
+            raise Rejected(InputRejected(wrong.code, wrong.message, wrong.param)) from None
+        except LimitExceeded as wrong:
+            raise Rejected(InputRejected("invalid_value", wrong.message, wrong.field)) from None
 
     def opening(self) -> SettingsChanged:
         """The settings until the client changes them."""
@@ -96,6 +122,9 @@ class Ga:
     def encode(self, event: Event) -> list[ServerMessage]:
         """Return the messages to the client for an event."""
         told = self._server_encoder.translate(event)
+        if self._output_audio is not None:
+            told, response = list(told), self._server_encoder.response
+            told = self._output_audio.told(event, told, response and response.id)
         return [{"type": kind, "event_id": self.new_name("event"), **fields} for kind, fields in told]
 
     def decode(self, text: str) -> ClientMessage | ItemSpoken:
@@ -140,6 +169,11 @@ class Ga:
                 return ReplyCancelled(clears=True)
 
     @property
+    def session(self) -> dict[str, Any]:
+        """The session's settings, as the client reads them."""
+        return self._config.written()
+
+    @property
     def transcribes(self) -> bool:
         """Return whether this is a transcription session."""
         return self._config.transcribes
@@ -165,11 +199,15 @@ class Ga:
 
     def _append(self, event: client.BufferAppend) -> AudioReceived:
         data = audio_bytes(event.audio, "audio", event.event_id)
-        per_ms = _BYTES_PER_MS.get(self._config.input_format)
+        return self.sound(data, self._config.input_format, event.event_id)
+
+    def sound(self, data: bytes, audio_format: AudioFormat, event_id: str | None = None) -> AudioReceived:
+        """Take the client's sound; what comes as RTP is PCM."""
+        per_ms = _BYTES_PER_MS.get(audio_format)
         length_ms = len(data) / per_ms if per_ms else _LEAST_MS
         self._server_encoder.appended_ms += length_ms
         self._server_encoder.buffered_ms += length_ms
-        return AudioReceived(data, event.event_id, self._config.input_format)
+        return AudioReceived(data, event_id, audio_format)
 
     def _commit(self) -> InputCommitted:
         """Commit: without turns of its own, the client ends the detector's turn."""
@@ -232,7 +270,7 @@ class Ga:
             remembered,
             generation,
             voice=output["voice"],
-            output_format=output["format"]["type"],
+            output_format=self._config.output_format(output),
         )
 
     def _check_room(self, is_aside: bool) -> None:

@@ -65,8 +65,8 @@ class SessionConfig:
     """One session's settings: every field is set, by the client or by default.
 
     Where the model cannot call `functions`, there are none, whatever the client sets; nor are there `logprobs` that the
-    recogniser does not give. `transcribes`: the session begins
-    as one of the type "transcription", in which the bot never speaks.
+    recogniser does not give. `transcribes`: the session begins as one of the type "transcription", in which the bot
+    never speaks. `rtp`: sound travels as RTP, so that the pipeline gives PCM whatever format the client names.
     """
 
     def __init__(
@@ -78,7 +78,9 @@ class SessionConfig:
         logprobs: bool = False,
         limits: RequestLimits | None = None,
         transcribes: bool = False,
+        rtp: bool = False,
     ) -> None:
+        self._rtp = rtp
         self.functions, self._gives_logprobs, self._limits = functions, logprobs, limits or RequestLimits()
         self._defaults = _defaults(model, instructions)
         if transcribes:
@@ -145,7 +147,7 @@ class SessionConfig:
             turns=self._turns(),
             aloud=self.aloud,
             generation=self.generation({}),
-            output_format=self.output["format"]["type"],
+            output_format=self.output_format(self.output),
         )
 
     def generation(self, wishes: dict[str, Any]) -> Generation:
@@ -162,6 +164,10 @@ class SessionConfig:
             max_tokens=limit if isinstance(limit, int) else None,
             temperature=written.get("temperature"),
         )
+
+    def output_format(self, output: dict[str, Any]) -> AudioFormat:
+        """Return the format in which the pipeline gives sound, for the settings of a session's or a reply's output."""
+        return "audio/pcm" if self._rtp else output["format"]["type"]
 
     @property
     def input_format(self) -> AudioFormat:

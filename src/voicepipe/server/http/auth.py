@@ -8,24 +8,28 @@ import hmac
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
 from yarl import URL
 
+from voicepipe.server.http.client_secrets import SECRET_PREFIX, ClientSecret, ClientSecrets
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["AccessControl", "offered_protocols", "open_to_others", "warn_if_open"]
+__all__ = ["AccessControl", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
 
 log = structlog.get_logger()
 
 # Browsers cannot send a header, so they offer their key as a subprotocol.
 _AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
+_RESUME_PROTOCOL = "voicepipe-resume."
 _BEARER = "bearer "
 
 
@@ -38,13 +42,24 @@ class AccessControl:
         self._keys = tuple(_digest(key.get_secret_value()) for key in (*settings.api_keys, *named.values()))
         self._names = (*("" for _ in settings.api_keys), *named)
         self._sessions: Counter[int] = Counter()
+        self.secrets = ClientSecrets(most=settings.client_secrets_kept)
 
-    def refusal(self, request: web.Request) -> ErrorResponse | None:
-        """Return the refusal of this client, if any, before any work is done for it."""
+    def refusal(self, request: web.Request, *, secrets: bool = False) -> ErrorResponse | None:
+        """Return the refusal of this client, if any, before any work is done for it.
+
+        Args:
+            request: The client's request.
+            secrets: Whether an ephemeral key will do: it is for sessions only.
+        """
         if not self._is_origin_allowed(request):
             what = "Pages of this origin may not use this server; its operator can allow it (cors_origins)."
             return ErrorResponse(403, "origin_not_allowed", what, tells_pages=False)
         key = _key(request)
+        if secrets and self.secret(request) is not None:
+            return None
+        if key and key.startswith(SECRET_PREFIX) and self._number(key) is None:
+            what = "This client secret is not valid here: it is unknown, has expired, or is for sessions only."
+            return ErrorResponse(401, "invalid_api_key", what, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
         if self._keys and self._number(key) is None:
             what = "Incorrect API key provided." if key else "Missing API key: send it as a bearer token."
             return ErrorResponse(401, "invalid_api_key", what, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
@@ -52,7 +67,7 @@ class AccessControl:
 
     def no_more(self, request: web.Request) -> ErrorResponse | None:
         """Return the refusal of a client with a valid key that holds the most sessions already."""
-        number, most = self._number(_key(request)), self._settings.max_sessions_per_key
+        number, most = self.number(request), self._settings.max_sessions_per_key
         if number is None or most is None or self._sessions[number] < most:
             return None
         what = f"This API key holds {most} sessions already, and may not hold more at once."
@@ -70,19 +85,38 @@ class AccessControl:
 
         return guarded
 
+    def secret(self, request: web.Request) -> ClientSecret | None:
+        """Return the valid ephemeral key that the client bears; None for any other key."""
+        key = _key(request) or ""
+        return self.secrets.find(key) if key.startswith(SECRET_PREFIX) else None
+
+    def configured(self, request: web.Request) -> Mapping[str, Any]:
+        """Return the settings that the client's ephemeral key is bound to; none for any other key."""
+        secret = self.secret(request)
+        return MappingProxyType({}) if secret is None else secret.session
+
+    def number(self, request: web.Request) -> int | None:
+        """Return which of the server's keys the client bears, or has made its ephemeral key; None for none."""
+        secret = self.secret(request)
+        return self._number(_key(request)) if secret is None else secret.made_by
+
     def name(self, request: web.Request) -> str:
         """Return the name of the client's key; "" for a key without a name, and for none."""
-        number = self._number(_key(request))
+        number = self.number(request)
         return "" if number is None else self._names[number]
 
+    def identity(self, request: web.Request) -> bytes:
+        """Return the digest of the client's key, to compare two requests; of no key where none is needed."""
+        return _digest((_key(request) or "") if self._keys else "")
+
     def is_key(self, text: str) -> bool:
-        """Return whether `text` is one of the server's keys."""
-        return self._number(text) is not None
+        """Return whether `text` is one of the server's keys, or an ephemeral one."""
+        return self._number(text) is not None or self.secrets.find(text) is not None
 
     @contextmanager
     def holding(self, request: web.Request) -> Generator[None]:
         """While a session of this client's key is on."""
-        number = self._number(_key(request))
+        number = self.number(request)
         if number is None:
             yield
             return
@@ -119,6 +153,12 @@ class AccessControl:
 def offered_protocols(request: web.Request) -> tuple[str, ...]:
     """The subprotocols that the client offers, in its order."""
     return tuple(_protocols(request))
+
+
+def resume_token(request: web.Request) -> str:
+    """Return the token with which a client takes its session up again: a subprotocol, since it must be in no log."""
+    offered = (name.removeprefix(_RESUME_PROTOCOL) for name in _protocols(request) if name.startswith(_RESUME_PROTOCOL))
+    return next(offered, "")
 
 
 def warn_if_open(settings: ServerSettings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, hdrs, web
@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 
-__all__ = ["read_form"]
+__all__ = ["read_body", "read_form"]
 
 # How aiohttp says that something is no form.
 _BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
@@ -25,13 +25,30 @@ _PROGRESS_S = 10.0
 T = TypeVar("T")
 
 
-async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str, bytes]:
-    """The fields of a multipart form, each of which may have so many bytes. All are needed; others are skipped.
+async def read_body(request: web.Request, content_type: str, most: int) -> bytes:
+    """Return a body of this type, of `most` bytes.
+
+    Raises `HttpError`: 411 without a length, 413 when it is too long, 415 for another type, and 408 where nothing comes
+    for 10 s.
+    """
+    _check(request, most, content_type)
+    await _go_on(request)
+    data = bytearray()
+    while chunk := await _soon(request, request.content.readany()):
+        data += chunk
+    return bytes(data)
+
+
+async def read_form(
+    request: web.Request, fields: Mapping[str, int], *, optional: Collection[str] = ()
+) -> dict[str, bytes]:
+    """The fields of a multipart form, each of which may have so many bytes. All that are not `optional` are needed;
+    others are skipped.
 
     Raises `HttpError`: 411 without a length, 413 when the whole or a field is too long, 415 for what is no form, and
     400 that names the field for one that is missing or given twice, and 408 where nothing comes for 10 s.
     """
-    _check(request, sum(fields.values()))
+    _check(request, sum(fields.values()), "multipart/form-data")
     await _go_on(request)
     given: dict[str, bytes] = {}
     try:
@@ -45,19 +62,21 @@ async def read_form(request: web.Request, fields: Mapping[str, int]) -> dict[str
         what = "The form cannot be read: it breaks off, or its parts do not fit."
         raise HttpError(ErrorResponse(400, "bad_request", what)) from error
     for name in fields:
-        if not given.get(name):
+        if name not in optional and not given.get(name):
             raise _wrong(name, "is empty" if name in given else "is missing")
     return given
 
 
-def _check(request: web.Request, most: int) -> None:
+def _check(request: web.Request, most: int, content_type: str) -> None:
     """Check what can be checked before the body is read."""
     if request.content_length is None:
         raise HttpError(ErrorResponse(411, "length_required", "The request must say how long it is (Content-Length)."))
     if request.content_length > most + _OVERHEAD_BYTES:
         raise HttpError(ErrorResponse(413, "too_long", f"The request: is longer than {most} bytes"))
-    if request.content_type != "multipart/form-data":
-        raise HttpError(ErrorResponse(415, "unsupported_media_type", "Send a form: multipart/form-data."))
+    if request.content_type != content_type:
+        is_form = content_type == "multipart/form-data"
+        what = f"Send a form: {content_type}." if is_form else f"Send it as {content_type}."
+        raise HttpError(ErrorResponse(415, "unsupported_media_type", what))
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise HttpError(
             ErrorResponse(415, "unsupported_media_type", "Send it uncompressed: what it unpacks to has no bounds.")

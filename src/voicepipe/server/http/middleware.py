@@ -64,7 +64,7 @@ def cors(origins: tuple[str, ...]) -> Callable[[web.Request, web.StreamResponse]
             return
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
-        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = hdrs.RETRY_AFTER
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = f"{hdrs.RETRY_AFTER}, {hdrs.LOCATION}"
         if request.method == hdrs.METH_OPTIONS:
             asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "*")
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, OPTIONS"

@@ -14,6 +14,17 @@ import { Turns } from "./turns.js";
 /** @typedef {import("./session.js").Options} Options */
 /** @typedef {"idle" | "connecting" | "on" | "reconnecting" | "ended"} Phase */
 
+/** @type {Options} */
+const DEFAULTS = {
+  pipeline: "",
+  instructions: "",
+  voice: "",
+  deviceId: "",
+  textOnly: false,
+  pushToTalk: false,
+  greets: false,
+};
+const CONNECTED_AGAIN = "Connected again. The conversation goes on.";
 const EXPECTED = new Set(["response_cancel_not_active", "input_audio_buffer_commit_empty"]);
 
 export class Conversation {
@@ -29,7 +40,7 @@ export class Conversation {
     this.levels = { user: 0, bot: 0 };
     this.buffer = { bufferedMs: 0, targetMs: 0, underruns: 0 };
     /** @type {Options} */
-    this.options = { instructions: "", voice: "", deviceId: "", textOnly: false, pushToTalk: false, greets: false };
+    this.options = { ...DEFAULTS };
     this.key = "";
     this.muted = false;
     this.outdated = false;
@@ -68,7 +79,7 @@ export class Conversation {
     }
     if (this.phase !== "connecting") return this.release();
     this.recording = this.audio?.recording ?? null;
-    this.connection = new Connection(this.key, this.connectionListener());
+    this.connection = new Connection(this.key, this.options.pipeline, this.connectionListener());
     this.connection.open();
     this.changed();
   }
@@ -112,12 +123,10 @@ export class Conversation {
   connectionListener() {
     return {
       opened: (again) => this.opened(again),
+      resumed: () => this.resumed(),
       received: (event) => this.receive(event),
       lost: () => {
         this.phase = "reconnecting";
-        this.turns = new Turns(this);
-        this.dialogue.breakOff();
-        this.audio?.flush();
         this.changed();
       },
       closed: (end) => this.closed(end),
@@ -127,9 +136,10 @@ export class Conversation {
   /** @param {boolean} again */
   opened(again) {
     this.phase = "on";
+    if (again) this.breakOff();
     this.configure();
     for (const item of again ? this.dialogue.messages() : []) this.send({ type: "conversation.item.create", item });
-    if (again) this.notice = "Connected again. The conversation goes on.";
+    if (again) this.notice = CONNECTED_AGAIN;
     else if (this.options.greets) this.send({ type: "response.create" });
     isCurrent().then(
       (current) => {
@@ -139,6 +149,21 @@ export class Conversation {
       () => {}, // it is asked again when the connection comes back
     );
     this.changed();
+  }
+
+  /** The session has outlived the loss of its connection: what was missed follows. */
+  resumed() {
+    this.phase = "on";
+    this.notice = CONNECTED_AGAIN;
+    this.changed();
+  }
+
+  /** The session is lost, and a new one begins: nothing that is open will be finished. */
+  breakOff() {
+    this.turns = new Turns(this);
+    for (const { id } of this.dialogue.entries) this.dropped.add(id); // the new session does not know them
+    this.audio?.flush();
+    this.dialogue.breakOff();
   }
 
   /** @param {Parameters<import("./connection.js").Listener["closed"]>[0]} end */

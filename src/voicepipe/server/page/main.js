@@ -13,7 +13,7 @@ const button = byId("talk-button", HTMLButtonElement);
 const mute = byId("mute", HTMLButtonElement);
 const end = byId("end", HTMLButtonElement);
 const textField = byId("text", HTMLInputElement);
-const conversation = new Conversation(() => show());
+const conversation = new Conversation(() => showSoon());
 const captions = new CaptionsView();
 const status = new StatusView();
 const levels = new LevelsView(() => conversation.levels);
@@ -21,6 +21,20 @@ const server = new ServerView(() => conversation.isOn);
 const settings = new SettingsView((options) => conversation.choose(options));
 
 let shownPhase = "";
+let isPlanned = false;
+const HIDDEN_MS = 100;
+
+/** Show the conversation with the next frame, once for all events until then. A hidden page has no frames. */
+function showSoon() {
+  if (isPlanned) return;
+  isPlanned = true;
+  const now = () => {
+    isPlanned = false;
+    show();
+  };
+  if (document.hidden) setTimeout(now, HIDDEN_MS);
+  else requestAnimationFrame(now);
+}
 
 const seeButton = byId("see-button", HTMLButtonElement);
 const seeAllowed = document.querySelector("meta[name=session-events]")?.getAttribute("content") === "true";
@@ -40,7 +54,7 @@ async function toggleSee() {
 /** Follow the session that is on. */
 async function follow() {
   const { See } = await import("./see.js");
-  see = new See(conversation.session, conversation.key);
+  see = new See(conversation.session, conversation.key, conversation.connection?.pipeline ?? "");
   await see.start().catch(() => {}); // its end, or that of the network, which the conversation tells
 }
 

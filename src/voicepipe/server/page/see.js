@@ -16,10 +16,11 @@ export class See {
   /**
    * @param {string} session
    * @param {string} key
+   * @param {string} pipeline empty: the server's first one
    */
-  constructor(session, key) {
+  constructor(session, key, pipeline) {
     this.session = session;
-    this.feed = new SessionEvents(key);
+    this.feed = new SessionEvents(key, pipeline);
     this.marbles = new Marbles([]);
     this.view = new MarblesView(this.marbles);
     this.began = 0; // of the session, on this page's clock

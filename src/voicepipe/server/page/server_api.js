@@ -54,6 +54,17 @@ export async function voices(key) {
 }
 
 /**
+ * The pipelines of a server that has several; a client names one as its model.
+ * @param {string} key
+ * @returns {Promise<Choice[]>}
+ */
+export async function pipelines(key) {
+  const { data = [] } = await list("v1/models", key);
+  const names = data.map((/** @type {any} */ model) => model.id);
+  return names.length > 1 ? names.map((/** @type {string} */ id) => ({ name: titled(id), value: id })) : [];
+}
+
+/**
  * The characters, with their instructions.
  * @param {string} key
  * @returns {Promise<Choice[]>}

@@ -2,6 +2,7 @@
 
 /**
  * @typedef {object} Options
+ * @property {string} pipeline empty: the server's first one; of the next session
  * @property {string} instructions empty: the server's own character
  * @property {string} voice empty: the server's own
  * @property {string} deviceId of the microphone; empty: the default one

@@ -4,8 +4,12 @@
 /** @typedef {{name: string, events: string[]}} Stage */
 
 export class SessionEvents {
-  /** @param {string} key */
-  constructor(key) {
+  /**
+   * @param {string} key
+   * @param {string} pipeline empty: the server's first one
+   */
+  constructor(key, pipeline) {
+    this.query = pipeline ? `?model=${encodeURIComponent(pipeline)}` : "";
     this.headers = key ? { Authorization: `Bearer ${key}` } : {};
     this.stop = new AbortController();
   }
@@ -17,13 +21,13 @@ export class SessionEvents {
 
   /** @returns {Promise<Stage[]>} */
   async stages() {
-    const answer = await this.get("v1/pipeline");
+    const answer = await this.get(`v1/pipeline${this.query}`);
     return answer.ok ? answer.json() : [];
   }
 
   /** The pipeline as a picture, for an `img`. */
   async picture() {
-    const answer = await this.get("v1/pipeline.svg");
+    const answer = await this.get(`v1/pipeline.svg${this.query}`);
     return answer.ok ? `data:image/svg+xml,${encodeURIComponent(await answer.text())}` : "";
   }
 

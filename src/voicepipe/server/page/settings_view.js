@@ -1,7 +1,7 @@
 /** The choices: character, voice, devices, and how one talks. */
 
 import { byId, element } from "./dom.js";
-import { KeyNeeded, characters, voices } from "./server_api.js";
+import { KeyNeeded, characters, pipelines, voices } from "./server_api.js";
 
 /** @typedef {import("./session.js").Options} Options */
 /** @typedef {import("./server_api.js").Choice} Choice */
@@ -12,6 +12,7 @@ export class SettingsView {
   /** @param {(options: Partial<Options>) => void} chosen */
   constructor(chosen) {
     this.chosen = chosen;
+    this.pipeline = byId("pipeline", HTMLSelectElement);
     this.character = byId("character", HTMLSelectElement);
     this.instructions = byId("instructions", HTMLTextAreaElement);
     this.voice = byId("voice", HTMLSelectElement);
@@ -30,6 +31,7 @@ export class SettingsView {
   options() {
     const own = this.character.value === OWN;
     return {
+      pipeline: this.pipeline.value,
       instructions: own ? this.instructions.value.trim() : this.character.value,
       voice: this.voice.value,
       deviceId: this.microphone.value,
@@ -47,7 +49,7 @@ export class SettingsView {
 
   /** What is chosen, in one line. */
   summarise() {
-    const shown = [this.character, this.voice, this.microphone].filter((select) => !isHidden(select));
+    const shown = [this.pipeline, this.character, this.voice, this.microphone].filter((select) => !isHidden(select));
     const names = shown.map((select) => select.selectedOptions[0]?.text ?? "").filter(Boolean);
     if (this.pushToTalk.checked) names.push("push to talk");
     if (this.textOnly.checked) names.push("text only");
@@ -60,7 +62,9 @@ export class SettingsView {
    */
   async load(key) {
     try {
-      const [who, how] = await Promise.all([characters(key), voices(key)]);
+      const [what, who, how] = await Promise.all([pipelines(key), characters(key), voices(key)]);
+      offer(this.pipeline, what);
+      hide(this.pipeline, !what.length);
       offer(this.character, [{ name: "The server's character", value: "" }, ...who]);
       this.character.add(new Option("Your own words …", OWN));
       offer(this.voice, how.length > 1 ? [{ name: "The server's voice", value: "" }, ...how] : how);
@@ -68,8 +72,7 @@ export class SettingsView {
       hide(this.voice, !how.length);
     } catch (error) {
       if (error instanceof KeyNeeded) return false;
-      hide(this.character, true);
-      hide(this.voice, true);
+      for (const select of [this.pipeline, this.character, this.voice]) hide(select, true);
     }
     this.tell();
     return true;

@@ -28,8 +28,8 @@ from voicepipe.server.session.rate_limit import MessageRate, TooManyMessages
 from voicepipe.server.session.receive_queue import ReceiveQueue
 from voicepipe.server.session.recorder import ConsentedRecorder
 from voicepipe.server.session.send_queue import ClientTooSlow, SendQueue
-from voicepipe.server.session.socket import Socket
 from voicepipe.server.session.timers import SessionTimers
+from voicepipe.server.session.transport import Transport
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
 
@@ -39,11 +39,11 @@ log = structlog.get_logger()
 
 
 class SessionConnection:
-    """A session on one WebSocket: its parts and its tasks."""
+    """A session on one client's connection: its parts and its tasks."""
 
     def __init__(
         self,
-        socket: Socket,
+        socket: Transport,
         wire: DialectNegotiation,
         settings: ServerSettings,
         session_id: str,
@@ -52,6 +52,7 @@ class SessionConnection:
         headlines: Headlines,
         slots: WorkSlots,
         watched: Callable[[object], None] = lambda _: None,
+        rtp: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
@@ -70,7 +71,7 @@ class SessionConnection:
         self._recorder = ConsentedRecorder(settings, session_id)
         self._pacer = IngressPacer.of(settings, loop.time)
         self._receive_queue = ReceiveQueue(
-            FrameDecoder(wire, self._recorder, self._timers.note_frame),
+            FrameDecoder(wire, self._recorder, self._timers.note_frame, rtp=rtp),
             self._pacer,
             self._deliver,
             work,
@@ -166,13 +167,16 @@ class SessionConnection:
     # ---- to the client -----------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        try:
-            await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
-        except ClientTooSlow as slow:
-            self._socket.abort()  # no close frame would get through
-            self._gone(str(slow), forced=True)
-        except ConnectionError:
-            self._gone("the client left")
+        too_slow: ClientTooSlow | None = None
+        while too_slow is None or self._socket.outlives_loss:  # what is left goes to the client's next connection
+            try:
+                return await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
+            except ClientTooSlow as slow:
+                too_slow = slow
+                self._socket.abort()  # no close frame would get through
+            except ConnectionError:
+                return self._gone("the client left")
+        return self._gone(str(too_slow), forced=True)
 
     async def _send(self, message: str) -> None:
         self._recorder.note("server", message)

@@ -21,14 +21,19 @@ class FrameDecoder:
         wire: The client's dialect.
         recorder: Records the frames where the client's settings allow it, from these settings on.
         alive: Called for each frame.
+        rtp: Binary frames are the client's sound, which came as RTP.
     """
 
-    def __init__(self, wire: DialectNegotiation, recorder: ConsentedRecorder, alive: Callable[[], None]) -> None:
-        self._wire, self._recorder, self._alive = wire, recorder, alive
+    def __init__(
+        self, wire: DialectNegotiation, recorder: ConsentedRecorder, alive: Callable[[], None], *, rtp: bool = False
+    ) -> None:
+        self._wire, self._recorder, self._alive, self._rtp = wire, recorder, alive, rtp
 
     def __call__(self, frame: str | bytes) -> list[Received]:
-        """Return the messages of a frame. A binary one is rejected: all dialects speak JSON text."""
+        """Return the messages of a frame. A binary one is sound, or rejected: all dialects speak JSON text."""
         self._alive()
+        if isinstance(frame, bytes) and self._rtp:
+            return [*self._pieces(self._wire.sound(frame))]
         if isinstance(frame, bytes):
             what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
             return [InputRejected("unexpected_binary_frame", what)]

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from voicepipe.server.http.runner import HttpConnection
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Socket"]
+__all__ = ["Fault", "Socket"]
 
 _PROTOCOL = "realtime"
 # What a close frame has room for.
@@ -58,6 +58,11 @@ class Socket(web.WebSocketResponse):
                 WSCloseCode.PROTOCOL_ERROR, "invalid_frame", "that was no WebSocket frame"
             ),
         }
+
+    @property
+    def outlives_loss(self) -> bool:
+        """Return False: a client that is lost does not come back to this socket."""
+        return False
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
         """Upgrade, with small buffers: sound that waits in the kernel can neither be flushed nor counted."""
