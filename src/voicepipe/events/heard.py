@@ -106,6 +106,8 @@ class TurnStarted(TurnEvent):
 
     at_s: float
     item: str = field(default="", compare=False, repr=False)
+    goes_on: bool = False
+    """Its voice has ended the turn before by its length: it stops no reply without a word."""
 
 
 @dataclass(frozen=True, slots=True)
