@@ -210,13 +210,13 @@ DEFAULT = [
 
 CONCIERGE = [
     (
-        Scenario("Who speaks while a function runs is answered, and nothing comes of the function")
+        Scenario("Who speaks while a function runs is answered, and its result is kept")
         .llm_calls("a table for two", "free_tables", {"people": 2})
         .llm("never mind", "As you wish.")
         .at(2).user_says("a table for two")
         .at(4.2).user_says("never mind")
         .ever(times=1).bot_calls("free_tables")
-        .never().function_returns("free_tables")
+        .ever(times=1).function_returns("free_tables")
         .ever(times=1).bot_is_interrupted()
         .by(6).bot_says("As you wish.")
         .never().service_fails()

@@ -118,6 +118,8 @@ class TurnStarted(TurnEvent):
 
     at_s: float
     item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
+    goes_on: bool = False
+    """Its voice has ended the turn before by its length: it stops no reply without a word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,9 +185,10 @@ class _Turn:
 
     def decision(self, _: Event) -> Observable[Event]:
         """Return `HoldElapsed` at the time at which it is decided what a voice means."""
-        if self.state.decide_at_s is None:
+        decide_at_s = self.state.user.decide_at_s(self.state.reply)
+        if decide_at_s is None:
             return reactivex.empty()
-        left_s = max(0.0, self.state.decide_at_s - self._clock())
+        left_s = max(0.0, decide_at_s - self._clock())
         return reactivex.timer(left_s).pipe(rx_ops.map(lambda _: HoldElapsed()))
 
     def _run(self, action: Action) -> Observable[ReplyAudio | Event]:

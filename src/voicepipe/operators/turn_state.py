@@ -42,8 +42,7 @@ __all__ = ["TurnState"]
 class TurnState:
     """The state of one conversation's turns and replies.
 
-    `after_input` takes what the user and the client do, `after_output` what the reply does. Both return the next state
-    and at most one action.
+    `after_input` takes what the user and the client do, `after_output` what the reply does; both return an action, too.
 
     Args:
         user: the user's turn, and what it means for the reply
@@ -278,11 +277,6 @@ class TurnState:
         if self._is_busy or self.user.speaking or self.awaits_tool_result or self.functions:
             return None
         return self.idle.due_s if self.opened else None
-
-    @property
-    def decide_at_s(self) -> float | None:
-        """Return when it is decided what a voice means that holds the reply."""
-        return self.user.decide_at_s(self.reply)
 
     @property
     def _is_busy(self) -> bool:

@@ -167,8 +167,7 @@ class _Turn:
     def _weigh(self, pause: Pause) -> Iterator[TurnEvent | ClientEvent]:
         if pause.probability < self._resume_below:
             self._paused_at = None
-            if not pause.goes_on:  # one that has ended a turn by its length, as music does, begins none without a word
-                yield from self._start(pause.at_s)
+            yield from self._start(pause.at_s, goes_on=pause.goes_on)
             yield from self._score(pause.at_s)
             return
         self._low_since_s = None
@@ -192,13 +191,13 @@ class _Turn:
     def _is_unconfirmed(self) -> bool:
         return self._talking and self._told and not self._confirmed
 
-    def _start(self, at_s: float) -> Iterator[TurnEvent | ClientEvent]:
+    def _start(self, at_s: float, *, goes_on: bool = False) -> Iterator[TurnEvent | ClientEvent]:
         if not self._talking:
             self._talking = True
             self._turns += 1
         if not self._told and not self._commits.by_client:
             self._told, self._began_s = True, at_s
-            yield TurnStarted(at_s, self._item)
+            yield TurnStarted(at_s, self._item, goes_on)
 
     def _hand_over(self) -> Iterator[TurnEvent]:
         """End the turn that has been told of, where the client ends turns from now on: the words wait for its commit,

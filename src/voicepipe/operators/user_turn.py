@@ -75,11 +75,13 @@ class UserTurn:
             interruptible: Whether the user may stop that reply, or the one that is due.
         """
         match event:
-            case TurnStarted():
+            case TurnStarted(goes_on=goes_on):
                 over_sound = reply is not None and reply.sounds
                 turn = replace(self, speaking=True, began_over=reply is not None, over_reply=over_sound)
                 turn = replace(turn, voice=(True, now_s), asked=_asks(reply))
-                return turn, turn._voice_heard(reply, interruptible=interruptible)
+                # Music that goes on is no moment to speak, and stops no answer to what was said before it.
+                stops = interruptible and not goes_on
+                return turn, turn._voice_heard(reply, interruptible=stops)
             case TurnVoiceChanged(acknowledges=True):
                 # The voice is given time for the rest of what it says.
                 return replace(self, voice=(True, now_s)) if self.voice[0] else self, Verdict.NOTHING

@@ -9,6 +9,8 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
     ConversationEnded,
+    FunctionContinues,
+    FunctionReturned,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
@@ -71,6 +73,11 @@ BROKEN = {
         ([BEGIN, CUT, TurnStarted(1), TurnEnded("", 1), *[None] * 20], "silence since 3 s"),
         ([TurnStarted(1), *[None] * 20], "in a turn of the user that does not end"),
     ],
+    "a silence is broken in time": [([BEGIN, END, *[SPEECH] * 12], "nothing breaks the silence since 8 s")],
+    "no idle prompt comes too early": [
+        ([BEGIN, END, ReplyStarted(EMPTY.user_said("..."))], "an idle prompt, 6 s early"),
+        ([BEGIN, ReplyStarted(EMPTY.user_said("..."))], "an idle prompt, while something is under way"),
+    ],
     "a turn is what was recognised": [
         (
             [WordRecognised("a", 0, 1), WordRecognised("b", 1, 2), TurnEnded("a", 2)],
@@ -114,6 +121,10 @@ BROKEN = {
             "the user saying 'b', which was not recognised",
         ),
     ],
+    "the next prompt has every result": [
+        ([FunctionReturned("1", "21"), BEGIN], "of the call '1' the prompt has None, known is '21'"),
+        ([FunctionContinues("1"), BEGIN], "of the call '1' the prompt has None, known is 'The function is still"),
+    ],
     "time goes on": [],
     "a closed session is silent": [],
     "nothing is left behind": [],
@@ -130,7 +141,7 @@ def recorded(events):
 )
 def test_it_is_noticed(name, events, what):
     """The invariant is named, with the time and the sentence."""
-    found = {one.invariant: one for one in broken(recorded(events))}
+    found = {one.invariant: one for one in broken(recorded(events), idle_prompts=(7, 3))}
     assert what in found[name].what
     assert str(found[name]).startswith(f'broken: "{name}", at {found[name].at_s:g} s: ')
 

@@ -68,8 +68,7 @@ class SessionConnection:
             leave=lambda code, reason: self.leave(self._told(code, reason)),
             heard=socket.heard,
         )
-        self._recorder = ConsentedRecorder(settings, session_id)
-        self._pacer = IngressPacer.of(settings, loop.time)
+        self._recorder, self._pacer = ConsentedRecorder(settings, session_id), IngressPacer.of(settings, loop.time)
         self._receive_queue = ReceiveQueue(
             FrameDecoder(wire, self._recorder, self._timers.note_frame, rtp=rtp),
             self._pacer,
@@ -167,16 +166,16 @@ class SessionConnection:
     # ---- to the client -----------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        too_slow: ClientTooSlow | None = None
-        while too_slow is None or self._socket.outlives_loss:  # what is left goes to the client's next connection
-            try:
-                return await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
-            except ClientTooSlow as slow:
-                too_slow = slow
-                self._socket.abort()  # no close frame would get through
-            except ConnectionError:
-                return self._gone("the client left")
-        return self._gone(str(too_slow), forced=True)
+        try:
+            await self._send_queue.write(self._send, deadline_s=self._settings.write_deadline_s)
+        except ClientTooSlow as slow:
+            self._socket.abort()  # no close frame would get through
+            if self._socket.outlives_loss:  # what is left goes to the client's next connection
+                await self._write()
+            else:
+                self._gone(str(slow), forced=True)
+        except ConnectionError:
+            self._gone("the client left")
 
     async def _send(self, message: str) -> None:
         self._recorder.note("server", message)

@@ -27,7 +27,7 @@ LATE_S = 1.5
 """A machine that stalls for a second is late by so much."""
 EARLY_S = 0.002
 AFTER_SOUND_S = 0.5
-GRACE_S = 0.3
+GRACE_S = 0.28
 
 
 class _Silence:
