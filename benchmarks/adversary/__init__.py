@@ -14,12 +14,10 @@ The first row is without an attack: on a machine that does other work, compare w
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ import aiohttp
 
 from benchmarks.adversary.attacks import ATTACKS
 from benchmarks.adversary.bystanders import Lost, Probe, Talker
-from benchmarks.common import Progress, Report, Server, Skipped, Table, command, percentile, voicepipe_command
+from benchmarks.common import Progress, Report, Server, Skipped, Table, command, fakes, percentile
 
 __all__ = ["Observed", "beside", "fakes", "main", "observed", "run"]
 
@@ -63,19 +61,6 @@ class Observed:
     def slowest_turn_ms(self) -> float:
         """Return the slowest turn; NaN without one."""
         return max(self.turns_ms, default=float("nan"))
-
-
-@contextmanager
-def fakes(*arguments: str) -> Iterator[list[str]]:
-    """Run fake services in a process of their own; yield the options of `voicepipe serve` that name them."""
-    asked = ["fake-services", "--stt-port", "0", "--tts-port", "0", "--llm-port", "0", *arguments]
-    with subprocess.Popen([*voicepipe_command(), *asked], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            urls = [re.split("=", process.stdout.readline().strip())[-1] for _ in range(3)]
-            yield ["--stt", urls[0], "--tts", urls[1], "--llm", urls[2]]
-        finally:
-            process.terminate()
 
 
 def observed(attacks: Sequence[str], *, seconds: float, progress: Progress | None = None) -> list[Observed]:
