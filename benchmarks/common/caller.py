@@ -24,7 +24,7 @@ from voicepipe.client import ClientConnection, RecordedMicrophone, connect, webs
 from voicepipe.client.unmute import Message
 from voicepipe.events import Samples
 
-__all__ = ["Caller", "Reply", "Said", "call", "realtime_call", "silent_call"]
+__all__ = ["Caller", "Reply", "Said", "call", "realtime_call", "silent_call", "sounded"]
 
 BREATH_S = 0.4
 """Between the end of the bot's reply and the user's next utterance."""
@@ -170,18 +170,21 @@ class Caller:
         return bool(self.replies) and self.replies[-1].done_s is None
 
     def _sound(self, at_s: float, duration_s: float) -> None:
-        if not self.replies or not duration_s:
-            return
-        reply = self.replies[-1]
-        reply.first_sound_s = at_s if reply.first_sound_s is None else reply.first_sound_s
-        reply.last_sound_s = at_s
-        reply.sound_s += duration_s
-        reply.stalled_s += max(0.0, at_s - max(reply.played_until_s, reply.first_sound_s))
-        reply.played_until_s = max(reply.played_until_s, at_s) + duration_s
+        if self.replies and duration_s:
+            sounded(self.replies[-1], at_s, duration_s)
 
     def _account(self, debug: dict[str, Any]) -> None:
         if self.replies and "total_ms" in debug:
             self.replies[-1].server_ms, self.replies[-1].parts_ms = debug["total_ms"], debug["parts_ms"]
+
+
+def sounded(reply: Reply, at_s: float, duration_s: float) -> None:
+    """Note a packet of sound that came at `at_s`."""
+    reply.first_sound_s = at_s if reply.first_sound_s is None else reply.first_sound_s
+    reply.last_sound_s = at_s
+    reply.sound_s += duration_s
+    reply.stalled_s += max(0.0, at_s - max(reply.played_until_s, reply.first_sound_s))
+    reply.played_until_s = max(reply.played_until_s, at_s) + duration_s
 
 
 class _Microphone:
