@@ -21,7 +21,7 @@ from voicepipe.loader import load_pipeline
 from voicepipe.session import SessionRunner, Stages
 from voicepipe.testing import VirtualLoop
 
-__all__ = ["RATE_HZ", "TELLS", "Room", "Talk", "converse", "embedded_engine"]
+__all__ = ["PACKET", "RATE_HZ", "TELLS", "Room", "Talk", "converse", "embedded_engine"]
 
 RATE_HZ = 24_000
 PACKET = 480

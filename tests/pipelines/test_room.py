@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from benchmarks.common.room import TELLS, Room, converse, embedded_engine
+from benchmarks.common import utterances
+from benchmarks.common.room import PACKET, RATE_HZ, TELLS, Room, converse, embedded_engine
 
+from voicepipe.audio.echo import EchoFinder
 from voicepipe.client.samples import SAMPLES, read_sample
 from voicepipe.engine.build import ComposedEngine
 from voicepipe.events import EchoFound, ReplyEnded, ReplyInterrupted, TurnEnded, TurnJudged
+from voicepipe.presets import ECHO
+from voicepipe.tts.hibari import Hibari
 
 pytestmark = pytest.mark.models
 
@@ -46,3 +51,14 @@ def test_without_a_loudspeaker_nothing_is_different(engine: ComposedEngine) -> N
     """No echo is found."""
     talk = converse(engine, Room(0.2, -200), 8)
     assert not talk.when(EchoFound) + talk.when(TurnEnded)
+
+
+def test_people_over_the_bot_are_no_echo() -> None:
+    """No sentence is taken for the bot's voice, wherever in the bot's sentences it begins."""
+    far = np.tile(Hibari().synthesise(TELLS), 2)
+    for number, said in enumerate(utterances()):
+        finder = EchoFinder(RATE_HZ, ECHO)
+        for at in range(0, len(said.samples) - PACKET, PACKET):
+            start = number * RATE_HZ // 3 + at
+            finder.add(said.samples[at : at + PACKET], far[start : start + PACKET])
+            assert not finder.found, said.name
