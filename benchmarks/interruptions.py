@@ -5,7 +5,8 @@ begins 3.4 to 5 s into the bot's opening: past the first 3 s, in which only word
 
 - *coughs* and *noises*: made of noise, sines and envelopes, at three levels; the sounds of desktops, where the
   packages `sound-icons` and `sound-theme-freedesktop` are installed. They must not cut the reply.
-- *acknowledgements*: "mhm", "okay", "I see", … by all voices, and "Yes." by two actors. They must not cut it either.
+- *acknowledgements*: "okay", "I see", … by all voices, "Yes." by two actors, and a made "mhm", since synthesisers
+  spell it. They must not cut it either.
 - *echo*: the bot's own voice, 50 to 400 ms late and 6 to 30 dB softer. It must not cut it.
 - *interruptions*: "stop", "wait", "no", "but …", questions, by all voices; sentences of people, and the words of the
   loudspeaker tests of `alsa-utils`. They must. *Interruptions over an echo* must, too.
@@ -17,8 +18,8 @@ The voices are the embedded one, and those of `flite` and `espeak-ng`, where the
 numbers that were chosen by one half are judged by the other.
 
 **Early** answers are those of which a sound is sent before the user's last loud sample, in turns while the bot is
-silent: people's sentences with their pauses, and sentences of two halves with 0.3 or 0.5 s between them. The language
-model begins 0.2 s after it was asked.
+silent: people's sentences with their pauses, and synthesised ones of which one pause is drawn out to 0.3 or 0.5 s. The
+language model begins 0.2 s after it was asked.
 
     python -m benchmarks interruptions            about 350 sounds and 48 turns, ten minutes
     python -m benchmarks interruptions --quick    a sixth
@@ -29,6 +30,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +62,11 @@ FIRST_S, LAST_S = 3.7, 5.3
 """On the session's clock, when a sound begins: the bot's first sound comes at about 0.3 s."""
 WATCHED_S = 1.5
 THINKS_S = 0.2
+HESITATES_S = (0.3, 0.5)
 SILENT_DB = -200.0
 SOFT_DB, LOUD_DB = -20.0, -6.0
 LEVELS_DB = (-24.0, -12.0, -2.0)
-COUGHS, OF_A_NOISE = 8, 1
+COUGHS, OF_A_NOISE, HUMS = 8, 1, 8
 ACKNOWLEDGEMENTS = (
     "Mm-hmm.",
     "Okay.",
@@ -80,13 +83,10 @@ INTERRUPTIONS = (
     *("Stop.", "No.", "Wait.", "Hold on.", "But why?", "Excuse me.", "What about Sunday?", "Stop talking, please."),
     *("No, that is wrong.", "I have a question.", "Okay, but what about London?", "Can you say that again?"),
 )
-HALVES = (
-    ("I would like to book a table", "for four people on Friday."),
-    ("Can you tell me", "how far it is to the station?"),
-    ("When I was a child,", "we lived by the sea."),
-    ("I think that", "the blue one is better."),
-    ("My number is five five one,", "two four six eight."),
-    ("Please remind me tomorrow", "to call my sister."),
+HESITATIONS = (
+    *("I would like to book a table, for four people on Friday.", "Can you tell me, how far it is to the station?"),
+    *("When I was a child, we lived by the sea.", "I think that the red one, no, the blue one is better."),
+    *("My number is five five one, two four six eight.", "Please remind me, to call my sister tomorrow."),
 )
 _ECHOES = tuple((delay_s, gain_db) for delay_s in (0.05, 0.2, 0.4) for gain_db in (-6.0, -12.0, -20.0, -30.0))
 _SOUNDS = (Path("/usr/share/sounds/freedesktop/stereo"), Path("/usr/share/sounds/sound-icons"))
@@ -128,6 +128,7 @@ def cases() -> Iterator[Case]:
     """Yield all sounds of this machine."""
     yield from _noises()
     yield from _desktop()
+    yield from _hums()
     yield from _spoken()
     yield from _people()
     for delay_s, gain_db in _ECHOES:
@@ -141,6 +142,31 @@ def _noises() -> Iterator[Case]:
                 sound = make(np.random.default_rng(number)).astype(np.float32)
                 kind = "cough" if name == "cough" else "noise"
                 yield Case(kind, f"{name} {number} at {level_db:g} dB", at_level(sound, level_db), False)
+
+
+def _hums() -> Iterator[Case]:
+    for number in range(HUMS):
+        sound = hum(np.random.default_rng(number))
+        for level_db in (LOUD_DB, SOFT_DB):
+            yield Case("acknowledgement, hummed", f"mhm {number} at {level_db:g} dB", at_level(sound, level_db), False)
+
+
+def hum(rng: np.random.Generator) -> Samples:
+    """Return "mhm": a voice through a closed mouth, twice, the second time higher, with a breath between."""
+    pitch_hz, rise = rng.uniform(90, 220), rng.uniform(1.05, 1.3)
+    lengths_s = rng.uniform(0.12, 0.2), rng.uniform(0.04, 0.09), rng.uniform(0.18, 0.35)
+    low, high = _nasal(pitch_hz, lengths_s[0]), _nasal(pitch_hz * rise, lengths_s[2])
+    breath = 0.02 * rng.standard_normal(round(lengths_s[1] * RATE_HZ))
+    return np.concatenate([low, breath, high]).astype(np.float32)
+
+
+def _nasal(pitch_hz: float, seconds: float) -> Samples:
+    """Return overtones that fall by 12 dB an octave above the resonance of a nose, at 250 Hz."""
+    at_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    overtones = np.arange(1, int(3000 / pitch_hz) + 1)
+    gains = 1 / (1 + (overtones * pitch_hz / 250) ** 2)
+    voice = sum(gain * np.sin(2 * np.pi * pitch_hz * one * at_s) for one, gain in zip(overtones, gains, strict=True))
+    return voice * np.minimum(1, np.minimum(at_s, at_s[::-1]) / 0.03)
 
 
 def _desktop() -> Iterator[Case]:
@@ -193,15 +219,18 @@ def turns() -> Iterator[tuple[str, Samples]]:
     for one in utterances():
         yield one.name, one.samples
     for name, speak in list(speakers().items())[:4]:
-        for number, (first, second) in enumerate(HALVES):
-            pause = np.zeros(round((0.3, 0.5)[number % 2] * RATE_HZ), np.float32)
-            halves = [_trimmed(speak(first)), pause, _trimmed(speak(second))]
-            yield f"{name}: {first} … {second}", at_level(np.concatenate(halves), LOUD_DB)
+        for number, text in enumerate(HESITATIONS):
+            yield f"{name}: {text}", at_level(_hesitating(speak(text), HESITATES_S[number % 2]), LOUD_DB)
 
 
-def _trimmed(sound: Samples) -> Samples:
-    pieces = loud_pieces(sound)
-    return sound[pieces[0][0] : pieces[-1][1]]
+def _hesitating(sound: Samples, seconds: float) -> Samples:
+    """Return a sentence with its longest pause drawn out: within it the voice is as it was."""
+    pieces = loud_pieces(sound, pause_s=0.03)
+    if len(pieces) == 1:
+        return sound
+    _, at = max((after[0] - before[1], before[1]) for before, after in pairwise(pieces))
+    longest = max(after[0] - before[1] for before, after in pairwise(pieces))
+    return np.insert(sound, at, np.zeros(max(0, round(seconds * RATE_HZ) - longest), np.float32))
 
 
 # ---- the run ---------------------------------------------------------------------------------------------------------
