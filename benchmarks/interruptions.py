@@ -68,25 +68,16 @@ SOFT_DB, LOUD_DB = -20.0, -6.0
 LEVELS_DB = (-24.0, -12.0, -2.0)
 COUGHS, OF_A_NOISE, HUMS = 8, 1, 8
 ACKNOWLEDGEMENTS = (
-    "Mm-hmm.",
-    "Okay.",
-    "Yeah.",
-    "Right.",
-    "I see.",
-    "Uh-huh.",
-    "Sure.",
-    "Got it.",
-    "Yes.",
-    "Yeah, sure.",
+    *("Okay.", "Yeah.", "Right.", "I see.", "Sure.", "Got it.", "Yes.", "Yeah, sure.", "Oh, okay.", "Exactly."),
 )
 INTERRUPTIONS = (
     *("Stop.", "No.", "Wait.", "Hold on.", "But why?", "Excuse me.", "What about Sunday?", "Stop talking, please."),
     *("No, that is wrong.", "I have a question.", "Okay, but what about London?", "Can you say that again?"),
 )
 HESITATIONS = (
-    *("I would like to book a table, for four people on Friday.", "Can you tell me, how far it is to the station?"),
+    *("I would like to book a table, for four people on Friday.", "If it rains tomorrow, what shall we do?"),
     *("When I was a child, we lived by the sea.", "I think that the red one, no, the blue one is better."),
-    *("My number is five five one, two four six eight.", "Please remind me, to call my sister tomorrow."),
+    *("My number is five five one, two four six eight.", "After the meeting on Friday, I will call my sister."),
 )
 _ECHOES = tuple((delay_s, gain_db) for delay_s in (0.05, 0.2, 0.4) for gain_db in (-6.0, -12.0, -20.0, -30.0))
 _SOUNDS = (Path("/usr/share/sounds/freedesktop/stereo"), Path("/usr/share/sounds/sound-icons"))
@@ -217,7 +208,8 @@ def at_level(sound: Samples, peak_db: float) -> Samples:
 def turns() -> Iterator[tuple[str, Samples]]:
     """Yield what users say while the bot is silent."""
     for one in utterances():
-        yield one.name, one.samples
+        if not one.name.startswith("beckett"):  # whole sentences with up to 0.9 s between them, which are turns
+            yield one.name, one.samples
     for name, speak in list(speakers().items())[:4]:
         for number, text in enumerate(HESITATIONS):
             yield f"{name}: {text}", at_level(_hesitating(speak(text), HESITATES_S[number % 2]), LOUD_DB)

@@ -144,7 +144,7 @@ class Interruption:
         uninterruptible_s: in this first part of the session's sound a voice alone does not hold a reply, a word
             interrupts: the client's echo canceller is still learning the bot's voice
         min_voice_ms: a voice holds a reply at once, and interrupts it when it has lasted so long without a word. A
-            cough lasts up to half a second, and a VAD notices its end 0.16 s later.
+            cough lasts up to half a second, "yeah, sure" 1.1 s, and a VAD notices the end 0.16 s later.
         resume_within_ms: a held reply goes on so long after the voice has stopped, if no word came: a recogniser's
             words come within a third of a second of it
         grace_s: how long the next reply waits for the clean-up of one that was interrupted
@@ -243,7 +243,7 @@ ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "en": frozenset(
         {"mhm", "mm", "mmm", "mm hmm", "mm hm", "hm", "hmm", "uh huh", "uhuh", "aha", "ah", "oh", "okay", "ok",
-         "right", "yeah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool", "great",
+         "right", "yeah", "yah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool", "great",
          "of course", "all right", "alright", "interesting", "really", "exactly", "true", "good", "i know"}
     ),
     "es": frozenset({"sí", "si", "vale", "claro", "ya", "ajá", "bueno", "ya veo", "de acuerdo"}),
@@ -306,7 +306,7 @@ INTERRUPTION: Final = Interruption(
     idle_prompts=3,
     uninterruptible_s=3.0,
     grace_s=0.25,
-    min_voice_ms=800,
+    min_voice_ms=1200,
     resume_within_ms=350,
 )
 """Kyutai's Unmute has the same 7 s of silence, and the same 3 s in which an echo canceller learns."""

@@ -53,6 +53,15 @@ def test_without_a_loudspeaker_nothing_is_different(engine: ComposedEngine) -> N
     assert not talk.when(EchoFound) + talk.when(TurnEnded)
 
 
+def test_an_acknowledgement_lets_the_bot_go_on(engine: ComposedEngine) -> None:
+    """It lasts a second, and is heard as two words."""
+    said = Hibari().synthesise("Yeah, sure.")
+    talk = converse(engine, Room(0.2, -200), 7, said, at_s=4)
+    assert not talk.when(ReplyInterrupted)
+    judged = [event for event in talk.events if isinstance(event, TurnJudged)]
+    assert [event.counts for event in judged] == [False]
+
+
 def test_people_over_the_bot_are_no_echo() -> None:
     """No sentence is taken for the bot's voice, wherever in the bot's sentences it begins."""
     far = np.tile(Hibari().synthesise(TELLS), 2)
