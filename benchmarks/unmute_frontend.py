@@ -34,40 +34,57 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.common import RATE_HZ, SUMMARY, Budget, Report, Server, ServerFailed, Table, fakes, percentile, summary
-from voicepipe.testing.marbles.sound import speech
+from benchmarks.common import (
+    RATE_HZ,
+    SUMMARY,
+    Budget,
+    Report,
+    Server,
+    ServerFailed,
+    Table,
+    fakes,
+    percentile,
+    summary,
+    utterances,
+)
 
 COUNT, QUICK_COUNT = 16, 6
 SILENT_P95_MS = 400.0
 FIRST_S, EVERY_S = 8.0, (4.2, 5.03, 5.86, 4.61)
 """Of the recording, which begins when the page connects."""
-VOICE_MS, PITCH_HZ = 900, 205
+LONGEST_S, PEAK = 2.0, 0.8
 ANSWER = " ".join(["This is a long story about a man and the sea, which goes on and on."] * 4)
-MICROPHONE_LOUD, OUTPUT_LOUD = 0.02, 0.003
+MICROPHONE_LOUD, OUTPUT_LOUD = 0.01, 0.003
 PIECE_S = 0.005
-SETTLES_S = 1.0
-"""The next reply comes later than that behind an onset."""
+SETTLES_S, QUIET_S = 1.5, 0.6
+"""What sounds so long behind an onset has not been stopped; an onset is behind so much silence."""
 PAGE, PAGE_PORT, SERVER_PORT = "http://localhost:3000", "3000", "8000"
 STARTS_WITHIN_S = 30.0
 
 RECORDER = """
 const connect = AudioNode.prototype.connect;
 window.heard = [];
+const module = `registerProcessor("levels", class extends AudioWorkletProcessor {
+  sums = [0, 0]; count = 0;
+  process([input]) {
+    for (const side of [0, 1]) for (const one of input[side] ?? []) this.sums[side] += one * one;
+    this.count += 128;
+    if (this.count >= sampleRate * PIECE_S) {
+      this.port.postMessage([currentTime, ...this.sums.map((sum) => Math.sqrt(sum / this.count))]);
+      this.sums = [0, 0]; this.count = 0;
+    }
+    return true;
+  }
+})`;
 function recorder(context) {
   if (context.recorder) return context.recorder;
   const merger = context.recorder = context.createChannelMerger(2);
-  const processor = context.createScriptProcessor(1024, 2, 1);
-  const step = Math.round(context.sampleRate * PIECE_S);
-  let rest = [[], []];
-  processor.onaudioprocess = ({inputBuffer}) => {
-    for (const side of [0, 1]) rest[side].push(...inputBuffer.getChannelData(side));
-    while (rest[0].length >= step) {
-      const level = (side) => Math.sqrt(rest[side].splice(0, step).reduce((sum, one) => sum + one * one, 0) / step);
-      window.heard.push([level(0), level(1)]);
-    }
-  };
-  connect.call(merger, processor);
-  connect.call(processor, context.destination);
+  context.audioWorklet.addModule(URL.createObjectURL(new Blob([module], {type: "text/javascript"}))).then(() => {
+    const levels = new AudioWorkletNode(context, "levels");
+    levels.port.onmessage = ({data}) => window.heard.push(data);
+    connect.call(merger, levels);
+    connect.call(levels, context.destination);
+  });
   return merger;
 }
 AudioNode.prototype.connect = function (target, ...rest) {
@@ -86,8 +103,9 @@ localStorage.setItem("recordingConsent", "false");
 def write_recording(path: Path, count: int) -> float:
     """Write what the microphone hears; return its length in seconds."""
     parts = [np.zeros(round(FIRST_S * RATE_HZ), np.float32)]
-    for number in range(count):
-        parts.append(speech(number * 37.0, VOICE_MS, RATE_HZ, PITCH_HZ).samples)
+    for number, said in enumerate(utterances(count)):
+        loud = said.samples[round(said.loud_from_s * RATE_HZ) :][: round(LONGEST_S * RATE_HZ)]
+        parts.append(loud / np.abs(loud).max() * PEAK)
         parts.append(np.zeros(round(EVERY_S[number % len(EVERY_S)] * RATE_HZ), np.float32))
     sound = np.concatenate(parts)
     with wave.open(str(path), "wb") as file:
@@ -120,7 +138,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def talk(recording: Path, seconds: float) -> tuple[np.ndarray[Any, Any], str]:
-    """Let the page talk; return levels of the microphone and of the output per `PIECE_S`, and the page's subtitles."""
+    """Let the page talk; return times, levels of the microphone and levels of the output, and the page's subtitles."""
     from playwright.sync_api import sync_playwright
 
     options = ["--no-sandbox", "--disable-gpu", "--mute-audio", "--use-fake-ui-for-media-stream"]
@@ -128,7 +146,7 @@ def talk(recording: Path, seconds: float) -> tuple[np.ndarray[Any, Any], str]:
     chromium = os.environ.get("VOICEPIPE_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        page = browser.new_context(permissions=["microphone"]).new_page()
+        page = browser.new_context(permissions=["microphone"], viewport={"width": 480, "height": 640}).new_page()
         page.add_init_script(RECORDER)
         page.goto(PAGE)
         page.get_by_role("button", name="connect", exact=True).click()
@@ -140,27 +158,35 @@ def talk(recording: Path, seconds: float) -> tuple[np.ndarray[Any, Any], str]:
     return levels, subtitles
 
 
-def silent_after_ms(levels: np.ndarray[Any, Any]) -> list[float]:
-    """Return, for each voice over the sounding bot, how long the bot is heard behind its onset."""
-    loud, audible = levels[:, 0] > MICROPHONE_LOUD, levels[:, 1] > OUTPUT_LOUD
-    quiet, settles = round(0.5 / PIECE_S), round(SETTLES_S / PIECE_S)
-    onsets = [at for at in np.flatnonzero(loud) if at > quiet and not loud[at - quiet : at].any()]
-    found = [
-        np.flatnonzero(audible[at : at + settles]).max(initial=-1) + 1
-        for at in onsets
-        if audible[at - 10 : at].any() and at + settles < len(levels)
-    ]
-    return [1000 * PIECE_S * pieces for pieces in found]
+def silent_after_ms(heard: np.ndarray[Any, Any]) -> list[float]:
+    """Return, for each voice over the sounding bot, how long the bot is heard behind its onset.
+
+    Args:
+        heard: rows of a time in seconds, the level of the microphone and the level of the output
+    """
+    at_s, loud, audible = heard[:, 0], heard[:, 1] > MICROPHONE_LOUD, heard[:, 2] > OUTPUT_LOUD
+    found: list[float] = []
+    last_loud_s = 0.0
+    for onset_s in at_s[loud]:
+        within = (at_s > onset_s - QUIET_S / 2) & (at_s < onset_s + SETTLES_S)
+        if (
+            onset_s - last_loud_s > QUIET_S
+            and audible[within & (at_s < onset_s)].any()
+            and at_s[-1] > onset_s + SETTLES_S
+        ):
+            found.append(1000 * max(0.0, float(at_s[within & audible].max()) - onset_s))
+        last_loud_s = onset_s
+    return found
 
 
-def run(folder: Path, count: int, arguments: Sequence[str] = ()) -> Report:
+def run(folder: Path, count: int, *, embedded: bool = False, arguments: Sequence[str] = ()) -> Report:
     """Measure, and judge the figures."""
     with tempfile.TemporaryDirectory() as temporary:
         recording = Path(temporary) / "user.wav"
         seconds = write_recording(recording, count)
         with (
             fakes("--answers", ANSWER) as services,
-            Server(*services, "--port", SERVER_PORT, *arguments),
+            Server(*services[-2 if embedded else 0 :], "--port", SERVER_PORT, *arguments),
             frontend(folder),
         ):
             levels, subtitles = talk(recording, seconds + 2)
@@ -187,10 +213,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("frontend", type=Path, help="the folder `frontend` of a checkout of Unmute, built")
     parser.add_argument("--quick", action="store_true", help="fewer interruptions")
-    parser.add_argument("arguments", nargs="*", help="of `voicepipe serve`, behind --")
+    parser.add_argument("--embedded", action="store_true", help="the embedded recogniser and voice")
+    parser.add_argument("--pipeline", help="what `voicepipe serve` plays (default: its default)")
     args = parser.parse_args(argv)
+    arguments = [args.pipeline] if args.pipeline else []
     try:
-        report = run(args.frontend, QUICK_COUNT if args.quick else COUNT, args.arguments)
+        report = run(args.frontend, QUICK_COUNT if args.quick else COUNT, embedded=args.embedded, arguments=arguments)
     except ServerFailed as reason:
         print(f"not measured: {reason}", file=sys.stderr)
         return 2

@@ -25,6 +25,8 @@ __all__ = ["PACKET", "RATE_HZ", "TELLS", "Room", "Talk", "converse", "embedded_e
 
 RATE_HZ = 24_000
 PACKET = 480
+PATIENCE_S = 60.0
+"""For a model, on a machine that does other work."""
 TELLS = (
     "The weather in Paris is sunny today, with some wind from the west. Tomorrow it will rain in the morning. On "
     "Friday the sky clears again, and the evening is warm."
@@ -102,7 +104,7 @@ def converse(
         return words.pipe(rx_ops.delay_subscription(thinks_s)) if thinks_s else words
 
     said = np.pad(np.zeros(0, np.float32) if user is None else user, (round(at_s * RATE_HZ), 0))
-    with VirtualLoop() as loop:
+    with VirtualLoop(patience_s=PATIENCE_S) as loop:
         stages = replace(engine.stages(), llm=llm)
         loop.run(_talk(stages, room, _padded(said, round(seconds * RATE_HZ)), talk, opens=opens))
     return talk

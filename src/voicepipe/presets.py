@@ -243,8 +243,8 @@ ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "en": frozenset(
         {"mhm", "mm", "mmm", "mm hmm", "mm hm", "hm", "hmm", "uh huh", "uhuh", "aha", "ah", "oh", "okay", "ok",
-         "right", "yeah", "yah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool", "great",
-         "of course", "all right", "alright", "interesting", "really", "exactly", "true", "good", "i know"}
+         "right", "yeah", "yah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool",
+         "great", "of course", "all right", "alright", "interesting", "really", "exactly", "true", "good", "i know"}
     ),
     "es": frozenset({"sí", "si", "vale", "claro", "ya", "ajá", "bueno", "ya veo", "de acuerdo"}),
     "fr": frozenset(

@@ -40,8 +40,7 @@ def test_the_user_hears_what_the_client_has_until_it_is_told() -> None:
 
 def test_an_onset_counts_where_the_bot_sounds() -> None:
     """The first voice comes over the bot, which falls silent 300 ms later; the second one over nothing."""
-    levels = np.zeros((round(6 / PIECE_S), 2))
-    at = round(2 / PIECE_S)
-    levels[at : 2 * at, 0] = levels[: at + round(0.3 / PIECE_S), 1] = 0.1
-    levels[round(4.8 / PIECE_S) :, 0] = 0.1
-    assert silent_after_ms(levels) == pytest.approx([300])
+    heard = np.zeros((round(6 / PIECE_S), 3))
+    heard[:, 0] = at_s = np.arange(len(heard)) * PIECE_S
+    heard[((at_s >= 2) & (at_s < 4)) | (at_s > 4.8), 1] = heard[at_s < 2.3, 2] = 0.1
+    assert silent_after_ms(heard) == pytest.approx([295])
