@@ -289,6 +289,7 @@ def _report(judged: Sequence[Judged], answers: Sequence[tuple[str, float | None]
                 ("from … to …", *SUMMARY),
                 [["the sound's beginning → cut", *summary(cutting)], ["the turn's end → answer", *summary(answered)]],
             ),
+            Table("Turns", ("spoken by", "turns", "early"), [_turns(by, answers) for by in ("people", "synthesisers")]),
         ],
         budgets=[
             *_budgets("wrongly cut", [one for one in judged if not one.case.cuts], WRONGLY_CUT),
@@ -302,6 +303,11 @@ def _report(judged: Sequence[Judged], answers: Sequence[tuple[str, float | None]
         ],
         raw=[*map(_raw, judged), *({"turn": name, "answered_ms": answered_ms} for name, answered_ms in answers)],
     )
+
+
+def _turns(by: str, answers: Sequence[tuple[str, float | None]]) -> list[Cell]:
+    times_ms = [answered_ms for name, answered_ms in answers if (":" in name) == (by == "synthesisers")]
+    return [by, len(times_ms), sum(answered_ms is not None and answered_ms < 0 for answered_ms in times_ms)]
 
 
 def _row(kind: str, found: Sequence[Judged]) -> list[Cell]:

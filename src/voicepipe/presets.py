@@ -165,10 +165,13 @@ class Playback:
     Args:
         lead_ms: how far ahead of playback sound is sent: four frames, which hide the jitter of a network
         frame_ms: the length of a frame: that of Kyutai's TTS
+        kept_lead_ms: the lead for clients that play out what they have, as Unmute's own frontend does: it ignores that
+            the user interrupts, so that this much is heard behind the hold. OpenAI's clients drop it.
     """
 
     lead_ms: float
     frame_ms: float
+    kept_lead_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +314,8 @@ INTERRUPTION: Final = Interruption(
 )
 """Kyutai's Unmute has the same 7 s of silence, and the same 3 s in which an echo canceller learns."""
 
-PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80)
-"""Four frames of 80 ms ahead, as in Kyutai's Unmute."""
+PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80, kept_lead_ms=160)
+"""Four frames of 80 ms ahead, as in Kyutai's Unmute; two, where the client cannot be told to be silent."""
 
 DEADLINE: Final = Deadline(first_s=3, between_s=3)
 """For a TTS: a user takes 3 s of silence for the end of the connection. A language model has `FILLER`."""
