@@ -7,8 +7,9 @@ whose microphone plays a recording in which a voice interrupts the bot every few
 That page ignores all messages that would let a client drop what it has not played: it plays out what it has. So the
 time consists of the server's hold and of how far ahead sound is sent. What the page plays and what its microphone hears
 are recorded by the page's own AudioContext, on one clock: a few lines that are loaded before its scripts connect both
-to a recorder. What the operating system's output adds is not in it, and neither is what its input adds. The page's
-circles are drawn once a second: without a graphics processor they would take a core and delay the sound.
+to a recorder. What the operating system's output adds is not in it, and neither is what its input adds. Its
+canvases are not painted, and no video of them is recorded: without a graphics processor these take more than a core and
+delay the sound.
 
     python -m benchmarks.unmute_frontend ../unmute/frontend              16 interruptions, a minute and a half
     python -m benchmarks.unmute_frontend ../unmute/frontend --quick      6
@@ -96,7 +97,16 @@ AudioNode.prototype.connect = function (target, ...rest) {
   }
   return connect.call(this, target, ...rest);
 };
+window.MediaRecorder = class extends EventTarget {
+  static isTypeSupported() { return true; }
+  start() {}
+  stop() {}
+};
+for (const paints of ["fill", "stroke", "fillRect", "clearRect", "fillText", "strokeText", "drawImage"]) {
+  CanvasRenderingContext2D.prototype[paints] = () => {};
+}
 window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 1000);
+window.cancelAnimationFrame = clearTimeout.bind(window);
 localStorage.setItem("cookieConsentV2", "false");
 localStorage.setItem("recordingConsent", "false");
 """.replace("PIECE_S", str(PIECE_S))
