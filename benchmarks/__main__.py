@@ -26,6 +26,7 @@ from benchmarks.common.report import machine
 NAMES = (
     "conversation",
     "barge_in",
+    "interruptions",
     "accuracy",
     "answers",
     "capacity",

@@ -52,7 +52,7 @@ def reply(conversation: Conversation) -> Observable[Event]:
         ),
         (
             ops.respond(reply, replace(INTERRUPTION, idle_prompts=0)),
-            {"idle_after_s": 7.0, "idle_prompts": 0, "uninterruptible_s": 3.0, "grace_s": 0.25, "min_voice_ms": 800,
+            {"idle_after_s": 7.0, "idle_prompts": 0, "uninterruptible_s": 3.0, "grace_s": 0.25, "min_voice_ms": 1200,
              "resume_within_ms": 350},
         ),
         (ops.pace(PLAYBACK), {"lead_ms": 320, "frame_ms": 80}),

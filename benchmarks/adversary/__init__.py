@@ -17,13 +17,11 @@ other programs. The attackers give way in any case: a real one has a computer of
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +37,8 @@ from benchmarks.common import (
     Skipped,
     Table,
     command,
+    fakes,
     percentile,
-    voicepipe_command,
 )
 
 __all__ = ["Observed", "fakes", "main", "observed", "run"]
@@ -79,19 +77,6 @@ class Observed:
     def slowest_turn_ms(self) -> float:
         """Return the slowest turn; NaN without one."""
         return max(self.turns_ms, default=float("nan"))
-
-
-@contextmanager
-def fakes(*arguments: str) -> Iterator[list[str]]:
-    """Run fake services in a process of their own; yield the options of `voicepipe serve` that name them."""
-    asked = ["fake-services", "--stt-port", "0", "--tts-port", "0", "--llm-port", "0", *arguments]
-    with subprocess.Popen([*voicepipe_command(), *asked], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            urls = [re.split("=", process.stdout.readline().strip())[-1] for _ in range(3)]
-            yield ["--stt", urls[0], "--tts", urls[1], "--llm", urls[2]]
-        finally:
-            process.terminate()
 
 
 def observed(

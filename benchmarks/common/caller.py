@@ -18,12 +18,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from benchmarks.common.realtime import RealtimeConnection, connect_realtime
 from benchmarks.common.speech import RATE_HZ, Utterance
 from voicepipe.client import ClientConnection, RecordedMicrophone, connect, websocket_url
 from voicepipe.client.unmute import Message
 from voicepipe.events import Samples
 
-__all__ = ["Caller", "Reply", "Said", "call", "silent_call"]
+__all__ = ["Caller", "Reply", "Said", "call", "realtime_call", "silent_call", "sounded"]
 
 BREATH_S = 0.4
 """Between the end of the bot's reply and the user's next utterance."""
@@ -44,6 +45,11 @@ class Reply:
     words: list[str] = field(default_factory=list[str])
     server_ms: float | None = None
     parts_ms: dict[str, float] = field(default_factory=dict[str, float])
+
+    played_until_s: float = 0.0
+    """When a client that plays each packet at once, behind the last one, has played all."""
+    stalled_s: float = 0.0
+    """For how long such a client had nothing to play in the middle of the reply."""
 
     @property
     def text(self) -> str:
@@ -69,7 +75,7 @@ class Said:
 class Caller:
     """One call. `replies` are the bot's, `captions` the words that it heard, `history` the last chat history told."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection | RealtimeConnection) -> None:
         self.replies: list[Reply] = []
         self.captions: list[str] = []
         self.history: list[dict[str, str]] = []
@@ -138,15 +144,15 @@ class Caller:
 
     def _note(self, at_s: float, message: Message) -> None:
         match message:
-            case {"type": "response.audio.delta", "delta": str(delta)}:
+            case {"type": "response.audio.delta" | "response.output_audio.delta", "delta": str(delta)}:
                 self._sound(at_s, len(self._connection.sound(delta)) / RATE_HZ)
             case {"type": "response.created"}:
                 self.replies.append(Reply(at_s))
             case {"type": "response.text.delta", "delta": str(delta)} if self.replies:
                 self.replies[-1].words.append(delta.strip())
-            case {"type": "unmute.interrupted_by_vad"} if self.replies:
+            case {"type": "unmute.interrupted_by_vad" | "input_audio_buffer.speech_started"} if self._speaks:
                 self.replies[-1].interrupted_s = at_s
-            case {"type": "response.audio.done"} if self.replies:
+            case {"type": "response.audio.done" | "response.output_audio.done"} if self.replies:
                 self.replies[-1].done_s = at_s
             case {"type": "conversation.item.input_audio_transcription.delta", "delta": str(delta)}:
                 self.captions.append(delta.strip())
@@ -158,17 +164,27 @@ class Caller:
             case _:
                 pass
 
+    @property
+    def _speaks(self) -> bool:
+        """Whether a reply is on: a client that hears of the user's speech stops it."""
+        return bool(self.replies) and self.replies[-1].done_s is None
+
     def _sound(self, at_s: float, duration_s: float) -> None:
-        if not self.replies or not duration_s:
-            return
-        reply = self.replies[-1]
-        reply.first_sound_s = at_s if reply.first_sound_s is None else reply.first_sound_s
-        reply.last_sound_s = at_s
-        reply.sound_s += duration_s
+        if self.replies and duration_s:
+            sounded(self.replies[-1], at_s, duration_s)
 
     def _account(self, debug: dict[str, Any]) -> None:
         if self.replies and "total_ms" in debug:
             self.replies[-1].server_ms, self.replies[-1].parts_ms = debug["total_ms"], debug["parts_ms"]
+
+
+def sounded(reply: Reply, at_s: float, duration_s: float) -> None:
+    """Note a packet of sound that came at `at_s`."""
+    reply.first_sound_s = at_s if reply.first_sound_s is None else reply.first_sound_s
+    reply.last_sound_s = at_s
+    reply.sound_s += duration_s
+    reply.stalled_s += max(0.0, at_s - max(reply.played_until_s, reply.first_sound_s))
+    reply.played_until_s = max(reply.played_until_s, at_s) + duration_s
 
 
 class _Microphone:
@@ -212,6 +228,13 @@ async def call(url: str, instructions: str = "smalltalk") -> AsyncGenerator[Call
 
 
 @asynccontextmanager
+async def realtime_call(url: str, instructions: str = "Be brief.") -> AsyncGenerator[Caller]:
+    """A call in OpenAI's protocol: the user speaks first."""
+    async with connect_realtime(url, instructions=instructions) as connection, _on(connection) as caller:
+        yield caller
+
+
+@asynccontextmanager
 async def silent_call(url: str) -> AsyncGenerator[Caller]:
     """A call in which nobody is told who the bot is, so that it neither opens nor breaks the silence."""
     async with (
@@ -223,7 +246,7 @@ async def silent_call(url: str) -> AsyncGenerator[Caller]:
 
 
 @asynccontextmanager
-async def _on(connection: ClientConnection) -> AsyncGenerator[Caller]:
+async def _on(connection: ClientConnection | RealtimeConnection) -> AsyncGenerator[Caller]:
     caller = Caller(connection)
     tasks = [asyncio.create_task(caller.listen()), asyncio.create_task(caller.speak())]
     try:

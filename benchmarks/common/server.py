@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Server", "ServerFailed", "voicepipe_command"]
+__all__ = ["Server", "ServerFailed", "fakes", "voicepipe_command"]
 
 READY_WITHIN_S = 120.0
 """Not a budget: when the benchmark gives up."""
@@ -30,6 +32,19 @@ def voicepipe_command() -> list[str]:
     if script.exists():
         return [str(script)]
     return [sys.executable, "-c", "import sys; from voicepipe.cli import main; sys.exit(main())"]
+
+
+@contextmanager
+def fakes(*arguments: str) -> Iterator[list[str]]:
+    """Run fake services in a process of their own; yield the options of `voicepipe serve` that name them."""
+    asked = ["fake-services", "--stt-port", "0", "--tts-port", "0", "--llm-port", "0", *arguments]
+    with subprocess.Popen([*voicepipe_command(), *asked], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            urls = [process.stdout.readline().strip().partition("=")[2] for _ in range(3)]
+            yield ["--stt", urls[0], "--tts", urls[1], "--llm", urls[2]]
+        finally:
+            process.terminate()
 
 
 class Server:

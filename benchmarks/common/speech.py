@@ -90,12 +90,12 @@ def _cut(name: str) -> Iterator[Utterance]:
             yield Utterance(f"{name}/{number}", samples, (start - begin) / RATE_HZ, (stop - begin) / RATE_HZ)
 
 
-def loud_pieces(sound: Samples) -> list[tuple[int, int]]:
+def loud_pieces(sound: Samples, pause_s: float = PAUSE_S) -> list[tuple[int, int]]:
     """From the first to behind the last loud sample of each stretch between pauses."""
     step = round(PIECE_S * RATE_HZ)
     pieces = sound[: len(sound) // step * step].reshape(-1, step)
     level_db = 10 * np.log10(np.mean(np.square(pieces), axis=1) + 1e-12)
     loud = np.flatnonzero(level_db > max(QUIETEST_DB, level_db.max() - RANGE_DB))
-    cuts = np.flatnonzero(np.diff(loud) - 1 >= PAUSE_S / PIECE_S)
+    cuts = np.flatnonzero(np.diff(loud) - 1 >= pause_s / PIECE_S)
     begins, ends = [loud[0], *loud[cuts + 1]], [*loud[cuts], loud[-1]]
     return [(int(begin) * step, (int(end) + 1) * step) for begin, end in zip(begins, ends, strict=True)]

@@ -43,7 +43,7 @@ NOT_RUN = {
     r"(\.venv/bin/)?pip (install|wheel) .*": "downloads packages; what it names is checked instead",
     r"\.venv/bin/tox": "runs these tests",
     r"(\.venv/bin/)?voicepipe talk": "needs a microphone",
-    r"cd unmute/frontend|pnpm (install|dev)": "needs Unmute's sources, Node.js and pnpm",
+    r"cd unmute/frontend|pnpm (install|dev|build|start)": "needs Unmute's sources, Node.js and pnpm",
     r"python -m benchmarks\b.*": "takes minutes; runs with --help instead",
     r"voicepipe serve --log-json .*\| jq .*": "never ends, and needs jq; tests/cli/test_serve.py reads each line",
 }

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.common.noises import NOISES, RATE_HZ
 from examples import IN_CI
-from noises import NOISES, RATE_HZ
 from reactivex.subject import Subject
 
 from voicepipe.boundary.workers import Outcome, Priority, Ticket

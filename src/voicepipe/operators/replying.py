@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import reactivex
 from reactivex import Observable
@@ -35,14 +36,16 @@ def replying(
         llm: answers a conversation, piece by piece
         tts: makes the stage that speaks the words, in the conversation's voice: `Session.tts`, or
             `lambda conversation: …` with a stage around `session.tts(conversation)`, or one of your own
-        playback: how far ahead of the playback clock sound is released, and in which frames
+        playback: how far ahead of the playback clock sound is released, and in which frames: by `lead_ms` where the
+            client leads (`Conversation.led`) and drops its sound at an interruption, otherwise by `kept_lead_ms`
     """
 
     def reply(conversation: Conversation) -> Observable[ReplyAudio | Event]:
         said = reactivex.just(conversation.verbatim) if conversation.verbatim else llm(conversation)
         if not conversation.aloud:
             return said.pipe(as_text())
-        return said.pipe(split_words(), tts(conversation), pace(playback))
+        lead_ms = playback.lead_ms if conversation.led else playback.kept_lead_ms
+        return said.pipe(split_words(), tts(conversation), pace(replace(playback, lead_ms=lead_ms)))
 
     again = OPENING_RETRY
     opening = retrying(

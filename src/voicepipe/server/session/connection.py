@@ -147,13 +147,12 @@ class SessionConnection:
 
     def _closed(self, frame: WSMessage) -> None:
         """End the session: the client has left, or no more can be read, of which it is told if it is still there."""
-        if frame.type != WSMsgType.ERROR:
-            self._gone("the client left")
-        elif fault := self._socket.fault(frame.data):
+        broke = frame.type == WSMsgType.ERROR
+        if fault := self._socket.fault(frame.data) if broke else None:
             self._take([InputRejected(fault.code, f"The session ends here: {fault.reason}.")])
             self.finish(End(fault.close_code, fault.reason, forced=True))
         else:
-            self.finish(End(WSCloseCode.ABNORMAL_CLOSURE, f"the connection broke: {frame.data}", gone=True))
+            self._gone(f"the connection broke: {frame.data}" if broke else "the client left")
 
     def _gone(self, reason: str, *, forced: bool = False) -> None:
         self.finish(End(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE, reason, gone=True, forced=forced))
