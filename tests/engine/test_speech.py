@@ -69,7 +69,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]
 
     def load(wanted: Collection[str], *, uses: Collection[str], **_: Any) -> LocalParts:
         calls.append((sorted(wanted), sorted(uses)))
-        return LocalParts(ear=LoudEar())  # type: ignore[arg-type]
+        return LocalParts(stt=LoudEar())  # type: ignore[arg-type]
 
     monkeypatch.setattr(voicepipe.engine.local, "load_local", load)
     return calls

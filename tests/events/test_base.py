@@ -21,7 +21,7 @@ from voicepipe.events import (
     WordRecognised,
 )
 
-DATA = {"CharacterLines", "Function", "FunctionCall", "Generation"}
+DATA = {"CharacterLines", "Function", "FunctionCall", "Generation", "TokenLogprob"}
 """Fields of events."""
 TRANSFORMED = {"Audio", "AudioReceived", "ReplyAudio"}
 """What stages transform: it passes none."""

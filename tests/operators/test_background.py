@@ -104,7 +104,7 @@ def test_an_error_is_reported_too(marbles: Marbles, question: str, deadline_s: f
         await asyncio.sleep(0)
         box = Toolbox(jobs.functions)
         call = FunctionCall("1", "look_up", json.dumps({"question": question}))
-        assert await box.run(call, deadline_s=1) == STARTED
+        assert (await box.run(call, deadline_s=1)).text == STARTED
         await asyncio.sleep(2)
         running.dispose()
         await asyncio.sleep(0)
@@ -130,7 +130,7 @@ def test_without_its_reports_no_job_begins(marbles: Marbles) -> None:
     jobs = ops.Background(Work().look_up, at_most=1, deadline_s=1)
     call = FunctionCall("1", "look_up", '{"question": "tea"}')
     told = marbles.run(Toolbox(jobs.functions).run(call, deadline_s=1))
-    assert told == '{"error": "RuntimeError: `reports` of the background functions is not merged into the turns"}'
+    assert told.text == '{"error": "RuntimeError: `reports` of the background functions is not merged into the turns"}'
 
 
 def test_a_function_in_a_thread_reports_too(marbles: Marbles) -> None:

@@ -131,6 +131,7 @@ class EngineSettings(BaseModel):
     tts_model: str | None = None
     """Of an OpenAI-compatible service, as are the settings down to `tts_requests`. None: the only one that it has."""
     tts_api_key: SecretStr | None = None
+    """Sent to the synthesiser's service. Without one, none is sent."""
     tts_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further fields of each request, as JSON: `{"instructions": "Speak calmly.", "speed": 1.1}`."""
     tts_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from voicepipe.audio import Formats, Pcm16
 from voicepipe.conversation import Conversation
-from voicepipe.events import ReplyCancelled, ReplyEnded, ReplyInterrupted, ReplyStarted, SpeechEncoded
+from voicepipe.events import ReplyCancelled, ReplyEnded, ReplyInterrupted, ReplyStarted, SettingsChanged, SpeechEncoded
 from voicepipe.realtime.ga.dialect import Ga
 
 TALK = Conversation("Be brief.").user_said("Hi!")
@@ -24,7 +23,7 @@ def kinds(ga: Ga, *events: object) -> list[str]:
 
 def test_it_starts_with_the_first_sound_and_stops_when_all_was_heard() -> None:
     """And no sound is in a message."""
-    ga = Ga(Formats(), rtp=True)
+    ga = Ga(rtp=True)
     assert kinds(ga, ReplyStarted(TALK), SOUND, SOUND, ReplyEnded("Hello.", TALK)) == [
         "output_audio_buffer.started",
         "response.done",
@@ -35,20 +34,20 @@ def test_it_starts_with_the_first_sound_and_stops_when_all_was_heard() -> None:
 def test_a_reply_that_is_cut_clears_it_once() -> None:
     """By a voice, or by the client."""
     for before in ((), (ReplyCancelled(clears=True),)):
-        ga = Ga(Formats(), rtp=True)
+        ga = Ga(rtp=True)
         told = kinds(ga, ReplyStarted(TALK), SOUND, *before, ReplyInterrupted("He", TALK))
         assert told.count("output_audio_buffer.cleared") == 1
         assert "output_audio_buffer.stopped" not in told
 
 
 def test_without_sound_there_is_nothing_to_tell() -> None:
-    assert kinds(Ga(Formats(), rtp=True), ReplyStarted(TALK), ReplyEnded("", TALK)) == ["response.done"]
+    assert kinds(Ga(rtp=True), ReplyStarted(TALK), ReplyEnded("", TALK)) == ["response.done"]
 
 
 def test_the_format_of_the_settings_changes_nothing() -> None:
     """It is that of RTP."""
-    formats = Formats()
-    ga = Ga(formats, rtp=True)
+    ga = Ga(rtp=True)
     audio = {side: {"format": {"type": "audio/pcmu"}} for side in ("input", "output")}
-    ga.decode(json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": audio}}))
-    assert (formats.input, formats.output) == (Pcm16(), Pcm16())
+    changed = ga.decode(json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": audio}}))
+    assert isinstance(changed, SettingsChanged)
+    assert changed.output_format == ga.sound(b"\0\0", "audio/pcm").audio_format == "audio/pcm"

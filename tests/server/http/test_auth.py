@@ -263,7 +263,7 @@ async def test_a_permitted_page_reads_refusals(serve):
         for path, status in (("v1/voices", 401), ("nowhere", 404), ("v1/realtime", 426)):
             async with served.http.get(f"{served.url}/{path}", headers={"Origin": ORIGIN}) as answer:
                 assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, ORIGIN)
-                assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
+                assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, Location"
                 assert "Origin" in answer.headers["Vary"]
                 refused(status, await answer.json())
 

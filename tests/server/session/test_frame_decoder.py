@@ -79,11 +79,22 @@ async def test_a_frame_that_is_no_message_is_rejected(decoding, frame):
 
 
 async def test_frames_are_recorded_from_the_consent_on(decoding):
-    """The message that allows it is the first that is recorded, and the one that forbids it is not."""
-    session = {"instructions": {"type": "smalltalk"}}
-    frames = [{"type": "session.update", "session": {**session, "allow_recording": yes}} for yes in (True, False)]
+    """The message that allows it is the first that is recorded."""
+    clear = {"type": "input_audio_buffer.clear"}
+    decoding.decode(json.dumps(clear))
+    assert SettingsChanged in map(type, decoding.decode(json.dumps(consent(True))))
+    decoding.decode(json.dumps(clear))
+    assert await decoding.recorded() == [consent(True), clear]
+
+
+async def test_a_consent_that_is_withdrawn_leaves_no_recording(decoding):
+    """What comes behind it is not recorded, and what was is gone."""
+    for allowed in (True, False):
+        decoding.decode(json.dumps(consent(allowed)))
     decoding.decode('{"type": "input_audio_buffer.clear"}')
-    assert SettingsChanged in map(type, decoding.decode(json.dumps(frames[0])))
-    decoding.decode(json.dumps(frames[1]))
-    decoding.decode('{"type": "input_audio_buffer.clear"}')
-    assert await decoding.recorded() == [frames[0]]
+    assert await decoding.recorded() == []
+
+
+def consent(allowed: bool) -> dict[str, object]:
+    session = {"instructions": {"type": "smalltalk"}, "allow_recording": allowed}
+    return {"type": "session.update", "session": session}

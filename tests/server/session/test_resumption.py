@@ -12,7 +12,7 @@ import pytest
 import reactivex
 from served import refused
 
-from tests.server.test_realtime import ASK, Caller, Scripted, update, write
+from tests.server.test_realtime import ASK, RealtimeClient, Scripted, update, write
 from voicepipe.loader import load_pipeline
 from voicepipe.server.session.resumption import EventLog
 
@@ -64,7 +64,7 @@ async def test_a_reply_goes_on_and_what_was_written_meanwhile_follows(serve, vir
     """The client is away for 2 of 6 s: it gets all words, no sound that was played meanwhile, and then the rest."""
     async with serve(load_pipeline(None), Scripted(words=30)) as served:
         async with connected(served, RESUMABLE) as client:
-            caller = Caller(client)
+            caller = RealtimeClient(client)
             away = Away(await caller.until("session.created"))
             await caller.send(update(), write("Hello."), ASK)
             for _ in range(3):
@@ -73,7 +73,7 @@ async def test_a_reply_goes_on_and_what_was_written_meanwhile_follows(serve, vir
         left_at = virtual_loop.time()
         await asyncio.sleep(2)
         async with connected(served, away.path(), away.protocols()) as client:
-            again = Caller(client)
+            again = RealtimeClient(client)
             assert (await again.until("session.resumed"))["session"]["id"] == away.id
             done = await again.until("response.done")
             assert done["response"]["output"][0]["content"][0]["transcript"] == " ".join(["La"] * 30)
@@ -98,10 +98,10 @@ async def test_a_sentence_that_was_begun_is_ended_on_the_next_connection(serve):
     async with serve(load_pipeline(None), Scripted(words=1)) as served:
         async with connected(served, RESUMABLE) as client:
             away = await begun(client)
-            await Caller(client).speak(speech_s=0.5, silence_s=0)
+            await RealtimeClient(client).speak(speech_s=0.5, silence_s=0)
             client.vanish()
         async with connected(served, away.path(), away.protocols()) as client:
-            caller = Caller(client)
+            caller = RealtimeClient(client)
             microphone = caller.speaking(speech_s=0.3, silence_s=1)
             await caller.until("response.done")
             await microphone
@@ -113,7 +113,7 @@ async def test_a_client_may_come_back_before_its_loss_is_known(serve):
     async with serve(load_pipeline(None), Scripted(words=2)) as served, connected(served, RESUMABLE) as old:
         away = await begun(old)
         async with connected(served, away.path(), away.protocols()) as client:
-            caller = Caller(client)
+            caller = RealtimeClient(client)
             await caller.send(write("Hello."), ASK)
             await caller.until("response.done")
             assert caller.kinds()[0] == "session.resumed"
@@ -237,7 +237,7 @@ async def test_a_line_that_takes_nothing_is_cut_and_the_client_comes_back(serve)
             await client.send(update(), write("Hello."), ASK)
             await asyncio.sleep(15)
             async with connected(served, away.path(), away.protocols()) as again:
-                caller = Caller(again)
+                caller = RealtimeClient(again)
                 await caller.until("response.done")
         words = [event["delta"] for event in caller.heard if event["type"].endswith("transcript.delta")]
         assert len(words) == 200
