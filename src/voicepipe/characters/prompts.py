@@ -105,12 +105,12 @@ def _local_time() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a prompt tells of the server: the time, the model, and the languages of the voice."""
+    """The facts about the server that a prompt contains: the time, the model, and the voice's languages."""
 
     model: str = ""
     """The language model's name; empty: it is not known."""
     english_only: bool = False
-    """Whether the voice speaks no other language."""
+    """The voice supports no other language."""
     now: Callable[[], datetime] = _local_time
     """Returns the time, with its zone."""
 

@@ -79,7 +79,7 @@ class Understood(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ReplyCreated(Fact):
-    """The bot has taken the floor, and thinks."""
+    """The server has begun a reply."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Engine(Protocol):
 
     @property
     def gives_logprobs(self) -> bool:
-        """Whether the recogniser knows how probable its tokens are."""
+        """Return whether the recogniser reports the log probabilities of its tokens."""
         ...
 
     @property

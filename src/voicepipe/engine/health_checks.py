@@ -56,7 +56,7 @@ class Checks:
         return list(await asyncio.gather(*map(self._check, self._probes)))
 
     async def health(self) -> dict[str, bool]:
-        """Whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
+        """Return whether each kind is up: `stt_up`, `tts_up`, `llm_up`, `voice_cloning_up`."""
         checks = await self.all()
         up = {kind: [check.up for check in checks if check.probe.kind == kind] for kind in self._kinds}
         return {f"{kind}_up": bool(each) and all(each) for kind, each in up.items()}

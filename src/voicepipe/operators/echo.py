@@ -1,4 +1,4 @@
-"""The bot's own voice, heard again: which words of a turn are the user's. Pure.
+"""Echo detection: separates the user's words of a turn from those of the bot's own voice. Pure.
 
 A loudspeaker's sound comes back into the microphone where no echo canceller removes it, and the recogniser writes what
 the bot has just said, with mistakes.
@@ -42,13 +42,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class OwnVoice:
-    """What may come back of the bot's own voice.
+    """The state of echo detection: the bot's last words, and whether an echo of them is likely.
 
     Args:
-        protected_s: in so much of the session's sound an echo canceller is still learning
+        protected_s: the length of the session's sound in which an echo canceller converges
         sounded_s: the length of the session's sound so far, as long as it is protected
         spoken: the bot's last words
-        echoes: the bot's own voice has been heard in this session
+        echoes: an echo of the bot's voice has been detected in this session
     """
 
     protected_s: float
@@ -58,12 +58,12 @@ class OwnVoice:
 
     @property
     def is_protected(self) -> bool:
-        """Whether the session's sound so far is too short for an echo canceller to know the bot's voice."""
+        """Return whether the session's sound so far is too short for an echo canceller to have converged."""
         return self.sounded_s < self.protected_s
 
     @property
     def may_echo(self) -> bool:
-        """Whether words over a reply may be the bot's own."""
+        """Return whether words over a reply may be the bot's own."""
         return self.echoes or self.is_protected
 
     def sounded(self, duration_s: float) -> OwnVoice:

@@ -1,4 +1,4 @@
-"""`NextReply`: what the bot says next: the reply that has been ordered, and what waits. Pure data."""
+"""`NextReply`: the replies that are to follow: the one that is ordered, and those that wait. Pure data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NextReply"]
 
 @dataclass(frozen=True, slots=True)
 class NextReply:
-    """What the bot says next.
+    """The replies that are to follow: ordered, pending, requested and unasked ones.
 
     Args:
         is_due: a reply has been ordered and has not begun: the one before it cleans up
@@ -80,7 +80,7 @@ class NextReply:
 
     @property
     def waits(self) -> bool:
-        """Whether an answer follows the running reply."""
+        """Return whether an answer follows the running reply."""
         return self.pending or self.requested is not None
 
     def _given_back(self) -> NextReply:

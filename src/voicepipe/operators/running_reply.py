@@ -1,4 +1,4 @@
-"""`RunningReply`: what is known of a reply while it runs. Pure data."""
+"""`RunningReply`: the state of a reply while it runs. Pure data."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RunningReply:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the user has heard, or read, some of it, besides a filler."""
+        """Return whether the user has heard, or read, some of it, besides a filler."""
         return (self.answers and self.sounds) or bool(self.written)
 
     @property

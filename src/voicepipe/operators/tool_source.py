@@ -24,7 +24,7 @@ class ToolSource(Protocol):
     def __contains__(self, name: str) -> bool: ...
 
     async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
-        """Run a call, and return its result, or `{"error": …}` for the model. It never raises but for cancellation."""
+        """Run a call, and return its result, or `{"error": …}` for the model. Raises only CancelledError."""
         ...
 
 

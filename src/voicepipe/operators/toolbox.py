@@ -33,7 +33,7 @@ _SHOWN = 5
 
 
 class Outcome(NamedTuple):
-    """What became of a call: `what` for the log, `text` for the model."""
+    """The outcome of a call: `what` for the log, `text` for the model."""
 
     what: str
     text: str

@@ -280,7 +280,7 @@ class TurnState:
 
     @property
     def _is_busy(self) -> bool:
-        """Whether a reply runs, or has been ordered."""
+        """Return whether a reply runs, or has been ordered."""
         return self.reply is not None or self.next.is_due
 
     @property
@@ -291,7 +291,7 @@ class TurnState:
 
     @property
     def _is_uninterruptible(self) -> bool:
-        """Whether the bot says, or is about to say, what the pipeline does not want to be interrupted."""
+        """Return whether the bot says, or is about to say, a text of the pipeline's that is not interruptible."""
         said = self.next.unasked.ordered or (self.reply and self.reply.unasked)
         return said is not None and not said.interruptible
 

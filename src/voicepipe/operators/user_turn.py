@@ -23,7 +23,7 @@ _DOUBTED_WORDS = 4
 
 
 class Verdict(Enum):
-    """What the user's voice, or a word, does to the reply that runs."""
+    """The effect of the user's voice, or of a word, on the running reply."""
 
     NOTHING = auto()
     HOLD = auto()
@@ -36,17 +36,17 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """What is known of the user's turn.
+    """The state of the user's turn.
 
     Args:
-        rules: what the user's voice does to a reply
-        own_voice: what may come back of the bot's voice
+        rules: the effect of the user's voice on a reply
+        own_voice: the state of echo detection
         speaking: the turn is open
         began_over: it began over a reply
         over_reply: it began over the sound of a reply, which it has not interrupted
         voice: whether a voice is heard in it, and since when it is or is not
         asked: the bot had just asked something when it began
-        doubted: an echo was found during the turn, which may be nothing but that, misread
+        doubted: an echo was found during the turn; all its words may be that echo, misrecognised
     """
 
     rules: Interruption
@@ -83,7 +83,7 @@ class UserTurn:
                 stops = interruptible and not goes_on
                 return turn, turn._voice_heard(reply, interruptible=stops)
             case TurnVoiceChanged(acknowledges=True):
-                # The voice is given time for the rest of what it says.
+                # The user gets time for the rest of the utterance.
                 return replace(self, voice=(True, now_s)) if self.voice[0] else self, Verdict.NOTHING
             case TurnVoiceChanged(speaking=speaking, sure=sure):
                 turn = self if speaking == self.voice[0] else replace(self, voice=(speaking, now_s))
@@ -136,7 +136,7 @@ class UserTurn:
         return since_s + (self.rules.min_voice_ms if speaking else self.rules.resume_within_ms) / 1000
 
     def _heard(self, text: str) -> Heard:
-        """Return which words of a turn are the user's: the bot's own come back where there is an echo."""
+        """Return which words of a turn are the user's: where there is an echo, some are the bot's."""
         if not self.began_over or not self.own_voice.may_echo:
             return Heard(text, 0)
         heard = compared(text, self.own_voice.spoken)

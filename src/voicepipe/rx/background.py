@@ -44,7 +44,7 @@ class Background:
 
     @property
     def is_heard(self) -> bool:
-        """Whether something receives what is emitted. Without that no work may be kept."""
+        """Return whether there is an observer. Without that no work may be kept."""
         return bool(self._observers)
 
     @property

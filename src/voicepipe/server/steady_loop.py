@@ -2,7 +2,7 @@
 
 A lid that is closed, a debugger, a virtual machine that is moved: a process stands still, and when it goes on, all its
 timers are due at once, before it has read what clients and services have sent meanwhile. Every deadline of a server,
-of aiohttp and of a pipeline is a timer of the event loop. So the loop's clock is the one place to mend: on it, no
+of aiohttp and of a pipeline is a timer of the event loop. So the loop's clock is the one place to correct: on it, no
 deadline counts the time of a stop.
 """
 

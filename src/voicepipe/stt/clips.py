@@ -169,7 +169,7 @@ class Clips:
             yield self._clip(self._began, at, at, whole=False)
 
     def _settle(self, at: int) -> Settle:
-        """What was said before `at` stands."""
+        """Mark the words before `at` as final."""
         self._settled = at
         return Settle(at / RATE_HZ)
 
@@ -183,7 +183,7 @@ class Clips:
 
     @property
     def _reach(self) -> int:
-        """How far before the present a clip may begin: an onset is noticed up to a second late."""
+        """Return how many samples before the present a clip may begin: an onset is noticed up to a second late."""
         return max(self._limits.margin, self._prefix or 0) + RATE_HZ
 
     def _let_go(self, at: int) -> None:

@@ -97,7 +97,7 @@ def explore(
 
 @st.composite
 def conversations(draw: st.DrawFn, *, stalls: bool = True, functions: Collection[str] = ()) -> Scenario:
-    """Return a strategy of scenarios: users speak, cough, acknowledge, interrupt and leave, the bot's voice comes back,
+    """Return a strategy of scenarios: users speak, cough, acknowledge, interrupt and leave, the bot's voice is echoed,
     settings change, services are slow or fail, and functions take their time.
 
     There are no expectations: the invariants must hold.
@@ -260,7 +260,7 @@ def _acknowledges(draw: st.DrawFn, at_s: float) -> Change:
 
 
 def _echoes(draw: st.DrawFn, at_s: float) -> Change:
-    """What the bot says comes back into the microphone."""
+    """Echo some of the bot's words into the microphone."""
     del at_s
     first = draw(st.integers(0, 8))
     words = STORY.split()[first : first + draw(st.integers(1, 5))]

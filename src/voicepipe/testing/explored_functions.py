@@ -28,7 +28,7 @@ NAMES = ("look", "search", "stamp", "book")
 
 @dataclass(slots=True)
 class _Ledger:
-    """What the functions of one conversation have done."""
+    """A record of the function calls of one conversation."""
 
     running: set[str] = field(default_factory=set[str])
     twice: list[str] = field(default_factory=list[str])

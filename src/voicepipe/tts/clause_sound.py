@@ -107,7 +107,7 @@ class OpenedClauses:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a clause is requested, or its sound still comes."""
+        """Return whether a clause is requested, or its sound is still being received."""
         return bool(self._open)
 
     async def in_order(self) -> AsyncGenerator[OpenClause, None]:

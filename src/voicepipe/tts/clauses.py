@@ -47,7 +47,7 @@ class ReadClause:
 
     @property
     def unsayable(self) -> bool:
-        """Whether a part of it is in a script that the voice cannot say."""
+        """Return whether a part of it is in a script that the TTS model does not support."""
         return any(unit.unsayable for unit in self.units)
 
 
@@ -184,7 +184,7 @@ class _ClauseSynthesis:
             yield ReplyAudio(audio)
 
     def _is_news(self, clause: ReadClause) -> bool:
-        """Whether the user is told: once in a reply, and not of emoji."""
+        """Return whether to emit `TextNotSpoken`: once in a reply, and not for emoji."""
         news = not self._warned and (clause.spoken != "" or clause.unsayable)
         self._warned = self._warned or news
         return news

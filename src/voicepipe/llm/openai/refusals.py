@@ -1,4 +1,4 @@
-"""What an error means that stands within the stream of an answer. No I/O."""
+"""The exception for an error message in the stream of an answer. No I/O."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ _CLEARED = "output_audio_buffer.cleared"
 
 
 class OutputAudioBuffer:
-    """What the client is told of the sound that it hears: when a response begins to sound, and when it has been heard
-    (`stopped`) or was cut (`cleared`)."""
+    """The `output_audio_buffer.*` messages: the sound of a response begins (`started`), has been played to its end
+    (`stopped`), or was cut (`cleared`)."""
 
     def __init__(self) -> None:
         self._sounding: str | None = None

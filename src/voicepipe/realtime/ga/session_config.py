@@ -135,7 +135,7 @@ class SessionConfig:
 
     @property
     def logprobs(self) -> bool:
-        """Whether the client gets the probabilities of what was recognised."""
+        """Return whether the client gets the log probabilities of the recognised tokens."""
         return bool(self.raw.get("include"))
 
     def settings(self, *, answered: bool) -> SettingsChanged:

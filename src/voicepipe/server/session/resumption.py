@@ -109,21 +109,21 @@ class ResumableSocket:
 
     @property
     def outlives_loss(self) -> bool:
-        """Whether the session still waits for its client."""
+        """Return whether the session still waits for its client."""
         return not self._is_over
 
     @property
     def is_kept(self) -> bool:
-        """Whether the client is away, and may come back."""
+        """Return whether the client is disconnected, and may reconnect."""
         return not self._is_over and not self._attached.is_set()
 
     async def receive(self) -> WSMessage:
-        """Return the next frame, of whichever WebSocket; the end of the last one when the client stays away."""
+        """Return the next frame, of whichever WebSocket; the end of the last one when the client does not reconnect."""
         while True:
             socket = self._socket
             frame = await socket.receive()
             if socket is not self._socket:
-                continue  # the client has come back before its old connection was known to be dead
+                continue  # the client reconnected before the loss of its old connection was noticed
             if self._is_over or not self._has_broken(frame) or not await self._comes_back():
                 return frame
 
@@ -240,7 +240,7 @@ class KeptSessions:
 
     @property
     def is_on(self) -> bool:
-        """Whether sessions are kept."""
+        """Return whether the sessions of disconnected clients are kept."""
         return self._kept_s > 0
 
     def begin(self, socket: Socket, session_id: str, key: bytes) -> tuple[ResumableSocket, dict[str, Any]]:

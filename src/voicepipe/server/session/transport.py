@@ -21,7 +21,7 @@ class Transport(Protocol):
 
     @property
     def outlives_loss(self) -> bool:
-        """Whether the client may still come back after its connection has broken."""
+        """Return whether the client may still reconnect after its connection has broken."""
         ...
 
     async def receive(self) -> WSMessage:
@@ -29,7 +29,7 @@ class Transport(Protocol):
         ...
 
     async def send_str(self, data: str) -> None:
-        """Send a text frame. Raises ConnectionError when the client is gone."""
+        """Send a text frame. Raises ConnectionError when the connection is closed."""
         ...
 
     async def pong(self, message: bytes) -> None:

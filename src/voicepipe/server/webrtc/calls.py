@@ -71,7 +71,7 @@ class Calls:
         return web.Response(status=201, text=answer, headers=headers)
 
     async def hang_up(self, request: web.Request) -> web.Response:
-        """End a call, with the key that made it. 404 where there is none of this id."""
+        """End a call, with the key that made it. 404 for an unknown id, or another key."""
         if refusal := self._sessions.refusal(request):
             raise HttpError(refusal)
         call = self._calls.get(request.match_info["id"])

@@ -82,7 +82,7 @@ class ApiClient:
         return refusal(self.kind, self.where, response.status, response.headers, body, model=model, models=models)
 
     async def within(self, due_s: float, late: tuple[str, str], work: Awaitable[T]) -> T:
-        """What `work` gives; the timeout (…, *late) when it is due; what goes wrong on the way as an error of `kind`.
+        """Return the result of `work`. Raises the timeout (…, *late) at `due_s`, and any failure as an error of `kind`.
 
         Args:
             due_s: The time of the loop's clock.

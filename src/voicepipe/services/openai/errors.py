@@ -52,11 +52,11 @@ class ApiTimeout(ApiError, TimeoutError):
 
 
 class ApiRefused(ApiError):
-    """It does not do what it is asked: a wrong key, model, voice or request. The message says what to change."""
+    """The service refuses the request: a wrong key, model, voice or request. The message says what to change."""
 
 
 class ApiGarbled(ApiError):
-    """What it sent is no answer to the request."""
+    """The service's answer cannot be read as one to the request."""
 
 
 @dataclass(frozen=True, slots=True)

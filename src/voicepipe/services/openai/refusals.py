@@ -1,4 +1,4 @@
-"""What an HTTP status in place of an answer means. No I/O."""
+"""The exceptions for HTTP statuses other than 200. No I/O."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(
     model: str,
     models: Sequence[str] | None,
 ) -> ServiceError:
-    """What an HTTP status other than 200 means, with what the server says about it.
+    """Return the exception for an HTTP status other than 200, with the server's error message.
 
     `models` are those that it has, where this is known.
     """
@@ -57,7 +57,7 @@ def refusal(
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """When the server wants to be asked again: seconds, or a date, which is read against the server's own `Date`.
+    """Return the server's `Retry-After` in seconds; a date in it is compared with the server's own `Date`.
 
     OpenAI and Azure also say it in milliseconds, which is more exact.
 
@@ -78,7 +78,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def said(body: bytes) -> str:
-    """What the server says, out of the shapes in which servers say it."""
+    """Return the error message in a response's body, in any of the forms that servers use."""
     text = body.decode(errors="replace")
     try:
         told = json.loads(text)
@@ -91,6 +91,6 @@ def said(body: bytes) -> str:
 
 
 def shortened(text: str) -> str:
-    """What an error repeats of a service's words."""
+    """Return a service's text on one line, cut to the length that an error quotes."""
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

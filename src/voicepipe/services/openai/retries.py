@@ -1,4 +1,4 @@
-"""How often a request is made again."""
+"""The number of, and the pauses between, attempts at a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Retries:
 
 
 class Patience:
-    """How often, and how long, one answer is asked for again."""
+    """The attempts, and the waiting time, that are left for one answer."""
 
     def __init__(self, retries: Retries) -> None:
         self._left, self._left_s = retries.times, retries.longest_wait_s

@@ -99,7 +99,7 @@ class Trial:
 
     @property
     def is_subscribed(self) -> bool:
-        """Whether the stage is still subscribed to its source."""
+        """Return whether the stage is still subscribed to its source."""
         return bool(self._source.observers)
 
     async def until(self, condition: Callable[[], object], within_s: float) -> bool:

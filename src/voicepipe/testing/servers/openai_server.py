@@ -1,4 +1,4 @@
-"""What the test servers of OpenAI's HTTP API have in common: models, the key, and the form of errors."""
+"""The base of the test servers of OpenAI's HTTP API: models, the key, and the form of errors."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _FRAME = round(0.08 * RATE_HZ)
 
 
 class TranscriptionServer(OpenAiServer):
-    """`POST /v1/audio/transcriptions` and `GET /v1/models`: what `ear` hears in a WAV file.
+    """`POST /v1/audio/transcriptions` and `GET /v1/models`: the words that `recogniser` finds in a WAV file.
 
     The answer begins `answer_s` after the request. With `stream` in the request it is a stream of events, a word every
     `word_s`; without, or where it does not `streams` as whisper-1, it is whole. `Visit.notes` has the fields of each
@@ -36,7 +36,7 @@ class TranscriptionServer(OpenAiServer):
 
     def __init__(
         self,
-        ear: FakeRecogniser,
+        recogniser: FakeRecogniser,
         *,
         models: Sequence[str] = ("fake-stt",),
         streams: bool = True,
@@ -48,8 +48,8 @@ class TranscriptionServer(OpenAiServer):
         port: int = 0,
     ) -> None:
         super().__init__(models=models, api_key=api_key, host=host, port=port)
-        self.ear, self.streams, self.answer_s, self.word_s = ear, streams, answer_s, word_s
-        self.dies_after = dies_after
+        self.recogniser, self.streams, self.dies_after = recogniser, streams, dies_after
+        self.answer_s, self.word_s = answer_s, word_s
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class TranscriptionServer(OpenAiServer):
             return web.Response()
 
     def _words(self, samples: Samples) -> list[str]:
-        listening, padded = self.ear.listen(), np.pad(samples, (0, 2 * _FRAME))
+        listening, padded = self.recogniser.listen(), np.pad(samples, (0, 2 * _FRAME))
         frames = [padded[start : start + _FRAME] for start in range(0, len(samples) + _FRAME, _FRAME)]
         heard = [said for number, frame in enumerate(frames) for said in listening(frame, number * 0.08)[1]]
         return [said.text for said in heard if said.text is not None]
