@@ -40,6 +40,7 @@ OTHERS: dict[str, str] = {
     "stt_silence_above": "0.75",
     "llm_temperature": "1.5",
     "llm_opening_temperature": "1.5",
+    "call_host": "0.0.0.0",
     "ice_servers": "stun:stun.example:3478",
 }
 """Values that are right and not the default, where a number or a text is not."""

@@ -17,6 +17,8 @@ from av import AudioFrame
 
 __all__ = ["Caller", "Microphone", "calling"]
 
+from voicepipe.server.webrtc.candidates import gather_at
+
 RATE_HZ = 24_000
 FRAME = 480
 
@@ -54,6 +56,7 @@ class Caller:
     """A call. `heard` are the loudnesses of the frames that have been received, with their times."""
 
     def __init__(self) -> None:
+        gather_at("127.0.0.1")
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.microphone = Microphone()
         self.location, self.status = "", 0

@@ -47,6 +47,14 @@ def _host(text: str) -> str:
     return text
 
 
+def _ip_address(text: str) -> str:
+    """Raise ValueError for anything else."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("must be an IP address; 0.0.0.0 stands for all that this machine has") from None
+
+
 def _redis(text: str) -> str:
     """Raise ValueError for a URL that redis-py does not take."""
     if not text.startswith(("redis://", "rediss://", "unix://")):
@@ -213,6 +221,9 @@ class ServerSettings(BaseModel):
     """Of the TURN servers."""
     ice_credential: SecretStr | None = None
     """Of the TURN servers."""
+    call_host: Annotated[str, AfterValidator(_ip_address)] | None = None
+    """The IP address at which calls receive sound, by UDP; None: that of `host`. Behind a proxy, which passes no UDP
+    on: 0.0.0.0, or the address that clients reach."""
     call_setup_s: float = Field(default=15, gt=0)
     """How long the connection of a call may take to come about."""
 

@@ -21,6 +21,7 @@ from aiortc.rtp import RtpPacket
 from voicepipe.events import ReplyInterrupted, SpeechEncoded
 from voicepipe.server.session.socket import Fault
 from voicepipe.server.settings import ServerSettings
+from voicepipe.server.webrtc.candidates import gather_at
 from voicepipe.server.webrtc.tracks import HeardSound, ReplyTrack
 
 __all__ = ["BadOffer", "PeerTransport"]
@@ -50,6 +51,7 @@ class PeerTransport:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
+        gather_at(settings.call_host or settings.host)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(settings)))
         self._track, self._heard = ReplyTrack(), HeardSound()
         self._channel: RTCDataChannel | None = None
