@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias, overload
 
 import reactivex
-from reactivex import Observable, abc
+from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
@@ -117,22 +117,22 @@ def respond(
         again     ------------^-ww-ww|         the next one, heard to its end
         respond   b-ww-x------(jb)-ww-ww(z|)   b: ReplyStarted   x: ReplyInterrupted   j: TurnJudged   z: ReplyEnded
     """
-
     rules = Interruption(idle_after_s, idle_prompts, uninterruptible_s, grace_s, min_voice_ms, resume_within_ms)
+    return _answering(reply, rules)
+
+
+def _answering(reply: Reply, rules: Interruption) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
+    def answered(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
+        return reactivex.defer(
+            lambda scheduler: turns.pipe(rx_ops.publish(_Turn(reply, scheduler_of(scheduler), rules).replies))
+        )
 
     def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
-        def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
-            return turns.pipe(rx_ops.publish(_Turn(reply, scheduler_of(scheduler), rules).replies))
+        return reactivex.defer(
+            lambda scheduler: scheduler_of(scheduler).background.merged_with(turns).pipe(one_at_a_time(answered))
+        )
 
-        return reactivex.defer(begin)
-
-    def with_background(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
-        def begin(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
-            return scheduler_of(scheduler).background.merged_with(turns).pipe(one_at_a_time(stage))
-
-        return reactivex.defer(begin)
-
-    return with_background
+    return stage
 
 
 class _Turn:
