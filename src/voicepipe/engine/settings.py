@@ -217,7 +217,7 @@ class EngineSettings(BaseModel):
     """A request for one token at the start, and when a session opens after four minutes without an answer: a local
     server loads its model for it."""
     llm_retries: int = Field(default=1, ge=0)
-    """The number of retries of a request whose answer has not begun, when the service cannot be reached or sends
+    """The number of retries of a request of which no answer has begun, when the service cannot be reached or sends
     nothing. 0: none."""
     llm_longest_wait_s: float = Field(default=20, ge=0)
     """The time, in seconds, for which a busy service is waited for, the sum of its `Retry-After` headers. If a header
