@@ -1,1 +1,1 @@
-"""What voicepipe costs and how fast it is: `python -m benchmarks --help`."""
+"""Benchmarks of voicepipe's cost and speed: `python -m benchmarks --help`."""

@@ -37,7 +37,7 @@ from benchmarks.common import (
 READINGS, QUICK_READINGS = 3, 1
 LIMIT_PERCENT = 8.0
 NUDGE = "..."
-"""What the history has for a silence of the user."""
+"""The entry of the history for a silence of the user."""
 
 TEXT = """\
 It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it was the

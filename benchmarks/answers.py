@@ -1,4 +1,4 @@
-"""What the embedded language model answers: 40 things that people say to a voice demo, in eight conversations.
+"""Answers of the embedded language model to 40 things that people say to a voice demo, in eight conversations.
 
 Each conversation runs as it would in the server, in writing: the character's prompt, the bot's opening, what the user
 says, the bot's own answers. No sound is involved, and nothing is read ahead while the user speaks, so that the times to
@@ -54,7 +54,7 @@ MOST_SENTENCES, MOST_WORDS = 2, 40
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the user says, and how a relevant answer is known."""
+    """A sentence of the user, and the expression that a relevant answer matches."""
 
     said: str
     about: str
@@ -71,7 +71,7 @@ class Talk:
 
 @dataclass(slots=True)
 class Answer:
-    """What the bot said to `turn`, None for its opening; `before` is what was said until then, as (role, text)."""
+    """The bot's answer to `turn` (None for its opening); `before` is the conversation until then, as (role, text)."""
 
     character: str
     turn: Turn | None
@@ -97,7 +97,7 @@ def load(path: Path = QUESTIONS) -> list[Talk]:
 
 
 def faults(answer: Answer) -> list[str]:
-    """What is wrong with it, of `FAULTS`."""
+    """The faults of an answer, of `FAULTS`."""
     said = answer.turn.said if answer.turn is not None else ""
     user = [text for role, text in answer.before if role == "user"] + [said]
     bot = [text for role, text in answer.before if role == "bot"]
@@ -141,7 +141,7 @@ _SMALL = frozenset(re.findall(r"\w+", "a an the to of and or in on at it is are 
 
 
 def _invented(sentence: str, user: Sequence[str]) -> bool:
-    """Whether it states something of the user that shares no word with what they said."""
+    """Return whether a sentence states something about the user that shares no word with what they said."""
     found = _CLAIM.search(sentence)
     if found is None or re.search(r"\bi (hope|think|guess)\b", sentence, re.I) or sentence.rstrip().endswith("?"):
         return False
@@ -227,7 +227,7 @@ async def _talk(talk: Talk, llm: Llm, settings: Settings) -> list[Answer]:
 
 
 def dialect(settings: Settings) -> Unmute:
-    """How the server understands its clients, with these settings."""
+    """The dialect by which the server decodes its clients' messages, with these settings."""
     characters = load_characters(settings)
     return Unmute(
         write=lambda *args, **options: characters.system_prompt(*args, **options, choose=_first),

@@ -120,7 +120,7 @@ class Interruption:
 
 @dataclass(slots=True)
 class Talks:
-    """What was measured of one server, in one dialect."""
+    """Measurements of one server, in one dialect."""
 
     name: str
     interruptions: list[Interruption] = field(default_factory=list[Interruption])

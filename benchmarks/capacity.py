@@ -35,7 +35,7 @@ STEP = 7
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How `clients` conversations at once went."""
+    """The results of `clients` conversations at once."""
 
     clients: int
     turns: Sequence[Turn]

@@ -52,7 +52,7 @@ SOUNDS_WITHIN_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What came of an utterance. `answer` is the reply that was heard out; None when none came."""
+    """The replies to an utterance. `answer` is the one that was heard to its end; None if there is none."""
 
     said: Said
     replies: list[Reply]

@@ -1,4 +1,4 @@
-"""What the graph itself costs: the default pipeline with an ear, a brain and a voice that are scripted and cost little.
+"""The cost of the graph itself: the default pipeline with scripted STT, LLM and TTS, which cost little.
 
 - *Per frame*: CPU of one `SessionRunner.receive(AudioReceived(…))` of 20 ms PCM16 at 24 kHz, which is the whole way
 through

@@ -1,4 +1,4 @@
-"""What sounds over a talking bot do: how often it is wrongly cut, wrongly not cut, or answers too early.
+"""Effects of sounds over a talking bot: how often it is wrongly cut, wrongly not cut, or answers too early.
 
 The default pipeline on the embedded models, in virtual time. Each sound has a conversation of its own, in which it
 begins 3.4 to 5 s into the bot's opening: past the first 3 s, in which only words count. The sounds:
@@ -84,7 +84,7 @@ _SOUNDS = (Path("/usr/share/sounds/freedesktop/stereo"), Path("/usr/share/sounds
 _SPOKEN = (Path("/usr/share/sounds/alsa"), Path("/usr/share/sounds/freedesktop/stereo"))
 _LONGEST_S = 3.0
 _YES = ((1.4, 2.2), (3.8, 4.7))
-"""Where actors say "Yes." in `endgame_nagg_nell`."""
+"""The times at which actors say "Yes." in `endgame_nagg_nell`, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +100,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of it: when the reply was cut, in ms from the first sample of the sound; None if it was not."""
+    """The outcome of a case: when the reply was cut, in ms from the first sample of the sound; None if it was not."""
 
     case: Case
     half: int

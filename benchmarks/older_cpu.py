@@ -96,7 +96,7 @@ def environment(level: str, folder: Path) -> dict[str, str]:
 
 
 def numpy_features(level: str) -> list[str]:
-    """Those that numpy uses here and can be told not to."""
+    """The features that numpy uses on this machine and can be told not to."""
     from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
     newer = r"AVX512|V4" if level == "avx2" else r"AVX512|V4|AVX2|FMA|V3"
@@ -140,7 +140,7 @@ def _code(library: Path) -> list[tuple[int, int, int]]:
 
 
 def _cpuids(library: Path, start: int, stop: int, at: int) -> list[int]:
-    """Where in the file they are: by the disassembly, as the two bytes also occur within other instructions."""
+    """Places of `cpuid` in the file: by the disassembly, as the two bytes also occur within other instructions."""
     command = [
         "objdump",
         "-d",

@@ -1,4 +1,4 @@
-"""What the framework itself costs per frame, beside pipecat: CPU per frame of 20 ms and stage, in the same run.
+"""The cost of the framework per frame, compared with pipecat: CPU per frame of 20 ms and stage, in the same run.
 
 Compared is carrying frames, nothing else: a chain of stages that let everything pass (in voicepipe `named(…,
 transduce(…))`, which is what its stages are made of; in pipecat `FrameProcessor`s that push what they get), with 2 and

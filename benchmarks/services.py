@@ -91,7 +91,7 @@ FIRST_SOUND_S = (0.2, 0.28)
 SPEECH_BELOW, SILENCE_ABOVE = 0.4, 0.6
 
 Interrupts: TypeAlias = Literal["", "voice", "word"]
-"""What ends the reply to a turn: nothing, or the next turn by its voice or its first word."""
+"""The end of the reply to a turn: nothing, or the next turn by its voice or its first word."""
 CYCLE: tuple[tuple[Interrupts, int], ...] = (("", 6), ("voice", 16), ("word", 12))
 """With how many words the bot answers: 0.32 s each."""
 AFTER_S: Mapping[Interrupts, float] = {"voice": 3.2, "word": 1.0}
@@ -130,7 +130,7 @@ class Line:
 
 
 def lines(client: int, turns: int) -> list[Line]:
-    """What a client says; sentences of three to five words."""
+    """The sentences of a client, of three to five words."""
     return [
         _line(NAMES[client], NUMBERS[number], number + client, how, words)
         for number, (how, words) in enumerate(islice(cycle(CYCLE), turns))
@@ -201,7 +201,7 @@ class Speaking:
 
 @dataclass(slots=True)
 class Notes:
-    """What the services wrote down."""
+    """The notes of the services."""
 
     heard: list[Hearing] = field(default_factory=list[Hearing])
     thought: list[Thinking] = field(default_factory=list[Thinking])
@@ -344,7 +344,7 @@ class Asked:
     cut_by: Interrupts
     client_s: float
     microphone_s: float
-    """When the microphone's first sample was there."""
+    """The time of the microphone's first sample, in seconds."""
 
     @property
     def begins_s(self) -> float:
@@ -514,7 +514,7 @@ def stopped(asked: Asked, notes: Notes) -> Stopped | None:
 
 
 def _floor_taken_s(heard: Hearing, asked: Asked) -> float | None:
-    """When the message went out with which the user takes the floor."""
+    """The time of the message by which the user interrupts, in seconds; None if there was none."""
     if asked.cut_by == "word":
         times: Iterator[float] = (at_s for at_s, _ in heard.words if at_s > asked.begins_s)
     else:

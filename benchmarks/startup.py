@@ -1,4 +1,4 @@
-"""What it takes to have a server: time to start, memory, CPU.
+"""The cost of a server: time to start, memory, CPU.
 
 - *Start*: from the start of the process `voicepipe serve` to its first line, `Listening on …`, with all models loaded.
   The first of several starts may read the models from disk, the others find them in the page cache.

@@ -59,7 +59,7 @@ ANSWER = " ".join(["This is a long story about a man and the sea, which goes on 
 MICROPHONE_LOUD, OUTPUT_LOUD = 0.01, 0.003
 PIECE_S = 0.005
 SETTLES_S, QUIET_S = 1.5, 0.6
-"""What sounds so long behind an onset has not been stopped; an onset is behind so much silence."""
+"""Sound that goes on for `SETTLES_S` after an onset has not been stopped; an onset follows `QUIET_S` of silence."""
 PAGE, PAGE_PORT, SERVER_PORT = "http://localhost:3000", "3000", "8000"
 STARTS_WITHIN_S = 30.0
 

@@ -1,4 +1,4 @@
-"""What others notice of an attack: a server with fake services, a probe, a talker, and one attack after the other.
+"""Effects of an attack on others: a server with fake services, a probe, a talker, and one attack after the other.
 
 - *Probe*: a small request twenty times a second, from its sending to its answer.
 - *Turn*: from the end of the talker's words to the first sound of the answer. The fakes take some 0.6 s of it. The
@@ -51,7 +51,7 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was noticed while an attack went on.
+    """Measurements made during an attack.
 
     The server used so many `cores`. The attack has `sent` so much, and was `cut_off` so often. `lost` says which
     bystander was lost.

@@ -1,4 +1,4 @@
-"""What a hostile client does, each in a process of its own, so that its work does not slow down those beside it.
+"""Attacks of a hostile client, each in a process of its own, so that its work does not slow down the others.
 
     python -m benchmarks.adversary.attacks NAME URL SECONDS
 

@@ -33,7 +33,7 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a client connects, what it says first, and which events have an answer's sound and its end."""
+    """A client's handshake, its first message, and the events that have an answer's sound and its end."""
 
     headers: dict[str, str]
     protocols: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server process, real speech, a client that takes turns, and figures in tables."""
+"""Parts that the benchmarks share: a server process, real speech, a client that takes turns, and figures in tables."""
 
 from benchmarks.common.caller import Caller, Reply, Said, call, realtime_call, silent_call
 from benchmarks.common.cli import Progress, Skipped, command

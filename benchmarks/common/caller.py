@@ -34,7 +34,7 @@ NOISE_DB = -65
 
 @dataclass(slots=True)
 class Reply:
-    """What came of one reply of the bot, and when. Times are None for what has not come (yet)."""
+    """One reply of the bot, and the times of its parts, in seconds; None for a part that has not come (yet)."""
 
     created_s: float
     first_sound_s: float | None = None
@@ -47,7 +47,7 @@ class Reply:
     parts_ms: dict[str, float] = field(default_factory=dict[str, float])
 
     played_until_s: float = 0.0
-    """When a client that plays each packet at once, behind the last one, has played all."""
+    """The time, in seconds, at which a client that plays each packet at once, after the last one, has played all."""
     stalled_s: float = 0.0
     """For how long such a client had nothing to play in the middle of the reply."""
 
@@ -81,7 +81,7 @@ class Caller:
         self.history: list[dict[str, str]] = []
         self.problems: list[str] = []
         self.late_ms: list[float] = []
-        """How late this client sent each frame: when it is much, the figures are the client's fault."""
+        """The delay of each frame that this client sent, in ms: if it is large, the figures are the client's fault."""
         self.closed = False
         self._connection = connection
         self._microphone = _Microphone()
@@ -166,7 +166,7 @@ class Caller:
 
     @property
     def _speaks(self) -> bool:
-        """Whether a reply is on: a client that hears of the user's speech stops it."""
+        """Return whether a reply is running: a client that is told of the user's speech stops it."""
         return bool(self.replies) and self.replies[-1].done_s is None
 
     def _sound(self, at_s: float, duration_s: float) -> None:
@@ -188,7 +188,7 @@ def sounded(reply: Reply, at_s: float, duration_s: float) -> None:
 
 
 class _Microphone:
-    """What is to be said, on a floor of noise; silence otherwise."""
+    """The queued speech, with background noise added; without speech the noise alone."""
 
     def __init__(self) -> None:
         self.began_s = 0.0
@@ -200,11 +200,11 @@ class _Microphone:
 
     @property
     def spoken_s(self) -> float:
-        """When the last sample of the last frame was spoken."""
+        """The time of the last sample of the last frame, in seconds."""
         return self.began_s + self._frames * self._step / RATE_HZ
 
     def put(self, samples: Samples) -> float:
-        """When the first of these samples will be spoken."""
+        """Queue samples. Return the time at which the first of them will be spoken, in seconds."""
         begins_s = self.spoken_s + len(self._queued) * self._step / RATE_HZ
         padded = np.zeros(-(-len(samples) // self._step) * self._step, np.float32)
         padded[: len(samples)] = samples

@@ -21,7 +21,7 @@ __all__ = ["Progress", "Run", "Skipped", "add_options", "command", "measured"]
 
 
 BUSY_CORES = 0.2
-"""What other programs take from which on a reader should know of it."""
+"""The number of cores in use by other programs from which on the report warns of it."""
 
 
 class Skipped(Exception):
@@ -29,7 +29,7 @@ class Skipped(Exception):
 
 
 class Progress(Protocol):
-    """How far it is."""
+    """Reports the progress of a benchmark."""
 
     def __call__(self, what: str, done: int, of: int) -> None: ...
 
@@ -61,7 +61,7 @@ def command(name: str, run: Run, what: str | None, argv: Sequence[str] | None = 
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What all benchmarks take."""
+    """Add the options that all benchmarks take."""
     parser.add_argument("--quick", action="store_true", help="a look: fewer turns, figures that are worth less")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")

@@ -20,7 +20,7 @@ __all__ = ["SUMMARY", "Budget", "Cell", "Report", "Table", "busy_cores", "machin
 Cell: TypeAlias = str | int | float | None
 
 SUMMARY = ("n", "mean", "p50", "p95", "max")
-"""What `summary` gives, as the columns of a table."""
+"""The columns of a table that `summary` fills."""
 
 
 def percentile(values: Sequence[float], q: float) -> float:
@@ -65,7 +65,7 @@ class Table:
 
 @dataclass(slots=True)
 class Report:
-    """What a benchmark found. `raw` is every single figure, for the JSON only."""
+    """The results of a benchmark. `raw` is every single figure, for the JSON only."""
 
     name: str
     title: str
@@ -97,12 +97,12 @@ class Report:
 
 
 def machine() -> str:
-    """What this was measured on."""
+    """The processor, system and Python version of this machine."""
     return f"{os.cpu_count()} × {_processor()}, {platform.system()}, Python {platform.python_version()}"
 
 
 def busy_cores(during_s: float = 1.0) -> float:
-    """How many cores' worth of work is going on right now, by whomever; 0 where there is no /proc to tell."""
+    """The number of cores that all programs use now, over `during_s` seconds; 0 where there is no /proc."""
     try:
         before = _busy_and_all_ticks()
         time.sleep(during_s)

@@ -64,7 +64,7 @@ class Room:
 
 @dataclass(slots=True)
 class Talk:
-    """What a client was sent, and when; and what the model was asked."""
+    """The events that a client was sent, with their times, and the requests to the model."""
 
     events: list[Event] = field(default_factory=list[Event])
     times_s: list[float] = field(default_factory=list[float])

@@ -37,7 +37,7 @@ MARGIN_S = 0.15
 
 
 class NoSpeech(Exception):
-    """There is nothing to say; the message says what to install."""
+    """No speech is available on this machine; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,7 @@ from voicepipe.testing.marbles.notation import DiagramError, parse
 from voicepipe.testing.marbles.render import Row, svg
 
 SMALLEST = 0.75
-"""What is wider than the page shrinks as far as this, and can be scrolled then."""
+"""The smallest scale of a diagram that is wider than the page; beyond it the diagram can be scrolled."""
 
 
 class marbles(nodes.General, nodes.Element):

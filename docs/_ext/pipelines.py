@@ -28,7 +28,7 @@ DEFAULT = "pipelines/default.py"
 
 @cache
 def drawn(ref: str) -> str:
-    """What `voicepipe draw REF` prints in the folder of the source."""
+    """The output of `voicepipe draw REF` in the folder of the source."""
     return svg(trace(load_pipeline(str(_file(ref)))), ref)
 
 

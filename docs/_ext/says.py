@@ -1,4 +1,4 @@
-"""What voicepipe says of itself: its `--help`, its settings, and which names are public.
+"""Directives that print voicepipe's own facts: its `--help`, its settings, and which names are public.
 
     .. help::          every command's help, each with a heading
     .. settings::      every setting with its variable, its default and what it means
@@ -38,7 +38,7 @@ PUBLIC = ("voicepipe.testing", "voicepipe.rx", "voicepipe", "voicepipe.events", 
 
 @cache
 def said(*arguments: str) -> str:
-    """What `voicepipe …` prints."""
+    """The output of `voicepipe …`."""
     env = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
     # The paths of the machine that builds the page are of no use elsewhere.
     code = "from voicepipe import cli; cli.options.this_program = lambda: 'voicepipe'; cli.main()"
@@ -50,7 +50,7 @@ def said(*arguments: str) -> str:
 
 
 def commands() -> list[str]:
-    """Those that `voicepipe --help` lists."""
+    """The commands that `voicepipe --help` lists."""
     listed = said("--help").partition("\ncommands:")[2].partition("\nexamples:")[0]
     return re.findall(r"^    ([a-z][a-z-]*)\b", listed, re.MULTILINE)
 
@@ -144,7 +144,7 @@ class EventsDirective(SphinxDirective):
 
 
 def _classes(name: str) -> Iterator[str]:
-    """Those of a module, in the order of its source, documented where people import them from."""
+    """Directives of a module's events, in the order of its source, by the names by which they are imported."""
     module, events = importlib.import_module(name), importlib.import_module("voicepipe.events")
     yield from ("", f".. rubric:: {re.split('[:.]', module.__doc__ or '')[0]}", "")
     for line in inspect.getsource(module).splitlines():
@@ -174,7 +174,8 @@ class InvariantsDirective(SphinxDirective):
 
 @cache
 def public() -> dict[str, str]:
-    """Where each public name is documented. Small names of the test kit (`find`, `parse`) would be found everywhere."""
+    """The place of each public name in the documentation. Lower-case names of the test kit (`find`, `parse`) are left
+    out: they occur everywhere."""
     names: dict[str, str] = {}
     for module in PUBLIC:
         for name in importlib.import_module(module).__all__:

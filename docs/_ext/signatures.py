@@ -1,5 +1,5 @@
-"""What autodoc leaves to wish for: types in signatures as they are written (`Stage[Event, Event]`, not what that stands
-for), and what is said of a name where it was born, also where a package only passes it on."""
+"""Additions to autodoc: types in signatures as they are written (`Stage[Event, Event]`, not what that stands for), and
+the documentation of a name where it is defined, also where a package only re-exports it."""
 
 from __future__ import annotations
 

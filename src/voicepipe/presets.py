@@ -290,7 +290,7 @@ ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
         {"oui", "ouais", "d'accord", "ok", "hum", "ah", "je vois", "bien sûr", "exactement", "c'est ça"}
     ),
 }  # fmt: skip
-"""What listeners say without wanting to speak, by language. "No", "stop", "wait" and "but" are none."""
+"""Words of listeners that do not want to speak (backchannels), by language, without "no", "stop", "wait" and "but"."""
 
 ENDPOINTING: Final = Endpointing(
     speech_above=0.5,

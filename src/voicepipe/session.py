@@ -49,7 +49,7 @@ StageName: TypeAlias = Literal["vad", "end_of_turn", "stt", "llm", "tts"]
 STAGE_NAMES: Final[tuple[StageName, ...]] = ("vad", "end_of_turn", "stt", "llm", "tts")
 
 Llm: TypeAlias = Callable[[Conversation], Observable[str | Event]]
-"""What the model says to a conversation, a piece of text at a time; disposing stops it.
+"""Makes the model's answer to a conversation, a piece of text at a time; disposing stops it.
 
 Where it may call functions (`Conversation.generation`), `FunctionCallWritten` and `FunctionCalled` come between, and at
 the end `MaxTokensReached`, if it was cut short. A model that knows no functions is one, too.
@@ -111,7 +111,7 @@ class Session:
     """Makes the stage that speaks the reply to a conversation, in its voice. It speaks `ReplyText`; everything else
     passes. `session.tts(replace(conversation, voice="…"))` speaks in another one."""
     client: ClientInfo = field(default_factory=ClientInfo)
-    """What is known of the client from its handshake."""
+    """The facts that are known of the client from its handshake."""
 
 
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]

@@ -54,7 +54,7 @@ ALIASES = {
     "KYUTAI_RECORDINGS_DIR": "recordings_dir",
     "NEWSAPI_API_KEY": "newsapi_api_key",
 }
-"""What an existing deployment of Unmute sets."""
+"""The settings by the environment variables of an existing deployment of Unmute."""
 
 FLAGS = {"--stt": "stt_url", "--tts": "tts_url", "--llm": "llm_url", "--voice-cloning": "voice_cloning_url"}
 """Flags that are shorter than their field; the others are called like it."""

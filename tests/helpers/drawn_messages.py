@@ -1,4 +1,4 @@
-"""What hypothesis makes a client send: messages of each dialect, drawn from the server's own types, and worse.
+"""Messages that hypothesis makes a client send: of each dialect, drawn from the server's own types, and worse.
 
 The types are asked for their JSON Schema, so that an event or a field that is new is drawn from then on. Names of items
 and responses, and sound, are known only when a message is sent: until then a `Known` or a `Sound` stands there.
@@ -109,7 +109,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Upset:
-    """What is no message; `kind` says what the frames of the WebSocket are."""
+    """Frames that are no message; `kind` says what the frames of the WebSocket are."""
 
     kind: Literal["binary", "split", "ping", "reserved", "not UTF-8", "too long"]
 
@@ -133,7 +133,7 @@ ITEMS = [Known("item", number) for number in (0, 0, 0, 1, 1, 2, 3, 5, 9)]
 NAMES = [*ITEMS, *(f"mine_{number}" for number in range(4)), "", "é", Long(65)]
 NO_BASE64 = ["T2dn*", "=", "T", "T2dn\n", "T2dn ", "x" * 7, "Zm9v=Zm9v", "é", Long(4_000)]
 OGG = b"OggS\0"
-"""What an Ogg page begins with; then come its flags."""
+"""The first bytes of an Ogg page; its flags follow."""
 PACKETS = [Noise(b"", size) for size in (0, 1, 3, 480, 4_801, 40_000)]
 PACKETS += [Noise(head, size) for head in (OGG[:4], OGG, OGG + b"\2", OGG + b"\4") for size in (0, 23, 400, 5_000)]
 AUDIO = [Sound(ms, loud) for ms in (20, 100, 300) for loud in (False, True)] * 7
@@ -276,7 +276,7 @@ def _damaged(draw: Callable[..., Any], message: SearchStrategy[Message]) -> Mess
 
 
 def _copied(value: Any) -> Any:
-    """What was drawn shares its parts with what will be."""
+    """Copy a drawn value: it shares its parts with later draws."""
     match value:
         case dict():
             return {key: _copied(one) for key, one in cast("Message", value).items()}

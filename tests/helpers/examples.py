@@ -1,4 +1,4 @@
-"""How many examples hypothesis draws: all in CI, and a part of them on a developer's machine."""
+"""The number of examples that hypothesis draws: all in CI, and a part of them on a developer's machine."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ ANSWERS = {
     "conversation.item.delete": "conversation.item.deleted",
     "conversation.item.truncate": "conversation.item.truncated",
 }
-"""What follows at once, or else an error."""
+"""The answer that follows an event at once, unless an error does."""
 LEVELS = 64
 """Of nesting, at most."""
 

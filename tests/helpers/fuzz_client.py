@@ -42,10 +42,10 @@ FRAME_S = 0.2
 INSTANT_S = 1e-4
 """In which all happens that needs no time."""
 LEAD_MS = 400
-"""How far a client may be ahead of real time without being held: a little less than `ServerSettings` has it."""
+"""The ms by which a client may be ahead of real time without being delayed: a little less than in `ServerSettings`."""
 MESSAGE_BYTES = 1_000_000
 CPU_S = 1.0
-"""What one message may cost."""
+"""The CPU time, in seconds, that one message may cost."""
 
 FAREWELL = "Bye!"
 """After which the bot hangs up."""
@@ -77,7 +77,7 @@ class FuzzClient:
         self.line = Line(server)
         self._openai = "beta" if kind == "beta" else "ga"
         self._may_end: list[tuple[int, str] | None] = []
-        """How the server may end it, after what the client did."""
+        """The close codes and reasons that the server may use, after what the client did."""
         self._clock = asyncio.get_running_loop().time
         self._sound = AudioMeter(self._clock)
         self._settled = False
@@ -198,7 +198,7 @@ class FuzzClient:
     # ---- sending ----------------------------------------------------------------------------------------------------
 
     async def _send(self) -> None:
-        """What waits, in one packet; and look at how it is answered."""
+        """Send all waiting messages in one packet, and check the answers."""
         texts, self._waiting = self._waiting, []
         if not self._settled:  # it may be understood otherwise than what is yet to be heard
             await self._pass(self._sound.level_ms / 1000)
@@ -321,7 +321,7 @@ class FuzzClient:
 
 
 def _is_about(answer: dict[str, Any], event: dict[str, Any]) -> bool:
-    """Whether both name the same item or response, if they name one."""
+    """Return whether both name the same item or response, if they name one."""
     wanted = event.get("item_id") or event.get("item", {}).get("id") or event.get("response_id")
     named = [answer.get("item_id"), *(answer.get(part, {}).get("id") for part in ("item", "response"))]
     return wanted is None or wanted in named

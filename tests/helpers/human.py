@@ -1,4 +1,4 @@
-"""What people really said: utterances of the recordings in `moonshine-voice`, and how well they were understood."""
+"""Speech of people: utterances of the recordings in `moonshine-voice`, and the error rate of their recognition."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Utterance:
 
 
 def word_errors(said: str, heard: str) -> int:
-    """How many words are wrong, missing or invented.
+    """The number of words that are wrong, missing or invented.
 
     What a recogniser writes for the same sound differs between processors by a word here and there: their kernels round
     differently. So texts are judged by this number, with a tolerance, and never compared.

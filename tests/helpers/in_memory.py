@@ -61,7 +61,7 @@ class Line:
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is no connection any more."""
+        """Return whether the connection has ended."""
         return self._transport.is_closing()
 
     def connect(self, headers: Mapping[str, str]) -> None:

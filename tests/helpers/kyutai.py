@@ -65,7 +65,7 @@ def finder(
 
 @dataclass
 class Told:
-    """What a stage has told, and when."""
+    """An event of a stage, and its time in seconds."""
 
     at_s: float
     event: Event

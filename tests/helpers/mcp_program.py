@@ -16,12 +16,12 @@ def make() -> MCPServer[Any]:
 
     @server.tool()
     async def opening_hours(place: str) -> str:
-        """When a place is open."""
+        """The opening hours of a place."""
         return f"{place} is open from nine to five"
 
     @server.tool(name="tickets.free")
     async def free_tickets(day: str) -> dict[str, int]:
-        """How many tickets are left."""
+        """The number of tickets that are left."""
         return {day: 7}
 
     @server.tool()

@@ -22,7 +22,7 @@ async def speak(send: Callable[[bytes], Awaitable[object]], *, speech_s: float, 
 
 
 async def say(send: Callable[[bytes], Awaitable[object]], sound: bytes) -> None:
-    """What somebody has said, frame by frame, each at its time; then silence, until this is cancelled."""
+    """Send speech frame by frame, each at its time; then silence, until this is cancelled."""
     frames = (sound[start : start + len(SILENT)] for start in range(0, len(sound), len(SILENT)))
     await _send(send, chain(frames, repeat(SILENT)))
 

@@ -19,7 +19,7 @@ SOURCES = {
     "prometheus": "apt-get install prometheus",
     "redis-server": "apt-get install redis-server",
 }
-"""How to get each program."""
+"""The way to install each program."""
 
 # Debian keeps servers in /usr/sbin, which is not on every user's path.
 _ALSO = "/usr/local/bin:/usr/sbin"

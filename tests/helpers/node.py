@@ -1,4 +1,4 @@
-"""What npm installs for tests, once for each lock file, in the user's cache."""
+"""Packages that npm installs for tests, once for each lock file, in the user's cache."""
 
 import hashlib
 import shutil

@@ -33,7 +33,7 @@ class Page:
 
     @property
     def frames_ms(self) -> list[float]:
-        """How long each Opus frame of its packets is; none for the two pages of headers."""
+        """The duration of each Opus frame of its packets, in ms; none for the two pages of headers."""
         if self.packets[0].startswith((b"OpusHead", b"OpusTags")):
             return []
         return [ms for packet in self.packets for ms in frames_ms(packet)]
@@ -123,7 +123,7 @@ class BrowserMicrophone:
         self._serial = serial
 
     def __call__(self, samples: NDArray[np.float32]) -> list[bytes]:
-        """What `FRAME` samples become: a page, before which the first time come two of headers."""
+        """Encode `FRAME` samples as a page; the first time two pages of headers come before it."""
         written = pages(bytes(self._writer.append_pcm(samples)))
         return [bytes(replace(page, serial=self._serial, packets=_split(page))) for page in written]
 

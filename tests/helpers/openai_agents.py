@@ -37,7 +37,7 @@ async def until(running: Any, wanted: Any) -> list[Any]:
 
 
 def raw(events: list[Any], kind: str) -> list[dict[str, Any]]:
-    """What came over the wire."""
+    """The server's raw messages of one type."""
     messages = (
         event.data.data for event in events if event.type == "raw_model_event" and event.data.type == "raw_server_event"
     )

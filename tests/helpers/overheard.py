@@ -18,7 +18,7 @@ __all__ = ["Overheard"]
 
 
 class Overheard:
-    """What models of a recogniser hear: Silero's frames, Smart Turn's questions, Moonshine's whole clips, in order.
+    """The input of a recogniser's models: Silero's frames, Smart Turn's questions, Moonshine's whole clips, in order.
 
     Guesses at a clip that still grows are left out: how many are made depends on the machine.
     """
@@ -85,7 +85,7 @@ class _Job(threading.local):
 
 
 _job = _Job()
-"""What this thread is at work on."""
+"""The job of the current thread."""
 
 
 class _Pool:

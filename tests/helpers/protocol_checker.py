@@ -63,7 +63,7 @@ FOLLOWS: dict[str, set[str]] = {
     "response.content_part.done": {"response.output_item.done"},
     "response.output_item.done": {"conversation.item.done"},
 }
-"""What an item may be told of next, by what it was told of last."""
+"""The events that may follow for an item, by its last event."""
 IN_BETA = {**FOLLOWS, "conversation.item.added": FOLLOWS["conversation.item.added"] | FOLLOWS["conversation.item.done"]}
 """Beta does not tell when an item is done."""
 _AT_ANY_TIME = {"conversation.item.retrieved", "conversation.item.truncated", "conversation.item.deleted"}
@@ -79,14 +79,14 @@ class ProtocolChecker:
         self.dialect = dialect
         self.heard: list[Event] = []
         self.items: dict[str, Event] = {}
-        """Those of the conversation, as they were last told of."""
+        """The items of the conversation, as last reported."""
         self.item_ids: list[str] = []
         self.response_ids: list[str] = []
         self.event_ids: list[str] = []
         self.call_ids: list[str] = []
         self.format = "audio/pcm"
         self.is_manual = False
-        """Whether the client ends its turns itself."""
+        """True: the client ends its turns itself."""
         self.active: str | None = None
         """The response that has the floor."""
         self.on: set[str] = set()

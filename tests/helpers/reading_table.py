@@ -252,4 +252,4 @@ HEARD_BACK = (
     ("Fish &amp; chips are good 👍.", "Fish and chips are good"),
     ("Dr. Smith lives on Main St.", "Doctor Smith lives on Main Street"),
 )
-"""What the embedded voice is given, and the words that the embedded recogniser should hear."""
+"""Text for the embedded voice, and the words that the embedded recogniser should return."""

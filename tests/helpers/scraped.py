@@ -1,4 +1,4 @@
-"""What Prometheus would read, as a dict."""
+"""The metrics that Prometheus would read, as a dict."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Client:
 
 
 def refused(status: int, body: Any) -> str:
-    """What a refusal says; its shape is that of all of them."""
+    """Check the shape of a refusal, which all share, and return its message."""
     assert set(body) >= {"detail", "error"}
     error = body["error"]
     assert set(error) == {"type", "code", "message", "param"}
@@ -134,7 +134,7 @@ class Served:
             yield Client(socket)
 
     async def empty(self) -> None:
-        """When the last session has cleaned up and its slot is free."""
+        """Wait until the last session has cleaned up and its slot is free."""
         async with asyncio.timeout(60):
             await self.engine.idle.wait()
         await asyncio.sleep(0.001)  # virtual: whatever needs no time happens before

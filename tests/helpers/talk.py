@@ -38,7 +38,7 @@ WORD_S = 0.3
 
 @dataclass(frozen=True)
 class Heard:
-    """What the client saw, and when."""
+    """An event that the client received, and its time in seconds."""
 
     at_s: float
     event: Event
@@ -88,7 +88,7 @@ class Talk:
         return [one.event for one in self.heard if isinstance(one.event, kind)]
 
     def sounding(self) -> list[float]:
-        """When sound was sent to the client."""
+        """The times at which sound was sent to the client, in seconds."""
         return self.times(SpeechEncoded)
 
     async def _talk(

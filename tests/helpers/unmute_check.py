@@ -21,13 +21,13 @@ __all__ = ["Line", "Message", "check", "read_recording", "replies", "told", "vio
 
 Message = dict[str, Any]
 Line = tuple[str, Message]
-"""Who sent it ("client" or "server"), and what."""
+"""The sender ("client" or "server") and the message."""
 
 FAREWELL = "Bye!"
 
 
 def read_recording(path: Path) -> list[Line]:
-    """What the server has written down: a line for each message, in the order of the wire."""
+    """Read a recording of the server: a line for each message, in the order of the wire."""
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     for line in lines:
         assert line.keys() == {"timestamp", "event_sender", "data"}
@@ -35,7 +35,7 @@ def read_recording(path: Path) -> list[Line]:
 
 
 def told(lines: Iterable[Line]) -> list[Message]:
-    """What the server has said."""
+    """The server's messages."""
     return [message for sender, message in lines if sender == "server"]
 
 
@@ -53,7 +53,7 @@ def violations(
     is_opus: bool = True,
     word_s: float | None = None,
 ) -> Iterator[str]:
-    """What the server did that it must not have done, in the order of the wire.
+    """Violations of the protocol by the server, in the order of the wire.
 
     `words_are_final` False: the recogniser may correct in the history the words that it has told, or take them back.
     `hung_up`: the bot has ended the session; else the client left. `is_opus` False: its sound is that of a test, and

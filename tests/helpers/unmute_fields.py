@@ -83,7 +83,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def wrong_fields(event: Any) -> Iterator[str]:
-    """What is wrong with the fields of an event: which are missing, unknown, or of another shape."""
+    """The faults in the fields of an event: missing, unknown, or of another shape."""
     kind = event.get("type") if isinstance(event, dict) else None
     if not isinstance(kind, str) or kind not in EVENTS:
         yield f"there is no event {kind!r}"

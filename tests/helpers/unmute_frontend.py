@@ -19,7 +19,7 @@ __all__ = ["Frontend", "Session", "loud", "stale_pages", "unmute_frontend"]
 Message = dict[str, Any]
 Session = dict[str, Any]
 ORIGIN = "http://localhost:3000"
-"""Where its development server has the page."""
+"""The origin of the page on its development server."""
 
 
 class Frontend:
@@ -49,7 +49,7 @@ class Frontend:
         await self._said.wait()
 
     async def until(self, kind: str, count: int = 1, *, since: int = 0) -> int:
-        """How much has been told when the event of this type has come, number `count` after the first `since`."""
+        """Wait for event number `count` of this type after the first `since` events. Return how many came until it."""
         while True:
             places = [place for place, event in enumerate(self.told) if place >= since and event["type"] == kind]
             if len(places) >= count:
@@ -117,7 +117,7 @@ async def unmute_frontend(
 
 
 def loud(seconds: float) -> NDArray[np.float32]:
-    """What a scripted recogniser takes for speech. The scripted bot has another tone: it is no echo of that."""
+    """A tone that a scripted recogniser takes for speech. The scripted bot has another tone: this is no echo of it."""
     return (0.3 * np.sin(np.arange(round(seconds * RATE_HZ)) * 0.11)).astype(np.float32)
 
 

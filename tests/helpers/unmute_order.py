@@ -79,6 +79,6 @@ class Order:
         yield f"is out of order: the user was {self.user!r}, the bot {self.bot!r}"
 
     def end(self) -> Iterator[str]:
-        """What is missing when the bot has hung up."""
+        """The faults in the state when the bot has hung up."""
         if (self.user, self.bot) != ("quiet", "silent"):
             yield f"the end came while the user was {self.user!r}, the bot {self.bot!r}"

@@ -12,7 +12,7 @@ __all__ = ["Sound"]
 
 PAGE_MS = 40
 AHEAD_S = 0.5
-"""What the bot's voice is ahead of its playback at most: 320 ms by the default pipeline, and a frame, and a page."""
+"""The largest lead of the bot's voice over its playback, in seconds: 320 ms of the default pipeline, frame, page."""
 
 
 class Sound:

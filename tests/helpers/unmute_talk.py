@@ -47,7 +47,7 @@ async def whole_talk(page: Frontend) -> None:
 
 
 async def _over(page: Frontend, since: int) -> int:
-    """When the bot's reply is."""
+    """Wait until the bot's reply is over."""
     return await page.until("response.audio.done", since=since)
 
 

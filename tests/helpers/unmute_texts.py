@@ -11,11 +11,11 @@ Message = dict[str, Any]
 SILENCE = "..."
 CUT = "—"
 NO_VOICE = "missing"
-"""What Unmute calls the voice of a client that has asked for none."""
+"""Unmute's name for the voice of a client that has requested none."""
 
 
 class Texts:
-    """Who said what: words as they are told, texts at the end, and the history that the client is shown."""
+    """The texts of both sides: words as they are sent, whole texts at the end, and the history that the client gets."""
 
     def __init__(self, *, words_are_final: bool) -> None:
         self._words_are_final = words_are_final
@@ -56,7 +56,7 @@ class Texts:
                 pass
 
     def _updated(self, session: Message) -> None:
-        """What is not written stays as it was."""
+        """Store the session's voice; a setting that is absent stays as it was."""
         self._voice = session.get("voice") or self._voice
 
     # -- the user ------------------------------------------------------------------------------------------------------
@@ -93,9 +93,9 @@ class Texts:
             yield f"shows the system prompt: {history}"
 
     def _follows(self, new: list[Message], before: list[Message]) -> bool:
-        """Whether the new messages are what the user has said, or the silence that the bot breaks.
+        """Return whether the new messages are the user's words, or the silence that the bot breaks.
 
-        There are none when the bot opens, or has its turn back which somebody's cough had cut.
+        None are new when the bot opens, or resumes its turn after a cough had cut it.
         """
         said = [message["content"] for message in new]
         if any(message["role"] != "user" for message in new) or not all(said):

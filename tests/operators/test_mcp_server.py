@@ -117,7 +117,7 @@ def test_a_tool_is_described_to_the_model(marbles: Marbles) -> None:
 
     functions = marbles.run(main())
     assert list(functions) == ["opening_hours", "tickets_free", "close_town", "wait", "chronicle"]
-    assert functions["opening_hours"].description == "When a place is open."
+    assert functions["opening_hours"].description == "The opening hours of a place."
     assert functions["opening_hours"].parameters["properties"]["place"]["type"] == "string"
     assert functions["opening_hours"].parameters["required"] == ["place"]
 

@@ -22,7 +22,7 @@ class Asked(NamedTuple):
     """The words of a reply about the user's side."""
 
     answers: bool | None
-    """Whether it answers the user, and not a silence; None if the server does not say."""
+    """True for an answer to the user, False for one to a silence; None if the server does not say."""
     text: str | None
     """The final text of the utterance: empty if the recogniser has withdrawn its words; None if there is none."""
 

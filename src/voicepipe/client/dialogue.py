@@ -45,14 +45,14 @@ class Turn:
     asked_until_s: float | None
     """The user's last loud sample before it; None for the opening, and if the bot goes on by itself."""
     audible_s: float | None = None
-    """When its first audible sound was played; before it there is silence."""
+    """The time at which its first audible sound was played, in seconds; before it there is silence."""
     words: list[str] = field(default_factory=list[str])
     done: bool = False
     interrupted: bool = False
     over_user: bool = False
-    """Whether it became audible while the user spoke."""
+    """True if it became audible while the user spoke."""
     announced: bool = True
-    """Whether the server announced a reply; a pipeline that only echoes does not."""
+    """True if the server announced a reply; a pipeline that only echoes does not."""
     server_ms: float | None = None
     parts_ms: dict[str, float] = field(default_factory=dict[str, float])
 

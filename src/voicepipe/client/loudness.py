@@ -1,4 +1,4 @@
-"""When a voice is audible, by the level of its sound, to 10 ms."""
+"""Times at which a voice is audible, by the level of its sound, to 10 ms."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class PlaybackQueue:
 
     @property
     def ends_s(self) -> float:
-        """When the last sound of the queue has been played."""
+        """The time at which the last sound of the queue ends, in seconds."""
         return self._ends / self.rate_hz
 
     def put(self, at_s: float, samples: Samples) -> float:

@@ -28,13 +28,14 @@ BREATH_S = 0.4
 OPENING_AT_MOST_S = 30.0
 """The user speaks over a bot that still speaks by now: an opening is a sentence or two, and noise has no end."""
 LINGER_S = 1.0
-"""How long to stay after the answer: the bot may hang up by itself."""
+"""The time, in seconds, that the user stays after the answer: the bot may hang up by itself."""
 UNANNOUNCED_LINGER_S = 3.0
 """The same for a bot that does not announce its replies: pauses between sentences are shorter."""
 PATIENCE_S = 15.0
-"""How long the server may send no message and no audible sound before the user gives up."""
+"""The time, in seconds, without a message or audible sound of the server after which the user gives up."""
 AT_MOST_S = 60.0
-"""How long the user stays after the recording, whatever the bot does: an answer is shorter, noise has no end."""
+"""The longest time, in seconds, that the user stays after the recording, whatever the bot does: an answer is shorter,
+noise has no end."""
 
 _ENDINGS = {
     1000: "the bot hung up",
@@ -65,7 +66,7 @@ class Summary:
     failed: bool
 
     bot_loud_s: float = 0.0
-    """How many seconds of the bot's sound were audible."""
+    """The audible part of the bot's sound, in seconds."""
 
     @property
     def latencies_ms(self) -> list[float]:

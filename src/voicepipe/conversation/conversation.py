@@ -29,19 +29,19 @@ class Conversation:
     system_prompt: str = ""
     messages: tuple[Message, ...] = ()
     aloud: bool = True
-    """Whether the next reply is spoken; otherwise it is text only."""
+    """True: the next reply is spoken; False: it is text only."""
     led: bool = False
-    """Whether the client leads: the bot then neither opens nor ends the conversation."""
+    """True: the client leads, and the bot neither opens nor ends the conversation."""
     voice: str = ""
     """The name of the voice that speaks the next reply; empty: the synthesiser's own."""
     output_format: AudioFormat | None = None
     """The format in which the client gets the sound of the next reply; None: that of the session."""
     generation: Generation = field(default_factory=Generation)
-    """How the model answers, and what it may call."""
+    """The model's sampling options, and the functions that it may call."""
     lines: CharacterLines = field(default=CharacterLines(), repr=False)
-    """What the character says word for word. Only models in this process use it."""
+    """Sentences that the character says word for word. Only models in this process use them."""
     verbatim: str = field(default="", repr=False)
-    """What the next reply says, word for word, in place of what the model would answer; "": the model answers."""
+    """The text of the next reply, in place of what the model would answer; "": the model answers."""
     replying: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     """The item of the current reply."""
     gone: frozenset[ItemId] = field(default=frozenset(), compare=False, repr=False)

@@ -26,7 +26,7 @@ class TimedWord(Protocol):
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 
 AudioFormat: TypeAlias = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/opus"]
-"""How a client's sound is written: PCM16 at 24 kHz, G.711 µ-law and A-law at 8 kHz, Opus in Ogg pages."""
+"""The encoding of a client's sound: PCM16 at 24 kHz, G.711 µ-law and A-law at 8 kHz, Opus in Ogg pages."""
 
 ItemId = NewType("ItemId", str)
 """The pipeline's id of a message. A client's ids are of another type (`voicepipe.realtime.ids.WireItemId`)."""

@@ -10,7 +10,7 @@ from voicepipe.conversation.functions import Function
 __all__ = ["FRAME_TOKENS", "estimated_tokens", "tool_tokens"]
 
 FRAME_TOKENS = 8
-"""What a chat template puts around a message, at most."""
+"""The number of tokens that a chat template adds to a message, at most."""
 
 
 def estimated_tokens(text: str) -> int:

@@ -13,7 +13,7 @@ class NodeKind(Enum):
     """The kind of a box."""
 
     CLIENT = auto()
-    """Where a session's events come from, and go to."""
+    """The client: source and destination of a session's events."""
     STAGE = auto()
     """A stage of voicepipe or reactivex."""
     OWN = auto()

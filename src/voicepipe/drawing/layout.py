@@ -18,11 +18,11 @@ __all__ = ["Arrow", "Box", "Drawing", "layout"]
 
 TITLE, LINE = 19.0, 14.0
 JOIN = 11.0
-"""The radius of where streams come together."""
+"""The radius of a point at which streams join."""
 PASSING = 16.0
 """The width of an arrow that passes a layer by."""
 STIFF = 6.0
-"""How much more an arrow insists on its place than a box."""
+"""The weight of an arrow's position relative to that of a box."""
 ABOVE_PART = 18.0
 
 

@@ -50,7 +50,7 @@ SAMPLES: dict[str, Any] = {
     "Audio": Audio(np.zeros(480, np.float32), 24_000),
     "str": "…",
 }
-"""What functions are asked with that make an observable of it."""
+"""Sample arguments, by type, for functions that return an observable."""
 
 
 def trace(pipeline: Pipeline) -> Graph:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 __all__ = ["KINDS", "Check", "Checks", "Probe", "ServiceKind"]
 
 ServiceKind: TypeAlias = Literal["stt", "llm", "tts", "voice_cloning"]
-"""What a service, or an embedded model, is for."""
+"""The purpose of a service or of an embedded model."""
 
 KINDS: tuple[ServiceKind, ...] = ("stt", "tts", "llm", "voice_cloning")
 
@@ -23,7 +23,7 @@ class Probe:
     what: str
     where: str
     advice: str
-    """What to do when it is down."""
+    """The advice for the time when it is down."""
     ask: Callable[[], Awaitable[str]]
 
     @property

@@ -72,7 +72,7 @@ MODELS: dict[ServiceKind, tuple[str, ...]] = {
 """By their names in the registry. Without Smart Turn turns end by silence alone."""
 
 PACKAGES: dict[ServiceKind, tuple[str, ...]] = {"stt": ("onnxruntime",), "llm": ("xllamacpp",), "tts": ("onnxruntime",)}
-"""What they run on: without these the extra `embedded` is not installed."""
+"""The packages that run the models, by kind: without them the extra `embedded` is not installed."""
 
 STAGES: dict[str, StageName] = {
     "silero": "vad",

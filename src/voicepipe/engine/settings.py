@@ -83,41 +83,46 @@ class EngineSettings(BaseModel):
     """The URL of Kyutai's server, or `openai:` and the URL of a service with `/v1/audio/transcriptions`: then the
     embedded models notice where speech begins and ends."""
     stt_model: str | None = None
-    """Of an OpenAI-compatible service, as are the settings down to `stt_retries`. None: the only one that it has."""
+    """The model of an OpenAI-compatible recogniser. None: the only one that the service has. It and the settings down
+    to `stt_retries` are for such a service only."""
     stt_api_key: SecretStr | None = None
     """Sent to the recogniser's service. Without one, none is sent."""
     stt_language: str | None = None
     """The language that is spoken, by ISO 639-1, such as `de`; None: the service finds out."""
     stt_guesses: bool = False
-    """Whether speech that goes on is recognised, too: words come while the user speaks, and each second of sound is
-    sent, and paid for, several times."""
+    """Recognition of speech that still goes on: words come while the user speaks, and each second of sound is sent, and
+    paid for, several times."""
     stt_extra: dict[str, str] = Field(default_factory=dict[str, str])
     """Further fields of each request, as JSON: `{"prompt": "Words that may come: voicepipe."}`."""
     stt_answer_s: float = Field(default=10, gt=0)
-    """From the request for a clip's text to its first word, retries included. Then the clip counts as not heard."""
+    """The time, in seconds, from the request for a clip's text to its first word, retries included. Then the clip
+    counts as not recognised."""
     stt_retries: int = Field(default=1, ge=0)
-    """How often a clip's text is requested again when the service cannot be reached, or breaks off."""
+    """The number of retries of a request for a clip's text when the service cannot be reached, or breaks off. 0:
+    none."""
     stt_delay_s: Annotated[float, AfterValidator(_model_delay)] = 0.5
-    """How far its model is behind: 0.5 s for the one of a billion parameters, 2.5 s for the larger."""
+    """The delay of the Kyutai server's model, in seconds: 0.5 for stt-1b-en_fr, 2.5 for stt-2.6b-en."""
     stt_speech_below: float = Field(default=0.4, gt=0, lt=1)
     """The pause score below which the user speaks, and `stt_silence_above` which they do not: Unmute's thresholds."""
     stt_silence_above: float = Field(default=0.6, gt=0, lt=1)
     """The pause score above which the user is silent."""
     stt_buffer_s: float = Field(default=20, gt=0)
-    """Sound that is kept until it is understood; then the oldest goes."""
+    """The seconds of sound that are kept until they are recognised; beyond it the oldest sound is dropped."""
     stt_in_flight_s: float = Field(default=4, gt=0)
-    """Of it, what may be on its way: more than the larger model's delay."""
+    """The seconds of sound, of `stt_buffer_s`, that may be sent and not yet recognised: more than the larger model's
+    delay."""
     stt_behind_s: float = Field(default=0.24, gt=0)
-    """A recording waits while so much has been sent and not heard: three steps, so that the recogniser has the next one
-    at hand, and a pause is noticed where it is."""
+    """The seconds of a recording that may be sent and not yet recognised before the rest waits: three steps, so that
+    the recogniser has the next one ready, and a pause is noticed at its place."""
     stt_silent_s: float = Field(default=2.5, gt=0)
     """A recogniser that owes a step (one each 80 ms), or the rest of a text, and sends nothing for this time counts as
     lost: the user is told within 3 s."""
     stt_renew_after_s: float = Field(default=600, gt=0)
-    """The recogniser's state drifts on long calls: after this time a fresh connection takes over in a pause."""
+    """The time, in seconds, after which a new connection replaces the old one in a pause: the recogniser's state drifts
+    on long calls."""
     stt_give_up_after_s: float = Field(default=30, gt=0)
-    """How long one that was lost in a conversation is looked for: a server that is started again needs some 12 s. Then
-    the session ends. The user knows meanwhile."""
+    """The time, in seconds, for which a recogniser that was lost in a conversation is looked for: a server that is
+    restarted needs some 12 s. Then the session ends. The user is told meanwhile."""
     stt_settled_after_s: float = Field(default=5, gt=0)
     """A new connection that lasts this long ends the search; one that breaks sooner continues it."""
 
@@ -129,96 +134,103 @@ class EngineSettings(BaseModel):
     tts_url: SpeechUrl | None = None
     """The URL of Kyutai's server, or `openai:` and the URL of a service with `/v1/audio/speech`."""
     tts_model: str | None = None
-    """Of an OpenAI-compatible service, as are the settings down to `tts_requests`. None: the only one that it has."""
+    """The model of an OpenAI-compatible synthesiser. None: the only one that the service has. It and the settings down
+    to `tts_requests` are for such a service only."""
     tts_api_key: SecretStr | None = None
     """Sent to the synthesiser's service. Without one, none is sent."""
     tts_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further fields of each request, as JSON: `{"instructions": "Speak calmly.", "speed": 1.1}`."""
     tts_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)
-    """Of its PCM, where the answer does not say it."""
+    """The sample rate of its PCM, in Hz, where the answer does not state it."""
     tts_first_sound_s: float = Field(default=10, gt=0)
-    """From the request for a clause to its first sound, retries included: a server may have to load its model."""
+    """The time, in seconds, from the request for a clause to its first sound, retries included: a server may have to
+    load its model."""
     tts_requests: int = Field(default=2, ge=1)
-    """Clauses that are requested at once: the next one while the last one is still coming."""
+    """The number of clauses that are requested at once: the next one while the last one is still coming."""
     tts_language: str = "en"
-    """In which it reads numbers, units and signs: en, de, fr or es; as English for another. The embedded voice is
-    English."""
+    """The language in which numbers, units and signs are read: en, de, fr or es; any other is read as English. The
+    embedded voice is English."""
     tts_scripts: str | None = None
-    """What it can say, by Unicode's names of scripts, separated by commas; other text is shown, and the user is told.
-    "ALL": everything. None: LATIN for Kyutai's, everything for an OpenAI-compatible service."""
+    """The scripts that the synthesiser can say, by Unicode's names, separated by commas; other text is shown, and the
+    user is told. "ALL": everything. None: LATIN for Kyutai's, everything for an OpenAI-compatible service."""
     tts_voice: str | None = None
-    """For a client that names none; None: the server's own, or `alloy`, since an OpenAI-compatible service wants a
-    name. It also speaks for a voice that such a service does not know."""
+    """The voice for a client that names none. None: the server's own, or `alloy`, since an OpenAI-compatible service
+    requires a name. It also replaces a voice that such a service does not know."""
     tts_cfg_alpha: float = Field(default=1.5, gt=0)
-    """How closely it follows the voice."""
+    """The guidance factor of Kyutai's synthesiser, above 0: the larger, the more closely it follows the voice."""
     tts_searches: int = Field(default=5, ge=1)
-    """How often one with room is looked for before the turn fails."""
+    """The number of searches for a synthesiser with a free place before the turn fails."""
     tts_capacity: int = Field(default=1_000, ge=1)
-    """Words (of Kyutai's) or clauses that may wait to be sent; one more fails the turn. The longest answer has 600
-    words."""
+    """The number of words (Kyutai's) or clauses (others) that may wait to be sent; one more fails the turn. The longest
+    answer has 600 words."""
     tts_silent_s: float = Field(default=3, gt=0)
     """A synthesiser that has text and sends nothing for this time counts as lost."""
     tts_retries: int = Field(default=1, ge=0)
-    """Other connections for a reply, or a clause, of which nothing has been heard."""
+    """The number of further connections for a reply, or a clause, of which no sound has come. 0: none."""
     tts_ahead_s: float = Field(default=30, gt=0)
-    """How long a connection that was opened at the user's first word waits for the reply: it takes up a place there."""
+    """The time, in seconds, for which a connection that was opened at the user's first word waits for the reply: it
+    takes up a place on the server."""
 
     # ---- both, and voice cloning -------------------------------------------------------------------------------------
     speech_connect_s: float = Field(default=2, gt=0)
-    """How long a connection to an OpenAI-compatible speech service may take, with TLS."""
+    """The time, in seconds, that connecting to an OpenAI-compatible speech service may take, with TLS."""
     kyutai_api_key: SecretStr = SecretStr("public_token")
-    """What moshi-server takes unless it was told otherwise."""
+    """The key that is sent to Kyutai's servers. The default is the key that moshi-server accepts unless configured
+    otherwise."""
     voice_cloning_url: ServiceUrl | None = None
     """The address of a server that makes voices of recordings; None: voices are not cloned."""
     find_tries: int = Field(default=3, ge=1)
-    """Instances of a service, behind one name, that are asked in a search."""
+    """The number of instances of a service, behind one name, that are asked in a search."""
     find_try_s: float = Field(default=0.5, gt=0)
-    """How long each may take to take us."""
+    """The time, in seconds, in which each instance must accept the connection."""
     find_resolve_every_s: float = Field(default=0.5, ge=0)
-    """How long the addresses behind a name are believed."""
+    """The time, in seconds, for which the resolved addresses of a name are used. 0: the name is resolved each time."""
     find_first_pause_s: float = Field(default=0.05, gt=0)
-    """Between two searches; each pause is half as long again as the one before, a second at most."""
+    """The first pause between two searches, in seconds; each pause is 1.5 times the one before, 1 s at most."""
 
     # ---- the language model: any OpenAI-compatible service, or a GGUF file -------------------------------------------
     llm_url: LlmPlace | None = None
     """The URL of a service, or the path of a GGUF file, which runs in this process and has none of the limits below."""
     llm_model: str | None = None
-    """None: the only one that the service has."""
+    """The model of the service. None: the only one that the service has."""
     llm_api_key: SecretStr | None = None
     """Sent to the language model's service. Without one, none is sent."""
     llm_opening_temperature: float = Field(default=0.7, ge=0, le=2)
-    """For the bot's first words: no two conversations should begin alike."""
+    """The temperature of the bot's opening, from 0 to 2: no two conversations should begin alike."""
     llm_temperature: float = Field(default=0.3, ge=0, le=2)
-    """Of replies, from 0 (the most likely word each time) to 2."""
+    """The temperature of replies, from 0 (the most likely word each time) to 2."""
     llm_max_tokens: int = Field(default=600, ge=1)
-    """Of one answer: four minutes of speech."""
+    """The number of tokens of one answer, at most: 600 are four minutes of speech."""
     llm_history_tokens: int = Field(default=6_000, ge=100)
-    """Of system prompt and history (estimated): with the answer it fits into 8192; half an hour of talk."""
+    """The number of tokens (estimated) of system prompt and history: with the answer they fit into 8192; half an hour
+    of talk."""
     llm_extra: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further fields of each request, as JSON: `{"chat_template_kwargs": {"enable_thinking": false}}`."""
     llm_connect_s: float = Field(default=2, gt=0)
-    """How long a connection to the language model may take."""
+    """The time, in seconds, that connecting to the language model may take."""
     llm_first_text_s: float = Field(default=60, gt=0)
-    """From the question to the first text, retries included. A pipeline with `with_filler` speaks meanwhile; models
-    that reason take 5 to 20 s, one that has to be loaded up to half a minute."""
+    """The time, in seconds, from the request to the first text, retries included. A pipeline with `with_filler` speaks
+    meanwhile; models that reason take 5 to 20 s, one that has to be loaded up to half a minute."""
     llm_next_text_s: float = Field(default=5, gt=0)
-    """From each text to the next."""
+    """The time, in seconds, from each text to the next, at most."""
     llm_warm: bool = True
-    """Whether one token is requested at the start, and when a session opens after four minutes without an answer: a
-    local server loads its model for it."""
+    """A request for one token at the start, and when a session opens after four minutes without an answer: a local
+    server loads its model for it."""
     llm_retries: int = Field(default=1, ge=0)
-    """How often an answer that has not begun is asked for again when the service cannot be reached, or says nothing."""
+    """The number of retries of a request of which no answer has begun, when the service cannot be reached or sends
+    nothing. 0: none."""
     llm_longest_wait_s: float = Field(default=20, ge=0)
-    """How long a busy service is waited for, by all its `Retry-After` headers. One that says longer has failed."""
+    """The time, in seconds, for which a busy service is waited for, the sum of its `Retry-After` headers. If a header
+    asks for more, the request fails."""
 
     # ---- all of them -------------------------------------------------------------------------------------------------
     keep_alive_s: float = Field(default=300, gt=0)
-    """How long an idle connection is kept for the next reply."""
+    """The time, in seconds, for which an idle connection is kept for the next reply."""
     health_timeout_s: float = Field(default=2, gt=0)
-    """How long a service may take to say that it is well."""
+    """The time, in seconds, in which a service must answer a health check."""
     network_sessions: int = Field(default=24, ge=1)
-    """Conversations at once when no model is embedded. Each takes 2.4 % of the one core that an event loop has (sound
-    through Opus and MessagePack, both ways): beyond 60 % replies begin to wait for each other."""
+    """The number of sessions at once when no model is embedded. Each takes 2.4 % of the one core that an event loop has
+    (sound through Opus and MessagePack, both ways): beyond 60 % replies begin to wait for each other."""
 
     @property
     def llm_file(self) -> Path | None:

@@ -201,5 +201,5 @@ ClientMessage: TypeAlias = (
     | ReplyCancelled
     | Event
 )
-"""What the client sends and that sound is deferred, in the order of the wire. Any other `Event` is one of the
-application's own (`app_event`)."""
+"""The client's messages, and the notice that sound is deferred, in the order of the wire. Any other `Event` is one of
+the application's own (`app_event`)."""

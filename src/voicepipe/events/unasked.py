@@ -10,7 +10,7 @@ from voicepipe.events.base import TurnEvent
 __all__ = ["GenerationRequested", "HangUpRequested", "SpeechRequested", "Unasked", "When"]
 
 When: TypeAlias = Literal["now", "after_reply", "in_silence"]
-"""When the bot speaks unasked: "now" stops the running reply; "after_reply" waits for its end, and "in_silence" for the
+"""The time of unasked speech: "now" stops the running reply; "after_reply" waits for its end, and "in_silence" for the
 end of the user's turn and of the bot's answer, too."""
 
 

@@ -156,7 +156,7 @@ class _Handover:
     to: Agent
     call: FunctionCall
     left: int
-    """How many handovers the reply may still have."""
+    """The number of handovers that the reply may still have."""
 
 
 @dataclass(frozen=True, slots=True)

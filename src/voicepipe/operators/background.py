@@ -18,7 +18,7 @@ from voicepipe.rx import from_async
 __all__ = ["STARTED", "Background"]
 
 STARTED = "It is under way. You will be told the result; tell the user that it takes a while."
-"""What the model reads as the result of the call."""
+"""The result of the call that the model reads."""
 
 _REPORT = "Tell the user now, in one or two sentences, what {name} has given: it is above."
 

@@ -119,7 +119,7 @@ class Bounds:
 
 
 class Watch:
-    """When the next answer is due. One timer, which is set again when it fires early: items only note the time."""
+    """The deadline of the next answer. One timer, which is set again when it fires early: items only note the time."""
 
     def __init__(self, scheduler: LoopScheduler, bounds: Bounds) -> None:
         self.timer = SerialDisposable()

@@ -20,7 +20,8 @@ from voicepipe.stage import Stage, stage_factory, takes_preset
 __all__ = ["EndOfTurn", "endpoint"]
 
 EndOfTurn: TypeAlias = Callable[[Audio], Observable[float]]
-"""How surely speech is complete, from the sound of its last seconds: 0 (mid-sentence) to 1. One answer, or none."""
+"""Estimates from the last seconds of speech the probability that it is complete: 0 (mid-sentence) to 1. It emits one
+value or none."""
 
 
 @overload
@@ -109,7 +110,7 @@ class _Limits:
     silence_s: float
     longest_s: float
     asks: bool = True
-    """Whether the model is asked, or silence alone ends a turn."""
+    """True: the model is asked; False: silence alone ends a turn."""
 
     def changed(self, turns: TurnTaking) -> _Limits:
         """As the client wants them: the threshold of silence keeps its distance to that of speech."""

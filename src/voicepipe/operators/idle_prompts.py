@@ -14,7 +14,7 @@ _AFTER_SOUND_S = 0.3  # a voice that goes on is noticed well within it: music is
 
 @dataclass(frozen=True, slots=True)
 class IdlePrompts:
-    """When the bot breaks a silence.
+    """The rule by which the bot breaks a silence, and its state. Times are in seconds.
 
     Args:
         after_s: the idle time; None: never

@@ -101,7 +101,7 @@ class _PlaybackClock:
 
 
 class _Playback:
-    """When each frame and word is due. `_made_s` counts the audio made, `_plays_at` is when its next sample plays."""
+    """Due times of frames and words. `_made_s` counts the audio made, `_plays_at` is when its next sample plays."""
 
     def __init__(self, clock: Clock, lead_s: float, frame_s: float) -> None:
         self._clock, self._lead_s, self._frame_s = clock, lead_s, frame_s

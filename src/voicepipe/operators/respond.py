@@ -37,7 +37,7 @@ from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 __all__ = ["Reply", "respond"]
 
 Reply: TypeAlias = Callable[[Conversation], Observable[ReplyAudio | Event]]
-"""What the bot says to a conversation: `ReplyText`, `ReplyAudio` and `WordSpoken` on the playback clock, until it is
+"""Makes the reply to a conversation: `ReplyText`, `ReplyAudio` and `WordSpoken` on the playback clock, until it is
 played; or `ReplyTextWritten`, where it is not `aloud`."""
 
 

@@ -141,7 +141,7 @@ class _Answer:
     theirs: frozenset[str]
     """The client's functions."""
     may_call: bool
-    """Whether the pipeline's functions are run."""
+    """True: the pipeline's functions are run."""
     background: Background
     joint: str = ""
     """The text between this answer and the text before it."""

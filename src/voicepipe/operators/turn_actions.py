@@ -54,4 +54,4 @@ class HoldElapsed(Event):
 
 
 Action: TypeAlias = StartReply | StopTurn | HoldReply | ResumeReply | HangUp | None
-"""What follows an event."""
+"""The action that follows an event; None: no action."""

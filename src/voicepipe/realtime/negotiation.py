@@ -22,7 +22,7 @@ from voicepipe.realtime.unmute.dialect import Unmute
 __all__ = ["DialectKind", "DialectNegotiation", "Received", "dialect_of"]
 
 Received: TypeAlias = ClientMessage | SessionOpened
-"""What a client's message becomes, for the encoder and for the pipeline."""
+"""The decoded form of a client's message, for the encoder and for the pipeline."""
 
 DialectKind: TypeAlias = Literal["ga", "beta", "unmute?"]
 

@@ -174,7 +174,7 @@ class _Around:
     voices: VoiceStore
     http: Http
     kinds: Collection[ServiceKind]
-    """What the pipeline uses of the engine."""
+    """The kinds of service that the pipeline uses."""
 
     @classmethod
     def make(cls, engine: Engine, settings: ServerSettings, metrics: Metrics, voices: VoiceStore) -> _Around:

@@ -20,8 +20,8 @@ NEEDED = {
     "tts_up": "speech synthesis (TTS)",
     "llm_up": "language model (LLM)",
 }
-"""What a conversation cannot do without where its pipeline uses it, and its names for people. Voice cloning is not
-among it."""
+"""The services that a conversation requires where its pipeline uses them, with their names for people. Voice cloning is
+not among them."""
 
 KEYS = (*NEEDED, "voice_cloning_up")
 """All that an engine may tell of. What the pipeline does not use is left out, and counts as neither up nor down."""

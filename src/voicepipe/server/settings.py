@@ -103,14 +103,14 @@ Header: TypeAlias = Annotated[str, AfterValidator(_header)]
 
 
 class ServerSettings(BaseModel):
-    """Units stand in the names. Times allow for a bad line, and hold no slot for the dead."""
+    """Units stand in the names. Time limits allow for a slow network, and free the slots of lost clients."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """The address to listen at: 0.0.0.0 for the whole network."""
     port: int = Field(default=8000, ge=0, le=65_535)
-    """0: any free one."""
+    """The TCP port to listen at. 0: any free port."""
     cors_origins: tuple[Origin, ...] = ("http://localhost:3000", "http://127.0.0.1:3000")
     """Origins of pages that may read answers and talk; the server's own pages always may."""
     api_keys: tuple[ApiKey, ...] = ()
@@ -122,17 +122,19 @@ class ServerSettings(BaseModel):
     client_secrets_kept: int = Field(default=1_000, ge=1)
     """Ephemeral keys (`/v1/realtime/client_secrets`) that may be valid at once; of more, the oldest is void."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)
-    """None: as many as there is room for."""
+    """The number of sessions that clients with one API key may have at once. None: as many as the server has room
+    for."""
     session_limit_s: float | None = Field(default=None, gt=0)
-    """How long a session may last: it ends after the reply that is then being spoken. None: as long as it likes."""
+    """The longest duration of a session, in seconds: it ends after the reply that is then being spoken. None: no
+    limit."""
     greeting_after_s: float = Field(default=1, gt=0)
     """A client that may be Unmute's frontend, which speaks first, is greeted as GA after this silence."""
 
     max_sessions: int | None = Field(default=None, ge=1)
-    """Fewer than the engine could carry; None: as many as it says."""
+    """The number of sessions at once, if that is fewer than the engine can carry. None: the engine's own number."""
     max_sessions_per_address: int | None = Field(default=8, ge=1)
-    """Of clients at one address, of IPv6 in one /64. None: as many as there is room for. Clients of `trusted_proxies`
-    are not counted."""
+    """The number of sessions at once of clients at one IP address, of IPv6 in one /64. None: as many as the server has
+    room for. Clients of `trusted_proxies` are not counted."""
     trusted_proxies: tuple[Network, ...] = (
         "127.0.0.0/8",
         "::1/128",
@@ -144,102 +146,114 @@ class ServerSettings(BaseModel):
     """Addresses, or networks, of proxies: the last address of their `X-Forwarded-For` that is not among these is the
     client's. Without such a header it is not known, and not counted. This machine and private networks, unless set."""
     retry_after_s: int = Field(default=10, ge=1)
-    """When a client that found the server full may try again."""
+    """The time in seconds after which a client that found the server full may try again (`Retry-After`)."""
 
     max_message_bytes: int = Field(default=1_000_000, ge=1_000)
-    """Of one WebSocket message: a minute of Opus; a longer one closes the connection with 1009."""
+    """The largest WebSocket message, in bytes: a minute of Opus. A longer one closes the connection with 1009."""
     max_messages_per_s: float = Field(default=2_000, gt=0)
-    """Of one client; sound in pieces of 20 ms is 50, and a recording of them at ten times its speed 500. One that sends
-    faster is heard no faster, and told so."""
+    """The number of messages that one client may send per second; sound in pieces of 20 ms is 50, and a recording of
+    them at ten times its speed 500. A client that sends faster is read at this rate, and is told so."""
     message_burst: int = Field(default=10_000, ge=1)
-    """How many more may come at once."""
+    """The number of messages that one client may send at once in excess of `max_messages_per_s`."""
     message_unit_bytes: int = Field(default=4_096, ge=1)
     """A message counts once, and once more for each so many bytes: reading 4 KiB of JSON takes as long as reading four
     small messages."""
     message_overrun_s: float = Field(default=10, ge=0)
-    """How long a client may go on sending too fast; then its session ends with 1008."""
+    """The time, in seconds, for which a client may go on sending too fast after it was told; then its session ends with
+    1008."""
     ingress_lead_ms: float = Field(default=500, ge=0)
-    """How far a client's sound may be ahead of real time and come in at once: what a bad line has held up."""
+    """The milliseconds by which a client's sound may be ahead of real time and is still processed at once: sound that a
+    slow network has delayed."""
     ingress_speed: float = Field(default=10, ge=1)
-    """How many times faster than real time sound may come in that is further ahead, a recording; it does so as far as
-    the recogniser keeps up."""
+    """The largest multiple of real time at which sound is processed that is further ahead, such as a recording; it is
+    slower where the recogniser does not keep up."""
     ingress_waits_bytes: int = Field(default=8_000_000, ge=0)
-    """The most bytes of messages that wait: two minutes of PCM16. Beyond it the socket is not read."""
+    """The bytes of messages that may wait, at most: two minutes of PCM16. Beyond it the socket is not read."""
     ingress_message_ms: float = Field(default=5, ge=0)
-    """What each message with sound counts at least: 200 a second are live."""
+    """The least duration, in milliseconds, that each message with sound counts for: 200 such messages a second count as
+    real time."""
     idle_timeout_s: float = Field(default=300, gt=0)
     """A client that sends nothing for this time is disconnected."""
     unused_timeout_s: float = Field(default=60, gt=0)
     """A client that has sent no settings, no sound and nothing else that has an effect by this time is disconnected."""
 
     session_cpu_share: float = Field(default=0.25, gt=0)
-    """What one session's messages may take of the event loop's core: one with sound through Opus takes 0.024, and a
-    recording at ten times its speed ten times that. What a client sends beyond it waits; at 1
-    nothing does."""
+    """The share of the event loop's core that one session's messages may take, where 1 is the whole core: a session
+    with sound through Opus takes 0.024, and a recording at ten times its speed ten times that. Messages beyond the
+    share wait; at 1 none does."""
     session_cpu_burst_s: float = Field(default=0.1, ge=0)
-    """Seconds of work that a session may do at once; other sessions have their turn every 2 ms of it."""
+    """The CPU time, in seconds, that a session may use at once before its messages wait; other sessions have their turn
+    every 2 ms of it."""
 
     heavy_sessions_cpu_share: float = Field(default=0.6, gt=0)
-    """What all sessions together may take that take more than 0.08 each; they work one after the other."""
+    """The share of the event loop's core that all sessions together may take that take more than 0.08 each; their work
+    runs one session after the other."""
 
     llm_history_tokens: int = Field(default=6_000, ge=100)
-    """Of what a client writes into prompts: of instructions, functions and system messages together, and of one message
-    (estimated)."""
+    """The number of tokens (estimated) that a client may write into prompts: of instructions, functions and system
+    messages together, and of one message."""
     max_tools: int = Field(default=128, ge=0)
-    """Functions of one session, or of one response; 128 at the most, as with OpenAI."""
+    """The number of functions of one session, or of one response; 128 as with OpenAI."""
     max_responses_per_minute: int = Field(default=120, ge=1)
-    """Responses that a client asks for, 20 of them at once; what its user says is answered besides."""
+    """The number of responses that a client may request per minute, 20 of them at once; answers to what the user says
+    are not counted."""
 
     audio_capacity_ms: float = Field(default=2_000, gt=0)
-    """Sound that may wait for a slow client; then the oldest is dropped."""
+    """The milliseconds of sound that may wait for a slow client; beyond it the oldest sound is dropped."""
     control_capacity_bytes: int = Field(default=4_000_000, ge=10_000)
-    """All other messages that may wait for a slow client; then the session ends with 1008."""
+    """The bytes of all other messages that may wait for a slow client; beyond it the session ends with 1008."""
     write_deadline_s: float = Field(default=5, gt=0)
-    """How long one message may take to leave; then the client is gone."""
+    """The time, in seconds, that sending one message may take; then the connection counts as lost."""
     send_buffer_bytes: int = Field(default=32_768, ge=4_096)
-    """What the kernel, and the transport before it, hold for one client: left alone they hold minutes of sound."""
+    """The bytes of output that the kernel and the transport before it each hold for one client. With the system's own
+    sizes they hold minutes of sound."""
     receive_buffer_bytes: int = Field(default=65_536, ge=4_096)
-    """What the kernel holds of what a client has sent and we have not read: its pings and its goodbye are behind it."""
+    """The bytes that the kernel holds of input that the server has not read yet: a client's pings and its close frame
+    are behind them."""
     heartbeat_s: float = Field(default=20, gt=0)
-    """Between pings; a client that has not answered after half of it is gone."""
+    """The time between two pings, in seconds; a client that has not answered after half of it counts as lost."""
     close_timeout_s: float = Field(default=2, gt=0)
-    """How long a client may take to answer our close."""
+    """The time, in seconds, in which a client must answer the server's close frame."""
 
     session_resume_s: float = Field(default=20, ge=0)
-    """How long a session waits for a client whose network has broken, if the client has asked for that
-    (`?resumable=true`). It counts as a session meanwhile. 0: none waits."""
+    """The time, in seconds, for which a session waits for a client whose network has failed, if the client has asked
+    for that (`?resumable=true`). It counts as a session meanwhile. 0: none waits."""
     session_resume_bytes: int = Field(default=256_000, ge=10_000)
-    """Of the events that are held for such a client; one that has missed more begins another session."""
+    """The bytes of events that are held for such a client; a client that has missed more begins another session."""
     sessions_waiting: int = Field(default=16, ge=1)
-    """How many sessions may wait for their clients; of more, the one that was lost first ends."""
+    """The number of sessions that may wait for their clients; if there are more, the one that has waited longest
+    ends."""
 
     # ---- WebRTC ------------------------------------------------------------------------------------------------------
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers of calls by WebRTC (`stun:host:port`, `turn:host:port`). None: clients must reach an
     address of this machine."""
     ice_username: str | None = None
-    """Of the TURN servers."""
+    """The user name for the TURN servers. None: they are used without one."""
     ice_credential: SecretStr | None = None
-    """Of the TURN servers."""
+    """The password for the TURN servers. None: they are used without one."""
     call_host: Annotated[str, AfterValidator(_ip_address)] | None = None
     """The IP address at which calls receive sound, by UDP; None: that of `host`. Behind a proxy, which passes no UDP
     on: 0.0.0.0, or the address that clients reach."""
     call_setup_s: float = Field(default=15, gt=0)
-    """How long the connection of a call may take to come about."""
+    """The time, in seconds, that setting up the connection of a call may take."""
 
     cleanup_grace_s: float = Field(default=2, gt=0)
-    """How long a session's tasks may take to end."""
+    """The time, in seconds, in which a session's tasks must end after the session has ended."""
     shutdown_grace_s: float = Field(default=10, ge=0)
-    """How long replies that are being spoken may go on when the server stops."""
+    """The time, in seconds, for which replies that are being spoken may go on when the server stops. 0: they are cut at
+    once."""
 
     # ---- health ------------------------------------------------------------------------------------------------------
     health_limit_s: float = Field(default=3, gt=0)
-    """How long the engine may take to say how it is: longer than each of its services may."""
+    """The time, in seconds, in which the engine must report its health: longer than `health_timeout_s`, the limit of
+    each service."""
     health_every_s: float = Field(default=0.5, ge=0)
-    """A request within this time gets the cached answer."""
+    """The time, in seconds, for which a health report is cached: requests within it get the same report. 0: no
+    caching."""
     admission_wait_s: float = Field(default=0.5, ge=0)
-    """How long a new client waits for the engine's health. Then the last known health counts; if there is none, the
-    client is admitted."""
+    """The time, in seconds, for which a new client waits for the engine's health. Then the last known health counts; if
+    there is none, the client is admitted. 0: it does not wait."""
 
     # ---- characters --------------------------------------------------------------------------------------------------
     characters_file: Path | None = None
@@ -248,7 +262,7 @@ class ServerSettings(BaseModel):
     """A page of instructions; None: where the language model is a service, which is larger than the embedded one."""
     llm_url: str | None = None
     llm_model: str | None = None
-    """Its name in the prompts; None: they do not name it."""
+    """The name of the language model in the prompts; None: they do not name it."""
 
     # ---- voices ------------------------------------------------------------------------------------------------------
     tts_url: str | None = None
@@ -257,60 +271,62 @@ class ServerSettings(BaseModel):
     """A YAML list of voices, as Unmute has one; None: our own."""
     voice_cloning_url: str | None = None
     voice_cloning_s: float = Field(default=20, gt=0)
-    """How long the cloning of one voice may take."""
+    """The time, in seconds, that the cloning of one voice may take."""
     voice_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
-    """Of a recording to clone."""
+    """The largest recording to clone, in bytes."""
     voice_embedding_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
-    """Of what the cloning service makes of it."""
+    """The largest result of the cloning service, in bytes."""
     voice_kept_s: int = Field(default=3_600, ge=1)
-    """How long a cloned voice can be used."""
+    """The time, in seconds, for which a cloned voice can be used."""
     voices_kept: int = Field(default=100, ge=1)
-    """In memory: of more, the oldest goes. Redis has limits of its own."""
+    """The number of cloned voices in memory; if there are more, the oldest is deleted. Redis has limits of its own."""
     redis_url: Annotated[str, AfterValidator(_redis)] | None = None
-    """Where cloned voices are kept when several servers share them; None: in memory."""
+    """The URL of the Redis server that keeps cloned voices when several servers share them. None: they are kept in
+    memory."""
     redis_timeout_s: float = Field(default=2, gt=0)
-    """How long a request to Redis may take."""
+    """The time, in seconds, that a request to Redis may take."""
 
     # ---- recordings --------------------------------------------------------------------------------------------------
     recordings_dir: Folder | None = None
     """The folder for recordings of conversations that allow it (`allow_recording`); None: none is recorded."""
     recording_waits_chars: int = Field(default=8_000_000, gt=0)
-    """What may wait for a slow disk before a recording is given up."""
+    """The number of characters that may wait for a slow disk; beyond it the recording is stopped."""
 
     # ---- sessions from inside ----------------------------------------------------------------------------------------
     session_events: bool = False
-    """Whether a client may watch its session from inside: every event, with the texts of the models. It takes the
+    """Permission for a client to watch its session from inside: every event, with the texts of the models. It takes the
     session's id, which only its own client is told."""
     session_events_waiting: int = Field(default=2_000, ge=1)
-    """How many events may wait for a slow watcher; more are dropped, and counted."""
+    """The number of events that may wait for a slow watcher; more are dropped, and counted."""
 
     # ---- voice donation ----------------------------------------------------------------------------------------------
     donations_dir: Folder | None = None
-    """None: voices are not collected."""
+    """The folder for donated voices. None: voices are not collected."""
     donation_min_bytes: int = Field(default=100_000, ge=0)
-    """A shorter recording cannot hold the sentences: two seconds of 24 kHz."""
+    """The smallest recording of a donation, in bytes: two seconds at 24 kHz. A shorter one cannot hold the
+    sentences."""
     donation_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
-    """The largest recording that a donation may have."""
+    """The largest recording of a donation, in bytes."""
     consent_s: float = Field(default=300, gt=0)
-    """How long one may take to read the sentences out and send the recording."""
+    """The time, in seconds, in which a donor must read the sentences out and send the recording."""
     consents_open: int = Field(default=1_000, ge=1)
-    """Of more, the oldest is void."""
+    """The number of donations that may be open at once; if there are more, the oldest is void."""
 
     # ---- news --------------------------------------------------------------------------------------------------------
     newsapi_api_key: SecretStr | None = None
     """None: the newsreader has no news, and says so."""
     news_url: Annotated[str, AfterValidator(_web)] = "https://newsapi.org/v2/top-headlines"
-    """Where the character that knows the news gets its headlines."""
+    """The URL from which the character that knows the news gets its headlines."""
     news_query: dict[str, str] = Field(default={"country": "us"})
-    """The query of that address."""
+    """The query parameters of `news_url`."""
     news_headlines: int = Field(default=8, ge=1, le=100)
-    """In one prompt: a small model forgets the middle of a longer list."""
+    """The number of headlines in one prompt: a small model forgets the middle of a longer list."""
     news_timeout_s: float = Field(default=5, gt=0)
-    """The time in which the source must answer."""
+    """The time, in seconds, in which the source must answer."""
     news_every_s: float = Field(default=3_600, gt=0)
-    """From one fetch to the next; the first is made when the server starts."""
+    """The time, in seconds, from one fetch to the next; the first is made when the server starts."""
     news_retry_s: float = Field(default=60, gt=0)
-    """After a failure."""
+    """The time, in seconds, from a failed fetch to the next."""
 
 
 class AppSettings(EngineSettings, ServerSettings):

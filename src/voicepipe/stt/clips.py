@@ -72,7 +72,7 @@ class _Limits:
 
 
 Cut: TypeAlias = Clip | Settle
-"""What the microphone's sound is cut into."""
+"""The parts into which the microphone's sound is cut."""
 
 
 class Clips:

@@ -30,7 +30,7 @@ __all__ = ["conversations", "explore"]
 
 UTTERANCES = ("stop", "hello there", "what time is it", "well I wanted to ask you something")
 ACKNOWLEDGEMENTS = ("mhm", "okay", "yeah sure", "I see", "okay no wait", "right but stop")
-"""What listeners say, and what begins like it."""
+"""Backchannels of listeners, and utterances that begin like one."""
 STORY = "Let me see, that is a long story, and it begins at sea."
 ANSWERS = ("Hi!", STORY, f"{STORY} Do you want to hear it?", "Take care. Bye!")
 STEP_MS = 20

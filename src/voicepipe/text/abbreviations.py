@@ -97,7 +97,7 @@ READINGS: dict[str, str] = {
     "ca": "about", "al": "al", "incl": "including", "misc": "miscellaneous", "Esq": "Esquire", "max": "maximum",
     "avg": "average", "temp": "temperature",
 }  # fmt: skip
-"""How abbreviations with a full stop are read, in English."""
+"""Readings of abbreviations with a full stop, in English."""
 
 _BEFORE_NUMBER = {
     "p": "page", "P": "Page", "pp": "pages", "fig": "figure", "Fig": "Figure", "figs": "figures", "Figs": "Figures",

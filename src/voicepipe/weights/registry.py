@@ -50,7 +50,8 @@ Progress: TypeAlias = Callable[[int, int | None, str], None]
 """Called with `(done_bytes, total_bytes, what)` during a download; `total_bytes` is None if unknown."""
 
 POLL_S = 0.1
-"""How often the growing download is looked at: pip tells its progress to people only, not to programs."""
+"""The interval, in seconds, at which the size of a download is read: pip reports its progress to people only, not to
+programs."""
 
 
 class ModelError(Exception):

@@ -1,4 +1,4 @@
-"""What the server may send, as strict models: one union per dialect, apart by `type`.
+"""Strict models of the server's events: one union per dialect, distinguished by `type`.
 
 The server itself writes plain objects; tests and the published schema hold them against these models.
 """

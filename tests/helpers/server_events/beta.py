@@ -1,4 +1,4 @@
-"""What a server of the beta form says, as types: where it differs from the GA form."""
+"""Types of a beta server's events, where they differ from GA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server of the GA form says, as types.
+"""Types of a GA server's events.
 
 The encoders write dictionaries; these are for documents, and for tests that hold the dictionaries against them.
 """
@@ -76,7 +76,7 @@ class FunctionCallItem(Part):
 
 
 class FunctionCallOutputItem(Part):
-    """What the client has said that a call gave."""
+    """The result of a function call, as the client has sent it."""
 
     id: str
     object: Literal["realtime.item"]
@@ -267,7 +267,7 @@ class TranscriptionCompleted(ServerEvent):
 
 
 class RateLimitsUpdated(ServerEvent):
-    """There are no limits on tokens and responses: the list is empty."""
+    """The event of rate limits. None apply to tokens and responses: the list is empty."""
 
     type: Literal["rate_limits.updated"]
     rate_limits: list[dict[str, Any]]
@@ -351,7 +351,7 @@ class ServerDelta(ServerContent):
 
 
 class Resume(Part):
-    """How the session is taken up again: `token` is for this client only, `within_s` the time after a loss."""
+    """The terms for resuming the session: `token` is for this client only, `within_s` the time after a loss."""
 
     token: str
     within_s: float

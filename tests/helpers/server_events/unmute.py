@@ -1,4 +1,4 @@
-"""What the server says in Unmute's dialect, as types: for documents and tests."""
+"""Types of the server's events in Unmute's dialect, for documents and tests."""
 
 from __future__ import annotations
 

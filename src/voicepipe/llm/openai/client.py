@@ -115,7 +115,7 @@ class OpenAiLlm:
         self._dialect = RequestDialect()
         self._reasoning_first = False
         self.answered_s: float | None = None
-        """When the last answer ended, by the loop's clock; None before the first one."""
+        """The time at which the last answer ended, in seconds of the loop's clock; None before the first one."""
 
     def __call__(self, conversation: Conversation) -> Observable[Said | StageFailed]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))

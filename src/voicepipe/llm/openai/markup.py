@@ -26,7 +26,7 @@ _REASONING: Final = {
     "[think]": "[/think]",
     "◁think▷": "◁/think▷",
 }
-"""What begins and ends reasoning: DeepSeek, Qwen, Gemini, Seed, Magistral, Kimi."""
+"""The end marker of reasoning by its start marker: DeepSeek, Qwen, Gemini, Seed, Magistral, Kimi."""
 
 _REASONING_ENDS: Final = frozenset(_REASONING.values())
 _CHANNEL, _START, _MESSAGE = "<|channel|>", "<|start|>", "<|message|>"
@@ -34,7 +34,7 @@ _HARMONY_ENDS: Final = frozenset({"<|end|>", "<|return|>", "<|call|>", _CHANNEL,
 _SILENT_CHANNELS = ("analysis",)
 
 _NEW_TURNS: Final = {"<|im_start|>": "\n", "<start_of_turn>": "\n", "<|start_header_id|>": "<|end_header_id|>"}
-"""What begins a turn, with the end of the role behind it."""
+"""The end marker of the role by the start marker of a turn."""
 
 _END_TOKENS: Final = frozenset(
     {
@@ -119,11 +119,11 @@ class Markup:
         self._unsure = "" if reasoning_first else None  # what is dropped if it is reasoning
         self._has_called = False
         self.said = False
-        """Whether a letter was said."""
+        """True after the first letter of spoken text."""
         self.reasoned = False
-        """Whether there was reasoning."""
+        """True after reasoning in the answer."""
         self.begins_with_reasoning: bool | None = None
-        """Whether the end of reasoning came without its beginning; None where the answer does not show it."""
+        """True if reasoning ended without a start marker, False if not; None where the answer does not show it."""
 
     def feed(self, piece: str) -> Iterator[str | WrittenCall]:
         """Yield what is said with this piece. Raises NotACall for a call that cannot be read."""

@@ -48,7 +48,7 @@ class Answer:
         reasoning_first: bool = False,
     ) -> None:
         self.complete = False
-        """Whether there will be no more of it."""
+        """True once the answer has ended."""
         self.usage: TokensCounted | None = None
         """It comes after the text; None where the server does not tell it."""
         self._where, self._events = where, SseParser(max_event_bytes=max_event_bytes)

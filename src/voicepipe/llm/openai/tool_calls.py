@@ -22,7 +22,7 @@ from voicepipe.llm.openai.written_calls import NotACall, WrittenCall
 __all__ = ["Calls", "NotACall", "Said", "offered"]
 
 Said: TypeAlias = str | FunctionCallWritten | FunctionCalled | MaxTokensReached | TokensCounted
-"""What a model says: text, and calls; at its end what it has cost."""
+"""The output of a model: text and function calls, and at its end the number of tokens."""
 
 
 def offered(generation: Generation) -> dict[str, Any]:

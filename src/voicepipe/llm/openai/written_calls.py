@@ -42,7 +42,7 @@ CALL_OPENERS: Final[Mapping[str, frozenset[str]]] = {
     "<function=": frozenset({"</function>"}) | _ENDS_OF_LLAMA,
     "[tool_calls]": frozenset({"</s>", "[/tool_calls]"}),
 }
-"""What begins a written call, and what ends it. The end of the answer ends it, too."""
+"""The end markers of a written call by its start marker. The end of the answer ends it, too."""
 
 CALL_MARKERS: Final = frozenset[str](CALL_OPENERS).union(*CALL_OPENERS.values())
 

@@ -60,11 +60,11 @@ class Unmute:
     write: WritePrompt = system_prompt
     """Makes a prompt of a character."""
     lines: WriteLines = no_lines
-    """What a character says word for word."""
+    """Makes the sentences that a character says word for word."""
     clock: Callable[[], float] = time.monotonic
     """The time in seconds, for what is sent once a second at most."""
     limits: RequestLimits = field(default_factory=RequestLimits)
-    """How long instructions may be."""
+    """The limits of a client's requests, such as the length of instructions."""
 
     def decode(self, text: str) -> ClientMessage:
         try:

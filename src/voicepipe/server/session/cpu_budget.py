@@ -62,7 +62,7 @@ class CpuBudget:
 
 
 class WorkSlots:
-    """When each of the heavy sessions may go on: one at a time, and all of them for a `share` of the core.
+    """Slots for the work of heavy sessions: one at a time, and all of them for a `share` of the core.
 
     However many there are, a light session waits for one slice of their work, and not for a slice of each.
 

@@ -38,10 +38,11 @@ __all__ = ["check_stt"]
 Recogniser: TypeAlias = Stage[Audio | Event, Event]
 
 BEFORE_S, AFTER_S, ONSET_S, PAUSE_S = 1.0, 0.4, 0.064, 0.16
-"""Silence before and behind the speech, and how late a VAD notices its start and its end: as in `ENDPOINTING`."""
+"""Silence before and after the speech, and the delay with which a VAD notices its start and its end, in seconds: as in
+`ENDPOINTING`."""
 
 SLACK_S = 0.5
-"""How far a word's time may be from the speech: margins of a clip, and estimates."""
+"""The largest distance of a word's time from the speech, in seconds: margins of a clip, and estimates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ __all__ = ["ContractBroken", "Seen", "Trial", "check_cancelling", "check_source_
 T = TypeVar("T")
 
 GRACE_S = 1.0
-"""How long a disposed stage may take to close what it has open."""
+"""The time, in seconds, in which a disposed stage must close what it has open."""
 
 _STEP_S = 0.01
 # Tasks of a server, or of the pool of connections that outlives a stage.

@@ -44,7 +44,7 @@ class _Silence:
 
     @property
     def due_s(self) -> float | None:
-        """When the silence is broken, at the latest; None while something is under way."""
+        """The latest time at which the silence is broken, in seconds; None while something is under way."""
         busy = self._replying or self._talking or self._over or self._running
         if busy or not self._opened or self._idle_s is None or self._sent >= self.at_most:
             return None
@@ -52,7 +52,7 @@ class _Silence:
 
     @property
     def earliest_s(self) -> float:
-        """When the silence is broken, at the earliest."""
+        """The earliest time at which the silence is broken, in seconds."""
         return self._since_s + (self._idle_s or 0.0)
 
     def is_given_back(self, at_s: float) -> bool:

@@ -11,7 +11,7 @@ from voicepipe.testing.player.transcript import At
 __all__ = ["SILENCE_S", "Found", "Invariant", "Recording"]
 
 SILENCE_S = 15.0
-"""How long the bot may stay silent after the user has asked something, unless a check sets another time."""
+"""The time, in seconds, for which the bot may stay silent after a question, unless a check sets another time."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Recording:
 
     events: Sequence[At]
     closed_s: float
-    """When the session was closed; no event may come after that."""
+    """The time at which the session was closed, in seconds; no event may come after that."""
     leaks: Sequence[str] = ()
     voice: Sequence[tuple[float, float]] = ()
     """Start and stop of the user's sounds."""

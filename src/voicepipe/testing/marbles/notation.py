@@ -28,7 +28,7 @@ from enum import StrEnum
 __all__ = ["COLUMN_MS", "Diagram", "DiagramError", "Kind", "Marble", "format_diagram", "format_ms", "parse"]
 
 COLUMN_MS = 20
-"""What a character is worth: a frame of sound in this trade."""
+"""The duration of one character, in ms: the usual frame of sound."""
 
 _TIME = re.compile(r"(?<!\w)(\d+(?:\.\d+)?)(ms|s)(?!\w)")
 _TOLERANCE = re.compile(r"±(\d+(?:\.\d+)?)(ms|s)(?!\w)")
@@ -67,7 +67,7 @@ class Diagram:
     length_ms: float = 0
 
     def at(self, kind: Kind) -> float | None:
-        """When the first item of this kind is, in ms."""
+        """The time of the first item of this kind, in ms; None if there is none."""
         return next((marble.at_ms for marble in self.marbles if marble.kind is kind), None)
 
     def shifted(self, by_ms: float) -> Diagram:

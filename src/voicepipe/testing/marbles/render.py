@@ -16,9 +16,9 @@ COLUMN = 28
 RADIUS = 12
 ROW = 50
 STACK = 2 * RADIUS + 2
-"""How far apart the items of one instant stand, one below the other."""
+"""The vertical distance of items of one instant, in pixels."""
 BESIDE = RADIUS * 1.6
-"""How far to the right of a value a sign of the same instant stands."""
+"""The distance from a value to a sign of the same instant on its right, in pixels."""
 MARGIN = 16
 LETTER = 7.5
 """Pixels that a letter of a row's name takes."""

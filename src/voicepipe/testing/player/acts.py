@@ -36,7 +36,7 @@ class Act:
     """The builder's call that makes it, without the time."""
     perform: Callable[[ScenarioActions], None] = field(compare=False)
     length_s: float = 0.0
-    """How long it takes, at least."""
+    """The least duration of the act, in seconds."""
 
     def __str__(self) -> str:
         when = call("at", self.at_s) if self.cue is None else call("after_bot_says", self.cue, self.at_s)

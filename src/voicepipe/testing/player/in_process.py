@@ -29,7 +29,7 @@ from voicepipe.tts.clauses import Timing, clause_by_clause
 __all__ = ["Models"]
 
 LOOK_S = 0.05
-"""How often a stalled model reads its ticket."""
+"""The interval, in seconds, at which a stalled model reads its ticket."""
 CLOSE_S = 1.0
 
 

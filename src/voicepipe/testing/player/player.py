@@ -37,7 +37,7 @@ from voicepipe.testing.scenario.scenario import Scenario
 __all__ = ["play"]
 
 AFTERMATH_S = 2.5
-"""How long a closed session is watched: it must stay silent."""
+"""The time, in seconds, for which a closed session is watched: it must stay silent."""
 GRACE_S = 1.0
 
 

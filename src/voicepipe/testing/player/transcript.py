@@ -53,16 +53,17 @@ class Transcript:
     events: list[At] = field(default_factory=list[At])
     """All events that were sent to the client, in order."""
     done: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
-    """What the user and the surroundings did, and when."""
+    """The acts of the user and the surroundings, each with its time in seconds."""
     voice: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     """Start and stop of the user's sounds."""
     unheard: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     """Start and stop of the user's sounds that did not arrive in time, because of the microphone or the network."""
     ended_s: float | None = None
-    """When the conversation ended by itself, or by the client; None if the scenario's time was over."""
+    """The time, in seconds, at which the conversation ended by itself, or by the client; None if the scenario's time
+    was over."""
     reason: str = ""
     closed_s: float = 0.0
-    """When the session was closed."""
+    """The time at which the session was closed, in seconds."""
     length_s: float = 0.0
     asked: list[Call] = field(default_factory=list[Call])
     """The requests to the LLM, with start and stop (ms), and how each ended."""

@@ -41,7 +41,7 @@ __all__ = ["Scenario"]
 P = ParamSpec("P")
 
 TAIL_S = 5.0
-"""How long a scenario goes on after the last time in it."""
+"""The time, in seconds, for which a scenario goes on after the last time in it."""
 
 
 def _setting(method: Callable[Concatenate[Scenario, P], None]) -> Callable[Concatenate[Scenario, P], Scenario]:

@@ -32,7 +32,7 @@ class Visit:
     fails: Fails | None
     ended_s: float | None = None
     notes: list[Any] = field(default_factory=list[Any])
-    """What was received or sent on it; each server says what."""
+    """Notes of what was received or sent on it; each server documents its own."""
 
 
 class FakeServer:
