@@ -1,4 +1,4 @@
-"""A concierge: the model calls Python functions, which book a table, and speaks of what they gave."""
+"""A concierge: the model calls Python functions, which book a table, and tells the user their results."""
 
 import asyncio
 from dataclasses import replace

@@ -105,24 +105,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> None:
-
+    """Serve until SIGTERM or Ctrl-C, which count from the start on: a script may end what has only just begun."""
+    from voicepipe.boundary.stop_signals import stop_signal
     from voicepipe.testing.servers import Fails
 
     stt, tts, llm = _servers(args)
     async with AsyncExitStack() as stack:
+        stopped = stack.enter_context(stop_signal())
         for name, server in (("stt", stt), ("tts", tts), ("llm", llm)):
             await _start(stack, server, name)
             how = getattr(args, f"{name}_fails")
             await server.fail(Fails(how) if how else None)
         _tell(stt, tts, llm, "openai:http" if args.speech == "openai" else "ws")
-        await _stopped()
-
-
-async def _stopped() -> None:
-    """Return at SIGTERM and at Ctrl-C."""
-    from voicepipe.boundary.stop_signals import stop_signal
-
-    with stop_signal() as stopped:
         await stopped.wait()
 
 

@@ -27,6 +27,8 @@ def keeps_the_order(scenario: Scenario, pipeline: str | None = None) -> None:
     __tracebackhide__ = True
     played = play(scenario, pipeline)
     events = [BEGINNING, *(event for _, event in played.events)]
+    if any(isinstance(event, SettingsChanged) and event.turns is not None for event in events):
+        return  # a client of Unmute cannot set how turns are detected
     hung_up = any(isinstance(event, ConversationEnded) for event in events)
     wrong = violations(_wire(events), words_are_final=False, hung_up=hung_up, is_opus=False)
     if found := list(wrong):
@@ -38,7 +40,8 @@ def _wire(events: list[object]) -> Iterator[Line]:
     for event in events:
         if isinstance(event, SettingsChanged):
             prompt = {} if event.system_prompt is None else {"instructions": event.system_prompt}
-            event = replace(event, written={**BEGINNING.written, **prompt})
+            voice = {} if event.voice is None else {"voice": event.voice}
+            event = replace(event, written={**BEGINNING.written, **prompt, **voice})
             yield "client", {"type": "session.update", "session": event.written}
         yield from (("server", message) for message in encode(event))
 
