@@ -17,15 +17,16 @@ ORDER = """
 |-----------------------------------------------------|----------------|----------------------------------|
 | `session.updated`                                   |                |                                  |
 | `conversation.item.input_audio_transcription.delta` | quiet → heard  | silent, thinks, speaks           |
+| `conversation.item.input_audio_transcription.delta` | heard          | silent, thinks, speaks           |
 | `conversation.item.input_audio_transcription.delta` | talks          | silent                           |
 | `input_audio_buffer.speech_started`                 | heard → talks  | silent, thinks, speaks           |
 | `input_audio_buffer.speech_stopped`                 | talks → quiet  | silent                           |
-| `unmute.additional_outputs`                         | quiet          | silent → shown                   |
-| `response.created`                                  | quiet          | silent → thinks, shown → thinks  |
-| `unmute.response.text.delta.ready`                  | quiet          | thinks, speaks                   |
-| `response.audio.delta`                              | quiet          | thinks → speaks, speaks          |
-| `response.text.delta`                               | quiet          | speaks                           |
-| `response.text.done`                                | quiet          | thinks → over, speaks → over     |
+| `unmute.additional_outputs`                         | quiet, heard   | silent → shown                   |
+| `response.created`                                  | quiet, heard   | silent → thinks, shown → thinks  |
+| `unmute.response.text.delta.ready`                  | quiet, heard   | thinks, speaks                   |
+| `response.audio.delta`                              | quiet, heard   | thinks → speaks, speaks          |
+| `response.text.delta`                               | quiet, heard   | speaks                           |
+| `response.text.done`                                | quiet, heard   | thinks → over, speaks → over     |
 | `unmute.interrupted_by_vad`                         |                | thinks → over, speaks → over     |
 | `unmute.additional_outputs`                         |                | over → told                      |
 | `response.audio.done`                               |                | told → silent                    |
@@ -80,5 +81,5 @@ class Order:
 
     def end(self) -> Iterator[str]:
         """The faults in the state when the bot has hung up."""
-        if (self.user, self.bot) != ("quiet", "silent"):
+        if self.user == "talks" or self.bot != "silent":
             yield f"the end came while the user was {self.user!r}, the bot {self.bot!r}"

@@ -118,12 +118,17 @@ def test_no_event_comes_twice() -> None:
 
 
 def test_no_two_neighbours_can_change_places() -> None:
-    """But a word that is ready, one that is spoken and sound, which go beside each other once the bot speaks."""
+    """But a word that is ready, one that is spoken and sound, which go beside each other once the bot speaks; and the
+    start of a turn and a word of it, since several may come before it is known that they are no echo.
+    """
     beside = {READY, SPOKEN, SOUND}
+    first_words = {"input_audio_buffer.speech_started", "conversation.item.input_audio_transcription.delta"}
     for before, after in pairwise(PLACES):
         swapped = changed(before, RECORDED[after][1], RECORDED[before][1])
         del swapped[after + 1]
         if kind(before) != kind(after) and {kind(before), kind(after)} <= beside:
+            continue
+        if {kind(before), kind(after)} == first_words:
             continue
         if unheard(before, after=1) and unheard(after, after=1):
             continue
