@@ -56,11 +56,10 @@ class SessionConnection:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._socket, self._wire, self._settings, self._session_id = socket, wire, settings, session_id
-        self._ending = SessionEnd()
+        self._ending, self._rate = SessionEnd(), MessageRate(settings, loop.time)
         self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
         work = WorkMeter.of(settings, slots, loop.time)
         self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work, watched)
-        self._rate = MessageRate(settings, loop.time)
         self._timers = SessionTimers(
             settings,
             greet=lambda: self._take(wire.waited()),
