@@ -157,7 +157,7 @@ def word_silences(recording: Recording) -> Found:
     spoken: list[str] = []
     for at_s, event in recording.events:
         match event:
-            case TurnStarted():
+            case TurnEnded():  # a turn may start by a word that was recognised before
                 heard = []
             case WordRecognised(text=text):
                 heard.append(text)
