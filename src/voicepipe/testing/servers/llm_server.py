@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from voicepipe.events import FunctionCall
-from voicepipe.testing.servers.base import Visit, hang, trickle
+from voicepipe.testing.servers.base import Visit, hang
 from voicepipe.testing.servers.chat_answers import Answers, Delta, deltas, endless, message, scripted
 from voicepipe.testing.servers.chat_rules import BadRequest, check
 from voicepipe.testing.servers.failing import Fails
@@ -65,11 +65,6 @@ class LlmServer(OpenAiServer):
         self.load_s, self.loaded = load_s, not load_s
         self._calls = itertools.count(1)
 
-    @property
-    def requests(self) -> list[dict[str, Any]]:
-        """The bodies of the chat completion requests."""
-        return [note for visit in self.visits for note in visit.notes if isinstance(note, dict)]
-
     def add_routes(self, router: web.UrlDispatcher) -> None:
         super().add_routes(router)
         router.add_post("/v1/chat/completions", self._complete)
@@ -77,10 +72,8 @@ class LlmServer(OpenAiServer):
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         visit, body = self.visit(request), _json(await request.text())
         visit.notes.append(body)
-        if not self.allows(request):
-            return self.refusal(401)
-        if visit.fails is Fails.FULL:
-            return self.refusal(503)
+        if (refusal := self.turned_away(request, visit)) is not None:
+            return refusal
         try:
             check(body)
             if body.get("model") not in self.models:
@@ -125,7 +118,7 @@ class LlmServer(OpenAiServer):
                 yield answer.chunk(delta)
         await asyncio.sleep(self.first_token_s)
         for count, delta in enumerate(answer, 1):
-            if count > self.dies_after and (wrong := await self._go_wrong(visit)) is not None:
+            if count > self.dies_after and (wrong := await self.go_wrong(visit)) is not None:
                 yield wrong
                 if self.trouble(visit) is Fails.EARLY:
                     return
@@ -144,24 +137,6 @@ class LlmServer(OpenAiServer):
         for event in quirk.events(tools[0]["function"]["name"]):
             yield event
             await asyncio.sleep(self.token_s)
-
-    async def _go_wrong(self, visit: Visit) -> bytes | None:
-        """Return what is written in place of the next delta, if anything; some failures write nothing any more."""
-        match self.trouble(visit):
-            case Fails.DIES | Fails.DOWN:
-                self.cut(visit)
-                await hang()
-            case Fails.MUTE | Fails.SILENT:
-                await hang()
-            case Fails.SLOW:
-                await trickle(self._open[visit], b"5\r\ndata:\r\n")
-            case Fails.GARBAGE:
-                return b"data: {no JSON at all\n\n"
-            case Fails.EARLY:
-                return b""
-            case _:
-                pass
-        return None
 
 
 class _Answer:

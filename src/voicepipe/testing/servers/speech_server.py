@@ -12,7 +12,7 @@ import numpy as np
 from aiohttp import web
 
 from voicepipe.testing.marbles.sound import speech
-from voicepipe.testing.servers.base import Visit, hang, trickle
+from voicepipe.testing.servers.base import Visit, hang
 from voicepipe.testing.servers.failing import Fails
 from voicepipe.testing.servers.openai_server import OpenAiServer
 
@@ -48,11 +48,6 @@ class SpeechServer(OpenAiServer):
         self.voices, self.first_audio_s, self.pace, self.word_s = voices, first_audio_s, pace, word_s
         self.dies_after = dies_after
 
-    @property
-    def requests(self) -> list[dict[str, Any]]:
-        """The bodies of the requests for speech."""
-        return [note for visit in self.visits for note in visit.notes if isinstance(note, dict)]
-
     def add_routes(self, router: web.UrlDispatcher) -> None:
         super().add_routes(router)
         router.add_post("/v1/audio/speech", self._speak)
@@ -60,21 +55,13 @@ class SpeechServer(OpenAiServer):
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         visit, body = self.visit(request), await request.json()
         visit.notes.append(body)
-        if not self.allows(request):
-            return self.refusal(401)
-        if visit.fails is Fails.FULL:
-            return self.refusal(503)
+        if (refusal := self.turned_away(request, visit)) is not None:
+            return refusal
         if body.get("model") not in self.models:
             return self.refusal(404)
         if wrong := self._wrong(body):
             return self.bad_request(*wrong)
-        try:
-            return await self._stream(request, visit, body)
-        except (asyncio.CancelledError, ConnectionError) as left:
-            visit.notes.append("cancelled")
-            if isinstance(left, asyncio.CancelledError):
-                raise
-            return web.Response()
+        return await self.answered(visit, self._stream(request, visit, body))
 
     def _wrong(self, body: dict[str, Any]) -> tuple[str, str] | None:
         """Return the message and the parameter that OpenAI would refuse."""
@@ -100,28 +87,12 @@ class SpeechServer(OpenAiServer):
         response = web.StreamResponse(headers={"Content-Type": kind})
         await response.prepare(request)
         for number, frame in enumerate(frames):
-            if number >= self.dies_after and await self._go_wrong(visit):
+            if number >= self.dies_after and await self.go_wrong(visit, filler=b"sound", garbage=None) is not None:
                 break
             await response.write(frame)
             await asyncio.sleep(FRAME_MS / 1000 / self.pace)
         await response.write_eof()
         return response
-
-    async def _go_wrong(self, visit: Visit) -> bool:
-        """Fail in the middle, if this is to be; return whether the sound ends here."""
-        match self.trouble(visit):
-            case Fails.DIES | Fails.DOWN:
-                self.cut(visit)
-                await hang()
-            case Fails.MUTE | Fails.SILENT:
-                await hang()
-            case Fails.SLOW:
-                await trickle(self._open[visit], b"5\r\nsound\r\n")
-            case Fails.EARLY:
-                return True
-            case _:
-                pass
-        return False
 
 
 def _frames(length_s: float) -> list[bytes]:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from voicepipe.audio import resampled
 from voicepipe.events import Audio, Samples
-from voicepipe.testing.servers.base import Visit, hang, trickle
+from voicepipe.testing.servers.base import Visit, hang
 from voicepipe.testing.servers.failing import Fails
 from voicepipe.testing.servers.openai_server import OpenAiServer
 from voicepipe.testing.servers.recognisers import FakeRecogniser
@@ -51,11 +51,6 @@ class TranscriptionServer(OpenAiServer):
         self.recogniser, self.streams, self.dies_after = recogniser, streams, dies_after
         self.answer_s, self.word_s = answer_s, word_s
 
-    @property
-    def requests(self) -> list[dict[str, Any]]:
-        """The fields of the requests for a transcription."""
-        return [note for visit in self.visits for note in visit.notes if isinstance(note, dict)]
-
     def add_routes(self, router: web.UrlDispatcher) -> None:
         super().add_routes(router)
         router.add_post("/v1/audio/transcriptions", self._transcribe)
@@ -65,22 +60,14 @@ class TranscriptionServer(OpenAiServer):
         fields: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
         visit.notes.append(fields)
         samples = _samples(_file(form))
-        if not self.allows(request):
-            return self.refusal(401)
-        if visit.fails is Fails.FULL:
-            return self.refusal(503)
+        if (refusal := self.turned_away(request, visit)) is not None:
+            return refusal
         if fields.get("model") not in self.models:
             return self.refusal(404)
         if samples is None:
             return self.bad_request("the file is no WAV of 16 bits and one channel", "file")
         fields["seconds"] = round(len(samples) / RATE_HZ, 3)
-        try:
-            return await self._answer(request, visit, fields, self._words(samples))
-        except (asyncio.CancelledError, ConnectionError) as left:
-            visit.notes.append("cancelled")
-            if isinstance(left, asyncio.CancelledError):
-                raise
-            return web.Response()
+        return await self.answered(visit, self._answer(request, visit, fields, self._words(samples)))
 
     def _words(self, samples: Samples) -> list[str]:
         listening, padded = self.recogniser.listen(), np.pad(samples, (0, 2 * _FRAME))
@@ -96,7 +83,7 @@ class TranscriptionServer(OpenAiServer):
         await asyncio.sleep(self.answer_s)
         if self.streams and fields.get("stream") == "true":
             return await self._stream(request, visit, words)
-        if (wrong := await self._go_wrong(visit)) is not None:
+        if (wrong := await self.go_wrong(visit)) is not None:
             return web.Response(body=wrong, content_type="application/json")
         text = " ".join(words)
         return web.Response(text=text) if fields.get("response_format") == "text" else web.json_response({"text": text})
@@ -111,30 +98,12 @@ class TranscriptionServer(OpenAiServer):
 
     async def _events(self, visit: Visit, words: list[str]) -> AsyncIterator[bytes]:
         for number, word in enumerate(words):
-            if number >= self.dies_after and (wrong := await self._go_wrong(visit)) is not None:
+            if number >= self.dies_after and (wrong := await self.go_wrong(visit)) is not None:
                 yield wrong
                 return
             yield _event(type="transcript.text.delta", delta=f" {word}" if number else word)
             await asyncio.sleep(self.word_s)
         yield _event(type="transcript.text.done", text=" ".join(words))
-
-    async def _go_wrong(self, visit: Visit) -> bytes | None:
-        """Fail in the middle, if this is to be; return what is written last."""
-        match self.trouble(visit):
-            case Fails.DIES | Fails.DOWN:
-                self.cut(visit)
-                await hang()
-            case Fails.MUTE | Fails.SILENT:
-                await hang()
-            case Fails.SLOW:
-                await trickle(self._open[visit], b"5\r\ndata:\r\n")
-            case Fails.GARBAGE:
-                return b"data: {no JSON at all\n\n"
-            case Fails.EARLY:
-                return b""
-            case _:
-                pass
-        return None
 
 
 def _event(**fields: str) -> bytes:
