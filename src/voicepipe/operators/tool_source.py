@@ -12,31 +12,26 @@ from voicepipe.operators.toolbox import Late, Outcome, Toolbox
 __all__ = ["Runner", "ToolSource", "together"]
 
 
-@runtime_checkable
-class ToolSource(Protocol):
-    """Functions by name. `with_tools` takes one among its functions, and asks it anew at each request."""
-
+class _Offered(Protocol):
     @property
     def functions(self) -> tuple[Function, ...]:
         """The descriptions for the model, of what can be called now."""
         ...
 
     def __contains__(self, name: str) -> bool: ...
+
+
+@runtime_checkable
+class ToolSource(_Offered, Protocol):
+    """Functions by name. `with_tools` takes one among its functions, and asks it anew at each request."""
 
     async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
         """Run a call, and return its result, or `{"error": …}` for the model. Raises only CancelledError."""
         ...
 
 
-class Runner(Protocol):
+class Runner(_Offered, Protocol):
     """Functions that `with_tools` describes to the model and runs: a `Toolbox`, or several sources as one."""
-
-    @property
-    def functions(self) -> tuple[Function, ...]:
-        """The descriptions for the model, of what can be called now."""
-        ...
-
-    def __contains__(self, name: str) -> bool: ...
 
     def does(self, call: FunctionCall) -> object | None:
         """Return what a call does, equal for calls of one function with the same arguments; None for a wrong one."""
