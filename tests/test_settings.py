@@ -188,7 +188,7 @@ def test_what_kubernetes_tells_of_a_service_of_our_name_is_not_ours(tmp_path: Pa
 
 
 def test_each_setting_has_one_home() -> None:
-    """What the server and the engine both want to know is one field, with one default."""
+    """A setting that both the server and the engine read is one field, with one default."""
     from voicepipe.engine.settings import EngineSettings
     from voicepipe.server import ServerSettings
 

@@ -88,7 +88,7 @@ def test_every_block_is_checked_somewhere(page: Path) -> None:
 
 
 def test_the_lists_hold_nothing_else() -> None:
-    """What is excused is on some page."""
+    """Each excused command is on some page."""
     every = [block for page in all_pages() for block in blocks(page)]
     written = {command.text for block in every if block.language in SHELL for command in commands(block)}
     for pattern in NOT_RUN:
@@ -97,7 +97,7 @@ def test_the_lists_hold_nothing_else() -> None:
 
 
 def commands_of(page: Path) -> Iterator[Command]:
-    """Those in blocks, those in sentences, and the one of a deployment."""
+    """Return the commands in blocks, those in sentences, and the one of a deployment."""
     for block in blocks(page):
         if block.language in SHELL:
             yield from commands(block)

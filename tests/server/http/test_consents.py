@@ -48,7 +48,7 @@ def test_what_is_read_out_is_the_consent_and_two_sentences(consents):
 
 
 def test_a_consent_that_is_given_back_can_be_taken_again(consents):
-    """Where the donation could not be kept."""
+    """It can where the donation could not be kept."""
     consent = consents.ask()
     consents.give_back(consents.take(consent.id))
     assert consents.take(consent.id) == consent
