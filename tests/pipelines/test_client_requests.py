@@ -43,7 +43,7 @@ def talk(marbles: Marbles) -> Talk:
 def test_most_pipelines_speak() -> None:
     """So that the tests below test something."""
     assert {path.stem for path in SPEAKING} == {
-        "concierge", "default", "helpdesk", "moderated", "parrot", "two_characters", "wake_word",
+        "concierge", "default", "helpdesk", "moderated", "parrot", "reserve", "two_characters", "wake_word",
     }  # fmt: skip
 
 
