@@ -38,6 +38,8 @@ _SOUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 300.0, 900.0)
 _SESSION_S = (5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 _WORDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 
+_REASONS = ("loading", "stopping", "full", "service_down")
+
 # The most values of one label; further ones count as "other".
 _MOST_LABELS: Final = 24
 
@@ -67,8 +69,15 @@ class MetricFactory:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
-    def counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(name, what, labels, namespace="voicepipe", registry=self._registry)
+    def counter(self, name: str, what: str, *labels: str, known: Sequence[str] = ()) -> Counter:
+        """Return a counter; for the `known` values of its label it stands at 0 from the start.
+
+        Prometheus sees no increase in a series that begins at 1: an alert would miss the first failure.
+        """
+        counter = Counter(name, what, labels, namespace="voicepipe", registry=self._registry)
+        for value in known:
+            counter.labels(value)
+        return counter
 
     def gauge(self, name: str, what: str, *labels: str) -> Gauge:
         return Gauge(name, what, labels, namespace="voicepipe", registry=self._registry)
@@ -178,7 +187,7 @@ class SessionMetrics:
         self.count = make.counter("sessions", "Sessions that were accepted.")
         self.active = make.gauge("active_sessions", "Conversations under way.")
         self.duration = make.histogram("session_duration_seconds", "From the upgrade to the last clean-up.", _SESSION_S)
-        self.refused = make.counter("sessions_refused", "Sessions that were refused.", "reason")
+        self.refused = make.counter("sessions_refused", "Sessions that were refused.", "reason", known=_REASONS)
         self.ended = make.counter(
             "sessions_ended", 'Sessions by the server\'s close code; "client" if the client closed.', "code"
         )
@@ -187,9 +196,12 @@ class SessionMetrics:
         )
         self.hard_errors = make.counter("hard_errors", "Sessions that ended by a fault of the server (1011).")
         self.fatal_misses = make.counter(
-            "fatal_service_misses", "Turns and sessions that ended because no instance was available.", "service"
+            "fatal_service_misses",
+            "Turns and sessions that ended because no instance was available.",
+            "service",
+            known=("stt", "tts", "llm"),
         )
-        self.rejected = make.counter("rejected_messages", "Invalid messages of clients.", "code")
+        self.rejected = make.counter("rejected_messages", "Invalid messages of clients.", "code", known=("other",))
         self.code_label = BoundedLabel()
 
 
@@ -210,9 +222,16 @@ class ConversationMetrics:
             "barge_in_seconds", "From the user's first sound into a reply to the bot's silence.", _BARGE_IN_S
         )
         self.spoken_words = make.counter("tts_received_words", "Words of the TTS that were sent.")
-        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary")
-        self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries dropped.", "boundary")
-        self.failures = make.counter("stage_failures", "Turns and sessions that ended by a stage's failure.", "stage")
+        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary", known=("other",))
+        self.overflow_s = make.counter(
+            "overflow_seconds", "Sound that full boundaries dropped.", "boundary", known=("other",)
+        )
+        self.failures = make.counter(
+            "stage_failures",
+            "Turns and sessions that ended by a stage's failure.",
+            "stage",
+            known=("STT", "LLM", "TTS"),
+        )
         self.stage_label, self.boundary_label = BoundedLabel(), BoundedLabel()
 
 
