@@ -91,7 +91,8 @@ class TurnState:
                 return state._configured(event, now_s)
             case ItemCreated(role=role):
                 awaits = self.awaits_tool_result or role == "tool"
-                return replace(state, awaits_tool_result=awaits, idle=self.idle.since(now_s)), None
+                idle = self.idle.answered() if role == "user" else self.idle
+                return replace(state, awaits_tool_result=awaits, idle=idle.since(now_s)), None
             case ReplyRequested() if not is_out_of_band(event, state.conversation):
                 return state._asked(event)
             case ReplyCancelled(item=""):
@@ -164,12 +165,11 @@ class TurnState:
         return self._with(held=False), ResumeReply()
 
     def _turn_ended(self, event: TurnEnded, now_s: float) -> tuple[TurnState, Action]:
-        state = replace(self, idle=self.idle.since(now_s)) if event.text else self
+        state = replace(self, idle=self.idle.since(now_s).answered()) if event.text else self
         if event.committed or not (self.turn_taking is None or self.turn_taking.answers):
             return state, None
         if not event.text and (self.reply is not None or not self._owes_reply):
             return state._resumed()
-        state = replace(state, idle=state.idle.answered())
         return state._start() if state._interruptible else (state._with_next(pending=True), None)
 
     def _asked(self, request: ReplyRequested) -> tuple[TurnState, Action]:
@@ -234,7 +234,8 @@ class TurnState:
             case ReplyInterrupted():
                 return replace(state, reply=None, next=self.next.cut(self.reply), idle=self.idle.since(now_s)), None
             case ReplyEnded():
-                return replace(state, reply=None, idle=self.idle.since(now_s))._followed()
+                idle = self.idle.ended(now_s) if reply.unasked is None else self.idle.since(now_s)
+                return replace(state, reply=None, idle=idle)._followed()
             case _:
                 return state, None
 
@@ -297,5 +298,10 @@ class TurnState:
 
     @property
     def _owes_reply(self) -> bool:
-        """Return whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
+        """Return whether it is the bot's turn: to answer, or to open where nothing has been said yet.
+
+        A silence is answered once: a prompt that has failed comes again as the next one, after the idle time.
+        """
+        if self.conversation.is_silent:
+            return self.idle.open
         return self.conversation.awaits_reply or (self.opened and not self.conversation.said)
