@@ -11,6 +11,7 @@ from voicepipe.events import (
     FunctionReturned,
     ItemCreated,
     ReplyAudio,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyRequested,
@@ -114,6 +115,8 @@ class _Silence:
             case ItemCreated(role=role):
                 self._since_s, self._awaits_result = at_s, self._awaits_result or role == "tool"
                 self._sent = 0 if role == "user" else self._sent
+            case ReplyCancelled(item=""):
+                self._prompt = None
             case ReplyRequested(remembered=True, item=item):
                 self._sent, self._requested = 0, self._requested | {item}
             case _:
