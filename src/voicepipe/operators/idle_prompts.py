@@ -16,8 +16,7 @@ _AFTER_SOUND_S = 0.3  # a voice that goes on is noticed well within it: music is
 class IdlePrompts:
     """The rule by which the bot breaks a silence, and its state. Times are in seconds.
 
-    Each prompt counts once, when it is ordered: whether it is heard, is cut by a sound before that and given back, or
-    fails. The user's words, and a client's request for a reply, begin the count anew; nothing else does.
+    The table of the how-to "What interrupts the bot" says what begins the silence anew, and what the count.
 
     Args:
         after_s: the idle time; None: never
