@@ -37,7 +37,7 @@ def test_a_client_that_leads_says_how_long() -> None:
 
 
 def test_a_prompt_is_given_back_until_its_reply_has_ended() -> None:
-    """Not when it has failed, nor where idle prompts are off; the user's words leave nothing to give back but theirs."""
+    """Not when it has failed, nor where idle prompts are off."""
     assert IDLE.prompted().open
     assert not IDLE.prompted().ended(3.0).open
     assert IDLE.prompted().ended(3.0) == replace(IDLE, since_s=3.0, sent=1)

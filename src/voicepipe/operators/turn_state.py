@@ -221,10 +221,12 @@ class TurnState:
         stored = action.request is None or action.request.remembered
         started = ReplyStarted(asked, action.item, action.unasked)
         running = RunningReply(None if stored else fold(asked, started), unasked=action.unasked)
-        state = replace(self, reply=running, next=self.next.begun(action.unasked), declined=False)
+        state = replace(self, reply=running, next=self.next.begun(action.unasked))
         if stored:
             state = replace(state, conversation=fold(state.conversation, started))
-        return state if action.unasked is not None else replace(state, awaits_tool_result=False), started
+        if action.unasked is None:
+            state = replace(state, awaits_tool_result=False, declined=False)
+        return state, started
 
     def after_output(self, event: ReplyAudio | Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after an item of the running reply, and, where it has ended, what follows it."""
