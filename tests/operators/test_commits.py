@@ -59,8 +59,10 @@ def next_values(marbles: Marbles, observable: Observable[Any], **options: Any) -
 
 # ---- turns ----------------------------------------------------------------------------------------------------------
 
+LEADS = SettingsChanged(turns=CLIENT)
 HEARD = {
     "M": CLIENT,
+    "L": LEADS,
     "p": Pause(0.0, 1.0),
     "P": Pause(1.0, 2.0),
     "w": WordRecognised("so", 1.0, 1.5),
@@ -152,12 +154,14 @@ def test_what_was_cleared_is_no_turn(marbles: Marbles) -> None:
 
 
 def test_a_turn_that_was_announced_ends_though_the_client_takes_the_lead(marbles: Marbles) -> None:
-    """At once, without words, which are those of its commit, or of the next turn that is detected."""
+    """Behind the settings, which say what its end does, and without words, which are those of its commit, or of the
+    next turn that is detected."""
     stage = detect_turns(pause_above=0.6, resume_below=0.4)
-    told = next_values(marbles, marbles.cold("pwMvPC-t|", table=HEARD).pipe(stage))
-    assert told[2:] == [TurnEnded("", 1.0), TurnEnded("so it is", 2.0, committed=True)]
-    assert [event.item for event in told[2:]] == ["turn1", "=a"]
-    assert next_values(marbles, marbles.cold("pwMv-xP-t|", table=HEARD).pipe(stage))[2:] == [TurnEnded("", 1.0)]
+    told = next_values(marbles, marbles.cold("pwMLvPC-t|", table=HEARD).pipe(stage))
+    assert told[2:] == [LEADS, TurnEnded("", 1.0), TurnEnded("so it is", 2.0, committed=True)]
+    assert [event.item for event in told[3:]] == ["turn1", "=a"]
+    cleared = next_values(marbles, marbles.cold("pwMLv-xP-t|", table=HEARD).pipe(stage))
+    assert cleared[2:] == [LEADS, TurnEnded("", 1.0)]
 
 
 def test_clearing_nothing_changes_nothing(marbles: Marbles) -> None:

@@ -34,3 +34,12 @@ def test_a_client_that_leads_says_how_long() -> None:
     assert led.configured(5.0, led=True, now_s=4.0) == led
     assert led.configured(None, led=True, now_s=4.0).due_s is None
     assert led.configured(None, led=False, now_s=4.0).due_s == 11.0
+
+
+def test_a_prompt_is_given_back_until_its_reply_has_ended() -> None:
+    """Not when it has failed, nor where idle prompts are off."""
+    assert IDLE.prompted().open
+    assert not IDLE.prompted().ended(3.0).open
+    assert IDLE.prompted().ended(3.0) == replace(IDLE, since_s=3.0, sent=1)
+    assert not IDLE.prompted().configured(None, led=True, now_s=3.0).open
+    assert IDLE.prompted().configured(5.0, led=True, now_s=3.0).open

@@ -47,6 +47,7 @@ from voicepipe.presets import Interruption
 NOW = 10.0
 TALK = Conversation("Be brief.").user_said("Hello.").bot_said("Hi.")
 OWED = TALK.user_said("Well?")
+QUIETLY = TALK.user_said("...")
 RULES = Interruption(7.0, 1, 3.0, 0.25, min_voice_ms=800, resume_within_ms=350)
 IDLE = IdlePrompts.of(RULES)
 SOUND = ReplyAudio(Audio(np.zeros(12_000, np.float32), 24_000))
@@ -170,8 +171,17 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
      {"functions": frozenset({"2"})}),
     ("it is called again", replace(BEHIND, functions=frozenset({"1"})), FunctionContinues("1", "2"), None,
      {"functions": frozenset()}),
-    ("a cancelled reply", REPLYING, CANCEL, StopTurn(), {}),
-    ("a cancelled one that is due", saying(SILENT, is_due=True), CANCEL, StopTurn(), {"is_due": False}),
+    ("a cancelled reply", REPLYING, CANCEL, StopTurn(), {"declined": True}),
+    ("a cough behind it", replace(SILENT, conversation=OWED, declined=True), COUGH, None, {}),
+    ("a turn behind it", replace(SILENT, conversation=OWED, declined=True), HELLO, NEXT,
+     {"declined": False, "is_due": True, "count": 2}),
+    ("a cancellation when none runs", replace(SILENT, conversation=OWED), CANCEL, StopTurn(), {}),
+    ("a cough instead of an idle prompt", replace(SILENT, conversation=QUIETLY, idle=IDLE.prompted()), COUGH, NEXT,
+     {"is_due": True, "count": 2}),
+    ("one behind a prompt that has failed", replace(SILENT, conversation=QUIETLY, idle=IDLE.prompted().ended(9.0)),
+     COUGH, None, {}),
+    ("a cancelled one that is due", saying(SILENT, is_due=True), CANCEL, StopTurn(),
+     {"is_due": False, "declined": True}),
     ("another one cancelled", REPLYING, ReplyCancelled("=b"), None, {}),
 ]  # fmt: skip
 

@@ -55,8 +55,18 @@ class Conversation:
     @property
     def awaits_reply(self) -> bool:
         """Return whether the user spoke last. A function that the pipeline runs meanwhile is not an answer."""
-        last = next((message for message in reversed(self.messages) if message.call is None or message.item), None)
+        last = self._last_said
         return last is not None and last.role == "user"
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether a silence of the user's is the last that was said: the bot has not broken it yet."""
+        last = self._last_said
+        return last is not None and (last.role, last.text) == ("user", SILENCE)
+
+    @property
+    def _last_said(self) -> Message | None:
+        return next((message for message in reversed(self.messages) if message.call is None or message.item), None)
 
     def user_said(self, text: str, item: ItemId = NO_ITEM) -> Conversation:
         return self if item in self.gone else self._with(Message("user", text, item))

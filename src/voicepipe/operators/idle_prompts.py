@@ -16,6 +16,8 @@ _AFTER_SOUND_S = 0.3  # a voice that goes on is noticed well within it: music is
 class IdlePrompts:
     """The rule by which the bot breaks a silence, and its state. Times are in seconds.
 
+    The table of the how-to "What interrupts the bot" says what begins the silence anew, and what the count.
+
     Args:
         after_s: the idle time; None: never
         at_most: how many prompts in a row, without a word of the user's between them
@@ -23,6 +25,7 @@ class IdlePrompts:
         since_s: when the last reply ended, or the last words of the user's; a sound without words does not count
         quiet_s: when the last sound of the user's ended
         sent: how many prompts in a row there have been
+        open: the last of them has been ordered, and its reply has not ended: a sound that stops it gives it back
     """
 
     after_s: float | None
@@ -31,6 +34,7 @@ class IdlePrompts:
     since_s: float = 0.0
     quiet_s: float = -1.0
     sent: int = 0
+    open: bool = False
 
     @classmethod
     def of(cls, rules: Interruption) -> IdlePrompts:
@@ -55,15 +59,21 @@ class IdlePrompts:
     def configured(self, idle_s: float | None, *, led: bool, now_s: float) -> IdlePrompts:
         """Return the state with the client's idle time; a new one counts from now on."""
         after_s = idle_s if led else self.default_s
-        return self if after_s == self.after_s else replace(self, after_s=after_s, since_s=now_s)
+        if after_s == self.after_s:
+            return self
+        return replace(self, after_s=after_s, since_s=now_s, open=self.open and after_s is not None)
 
     def answered(self) -> IdlePrompts:
         """Return the state when the user has spoken, or the client asked for a reply."""
         return replace(self, sent=0) if self.sent else self
 
     def prompted(self) -> IdlePrompts:
-        """Return the state after one more prompt."""
-        return replace(self, sent=self.sent + 1)
+        """Return the state when one more prompt is ordered."""
+        return replace(self, sent=self.sent + 1, open=True)
+
+    def ended(self, now_s: float) -> IdlePrompts:
+        """Return the state when a reply has ended, or failed: a prompt is not given back."""
+        return replace(self, since_s=now_s, open=False)
 
     def message(self, number: int) -> tuple[str, ItemId]:
         """Return the text and the item of the silence, as a message of the user's."""

@@ -54,6 +54,7 @@ class TurnState:
         next: what the bot says next
         functions: the calls of the pipeline's functions that go on after their replies
         awaits_tool_result: the client runs a function, or has given the result of one, and has asked for no reply since
+        declined: the client has cancelled the reply to what was said last: no sound gives it back
     """
 
     user: UserTurn
@@ -65,6 +66,7 @@ class TurnState:
     next: NextReply = field(default_factory=NextReply)
     functions: frozenset[str] = frozenset()
     awaits_tool_result: bool = False
+    declined: bool = False
 
     @classmethod
     def of(cls, rules: Interruption) -> TurnState:
@@ -91,7 +93,8 @@ class TurnState:
                 return state._configured(event, now_s)
             case ItemCreated(role=role):
                 awaits = self.awaits_tool_result or role == "tool"
-                return replace(state, awaits_tool_result=awaits, idle=self.idle.since(now_s)), None
+                state = state._spoken() if role == "user" else state
+                return replace(state, awaits_tool_result=awaits)._silent_since(now_s), None
             case ReplyRequested() if not is_out_of_band(event, state.conversation):
                 return state._asked(event)
             case ReplyCancelled(item=""):
@@ -156,7 +159,7 @@ class TurnState:
         if self._is_uninterruptible:
             return self, None
         reply = self.reply and replace(self.reply, unasked=None)
-        return replace(self, reply=reply, next=self.next.cancelled()), StopTurn()
+        return replace(self, reply=reply, next=self.next.cancelled(), declined=self._is_busy), StopTurn()
 
     def _resumed(self) -> tuple[TurnState, Action]:
         if self.reply is None or not self.reply.held:
@@ -164,13 +167,19 @@ class TurnState:
         return self._with(held=False), ResumeReply()
 
     def _turn_ended(self, event: TurnEnded, now_s: float) -> tuple[TurnState, Action]:
-        state = replace(self, idle=self.idle.since(now_s)) if event.text else self
+        state = self._spoken()._silent_since(now_s) if event.text else self
         if event.committed or not (self.turn_taking is None or self.turn_taking.answers):
             return state, None
         if not event.text and (self.reply is not None or not self._owes_reply):
             return state._resumed()
-        state = replace(state, idle=state.idle.answered())
         return state._start() if state._interruptible else (state._with_next(pending=True), None)
+
+    def _spoken(self) -> TurnState:
+        """Return the state when the user has said or written something."""
+        return replace(self, idle=self.idle.answered(), declined=False)
+
+    def _silent_since(self, now_s: float) -> TurnState:
+        return replace(self, idle=self.idle.since(now_s))
 
     def _asked(self, request: ReplyRequested) -> tuple[TurnState, Action]:
         state = replace(self, idle=self.idle.answered())
@@ -215,7 +224,9 @@ class TurnState:
         state = replace(self, reply=running, next=self.next.begun(action.unasked))
         if stored:
             state = replace(state, conversation=fold(state.conversation, started))
-        return state if action.unasked is not None else replace(state, awaits_tool_result=False), started
+        if action.unasked is None:
+            state = replace(state, awaits_tool_result=False, declined=False)
+        return state, started
 
     def after_output(self, event: ReplyAudio | Event, now_s: float) -> tuple[TurnState, Action]:
         """Return the state after an item of the running reply, and, where it has ended, what follows it."""
@@ -234,7 +245,8 @@ class TurnState:
             case ReplyInterrupted():
                 return replace(state, reply=None, next=self.next.cut(self.reply), idle=self.idle.since(now_s)), None
             case ReplyEnded():
-                return replace(state, reply=None, idle=self.idle.since(now_s))._followed()
+                idle = self.idle.ended(now_s) if reply.unasked is None else self.idle.since(now_s)
+                return replace(state, reply=None, idle=idle)._followed()
             case _:
                 return state, None
 
@@ -297,5 +309,12 @@ class TurnState:
 
     @property
     def _owes_reply(self) -> bool:
-        """Return whether it is the bot's turn: to answer, or to open where nothing has been said yet."""
+        """Return whether it is the bot's turn: to answer, or to open where nothing has been said yet.
+
+        A silence is answered once: a prompt that has failed comes again as the next one, after the idle time.
+        """
+        if self.declined:
+            return False
+        if self.conversation.is_silent:
+            return self.idle.open
         return self.conversation.awaits_reply or (self.opened and not self.conversation.said)

@@ -128,8 +128,10 @@ class _Turn:
                 yield from self._voice_changed(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
+            case SettingsChanged():
+                yield event  # first, so that the turn's end has the effect that the client now wants
                 yield from self._hand_over()
-            case SettingsChanged() | EchoFound() | Unasked():
+            case EchoFound() | Unasked():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)

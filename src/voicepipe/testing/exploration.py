@@ -97,8 +97,9 @@ def explore(
 
 @st.composite
 def conversations(draw: st.DrawFn, *, stalls: bool = True, functions: Collection[str] = ()) -> Scenario:
-    """Return a strategy of scenarios: users speak, cough, acknowledge, interrupt and leave, the bot's voice is echoed,
-    settings change, services are slow or fail, and functions take their time.
+    """Return a strategy of scenarios: users speak, write, cough, acknowledge, interrupt and leave, the bot's voice is
+    echoed, settings change, clients request and cancel replies, services are slow or fail, and functions take their
+    time.
 
     There are no expectations: the invariants must hold.
 
@@ -284,6 +285,23 @@ def _told(draw: st.DrawFn, at_s: float) -> Change:
     return lambda s: s.at(at_s).bot_is_told(prompt)
 
 
+def _writes(draw: st.DrawFn, at_s: float) -> Change:
+    text = draw(st.sampled_from(UTTERANCES))
+    return lambda s: s.at(at_s).user_writes(text)
+
+
+def _requests(draw: st.DrawFn, at_s: float) -> Change:
+    """The client requests a reply, or cancels the one that runs or has just been cut by a voice."""
+    cue, after_s = draw(_CUES), draw(_SHORT)
+    match draw(st.sampled_from(["asks", "cancels", "cancels a reply"])):
+        case "asks":
+            return lambda s: s.at(at_s).client_asks()
+        case "cancels":
+            return lambda s: s.at(at_s).client_cancels()
+        case _:
+            return lambda s: s.after_bot_says(cue, after_s).client_cancels()
+
+
 def _ends(draw: st.DrawFn, at_s: float) -> Change:
     fails = draw(st.booleans())
     return lambda s: s.at(at_s).recogniser_fails() if fails else s.at(at_s).client_leaves()
@@ -298,6 +316,8 @@ _MAKERS: list[Callable[[Any, float], Change]] = [
     *[_echoes] * 2,
     *[_configured] * 2,
     *[_coughs] * 2,
+    *[_requests] * 2,
+    _writes,
     _muted,
     _told,
     _ends,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     Audio,
     ConversationEnded,
@@ -15,6 +15,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    SettingsChanged,
     SpeechEncoded,
     SpeechStarted,
     StageFailed,
@@ -23,6 +24,7 @@ from voicepipe.events import (
     TurnEnded,
     TurnMeasured,
     TurnStarted,
+    TurnTaking,
     WordRecognised,
     WordSpoken,
 )
@@ -37,6 +39,7 @@ SOUND = SpeechEncoded(b"", 300)
 SPEECH = ReplyAudio(Audio(np.zeros(7200, np.float32), 24_000))
 HELLO = [WordRecognised("hello", 0, 0.3), TurnStarted(0), TurnConfirmed(0), Transcribed(0.3), TurnEnded("hello", 0.3)]
 
+PROMPT = ReplyStarted(EMPTY.user_said("...", ItemId("silence1")))
 BROKEN = {
     "never two replies at once": [
         ([BEGIN, BEGIN], "a reply began while that of 0 s was still going on"),
@@ -77,6 +80,16 @@ BROKEN = {
     "no idle prompt comes too early": [
         ([BEGIN, END, ReplyStarted(EMPTY.user_said("..."))], "an idle prompt, 6 s early"),
         ([BEGIN, ReplyStarted(EMPTY.user_said("..."))], "an idle prompt, while something is under way"),
+        # One that has failed is not given back after a cough.
+        (
+            [BEGIN, END, *[None] * 6, PROMPT, END, TurnStarted(10), TurnEnded("", 11), PROMPT],
+            "an idle prompt, 4 s early",
+        ),
+        # The client has taken the lead.
+        (
+            [BEGIN, END, SettingsChanged(turns=TurnTaking("client")), *[None] * 6, PROMPT],
+            "while something is under way",
+        ),
     ],
     "a turn is what was recognised": [
         (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from voicepipe.conversation import SILENCE, Message
+from voicepipe.conversation import SILENCE, ItemId, Message
 from voicepipe.events import (
     ConversationEnded,
     Event,
+    FunctionCalled,
     FunctionContinues,
     FunctionReturned,
+    ItemCreated,
     ReplyAudio,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     SettingsChanged,
     TurnEnded,
@@ -31,21 +35,25 @@ GRACE_S = 0.28
 
 
 class _Silence:
-    """Since when nothing has happened that a silence is counted from."""
+    """Since when nothing has happened that a silence is counted from, and how many prompts have broken it in vain."""
 
     def __init__(self, idle: tuple[float, int]) -> None:
         self._pipeline_s, self.at_most = idle
         self._idle_s: float | None = self._pipeline_s
         self._since_s = self._quiet_s = 0.0
         self._sent = 0
-        self._opened = self._replying = self._talking = self._over = False
+        self._prompt: ItemId | None = None
+        self._cut: ItemId | None = None
+        self._seen: set[ItemId] = set()
+        self._requested: set[ItemId] = set()
+        self._opened = self._replying = self._talking = self._over = self._awaits_result = False
         self._running: set[str] = set()
         self._before = (0.0, 0)
 
     @property
     def due_s(self) -> float | None:
         """The latest time at which the silence is broken, in seconds; None while something is under way."""
-        busy = self._replying or self._talking or self._over or self._running
+        busy = self._replying or self._talking or self._over or self._running or self._awaits_result
         if busy or not self._opened or self._idle_s is None or self._sent >= self.at_most:
             return None
         return max(self.earliest_s, self._quiet_s + AFTER_SOUND_S)
@@ -55,17 +63,29 @@ class _Silence:
         """The earliest time at which the silence is broken, in seconds."""
         return self._since_s + (self._idle_s or 0.0)
 
-    def is_given_back(self, at_s: float) -> bool:
-        """Return whether a reply follows a sound without words: what was not answered before is answered now."""
-        return at_s <= self._quiet_s + GRACE_S
+    def is_given_back(self, at_s: float, event: ReplyAudio | Event) -> bool:
+        """Return whether a reply is a prompt that a sound without words has stopped before it was heard: it comes again
+        when the sound is over, and is the same one. One that has failed does not."""
+        return self._cut is not None and self.prompt_of(event) == self._cut and at_s <= self._quiet_s + GRACE_S
+
+    def prompt_of(self, event: ReplyAudio | Event) -> ItemId | None:
+        """Return the item of the silence that a reply answers; None: the event begins no reply, or another one."""
+        if not isinstance(event, ReplyStarted) or event.unasked is not None or event.item in self._requested:
+            return None
+        last = event.conversation.messages[-1:]
+        return last[0].item if last == (Message("user", SILENCE),) else None
 
     def take(self, at_s: float, event: ReplyAudio | Event) -> None:
         match event:
             case ReplyStarted():
-                self._opened = self._replying = True
-                self._sent += is_prompt(event) and not self.is_given_back(at_s)
-            case ReplyEnded() | ReplyInterrupted():
+                self._opened, self._replying, self._awaits_result = True, True, False
+                self._prompt, self._cut = self.prompt_of(event), None
+                if self._prompt is not None and self._prompt not in self._seen:
+                    self._sent, self._seen = self._sent + 1, self._seen | {self._prompt}
+            case ReplyEnded():
                 self._replying, self._since_s = False, at_s
+            case ReplyInterrupted(heard_text=text):
+                self._replying, self._since_s, self._cut = False, at_s, None if text else self._prompt
             case TurnStarted():
                 self._talking = True
             case TurnEnded(text=text):
@@ -85,12 +105,22 @@ class _Silence:
             case ConversationEnded():
                 self._over = True
             case _:
+                self._take_of_client(at_s, event)
+
+    def _take_of_client(self, at_s: float, event: ReplyAudio | Event) -> None:
+        """Take what the client does to the conversation, and to the functions that it runs."""
+        match event:
+            case FunctionCalled(server_side=False):
+                self._awaits_result = True
+            case ItemCreated(role=role):
+                self._since_s, self._awaits_result = at_s, self._awaits_result or role == "tool"
+                self._sent = 0 if role == "user" else self._sent
+            case ReplyCancelled(item=""):
+                self._prompt = None
+            case ReplyRequested(remembered=True, item=item):
+                self._sent, self._requested = 0, self._requested | {item}
+            case _:
                 pass
-
-
-def is_prompt(event: ReplyAudio | Event) -> bool:
-    """Return whether an event begins a reply to a silence."""
-    return isinstance(event, ReplyStarted) and event.conversation.messages[-1:] == (Message("user", SILENCE),)
 
 
 def silence_broken(recording: Recording) -> Found:
@@ -113,7 +143,7 @@ def no_early_prompt(recording: Recording) -> Found:
         return
     silence = _Silence(recording.idle)
     for at_s, event in recording.events:
-        if is_prompt(event) and not silence.is_given_back(at_s):
+        if silence.prompt_of(event) is not None and not silence.is_given_back(at_s, event):
             if silence.due_s is None:
                 yield at_s, "an idle prompt, while something is under way"
             elif at_s < silence.earliest_s - EARLY_S:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from voicepipe.conversation import CUT, SILENCE, Conversation, joined
 from voicepipe.events import (
     Event,
+    ItemCreated,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
@@ -145,11 +146,13 @@ def bot_remembers_what_was_heard(recording: Recording) -> Found:
 
 
 def bot_remembers_what_was_said(recording: Recording) -> Found:
-    """Check that all that is remembered of the user was recognised."""
+    """Check that all that is remembered of the user was recognised, or written."""
     heard = {SILENCE}
     for at_s, event in recording.events:
         match event:
             case WordRecognised(text=text) | Transcribed(text=str(text)):
+                heard.update(text.split())
+            case ItemCreated(role="user", text=text):
                 heard.update(text.split())
             case _:
                 pass

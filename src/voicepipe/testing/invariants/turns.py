@@ -7,6 +7,7 @@ from voicepipe.events import (
     ConversationEnded,
     Event,
     ReplyAudio,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
@@ -73,7 +74,7 @@ class _TurnTracker:
             case TurnEnded(text=text):
                 self._owed = text or self._owed
                 self._wait(at_s if self._owed else None, f"when {self._owed!r} was heard")
-            case TurnJudged(counts=False):
+            case TurnJudged(counts=False) | ReplyCancelled(item=""):
                 self._owed = ""
                 self._wait(at_s if self._replying else None, "in the middle of a reply")
             case ReplyStarted(conversation=conversation):

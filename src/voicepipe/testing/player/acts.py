@@ -34,7 +34,7 @@ class Act:
     cue: str | None
     code: str
     """The builder's call that makes it, without the time."""
-    perform: Callable[[ScenarioActions], None] = field(compare=False)
+    perform: Callable[[ScenarioActions], object] = field(compare=False)
     length_s: float = 0.0
     """The least duration of the act, in seconds."""
 

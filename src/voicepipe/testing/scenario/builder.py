@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ConversationEnded,
     Event,
+    ItemCreated,
+    ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     SettingsChanged,
     StageFailed,
@@ -78,12 +82,27 @@ class Moment(Generic[S]):
     def recogniser_fails(self) -> S:
         return self._act("recogniser_fails()", lambda do: do.deafen())
 
+    def user_writes(self, text: str) -> S:
+        """Let the client add a written message of the user's, and request the answer to it."""
+        item = ItemId(f"={self._cue or ''}{self._at_s:g}")
+        said, asked = ItemCreated(item, "user", text), ReplyRequested(ItemId(f"{item}r"))
+        return self._act(call("user_writes", text), lambda do: (do.send(said), do.send(asked)))
+
+    def client_asks(self) -> S:
+        """Let the client request a reply."""
+        asked = ReplyRequested(ItemId(f"={self._cue or ''}{self._at_s:g}a"))
+        return self._act("client_asks()", lambda do: do.send(asked))
+
+    def client_cancels(self) -> S:
+        """Let the client cancel the reply."""
+        return self._act("client_cancels()", lambda do: do.send(ReplyCancelled()))
+
     def client_sends(self, event: Event) -> S:
         """Send an application's event (`app_event`)."""
         _check_registered(type(event))
         return self._act(call("client_sends", event), lambda do: do.send(event))
 
-    def _act(self, code: str, perform: Callable[[ScenarioActions], None], length_s: float = 0.0) -> S:
+    def _act(self, code: str, perform: Callable[[ScenarioActions], object], length_s: float = 0.0) -> S:
         return self._add(Act(self._at_s, self._cue, code, perform, length_s))
 
 
