@@ -15,6 +15,7 @@ from reactivex import operators as rx_ops
 from voicepipe.events import Audio, Event, Pause, SpeechProbability, SpeechStarted, SpeechStopped, TurnTaking
 from voicepipe.presets import Endpointing
 from voicepipe.rx import merge, of_type, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["EndOfTurn", "endpoint"]
@@ -93,9 +94,9 @@ def endpoint(
     def stage(mic: Observable[Audio | Event]) -> Observable[Event]:
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000, longest_s)
         return mic.pipe(
-            rx_ops.publish(lambda sound: merge(sound, sound.pipe(of_type(Audio), vad))),
+            publish(lambda sound: merge(sound, sound.pipe(of_type(Audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s), ask_again_ms / 1000)),
-            rx_ops.publish(lambda edges: merge(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
+            publish(lambda edges: merge(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
         )
 
     return stage

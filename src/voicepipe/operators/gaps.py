@@ -13,6 +13,7 @@ from reactivex import operators as rx_ops
 from voicepipe.events import Audio, AudioDeferred, Event, InputCleared, InputCommitted, InputRejected
 from voicepipe.presets import Gaps
 from voicepipe.rx import Clock, merge, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["fill_gaps"]
@@ -56,7 +57,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
             ticks = reactivex.interval(tick_s).pipe(rx_ops.map(lambda _: _TICK), rx_ops.take_until(over))
             return merge(mic, ticks)
 
-        return source.pipe(rx_ops.publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
+        return source.pipe(publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
 
     return stage
 

@@ -22,6 +22,7 @@ from voicepipe.events import (
     WordRecognised,
 )
 from voicepipe.rx import feedback, merge, of_type, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["listen"]
@@ -59,7 +60,7 @@ def listen(
             heard = mic.pipe(of_type(Audio, FlushRequested, TurnTaking), recognise)
             return merge(heard, mic.pipe(transduce(lambda _: _passing)))
 
-        return source.pipe(transduce(lambda _: _Placing()), rx_ops.publish(hear))
+        return source.pipe(transduce(lambda _: _Placing()), publish(hear))
 
     return stage
 
@@ -80,7 +81,7 @@ def _told(
             return merge(noticed, merge(sound, noticed, flushes).pipe(stt))
 
         # `publish` connects `pauses` last: the recogniser has the sound before it is told what was noticed in it.
-        return sound.pipe(rx_ops.filter(_is_not_flush), pauses, rx_ops.publish(hear))
+        return sound.pipe(rx_ops.filter(_is_not_flush), pauses, publish(hear))
 
     return stage
 

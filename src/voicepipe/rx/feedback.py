@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.disposable import Disposable
 
+from voicepipe.rx.loop_observable import Disposables, LoopObservable
 from voicepipe.rx.scheduler import scheduler_of
 from voicepipe.rx.transduce import Clock, Machine
 from voicepipe.stage import Stage, stage_factory
@@ -42,13 +43,13 @@ def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stag
     def looped(source: Observable[A]) -> Observable[B]:
         def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             loop = _Loop(observer, back(scheduler_of(scheduler).clock))
-            running = stage(Observable(loop.attach)).subscribe(
+            running = stage(LoopObservable(loop.attach)).subscribe(
                 loop.out, observer.on_error, observer.on_completed, scheduler=scheduler
             )
             feeding = source.subscribe(loop.put, loop.fail, loop.finish, scheduler=scheduler)
-            return CompositeDisposable(running, feeding)
+            return Disposables(running, feeding)
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return looped
 

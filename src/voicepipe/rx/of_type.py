@@ -1,15 +1,18 @@
-"""`of_type`: pass items of some types only."""
+"""`of_type` and `filter_`: pass some items only."""
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
-from reactivex import operators as rx_ops
+from reactivex import Observable, abc
 
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import Stage
 
-__all__ = ["of_type"]
+__all__ = ["filter_", "of_type"]
 
+A = TypeVar("A")
 B = TypeVar("B")
 
 
@@ -27,4 +30,47 @@ def of_type(*kinds: type[B]) -> Stage[object, B]:
         source    a-1-b-2|
         of_type   a---b--|      with str
     """
-    return cast("Stage[object, B]", rx_ops.filter(lambda item: isinstance(item, kinds)))
+    return cast("Stage[object, B]", filter_(lambda item: isinstance(item, kinds)))
+
+
+def filter_(passes: Callable[[A], bool]) -> Stage[A, A]:
+    """Pass the items for which a function returns True: `rx_ops.filter` without its locks. Its exception is an error.
+
+    Args:
+        passes: Called with each item.
+
+    .. marbles::
+
+        source    a-1-b-2|
+        filter_   a---b--|      with str.isalpha
+    """
+
+    def stage(source: Observable[A]) -> Observable[A]:
+        def subscribe(observer: abc.ObserverBase[A], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            return source.subscribe(_Filter(passes, observer), scheduler=scheduler)
+
+        return LoopObservable(subscribe)
+
+    return stage
+
+
+class _Filter(abc.ObserverBase[Any]):
+    __slots__ = ("_observer", "_passes")
+
+    def __init__(self, passes: Callable[[Any], bool], observer: abc.ObserverBase[Any]) -> None:
+        self._passes, self._observer = passes, observer
+
+    def on_next(self, value: Any) -> None:
+        try:
+            passes = self._passes(value)
+        except Exception as error:
+            self._observer.on_error(error)
+        else:
+            if passes:
+                self._observer.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        self._observer.on_completed()
