@@ -128,7 +128,7 @@ class EchoFinder:
     def _correlation(self) -> tuple[float, float]:
         """Return the greatest normalised correlation of the two, and its delay in seconds."""
         near, far = np.diff(self._near), np.diff(self._far)  # differences are whiter than speech is
-        size = 1 << (len(far) + len(near)).bit_length()
+        size = 1 << (len(far) - 1).bit_length()  # a delay that counts reads within `far`: nothing wraps around
         spectrum = np.fft.rfft(far, size) * np.conj(np.fft.rfft(near, size))
         found = np.abs(np.fft.irfft(spectrum, size)[: len(far) - len(near) + 1])
         sums = np.concatenate([[0.0], np.cumsum(far.astype(np.float64) ** 2)])
