@@ -168,6 +168,11 @@ class EchoCanceller:
         """Return whether there is an echo."""
         return self._finder.found
 
+    @property
+    def rests(self) -> bool:
+        """Return whether the microphone's next sound passes unchanged: the bot has not spoken for a while."""
+        return self._quiet >= self._tail and not self._is_late and not self.loudspeaker.plays
+
     def clean(self, near: Samples) -> Samples:
         """Return the microphone's sound without the bot's voice."""
         if self._quiet >= self._tail and not self.loudspeaker.plays:

@@ -50,7 +50,7 @@ class LoopObservable(Observable[A]):
         if not isinstance(scheduler, LoopScheduler):
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         target: Any = on_next if hasattr(on_next, "on_next") else _Functions(on_next, on_error, on_completed)
-        subscription = _Subscription[A](target)
+        subscription: _Subscription[A] = _Subscription(target)  # `_Subscription[A](…)` would look for a `__dict__`
         try:
             subscription.attach(self._subscribe_core(subscription, scheduler))
         except Exception as error:

@@ -30,7 +30,7 @@ def of_type(*kinds: type[B]) -> Stage[object, B]:
         source    a-1-b-2|
         of_type   a---b--|      with str
     """
-    return cast("Stage[object, B]", filter_(lambda item: isinstance(item, kinds)))
+    return cast("Stage[object, B]", _filter(lambda observer: _OfType(kinds, observer)))
 
 
 def filter_(passes: Callable[[A], bool]) -> Stage[A, A]:
@@ -45,20 +45,52 @@ def filter_(passes: Callable[[A], bool]) -> Stage[A, A]:
         filter_   a---b--|      with str.isalpha
     """
 
-    def stage(source: Observable[A]) -> Observable[A]:
-        def subscribe(observer: abc.ObserverBase[A], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            return source.subscribe(_Filter(passes, observer), scheduler=scheduler)
+    return _filter(lambda observer: _Passing(passes, observer))
+
+
+def _filter(make: Callable[[abc.ObserverBase[Any]], _Filter]) -> Stage[Any, Any]:
+    def filter_(source: Observable[Any]) -> Observable[Any]:
+        def subscribe(
+            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return source.subscribe(make(observer), scheduler=scheduler)
 
         return LoopObservable(subscribe)
 
-    return stage
+    return filter_
 
 
 class _Filter(abc.ObserverBase[Any]):
-    __slots__ = ("_observer", "_passes")
+    __slots__ = ("_observer",)
+
+    def __init__(self, observer: abc.ObserverBase[Any]) -> None:
+        self._observer = observer
+
+    def on_error(self, error: Exception) -> None:
+        self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        self._observer.on_completed()
+
+
+class _OfType(_Filter):
+    __slots__ = ("_kinds",)
+
+    def __init__(self, kinds: tuple[type, ...], observer: abc.ObserverBase[Any]) -> None:
+        super().__init__(observer)
+        self._kinds = kinds
+
+    def on_next(self, value: Any) -> None:
+        if isinstance(value, self._kinds):
+            self._observer.on_next(value)
+
+
+class _Passing(_Filter):
+    __slots__ = ("_passes",)
 
     def __init__(self, passes: Callable[[Any], bool], observer: abc.ObserverBase[Any]) -> None:
-        self._passes, self._observer = passes, observer
+        super().__init__(observer)
+        self._passes = passes
 
     def on_next(self, value: Any) -> None:
         try:
@@ -68,9 +100,3 @@ class _Filter(abc.ObserverBase[Any]):
         else:
             if passes:
                 self._observer.on_next(value)
-
-    def on_error(self, error: Exception) -> None:
-        self._observer.on_error(error)
-
-    def on_completed(self) -> None:
-        self._observer.on_completed()

@@ -87,7 +87,7 @@ def publish(parts: Callable[[Observable[A]], Observable[B]]) -> Stage[A, B]:
 
     def stage(source: Observable[A]) -> Observable[B]:
         def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            subject = LoopSubject[A]()
+            subject: LoopSubject[A] = LoopSubject()
             running = parts(subject).subscribe(observer, scheduler=scheduler)
             return Disposables(running, source.subscribe(subject, scheduler=scheduler))
 
