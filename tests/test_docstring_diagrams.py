@@ -111,6 +111,8 @@ from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
 from voicepipe.presets import ECHO, TOOLS, UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
+from voicepipe.rx.of_type import filter_
+from voicepipe.rx.publish import publish
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
 from voicepipe.stt import by_utterance
@@ -361,6 +363,16 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example("rx.of_type.of_type", **{"1": 1, "2": 2})
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(of_type(str))
+
+
+@example("rx.of_type.filter_", **{"1": "1", "2": "2"})
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("source").pipe(filter_(str.isalpha))
+
+
+@example("rx.publish.publish", A="aa", B="bb", C="cc")
+def _(drawing: Drawing) -> Observable[Any]:
+    return drawing.hot("source").pipe(publish(lambda source: reactivex.zip(source, source)), rx_ops.map("".join))
 
 
 @example("operators.text_only.per_run", A=(1, "a"), B=(1, "b"), x="x", C=(2, "c"))

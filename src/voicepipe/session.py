@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, TypeAlias
 import reactivex
 import structlog
 from reactivex import Observable
-from reactivex.subject import Subject
 
 from voicepipe.audio import Codec
 from voicepipe.boundary.pending import PendingWork
@@ -35,6 +34,7 @@ from voicepipe.events.application import is_app_event
 from voicepipe.operators import EndOfTurn, text_only
 from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
+from voicepipe.rx.publish import LoopSubject
 from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.stage import Stage, StageError
 
@@ -141,7 +141,7 @@ class SessionRunner:
         self.backlog = stages.backlog
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
         self._close = stages.close
-        self._received: Subject[ClientMessage] = Subject()
+        self._received: LoopSubject[ClientMessage] = LoopSubject()
         self._emit = emit
         self._from_client: deque[Event] = deque(maxlen=_REMEMBERED)
         session = Session(

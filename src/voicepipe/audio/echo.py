@@ -111,7 +111,8 @@ class EchoFinder:
             self._judge()
 
     def _shifted(self, store: Samples, sound: Samples) -> Samples:
-        coarse = sound.reshape(-1, self._step).mean(axis=1)
+        parts = [sound[first :: self._step] for first in range(self._step)]  # a `mean` over so short an axis is slow
+        coarse = sum(parts[1:], start=parts[0]) / np.float32(self._step)
         return np.concatenate([store, coarse])[-len(store) :]
 
     def _judge(self) -> None:
@@ -128,7 +129,7 @@ class EchoFinder:
     def _correlation(self) -> tuple[float, float]:
         """Return the greatest normalised correlation of the two, and its delay in seconds."""
         near, far = np.diff(self._near), np.diff(self._far)  # differences are whiter than speech is
-        size = 1 << (len(far) + len(near)).bit_length()
+        size = 1 << (len(far) - 1).bit_length()  # a delay that counts reads within `far`: nothing wraps around
         spectrum = np.fft.rfft(far, size) * np.conj(np.fft.rfft(near, size))
         found = np.abs(np.fft.irfft(spectrum, size)[: len(far) - len(near) + 1])
         sums = np.concatenate([[0.0], np.cumsum(far.astype(np.float64) ** 2)])
@@ -167,6 +168,11 @@ class EchoCanceller:
     def found(self) -> bool:
         """Return whether there is an echo."""
         return self._finder.found
+
+    @property
+    def rests(self) -> bool:
+        """Return whether the microphone's next sound passes unchanged: the bot has not spoken for a while."""
+        return self._quiet >= self._tail and not self._is_late and not self.loudspeaker.plays
 
     def clean(self, near: Samples) -> Samples:
         """Return the microphone's sound without the bot's voice."""

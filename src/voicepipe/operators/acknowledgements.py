@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 __all__ = ["Acknowledgements"]
 
@@ -22,7 +23,7 @@ class Acknowledgements:
     """
 
     def __init__(self, phrases: Collection[str]) -> None:
-        self._phrases = {_words(phrase) for phrase in phrases}
+        self._phrases = _read(frozenset(phrases))
 
     def matches(self, text: str) -> bool:
         """Return whether a text is one of the phrases, or several of them."""
@@ -46,6 +47,12 @@ class Acknowledgements:
 
     def _begins(self, words: tuple[str, ...]) -> bool:
         return any(phrase[: len(words)] == words for phrase in self._phrases)
+
+
+@lru_cache(maxsize=16)
+def _read(phrases: frozenset[str]) -> frozenset[tuple[str, ...]]:
+    """Return the phrases as words: once for all sessions of a preset."""
+    return frozenset(map(_words, phrases))
 
 
 def _words(text: str) -> tuple[str, ...]:

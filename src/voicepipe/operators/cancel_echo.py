@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -73,14 +73,15 @@ class _Cancelling:
         # What was played before there was any sound of the microphone.
         self._played: list[Audio] = []
 
-    def __call__(self, event: _Heard) -> Iterator[_Heard]:
+    def __call__(self, event: _Heard) -> Iterable[_Heard]:
         match event:
             case Audio():
-                yield from self._cleaned(event)
+                return self._cleaned(event)
             case _Played(audio=audio):
                 self._note(audio)
+                return ()
             case _:
-                yield event
+                return (event,)
 
     def _note(self, played: Audio | None) -> None:
         if self._canceller is None:
@@ -90,16 +91,18 @@ class _Cancelling:
         else:
             self._canceller.loudspeaker.put(played)
 
-    def _cleaned(self, heard: Audio) -> Iterator[Audio | EchoFound]:
-        canceller = self._canceller
-        if canceller is None:
-            canceller = self._canceller = EchoCanceller(heard.rate_hz, self._echo)
-            for played in self._played:
-                canceller.loudspeaker.put(played)
+    def _cleaned(self, heard: Audio) -> Iterable[Audio | EchoFound]:
+        canceller = self._canceller or self._made(heard.rate_hz)
+        if canceller.rests:
+            return (heard,)
         known, samples = canceller.found, canceller.clean(heard.samples)
-        if canceller.found and not known:
-            yield EchoFound()
+        found = (EchoFound(),) if canceller.found and not known else ()
         if samples is heard.samples:
-            yield heard
-        elif len(samples):
-            yield Audio(samples, heard.rate_hz)
+            return (*found, heard)
+        return (*found, Audio(samples, heard.rate_hz)) if len(samples) else found
+
+    def _made(self, rate_hz: int) -> EchoCanceller:
+        canceller = self._canceller = EchoCanceller(rate_hz, self._echo)
+        for played in self._played:
+            canceller.loudspeaker.put(played)
+        return canceller

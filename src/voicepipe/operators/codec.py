@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -62,10 +62,11 @@ class _Decoding:
         self._codec = codec.initial
         self._decode = self._decoder(self._codec)
 
-    def __call__(self, message: ClientMessage) -> Iterator[Audio | Event]:
+    def __call__(self, message: ClientMessage) -> Iterable[Audio | Event]:
+        return self._sound(message) if isinstance(message, AudioReceived) else self._other(message)
+
+    def _other(self, message: Event) -> Iterator[Audio | Event]:
         match message:
-            case AudioReceived():
-                yield from self._sound(message)
             case InputCommitted() | InputCleared():
                 yield from self._audio(self._decode.rest())
                 yield message
@@ -75,27 +76,26 @@ class _Decoding:
             case _:
                 yield message
 
-    def _sound(self, message: AudioReceived) -> Iterator[Audio | InputRejected]:
-        if message.audio_format != self._format:
-            yield from self._change(message.audio_format)
+    def _sound(self, message: AudioReceived) -> Iterable[Audio | InputRejected]:
+        before = () if message.audio_format == self._format else self._change(message.audio_format)
         try:
             samples = self._decode(message.data)
         except BadAudio as error:
-            yield from self._audio(error.heard)
-            yield InputRejected("invalid_audio", str(error), "audio", message.message_id)
-        else:
-            yield from self._audio(samples)
+            rejected = InputRejected("invalid_audio", str(error), "audio", message.message_id)
+            return (*before, *self._audio(error.heard), rejected)
+        return (*before, *self._audio(samples)) if before else self._audio(samples)
 
-    def _change(self, audio_format: AudioFormat | None) -> Iterator[Audio]:
+    def _change(self, audio_format: AudioFormat | None) -> tuple[Audio, ...]:
         """Decode in another format. The same codec by another name goes on: its stream has not ended."""
         self._format = audio_format
         if (codec := self._client.codec(audio_format)) != self._codec:
-            yield from self._audio(self._decode.rest())
+            rest = self._audio(self._decode.rest())
             self._codec, self._decode = codec, self._decoder(codec)
+            return rest
+        return ()
 
-    def _audio(self, samples: Samples) -> Iterator[Audio]:
-        if len(samples):
-            yield Audio(samples, self._rate_hz)
+    def _audio(self, samples: Samples) -> tuple[Audio, ...]:
+        return (Audio(samples, self._rate_hz),) if len(samples) else ()
 
 
 @stage_factory(gives=(SpeechEncoded,), takes=(ReplyAudio,), passes=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias, overload
 
@@ -15,6 +15,8 @@ from reactivex import operators as rx_ops
 from voicepipe.events import Audio, Event, Pause, SpeechProbability, SpeechStarted, SpeechStopped, TurnTaking
 from voicepipe.presets import Endpointing
 from voicepipe.rx import merge, of_type, transduce
+from voicepipe.rx.of_type import filter_
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["EndOfTurn", "endpoint"]
@@ -93,9 +95,9 @@ def endpoint(
     def stage(mic: Observable[Audio | Event]) -> Observable[Event]:
         limits = _Limits(speech_above, silence_below, onset_ms / 1000, pause_ms / 1000, silence_ms / 1000, longest_s)
         return mic.pipe(
-            rx_ops.publish(lambda sound: merge(sound, sound.pipe(of_type(Audio), vad))),
+            publish(lambda sound: merge(sound, sound.pipe(of_type(Audio), vad))),
             transduce(lambda _: _Endpointing(limits, _Recent(context_s), ask_again_ms / 1000)),
-            rx_ops.publish(lambda edges: merge(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
+            publish(lambda edges: merge(_noticed(edges), _judged(edges, end_of_turn, sure_above))),
         )
 
     return stage
@@ -138,7 +140,11 @@ _Edge: TypeAlias = "SpeechStarted | SpeechStopped | Pause | _Question"
 
 
 def _noticed(edges: Observable[_Edge]) -> Observable[Event]:
-    return edges.pipe(rx_ops.filter(lambda edge: not isinstance(edge, _Question)))  # pyright: ignore[reportReturnType]
+    return edges.pipe(filter_(_is_event))  # pyright: ignore[reportReturnType]
+
+
+def _is_event(edge: _Edge) -> bool:
+    return not isinstance(edge, _Question)
 
 
 def _judged(edges: Observable[_Edge], end_of_turn: EndOfTurn, sure_above: float) -> Observable[Event]:
@@ -151,13 +157,13 @@ def _judged(edges: Observable[_Edge], end_of_turn: EndOfTurn, sure_above: float)
         )
 
     answers = edges.pipe(
-        rx_ops.filter(lambda edge: isinstance(edge, _Question)),
-        rx_ops.map(answer),  # pyright: ignore[reportArgumentType]
+        of_type(_Question),
+        rx_ops.map(answer),
         rx_ops.exclusive(),
         rx_ops.take_while(lambda pause: pause.probability <= sure_above, inclusive=True),
     )
     return edges.pipe(
-        rx_ops.filter(lambda edge: not isinstance(edge, _Question)),
+        filter_(_is_event),
         rx_ops.map(lambda edge: answers if isinstance(edge, SpeechStopped) else reactivex.empty()),
         rx_ops.switch_latest(),
     )
@@ -169,14 +175,18 @@ class _Recent:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._frames: deque[Audio] = deque()
-        self._rate_hz = 24_000
+        self._rate_hz, self._kept = 24_000, self._needed(24_000)
         # Positions in samples.
         self._begin = self._end = 0
 
+    def _needed(self, rate_hz: int) -> int:
+        """Return how many samples to keep; a VAD reports on a packet when it is here, and on the rest of the last."""
+        return round((self._seconds + _VAD_LATE_S) * rate_hz)
+
     def add(self, audio: Audio) -> None:
-        self._rate_hz = audio.rate_hz
-        # A VAD reports on this packet when it is here, and on the rest of the last ones.
-        needed_from = self._end - round((self._seconds + _VAD_LATE_S) * audio.rate_hz)
+        if audio.rate_hz != self._rate_hz:
+            self._rate_hz, self._kept = audio.rate_hz, self._needed(audio.rate_hz)
+        needed_from = self._end - self._kept
         self._frames.append(audio)
         self._end += len(audio.samples)
         while self._begin + len(self._frames[0].samples) <= needed_from:
@@ -213,28 +223,32 @@ class _Endpointing:
         # … and how often the model has been asked since.
         self._asked = 0
 
-    def __call__(self, item: Audio | Event) -> Iterator[_Edge]:
-        if isinstance(item, Audio):
-            self._recent.add(item)
-            return
-        if isinstance(item, TurnTaking):
-            self._limits = self._written.changed(item)
-            return
-        if not isinstance(item, SpeechProbability):
-            return
-        began, self._frame_began = self._frame_began, item.at_s
-        self._voiced_s += max(0.0, 2 * item.probability - 1) * (item.at_s - began)
-        if self._speaking:
-            yield from self._while_speaking(item)
-        else:
-            yield from self._while_silent(item, began)
+    def __call__(self, item: Audio | Event) -> Iterable[_Edge]:
+        match item:
+            case Audio():
+                self._recent.add(item)
+            case SpeechProbability():
+                return self._judge(item)
+            case TurnTaking():
+                self._limits = self._written.changed(item)
+            case _:
+                pass
+        return ()
 
-    def _while_silent(self, voice: SpeechProbability, began: float) -> Iterator[_Edge]:
-        if voice.probability < self._limits.speech_above:
-            self._run_since, self._voiced_s = None, 0.0
-            self._goes_on = self._goes_on and voice.at_s - self._voiced_until < self._limits.pause_s
-            yield from self._lengthen_silence(voice.at_s)
-            return
+    def _judge(self, voice: SpeechProbability) -> Iterable[_Edge]:
+        began, self._frame_began = self._frame_began, voice.at_s
+        if voice.probability > 0.5:
+            self._voiced_s += (2 * voice.probability - 1) * (voice.at_s - began)
+        if self._speaking:
+            return self._while_speaking(voice)
+        if voice.probability >= self._limits.speech_above:
+            return self._while_voiced(voice, began)
+        self._run_since, self._voiced_s = None, 0.0
+        self._goes_on = self._goes_on and voice.at_s - self._voiced_until < self._limits.pause_s
+        return () if self._timed_out else self._lengthen_silence(voice.at_s)
+
+    def _while_voiced(self, voice: SpeechProbability, began: float) -> Iterator[_Edge]:
+        """A voice after silence: speech starts when it has lasted."""
         self._run_since = began if self._run_since is None else self._run_since
         if voice.at_s - self._run_since >= self._limits.onset_s - 1e-6:
             self._speaking, self._timed_out = True, False
@@ -259,8 +273,6 @@ class _Endpointing:
             yield from self._ask(voice.at_s)
 
     def _lengthen_silence(self, at_s: float) -> Iterator[_Edge]:
-        if self._timed_out:
-            return
         if at_s - self._voiced_until >= self._limits.silence_s - 1e-6:
             self._timed_out = True
             yield Pause(1.0, self._voiced_until)

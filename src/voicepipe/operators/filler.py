@@ -14,6 +14,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import Event, FunctionCalled, FunctionCallWritten, ReplyDelayed
 from voicepipe.presets import Filler
 from voicepipe.rx import merge, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import stage_factory, takes_preset
 
 __all__ = ["with_filler"]
@@ -61,7 +62,7 @@ def with_filler(
         if not conversation.aloud or not texts:
             return answer
         fillers = lambda: _fillers(after_s, again_s, texts)
-        together = answer.pipe(rx_ops.publish(lambda said: merge(said, fillers().pipe(_until_answer(said)))))
+        together = answer.pipe(publish(lambda said: merge(said, fillers().pipe(_until_answer(said)))))
         return together.pipe(transduce(lambda _: _Joint()))
 
     return make

@@ -9,6 +9,7 @@ from reactivex import operators as rx_ops
 
 from voicepipe.events import Event
 from voicepipe.rx import merge
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["followed_by"]
@@ -31,7 +32,7 @@ def followed_by(go_on: Callable[[str], Observable[str | Event]]) -> Stage[str | 
     """
 
     def stage(first: Observable[str | Event]) -> Observable[str | Event]:
-        return first.pipe(rx_ops.publish(lambda said: merge(said, said.pipe(_joined(), _going_on(go_on)))))
+        return first.pipe(publish(lambda said: merge(said, said.pipe(_joined(), _going_on(go_on)))))
 
     return stage
 

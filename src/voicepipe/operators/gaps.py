@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import overload
 
 import numpy as np
@@ -13,6 +14,7 @@ from reactivex import operators as rx_ops
 from voicepipe.events import Audio, AudioDeferred, Event, InputCleared, InputCommitted, InputRejected
 from voicepipe.presets import Gaps
 from voicepipe.rx import Clock, merge, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory, takes_preset
 
 __all__ = ["fill_gaps"]
@@ -56,7 +58,7 @@ def fill_gaps(*, after_ms: float, at_most_ms: float) -> Stage[Audio | Event, Aud
             ticks = reactivex.interval(tick_s).pipe(rx_ops.map(lambda _: _TICK), rx_ops.take_until(over))
             return merge(mic, ticks)
 
-        return source.pipe(rx_ops.publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
+        return source.pipe(publish(ticking), transduce(lambda clock: _Gaps(clock, tick_s, at_most_ms / 1000)))
 
     return stage
 
@@ -78,21 +80,28 @@ class _Gaps:
         self._held = False
         self._filled_s = 0.0
 
-    def __call__(self, event: Audio | Event | _Tick) -> Iterator[Audio | Event]:
-        if isinstance(event, _Tick):
-            yield from self._fill()
-            return
-        if isinstance(event, AudioDeferred):
-            self._held = True
-            return
-        if isinstance(event, Audio | InputRejected):
-            self._held = False
-        if isinstance(event, Audio):
-            self._rate_hz, self._heard_at, self._filled_s = event.rate_hz, self._clock(), 0.0
-            self._due_s = max(self._after_s, event.duration_s + self._after_s / 2)
-        yield event
-        if isinstance(event, InputCleared) or (isinstance(event, InputCommitted) and not event.item):
-            yield from self._end()
+    def __call__(self, event: Audio | Event | _Tick) -> Iterable[Audio | Event]:
+        match event:
+            case Audio():
+                self._hear(event)
+                return (event,)
+            case _Tick():
+                return self._fill()
+            case AudioDeferred():
+                self._held = True
+                return ()
+            case InputRejected():
+                self._held = False
+            case InputCleared() | InputCommitted(item=""):
+                return itertools.chain((event,), self._end())
+            case _:
+                pass
+        return (event,)
+
+    def _hear(self, audio: Audio) -> None:
+        self._held = False
+        self._rate_hz, self._heard_at, self._filled_s = audio.rate_hz, self._clock(), 0.0
+        self._due_s = max(self._after_s, audio.duration_s + self._after_s / 2)
 
     def _fill(self) -> Iterator[Audio]:
         now = self._clock()

@@ -9,6 +9,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.rx import merge, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["gate"]
@@ -39,9 +40,7 @@ def gate(opens: Callable[[A], bool | None] | Observable[bool], *, is_open: bool)
             asked = opens
             return source.pipe(transduce(lambda _: _Gate(asked, is_open)))
         turned = cast("Observable[bool]", opens).pipe(rx_ops.map(_Turned))
-        return source.pipe(
-            rx_ops.publish(lambda main: _beside(turned, main)), transduce(lambda _: _Gate(_same, is_open))
-        )
+        return source.pipe(publish(lambda main: _beside(turned, main)), transduce(lambda _: _Gate(_same, is_open)))
 
     return stage
 

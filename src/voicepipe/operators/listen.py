@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from voicepipe.events import (
     Audio,
@@ -22,6 +21,7 @@ from voicepipe.events import (
     WordRecognised,
 )
 from voicepipe.rx import feedback, merge, of_type, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, stage_factory
 
 __all__ = ["listen"]
@@ -59,7 +59,7 @@ def listen(
             heard = mic.pipe(of_type(Audio, FlushRequested, TurnTaking), recognise)
             return merge(heard, mic.pipe(transduce(lambda _: _passing)))
 
-        return source.pipe(transduce(lambda _: _Placing()), rx_ops.publish(hear))
+        return source.pipe(transduce(lambda _: _Placing()), publish(hear))
 
     return stage
 
@@ -80,18 +80,13 @@ def _told(
             return merge(noticed, merge(sound, noticed, flushes).pipe(stt))
 
         # `publish` connects `pauses` last: the recogniser has the sound before it is told what was noticed in it.
-        return sound.pipe(rx_ops.filter(_is_not_flush), pauses, rx_ops.publish(hear))
+        return sound.pipe(of_type(Audio, TurnTaking), pauses, publish(hear))
 
     return stage
 
 
-def _passing(event: Audio | Event) -> Iterator[Event]:
-    if not isinstance(event, Audio | FlushRequested):
-        yield event
-
-
-def _is_not_flush(event: Audio | Event) -> bool:
-    return not isinstance(event, FlushRequested)
+def _passing(event: Audio | Event) -> tuple[Event, ...]:
+    return () if isinstance(event, (Audio, FlushRequested)) else (event,)
 
 
 class _Placing:
@@ -100,18 +95,17 @@ class _Placing:
     def __init__(self) -> None:
         self._samples, self._rate_hz = 0, 1
 
-    def __call__(self, event: Audio | Event) -> Iterator[Audio | Event]:
+    def __call__(self, event: Audio | Event) -> tuple[Audio | Event, ...]:
         match event:
             case Audio():
                 # A sum of seconds would differ by a rounding with the number of packets.
                 self._samples, self._rate_hz = self._samples + len(event.samples), event.rate_hz
-                yield event
+                return (event,)
             case InputCommitted() | InputCleared():
                 at_s = self._samples / self._rate_hz
-                yield FlushRequested(at_s)
-                yield replace(event, at_s=at_s)
+                return FlushRequested(at_s), replace(event, at_s=at_s)
             case _:
-                yield event
+                return (event,)
 
 
 class _Flushing:

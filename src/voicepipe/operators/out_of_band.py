@@ -23,6 +23,7 @@ from voicepipe.events import (
 )
 from voicepipe.operators.commits import asked_of
 from voicepipe.rx import merge, of_type, scheduler_of
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, StageError
 
 __all__ = ["failure", "is_out_of_band", "out_of_band"]
@@ -69,7 +70,7 @@ def out_of_band(
         )
         return events.pipe(of_type(ReplyRequested), beside, rx_ops.flat_map(answer))
 
-    return rx_ops.publish(answers)
+    return publish(answers)
 
 
 def _apart(answer: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Event]:

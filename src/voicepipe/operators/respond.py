@@ -32,6 +32,7 @@ from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldRe
 from voicepipe.operators.turn_state import TurnState
 from voicepipe.presets import Interruption
 from voicepipe.rx import LoopScheduler, merge, one_at_a_time, scheduler_of, switch_turn, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 
 __all__ = ["Reply", "respond"]
@@ -125,7 +126,7 @@ def respond(
 def _answering(reply: Reply, rules: Interruption) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
     def answered(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
         return reactivex.defer(
-            lambda scheduler: turns.pipe(rx_ops.publish(_Turn(reply, scheduler_of(scheduler), rules).replies))
+            lambda scheduler: turns.pipe(publish(_Turn(reply, scheduler_of(scheduler), rules).replies))
         )
 
     def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:

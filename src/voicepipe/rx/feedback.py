@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.disposable import Disposable
 
+from voicepipe.rx.loop_observable import Disposables, LoopObservable
 from voicepipe.rx.scheduler import scheduler_of
 from voicepipe.rx.transduce import Clock, Machine
 from voicepipe.stage import Stage, stage_factory
@@ -42,13 +44,13 @@ def feedback(stage: Stage[A, B], back: Callable[[Clock], Machine[B, A]]) -> Stag
     def looped(source: Observable[A]) -> Observable[B]:
         def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             loop = _Loop(observer, back(scheduler_of(scheduler).clock))
-            running = stage(Observable(loop.attach)).subscribe(
+            running = stage(LoopObservable(loop.attach)).subscribe(
                 loop.out, observer.on_error, observer.on_completed, scheduler=scheduler
             )
             feeding = source.subscribe(loop.put, loop.fail, loop.finish, scheduler=scheduler)
-            return CompositeDisposable(running, feeding)
+            return Disposables(running, feeding)
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return looped
 
@@ -71,12 +73,12 @@ def one_at_a_time(stage: Stage[A, B]) -> Stage[A, B]:
     return feedback(stage, lambda _: _nothing)
 
 
-def _sending(item: A) -> Callable[[abc.ObserverBase[A]], None]:
-    return lambda inlet: inlet.on_next(item)
-
-
 def _nothing(_: object) -> tuple[()]:
     return ()
+
+
+def _send(item: A, inlet: abc.ObserverBase[A]) -> None:
+    inlet.on_next(item)
 
 
 class _Loop(Generic[A, B]):
@@ -84,17 +86,31 @@ class _Loop(Generic[A, B]):
 
     def __init__(self, observer: abc.ObserverBase[B], machine: Machine[B, A]) -> None:
         self._observer, self._machine = observer, machine
-        self._inlets: list[abc.ObserverBase[A]] = []
+        self._inlets: tuple[abc.ObserverBase[A], ...] = ()
         self._queue: deque[Callable[[abc.ObserverBase[A]], None]] = deque()
         self._busy = False
 
     def attach(self, inlet: abc.ObserverBase[A], scheduler: Any = None) -> abc.DisposableBase:
         """Subscribe the stage to its input."""
-        self._inlets.append(inlet)
-        return Disposable(lambda: self._inlets.remove(inlet))
+        self._inlets = (*self._inlets, inlet)
+        return Disposable(lambda: self._detach(inlet))
+
+    def _detach(self, inlet: abc.ObserverBase[A]) -> None:
+        self._inlets = tuple(one for one in self._inlets if one is not inlet)
 
     def put(self, item: A) -> None:
-        self._deliver(_sending(item))
+        """Give the stage an item: at once, unless it works on one."""
+        if self._busy:
+            self._queue.append(partial(_send, item))
+            return
+        self._busy = True
+        try:
+            for inlet in self._inlets:
+                inlet.on_next(item)
+            if self._queue:
+                self._drain()
+        finally:
+            self._busy = False
 
     def fail(self, error: Exception) -> None:
         self._deliver(lambda inlet: inlet.on_error(error))
@@ -121,7 +137,7 @@ class _Loop(Generic[A, B]):
             self._observer.on_error(error)
         else:
             for one in fed:
-                self._queue.append(_sending(one))
+                self._queue.append(partial(_send, one))
 
     def _deliver(self, tell: Callable[[abc.ObserverBase[A]], None]) -> None:
         self._queue.append(tell)
@@ -136,5 +152,5 @@ class _Loop(Generic[A, B]):
     def _drain(self) -> None:
         while self._queue:
             tell = self._queue.popleft()
-            for inlet in list(self._inlets):
+            for inlet in self._inlets:
                 tell(inlet)

@@ -25,6 +25,7 @@ from voicepipe.events import (
 )
 from voicepipe.operators.words import as_words
 from voicepipe.rx import Clock, merge, transduce
+from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage
 from voicepipe.text.clauses import Clause, ClauseCutter
 from voicepipe.text.reading import ENGLISH, Reader, Reading, Unit, said_text
@@ -136,7 +137,7 @@ def speak_clauses(
         )
         return merge(words, started, clauses.pipe(speak))
 
-    return lambda source: source.pipe(rx_ops.publish(speaking))
+    return lambda source: source.pipe(publish(speaking))
 
 
 class _ReadClauses:

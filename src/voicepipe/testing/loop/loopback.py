@@ -64,6 +64,8 @@ class Loopback:
         """The descriptors that wait to write, although the other end has read all: there is room as soon as the kernel
         says so, which may take 40 ms.
         """
+        if not self._ends:
+            return set()
         blocked = (key for key, end in self._ends.items() if is_written(end.number))
         return {
             self._ends[key].number

@@ -26,7 +26,8 @@ class Poller(selectors.DefaultSelector):
 
     def poll(self, timeout: float) -> Ready:
         """Return the kernel's result, in the order of the descriptors."""
-        return sorted(super().select(timeout), key=lambda ready: ready[0].fd)
+        ready = super().select(timeout)
+        return sorted(ready, key=lambda one: one[0].fd) if len(ready) > 1 else ready
 
     def is_read(self, number: int) -> bool:
         return self._is_watched(number, selectors.EVENT_READ)

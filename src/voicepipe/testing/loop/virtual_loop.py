@@ -262,7 +262,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _jump(self, when_s: float) -> Ready:
         """Jump to the next timer, but not past the horizon or the limit of a `settled` future."""
-        limit_s = min((until for until, future in self._idlers if not future.done()), default=float("inf"))
+        limit_s = float("inf")
+        if self._idlers:
+            limit_s = min((until for until, future in self._idlers if not future.done()), default=limit_s)
         if when_s == float("inf"):
             return self._stuck()
         if when_s > limit_s:

