@@ -20,8 +20,9 @@ import numpy as np
 
 from benchmarks.common.realtime import RealtimeConnection, connect_realtime
 from benchmarks.common.speech import RATE_HZ, Utterance
-from voicepipe.client import ClientConnection, RecordedMicrophone, connect, websocket_url
-from voicepipe.client.unmute import Message
+from voicepipe.client import RecordedMicrophone, websocket_url
+from voicepipe.client.socket import Message
+from voicepipe.client.unmute import ClientConnection, connect
 from voicepipe.events import Samples
 
 __all__ = ["Caller", "Reply", "Said", "call", "realtime_call", "silent_call", "sounded"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common.speech import RATE_HZ
 from voicepipe.client import websocket_url
-from voicepipe.client.unmute import Message
+from voicepipe.client.socket import Message
 from voicepipe.events import Samples
 
 __all__ = ["RealtimeConnection", "connect_realtime"]
