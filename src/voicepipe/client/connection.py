@@ -59,7 +59,7 @@ async def connect(
         model: The model, sent as `?model=`. OpenAI requires one, in the address or here.
         session: The settings, as in `session.update`; `type` is added.
         resumable: Whether the server is asked to keep the session for a while when the connection breaks, by
-            `?resumable=true`. Servers other than voicepipe know nothing of it.
+            `?resumable=true`. OpenAI's own, which keeps none, is not.
         realtime: The times and the sizes of buffers.
 
     Yields:

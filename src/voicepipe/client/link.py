@@ -14,6 +14,8 @@ from voicepipe.client.socket import CannotConnect, ClientSocket, Message, open_s
 
 __all__ = ["ConversationLost", "Link", "next_event"]
 
+# Servers that keep no session, and do not say that they take a parameter that they do not know.
+_KEEP_NONE = (".openai.com", ".azure.com")
 # The subprotocol that brings the token of a session.
 _RESUME = "voicepipe-resume."
 
@@ -56,8 +58,12 @@ class Link:
         Raises:
             CannotConnect: There is no server, or it refuses.
         """
-        query = {**({"model": self.model} if self.model else {}), **({"resumable": "true"} if self.resumable else {})}
-        async with self._opened(URL(websocket_url(self.url)).update_query(query)) as socket:
+        address = URL(websocket_url(self.url))
+        if self.model:
+            address = address.update_query(model=self.model)
+        if self.resumable and not (address.host or "").endswith(_KEEP_NONE):
+            address = address.update_query(resumable="true")
+        async with self._opened(address) as socket:
             for message in first:
                 await socket.send(message)
             greeting = await self._greeted(socket)

@@ -166,13 +166,20 @@ Script: TypeAlias = Callable[[RealtimeSession], Awaitable[object]]
 class RealtimeServer(FakeServer):
     """Runs `script(session)` for each client, once it has greeted it. `sessions` are in order.
 
-    With an `api_key`, a client without it as a bearer token gets 401. A script that ends leaves its session open.
+    With an `api_key`, a client without it as a bearer token gets 401. A script that ends leaves its session open; an
+    exception of one is raised by `stop`.
     """
 
     def __init__(self, script: Script, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host=host, port=port)
         self.script, self.api_key = script, api_key
         self.sessions: list[RealtimeSession] = []
+        self._error: BaseException | None = None
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._error is not None:
+            raise self._error
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/v1/realtime", self._serve)
@@ -194,6 +201,8 @@ class RealtimeServer(FakeServer):
         finally:
             acting.cancel()
             await asyncio.wait([acting])
+            if not acting.cancelled() and not isinstance(error := acting.exception(), ConnectionError):
+                self._error = self._error or error
         return socket
 
     async def _act(self, session: RealtimeSession, visit: Visit, socket: web.WebSocketResponse) -> None:
