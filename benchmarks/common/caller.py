@@ -15,12 +15,11 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import numpy as np
 
-from benchmarks.common.realtime import RealtimeConnection, connect_realtime
+from benchmarks.common.realtime import RealtimeCall, connect_realtime
 from benchmarks.common.speech import RATE_HZ, Utterance
-from voicepipe.client import RecordedMicrophone, websocket_url
+from voicepipe.client import RecordedMicrophone
 from voicepipe.client.socket import Message
 from voicepipe.client.unmute import ClientConnection, connect
 from voicepipe.events import Samples
@@ -76,7 +75,7 @@ class Said:
 class Caller:
     """One call. `replies` are the bot's, `captions` the words that it heard, `history` the last chat history told."""
 
-    def __init__(self, connection: ClientConnection | RealtimeConnection) -> None:
+    def __init__(self, connection: ClientConnection | RealtimeCall) -> None:
         self.replies: list[Reply] = []
         self.captions: list[str] = []
         self.history: list[dict[str, str]] = []
@@ -238,16 +237,12 @@ async def realtime_call(url: str, instructions: str = "Be brief.") -> AsyncGener
 @asynccontextmanager
 async def silent_call(url: str) -> AsyncGenerator[Caller]:
     """A call in which nobody is told who the bot is, so that it neither opens nor breaks the silence."""
-    async with (
-        aiohttp.ClientSession() as http,
-        http.ws_connect(websocket_url(url), protocols=("realtime",)) as socket,
-        _on(ClientConnection(socket)) as caller,
-    ):
+    async with connect(url, instructions=None) as connection, _on(connection) as caller:
         yield caller
 
 
 @asynccontextmanager
-async def _on(connection: ClientConnection | RealtimeConnection) -> AsyncGenerator[Caller]:
+async def _on(connection: ClientConnection | RealtimeCall) -> AsyncGenerator[Caller]:
     caller = Caller(connection)
     tasks = [asyncio.create_task(caller.listen()), asyncio.create_task(caller.speak())]
     try:

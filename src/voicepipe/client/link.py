@@ -83,7 +83,7 @@ class Link:
             CannotConnect: There is no server, or it has no such session any more (`status` 404).
         """
         address = URL(websocket_url(self.url)).update_query(session_id=session_id, last_event_id=last_event_id)
-        async with self._opened(address, f"{_RESUME}{token}") as socket:
+        async with self._opened(address, "realtime", f"{_RESUME}{token}") as socket:
             greeting = await self._greeted(socket)
             if greeting.type != "session.resumed":
                 raise CannotConnect(f"the server at {self._shown} did not resume the session", 404)
@@ -97,9 +97,7 @@ class Link:
     @asynccontextmanager
     async def _opened(self, address: URL, *protocols: str) -> AsyncGenerator[ClientSocket]:
         """Yield a socket, which is closed unless all goes well."""
-        socket = await open_socket(
-            str(address), key=self.key, timeout_s=self.open_s, protocols=("realtime", *protocols)
-        )
+        socket = await open_socket(str(address), key=self.key, timeout_s=self.open_s, protocols=protocols)
         try:
             async with asyncio.timeout(self.open_s):
                 yield socket

@@ -27,7 +27,6 @@ from voicepipe.events import (
     Event,
     FunctionCalled,
     FunctionReturned,
-    InputCommitted,
     Overflowed,
     ReplyAudio,
     ReplyEnded,
@@ -56,7 +55,7 @@ _RATE_HZ = 24_000
 
 @stage_factory(
     gives=(
-        *(TurnStarted, TurnConfirmed, TurnEnded, InputCommitted, ReplyStarted, ReplyText, ReplyAudio, WordSpoken),
+        *(TurnStarted, TurnConfirmed, TurnEnded, ReplyStarted, ReplyText, ReplyAudio, WordSpoken),
         *(ReplyInterrupted, ReplyEnded, FunctionCalled, FunctionReturned, StageFailed, Overflowed),
     ),
     takes=(Audio,),
@@ -79,9 +78,9 @@ def relay(
     The user's sound goes there, and its speech comes back, paced as it is played. It takes the place of the recogniser,
     the turn detection, the language model and the voice: between `decode` and `encode` nothing else is needed.
 
-    - **Turns** are the server's: `TurnStarted` and `TurnConfirmed` at its `speech_started`, `TurnEnded` without words
-      and `InputCommitted` when it has ended, and `TurnEnded` with the words and `committed` when the transcript is
-      there: before the reply or after its start, as the server sends it.
+    - **Turns** are the server's: `TurnStarted` and `TurnConfirmed` at its `speech_started`, `TurnEnded(text_follows)`
+      when it has ended, and `TurnEnded` with the words, `committed`, when the transcript is there: before the reply or
+      after its start, as the server sends it.
     - **Barge-in**: at `speech_started` the reply is cut in the same callback, and the server is told how many
       milliseconds were heard.
     - **Words** of the reply come when they are heard. The protocol has no times of words: those of a server that

@@ -140,7 +140,7 @@ class RelayState:
                 yield from map(Emit, self.turns.started(event))
                 yield from self._cut() if self._interrupts else ()
             case remote.SpeechStopped():
-                yield from map(Emit, self.turns.stopped(event))
+                self.turns.stopped(event)
             case remote.InputCommitted():
                 yield from map(Emit, self.turns.committed(event, self.talk))
             case remote.TranscriptionCompleted(item_id=name, transcript=text):

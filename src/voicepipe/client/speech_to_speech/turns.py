@@ -10,7 +10,6 @@ from voicepipe.client import events as remote
 from voicepipe.conversation import NO_ITEM, Conversation, ItemId
 from voicepipe.events import (
     Event,
-    InputCommitted,
     ItemCreated,
     TurnConfirmed,
     TurnEnded,
@@ -29,14 +28,13 @@ class _Turn:
     item: ItemId
     at_s: float
     after: ItemId | None = None
-    is_open: bool = True
 
 
 class UserTurns:
     """The turns of one session, in time of the user's sound.
 
-    A turn ends without words, so that a reply need not wait for them: `TurnEnded` and `InputCommitted`. When the
-    transcript comes, a second `TurnEnded` has it, and is `committed`, as a turn that the client has ended.
+    A turn ends without words, so that a reply need not wait for them. When the transcript comes, a second `TurnEnded`
+    has it, and is `committed`, as a turn that the client has ended.
     """
 
     def __init__(self) -> None:
@@ -60,23 +58,22 @@ class UserTurns:
         yield TurnStarted(turn.at_s, turn.item)
         yield TurnConfirmed(turn.at_s)
 
-    def stopped(self, event: remote.SpeechStopped) -> Iterator[Event]:
-        """End a turn, without its words."""
+    def stopped(self, event: remote.SpeechStopped) -> None:
+        """Note where a turn ends."""
         if (turn := self._turns.get(event.item_id)) is not None:
             turn.at_s = self._at_s(event.audio_end_ms)
-            yield from self._ended(turn)
 
     def committed(self, event: remote.InputCommitted, talk: Conversation) -> Iterator[Event]:
-        """Give a turn its place in the conversation."""
+        """End a turn without its words, and give it its place in the conversation."""
         is_asked = event.item_id not in self._turns and bool(self._committed)
         key = self._committed.popleft() if is_asked else self._name()
-        turn = self._turns.setdefault(event.item_id, _Turn(key, self.sent_s, is_open=False))
+        turn = self._turns.setdefault(event.item_id, _Turn(key, self.sent_s))
         self.names[turn.item] = event.item_id
         last = talk.messages[-1].item if talk.messages else NO_ITEM
         turn.after = last if last or not talk.messages else None
-        yield from self._ended(turn)
-        if not is_asked:  # the client's own has passed already
-            yield InputCommitted(turn.item)
+        self._talking = None
+        if not is_asked:  # the client knows of its own
+            yield TurnEnded("", turn.at_s, turn.item, text_follows=True)
 
     def transcribed(self, item_id: str, text: str, talk: Conversation) -> tuple[Conversation, list[Event]]:
         """Return the conversation with the words of a turn in its place, and what is told of it."""
@@ -92,13 +89,8 @@ class UserTurns:
     def restart(self) -> Iterator[Event]:
         """End the turn that is under way: the server begins a new session, and counts from here."""
         self.began_s = self.sent_s
-        if self._talking is not None:
-            yield from self._ended(self._talking)
-
-    def _ended(self, turn: _Turn) -> Iterator[Event]:
-        self._talking = None
-        if turn.is_open:
-            turn.is_open = False
+        turn, self._talking = self._talking, None
+        if turn is not None:
             yield TurnEnded("", turn.at_s, turn.item)
 
     def _at_s(self, ms: float) -> float:
