@@ -129,7 +129,7 @@ class Caller:
                     self.late_ms.append((self.now_s - self._microphone.spoken_s) * 1000)
                     await self._connection.send_audio(frame)
                     self._news.set()
-        except ConnectionResetError:
+        except ConnectionError:
             pass  # `listen` notices
 
     # -- the bot -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ makes the user's sound; what happens is reported and measured. It speaks Unmute'
 which tells the latency of each turn. Tests, benchmarks and `voicepipe talk` use it.
 """
 
-from voicepipe.client import events
 from voicepipe.client.connection import RealtimeConnection, connect
 from voicepipe.client.dialogue import Dialogue, Turn
 from voicepipe.client.facts import Fact
@@ -34,7 +33,6 @@ __all__ = [
     "Talk",
     "Turn",
     "connect",
-    "events",
     "read_recording",
     "relay",
     "websocket_url",
