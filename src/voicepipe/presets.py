@@ -25,7 +25,6 @@ __all__ = [
     "MCP",
     "OPENING_RETRY",
     "PLAYBACK",
-    "REALTIME",
     "TOOLS",
     "UTTERANCES",
     "Deadline",
@@ -36,7 +35,6 @@ __all__ = [
     "Interruption",
     "Mcp",
     "Playback",
-    "Realtime",
     "Retry",
     "Tools",
     "Utterances",
@@ -241,29 +239,6 @@ class Mcp:
 
 
 @dataclass(frozen=True, slots=True)
-class Realtime:
-    """Talk to a server of conversations. For `voicepipe.client.connect` and `voicepipe.client.relay`.
-
-    Args:
-        open_s: how long a handshake and its greeting may take
-        back_within_s: how long a lost connection is made again, until the conversation has ended
-        pause_s: the pause before the first new attempt; each later one is twice as long
-        longest_pause_s: the bound of a pause
-        waiting_audio_s: how much of the user's sound waits for a lost connection; of more, the oldest is dropped
-        waiting_events: how many events of the server wait to be read; the server waits before it sends more
-        history_items: how many items a new session is told of; of more, the oldest go
-    """
-
-    open_s: float
-    back_within_s: float
-    pause_s: float
-    longest_pause_s: float
-    waiting_audio_s: float
-    waiting_events: int
-    history_items: int
-
-
-@dataclass(frozen=True, slots=True)
 class Retry:
     """Try once more what has failed before it was heard. For `retrying`.
 
@@ -400,16 +375,3 @@ is spoken needs no more, and a local model reads them in about a second."""
 OPENING_RETRY: Final = Retry(times=1, pause_ms=1000, longest_pause_ms=1000)
 """For the bot's opening, in `replying`: a user that has said nothing does not ask again. A service that restarts behind
 a balancer is back within a second."""
-
-REALTIME: Final = Realtime(
-    open_s=10,
-    back_within_s=180,
-    pause_s=0.25,
-    longest_pause_s=8,
-    waiting_audio_s=5,
-    waiting_events=256,
-    history_items=200,
-)
-"""The page in the browser gives up after the same three minutes. 5 s of sound are the question that was being asked
-when the connection broke; what is older has lost its occasion. 256 events are 5 s of sound in packets of 20 ms, and 200
-items are a conversation of half an hour."""

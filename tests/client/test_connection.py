@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from voicepipe.client import CannotConnect, ConversationLost, RealtimeConnection, connect, events
-from voicepipe.presets import REALTIME
+from voicepipe.client.presets import REALTIME
 from voicepipe.realtime.ga import client_events
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import Fails, RealtimeServer, RealtimeSession

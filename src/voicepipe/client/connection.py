@@ -16,9 +16,9 @@ from voicepipe.audio import Pcm16
 from voicepipe.client import events
 from voicepipe.client.history import History
 from voicepipe.client.link import ConversationLost, Link, next_event
+from voicepipe.client.presets import REALTIME, Realtime
 from voicepipe.client.socket import CannotConnect, ClientSocket, Message
 from voicepipe.events import Audio, Samples
-from voicepipe.presets import REALTIME, Realtime
 from voicepipe.services import Backoff
 
 __all__ = ["RealtimeConnection", "connect"]

@@ -58,7 +58,7 @@ class ServerEvent(_Part):
 
 
 class Resume(_Part):
-    """What a client needs to take up a session of voicepipe again; `within_s` seconds after the loss at the latest."""
+    """The secret with which a session of voicepipe is taken up again, `within_s` seconds after its loss at the latest."""
 
     token: str = Field(repr=False)
     within_s: float
@@ -78,7 +78,7 @@ class SessionUpdated(ServerEvent):
 
 
 class ErrorDetails(_Part):
-    """What was wrong. `event_id` and `param` name the client's event and its field, where there is one."""
+    """The reason of an error. `event_id` and `param` name the client's event and its field, where there is one."""
 
     message: str
     type: str | None = None
@@ -196,7 +196,7 @@ class Response(_Part):
 
     @property
     def failure(self) -> str:
-        """Why it has failed, in the server's words; "" if it has not."""
+        """The server's reason for a failure; "" if it has not failed."""
         if self.status != "failed":
             return ""
         error: dict[str, Any] = (self.status_details or {}).get("error") or {}

@@ -30,7 +30,7 @@ Message: TypeAlias = dict[str, Any]
 PATH = "/v1/realtime"
 """The path of a server's conversations."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-# An answer whose sound comes in one message has a few megabytes.
+# An answer with its sound in one message has a few megabytes.
 _MAX_MESSAGE = 1 << 24
 _HEARTBEAT_S = 20.0
 # The timeout for the other side's close frame.
@@ -110,6 +110,12 @@ async def open_socket(
 
 def websocket_url(url: str) -> str:
     """Return `url` with the scheme and the path that a conversation needs.
+
+    Args:
+        url: The server's address, with a scheme and a path or without.
+
+    Raises:
+        CannotConnect: It is no address.
 
     >>> websocket_url("http://localhost:8000")
     'ws://localhost:8000/v1/realtime'

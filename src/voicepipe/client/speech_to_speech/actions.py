@@ -1,4 +1,4 @@
-"""What a relayed conversation makes its stage do. Data only."""
+"""The actions that a relayed conversation asks of its stage. Data only."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from voicepipe.events import Audio, ReplyAudio, WordSpoken
 __all__ = ["RelayedReply"]
 
 LETTERS_PER_S = 14.0
-"""Of a text whose sound has no word times, a space for each word included: 150 words a minute, of 4.7 letters."""
+"""Of a text without the times of its words, a space for each word included: 150 words a minute, of 4.7 letters."""
 
 AHEAD_S = 1.0
-"""A server whose sound is further ahead of what is heard sends it as fast as it is made, and the text ahead of the
-sound. voicepipe sends 0.3 s ahead, and each word when it is heard."""
+"""Where the sound is further ahead of what is heard, the server sends it as fast as it is made, and the text ahead of
+it. voicepipe sends 0.3 s ahead, and each word when it is heard."""
 
 SETTLED_S = 0.5
 """So much of a reply has been heard when it is clear which of the two a server does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from reactivex.subject import Subject
 from voicepipe.audio import resampled
 from voicepipe.client.connection import RealtimeConnection, connect
 from voicepipe.client.link import ConversationLost
+from voicepipe.client.presets import REALTIME, Realtime
 from voicepipe.client.socket import CannotConnect
 from voicepipe.client.speech_to_speech.actions import Action, Begin, Call, Cut, Emit, Finish, Play, Send
 from voicepipe.client.speech_to_speech.requests import SERVICE, first_settings
@@ -41,7 +42,7 @@ from voicepipe.events import (
 )
 from voicepipe.operators import pace
 from voicepipe.operators.tool_source import Runner, ToolSource, together
-from voicepipe.presets import PLAYBACK, REALTIME, TOOLS, Playback, Realtime
+from voicepipe.presets import PLAYBACK, TOOLS, Playback
 from voicepipe.rx import LoopScheduler, scheduler_of
 from voicepipe.services import ServiceError
 from voicepipe.stage import SessionError, Stage, stage_factory
@@ -75,35 +76,33 @@ def relay(
 ) -> Stage[Audio | Event, ReplyAudio | Event]:
     """Let another server of OpenAI's Realtime API lead the conversation: OpenAI's own, or voicepipe.
 
-    The user's sound goes there, and its speech comes back, paced as it is played. It takes the place of the recogniser,
-    the turn detection, the language model and the voice: between `decode` and `encode` nothing else is needed.
+    The user's sound goes there, and its speech comes back, paced as it is played: between `decode` and `encode` nothing
+    else is needed.
 
     - **Turns** are the server's: `TurnStarted` and `TurnConfirmed` at its `speech_started`, `TurnEnded(text_follows)`
       when it has ended, and `TurnEnded` with the words, `committed`, when the transcript is there: before the reply or
       after its start, as the server sends it.
     - **Barge-in**: at `speech_started` the reply is cut in the same callback, and the server is told how many
       milliseconds were heard.
-    - **Words** of the reply come when they are heard. The protocol has no times of words: those of a server that
-      sends far ahead are estimated from their letters.
+    - **Words** of the reply come when they are heard; for a server that sends far ahead their times are estimated.
     - **Functions** of the pipeline are run here, and the reply goes on with what they give. They go on after a
       barge-in. Those of the client leave the graph as `FunctionCalled`, and their results are passed on.
     - What the client asks for (settings, items, commits, `response.create`, cancel) is passed on. What `session` says
       stands above the client's settings; the voice is the pipeline's alone.
     - **A lost connection** is told (`Warned`) and made again, in the same session or in a new one that knows what was
-      said; a question without an answer is asked again. When it stays away, or is refused, the session ends with a
-      `SessionError`. When the server hangs up in order, `ConversationEnded` follows and the stage completes.
-    - **Overflow**: of the user's sound, `waiting_audio_s` wait for the connection; of more the oldest is dropped, and
-      `Overflowed` says so. Other messages are never dropped.
+      said; a question without an answer is asked again. A `SessionError` when it stays away, or is refused. When the
+      server hangs up in order, `ConversationEnded` follows and the stage completes.
+    - **Overflow**: `waiting_audio_s` of sound wait for the connection; then the oldest is dropped, and `Overflowed`
+      says so. Other messages are never dropped.
 
-    Disposing closes the connection in order. The completion of the source does, too.
+    Disposing, and the end of the source, close the connection in order.
 
     Args:
         url: The server's address, as for `voicepipe.client.connect`.
         functions: The functions that the model may call: as for `with_tools`.
         key: The API key; it is never logged.
         model: The model; "": the address names it, or the server decides.
-        session: Settings of the server's session, such as `instructions` and `audio.output.voice`. The formats of sound
-            are PCM16 at 24 kHz.
+        session: Settings of the server's session: `instructions`, `audio.output.voice` and others, but no formats.
         transcription: The model that writes down what the user says; "": there are no captions of the user.
         resumable: As for `connect`.
         realtime: The times and the sizes of buffers.
@@ -115,29 +114,29 @@ def relay(
         mic     a-a-a-a-a-a-a-a|     a: Audio
         relay   --s---e-b-ww-x--     s: TurnStarted   e: TurnEnded   b: ReplyStarted   w: WordSpoken   x: cut
     """
-    runner = together(functions)
+    runner, own = together(functions), dict(session or {})
+    begins = first_settings(own, runner.functions, transcription)
 
+    def start(observer: abc.ObserverBase[ReplyAudio | Event], scheduler: LoopScheduler) -> _Relay:
+        state = RelayState(scheduler.clock, own, lambda: runner.functions)
+        outbox = _Outbox(realtime.waiting_audio_s)
+        started = _Relay(observer, scheduler, state, outbox, runner, playback, deadline_s)
+        started.start(connect(url, key=key, model=model, session=begins, resumable=resumable, realtime=realtime))
+        return started
+
+    return _relaying(start)
+
+
+def _relaying(
+    start: Callable[[abc.ObserverBase[ReplyAudio | Event], LoopScheduler], _Relay],
+) -> Stage[Audio | Event, ReplyAudio | Event]:
     def stage(source: Observable[Audio | Event]) -> Observable[ReplyAudio | Event]:
         def subscribe(
             observer: abc.ObserverBase[ReplyAudio | Event], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            own = scheduler_of(scheduler)
-            begins = first_settings(dict(session or {}), runner.functions, transcription)
-            state = RelayState(own.clock, dict(session or {}), lambda: runner.functions)
-            outbox = _Outbox(realtime.waiting_audio_s)
-            running = _Relay(observer, own, state, outbox, runner, playback, deadline_s)
-            connecting = connect(url, key=key, model=model, session=begins, resumable=resumable, realtime=realtime)
-            task = own.spawn(running.run(connecting), "talks to a realtime server")
-
-            def stop() -> None:
-                task.cancel()
-
-            def finish() -> None:
-                stop()
-                observer.on_completed()
-
-            subscription = source.subscribe(running.take, observer.on_error, finish, scheduler=scheduler)
-            return CompositeDisposable(subscription, running.playing, Disposable(stop))
+            running = start(observer, scheduler_of(scheduler))
+            subscription = source.subscribe(running.take, observer.on_error, running.finish, scheduler=scheduler)
+            return CompositeDisposable(subscription, running.playing, Disposable(running.stop))
 
         return Observable(subscribe)
 
@@ -145,7 +144,7 @@ def relay(
 
 
 class _Outbox:
-    """What waits to be sent: of sound the last `audio_s`, of messages all."""
+    """The queue to the server: of sound the last `audio_s`, of messages all."""
 
     def __init__(self, audio_s: float) -> None:
         self._audio_s = audio_s
@@ -197,6 +196,21 @@ class _Relay:
         self._outbox, self._runner = outbox, runner
         self._playback, self._deadline_s = playback, deadline_s
         self._sound: Subject[Any] = Subject()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, connecting: AbstractAsyncContextManager[RealtimeConnection]) -> None:
+        """Begin to converse."""
+        self._task = self._scheduler.spawn(self.run(connecting), "talks to a realtime server")
+
+    def stop(self) -> None:
+        """Close the connection."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def finish(self) -> None:
+        """End with the source."""
+        self.stop()
+        self._observer.on_completed()
 
     # ---- the graph's side --------------------------------------------------------------------------------------------
 
@@ -245,7 +259,7 @@ class _Relay:
 
     # ---- the server's side -------------------------------------------------------------------------------------------
 
-    async def run(self, connecting: Any) -> None:
+    async def run(self, connecting: AbstractAsyncContextManager[RealtimeConnection]) -> None:
         """Converse until one side ends it."""
         try:
             async with connecting as conversation:

@@ -1,4 +1,4 @@
-"""`RelayState`: what a conversation that another server leads tells a pipeline, and what that server is told. Pure."""
+"""`RelayState`: a conversation that another server leads, between that server and a pipeline. Pure."""
 
 from __future__ import annotations
 

@@ -126,15 +126,15 @@ class RealtimeSession:
             self.closed = self._socket.close_code
 
     async def _take(self, message: dict[str, Any]) -> None:
-        match message:
-            case {"type": "input_audio_buffer.append", "audio": str(audio)}:
-                self.heard += base64.b64decode(audio)
+        match message["type"]:
+            case "input_audio_buffer.append":
+                self.heard += base64.b64decode(message["audio"])
                 return
-            case {"type": "session.update", "session": dict(session)}:
-                self.settings = {**self.settings, **session}
+            case "session.update":
+                self.settings = {**self.settings, **message["session"]}
                 await self.send("session.updated", session={"id": "sess_1", **self.settings})
-            case {"type": "conversation.item.create", "item": dict(item)}:
-                await self._add({"id": self._name("item"), **item})
+            case "conversation.item.create":
+                await self._add({"id": self._name("item"), **message["item"]})
             case _:
                 pass
         self.received.append(message)
