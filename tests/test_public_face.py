@@ -28,6 +28,11 @@ FACES = {
         "Clock", "LoopScheduler", "Machine", "TimedMachine", "feedback", "from_async", "merge", "of_type",
         "one_at_a_time", "scheduler_of", "switch_turn", "transduce",
     ],
+    "voicepipe.client": [
+        "BadRecording", "CannotConnect", "ConversationLost", "Dialogue", "Fact", "Microphone", "PlaybackQueue",
+        "RealtimeConnection", "RecordedMicrophone", "Summary", "Talk", "Turn", "connect", "read_recording", "relay",
+        "websocket_url", "write_stereo",
+    ],
     "voicepipe.drawing": ["Boundary", "Graph", "Node", "NodeKind", "NodePart", "mermaid", "svg", "trace"],
     "voicepipe.vad": ["Silero", "SmartTurn", "by_frame"],
     "voicepipe.stt": ["Moonshine", "OpenAiStt", "OpenAiSttOptions", "by_utterance"],

@@ -15,13 +15,13 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import numpy as np
 
-from benchmarks.common.realtime import RealtimeConnection, connect_realtime
+from benchmarks.common.realtime import RealtimeCall, connect_realtime
 from benchmarks.common.speech import RATE_HZ, Utterance
-from voicepipe.client import ClientConnection, RecordedMicrophone, connect, websocket_url
-from voicepipe.client.unmute import Message
+from voicepipe.client import RecordedMicrophone
+from voicepipe.client.socket import Message
+from voicepipe.client.unmute import ClientConnection, connect
 from voicepipe.events import Samples
 
 __all__ = ["Caller", "Reply", "Said", "call", "realtime_call", "silent_call", "sounded"]
@@ -75,7 +75,7 @@ class Said:
 class Caller:
     """One call. `replies` are the bot's, `captions` the words that it heard, `history` the last chat history told."""
 
-    def __init__(self, connection: ClientConnection | RealtimeConnection) -> None:
+    def __init__(self, connection: ClientConnection | RealtimeCall) -> None:
         self.replies: list[Reply] = []
         self.captions: list[str] = []
         self.history: list[dict[str, str]] = []
@@ -129,7 +129,7 @@ class Caller:
                     self.late_ms.append((self.now_s - self._microphone.spoken_s) * 1000)
                     await self._connection.send_audio(frame)
                     self._news.set()
-        except ConnectionResetError:
+        except ConnectionError:
             pass  # `listen` notices
 
     # -- the bot -------------------------------------------------------------------------------------------------------
@@ -237,16 +237,12 @@ async def realtime_call(url: str, instructions: str = "Be brief.") -> AsyncGener
 @asynccontextmanager
 async def silent_call(url: str) -> AsyncGenerator[Caller]:
     """A call in which nobody is told who the bot is, so that it neither opens nor breaks the silence."""
-    async with (
-        aiohttp.ClientSession() as http,
-        http.ws_connect(websocket_url(url), protocols=("realtime",)) as socket,
-        _on(ClientConnection(socket)) as caller,
-    ):
+    async with connect(url, instructions=None) as connection, _on(connection) as caller:
         yield caller
 
 
 @asynccontextmanager
-async def _on(connection: ClientConnection | RealtimeConnection) -> AsyncGenerator[Caller]:
+async def _on(connection: ClientConnection | RealtimeCall) -> AsyncGenerator[Caller]:
     caller = Caller(connection)
     tasks = [asyncio.create_task(caller.listen()), asyncio.create_task(caller.speak())]
     try:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicepipe.client import PlaybackQueue, RecordedMicrophone, Summary, Talk, connect
+from voicepipe.client import PlaybackQueue, RecordedMicrophone, Summary, Talk
 from voicepipe.client.facts import Ended, Fact, Interrupted, Playing, Problem, ReplyAudible, Said, UserDone
+from voicepipe.client.unmute import connect
 from voicepipe.events import Samples
 from voicepipe.testing import VirtualLoop
 

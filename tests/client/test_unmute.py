@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from voicepipe.client.unmute import CannotConnect, ClientConnection, connect, settings, websocket_url
+from voicepipe.client.socket import CannotConnect, websocket_url
+from voicepipe.client.unmute import ClientConnection, connect, settings
 from voicepipe.testing import VirtualLoop
 
 

@@ -19,9 +19,10 @@ from human import BEST_OF_TIMES, words
 from processes import patient_pipeline
 
 from voicepipe.audio import resampled
-from voicepipe.client import Fact, RecordedMicrophone, Talk, connect, read_recording
+from voicepipe.client import Fact, RecordedMicrophone, Talk, read_recording
 from voicepipe.client.facts import Heard
 from voicepipe.client.samples import DEFAULT, SAMPLES
+from voicepipe.client.unmute import connect
 from voicepipe.events import Audio, Samples
 from voicepipe.weights import registry
 

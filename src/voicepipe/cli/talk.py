@@ -141,7 +141,8 @@ def _how_to_start(url: str) -> str:
 async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Speakers | None) -> Summary:
     import asyncio
 
-    from voicepipe.client import Talk, connect, websocket_url
+    from voicepipe.client import Talk, websocket_url
+    from voicepipe.client.unmute import connect
 
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
     voice = await _voice(args, key)

@@ -24,7 +24,7 @@ from voicepipe.client.facts import (
 )
 from voicepipe.client.loudness import Loudness
 from voicepipe.client.playback import PlaybackQueue
-from voicepipe.client.unmute import Message
+from voicepipe.client.socket import Message
 from voicepipe.events import Samples
 
 __all__ = ["Dialogue", "Turn"]

@@ -27,6 +27,13 @@ def read_recording(path: Path, rate_hz: int = 24_000) -> Samples:
     """Read the whole file, mixed to one channel and resampled to `rate_hz`.
 
     Reads WAV (PCM, float, ADPCM, G.711), AIFF, CAF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus; AAC and WebM are not read.
+
+    Args:
+        path: The file.
+        rate_hz: The rate of the result.
+
+    Raises:
+        BadRecording: It is no such file; the message says what it is.
     """
     try:
         with path.open("rb") as file:
@@ -59,7 +66,14 @@ def _unreadable(path: Path, head: bytes) -> str:
 
 
 def write_stereo(path: Path, left: Samples, right: Samples, rate_hz: int = 24_000) -> None:
-    """Write a 16-bit WAV file; the shorter side is padded with silence. Raises OSError."""
+    """Write a 16-bit WAV file; the shorter side is padded with silence. Raises OSError.
+
+    Args:
+        path: The file.
+        left: The user's sound, float32, shape (n,).
+        right: The bot's, shape (m,).
+        rate_hz: The rate of both.
+    """
     both = np.zeros((max(len(left), len(right)), 2), np.float32)
     both[: len(left), 0], both[: len(right), 1] = left, right
     with wave.open(str(path), "wb") as file:

@@ -13,7 +13,8 @@ import numpy as np
 from voicepipe.client.dialogue import Dialogue, Turn
 from voicepipe.client.facts import Connected, Ended, Fact, Interrupted, Playing, Problem, ReplyDropped, UserDone
 from voicepipe.client.microphone import Microphone
-from voicepipe.client.unmute import ClientConnection, Message
+from voicepipe.client.socket import Message
+from voicepipe.client.unmute import ClientConnection
 from voicepipe.events import Samples
 
 __all__ = ["Show", "Speakers", "Summary", "Talk"]

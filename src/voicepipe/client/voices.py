@@ -7,7 +7,7 @@ from typing import Any, cast
 import aiohttp
 from yarl import URL
 
-from voicepipe.client.unmute import PATH, authorization, websocket_url
+from voicepipe.client.socket import PATH, authorization, websocket_url
 
 __all__ = ["UnknownVoice", "find_voice"]
 

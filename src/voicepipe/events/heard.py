@@ -159,7 +159,8 @@ class TurnEnded(TurnEvent):
     """The user's turn ended. `text` is empty if no word was recognised; `at_s` is the last loud moment.
 
     `committed`: the client ended the turn, and requests a reply itself if it wants one. `acknowledgement`: all its
-    words are such ("mhm", "okay"); over a reply that is no turn, as `TurnJudged` then says.
+    words are such ("mhm", "okay"); over a reply that is no turn, as `TurnJudged` then says. `text_follows`: the turn
+    has words that are not known yet, and a second event, `committed`, has them, perhaps when the reply has begun.
     """
 
     text: str
@@ -167,6 +168,7 @@ class TurnEnded(TurnEvent):
     item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
     committed: bool = False
     acknowledgement: bool = False
+    text_follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

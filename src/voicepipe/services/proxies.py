@@ -50,4 +50,4 @@ def is_loopback(host: str) -> bool:
 
 @cache
 def _unusable(scheme: str) -> None:
-    log.warning("proxy.unusable", scheme=scheme, consequence="the language model is requested without a proxy")
+    log.warning("proxy.unusable", scheme=scheme, consequence="services are reached without it")

@@ -189,16 +189,18 @@ class ServerEventEncoder:
             yield "input_audio_buffer.speech_started", {"audio_start_ms": _ms(turn.from_s), "item_id": turn.item}
 
     def _turn_ended(self, ended: TurnEnded) -> Iterator[Message]:
-        if ended.text:
+        has_words = bool(ended.text) or ended.text_follows
+        if has_words:
             if self._turn.item is None:
                 self._turn = _Turn(self.items.id_of(ended.item or ItemId(self._name("turn"))), ended.at_s)
             yield from self._speech_started()
         turn, self._turn, self._ended_s = self._turn, _Turn(), ended.at_s
         if turn.item is not None and turn.told:
             yield "input_audio_buffer.speech_stopped", {"audio_end_ms": _ms(ended.at_s), "item_id": turn.item}
-        if turn.item is not None and ended.text:
+        if turn.item is not None and has_words:
             yield from self._committed(turn.item, ended.at_s - turn.from_s)
-            yield from self._transcription(turn.item, ended.text)
+            if ended.text:
+                yield from self._transcription(turn.item, ended.text)
         self._logprobs.clear()
 
     def _committed(self, item_id: WireItemId, seconds: float) -> Iterator[Message]:

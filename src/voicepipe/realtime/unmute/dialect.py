@@ -164,6 +164,8 @@ class _Encoder:
                 self._interrupts = self._replying  # if it is not the bot's own voice
                 if not self._replying:
                     yield from self._speech_started()
+            case TurnEnded(committed=True):
+                pass  # the words of a turn that has ended
             case TurnEnded(text=text) if text and (event.acknowledgement or self._over_reply):
                 pass  # `TurnJudged` follows
             case TurnEnded(text=text) if text:

@@ -7,6 +7,7 @@ from voicepipe.testing.servers.base import FakeServer, Visit
 from voicepipe.testing.servers.chat_answers import Answer, Answers, repeated
 from voicepipe.testing.servers.failing import Fails
 from voicepipe.testing.servers.llm_server import LlmServer
+from voicepipe.testing.servers.realtime_server import RealtimeServer, RealtimeSession
 from voicepipe.testing.servers.recognisers import ByTime, ByTone, ByVoice, FakeRecogniser, Said
 from voicepipe.testing.servers.speech_server import SpeechServer
 from voicepipe.testing.servers.stt_server import SttServer
@@ -24,6 +25,8 @@ __all__ = [
     "FakeRecogniser",
     "FakeServer",
     "LlmServer",
+    "RealtimeServer",
+    "RealtimeSession",
     "Said",
     "SpeechServer",
     "SttServer",

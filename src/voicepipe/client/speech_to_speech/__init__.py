@@ -1,0 +1,1 @@
+"""`relay`: another server of conversations as one stage of a pipeline."""
