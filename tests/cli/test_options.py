@@ -23,6 +23,7 @@ OTHERS: dict[str, str] = {
     "tts_url": "ws://tts:1",
     "llm_url": "http://llm:1",
     "redis_url": "redis://there",
+    "mcp_allowed_urls": "https://mcp.example,http://10.0.0.7:9000/town",
     "news_url": "http://news:1",
     "voice_cloning_url": "http://cloning:1",
     "stt_delay_s": "2.5",

@@ -30,6 +30,7 @@ _FORMATS_OF_BETA = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw"
 _BUFFER, _HEARD = "input_audio_buffer", "conversation.item.input_audio_transcription"
 _VOICE, _SCRIPT, _TEXT = "response.output_audio", "response.output_audio_transcript", "response.output_text"
 _CALL = "response.function_call_arguments"
+_LIST, _TOOL = "mcp_list_tools", "response.mcp_call"
 _PART_BEGUN = {f"{_VOICE}.delta", f"{_SCRIPT}.delta", f"{_VOICE}.done", f"{_TEXT}.delta", f"{_TEXT}.done"}
 _CALL_BEGUN = {f"{_CALL}.delta", f"{_CALL}.done", "response.output_item.done"}
 """A call that is cut short has no end of its own."""
@@ -46,8 +47,22 @@ FOLLOWS: dict[str, set[str]] = {
     f"{_BUFFER}.speech_stopped": {f"{_BUFFER}.committed"},
     f"{_BUFFER}.timeout_triggered": {f"{_BUFFER}.committed"},
     f"{_BUFFER}.committed": {"conversation.item.added"},
-    "conversation.item.added": {"conversation.item.done", "response.content_part.added", *_CALL_BEGUN},
-    "conversation.item.done": {f"{_HEARD}.delta", f"{_HEARD}.completed"},
+    "conversation.item.added": {
+        *("conversation.item.done", "response.content_part.added", *_CALL_BEGUN),
+        *(f"{_LIST}.in_progress", f"{_TOOL}_arguments.delta"),
+    },
+    "conversation.item.done": {
+        *(f"{_HEARD}.delta", f"{_HEARD}.completed"),
+        *(f"{_TOOL}.completed", f"{_TOOL}.failed"),  # of a call that an interruption has outrun
+    },
+    f"{_LIST}.in_progress": {f"{_LIST}.completed", f"{_LIST}.failed"},
+    f"{_LIST}.completed": {"conversation.item.done"},
+    f"{_LIST}.failed": {"conversation.item.done"},
+    f"{_TOOL}_arguments.delta": {f"{_TOOL}_arguments.done"},
+    f"{_TOOL}_arguments.done": {f"{_TOOL}.in_progress"},
+    f"{_TOOL}.in_progress": {f"{_TOOL}.completed", f"{_TOOL}.failed", "response.output_item.done"},
+    f"{_TOOL}.completed": {"response.output_item.done"},
+    f"{_TOOL}.failed": {"response.output_item.done"},
     f"{_HEARD}.delta": {f"{_HEARD}.delta", f"{_HEARD}.completed"},
     f"{_HEARD}.completed": set(),
     "response.output_item.added": {"conversation.item.added", "response.content_part.added", *_CALL_BEGUN},

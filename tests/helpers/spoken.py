@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from published import check_published
@@ -28,8 +28,8 @@ BESIDE = ("rate_limits.updated", "conversation.created")
 class Spoken:
     """`say` what a client says, `tell` what happens; each gives the messages for the client, checked."""
 
-    def __init__(self, *, beta: bool = False, logprobs: bool = False) -> None:
-        self.ga = Ga(model="gpt-any", name=names(), logprobs=logprobs)
+    def __init__(self, *, beta: bool = False, logprobs: bool = False, mcp_urls: Sequence[str] = ()) -> None:
+        self.ga = Ga(model="gpt-any", name=names(), logprobs=logprobs, mcp_urls=mcp_urls)
         self.wire = Beta(self.ga) if beta else self.ga
         self.settings = self.wire.opening()
         self.told: list[dict[str, Any]] = []

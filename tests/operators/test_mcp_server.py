@@ -69,7 +69,7 @@ def call(server: McpServer, *calls: FunctionCall, deadline_s: float = 5) -> Any:
 
     async def main() -> list[str]:
         async with connected(server):
-            return [await server.run(one, deadline_s=deadline_s) for one in calls]
+            return [(await server.run(one, deadline_s=deadline_s)).text for one in calls]
 
     return main()
 
@@ -180,7 +180,7 @@ def test_a_server_that_cannot_be_reached_is_tried_again(marbles: Marbles) -> Non
         scheduler = LoopScheduler(asyncio.get_running_loop())
         holding = server.connection.subscribe(scheduler=scheduler)
         await asyncio.sleep(2.5)
-        told = await server.run(HOURS, deadline_s=1)
+        told = (await server.run(HOURS, deadline_s=1)).text
         holding.dispose()
         await asyncio.wait(scheduler.tasks.copy())
         return told
@@ -202,7 +202,7 @@ def test_a_program_on_its_standard_input_and_output() -> None:
 
     async def main() -> list[str]:
         async with connected(server), connected(server):
-            return [await server.run(HOURS, deadline_s=5), await server.run(HOURS, deadline_s=5)]
+            return [(await server.run(HOURS, deadline_s=5)).text for _ in range(2)]
 
     assert asyncio.run(main()) == [OPEN, OPEN]
 
@@ -226,10 +226,10 @@ def test_a_server_over_http(http_server: tuple[str, subprocess.Popen[bytes]]) ->
 
     async def main() -> list[str]:
         async with connected(server, within_s=40):
-            told = [await server.run(HOURS, deadline_s=5)]
+            told = [(await server.run(HOURS, deadline_s=5)).text]
             program.kill()
             program.wait()
-            told.append(await server.run(HOURS, deadline_s=5))
+            told.append((await server.run(HOURS, deadline_s=5)).text)
             await until(lambda: not server.functions, 5)
             return told
 

@@ -49,10 +49,16 @@ VOICE = {"type": "server_vad", "silence_duration_ms": 300}
 DETECTIONS = [None, VOICE, {**VOICE, "create_response": False}, {**VOICE, "interrupt_response": False}]
 DETECTIONS += [{**VOICE, "idle_timeout_ms": 2_000}, {"type": "semantic_vad", "eagerness": "high"}]
 TOOLS = [{"type": "function", "name": "look_up", "parameters": {"type": "object"}}]
+MCP = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example"}
 SETTINGS: dict[str, list[dict[str, Any]]] = {
-    "ga": [{"tools": TOOLS}, {"output_modalities": ["text"]}, {"output_modalities": ["audio"]}]
+    "ga": [
+        {"tools": TOOLS},
+        {"tools": [MCP, *TOOLS]},
+        {"output_modalities": ["text"]},
+        {"output_modalities": ["audio"]},
+    ]
     + [{"audio": {"input": {"turn_detection": one}}} for one in DETECTIONS],
-    "beta": [{"tools": TOOLS}, {"modalities": ["text"]}, {"modalities": ["audio", "text"]}]
+    "beta": [{"tools": TOOLS}, {"tools": [MCP, *TOOLS]}, {"modalities": ["text"]}, {"modalities": ["audio", "text"]}]
     + [{"turn_detection": one} for one in DETECTIONS],
     "unmute": [],
 }

@@ -196,7 +196,7 @@ def _serve(
         runner.run(serve())
     except OSError as error:
         raise _no_address(settings.host, settings.port, error) from error
-    except YamlError as error:
+    except (YamlError, ModuleNotFoundError) as error:
         raise CommandError(str(error)) from error
     return 0
 

@@ -4,7 +4,7 @@ from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.chat_prompt import GREETING, NO_RESULT
 from voicepipe.conversation.client_info import ClientInfo, DialectName
 from voicepipe.conversation.conversation import Conversation, heard_until, joined, with_word
-from voicepipe.conversation.functions import Function, FunctionCall, Generation
+from voicepipe.conversation.functions import Function, FunctionCall, Generation, ToolFilter, ToolServer
 from voicepipe.conversation.message import CUT, NO_ITEM, SILENCE, AudioFormat, ItemId, Message, Role, TimedWord
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "Message",
     "Role",
     "TimedWord",
+    "ToolFilter",
+    "ToolServer",
     "heard_until",
     "joined",
     "with_word",

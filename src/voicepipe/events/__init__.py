@@ -95,6 +95,13 @@ from voicepipe.events.sound import (
     Audio,
     Samples,
 )
+from voicepipe.events.tool_servers import (
+    ServerTool,
+    ToolApprovalGiven,
+    ToolListFailed,
+    ToolListStarted,
+    ToolsListed,
+)
 from voicepipe.events.unasked import GenerationRequested, HangUpRequested, SpeechRequested, Unasked
 
 __all__ = [
@@ -140,6 +147,7 @@ __all__ = [
     "ReplyText",
     "ReplyTextWritten",
     "Samples",
+    "ServerTool",
     "SessionOpened",
     "SettingsChanged",
     "SpeechEncoded",
@@ -153,6 +161,10 @@ __all__ = [
     "TextNotSpoken",
     "TokenLogprob",
     "TokensCounted",
+    "ToolApprovalGiven",
+    "ToolListFailed",
+    "ToolListStarted",
+    "ToolsListed",
     "Transcribed",
     "TurnConfirmed",
     "TurnEnded",

@@ -9,6 +9,7 @@ from voicepipe.conversation.character import CharacterLines
 from voicepipe.conversation.functions import FunctionCall, Generation
 from voicepipe.conversation.message import NO_ITEM, AudioFormat, ItemId
 from voicepipe.events.base import ClientEvent, Event
+from voicepipe.events.tool_servers import ToolApprovalGiven
 
 __all__ = [
     "AudioDeferred",
@@ -199,6 +200,7 @@ ClientMessage: TypeAlias = (
     | ItemRequested
     | ReplyRequested
     | ReplyCancelled
+    | ToolApprovalGiven
     | Event
 )
 """The client's messages, and the notice that sound is deferred, in the order of the wire. Any other `Event` is one of

@@ -26,10 +26,14 @@ class FunctionCallWritten(Event):
 
 @dataclass(frozen=True, slots=True)
 class FunctionCalled(Event):
-    """A call is complete. The pipeline runs it if `server_side`, otherwise the client."""
+    """A call is complete. The pipeline runs it if `server_side`, otherwise the client.
+
+    `server` is the client's label of the tool server (MCP) that has the function, if it is one of those.
+    """
 
     call: FunctionCall
     server_side: bool = False
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,11 @@ class FunctionContinues(Event):
 
 @dataclass(frozen=True, slots=True)
 class FunctionReturned(Event):
-    """The result of the call `id`, or its error, as the model reads it. A later one of the same call replaces it."""
+    """The result of the call `id`, or its error, as the model reads it. A later one of the same call replaces it.
+
+    `failed`: it is an error.
+    """
 
     id: str
     output: str
+    failed: bool = False

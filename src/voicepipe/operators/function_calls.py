@@ -11,7 +11,7 @@ from typing import Any
 
 from voicepipe.events import FunctionCall, FunctionContinues, FunctionReturned
 from voicepipe.operators.tool_source import Runner
-from voicepipe.operators.toolbox import Outcome, is_cancelled, outcome_of
+from voicepipe.operators.toolbox import RETURNED, Outcome, is_cancelled, outcome_of
 from voicepipe.rx.background import Background, Work
 
 __all__ = ["FunctionCalls", "renamed"]
@@ -33,7 +33,8 @@ class _Running:
     task: asyncio.Task[Outcome]
 
     def returned(self) -> FunctionReturned:
-        return FunctionReturned(self.call.id, self.task.result().text)
+        outcome = self.task.result()
+        return FunctionReturned(self.call.id, outcome.text, failed=outcome.what != RETURNED)
 
 
 class FunctionCalls:

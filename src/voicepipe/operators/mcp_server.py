@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import json
 import re
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from reactivex import Observable
 from voicepipe.conversation import Function, FunctionCall
 from voicepipe.events import Event
 from voicepipe.installation.installation import install_command
+from voicepipe.operators.toolbox import RETURNED, Outcome, error_text
 from voicepipe.presets import Mcp
 from voicepipe.rx import from_async
 
@@ -35,6 +36,9 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 # A server whose list of tools has no end is not read any further.
 _MOST_PAGES = 20
+# Of an answer's next bytes, as the package mcp itself has it: a call has its own deadline, and a server may be silent
+# for long between two notifications.
+_READ_S = 300
 _ARGUMENTS = TypeAdapter(dict[str, Any])
 
 
@@ -55,8 +59,10 @@ class McpServer:
         server: The address of a server (streamable HTTP); a program, as `mcp.StdioServerParameters`; or, in tests, an
             `mcp.server.MCPServer` in this process.
         limits: How long the server may take to connect, and how long a result may be.
-        allow: The names of the tools that the model may call; None: all.
+        allow: The names of the tools that the model may call, or a function that says it of a tool; None: all.
         headers: Headers for each HTTP request, such as an `Authorization`.
+        changed: Is called with None when the list of tools is there, or has changed, and with the error when the server
+            cannot be reached.
 
     Raises:
         ModuleNotFoundError: The extra `mcp` is not installed.
@@ -68,13 +74,16 @@ class McpServer:
         server: str | StdioServerParameters | MCPServer[Any],
         limits: Mcp,
         *,
-        allow: Collection[str] | None,
+        allow: Collection[str] | Callable[[Tool], bool] | None,
         headers: Mapping[str, str] | None = None,
+        changed: Callable[[Exception | None], object] = lambda _: None,
     ) -> None:
         if find_spec("mcp") is None:
             raise ModuleNotFoundError(f"McpServer needs the package mcp: {install_command('mcp')}", name="mcp")
         self.__name__ = name  # for pictures and messages, as of a function
-        self._server, self._limits, self._allow, self._headers = server, limits, allow, dict(headers or {})
+        self._server, self._limits, self._headers, self._changed = server, limits, dict(headers or {}), changed
+        self._named = None if allow is None or callable(allow) else frozenset(allow)
+        self._allows = allow if callable(allow) else self._is_named
         self._tools: dict[str, Tool] = {}
         self._functions: tuple[Function, ...] = ()
         self._client: Client | None = None
@@ -85,57 +94,64 @@ class McpServer:
 
     # ---- what `with_tools` needs -------------------------------------------------------------------------------------
 
+    def _is_named(self, tool: Tool) -> bool:
+        return self._named is None or tool.name in self._named
+
     @property
     def functions(self) -> tuple[Function, ...]:
         """The tools that can be called now, as the model reads them."""
         return self._functions
 
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The tools that can be called now, as the server describes them, by the names of their functions."""
+        return self._tools
+
     def __contains__(self, name: str) -> bool:
         return name in self._tools
 
-    async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
+    async def run(self, call: FunctionCall, *, deadline_s: float) -> Outcome:
         """Call a tool, and return its texts, its structured content as JSON, or `{"error": …}`."""
         clock = asyncio.get_running_loop().time
-        began_s, outcome = clock(), "was cancelled"
+        began_s, outcome = clock(), Outcome("was cancelled", "")
         try:
-            outcome, told = await self._run(call, deadline_s)
-            return told
+            outcome = await self._run(call, deadline_s)
+            return outcome
         finally:
             log.info(
-                "function.called", function=call.name, server=self.__name__, outcome=outcome,
+                "function.called", function=call.name, server=self.__name__, outcome=outcome.what,
                 took_s=round(clock() - began_s, 3),
             )  # fmt: skip
 
-    async def _run(self, call: FunctionCall, deadline_s: float) -> tuple[str, str]:
-        """Return the outcome for the log, and the text for the model."""
+    async def _run(self, call: FunctionCall, deadline_s: float) -> Outcome:
         from mcp import MCPError
 
         tool, client = self._tools.get(call.name), self._client
         if tool is None or client is None:
-            return "is unknown", _error(f"{call.name} is not available at the moment")
+            return Outcome("is unknown", error_text(f"{call.name} is not available at the moment"))
         try:
             arguments = _ARGUMENTS.validate_json(call.arguments.strip() or "{}")
         except ValidationError:
-            return "was called wrongly", _error("the arguments are not a JSON object")
+            return Outcome("was called wrongly", error_text("the arguments are not a JSON object"))
         try:
             async with asyncio.timeout(deadline_s):
                 return self._told(await client.call_tool(tool.name, arguments))
         except TimeoutError:
-            return "was late", _error(f"no result within {deadline_s:g} s")
+            return Outcome("was late", error_text(f"no result within {deadline_s:g} s"))
         except MCPError as error:
-            return "failed", _error(error.message)
+            return Outcome("failed", error_text(error.message))
         except Exception as error:  # of many kinds: the connection is of no use any more
             log.warning("mcp.call_failed", server=self.__name__, function=call.name, exc_info=error)
             self._lost = True
             self._wake.set()
-            return "failed", _error(f"{call.name} could not be reached")
+            return Outcome("failed", error_text(f"{call.name} could not be reached"))
 
-    def _told(self, result: CallToolResult) -> tuple[str, str]:
+    def _told(self, result: CallToolResult) -> Outcome:
         texts = [part.text if part.type == "text" else f"[{part.type}]" for part in result.content]
         told = "\n".join(texts) if texts else json.dumps(result.structured_content, ensure_ascii=False)
         if len(told) > self._limits.longest_result:
             told = f"{told[: self._limits.longest_result]} … (cut: {len(told)} characters)"
-        return ("failed", _error(told)) if result.is_error else ("returned", told)
+        return Outcome("failed", error_text(told)) if result.is_error else Outcome(RETURNED, told)
 
     # ---- the connection ----------------------------------------------------------------------------------------------
 
@@ -167,6 +183,7 @@ class McpServer:
                 log.warning("mcp.lost", server=self.__name__, again_in_s=self._limits.retry_s)
             except Exception as error:
                 log.warning("mcp.unreachable", server=self.__name__, again_in_s=self._limits.retry_s, error=_why(error))
+                self._changed(error)
             finally:
                 if self._task is asyncio.current_task():  # another one may have connected while this one closed
                     self._client, self._tools, self._functions = None, {}, ()
@@ -183,12 +200,14 @@ class McpServer:
                 client = await stack.enter_async_context(Client(server, message_handler=self._notified))
                 await self._list(client)
             self._client = client
+            self._changed(None)
             while not self._lost:
                 self._wake.clear()
                 await self._wake.wait()
                 if not self._lost:
                     async with asyncio.timeout(self._limits.connect_s):
                         await self._list(client)
+                    self._changed(None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         """Return what `mcp.Client` connects to: HTTP with the headers, if there are any."""
@@ -197,7 +216,8 @@ class McpServer:
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=self._headers))
+        waits = httpx2.Timeout(self._limits.connect_s, read=_READ_S)
+        http = await stack.enter_async_context(httpx2.AsyncClient(headers=self._headers, timeout=waits))
         return streamable_http_client(self._server, http_client=http)
 
     async def _notified(self, message: object) -> None:
@@ -217,18 +237,14 @@ class McpServer:
             cursor = page.next_cursor
             if cursor is None:
                 break
-        allowed = [tool for tool in tools if self._allow is None or tool.name in self._allow]
+        allowed = [tool for tool in tools if self._allows(tool)]
         self._tools = {_NOT_IN_NAMES.sub("_", tool.name)[:_LONGEST_NAME]: tool for tool in allowed}
         self._functions = tuple(
             Function(name, tool.description or tool.title or "", tool.input_schema)
             for name, tool in self._tools.items()
         )
-        missing = sorted(set(self._allow or ()) - {tool.name for tool in tools})
+        missing = sorted((self._named or frozenset[str]()) - {tool.name for tool in tools})
         log.info("mcp.connected", server=self.__name__, functions=list(self._tools), missing=missing)
-
-
-def _error(what: str) -> str:
-    return json.dumps({"error": what}, ensure_ascii=False)
 
 
 def _why(error: BaseException) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from voicepipe.conversation import Function, FunctionCall
-from voicepipe.operators.toolbox import Late, Outcome, Toolbox
+from voicepipe.operators.toolbox import Late, Outcome, Toolbox, error_text
 
 __all__ = ["Runner", "ToolSource", "together"]
 
@@ -25,7 +24,7 @@ class _Offered(Protocol):
 class ToolSource(_Offered, Protocol):
     """Functions by name. `with_tools` takes one among its functions, and asks it anew at each request."""
 
-    async def run(self, call: FunctionCall, *, deadline_s: float) -> str:
+    async def run(self, call: FunctionCall, *, deadline_s: float) -> Outcome:
         """Run a call, and return its result, or `{"error": …}` for the model. Raises only CancelledError."""
         ...
 
@@ -70,16 +69,16 @@ class _Together:
 
     def does(self, call: FunctionCall) -> object | None:
         source = self._source(call.name)
-        return self._own.does(call) if source is None else (id(source), call.name, call.arguments)
+        return self._own.does(call) if source is None else (source, call.name, call.arguments)
 
     async def run(self, call: FunctionCall, *, deadline_s: float, late: Late | None = None) -> Outcome:
         source = self._source(call.name)
         if source is not None:
-            return Outcome("returned", await source.run(call, deadline_s=deadline_s))
+            return await source.run(call, deadline_s=deadline_s)
         if call.name in self._own:
             return await self._own.run(call, deadline_s=deadline_s, late=late)
         known = ", ".join(function.name for function in self.functions)
-        return Outcome("is unknown", json.dumps({"error": f"there is no function {call.name!r}, only {known}"}))
+        return Outcome("is unknown", error_text(f"there is no function {call.name!r}, only {known}"))
 
     def _source(self, name: str) -> ToolSource | None:
         """Return the source of a function that is not one of Python's."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any, NamedTuple, TypeAlias, cast, get_type_hints
+from typing import Any, Final, NamedTuple, TypeAlias, cast, get_type_hints
 
 import docstring_parser
 import structlog
@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from voicepipe.events import Function, FunctionCall
 
-__all__ = ["Outcome", "Toolbox", "is_cancelled", "outcome_of"]
+__all__ = ["RETURNED", "Outcome", "Toolbox", "error_text", "is_cancelled", "outcome_of"]
 
 log = structlog.get_logger()
 
@@ -33,10 +33,14 @@ _SHOWN = 5
 
 
 class Outcome(NamedTuple):
-    """The outcome of a call: `what` for the log, `text` for the model."""
+    """The outcome of a call: `what` for the log, `text` for the model. All but `RETURNED` is an error."""
 
     what: str
     text: str
+
+
+RETURNED: Final = "returned"
+"""The call gave a result."""
 
 
 Late: TypeAlias = Callable[[asyncio.Task[Outcome]], object]
@@ -104,11 +108,11 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             there_are = ", ".join(self._tools)
-            return Outcome("is unknown", _error(f"there is no function {call.name!r}, only {there_are}"))
+            return Outcome("is unknown", error_text(f"there is no function {call.name!r}, only {there_are}"))
         try:
             given = tool.given(call)
         except ValidationError as error:
-            return Outcome("was called wrongly", _error(_wrong(error)))
+            return Outcome("was called wrongly", error_text(_wrong(error)))
         running = _outcome(call, tool.call(*given))
         if inspect.iscoroutinefunction(tool.function) or late is None:
             return await _within(deadline_s, running)
@@ -251,13 +255,13 @@ async def outcome_of(rest: asyncio.Task[Outcome], deadline_s: float, late: Late)
     if rest.done():
         return rest.result()
     late(rest)
-    return Outcome("was late", _error(f"no result within {deadline_s:g} s, and it still runs"))
+    return Outcome("was late", error_text(f"no result within {deadline_s:g} s, and it still runs"))
 
 
 async def _within(deadline_s: float, running: Coroutine[Any, Any, Outcome]) -> Outcome:
     """Return an outcome; cancel what is late, and wait for its clean-up."""
     deadline = asyncio.timeout(deadline_s)
-    late = Outcome("was late", _error(f"no result within {deadline_s:g} s"))
+    late = Outcome("was late", error_text(f"no result within {deadline_s:g} s"))
     try:
         async with deadline:
             outcome = await running
@@ -269,7 +273,7 @@ async def _within(deadline_s: float, running: Coroutine[Any, Any, Outcome]) -> O
 async def _outcome(call: FunctionCall, running: Coroutine[Any, Any, str]) -> Outcome:
     """Return the outcome of a function, whatever it raises."""
     try:
-        return Outcome("returned", await running)
+        return Outcome(RETURNED, await running)
     except asyncio.CancelledError as error:
         if is_cancelled():
             raise
@@ -281,7 +285,8 @@ async def _outcome(call: FunctionCall, running: Coroutine[Any, Any, str]) -> Out
 # ---- what went wrong -------------------------------------------------------------------------------------------------
 
 
-def _error(what: str) -> str:
+def error_text(what: str) -> str:
+    """Return the result of a call that went wrong, as the model reads it."""
     return json.dumps({"error": what}, ensure_ascii=False)
 
 
@@ -294,7 +299,7 @@ def _wrong(error: ValidationError) -> str:
 
 def _failed(call: FunctionCall, error: BaseException) -> Outcome:
     log.warning("function.failed", function=call.name, exc_info=error)
-    return Outcome("failed", _error(": ".join(filter(None, [type(error).__name__, str(error)]))))
+    return Outcome("failed", error_text(": ".join(filter(None, [type(error).__name__, str(error)]))))
 
 
 def is_cancelled() -> bool:

@@ -148,6 +148,8 @@ class _Answer:
     text: str = ""
     calls: list[FunctionCall] = field(default_factory=list[FunctionCall])
     asks_client: bool = False
+    passed: list[FunctionCalled | FunctionReturned] = field(default_factory=list[FunctionCalled | FunctionReturned])
+    """The calls that the model's own stage has run, and their results."""
 
     def __call__(self, said: str | Event) -> Iterator[str | Event]:
         match said:
@@ -159,6 +161,9 @@ class _Answer:
                 yield from self._call(call)
             case FunctionCalled(server_side=False):
                 self.asks_client = True
+                yield said
+            case FunctionCalled() | FunctionReturned():
+                self.passed.append(said)
                 yield said
             case _:
                 yield said
@@ -251,4 +256,14 @@ def _knowing(conversation: Conversation, answer: _Answer, results: list[Function
     generation = conversation.generation
     if generation.choice != "none":
         generation = replace(generation, choice="auto", must_call="")
-    return replace(conversation, messages=(*conversation.messages, *said, *called, *returned), generation=generation)
+    messages = (*conversation.messages, *said, *_passed(answer.passed), *called, *returned)
+    return replace(conversation, messages=messages, generation=generation)
+
+
+def _passed(events: list[FunctionCalled | FunctionReturned]) -> Iterator[Message]:
+    """Yield the calls that have a result, each in front of it."""
+    calls = {event.call.id: event.call for event in events if isinstance(event, FunctionCalled)}
+    for event in events:
+        if isinstance(event, FunctionReturned) and (call := calls.pop(event.id, None)) is not None:
+            yield Message("assistant", "", call=call)
+            yield Message("tool", event.output, call=call)

@@ -73,6 +73,7 @@ class DialectNegotiation:
     `logprobs`: the recogniser gives them. `limits` bound what requests cost; `clock` gives seconds. `transcribes`: the
     handshake asks for a transcription session. `greeting`: what `session.created` tells besides. `session`: settings
     that a GA or beta session begins with, checked. `rtp`: a GA client's sound travels as RTP, and `sound` takes it.
+    `mcp_urls`: MCP servers that a GA client may name as tools.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class DialectNegotiation:
         greeting: Mapping[str, Any] = MappingProxyType({}),
         session: Mapping[str, Any] = MappingProxyType({}),
         rtp: bool = False,
+        mcp_urls: Sequence[str] = (),
     ) -> None:
         self._greeting = greeting
         self._session_id, self._new_name = session_id, name
@@ -107,6 +109,7 @@ class DialectNegotiation:
             transcribes=transcribes,
             session=session,
             rtp=rtp,
+            mcp_urls=mcp_urls,
         )
         self._ga = ga
         self._openai: _Speaker = Beta(ga) if kind == "beta" else ga

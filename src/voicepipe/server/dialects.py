@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from voicepipe.characters.prompts import Characters
 from voicepipe.conversation import ClientInfo
+from voicepipe.installation.installation import install_command
 from voicepipe.realtime import DialectNegotiation
 from voicepipe.realtime.ga.dialect import Ga, session_part
 from voicepipe.realtime.limits import RequestLimits
@@ -20,10 +22,16 @@ __all__ = ["Dialects"]
 class Dialects:
     """Makes the dialect of each session of one server. `functions`: its model can call functions.
     `logprobs`: its recogniser gives them.
+
+    Raises ModuleNotFoundError where tool servers are allowed and the package mcp is absent.
     """
 
     def __init__(self, settings: ServerSettings, characters: Characters, *, functions: bool, logprobs: bool) -> None:
         self._characters, self._functions, self._logprobs = characters, functions, logprobs
+        if settings.mcp_allowed_urls and find_spec("mcp") is None:
+            message = f"mcp_allowed_urls needs the package mcp: {install_command('mcp')}"
+            raise ModuleNotFoundError(message, name="mcp")
+        self._mcp_urls = settings.mcp_allowed_urls
         self._limits = RequestLimits(
             prompt_tokens=settings.llm_history_tokens,
             tools=settings.max_tools,
@@ -64,6 +72,7 @@ class Dialects:
             greeting=greeting,
             session=session,
             rtp=rtp,
+            mcp_urls=self._mcp_urls,
         )
 
     def checked(self, session: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -79,5 +88,6 @@ class Dialects:
             logprobs=self._logprobs,
             limits=self._limits,
             session=part,
+            mcp_urls=self._mcp_urls,
         )
         return part, begun.session

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from voicepipe.engine.settings import EngineSettings
+from voicepipe.services.allowed_urls import is_plain
 
 __all__ = ["AppSettings", "ServerSettings"]
 
@@ -69,6 +70,13 @@ def _web(text: str) -> str:
     return text
 
 
+def _tool_server(text: str) -> str:
+    """Raise ValueError for what cannot be the address of MCP servers."""
+    if not is_plain(text):
+        raise ValueError("an address looks like https://mcp.example, or https://mcp.example/docs: no user, ?, # or ..")
+    return text
+
+
 def _folder(path: Path) -> Path:
     """Raise ValueError for a file; a folder need not be there yet."""
     if path.exists() and not path.is_dir():
@@ -97,6 +105,7 @@ def _ice(url: str) -> str:
 IceServer: TypeAlias = Annotated[str, AfterValidator(_ice)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Folder: TypeAlias = Annotated[Path, AfterValidator(_folder)]
+ToolServerUrl: TypeAlias = Annotated[str, AfterValidator(_tool_server)]
 Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_written)]
 Header: TypeAlias = Annotated[str, AfterValidator(_header)]
@@ -119,6 +128,12 @@ class ServerSettings(BaseModel):
     """More API keys, each under the name that a pipeline sees (`session.client.name`)."""
     client_headers: tuple[Header, ...] = ("accept-language", "origin", "user-agent")
     """Headers of a client's handshake that a pipeline sees (`session.client.headers`), in lower case."""
+    mcp_allowed_urls: tuple[ToolServerUrl, ...] = ()
+    """Addresses of MCP servers that clients may name as `tools` of the type `mcp`, each with all paths below it; a
+    server's host is asked from here, with the client's headers. None, unless set. Needs the extra `mcp`."""
+    mcp_approval_s: float = Field(default=60, gt=0)
+    """The time in seconds that a call of an MCP tool waits for the client's approval, where the client wants to be
+    asked; then the model reads that there was none."""
     client_secrets_kept: int = Field(default=1_000, ge=1)
     """Ephemeral keys (`/v1/realtime/client_secrets`) that may be valid at once; of more, the oldest is void."""
     max_sessions_per_key: int | None = Field(default=None, ge=1)

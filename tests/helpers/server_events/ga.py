@@ -86,7 +86,68 @@ class FunctionCallOutputItem(Part):
     output: str
 
 
-Item: TypeAlias = Annotated[MessageItem | FunctionCallItem | FunctionCallOutputItem, Field(discriminator="type")]
+class ListedTool(Part):
+    name: str
+    description: str
+    input_schema: dict[str, Any]
+    annotations: dict[str, Any] | None
+
+
+class ToolListItem(Part):
+    """The tools of an MCP server; none until they are known."""
+
+    id: str
+    type: Literal["mcp_list_tools"]
+    server_label: str
+    tools: list[ListedTool]
+
+
+class ToolFailure(Part):
+    type: Literal["tool_execution_error"]
+    message: str
+
+
+class ToolCallItem(Part):
+    """A call of an MCP server's tool, which the server makes; it has an output or an error when it is over."""
+
+    id: str
+    type: Literal["mcp_call"]
+    server_label: str
+    name: str
+    arguments: str
+    approval_request_id: str | None = None
+    output: str | None = None
+    error: ToolFailure | None = None
+
+
+class ApprovalRequestItem(Part):
+    """A call waits for an `mcp_approval_response`."""
+
+    id: str
+    type: Literal["mcp_approval_request"]
+    server_label: str
+    name: str
+    arguments: str
+
+
+class ApprovalResponseItem(Part):
+    id: str
+    type: Literal["mcp_approval_response"]
+    approval_request_id: str
+    approve: bool
+    reason: str | None
+
+
+Item: TypeAlias = Annotated[
+    MessageItem
+    | FunctionCallItem
+    | FunctionCallOutputItem
+    | ToolListItem
+    | ToolCallItem
+    | ApprovalRequestItem
+    | ApprovalResponseItem,
+    Field(discriminator="type"),
+]
 
 
 class CachedTokens(Part):
@@ -438,6 +499,56 @@ class TextDone(ServerContent):
     text: str
 
 
+class ToolsListing(ServerEvent):
+    """An MCP server is asked for its tools."""
+
+    type: Literal["mcp_list_tools.in_progress"]
+    item_id: str
+
+
+class ToolsListed(ServerEvent):
+    type: Literal["mcp_list_tools.completed"]
+    item_id: str
+
+
+class ToolsNotListed(ServerEvent):
+    """An `error` that says why follows."""
+
+    type: Literal["mcp_list_tools.failed"]
+    item_id: str
+
+
+class ToolArgumentsDelta(_Output):
+    type: Literal["response.mcp_call_arguments.delta"]
+    item_id: str
+    delta: str
+
+
+class ToolArgumentsDone(_Output):
+    type: Literal["response.mcp_call_arguments.done"]
+    item_id: str
+    arguments: str
+
+
+class _ToolCall(ServerEvent):
+    item_id: str
+    output_index: int
+
+
+class ToolCallBegun(_ToolCall):
+    type: Literal["response.mcp_call.in_progress"]
+
+
+class ToolCallCompleted(_ToolCall):
+    """The output is in the item. It may come after the response, where the user has interrupted that."""
+
+    type: Literal["response.mcp_call.completed"]
+
+
+class ToolCallFailed(_ToolCall):
+    type: Literal["response.mcp_call.failed"]
+
+
 CommonEvent: TypeAlias = (
     ErrorEvent
     | SpeechStarted
@@ -477,6 +588,14 @@ GaServerEvent: TypeAlias = (
     | TranscriptDone
     | TextDelta
     | TextDone
+    | ToolsListing
+    | ToolsListed
+    | ToolsNotListed
+    | ToolArgumentsDelta
+    | ToolArgumentsDone
+    | ToolCallBegun
+    | ToolCallCompleted
+    | ToolCallFailed
 )
 
 GA_SERVER_EVENTS: TypeAdapter[GaServerEvent] = TypeAdapter(Annotated[GaServerEvent, Field(discriminator="type")])

@@ -90,6 +90,7 @@ class Beta:
 
     def __init__(self, connection: Ga) -> None:
         self._ga = connection
+        connection.older = True
 
     def opening(self) -> SettingsChanged:
         return self._ga.opening()

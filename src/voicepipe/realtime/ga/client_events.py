@@ -26,6 +26,7 @@ from voicepipe.realtime.voice_name import VoiceName
 
 __all__ = [
     "GA_EVENTS",
+    "ApprovalItem",
     "BufferAppend",
     "BufferClear",
     "BufferCommit",
@@ -99,6 +100,16 @@ class ResultItem(_ClientModel):
     id: ItemName | None = None
 
 
+class ApprovalItem(_ClientModel):
+    """The client's decision on a call of a tool server (MCP), which waits for it."""
+
+    type: Literal["mcp_approval_response"]
+    approval_request_id: str
+    approve: bool
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
+    id: ItemName | None = None
+
+
 class ItemReference(_ClientModel):
     type: Literal["item_reference"]
     id: WireItemId
@@ -156,7 +167,7 @@ class ItemCreate(ClientEvent):
     """`previous_item_id` "root": at the beginning; none: at the end."""
 
     type: Literal["conversation.item.create"]
-    item: Item
+    item: Annotated[MessageItem | CallItem | ResultItem | ApprovalItem, Field(discriminator="type")]
     previous_item_id: WireItemId | None = None
 
 

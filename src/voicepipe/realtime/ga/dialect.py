@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -29,11 +29,11 @@ from voicepipe.events import (
 from voicepipe.realtime.dialect import ItemSpoken, ServerMessage
 from voicepipe.realtime.ga import client_events as client
 from voicepipe.realtime.ga.item_requests import InvalidRequest, ItemRequests
+from voicepipe.realtime.ga.mcp_tools import MOST_SERVERS, ToolRefused, server_of
 from voicepipe.realtime.ga.output_audio import OutputAudioBuffer
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, voice_name
-from voicepipe.realtime.ga.session_parts import REFUSED_TOOLS
 from voicepipe.realtime.ids import WireItemId, new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
@@ -71,6 +71,7 @@ class Ga:
     `limits` bound what its requests cost; `clock` gives seconds. `transcribes`: the client has asked for a
     transcription session in its handshake. `session`: settings that the session begins with, a `session_part`; raises
     `Rejected` where they would cost too much. `rtp`: sound travels as RTP, beside the messages and in its own format.
+    `mcp_urls`: the addresses of MCP servers that it may name as tools. `older`: it is of the beta form, which has none.
     """
 
     name = "ga"
@@ -88,7 +89,9 @@ class Ga:
         transcribes: bool = False,
         session: Mapping[str, Any] = MappingProxyType({}),
         rtp: bool = False,
+        mcp_urls: Sequence[str] = (),
     ) -> None:
+        self._mcp_urls, self.older = mcp_urls, False
         self._output_audio = OutputAudioBuffer() if rtp else None
         self.new_name, self._limits = name, limits or RequestLimits()
         most = self._limits.responses_per_minute
@@ -184,7 +187,7 @@ class Ga:
         return self._server_encoder.conversation_id
 
     def _update(self, part: dict[str, Any]) -> SettingsChanged:
-        refused: tuple[str, ...] = part.pop(REFUSED_TOOLS, ())
+        refused = self._refuse(part)
         self._check_choice(part, "session")
         try:
             self._config.update(part, self._server_encoder.items.note_tokens)
@@ -194,6 +197,38 @@ class Ga:
             raise LimitExceeded(error.message, f"session.{error.field}") from None
         self._server_encoder.refused_tools += refused
         return self._config.settings(answered=True)
+
+    def _refuse(self, part: dict[str, Any]) -> tuple[str, ...]:
+        """Leave the tools out that are not served. Return them, each with the reason."""
+        refused: list[str] = []
+        served: list[dict[str, Any]] = []
+        labels: set[str] = set()
+        for tool in part.get("tools") or ():
+            try:
+                self._check_tool(tool, labels)
+                served.append(tool)
+            except ToolRefused as error:
+                refused.append(f"{_labelled(tool)}: {error}")
+        if refused:
+            part["tools"] = served
+        return tuple(refused)
+
+    def _check_tool(self, tool: dict[str, Any], labels: set[str]) -> None:
+        """Check a tool beside those with these labels. Raises ToolRefused."""
+        if tool["type"] == "function":
+            return
+        if not self._config.functions:
+            raise ToolRefused("the language model of this server calls no functions")
+        if tool["type"] != "mcp" or self.older:
+            raise ToolRefused(
+                "only functions are served" if self.older else "only functions and MCP servers are served"
+            )
+        server = server_of(tool, self._mcp_urls)
+        if server.label in labels:
+            raise ToolRefused("another tool has its server_label")
+        if len(labels) >= MOST_SERVERS:
+            raise ToolRefused(f"{MOST_SERVERS} servers are the limit")
+        labels.add(server.label)
 
     # ---- sound ------------------------------------------------------------------------------------------------------
 
@@ -306,7 +341,10 @@ class Ga:
             raise LimitExceeded(error.message, f"response.{error.field}") from None
 
     def _generation(self, part: client.ResponsePart) -> Generation:
-        wishes = part.model_dump(include={"tools", "tool_choice", "max_output_tokens", "temperature"})
+        wishes = part.model_dump(
+            include={"tools", "tool_choice", "max_output_tokens", "temperature"}, exclude_unset=True
+        )
+        self._server_encoder.refused_tools += self._refuse(wishes)
         self._check_choice(wishes, "response")
         return self._config.generation(wishes)
 
@@ -316,7 +354,7 @@ class Ga:
         tools: list[dict[str, Any]] = part["tools"] if part.get("tools") else self._config.raw["tools"] or []
         if not self._config.functions or not isinstance(choice, dict):
             return
-        if choice["name"] not in [tool["name"] for tool in tools]:
+        if choice["name"] not in [tool.get("name") for tool in tools]:
             what = f"There is no function {choice['name'][:80]!r} among the tools."
             raise InvalidRequest("invalid_value", what, f"{where}.tool_choice.name")
 
@@ -340,3 +378,9 @@ class Ga:
                 "response_cancel_not_active", "Cancellation failed: no active response found.", "response_id"
             )
         return ReplyCancelled()
+
+
+def _labelled(tool: dict[str, Any]) -> str:
+    """Return the type of a tool, and the label of an MCP server."""
+    label = tool.get("server_label")
+    return f"{tool['type']} ({label})"[:80] if isinstance(label, str) else str(tool["type"])[:80]

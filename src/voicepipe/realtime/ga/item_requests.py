@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from voicepipe.conversation import NO_ITEM, ItemId
-from voicepipe.events import AudioReceived, FunctionCall, InputCommitted, ItemCreated
+from voicepipe.events import AudioReceived, FunctionCall, InputCommitted, ItemCreated, ToolApprovalGiven
 from voicepipe.realtime.dialect import ItemSpoken
 from voicepipe.realtime.ga import client_events as client
-from voicepipe.realtime.ga.items import AnyItem, CallItem, Item, ResultItem
+from voicepipe.realtime.ga.items import CallItem, Item, ResultItem, SaidItem, ServerItem
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
 from voicepipe.realtime.ga.session_config import SessionConfig
 from voicepipe.realtime.ids import WireItemId
@@ -39,7 +39,7 @@ class ItemRequests:
     ) -> None:
         self._config, self._server_encoder, self._name, self._limits = config, translator, name, limits
 
-    def create(self, event: client.ItemCreate) -> ItemCreated | ItemSpoken:
+    def create(self, event: client.ItemCreate) -> ItemCreated | ItemSpoken | ToolApprovalGiven:
         """Add a new item; the client is informed when the pipeline has processed it."""
         items, after = self._server_encoder.items, event.previous_item_id
         if after not in (None, "root") and after not in items:
@@ -49,14 +49,31 @@ class ItemRequests:
             raise InvalidRequest("item_exists", f"There is an item {item_id!r} already.", "item.id")
         if isinstance(event.item, client.MessageItem) and event.item.sound is not None:
             return self._speak(event, items.key_of(item_id), event.item.sound)
+        if isinstance(event.item, client.ApprovalItem):
+            return self._decide(event.item, item_id, after)
         made = self._item(event.item, item_id, "item")
         self.check_room("item", made.chars)
         self._check_tokens(made)
-        item = items.add(made, after)
-        if isinstance(item, ResultItem) and self._server_encoder.response is not None:
+        items.add(made, after)
+        if isinstance(made, ResultItem) and self._server_encoder.response is not None:
             self._server_encoder.response.is_followed = True
         behind = None if after is None else NO_ITEM if after == "root" else items.key_of(after)
-        return _as_created(item, items.key_of(item_id), behind)
+        return _as_created(made, items.key_of(item_id), behind)
+
+    def _decide(
+        self, decision: client.ApprovalItem, item_id: WireItemId, after: WireItemId | None
+    ) -> ToolApprovalGiven:
+        """Add the client's decision on a tool's call. Raises `InvalidRequest` where none waits for it."""
+        request, reason = decision.approval_request_id, decision.reason or ""
+        call_id = self._server_encoder.tools.awaiting(request)
+        if call_id is None:
+            what = f"No call waits for a decision on {request[:80]!r}."
+            raise InvalidRequest("invalid_approval_request_id", what, "item.approval_request_id")
+        self.check_room("item", len(reason))
+        fields = {"approval_request_id": request, "approve": decision.approve, "reason": decision.reason}
+        items = self._server_encoder.items
+        items.add(ServerItem(item_id, "mcp_approval_response", fields), after)
+        return ToolApprovalGiven(call_id, decision.approve, reason, items.key_of(item_id))
 
     def check_room(self, param: str, chars: int = 0) -> None:
         """Check that there is room for another item, of so many characters. Raises `InvalidRequest`."""
@@ -65,7 +82,7 @@ class ItemRequests:
             what = f"The conversation has {len(items)} items with {items.chars} characters; {_MOST_ITEMS} items and "
             raise InvalidRequest("too_many_items", f"{what}{_MOST_CHARS} characters are the limit: delete some.", param)
 
-    def _check_tokens(self, item: AnyItem) -> None:
+    def _check_tokens(self, item: SaidItem) -> None:
         """Check what the item adds to prompts. Raises LimitExceeded."""
         is_note = isinstance(item, Item) and item.role == "system"
         beside = self._config.prompt_tokens + self._server_encoder.items.note_tokens if is_note else 0
@@ -88,7 +105,7 @@ class ItemRequests:
         )
         return ItemSpoken(AudioReceived(data, event.event_id, self._config.input_format), InputCommitted(key))
 
-    def _item(self, written: client.Item, item_id: WireItemId, where: str) -> AnyItem:
+    def _item(self, written: client.Item, item_id: WireItemId, where: str) -> SaidItem:
         """Return the item that the client has written. Raises `InvalidRequest`."""
         match written:
             case client.MessageItem(role=role):
@@ -101,13 +118,18 @@ class ItemRequests:
                     raise InvalidRequest("invalid_tool_call_id", what, f"{where}.call_id")
                 return ResultItem(item_id, call_id, output)
 
+    def _said(self, item_id: WireItemId) -> SaidItem | None:
+        """Return the item, if it exists and the model can read it by itself: not one of a tool server's."""
+        item = self._server_encoder.items.get(item_id)
+        return None if isinstance(item, ServerItem) else item
+
     def input(self, written: list[client.Input]) -> Iterator[ItemCreated]:
         """Return the messages that one response answers: written for it, or references. Raises `InvalidRequest`."""
         tokens = 0
         for number, item in enumerate(written):
             match item:
-                case client.ItemReference(id=item_id) if item_id in self._server_encoder.items:
-                    said = self._server_encoder.items[item_id]
+                case client.ItemReference(id=item_id) if (said := self._said(item_id)) is not None:
+                    pass
                 case client.ItemReference(id=item_id):
                     what = f"There is no item {item_id[:80]!r}."
                     raise InvalidRequest("item_not_found", what, f"response.input.{number}.id")
@@ -118,10 +140,10 @@ class ItemRequests:
 
 
 # The field that holds what an item says.
-_FIELDS: dict[type[AnyItem], str] = {Item: "content", CallItem: "arguments", ResultItem: "output"}
+_FIELDS: dict[type[SaidItem], str] = {Item: "content", CallItem: "arguments", ResultItem: "output"}
 
 
-def _said(item: AnyItem) -> str:
+def _said(item: SaidItem) -> str:
     match item:
         case Item(text=text):
             return text
@@ -131,7 +153,7 @@ def _said(item: AnyItem) -> str:
             return output
 
 
-def _as_created(item: AnyItem, key: ItemId, after: ItemId | None) -> ItemCreated:
+def _as_created(item: SaidItem, key: ItemId, after: ItemId | None) -> ItemCreated:
     match item:
         case Item():
             return ItemCreated(key, item.role, item.text, after)

@@ -11,7 +11,7 @@ from voicepipe.conversation.tokens import estimated_tokens
 from voicepipe.events import FunctionCall
 from voicepipe.realtime.ids import WireItemId
 
-__all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "Status"]
+__all__ = ["AnyItem", "CallItem", "Item", "Items", "ResultItem", "Role", "SaidItem", "ServerItem", "Status"]
 
 Role: TypeAlias = Literal["user", "assistant", "system"]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -103,7 +103,29 @@ class ResultItem:
         return len(self.output)
 
 
-AnyItem: TypeAlias = Item | CallItem | ResultItem
+@dataclass(slots=True)
+class ServerItem:
+    """An item of a tool server (MCP): its list of tools, a call of one, or a request for an approval and its answer."""
+
+    id: WireItemId
+    kind: Literal["mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"]
+    fields: dict[str, Any]
+    status: Status = "completed"
+
+    def written(self) -> dict[str, Any]:
+        """The item as the client reads it; it has no status there."""
+        return {"id": self.id, "type": self.kind, **self.fields}
+
+    @property
+    def chars(self) -> int:
+        """Return the length of its text."""
+        return sum(len(value) for value in self.fields.values() if isinstance(value, str))
+
+
+SaidItem: TypeAlias = Item | CallItem | ResultItem
+"""An item that a client may create, and the model reads as it is."""
+
+AnyItem: TypeAlias = SaidItem | ServerItem
 
 
 class Items:

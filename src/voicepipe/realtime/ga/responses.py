@@ -19,7 +19,7 @@ from voicepipe.events import (
     TokensCounted,
     WordSpoken,
 )
-from voicepipe.realtime.ga.items import CallItem, Item, Items
+from voicepipe.realtime.ga.items import CallItem, Item, Items, ServerItem
 from voicepipe.realtime.ga.usage import TokenCount
 
 __all__ = ["Content", "Message", "ResponseEncoder", "ResponseOptions"]
@@ -38,6 +38,9 @@ Content: TypeAlias = (
     | TokensCounted
 )
 """The events of a response."""
+
+
+_Output: TypeAlias = Item | CallItem | ServerItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ class ResponseEncoder:
         self.id, self.item = response_id, Item(items.id_of(key), "assistant")
         self._key, self._items, self._wishes = key, items, wishes
         self._conversation_id = conversation_id if wishes.remembered else None
-        self._outputs: list[Item | CallItem] = []
+        self._outputs: list[_Output] = []
+        # Whether it has ended.
+        self.is_over = False
         self._calls: dict[str, CallItem] = {}
         # Whether it is spoken: first as requested, then as it is.
         self.aloud = wishes.aloud
@@ -85,8 +90,7 @@ class ResponseEncoder:
             case ReplyText():
                 self._has_text = True  # its sound comes later, and must stand before a call that comes sooner
             case FunctionCallWritten() | FunctionCalled(server_side=False):
-                if self._has_text and not self._is_open:
-                    yield from self._open(self.aloud)
+                yield from self.before_call()
                 yield from self._call(event)
             case FunctionCalled():
                 pass  # internal to the pipeline
@@ -96,6 +100,11 @@ class ResponseEncoder:
                 self.tokens.counted(event)
             case _:
                 yield from self._say(event)
+
+    def before_call(self) -> Iterator[Message]:
+        """Return the events that come in front of a call: of the message whose text has come, and no sound."""
+        if self._has_text and not self._is_open:
+            yield from self._open(self.aloud)
 
     def fail(self, code: str, message: str) -> None:
         """Note that it ends as a failure."""
@@ -150,7 +159,7 @@ class ResponseEncoder:
 
     def _open(self, aloud: bool) -> Iterator[Message]:
         self.aloud = aloud
-        yield from self._added(self.item)
+        yield from self.item_added(self.item)
         kind, said = ("output_audio", "transcript") if aloud else ("output_text", "text")
         self.item.content = [{"type": kind, said: ""}]
         yield "response.content_part.added", {**self._where(), "part": self._part()}
@@ -178,7 +187,7 @@ class ResponseEncoder:
         if call_id not in self._calls:
             key = ItemId(f"{self._key}.{call_id}")
             self._calls[call_id] = CallItem(self._items.id_of(key), FunctionCall(call_id, name, ""))
-            yield from self._added(self._calls[call_id])
+            yield from self.item_added(self._calls[call_id])
         item = self._calls[call_id]
         kind, where = "response.function_call_arguments", {**self._of(item), "item_id": item.id, "call_id": call_id}
         match event:
@@ -190,11 +199,16 @@ class ResponseEncoder:
                 item.call, item.status, self.is_followed = call, "completed", True
                 self.tokens.wrote(call.name + call.arguments)
                 yield f"{kind}.done", {**where, "name": name, "arguments": call.arguments}
-                yield from self._done(item)
+                yield from self.item_done(item)
 
     # ---- its items --------------------------------------------------------------------------------------------------
 
-    def _added(self, item: Item | CallItem) -> Iterator[Message]:
+    def index_of(self, item: _Output) -> int | None:
+        """Return the place of an item among its outputs; None if it is not one of them."""
+        return self._outputs.index(item) if item in self._outputs else None
+
+    def item_added(self, item: _Output) -> Iterator[Message]:
+        """Return the events of another output."""
         previous = self._items.last
         self._outputs.append(item)
         yield "response.output_item.added", {**self._of(item), "item": item.written()}
@@ -202,23 +216,25 @@ class ResponseEncoder:
             self._items.add(item)
             yield "conversation.item.added", {"previous_item_id": previous, "item": item.written()}
 
-    def _done(self, item: Item | CallItem) -> Iterator[Message]:
+    def item_done(self, item: _Output) -> Iterator[Message]:
+        """Return the events of an output that is complete."""
         yield "response.output_item.done", {**self._of(item), "item": item.written()}
         if self._wishes.remembered and self._items.get(item.id) is item:  # which the client may have deleted
             place = {"previous_item_id": self._items.before(item.id)}
             yield "conversation.item.done", {**place, "item": item.written()}
 
     def _ended(self, status: str, details: dict[str, Any] | None) -> Iterator[Message]:
+        self.is_over = True
         for item in self._outputs:
             if item.status == "in_progress":
                 item.status = "completed" if status == "completed" else "incomplete"
                 if isinstance(item, Item):
                     yield from self._closed()
-                yield from self._done(item)
+                yield from self.item_done(item)
         yield "response.done", {"response": self._written(status, details)}
         yield "rate_limits.updated", {"rate_limits": []}  # there are none on tokens or responses
 
-    def _of(self, item: Item | CallItem) -> dict[str, Any]:
+    def _of(self, item: _Output) -> dict[str, Any]:
         return {"response_id": self.id, "output_index": self._outputs.index(item)}
 
     def _where(self) -> dict[str, Any]:

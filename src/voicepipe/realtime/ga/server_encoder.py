@@ -14,6 +14,7 @@ from voicepipe.events import (
     Event,
     FunctionCalled,
     FunctionCallWritten,
+    FunctionReturned,
     InputCleared,
     InputCommitted,
     InputRejected,
@@ -27,6 +28,7 @@ from voicepipe.events import (
     ReplyCancelled,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     ReplyText,
     ReplyTextWritten,
@@ -37,6 +39,10 @@ from voicepipe.events import (
     TextNotSpoken,
     TokenLogprob,
     TokensCounted,
+    ToolApprovalGiven,
+    ToolListFailed,
+    ToolListStarted,
+    ToolsListed,
     Transcribed,
     TurnConfirmed,
     TurnEnded,
@@ -47,14 +53,13 @@ from voicepipe.events import (
 )
 from voicepipe.realtime.errors import server_error
 from voicepipe.realtime.ga.items import AnyItem, Item, Items
+from voicepipe.realtime.ga.mcp_tools import refusal
 from voicepipe.realtime.ga.responses import Content, Message, ResponseEncoder, ResponseOptions
 from voicepipe.realtime.ga.session_config import SessionConfig
+from voicepipe.realtime.ga.tool_calls import ToolList, ToolServerItems
 from voicepipe.realtime.ids import WireItemId
 
 __all__ = ["ServerEventEncoder"]
-
-# How many refused tools are named in one error.
-_SHOWN = 5
 
 
 class ServerEventEncoder:
@@ -78,7 +83,8 @@ class ServerEventEncoder:
         self.requested_out_of_band: dict[ItemId, ResponseOptions] = {}
         # Out-of-band responses by the same names, before and after their start.
         self.out_of_band_responses: dict[ItemId, ResponseEncoder] = {}
-        # Tools of a type that is not served, of which the client is told behind its settings.
+        self.tools = ToolServerItems(self.items, name)
+        # Tools that are not served, each with the reason, of which the client is told behind its settings.
         self.refused_tools: tuple[str, ...] = ()
         # The client's sound: all, and what is not in an item yet.
         self.appended_ms = self.buffered_ms = 0.0
@@ -105,7 +111,9 @@ class ServerEventEncoder:
                 yield from self._content(event)
             case ReplyText() | FunctionCallWritten() | FunctionCalled() | MaxTokensReached() | TokensCounted():
                 if self.response is not None:
-                    yield from self.response.content(event)
+                    yield from self._called(event, self.response)
+            case ToolListStarted() | ToolsListed() | ToolListFailed() | ToolApprovalGiven() | FunctionReturned():
+                yield from self._tools(event)
             case TextNotSpoken(message=message) if self.response is not None:
                 self.response.leave_unspoken(message)
             case TurnStarted() | TurnConfirmed() | TurnEnded() | TurnJudged():
@@ -119,9 +127,12 @@ class ServerEventEncoder:
             case SessionOpened(session_id=session_id):
                 self._session_id = session_id
                 yield "session.created", {"session": self._session()}
+                yield from self._refused_tools("session.tools")
             case SettingsChanged() if event.written:
                 yield "session.updated", {"session": self._session()}
-                yield from self._refused_tools()
+                yield from self._refused_tools("session.tools")
+            case ReplyRequested():
+                yield from self._refused_tools("response.tools")
             case InputCommitted() | InputCleared() | ItemCreated() | ItemDeleted() | ItemTruncated() | ItemRequested():
                 yield from self._wishes(event)
             case StageFailed() | InputRejected():
@@ -134,12 +145,28 @@ class ServerEventEncoder:
     def _session(self) -> dict[str, Any]:
         return {**self.config.written(), "id": self._session_id}
 
-    def _refused_tools(self) -> Iterator[Message]:
-        """Report the tools that were left out of the settings; the rest of them holds."""
+    def _refused_tools(self, where: str) -> Iterator[Message]:
+        """Report the tools that were left out; the rest of the client's message holds."""
         refused, self.refused_tools = self.refused_tools, ()
         if refused:
-            what = f"Only functions are served as tools; the rest of the update holds. Left out: {_list(refused)}."
-            yield "error", {"error": server_error(InputRejected("unsupported_tool", what, "session.tools"))}
+            yield "error", {"error": server_error(refusal(refused, where))}
+
+    def _called(self, event: Content, response: ResponseEncoder) -> Iterator[Message]:
+        """Return the events of a response's piece; of a call that a tool server has, those of its own."""
+        if isinstance(event, FunctionCalled) and event.server and self.tools.is_tool(event.call.name):
+            yield from self.tools.called(event.call, response)
+        else:
+            yield from response.content(event)
+
+    def _tools(self, event: ToolList | ToolApprovalGiven | FunctionReturned) -> Iterator[Message]:
+        match event:
+            case ToolApprovalGiven(item=key):
+                yield from self._added(self.items[self.items.id_of(key)])
+                yield from self.tools.approved(event)
+            case FunctionReturned():
+                yield from self.tools.returned(event)
+            case _:
+                yield from self.tools.listed(event)
 
     def _failed(self, event: StageFailed | InputRejected, response: ResponseEncoder | None) -> Iterator[Message]:
         """Report a failure at the end of its response; one that belongs to no response is an error event."""
@@ -287,6 +314,8 @@ class ServerEventEncoder:
                 yield from self.out_of_band_responses.pop(key).cancelled("client_cancelled")
             case StageFailed():
                 yield from self._failed(event, response)
+            case FunctionReturned():
+                yield from self._tools(event)
             case (
                 ReplyTextWritten()
                 | ReplyText()
@@ -295,7 +324,7 @@ class ServerEventEncoder:
                 | MaxTokensReached()
                 | TokensCounted()
             ):
-                yield from response.content(event)
+                yield from self._called(event, response)
             case _:
                 pass
 
@@ -370,8 +399,3 @@ class _Turn:
 
 def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
-
-
-def _list(names: tuple[str, ...]) -> str:
-    """Return the first names, and how many more there are."""
-    return ", ".join(names[:_SHOWN]) + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

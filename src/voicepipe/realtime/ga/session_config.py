@@ -8,6 +8,7 @@ from typing import Any, cast
 from voicepipe.conversation import AudioFormat
 from voicepipe.conversation.tokens import estimated_tokens, tool_tokens
 from voicepipe.events import Function, Generation, SettingsChanged, TurnTaking
+from voicepipe.realtime.ga.mcp_tools import server_of, without_keys
 from voicepipe.realtime.ga.session_parts import Choice
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 
@@ -128,7 +129,7 @@ class SessionConfig:
     def written(self) -> dict[str, Any]:
         """The settings as the client reads them."""
         if not self.transcribes:
-            return self.raw
+            return {**self.raw, "tools": [without_keys(tool) for tool in self.raw["tools"] or ()]}
         sound = {key: self.input[key] for key in ("format", "transcription", "noise_reduction", "turn_detection")}
         kind = {"type": "transcription", "object": "realtime.transcription_session"}
         return {**kind, "audio": {"input": sound}, "include": self.raw.get("include")}
@@ -153,7 +154,8 @@ class SessionConfig:
     def generation(self, wishes: dict[str, Any]) -> Generation:
         """Return how the model answers: as the session says, with the `wishes` of one response."""
         written = {**self.raw, **{key: value for key, value in wishes.items() if value is not None}}
-        functions = tuple(_function(tool) for tool in written["tools"] or ()) if self.functions else ()
+        tools: list[dict[str, Any]] = written["tools"] or [] if self.functions else []
+        functions = tuple(_function(tool) for tool in tools if tool["type"] == "function")
         choice: Any = written["tool_choice"] or "auto"
         named = "" if isinstance(choice, str) else str(choice["name"])
         limit = written["max_output_tokens"]
@@ -163,6 +165,7 @@ class SessionConfig:
             must_call=named if any(function.name == named for function in functions) else "",
             max_tokens=limit if isinstance(limit, int) else None,
             temperature=written.get("temperature"),
+            servers=tuple(server_of(tool) for tool in tools if tool["type"] != "function"),
         )
 
     def output_format(self, output: dict[str, Any]) -> AudioFormat:

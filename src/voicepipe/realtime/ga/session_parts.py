@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from voicepipe.realtime.voice_name import VoiceName
 
 __all__ = [
-    "REFUSED_TOOLS",
     "AudioFormat",
     "BetaSession",
     "Choice",
     "FunctionTool",
     "MaxTokens",
     "Modalities",
+    "OtherTool",
     "ServerVad",
     "SessionPart",
     "Temperature",
@@ -123,21 +123,24 @@ class NamedFunction(_SessionModel):
     name: str
 
 
-def _functions(tools: object) -> object:
-    """Drop the tools of other types (`mcp`): one of them must not cost the client its audio formats."""
-    if not isinstance(tools, list):
-        return tools
-    known = cast("list[Any]", tools)
-    return [tool for tool in known if not _is_of_another_type(tool)]
+class OtherTool(_SessionModel):
+    """A tool of another type, such as `mcp`. One that is not served costs the client itself, not its audio formats."""
+
+    type: str
+
+
+def _is_of_another_type(tool: object) -> bool:
+    kind: object = cast("dict[str, Any]", tool).get("type") if isinstance(tool, dict) else None
+    return isinstance(kind, str) and kind != "function"
 
 
 def _function_choice(choice: object) -> object:
     return None if _is_of_another_type(choice) else choice
 
 
-def _is_of_another_type(tool: object) -> bool:
-    kind: object = cast("dict[str, Any]", tool).get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and kind != "function"
+def _tool_tag(tool: object) -> str:
+    other = isinstance(tool, OtherTool) or _is_of_another_type(tool)
+    return "other" if other else "function"
 
 
 def _known_fields(include: object) -> object:
@@ -154,37 +157,14 @@ MaxTokens: TypeAlias = Annotated[Whole, Field(ge=1)] | Literal["inf"]
 Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2)]
 
 
-Tools: TypeAlias = Annotated[list[FunctionTool], Field(max_length=128, fail_fast=True), BeforeValidator(_functions)]
+Tool: TypeAlias = Annotated[
+    Annotated[FunctionTool, Tag("function")] | Annotated[OtherTool, Tag("other")], Discriminator(_tool_tag)
+]
+Tools: TypeAlias = Annotated[list[Tool], Field(max_length=128, fail_fast=True)]
 Modalities: TypeAlias = Annotated[list[Literal["audio", "text"]], Field(max_length=2, fail_fast=True)]
 
 
-# Not a setting: what `_note_refused` found. JSON has no tuples, so a client cannot write one.
-REFUSED_TOOLS = "refused_tools"
-
-
-class _WithTools(_SessionModel):
-    @model_validator(mode="before")
-    @classmethod
-    def _note_refused(cls, part: object) -> object:
-        """Note the tools of other types, which `tools` drops: the client is told of them."""
-        if not isinstance(part, dict):
-            return part
-        session = cast("dict[str, Any]", part)
-        tools, noted = session.get("tools"), session.get(REFUSED_TOOLS)
-        listed = cast("list[Any]", tools) if isinstance(tools, list) else []
-        found = tuple(_labelled(tool) for tool in listed if _is_of_another_type(tool))
-        refused = found + cast("tuple[str, ...]", noted if isinstance(noted, tuple) else ())
-        rest = {key: value for key, value in session.items() if key != REFUSED_TOOLS}
-        return {**rest, REFUSED_TOOLS: refused} if refused else rest
-
-
-def _labelled(tool: dict[str, Any]) -> str:
-    """Return the type of a tool, and the label of an MCP server."""
-    label = tool.get("server_label")
-    return f"{tool['type']} ({label})"[:80] if isinstance(label, str) else str(tool["type"])[:80]
-
-
-class SessionPart(_WithTools):
+class SessionPart(_SessionModel):
     """A part of a session's settings. Null instructions leave the character to the server."""
 
     type: Literal["realtime", "transcription"] | None = None
@@ -201,7 +181,7 @@ class SessionPart(_WithTools):
     temperature: Temperature | None = None
 
 
-class BetaSession(_WithTools):
+class BetaSession(_SessionModel):
     """A part of a session's settings, flat, as in the beta form."""
 
     model: str | None = None

@@ -21,15 +21,18 @@ from voicepipe.events import (
     ClientMessage,
     ConversationEnded,
     Event,
+    Generation,
     InputRejected,
     ItemRequested,
     OutOfBandResponse,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     SessionOpened,
     SettingsChanged,
     StageFailed,
+    ToolApprovalGiven,
     Warned,
 )
 from voicepipe.events.application import is_app_event
@@ -40,6 +43,7 @@ from voicepipe.realtime import Received, sentence
 from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.send_queue import BOUNDARY, SendQueue
+from voicepipe.server.session.tool_servers import SessionToolServers, ToolServerLimits
 from voicepipe.server.session.turn_log import TurnLog
 from voicepipe.session import Pipeline, SessionRunner
 
@@ -60,6 +64,7 @@ class SessionBridge:
         metrics: Counts turns, failures and rejected messages.
         headlines: Put into prompts that ask for them.
         work: Measures what the pipeline's events cost.
+        tools: The limits of the tool servers that the client names.
         watched: Takes each message and each event, for those that watch the session.
     """
 
@@ -70,12 +75,13 @@ class SessionBridge:
         metrics: Metrics,
         headlines: Headlines,
         work: WorkMeter,
+        tools: ToolServerLimits,
         watched: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._send_queue, self._ending, self._headlines, self._work = send_queue, ending, headlines, work
         self._watched = watched
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
-        self._turns = TurnLog()
+        self._turns, self._tool_servers = TurnLog(), SessionToolServers(self.emit, tools)
         self._running: SessionRunner | None = None
         self._replying = False
         self._leaving: End | None = None
@@ -86,6 +92,7 @@ class SessionBridge:
         """Start the pipeline. Return the work that its stages have not done; a failure ends the session."""
         try:
             stages = metered_stages(engine.stages(), self._metrics)
+            stages = replace(stages, llm=self._tool_servers.offering(stages.llm))
         except Exception as error:
             log.exception("session.no_stages")
             self.emit(StageFailed("pipeline", error, fatal=True))
@@ -106,6 +113,7 @@ class SessionBridge:
         """Dispose the pipeline, and wait up to `grace_s` for its clean-up."""
         if self._running is not None:
             await self._running.close(grace_s)
+        await self._tool_servers.close(grace_s)
 
     # ---- from the client ---------------------------------------------------------------------------------------------
 
@@ -114,6 +122,7 @@ class SessionBridge:
         self._watched(message)
         if not isinstance(message, AudioReceived | AudioDeferred) and not is_app_event(message):
             self._send_queue.put(message)
+        self._use_tools(message)
         match message:
             case InputRejected(code=code):
                 self._metrics.session.rejected.labels(self._metrics.session.code_label(code)).inc()
@@ -123,6 +132,18 @@ class SessionBridge:
                 self._receive(replace(message, system_prompt=self._headlines.render(prompt)))
             case _:
                 self._receive(message)
+
+    def _use_tools(self, message: Received) -> None:
+        """Connect to the tool servers that a message names, and pass on what it approves of."""
+        match message:
+            case SettingsChanged(generation=Generation(servers=servers)):
+                self._tool_servers.use(servers)
+            case ReplyRequested(generation=Generation(servers=servers)):
+                self._tool_servers.use_too(servers)
+            case ToolApprovalGiven():
+                self._tool_servers.decide(message)
+            case _:
+                pass
 
     def _receive(self, message: ClientMessage) -> None:
         if self._running is None:

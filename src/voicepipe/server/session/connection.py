@@ -29,6 +29,7 @@ from voicepipe.server.session.receive_queue import ReceiveQueue
 from voicepipe.server.session.recorder import ConsentedRecorder
 from voicepipe.server.session.send_queue import ClientTooSlow, SendQueue
 from voicepipe.server.session.timers import SessionTimers
+from voicepipe.server.session.tool_servers import ToolServerLimits
 from voicepipe.server.session.transport import Transport
 from voicepipe.server.settings import ServerSettings
 from voicepipe.session import Pipeline
@@ -59,7 +60,9 @@ class SessionConnection:
         self._ending, self._rate = SessionEnd(), MessageRate(settings, loop.time)
         self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
         work = WorkMeter.of(settings, slots, loop.time)
-        self._bridge = SessionBridge(self._send_queue, self._ending, metrics, headlines, work, watched)
+        self._bridge = SessionBridge(
+            self._send_queue, self._ending, metrics, headlines, work, ToolServerLimits.of(settings), watched
+        )
         self._timers = SessionTimers(
             settings,
             greet=lambda: self._take(wire.waited()),
