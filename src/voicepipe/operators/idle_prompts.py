@@ -25,7 +25,7 @@ class IdlePrompts:
         since_s: when the last reply ended, or the last words of the user's; a sound without words does not count
         quiet_s: when the last sound of the user's ended
         sent: how many prompts in a row there have been
-        open: the last of them has been ordered, and its reply has not ended: it begins again after a sound that stops it
+        open: the last of them was ordered, and its reply has not ended; it begins again after a sound that stops it
     """
 
     after_s: float | None
