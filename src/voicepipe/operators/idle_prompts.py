@@ -25,7 +25,7 @@ class IdlePrompts:
         since_s: when the last reply ended, or the last words of the user's; a sound without words does not count
         quiet_s: when the last sound of the user's ended
         sent: how many prompts in a row there have been
-        open: the last of them has been ordered, and its reply has not ended: a sound that stops it gives it back
+        open: the last of them was ordered, and its reply has not ended; it begins again after a sound that stops it
     """
 
     after_s: float | None
@@ -72,7 +72,7 @@ class IdlePrompts:
         return replace(self, sent=self.sent + 1, open=True)
 
     def ended(self, now_s: float) -> IdlePrompts:
-        """Return the state when a reply has ended, or failed: a prompt is not given back."""
+        """Return the state when a reply has ended, or failed, after which a prompt does not begin again."""
         return replace(self, since_s=now_s, open=False)
 
     def message(self, number: int) -> tuple[str, ItemId]:

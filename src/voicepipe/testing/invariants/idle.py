@@ -35,7 +35,7 @@ GRACE_S = 0.28
 
 
 class _Silence:
-    """Since when nothing has happened that a silence is counted from, and how many prompts have broken it in vain."""
+    """The time since which the user has been silent, and the number of prompts since the user spoke."""
 
     def __init__(self, idle: tuple[float, int]) -> None:
         self._pipeline_s, self.at_most = idle
