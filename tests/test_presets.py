@@ -83,13 +83,13 @@ def test_the_pipelines_repeat_no_number_of_a_preset() -> None:
 
 
 def test_the_pipelines_are_short() -> None:
-    """The default one has at most 25 lines of code, all together at most 200."""
+    """The default one has at most 25 lines of code, all eleven together at most 215."""
     sizes = {
         path.name: sum(map(_is_code, path.read_text("utf-8").splitlines()))
         for path in (ROOT / "pipelines").glob("*.py")
     }
     assert sizes["default.py"] <= 25
-    assert sum(sizes.values()) <= 200
+    assert sum(sizes.values()) <= 215
 
 
 def _is_code(line: str) -> bool:

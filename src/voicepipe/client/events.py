@@ -58,7 +58,7 @@ class ServerEvent(_Part):
 
 
 class Resume(_Part):
-    """The secret with which a session of voicepipe is taken up again, `within_s` seconds after its loss at the latest."""
+    """The secret that takes up a session of voicepipe again, `within_s` seconds after its loss at the latest."""
 
     token: str = Field(repr=False)
     within_s: float

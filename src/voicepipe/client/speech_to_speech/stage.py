@@ -108,11 +108,6 @@ def relay(
         realtime: The times and the sizes of buffers.
         playback: How far ahead of the playback clock sound is released, and in which frames.
         deadline_s: The time that each function has, in seconds.
-
-    .. marbles::
-
-        mic     a-a-a-a-a-a-a-a|     a: Audio
-        relay   --s---e-b-ww-x--     s: TurnStarted   e: TurnEnded   b: ReplyStarted   w: WordSpoken   x: cut
     """
     runner, own = together(functions), dict(session or {})
     begins = first_settings(own, runner.functions, transcription)
