@@ -30,6 +30,7 @@ log = structlog.get_logger()
 _AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _RESUME_PROTOCOL = "voicepipe-resume."
+_RESUME_HEADER = "Voicepipe-Resume"
 _BEARER = "bearer "
 
 
@@ -156,7 +157,10 @@ def offered_protocols(request: web.Request) -> tuple[str, ...]:
 
 
 def resume_token(request: web.Request) -> str:
-    """Return the token with which a client takes its session up again: a subprotocol, since it must be in no log."""
+    """Return the token with which a client takes its session up again: a header, or a subprotocol where a browser can
+    send no header. It must be in no log, as an address is."""
+    if told := request.headers.get(_RESUME_HEADER):
+        return told
     offered = (name.removeprefix(_RESUME_PROTOCOL) for name in _protocols(request) if name.startswith(_RESUME_PROTOCOL))
     return next(offered, "")
 

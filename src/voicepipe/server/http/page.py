@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 
 from aiohttp import ETag, hdrs, web
 
@@ -126,6 +127,7 @@ def _facts(settings: ServerSettings, characters: Characters, kinds: Collection[S
         "stages": "".join(f"<li>{stage}</li>" for stage in _stages(kinds)),
         "model": _model_section(settings, characters) if "llm" in kinds else "",
         "watchable": str(settings.session_events).lower(),
+        "webrtc": str(find_spec("aiortc") is not None).lower(),
         "program": html.escape(this_program()),
         "recording": "--sample" if registry.find("moonshine") else "FILE.wav",
     }

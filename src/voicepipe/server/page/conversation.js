@@ -1,6 +1,7 @@
 /** A conversation: its connection, its sound and its words, and what the user does to it. */
 
 import { Audio } from "./audio.js";
+import { BotSound } from "./bot_sound.js";
 import { Connection } from "./connection.js";
 import { Dialogue } from "./dialogue.js";
 import { toBase64 } from "./base64.js";
@@ -17,6 +18,7 @@ import { Turns } from "./turns.js";
 /** @type {Options} */
 const DEFAULTS = {
   pipeline: "",
+  transport: "auto",
   instructions: "",
   voice: "",
   deviceId: "",
@@ -37,8 +39,7 @@ export class Conversation {
     /** @type {Problem | null} */
     this.problem = null;
     this.notice = "";
-    this.levels = { user: 0, bot: 0 };
-    this.buffer = { bufferedMs: 0, targetMs: 0, underruns: 0 };
+    this.userLevel = 0;
     /** @type {Options} */
     this.options = { ...DEFAULTS };
     this.key = "";
@@ -51,13 +52,16 @@ export class Conversation {
     /** @type {import("./recording.js").Recording | null} */
     this.recording = null;
     this.session = ""; // the server's id of it
-    /** @type {Set<string>} */
-    this.dropped = new Set(); // items whose sound is not played any more
     this.turns = new Turns(this);
+    this.sound = new BotSound(this);
   }
 
   get isOn() {
     return this.phase === "on" || this.phase === "reconnecting";
+  }
+
+  get levels() {
+    return { user: this.userLevel, bot: this.sound.level };
   }
 
   get hasMicrophone() {
@@ -79,7 +83,8 @@ export class Conversation {
     }
     if (this.phase !== "connecting") return this.release();
     this.recording = this.audio?.recording ?? null;
-    this.connection = new Connection(this.key, this.options.pipeline, this.connectionListener());
+    const { pipeline, transport } = this.options;
+    this.connection = new Connection(this.key, pipeline, transport, this.audio, this.connectionListener());
     this.connection.open();
     this.changed();
   }
@@ -89,8 +94,8 @@ export class Conversation {
     this.phase = "connecting";
     this.problem = null;
     this.notice = "";
-    this.dropped.clear();
     this.turns = new Turns(this);
+    this.sound = new BotSound(this);
     this.changed();
   }
 
@@ -113,7 +118,7 @@ export class Conversation {
     this.connection?.close();
     const { audio } = this;
     this.connection = this.audio = null;
-    this.levels = { user: 0, bot: 0 };
+    this.userLevel = this.sound.level = 0;
     await audio?.close();
   }
 
@@ -161,8 +166,7 @@ export class Conversation {
   /** The session is lost, and a new one begins: nothing that is open will be finished. */
   breakOff() {
     this.turns = new Turns(this);
-    for (const { id } of this.dialogue.entries) this.dropped.add(id); // the new session does not know them
-    this.audio?.flush();
+    this.sound.breakOff();
     this.dialogue.breakOff();
   }
 
@@ -180,19 +184,13 @@ export class Conversation {
 
   /** @param {ServerEvent} event */
   receive(event) {
-    if (event.type === "response.output_audio.delta") return this.sound(event);
-    if (event.type === "response.output_audio.done") this.audio?.end();
+    this.sound.receive(event);
+    if (event.type === "response.output_audio.delta") return;
     if (event.type === "session.created") this.session = event.session.id;
-    if (event.type === "input_audio_buffer.speech_started") this.interrupt();
     this.dialogue.apply(event);
     if (event.type === "error") this.complain(event);
     if (event.type === "response.done") this.finished(event.response);
     this.changed();
-  }
-
-  /** @param {ServerEvent} event */
-  sound({ item_id, delta }) {
-    if (!this.dropped.has(item_id)) this.audio?.play(item_id, delta);
   }
 
   /** @param {any} response */
@@ -214,12 +212,12 @@ export class Conversation {
   audioListener() {
     return {
       captured: (packet, level) => this.captured(packet, level),
-      reported: (report) => this.reported(report),
+      reported: (report) => this.sound.reported(report),
       audible: ({ item, afterMs }) => {
         this.dialogue.audible(item, afterMs);
         this.changed();
       },
-      flushed: (flushed) => this.flushed(flushed),
+      flushed: (flushed) => this.sound.flushed(flushed),
       unplugged: () => {
         this.audio?.stopListening();
         this.notice = "The microphone was unplugged. Choose another one in the settings, or type.";
@@ -233,36 +231,10 @@ export class Conversation {
    * @param {number} level
    */
   captured(packet, level) {
-    this.levels.user = this.muted ? 0 : level;
-    if (this.phase !== "on" || !this.turns.hears()) return;
-    this.send({ type: "input_audio_buffer.append", audio: toBase64(packet) });
-  }
-
-  /** @param {import("./audio.js").Report} report */
-  reported(report) {
-    this.levels.bot = report.level;
-    const playing = report.bufferedMs > 0;
-    const told = report.underruns !== this.buffer.underruns;
-    this.buffer = report;
-    if (playing === this.dialogue.playing && !told) return;
-    this.dialogue.plays(playing);
-    this.changed();
-  }
-
-  /** The user takes the floor: the loudspeaker falls silent at once, and the server is told what was heard. */
-  interrupt() {
-    if (this.dialogue.playing || this.dialogue.response) this.audio?.flush();
-  }
-
-  /** @param {import("./audio.js").Flushed} flushed */
-  flushed({ item, heardMs, unheardMs, silentAfterMs }) {
-    const entry = this.dialogue.find(item);
-    if (!item || this.dropped.has(item) || (entry?.state === "done" && unheardMs === 0)) return;
-    this.dropped.add(item);
-    this.dialogue.cut(item, silentAfterMs > 0 && silentAfterMs < 5000 ? silentAfterMs : null);
-    this.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: heardMs });
-    this.send({ type: "conversation.item.retrieve", item_id: item });
-    this.changed();
+    this.userLevel = this.muted ? 0 : level;
+    const hears = this.phase === "on" && this.turns.hears();
+    this.audio?.gate(hears);
+    if (hears && !this.sound.call) this.send({ type: "input_audio_buffer.append", audio: toBase64(packet) });
   }
 
   // ---- what the user does ----

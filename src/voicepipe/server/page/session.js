@@ -1,8 +1,11 @@
 /** The settings of a session, as the GA dialect has them. */
 
+/** @typedef {"auto" | "websocket" | "webrtc"} Transport */
+
 /**
  * @typedef {object} Options
  * @property {string} pipeline empty: the server's first one; of the next session
+ * @property {Transport} transport of the next session; "auto": WebRTC where it comes about
  * @property {string} instructions empty: the server's own character
  * @property {string} voice empty: the server's own
  * @property {string} deviceId of the microphone; empty: the default one

@@ -2,6 +2,7 @@
 
 /** @typedef {import("./conversation.js").Conversation} Conversation */
 
+const TAIL_MS = 120; // of a call's sound, which is on its way when the button is released
 const LEAST_PACKETS = 3; // of 40 ms: a shorter press is a slip, and the server takes no less than 100 ms
 
 export class Turns {
@@ -32,27 +33,27 @@ export class Turns {
 
   begin() {
     this.packets = 0;
-    this.takeFloor();
+    this.conversation.sound.takeFloor();
     this.conversation.send({ type: "input_audio_buffer.clear" });
   }
 
   end() {
-    this.conversation.send({ type: "input_audio_buffer.commit" });
-    this.requestReply();
+    const commit = () => {
+      if (this.talking) return; // the button is down again
+      this.conversation.send({ type: "input_audio_buffer.commit" });
+      this.requestReply();
+    };
+    if (this.conversation.sound.call) setTimeout(commit, TAIL_MS);
+    else commit();
   }
 
   /** @param {string} text that the user has typed */
   type(text) {
-    this.takeFloor();
+    this.conversation.sound.takeFloor();
     const content = [{ type: "input_text", text }];
     this.conversation.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
     this.requestReply();
     this.conversation.changed();
-  }
-
-  takeFloor() {
-    this.conversation.interrupt();
-    if (this.conversation.dialogue.response) this.conversation.send({ type: "response.cancel" });
   }
 
   /** A server answers once at a time: a reply that is in progress ends first. */

@@ -1,0 +1,112 @@
+/**
+ * The bot's sound in a conversation, and what an interruption does to it. It comes in messages, ahead of its time, and
+ * the page tells the server what was heard; or in a call, where the server knows.
+ */
+
+import { OutputAudio } from "./output_audio.js";
+
+/** @typedef {import("./dialogue.js").ServerEvent} ServerEvent */
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+
+const MOST_SILENT_MS = 5000; // a longer time is that of an earlier voice
+const FIGURES_EVERY_MS = 1000;
+
+export class BotSound {
+  /** @param {Conversation} conversation */
+  constructor(conversation) {
+    this.conversation = conversation;
+    this.output = new OutputAudio();
+    /** @type {Set<string>} */
+    this.dropped = new Set(); // items whose sound is not played any more
+    this.level = 0;
+    this.buffer = { targetMs: 0, underruns: 0 };
+    this.askedAt = 0;
+  }
+
+  get call() {
+    return this.conversation.connection?.call ?? null;
+  }
+
+  /** @param {ServerEvent} event */
+  receive(event) {
+    const { audio } = this.conversation;
+    if (event.type === "response.output_audio.delta" && !this.dropped.has(event.item_id))
+      audio?.play(event.item_id, event.delta);
+    if (event.type === "response.output_audio.done") audio?.end();
+    if (event.type === "input_audio_buffer.speech_started") this.interrupt();
+    const change = this.output.take(event);
+    if (!change) return;
+    if (change === "started") audio?.begin(this.output.item);
+    if (change === "cleared") audio?.flush();
+    this.conversation.dialogue.plays(change === "started");
+  }
+
+  /** @param {import("./audio.js").Report} report */
+  reported({ level, bufferedMs, targetMs, underruns }) {
+    this.level = level;
+    if (this.call) return this.askFigures();
+    const { dialogue } = this.conversation;
+    const playing = bufferedMs > 0;
+    const told = underruns !== this.buffer.underruns;
+    this.buffer = { targetMs, underruns };
+    if (playing === dialogue.playing && !told) return;
+    dialogue.plays(playing);
+    this.conversation.changed();
+  }
+
+  /** In a call the browser buffers, and conceals what is lost. */
+  async askFigures() {
+    if (performance.now() - this.askedAt < FIGURES_EVERY_MS) return;
+    this.askedAt = performance.now();
+    const figures = await this.call?.figures();
+    if (!figures) return;
+    this.buffer = figures;
+    this.conversation.changed();
+  }
+
+  /** The user takes the floor: the loudspeaker falls silent at once. */
+  interrupt() {
+    const { dialogue, audio } = this.conversation;
+    if (dialogue.playing || dialogue.response) audio?.flush();
+  }
+
+  /** The user takes the floor by other means than a voice: the server does not know it yet. */
+  takeFloor() {
+    this.interrupt();
+    const { dialogue } = this.conversation;
+    if (this.call && this.output.sounds) this.conversation.send({ type: "output_audio_buffer.clear" });
+    else if (dialogue.response) this.conversation.send({ type: "response.cancel" });
+  }
+
+  /** @param {import("./audio.js").Flushed} flushed */
+  flushed({ item, heardMs, unheardMs, silentAfterMs }) {
+    if (this.call) return this.cut(this.output.takeCut(), silentAfterMs);
+    const entry = this.conversation.dialogue.find(item);
+    if (this.dropped.has(item) || (entry?.state === "done" && unheardMs === 0)) return;
+    this.cut(item, silentAfterMs, heardMs);
+  }
+
+  /**
+   * @param {string} item
+   * @param {number} silentAfterMs
+   * @param {number} [heardMs] which the server does not know by itself
+   */
+  cut(item, silentAfterMs, heardMs) {
+    const { conversation } = this;
+    if (!item) return;
+    this.dropped.add(item);
+    conversation.dialogue.cut(item, silentAfterMs > 0 && silentAfterMs < MOST_SILENT_MS ? silentAfterMs : null);
+    if (heardMs !== undefined)
+      conversation.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: heardMs });
+    conversation.send({ type: "conversation.item.retrieve", item_id: item });
+    conversation.changed();
+  }
+
+  /** The session is lost, and the new one does not know its items. */
+  breakOff() {
+    const { dialogue, audio } = this.conversation;
+    for (const { id } of dialogue.entries) this.dropped.add(id);
+    this.output = new OutputAudio();
+    audio?.flush();
+  }
+}
