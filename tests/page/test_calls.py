@@ -148,7 +148,7 @@ def talking(launch: Launch, folder: pytest.TempPathFactory, loss: float, jitter_
         question = np.asarray(read_sample("question"))
     except SampleMissing as error:
         pytest.skip(str(error))
-    speech = write_recording(folder.mktemp("speech") / "speech.wav", [2.0, question, 60.0])
+    speech = write_recording(folder.mktemp("speech") / "speech.wav", [8.0, question, 60.0])
     with (
         served("remembering.py") as url,
         launch(FAKE_DEVICE, f"--use-file-for-fake-audio-capture={speech}%noloop") as browser,

@@ -1,7 +1,6 @@
 /** The sound of a conversation: microphone, loudspeaker and recording, in one graph and on one clock. */
 
 import { Recording } from "./recording.js";
-import { fromBase64 } from "./base64.js";
 
 /** @typedef {{level: number, item: string, heardMs: number, bufferedMs: number, targetMs: number, underruns: number,
  *   held: boolean}} Report */
@@ -159,11 +158,11 @@ export class Audio {
 
   /**
    * @param {string} item
-   * @param {string} base64
+   * @param {Float32Array<ArrayBuffer>} samples
+   * @param {number} rateHz
    */
-  play(item, base64) {
-    const samples = fromBase64(base64);
-    this.speaker.port.postMessage({ item, samples }, [samples.buffer]);
+  play(item, samples, rateHz) {
+    this.speaker.port.postMessage({ item, samples, rateHz }, [samples.buffer]);
   }
 
   /** The item is whole. */

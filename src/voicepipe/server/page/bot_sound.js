@@ -3,7 +3,10 @@
  * the page tells the server what was heard; or in a call, where the server knows.
  */
 
+import { fromBase64 } from "./base64.js";
+import { OpusReceiver } from "./opus.js";
 import { OutputAudio } from "./output_audio.js";
+import { WIRE_RATE_HZ } from "./pcm.js";
 
 /** @typedef {import("./dialogue.js").ServerEvent} ServerEvent */
 /** @typedef {import("./conversation.js").Conversation} Conversation */
@@ -18,6 +21,8 @@ export class BotSound {
     this.output = new OutputAudio();
     /** @type {Set<string>} */
     this.dropped = new Set(); // items whose sound is not played any more
+    /** @type {OpusReceiver | null} */
+    this.opus = null; // where the session's sound is in Opus
     this.level = 0;
     this.buffer = { targetMs: 0, underruns: 0 };
     this.askedAt = 0;
@@ -30,15 +35,47 @@ export class BotSound {
   /** @param {ServerEvent} event */
   receive(event) {
     const { audio } = this.conversation;
-    if (event.type === "response.output_audio.delta" && !this.dropped.has(event.item_id))
-      audio?.play(event.item_id, event.delta);
-    if (event.type === "response.output_audio.done") audio?.end();
+    if (event.type === "response.output_audio.delta") this.take(event.item_id, event.delta);
+    if (event.type === "response.output_audio.done") this.finish();
     if (event.type === "input_audio_buffer.speech_started") this.interrupt();
     const change = this.output.take(event);
     if (!change) return;
     if (change === "started") audio?.begin(this.output.item);
     if (change === "cleared") audio?.flush();
     this.conversation.dialogue.plays(change === "started");
+  }
+
+  /** A session begins on a WebSocket, with sound in Opus. */
+  useOpus() {
+    this.opus?.close();
+    this.opus = new OpusReceiver(
+      (item, samples, rateHz) => this.play(item, samples, rateHz),
+      () => this.conversation.audio?.end(),
+    );
+  }
+
+  /**
+   * Take sound out of a message.
+   * @param {string} item
+   * @param {string} base64
+   */
+  take(item, base64) {
+    if (this.opus) this.opus.push(item, base64);
+    else this.play(item, fromBase64(base64), WIRE_RATE_HZ);
+  }
+
+  /**
+   * @param {string} item
+   * @param {Float32Array<ArrayBuffer>} samples
+   * @param {number} rateHz
+   */
+  play(item, samples, rateHz) {
+    if (!this.dropped.has(item)) this.conversation.audio?.play(item, samples, rateHz);
+  }
+
+  finish() {
+    if (this.opus) this.opus.finish();
+    else this.conversation.audio?.end();
   }
 
   /** @param {import("./audio.js").Report} report */
@@ -108,5 +145,11 @@ export class BotSound {
     for (const { id } of dialogue.entries) this.dropped.add(id);
     this.output = new OutputAudio();
     audio?.flush();
+  }
+
+  close() {
+    this.level = 0;
+    this.opus?.close();
+    this.opus = null;
   }
 }

@@ -7,7 +7,6 @@
 /** @typedef {{code: number, reason: string, error?: ServerEvent}} End */
 /** @typedef {{sends: (sender: RTCRtpSender) => void, hear: (track: MediaStreamTrack) => void}} Sound */
 
-const SETUP_MS = 4000; // until the channel is open: it never opens where the network lets no UDP through
 const LOST_AFTER_MS = 2000; // in "disconnected", which the browser says some seconds after the last answer
 const ABNORMAL = 1006;
 /** The close codes of a WebSocket for the same refusals. @type {Record<number, number>} */
@@ -18,9 +17,11 @@ export class Call {
    * @param {URL} address
    * @param {Record<string, string>} headers
    * @param {Sound} sound
+   * @param {number} setupMs until the channel is open: it never opens where the network lets no UDP through
    */
-  constructor(address, headers, sound) {
+  constructor(address, headers, sound, setupMs) {
     this.address = address;
+    this.setupMs = setupMs;
     this.headers = headers;
     /** @type {((message: {data: string}) => void) | null} */
     this.onmessage = null;
@@ -55,7 +56,8 @@ export class Call {
     if (answer.status !== 201) return this.end(refusal(answer.status, text));
     this.hangup = `${answer.headers.get("Location")}/hangup`;
     if (this.peer.signalingState === "closed") return this.hangUp(); // the user has ended it meanwhile
-    this.timer = setTimeout(() => this.end(noCall(`no connection came about in ${SETUP_MS / 1000} s`)), SETUP_MS);
+    const late = noCall(`no connection came about in ${this.setupMs / 1000} s`);
+    this.timer = setTimeout(() => this.end(late), this.setupMs);
     await this.peer.setRemoteDescription({ type: "answer", sdp: text });
   }
 

@@ -8,6 +8,8 @@ import { Call } from "./call.js";
 const RETRY_MS = [300, 1000, 2000, 4000, 8000, 15_000];
 const GIVE_UP_AFTER_MS = 180_000;
 const TRY_AGAIN_LATER = 1013;
+const SETUP_MS = 4000; // of a call for which the WebSocket can stand in
+const CHOSEN_SETUP_MS = 12_000; // the server gives up after 15 s
 const MOST_UNSENT = 100;
 const OF_ANY_SESSION = new Set(["conversation.item.create", "response.create"]);
 const COMES_BACK = new Set([1001, 1005, 1006, 1012]);
@@ -107,7 +109,12 @@ export class Connection {
       ...(this.key && { Authorization: `Bearer ${this.key}` }),
       ...(session && { "Voicepipe-Resume": session.token }),
     };
-    return new Call(this.address("v1/realtime/calls", "http"), headers, sound);
+    return new Call(
+      this.address("v1/realtime/calls", "http"),
+      headers,
+      sound,
+      this.isChosen ? CHOSEN_SETUP_MS : SETUP_MS,
+    );
   }
 
   /**

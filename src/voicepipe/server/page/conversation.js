@@ -4,9 +4,10 @@ import { Audio } from "./audio.js";
 import { BotSound } from "./bot_sound.js";
 import { Connection } from "./connection.js";
 import { Dialogue } from "./dialogue.js";
-import { toBase64 } from "./base64.js";
 import { browserProblem, connectionProblem, contextProblem, microphoneProblem } from "./problems.js";
 import { isCurrent, readiness } from "./server_api.js";
+import { hasOpus } from "./opus.js";
+import { Microphone } from "./microphone.js";
 import { sessionUpdate } from "./session.js";
 import { Turns } from "./turns.js";
 
@@ -39,7 +40,7 @@ export class Conversation {
     /** @type {Problem | null} */
     this.problem = null;
     this.notice = "";
-    this.userLevel = 0;
+    this.hasOpus = false;
     /** @type {Options} */
     this.options = { ...DEFAULTS };
     this.key = "";
@@ -54,6 +55,7 @@ export class Conversation {
     this.session = ""; // the server's id of it
     this.turns = new Turns(this);
     this.sound = new BotSound(this);
+    this.microphone = new Microphone(this);
   }
 
   get isOn() {
@@ -61,7 +63,12 @@ export class Conversation {
   }
 
   get levels() {
-    return { user: this.userLevel, bot: this.sound.level };
+    return { user: this.microphone.level, bot: this.sound.level };
+  }
+
+  /** In a call the sound is in Opus, too, but not in messages. */
+  get usesOpus() {
+    return this.hasOpus && this.audio !== null && !this.connection?.call;
   }
 
   get hasMicrophone() {
@@ -81,6 +88,7 @@ export class Conversation {
     } catch (error) {
       return this.fail(microphoneProblem(error));
     }
+    this.hasOpus = await hasOpus();
     if (this.phase !== "connecting") return this.release();
     this.recording = this.audio?.recording ?? null;
     const { pipeline, transport } = this.options;
@@ -118,7 +126,8 @@ export class Conversation {
     this.connection?.close();
     const { audio } = this;
     this.connection = this.audio = null;
-    this.userLevel = this.sound.level = 0;
+    this.microphone.close();
+    this.sound.close();
     await audio?.close();
   }
 
@@ -142,6 +151,7 @@ export class Conversation {
   opened(again) {
     this.phase = "on";
     if (again) this.breakOff();
+    if (this.usesOpus) for (const side of [this.microphone, this.sound]) side.useOpus();
     this.configure();
     for (const item of again ? this.dialogue.messages() : []) this.send({ type: "conversation.item.create", item });
     if (again) this.notice = CONNECTED_AGAIN;
@@ -211,7 +221,7 @@ export class Conversation {
   /** @returns {import("./audio.js").Listener} */
   audioListener() {
     return {
-      captured: (packet, level) => this.captured(packet, level),
+      captured: (packet, level) => this.microphone.captured(packet, level),
       reported: (report) => this.sound.reported(report),
       audible: ({ item, afterMs }) => {
         this.dialogue.audible(item, afterMs);
@@ -226,21 +236,10 @@ export class Conversation {
     };
   }
 
-  /**
-   * @param {ArrayBuffer} packet
-   * @param {number} level
-   */
-  captured(packet, level) {
-    this.userLevel = this.muted ? 0 : level;
-    const hears = this.phase === "on" && this.turns.hears();
-    this.audio?.gate(hears);
-    if (hears && !this.sound.call) this.send({ type: "input_audio_buffer.append", audio: toBase64(packet) });
-  }
-
   // ---- what the user does ----
 
   configure() {
-    this.send(sessionUpdate(this.options));
+    this.send(sessionUpdate(this.options, this.usesOpus));
   }
 
   /** @param {Partial<Options>} options */

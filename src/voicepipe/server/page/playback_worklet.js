@@ -15,6 +15,7 @@ class Playback extends AudioWorkletProcessor {
     super();
     this.buffer = new PlaybackBuffer(sampleRate);
     this.resampler = new Resampler(WIRE_RATE_HZ, sampleRate);
+    this.rateHz = WIRE_RATE_HZ; // of what comes in messages
     this.gate = new RemoteGate();
     this.remoteItem = "";
     this.hold = new Hold();
@@ -28,10 +29,20 @@ class Playback extends AudioWorkletProcessor {
   /** @param {any} data a command of the page, or what the microphone has noticed */
   take(data) {
     if (data.microphone) data.microphone.onmessage = this.voice.bind(this);
-    if (data.samples) this.buffer.push(data.item, this.resampler.push(data.samples));
+    if (data.samples) this.buffer.push(data.item, this.resampled(data.samples, data.rateHz));
     if (data.begin) this.begin(data.begin);
     if (data.end) this.buffer.end();
     if (data.flush) this.flush();
+  }
+
+  /**
+   * @param {Float32Array} samples
+   * @param {number} rateHz
+   */
+  resampled(samples, rateHz) {
+    if (rateHz !== this.rateHz) this.resampler = new Resampler(rateHz, sampleRate);
+    this.rateHz = rateHz;
+    return this.resampler.push(samples);
   }
 
   /** @param {MessageEvent} message */

@@ -2,7 +2,6 @@
 
 /** @typedef {import("./conversation.js").Conversation} Conversation */
 
-const TAIL_MS = 120; // of a call's sound, which is on its way when the button is released
 const LEAST_PACKETS = 3; // of 40 ms: a shorter press is a slip, and the server takes no less than 100 ms
 
 export class Turns {
@@ -37,14 +36,11 @@ export class Turns {
     this.conversation.send({ type: "input_audio_buffer.clear" });
   }
 
-  end() {
-    const commit = () => {
-      if (this.talking) return; // the button is down again
-      this.conversation.send({ type: "input_audio_buffer.commit" });
-      this.requestReply();
-    };
-    if (this.conversation.sound.call) setTimeout(commit, TAIL_MS);
-    else commit();
+  async end() {
+    await this.conversation.microphone.flush();
+    if (this.talking) return; // the button is down again
+    this.conversation.send({ type: "input_audio_buffer.commit" });
+    this.requestReply();
   }
 
   /** @param {string} text that the user has typed */
