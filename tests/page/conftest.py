@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from needs import require
 from node import installed
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from processes import serving
+
+expect.set_options(timeout=20_000)  # of a machine that does other work
 
 HERE = Path(__file__).parent
 RATE_HZ = 24_000

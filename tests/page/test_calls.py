@@ -35,7 +35,7 @@ def goes_through(page: Page, network: UdpNetwork) -> None:
 
 def talks(page: Page) -> None:
     page.click("#talk-button")
-    expect(page.locator("body")).to_have_attribute("data-phase", "on", timeout=20_000)
+    expect(page.locator("body")).to_have_attribute("data-phase", "on", timeout=60_000)
 
 
 def types(page: Page, text: str) -> None:
@@ -75,7 +75,7 @@ def test_a_call_that_was_chosen_and_does_not_come_about_is_explained(
         network.is_down = True
         goes_through(page, network)
         page.click("#talk-button")
-        expect(page.locator("#problem-title")).to_have_text("WebRTC does not come through", timeout=20_000)
+        expect(page.locator("#problem-title")).to_have_text("WebRTC does not come through", timeout=60_000)
         inspect(page, "no-call")
 
 
@@ -96,10 +96,10 @@ def test_a_session_outlives_the_network_of_its_call(browser: Browser, scripted_u
         types(page, "A long one, please.")
         expect(page.locator(".bot .heard")).to_contain_text("and so it goes on and so")
         network.is_down = True
-        expect(page.locator("#status")).to_have_text("The connection was lost. Reconnecting …", timeout=30_000)
+        expect(page.locator("#status")).to_have_text("The connection was lost. Reconnecting …", timeout=60_000)
         types(page, "Stop.")
         network.is_down = False
-        expect(page.locator("#notice")).to_have_text("Connected again. The conversation goes on.", timeout=30_000)
+        expect(page.locator("#notice")).to_have_text("Connected again. The conversation goes on.", timeout=60_000)
         expect(page.locator(".bot.done .heard")).to_have_text("This was message 3.")
         expect(page.locator("#figures")).to_have_text(re.compile("^WebRTC · "))
         kinds = [event["type"] for event in wire(page, "received")]
@@ -134,7 +134,7 @@ def test_push_to_talk_sends_sound_while_the_button_is_down(
         page.wait_for_timeout(500)
         assert sent_level(page) > 0.01
         page.keyboard.up("Space")
-        expect(page.locator(".bot.done .heard")).to_have_text("This was message 0.", timeout=20_000)
+        expect(page.locator(".bot.done .heard")).to_have_text("This was message 0.", timeout=60_000)
         assert sent_level(page) == 0
         sent = [event["type"] for event in wire(page, "sent")]
         assert sent[-3:] == ["input_audio_buffer.clear", "input_audio_buffer.commit", "response.create"]

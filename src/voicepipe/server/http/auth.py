@@ -22,7 +22,7 @@ from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["AccessControl", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
+__all__ = ["AccessControl", "is_loopback", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
 
 log = structlog.get_logger()
 
@@ -178,10 +178,11 @@ def warn_if_open(settings: ServerSettings) -> None:
 
 def open_to_others(settings: ServerSettings) -> bool:
     """Return whether other machines can connect without a key."""
-    return not (settings.api_keys or settings.named_api_keys) and not _is_loopback(settings.host)
+    return not (settings.api_keys or settings.named_api_keys) and not is_loopback(settings.host)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server at this address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

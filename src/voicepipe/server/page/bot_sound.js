@@ -26,6 +26,7 @@ export class BotSound {
     this.level = 0;
     this.buffer = { targetMs: 0, underruns: 0 };
     this.askedAt = 0;
+    this.gaps = 0; // of the call, when it was asked last
   }
 
   get call() {
@@ -97,7 +98,10 @@ export class BotSound {
     this.askedAt = performance.now();
     const figures = await this.call?.figures();
     if (!figures) return;
-    this.buffer = figures;
+    const { gaps, targetMs } = figures;
+    const heard = this.output.sounds ? Math.max(0, gaps - this.gaps) : 0; // those in silence are no loss
+    this.gaps = gaps;
+    this.buffer = { targetMs, underruns: this.buffer.underruns + heard };
     this.conversation.changed();
   }
 

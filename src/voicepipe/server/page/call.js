@@ -54,7 +54,8 @@ export class Call {
     if (!answer) return this.end({ code: ABNORMAL, reason: "" }); // the server cannot be reached
     const text = await answer.text();
     if (answer.status !== 201) return this.end(refusal(answer.status, text));
-    this.hangup = `${answer.headers.get("Location")}/hangup`;
+    const id = answer.headers.get("Location")?.split("/").pop();
+    this.hangup = `${this.address.origin}${this.address.pathname}/${id}/hangup`; // also behind a proxy with a prefix
     if (this.peer.signalingState === "closed") return this.hangUp(); // the user has ended it meanwhile
     const late = noCall(`no connection came about in ${this.setupMs / 1000} s`);
     this.timer = setTimeout(() => this.end(late), this.setupMs);
@@ -108,7 +109,7 @@ export class Call {
       if (report.type !== "inbound-rtp") continue;
       const { jitterBufferDelay, jitterBufferEmittedCount, concealmentEvents } = report;
       return {
-        underruns: concealmentEvents ?? 0,
+        gaps: concealmentEvents ?? 0,
         targetMs: jitterBufferEmittedCount ? (jitterBufferDelay / jitterBufferEmittedCount) * 1000 : 0,
       };
     }

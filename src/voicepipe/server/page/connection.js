@@ -27,7 +27,9 @@ const COMES_BACK = new Set([1001, 1005, 1006, 1012]);
  * @property {(end: {code: number, reason: string, error: ServerEvent | null, opened: boolean}) => void} closed
  */
 
-export const hasCalls = document.querySelector("meta[name=webrtc]")?.getAttribute("content") === "true";
+const calls = document.querySelector("meta[name=webrtc]")?.getAttribute("content"); // "local": to this machine only
+const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+export const hasCalls = calls === "all" || (calls === "local" && isLocal);
 let callsFail = false; // what has not come about once is not waited for again
 
 export class Connection {

@@ -122,7 +122,8 @@ function noCall(why) {
   return {
     code: "no-call",
     title: "WebRTC does not come through",
-    text: `${why.charAt(0).toUpperCase()}${why.slice(1).replace(/\.$/, "")}. Choose another connection in the settings.`,
+    text: `${why.charAt(0).toUpperCase()}${why.slice(1).replace(/\.$/, "")}. Many networks let no UDP
+      through. Choose another connection in the settings.`,
   };
 }
 
