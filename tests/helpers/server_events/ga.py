@@ -435,6 +435,14 @@ class SessionResumed(ServerEvent):
     session: SessionId
 
 
+class SessionClosed(ServerEvent):
+    """By WebRTC, where the session can be resumed: the call ends here. `code` is the close code of a WebSocket."""
+
+    type: Literal["session.closed"]
+    code: int
+    reason: str
+
+
 class SessionUpdated(ServerEvent):
     type: Literal["session.updated"]
     session: Session | TranscriptionSession
@@ -576,6 +584,7 @@ GaServerEvent: TypeAlias = (
     CommonEvent
     | SessionCreated
     | SessionResumed
+    | SessionClosed
     | SessionUpdated
     | TimeoutTriggered
     | ItemAdded
