@@ -57,6 +57,7 @@ def test_the_names_of_a_package_are_these(name: str) -> None:
         module.nothing  # noqa: B018
 
 
+@pytest.mark.programs
 def test_a_name_is_no_module() -> None:
     """Also when a module of that name has been imported before, by another way. One new process checks all packages."""
     code = f"""
@@ -72,6 +73,7 @@ for name in {list(FACES)}:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.programs
 def test_importing_voicepipe_imports_nothing_heavy() -> None:
     """`voicepipe --help` waits for none of it; models come with their first use."""
     code = """

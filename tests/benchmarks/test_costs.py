@@ -170,6 +170,7 @@ def test_memory_of_a_session(marbles: Marbles) -> None:
     assert kib <= 100, f"a session's graph takes {kib:.0f} KiB, at most 100:\n{table}"
 
 
+@pytest.mark.programs
 def test_modules_at_the_start_of_a_server() -> None:
     """Models and services come with their first use: no package besides `NEEDED`, and few modules of our own."""
     code = "import sys, voicepipe.server; print(*sys.modules, sep='\\n')"

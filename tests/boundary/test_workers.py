@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from voicepipe.boundary.workers import Outcome, Priority, Workers
 from voicepipe.testing import VirtualLoop
 
@@ -88,6 +90,7 @@ def test_closing_ends_the_threads() -> None:
     assert set(threading.enumerate()) == before
 
 
+@pytest.mark.programs
 def test_the_process_ends_after_a_job_that_still_runs() -> None:
     """Not under it: a thread that comes back from native code into an interpreter that is gone crashes the process."""
     program = """

@@ -24,6 +24,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("words", "examples"),
     [
@@ -45,6 +46,7 @@ def test_help_teaches_by_example(words: tuple[str, ...], examples: list[str]):
     assert not re.findall(r"^  voicepipe |`voicepipe ", result.stdout, re.MULTILINE), "a command without its path"
 
 
+@pytest.mark.programs
 def test_help_imports_nothing_heavy():
     """A command imports its slow modules itself; so does the package."""
     code = f"""
@@ -62,6 +64,7 @@ print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)
     assert "usage: voicepipe serve" in result.stdout
 
 
+@pytest.mark.programs
 def test_the_package_gives_its_names_when_they_are_asked_for():
     """Lazy, and complete: `from voicepipe import *` has all of them, and no other name."""
     code = """
@@ -79,6 +82,7 @@ except AttributeError as error:
     assert result.stdout == "module 'voicepipe' has no attribute 'nothing'\n", result.stderr
 
 
+@pytest.mark.programs
 def test_the_version_is_printed():
     """That of the installed package."""
     result = run("--version")
@@ -138,6 +142,7 @@ def test_what_the_user_can_repair_is_a_sentence_and_exit_code_2(
     assert said.out == ""
 
 
+@pytest.mark.programs
 def test_a_mistake_needs_no_traceback():
     """Seen from outside."""
     result = run("serve", "absent.py")
@@ -176,6 +181,7 @@ def test_how_a_command_ends_is_the_exit_code(
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.programs
 def test_a_reader_that_has_gone_ends_the_command_quietly():
     """`voicepipe … | head -1`: no traceback, neither then nor when Python flushes at its end."""
     code = (

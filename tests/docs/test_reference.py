@@ -24,6 +24,7 @@ def test_every_public_name_is_in_the_reference(module: str, page: str) -> None:
     assert set(importlib.import_module(module).__all__) - documented - elsewhere == set()
 
 
+@pytest.mark.programs
 def test_the_picture_in_the_readme_is_of_the_default_pipeline() -> None:
     """`tox -e docs` refreshes it, and so does the command that is run here, with `-o docs/pictures/default.svg`."""
     picture = DOCS / "pictures" / "default.svg"

@@ -151,6 +151,7 @@ def test_only_the_models_that_are_needed_are_loaded(
     assert local.sessions == 3
 
 
+@pytest.mark.programs
 def test_with_services_only_nothing_embedded_is_imported() -> None:
     """Nor installed: neither the models' code nor what they run on."""
     code = """

@@ -88,6 +88,7 @@ def test_fixtures_that_build_on_it_clean_up_first(run):
     """).assert_outcomes(passed=1)
 
 
+@pytest.mark.programs
 def test_importing_it_costs_nothing():
     """pytest loads the plugin in every project, so it imports nothing that is not there already."""
     script = (

@@ -1,4 +1,4 @@
-"""`LoopObservable`: an observable whose subscriptions take no lock, because a session has one thread.
+"""`LoopObservable`: an observable that takes no lock for a subscription, because a session has one thread.
 
 reactivex guards each subscription against other threads: it makes eight objects, two of them locks, and each item
 passes a method that asks whether the subscription is over. A session's graph has about a hundred subscriptions, and a
@@ -32,7 +32,7 @@ class LoopObservable(Observable[A]):
         subscribe: As of `reactivex.Observable`.
     """
 
-    # An attribute of each instance in reactivex, whose operators enter it.
+    # An attribute of each instance in reactivex; operators of reactivex enter it.
     lock: Any = nullcontext()
 
     def __init__(self, subscribe: abc.Subscription[A] | None = None) -> None:

@@ -71,6 +71,7 @@ def conversation(*, beta: bool) -> list[dict[str, Any]]:
     return client.told
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])
 def test_a_strict_decoder_in_go_reads_every_event(beta: bool, tmp_path: Path) -> None:
     """Its integers are integers, and no field is of another type."""
