@@ -60,7 +60,9 @@ export class Connection {
     /** @type {ServerEvent[]} */
     this.unsent = []; // what the user did while the connection was lost
     this.online = () => this.lostAt && this.open();
+    this.left = () => this.call?.hangUp(); // a server keeps the session of a call that breaks
     addEventListener("online", this.online);
+    addEventListener("pagehide", this.left);
   }
 
   /** The call, while there is one. */
@@ -200,6 +202,7 @@ export class Connection {
     this.over = true;
     clearTimeout(this.timer);
     removeEventListener("online", this.online);
+    removeEventListener("pagehide", this.left);
     this.link?.close(1000);
     this.link = null;
   }

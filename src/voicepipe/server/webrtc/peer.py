@@ -180,7 +180,7 @@ class PeerTransport:
         self._open.set()
 
     def _channel_closed(self) -> None:
-        """A client that is there closes it; one whose packets no longer come may call again."""
+        """A client that is there closes it; a client that is lost may call again."""
         is_there = self._peer.connectionState == "connected"
         self._ended(WSCloseCode.OK if is_there else WSCloseCode.ABNORMAL_CLOSURE)
 
