@@ -63,6 +63,7 @@ class Calls:
             answer = await _answer(transport, offer)
             call_id = f"rtc_{secrets.token_hex(16)}"
             new = NewSession(new_id("sess"), "ga", name, session=session, rtp=True, watched=transport.play)
+            held.enter_context(self._sessions.cluster.found_by(call_id))
             call = self._calls[call_id] = _Call(transport, self._sessions.identity(request))
             running = self._run(call_id, call, request, new, held.pop_all())
             call.task = asyncio.create_task(running, name=f"{call_id} call")
