@@ -31,6 +31,7 @@ NAMES = (
     "answers",
     "capacity",
     "services",
+    "workers",
     "startup",
     "graph",
     "adversary",

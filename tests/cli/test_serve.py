@@ -338,7 +338,7 @@ def test_services_need_neither_packages_nor_models(
     monkeypatch.setattr(serving, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
     monkeypatch.setattr(registry, "missing", lambda: pytest.fail("models were looked for"))
     urls = ["--stt", "ws://there:1", "--tts", "http://there:2", "--llm", "http://there:3", "--llm-model", "tiny"]
-    assert main(["serve", "--port", "0", *urls]) == 0
+    assert main(["serve", "--port", "0", "--workers", "1", *urls]) == 0
     assert engine.settings.llm_model == "tiny"
     assert (engine.settings.stt_url, engine.settings.tts_url) == ("ws://there:1", "http://there:2")
 

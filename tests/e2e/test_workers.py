@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -41,6 +40,13 @@ class Server:
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process, self._log = process, log
         self.url = ""
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Send SIGTERM, once: a second one ends the server at once."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self.process.send_signal(signal.SIGTERM)
 
     def lines(self, event: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -58,7 +64,7 @@ class Server:
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(_WITHIN_S):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 — a file, or another process
                 await asyncio.sleep(0.02)
 
 
@@ -80,13 +86,13 @@ def serving(folder: Path, *options: str, pipeline: Path = ECHO, code: int = 0) -
         ) as process,
     ):
         assert process.stdout is not None
+        server = Server(process, log)
         try:
-            server = Server(process, log)
             server.url = process.stdout.readline().removeprefix("Listening on ").strip()
             assert server.url.startswith("http"), log.read_text()
             yield server
         finally:
-            process.send_signal(signal.SIGTERM)
+            server.stop()
             process.wait(_WITHIN_S)
     said = log.read_text()
     assert process.returncode == code, said
@@ -321,7 +327,7 @@ def test_at_sigterm_sessions_are_told_and_new_ones_refused_with_a_reason(tmp_pat
 
     async def test(http: aiohttp.ClientSession, stack: AsyncExitStack) -> None:
         talkers = await asyncio.gather(*(stack.enter_async_context(talking(http)) for _ in range(2)))
-        server.process.send_signal(signal.SIGTERM)
+        server.stop()
         for one in talkers:
             assert (await one.client.end())[0] == 1001
 
@@ -338,9 +344,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, text: str, says: st
     path = tmp_path / "mine.py"
     path.write_text(text)
     command = [sys.executable, "-m", "voicepipe", "serve", str(path), "--port", "0", "--workers", "2"]
-    began = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
-    assert time.monotonic() - began < _WITHIN_S
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * _WITHIN_S, check=False)
     assert done.returncode in (1, 2)
     assert done.stderr.count("voicepipe serve: ") == 1
     assert says in done.stderr.splitlines()[-1]

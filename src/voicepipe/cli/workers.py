@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from voicepipe.settings import Settings
 
-__all__ = ["run_workers", "workers_of"]
+__all__ = ["run_workers", "share_of", "workers_of"]
 
 # A worker is a fork of a process that has imported these, and nothing of the user's: it starts in a fraction of a
 # second, and shares their memory.
@@ -100,7 +100,7 @@ class _Starter:
 
     def start(self, sock: socket.socket, lane: int, speaks: bool) -> BaseProcess:
         """Start a worker, which owns a copy of `sock`."""
-        share = _share(self._settings.max_sessions, self.workers, lane)
+        share = share_of(self._settings.max_sessions, self.workers, lane)
         settings = self._settings.model_copy(update={"max_sessions": share})
         work = _Work(tuple(self._args.pipelines), settings, lane, self.workers, speaks)
         process = self._context.Process(target=_run_worker, args=(sock, work), name=f"voicepipe worker {lane}")
@@ -115,7 +115,7 @@ class _Starter:
             raise ValueError(str(error)) from error
 
 
-def _share(sessions: int | None, workers: int, lane: int) -> int | None:
+def share_of(sessions: int | None, workers: int, lane: int) -> int | None:
     """Return a worker's part of the sessions of a server."""
     return None if sessions is None else sessions // workers + (lane < sessions % workers)
 

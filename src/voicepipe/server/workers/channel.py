@@ -108,11 +108,13 @@ class Channel:
 
     def _read(self) -> None:
         try:
-            data, files, _, _ = socket.recv_fds(self._sock, _READ_BYTES, _MOST_FILES, socket.MSG_CMSG_CLOEXEC)
+            data, files, _, _ = socket.recv_fds(self._sock, _READ_BYTES, _MOST_FILES)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data, files = b"", []
+        for file in files:
+            os.set_inheritable(file, False)  # Python 3.11 passes no flag on that would ask for it
         self._files.extend(files)
         self._buffer += data
         self._deliver()

@@ -43,10 +43,10 @@ class Worker:
         self.load = Load(0)
         self.capacity = 0
         self.names: set[str] = set()
-        self.is_ready = self.is_leaving = self.has_stopped = False
+        self.is_ready = self.is_leaving = self.has_stopped = self.has_failed = False
         self._is_stopping = False
         self._began_s = time.monotonic()
-        self._connections = 0
+        self._connections = self._under_way = self._sessions_handed = 0
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._questions = itertools.count()
         self._shared = (-1, -1)
@@ -64,7 +64,7 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """Return whether it has neither a session nor a connection."""
-        return not (self.load.taken or self.load.under_way or self._connections)
+        return not (self.load.taken or self._under_way or self._connections)
 
     def serve(self, capacity: int) -> None:
         """Note that it is ready, for so many sessions."""
@@ -80,7 +80,9 @@ class Worker:
     def hand_over(self, file: int, head: bytes, *, is_session: bool) -> None:
         """Give it a copy of a connection's descriptor, with what was read."""
         self.load.handed += 1
-        self.load.under_way += 1
+        self._under_way += 1
+        self._sessions_handed += is_session
+        self.load.under_way += is_session
         self.send("connection", is_session, head, file=file)
 
     def send(self, *message: Any, file: int | None = None) -> None:
@@ -137,9 +139,10 @@ class Worker:
     def _message(self, message: list[Any], file: int | None) -> None:
         assert file is None
         match message:
-            case ["load", taken, undecided, seen, connections]:
+            case ["load", taken, undecided, sessions_seen, connections, seen]:
                 self.load.taken, self.load.undecided, self._connections = taken, undecided, connections
-                self.load.under_way = self.load.handed - seen
+                self.load.under_way = self._sessions_handed - sessions_seen
+                self._under_way = self.load.handed - seen
             case ["here", name]:
                 self.names.add(name)
                 return

@@ -39,7 +39,7 @@ class Load:
         capacity: The sessions that it may have.
         taken: Its taken slots, by its last report.
         undecided: Connections that it has, and may still take a slot.
-        under_way: Connections that were handed over and that it has not reported yet.
+        under_way: Such connections that were handed over and that it has not reported yet.
         handed: All connections that were handed over, ever.
     """
 

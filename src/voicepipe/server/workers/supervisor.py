@@ -245,10 +245,16 @@ class Supervisor:
 
     async def _tell_loss(self, worker: Worker, *, was_starting: bool) -> None:
         code = await worker.exit_code()
-        event = "worker.not_started" if was_starting else "worker.lost"
-        log.error(event, worker=worker.lane, pid=worker.pid, exit_code=code, sessions=worker.load.taken)
-        if was_starting and not any(lane.serving for lane in self._lanes):
-            self._failed = self._failed or WorkerFailed(f"a worker ended at its start, with exit code {code}", 1)
+        if was_starting and not worker.has_failed:
+            self._fail(WorkerFailed(f"a worker ended at its start, with exit code {code}", 1), worker)
+        elif not was_starting:
+            log.error("worker.lost", worker=worker.lane, pid=worker.pid, exit_code=code, sessions=worker.load.taken)
+
+    def _fail(self, failed: WorkerFailed, worker: Worker) -> None:
+        """Note that a worker cannot start: the first one ends the server, of a later one the log tells."""
+        if any(lane.serving for lane in self._lanes):
+            log.error("worker.not_ready", worker=worker.lane, pid=worker.pid, reason=str(failed))
+        self._failed = self._failed or failed
         self._changed.set()
 
     def _end_idle(self) -> None:
@@ -295,9 +301,8 @@ class Supervisor:
             case ["ready", capacity]:
                 self._serve(worker, capacity)
             case ["failed", text, exit_code]:
-                if not any(lane.serving for lane in self._lanes):
-                    self._failed = self._failed or WorkerFailed(text, exit_code)
-                log.error("worker.not_ready", worker=worker.lane, reason=text)
+                worker.has_failed = True
+                self._fail(WorkerFailed(text, exit_code), worker)
             case ["leaving"]:
                 self._replace(self._lanes[worker.lane])
             case ["load", *_] | ["stopped"]:

@@ -50,7 +50,7 @@ class WorkerLink(Cluster):
         self._numbers = itertools.count()
         self._undecided: set[HttpConnection] = set()
         self._open: set[HttpConnection] = set()
-        self._taken = self._seen = 0
+        self._taken = self._seen = self._sessions_seen = 0
         self._capacity: int | None = None
         self._whole_capacity: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,15 +114,16 @@ class WorkerLink(Cluster):
 
     def _take(self, sock: socket.socket, head: bytes, *, is_session: bool) -> None:
         assert self._runner is not None
-        self._seen += 1
-        self._spawn(self._serve(self._runner, sock, head, is_session=is_session))
-
-    async def _serve(self, runner: Runner, sock: socket.socket, head: bytes, *, is_session: bool) -> None:
-        connection = runner.connection(head, self._ended)
+        connection = self._runner.connection(head, self._ended)
         self._open.add(connection)
         if is_session:
             self._undecided.add(connection)
+        self._seen += 1
+        self._sessions_seen += is_session
         self._report()
+        self._spawn(self._serve(self._runner, sock, connection))
+
+    async def _serve(self, runner: Runner, sock: socket.socket, connection: HttpConnection) -> None:
         try:
             await runner.take(sock, connection)
         except OSError:
@@ -134,7 +135,8 @@ class WorkerLink(Cluster):
         self._report()
 
     def _report(self) -> None:
-        self._send("load", self._taken, len(self._undecided), self._seen, len(self._open))
+        connections = len(self._undecided), self._sessions_seen, len(self._open), self._seen
+        self._send("load", self._taken, *connections)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
