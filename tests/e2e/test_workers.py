@@ -349,3 +349,25 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, text: str, says: st
     assert done.stderr.count("voicepipe serve: ") == 1
     assert says in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_is_closed_ends_the_server(tmp_path: Path) -> None:
+    """Its SIGHUP is no wish for a restart."""
+    command = [sys.executable, "-m", "voicepipe", "serve", str(ECHO), "--workers", "2", "--port", "0"]
+    own_terminal = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    terminal, its_side = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", own_terminal, *command],
+        stdin=its_side,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    ) as process:
+        os.close(its_side)
+        assert process.stdout is not None
+        assert any("Ctrl-C stops it" in line for line in process.stdout)
+        os.close(terminal)
+        assert process.wait(_WITHIN_S) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -63,6 +64,14 @@ class _Lane:
     failures: int = 0
 
 
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 class Supervisor:
     """Serves a port with several worker processes.
 
@@ -113,7 +122,7 @@ class Supervisor:
                 await self._begin(stop)
                 if not stop.is_set():
                     ready(url_of(self._settings.host, address[1]), self._capacity())
-                    with self._reloading():
+                    with self._reloading(stop):
                         await stop.wait()
             log.info("server.stopping")
             await self._stop()
@@ -166,9 +175,14 @@ class Supervisor:
         await asyncio.gather(*(worker.ended(self._settings.close_timeout_s + 5) for worker in workers))
 
     @contextmanager
-    def _reloading(self) -> Generator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._restart)
+    def _reloading(self, stop: asyncio.Event) -> Generator[None]:
+        """Restart the workers at SIGHUP; end if it says that the terminal was closed in which the server runs."""
+        loop, had_terminal = asyncio.get_running_loop(), _has_terminal()
+
+        def hung_up() -> None:
+            stop.set() if had_terminal and not _has_terminal() else self._restart()
+
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
         try:
             yield
         finally:
