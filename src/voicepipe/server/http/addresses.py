@@ -42,7 +42,7 @@ class Addresses:
         return {} if address is None or self._most is None else {f"address {address}": self._most}
 
     def too_many(self) -> ErrorResponse:
-        """Return the refusal of a client whose address holds the most sessions already."""
+        """Return the refusal where an address holds the most sessions already."""
         what = f"Your address holds {self._most} sessions already, and may not hold more at once."
         later = {hdrs.RETRY_AFTER: str(self._later_s)}
         return ErrorResponse(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)

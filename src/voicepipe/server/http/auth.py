@@ -80,7 +80,7 @@ class AccessControl:
         return {} if number is None or most is None else {f"{KEY_LIMIT}{number}": most}
 
     def too_many(self) -> ErrorResponse:
-        """Return the refusal of a client whose key holds the most sessions already."""
+        """Return the refusal where a key holds the most sessions already."""
         what = (
             f"This API key holds {self._settings.max_sessions_per_key} sessions already, and may not hold more at once."
         )

@@ -122,7 +122,7 @@ class Worker:
         self._process.kill()
 
     async def exit_code(self) -> int | None:
-        """Return the exit code of a process whose connection is closed; None if it lives on for a second."""
+        """Return the exit code, once the connection is closed; None if it lives on for a second."""
         return await self._ended(1.0)
 
     async def ended(self, within_s: float) -> None:

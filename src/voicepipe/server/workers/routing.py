@@ -20,7 +20,7 @@ _CALLS = "/v1/realtime/calls"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request asks for, as far as it matters here.
+    """The aim of a request, as far as it decides the worker.
 
     Args:
         session: It may begin a session.

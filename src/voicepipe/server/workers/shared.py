@@ -1,4 +1,4 @@
-"""What all workers of a server share: the supervisor keeps it, and they ask for it by name."""
+"""State that all workers of a server share: the supervisor keeps it, and they ask for it by name."""
 
 from __future__ import annotations
 

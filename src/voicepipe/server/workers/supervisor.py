@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 # What a worker has for its answer to a question that concerns all.
 _ANSWERS_S = 2.0
-# A worker that dies sooner than this after its start is started again after a pause, which doubles each time.
+# After a death within this time of the start, the next start waits; the pause doubles each time.
 _YOUNG_S, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 10.0, 0.25, 30.0
 
 
@@ -49,7 +49,7 @@ class WorkerFailed(Exception):
 
 @dataclass(slots=True)
 class _Lane:
-    """One of the places for workers: a worker that serves, and those before it whose sessions are still on.
+    """A place for a worker, and for those before it that still have sessions.
 
     Args:
         number: From 0 on.

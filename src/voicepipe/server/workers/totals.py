@@ -13,7 +13,7 @@ __all__ = ["Totals"]
 
 
 class Totals:
-    """What the workers have counted. A counter never goes back: what was told once is kept when its worker is gone."""
+    """The counts of the workers. A counter never goes back: what was told once is kept when its worker is gone."""
 
     def __init__(self) -> None:
         self._last: dict[int, Snapshot] = {}

@@ -1,4 +1,4 @@
-"""One worker: a server whose connections the supervisor accepts."""
+"""One worker: a server that gets its connections from the supervisor."""
 
 from __future__ import annotations
 
