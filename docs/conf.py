@@ -1,4 +1,4 @@
-"""How the documentation is built: `tox -- docs`, which takes a warning for an error."""
+"""Sphinx's configuration. `tox -- docs` builds the documentation and takes a warning for an error."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ PLACE = "% Here comes benchmarks/README.md"
 
 
 def put_in_results(_: Any, page: str, text: list[str]) -> None:
-    """What stands beside the benchmarks, without its title, and without links to files."""
+    """Copy the text of the benchmarks' README, without its title, and without links to files."""
     if PLACE in text[0] and RESULTS.is_file():
         written = re.sub(r"\A# .*\n", "", RESULTS.read_text("utf-8"))
         written = re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", written)

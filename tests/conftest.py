@@ -1,4 +1,4 @@
-"""What all tests share: the marker `unit`, hypothesis' profile, the real speech, and two rules for a whole run."""
+"""Shared by all tests: the marker `unit`, hypothesis' profile, the real speech, and two rules for a whole run."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ EXAMPLES: dict[str, tuple[Example, Exception | None, Values]] = {}
 
 
 def example(where: str, *, error: Any = None, **values: Any) -> Callable[[Example], Example]:
-    """How the diagram of `where` is played: `values` are what its letters stand for, `error` the result's ``#``."""
+    """Play the diagram of `where`: `values` are the meanings of its letters, `error` the result's ``#``."""
 
     def register(play: Example) -> Example:
         EXAMPLES[f"voicepipe.{where}"] = (play, error, values)
@@ -343,7 +343,7 @@ def _(drawing: Drawing) -> Observable[Any]:
 
 
 class Constant:
-    """What can be asked again."""
+    """A value that can be asked for again."""
 
     def possible(self) -> bool:
         return True

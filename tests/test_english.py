@@ -12,6 +12,8 @@ import voicepipe
 
 ROOT = Path(voicepipe.__file__).parent
 
+PROJECT = Path(__file__).parents[1]
+
 PERSONS = re.compile(r"\b(who|whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
 
 PROMPTS = {"characters/characters.yaml", "server/http/consents.yaml"}
@@ -59,8 +61,9 @@ def test_words_that_are_not_used(words: re.Pattern[str], ignored: set[str]) -> N
 
 def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
     found = [
-        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
-        for path in sorted(ROOT.rglob("*.py"))
+        f"{path}: {text.splitlines()[0]}"
+        for folder in (ROOT, *(PROJECT / name for name in ("tests", "benchmarks", "pipelines", "docs")))
+        for path in sorted(folder.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and (text := ast.get_docstring(node))

@@ -130,7 +130,7 @@ def test_a_missing_function_lists_what_there_is(write: Write):
 
 
 def test_a_module_without_functions_says_so(write: Write):
-    """There is nothing to choose from."""
+    """It holds nothing to choose from."""
     path = write("mine.py", "x = 1\n")
     assert told("mine.py") == f"{path} has no function 'pipeline', nor any other function"
 

@@ -1,4 +1,4 @@
-"""What users import: complete, small, and where it was yesterday. A name more or less is a decision, made here."""
+"""The names that users import, and their places. A new or a missing name is a decision, made here."""
 
 import inspect
 import re

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from voicepipe.settings import ALIASES, FLAGS, PREFIX, Settings, SettingsError, load_settings
+from voicepipe.settings import ALIASES, FLAGS, PREFIX, Settings, SettingsError, load_settings, read_settings
 
 
 def load(tmp_path: Path, toml: str = "", flags: dict[str, Any] | None = None, **environment: str) -> Settings:
@@ -41,6 +41,45 @@ def test_the_nearest_source_wins(tmp_path: Path) -> None:
     assert load(tmp_path, toml, **aliases, **ours).llm_url == "http://ours"
     settings = load(tmp_path, toml, {"--llm": "http://flag", "--port": None}, **aliases, **ours)
     assert (settings.llm_url, settings.port, settings.retry_after_s) == ("http://flag", 2, 5)
+
+
+def test_variables_may_stand_in_a_file(tmp_path: Path) -> None:
+    """`.env` wins over the TOML file, and the environment over `.env`."""
+    (tmp_path / ".env").write_text("# ours\nexport VOICEPIPE_PORT=3\nKYUTAI_LLM_URL='http://dotenv'\nPATH=/elsewhere\n")
+    loaded = read_settings(environment={"VOICEPIPE_HOST": "::1"}, folder=tmp_path)
+    assert (loaded.settings.port, loaded.settings.llm_url) == (3, "http://dotenv")
+    assert loaded.written["llm_url"] == f"{tmp_path}/.env: KYUTAI_LLM_URL"
+    assert load(tmp_path, "port = 1", VOICEPIPE_PORT="2").port == 2
+    assert load(tmp_path, "port = 1").port == 3
+
+
+def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
+    """Its name in small or in capital letters, a new line at its end."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "voicepipe_llm_api_key").write_text("sk-1\n")
+    (folder / "NEWSAPI_API_KEY").write_text("sk-2")
+    (folder / "other").write_bytes(b"\xff")
+    loaded = read_settings(environment={"VOICEPIPE_SECRETS_DIR": str(folder)}, folder=tmp_path)
+    assert loaded.settings.llm_api_key == SecretStr("sk-1")
+    assert loaded.settings.newsapi_api_key == SecretStr("sk-2")
+    assert loaded.written["llm_api_key"] == f"VOICEPIPE_LLM_API_KEY of {folder}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (".env", b"VOICEPIPE_PORT=99999", ".env: VOICEPIPE_PORT = 99999: must be a whole number from 0 to 65535"),
+        (".env", b"VOICEPIPE_LLM_MODLE=x", ".env: VOICEPIPE_LLM_MODLE: there is no such setting; did you mean VOICEP"),
+        (".env", b"\xff", ".env cannot be read: "),
+        ("voicepipe_port", b"web", "VOICEPIPE_PORT of . = web: must be a whole number"),
+        ("voicepipe_port", b"\xff", ".: a secret cannot be read: "),
+    ],
+)
+def test_a_wrong_line_of_such_a_file_is_named(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    said = mistake(tmp_path, VOICEPIPE_SECRETS_DIR=str(tmp_path))
+    assert said.replace(str(tmp_path), ".").startswith(says)
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -188,7 +227,7 @@ def test_what_kubernetes_tells_of_a_service_of_our_name_is_not_ours(tmp_path: Pa
 
 
 def test_each_setting_has_one_home() -> None:
-    """What the server and the engine both want to know is one field, with one default."""
+    """A setting that both the server and the engine read is one field, with one default."""
     from voicepipe.engine.settings import EngineSettings
     from voicepipe.server import ServerSettings
 

@@ -1,4 +1,4 @@
-"""What a stage says of itself, and what is said of one that is wrong."""
+"""The description of a stage, and the error for a wrong one."""
 
 import doctest
 
@@ -42,7 +42,7 @@ def forgetful(source: Observable[str]) -> Observable[str]:
 
 @pytest.mark.parametrize("stage", [named("mine", forgetful), stage_factory()(lambda: forgetful)()])
 def test_a_stage_that_returns_no_observable_is_named_with_its_place(stage: Stage[str, str]) -> None:
-    """Where the pipeline is built, not where the next stage stumbles."""
+    """The error names the line that builds the pipeline, not the next stage's."""
     with pytest.raises(NotAnObservable, match=r"test_stage\.py:\d+\) returned None \(is its `return` missing\?\)"):
         reactivex.just("a").pipe(stage)
 
@@ -109,5 +109,5 @@ def test_parameters_without_a_default_are_asked_for() -> None:
 
 
 def test_examples_are_true() -> None:
-    """What the docstrings show is what happens."""
+    """The docstrings' examples run."""
     assert doctest.testmod(module).failed == 0

@@ -1,4 +1,4 @@
-"""What you say comes back in one piece, when you have paused."""
+"""An echo in one piece: the bot repeats the user's words when the user has paused."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def say_again(*, after_ms: float, louder_than: float) -> Stage[Audio | Event, Re
 
 
 class Utterance:
-    """What was said since the last pause."""
+    """The words since the last pause."""
 
     def __init__(self, after_ms: float, louder_than: float) -> None:
         self.after_ms, self.louder_than = after_ms, louder_than

@@ -1,4 +1,4 @@
-"""All that can be set, in one model, and where it may be set: command line, environment, a TOML file.
+"""All that can be set, in one model, and where it may be set: command line, environment, files.
 
 What a server and an engine want to know stands with them; here the two are one, with one name for each thing: the field
 `llm_url` is `llm_url` in `voicepipe.toml`, `VOICEPIPE_LLM_URL` in the environment, and in a message about it what the
@@ -10,22 +10,27 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.server.settings import AppSettings
 
 __all__ = [
     "ALIASES",
+    "DOTENV",
     "FILE",
     "FLAGS",
     "PREFIX",
+    "SECRETS",
     "Loaded",
     "Settings",
     "SettingsError",
@@ -43,6 +48,13 @@ PREFIX = "VOICEPIPE_"
 FILE = "voicepipe.toml"
 """Read when it lies in the current folder."""
 
+DOTENV = ".env"
+"""Variables in a file of the current folder, as Docker Compose reads one; those of the environment win."""
+
+SECRETS = Path("/run/secrets")
+"""Docker's and Kubernetes' place for secrets: a file `voicepipe_llm_api_key` holds the value of a variable of its name.
+`VOICEPIPE_SECRETS_DIR` names another folder."""
+
 ALIASES = {
     "KYUTAI_STT_URL": "stt_url",
     "KYUTAI_TTS_URL": "tts_url",
@@ -52,6 +64,7 @@ ALIASES = {
     "KYUTAI_VOICE_CLONING_URL": "voice_cloning_url",
     "KYUTAI_REDIS_URL": "redis_url",
     "KYUTAI_RECORDINGS_DIR": "recordings_dir",
+    "KYUTAI_VOICE_DONATION_DIR": "donations_dir",
     "NEWSAPI_API_KEY": "newsapi_api_key",
 }
 """The settings by the environment variables of an existing deployment of Unmute."""
@@ -70,8 +83,20 @@ class SettingsError(Exception):
     not appear in it."""
 
 
-class Settings(AppSettings):
+class Settings(AppSettings, BaseSettings):
     """The server's, the engine's, the log's, and the pipelines that are served."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read no source besides the arguments: `read_settings` reads the others, and remembers which one it was."""
+        return (init_settings,)
 
     pipelines: dict[str, str] = Field(default={})
     """Pipelines by name, each written as for `voicepipe serve`; the first is the default. Those that the command line
@@ -136,26 +161,29 @@ def read_settings(
     file: Path | None = None,
     folder: Path | None = None,
 ) -> Loaded:
-    """Read each setting from the first place that has it: a flag, `VOICEPIPE_…`, a variable of Unmute, the file.
+    """Read each setting from the first place that has it: a flag, a variable, `.env`, a secret's file, the TOML file.
+
+    In each of the places a variable `VOICEPIPE_…` wins over one of Unmute.
 
     Args:
         flags: Those of the command line by their text, None where one was not given.
         environment: The variables. An empty one counts as none.
         file: A TOML file, which must exist; without one it is `voicepipe.toml` in `folder`, if there is any.
-        folder: The current folder, unless given.
+        folder: The folder with `voicepipe.toml` and `.env`; the current one, unless given.
 
     Raises:
         SettingsError: A value is wrong, or there is no setting of a name.
     """
-    path = file or (folder or Path()) / FILE
+    home = folder or Path()
     given: dict[str, _Given] = {}
-    if file is not None or path.is_file():
-        given |= _of_file(path)
-    given |= _of_aliases(environment)
-    given |= _of_environment(environment)
+    if file is not None or (home / FILE).is_file():
+        given |= _of_file(file or home / FILE)
+    given |= _of_secrets(Path(environment.get(f"{PREFIX}SECRETS_DIR") or SECRETS))
+    given |= _of_dotenv(home / DOTENV)
+    given |= _of_variables(environment)
     given |= _of_flags(flags or {})
     try:
-        settings = Settings.model_validate({field: one.value for field, one in given.items()})
+        settings = Settings(**{field: one.value for field, one in given.items()})
     except ValidationError as error:
         raise SettingsError("; ".join(_wrong(error, given))) from None
     return Loaded(settings, {field: one.name for field, one in given.items()})
@@ -205,28 +233,64 @@ def _of_file(path: Path) -> dict[str, _Given]:
     return {key: _Given(f"{path}: {key}", value) for key, value in table.items()}
 
 
-def _of_aliases(environment: Mapping[str, str]) -> dict[str, _Given]:
-    return {
-        field: _from_text(name, field, environment[name]) for name, field in ALIASES.items() if environment.get(name)
+def _of_secrets(folder: Path) -> dict[str, _Given]:
+    names = (PREFIX, *ALIASES)
+    try:
+        files = [path for path in folder.iterdir() if path.name.upper().startswith(names) and path.is_file()]
+        texts = {path.name.upper(): path.read_text("utf-8").strip() for path in files}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{folder}: a secret cannot be read: {error}") from None
+    return _of_variables(texts, "{} of " + str(folder))
+
+
+def _of_dotenv(path: Path) -> dict[str, _Given]:
+    try:
+        variables = dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    return _of_variables({name: text for name, text in variables.items() if text}, f"{path}: {{}}")
+
+
+def _of_variables(variables: Mapping[str, str], place: str = "{}") -> dict[str, _Given]:
+    """Return the settings of Unmute's variables and of ours; `place` says where a variable stands."""
+    ours = {
+        name: text for name, text in variables.items() if name.startswith(PREFIX) and not _is_kubernetes(name, text)
     }
+    unmutes = {name: variables[name] for name in ALIASES if variables.get(name)}
+    _check_names((name for name, text in ours.items() if text), place)
+    names = {field: name for name, field in ALIASES.items() if name in unmutes}
+    names |= {field: variable_of(field) for field in Settings.model_fields if ours.get(variable_of(field))}
+    texts = {variable_of(field): variables[name] for field, name in names.items()}
+    shown = {field: place.format(name) for field, name in names.items()}
+    return {field: _Given(shown[field], value) for field, value in _Variables(texts, shown)().items()}
 
 
-def _of_environment(environment: Mapping[str, str]) -> dict[str, _Given]:
-    given: dict[str, _Given] = {}
-    for name, text in environment.items():
+def _check_names(variables: Iterable[str], place: str) -> None:
+    for name in variables:
         field = name.removeprefix(PREFIX).lower()
-        if not name.startswith(PREFIX) or not text or _is_kubernetes(name, text):
-            continue
-        if field in Settings.model_fields:
-            given[field] = _from_text(name, field, text)
-        elif meant := _meant(field, variable_of):
-            raise SettingsError(f"{name}: there is no such setting{meant}")
-    return given
+        if field not in Settings.model_fields and (meant := _meant(field, variable_of)):
+            raise SettingsError(f"{place.format(name)}: there is no such setting{meant}")
+
+
+class _Variables(EnvSettingsSource):
+    """Texts by variable. Lists are separated by commas, or JSON; tables are JSON."""
+
+    def __init__(self, texts: Mapping[str, str], shown: Mapping[str, str]) -> None:
+        self._texts, self._names = texts, shown
+        super().__init__(Settings, env_prefix=PREFIX)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): text for name, text in self._texts.items()}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        return _from_text(self._names[field_name], field_name, value)
 
 
 def _of_flags(flags: Mapping[str, object]) -> dict[str, _Given]:
     return {
-        field_of(flag): _from_text(flag, field_of(flag), value) if isinstance(value, str) else _Given(flag, value)
+        field_of(flag): _Given(flag, _from_text(flag, field_of(flag), value) if isinstance(value, str) else value)
         for flag, value in flags.items()
         if value is not None
     }
@@ -237,18 +301,17 @@ def _is_kubernetes(name: str, text: str) -> bool:
     return name == f"{PREFIX}PORT" and text.startswith(("tcp://", "udp://"))
 
 
-def _from_text(name: str, field: str, text: str) -> _Given:
-    """Lists are separated by commas, or JSON; tables are JSON."""
+def _from_text(name: str, field: str, text: str) -> Any:
     default = Settings.model_fields[field].get_default(call_default_factory=True)
     if isinstance(default, dict) or (isinstance(default, tuple) and text.lstrip().startswith("[")):
         try:
-            return _Given(name, json.loads(text))
+            return json.loads(text)
         except ValueError:
             raise SettingsError(f"{name} = {_shown(field, text)}: this is not JSON") from None
     if isinstance(default, tuple):
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        return _Given(name, parts or [text])  # "," comes of two variables that are not set: that is no empty list
-    return _Given(name, text)
+        return parts or [text]  # "," comes of two variables that are not set: that is no empty list
+    return text
 
 
 # ---- what is wrong ---------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_headphones_end_the_cancelling() -> None:
 
 
 def test_nothing_is_computed_while_the_bot_is_silent() -> None:
-    """What comes in comes out, the very same array."""
+    """The output is the very same array as the input."""
     canceller, sound = EchoCanceller(RATE_HZ, ECHO), voice(0.02, seed=3)
     assert canceller.clean(sound) is sound
 

@@ -52,7 +52,7 @@ def test_the_same_with_speech():
 
 
 def test_half_a_sample_ends_with_its_turn():
-    """What comes after a commit begins with a whole sample."""
+    """The sound behind a commit begins with a whole sample."""
     decode = Pcm16().decoder()
     decode(b"\x00\x40\x07")
     assert len(decode.rest()) == 0

@@ -1,4 +1,4 @@
-"""What counts as a fault of an answer."""
+"""Faults of an answer, and how they are counted."""
 
 from __future__ import annotations
 

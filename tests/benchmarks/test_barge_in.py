@@ -1,4 +1,4 @@
-"""What the figures of an interruption are made of."""
+"""The parts of an interruption's figures."""
 
 from __future__ import annotations
 

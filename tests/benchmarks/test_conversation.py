@@ -1,4 +1,4 @@
-"""What counts as a turn, and from when to when."""
+"""Turns, their begin and their end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_latency_is_from_the_last_loud_sample_to_the_first_sound() -> None:
 
 
 def test_a_reply_within_the_utterance_is_early() -> None:
-    """Whether it was heard or taken back before it sounded."""
+    """A reply is early whether it was heard, or taken back before it sounded."""
     answer, silent, heard = Reply(12.4, 12.8), Reply(11.0), Reply(11.0, first_sound_s=11.5)
     assert not Turn(SAID, [answer], answer).early
     assert (Turn(SAID, [silent, answer], answer).early, Turn(SAID, [silent, answer], answer).talked_over) == (

@@ -1,4 +1,4 @@
-"""What counts as the services' time, and what as ours."""
+"""The services' share of the time, and voicepipe's."""
 
 from __future__ import annotations
 

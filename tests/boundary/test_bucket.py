@@ -1,4 +1,4 @@
-"""How often something may happen, and how often at once."""
+"""A bucket's rate and its burst."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from voicepipe.boundary.bucket import Bucket
     asked=st.lists(st.tuples(st.floats(0, 2), st.integers(1, 50)), max_size=100),
 )
 def test_a_bucket_never_gives_more_than_it_holds(per_s: float, burst: float, asked: list[tuple[float, int]]):
-    """Who waits as long as it says never has more than the burst and what has come since."""
+    """A caller that waits as long as the bucket says never gets more than the burst and what has come in since."""
     now = taken = 0.0
     bucket = Bucket(lambda: now, per_s=per_s, burst=burst)
     for pause_s, count in asked:

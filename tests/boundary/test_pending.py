@@ -1,4 +1,4 @@
-"""What a session's recogniser has not done with."""
+"""Sound that a session's recogniser has not finished."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voicepipe.testing import VirtualLoop
 
 
 def test_it_is_clear_when_nobody_is_at_work(virtual_loop: VirtualLoop) -> None:
-    """Who waits for it waits for the last; what is disposed twice counts once."""
+    """A waiting caller waits for the last piece of work; a piece that is disposed twice counts once."""
     backlog = PendingWork()
     one, two = backlog.busy(), backlog.busy()
     virtual_loop.call_at(1.0, one.dispose)

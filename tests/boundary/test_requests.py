@@ -49,7 +49,7 @@ def through(work: Work, overflow: Overflow = Overflow.DROP_OLDEST, capacity: int
 
 
 def test_items_are_done_one_after_the_other(marbles: Marbles) -> None:
-    """What the work emits comes at once, and the end when nothing is left."""
+    """The results of the work come at once, and the end when nothing is left."""
     marbles.expect(marbles.cold("(ab)|").pipe(through(Work())), "-aAb(B|)")
 
 

@@ -43,7 +43,7 @@ def test_it_gives_what_the_function_yields(marbles: Marbles) -> None:
 
 
 def test_a_burst_is_taken_item_by_item(marbles: Marbles) -> None:
-    """What has not been taken yet, waits."""
+    """Items that have not been taken yet wait."""
     marbles.expect(marbles.cold("(abc|)").pipe(through(slow(0.02), capacity=3)), "-AB(C|)")
 
 

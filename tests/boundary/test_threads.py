@@ -1,4 +1,4 @@
-"""Where a session leaves its synchronous graph: order, capacity, and what is dropped."""
+"""The boundary between a session's synchronous graph and threads: order, capacity, and dropped items."""
 
 import contextvars
 import threading
@@ -84,7 +84,7 @@ def test_what_is_asked_for_stands_in_the_backlog_until_it_is_out(marbles: Marble
 
 
 def test_a_boundary_that_is_left_leaves_no_backlog(marbles: Marbles, workers: Workers) -> None:
-    """Whether it was disposed or has failed."""
+    """It holds for a boundary that was disposed and for one that has failed."""
 
     def fail(item: str, ticket: Ticket) -> str:
         raise ValueError(item)
@@ -139,7 +139,7 @@ def test_a_guess_makes_way_for_an_answer(marbles: Marbles, workers: Workers) -> 
 
 
 def test_an_exception_of_the_work_ends_the_stream(marbles: Marbles, workers: Workers) -> None:
-    """What came before it is out, what waits is forgotten."""
+    """Earlier results are out, waiting items are forgotten."""
 
     def work(item: str, _: Ticket) -> str:
         if item == "b":

@@ -249,7 +249,7 @@ def test_what_is_wrong_in_a_file_is_named(file, changes, told):
 
 
 def test_a_file_that_is_no_yaml_is_named_by_its_line(tmp_path):
-    """Where the parser stumbled."""
+    """The error has the line at which the parser stopped."""
     mine = tmp_path / "mine.yaml"
     mine.write_text("manner:\n  short: [\n")
     with pytest.raises(YamlError, match=r"mine\.yaml: line 3: is no YAML: "):

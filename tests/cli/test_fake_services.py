@@ -122,7 +122,7 @@ def test_a_port_that_is_taken(virtual_loop: VirtualLoop) -> None:
 def test_its_model_calls_a_function_before_it_answers(
     virtual_loop: VirtualLoop, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], says: str
 ) -> None:
-    """Where it is offered; what it says then is what it says without."""
+    """It calls the function where one is offered; its words are the same as without."""
 
     async def main() -> list[Any]:
         calls = ("--calls", 'weather({"city": "Paris"})')

@@ -55,7 +55,7 @@ def test_its_settings_and_its_pipeline_can_be_used(project: Path, monkeypatch: p
 
 
 def test_its_commands_exist(project: Path) -> None:
-    """Those of the README, and of the image; the workflow is YAML."""
+    """The commands of the README and of the image exist; the workflow is YAML."""
     lines = (project / "README.md").read_text("utf-8") + (project / "Dockerfile").read_text("utf-8")
     commands = re.findall(r"^voicepipe ([^#\n]+)", lines, re.MULTILINE)
     assert len(commands) == 2

@@ -1,4 +1,4 @@
-"""What `serve` says of the embedded language model."""
+"""Messages of `serve` about the embedded language model."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_what_is_below_the_level_is_left_out():
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_exceptions_come_with_their_traceback_and_without_variables(as_json: bool):
-    """What a frame's variables hold is nobody's business in a log."""
+    """The values of a frame's variables do not belong in a log."""
     out = io.StringIO()
     configure_logs(as_json=as_json, stream=out)
     try:

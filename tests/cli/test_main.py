@@ -46,7 +46,7 @@ def test_help_teaches_by_example(words: tuple[str, ...], examples: list[str]):
 
 
 def test_help_imports_nothing_heavy():
-    """What takes its time is imported by the command that needs it; so does the package itself."""
+    """A command imports its slow modules itself; so does the package."""
     code = f"""
 import sys
 import voicepipe

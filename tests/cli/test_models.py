@@ -55,7 +55,7 @@ def test_an_unknown_name_is_refused():
 
 
 def test_brackets_are_printed_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Those of an extra, and of a folder: rich would take them for its markup, and leave them out."""
+    """The brackets of an extra and of a folder stay: rich would read them as its markup, and leave them out."""
     monkeypatch.setattr(registry.Model, "how_to_get", property(lambda _: 'pip install "voicepipe[embedded]"'))
     monkeypatch.setattr(registry, "find", lambda name: Path("/models/[b]/silero.onnx") if name == "silero" else None)
     run()

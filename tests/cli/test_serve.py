@@ -223,7 +223,7 @@ def test_what_a_pipeline_uses_is_needed(
 
 
 def test_a_pipeline_and_its_trial_have_one_loop(engine: Engine, served: Served, tmp_path: Path):
-    """What a pipeline makes once, and keeps, belongs to the loop that serves it."""
+    """An object that a pipeline makes once, and keeps, belongs to the loop that serves it."""
     path = tmp_path / "mine.py"
     path.write_text(
         "import asyncio\nloops = []\n"
@@ -246,7 +246,7 @@ def test_a_pipeline_and_its_trial_have_one_loop(engine: Engine, served: Served, 
 
 
 def test_several_pipelines_are_served_under_their_names(engine: Engine, served: Served, tmp_path: Path):
-    """Those of the command line, and without any those of the settings; the engine has what one of them uses."""
+    """Pipelines of the command line win over those of the settings; the engine has the parts that one of them uses."""
     for name, stage in (("sales", "llm"), ("support", "tts")):
         (tmp_path / f"{name}.py").write_text(
             f"def pipeline(session):\n    session.{stage}\n    return session.received\ntwin = pipeline\n"
@@ -321,7 +321,7 @@ def test_a_missing_extra_says_what_to_install(
 def test_models_that_cannot_be_loaded_are_told(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Exception
 ):
-    """What the engine says, in a sentence."""
+    """The message is the engine's, as a sentence."""
 
     def load(*_: Any, **__: Any) -> None:
         raise fault
@@ -400,7 +400,7 @@ def model(name: str, *, fetched: bool) -> Any:
 def test_missing_models_are_fetched_first(
     engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """Those that can be and are needed; what one download has brought along is not asked for again."""
+    """Models that are needed and can be fetched are asked for, and none that an earlier download has brought along."""
     here: set[str] = set()
 
     def fetch(name: str, *_: object) -> None:

@@ -18,7 +18,7 @@ from voicepipe.testing import VirtualLoop
 
 
 class Stream:
-    """What `sounddevice` calls a stream: remembers how it was opened."""
+    """A stream of `sounddevice` that remembers how it was opened."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options

@@ -201,7 +201,7 @@ def test_comfort_noise_is_no_sound(run: TalkRun):
 
 
 def test_an_echo_has_ended_when_it_is_silent(run: TalkRun):
-    """What was heard comes back 0.1 s later, silence included: the user leaves 3 s after the sound, and was not
+    """The sound comes back 0.1 s later, silence included: the user leaves 3 s after the sound, and was not
     answered.
     """
 
@@ -276,7 +276,7 @@ def test_the_servers_close_is_told_with_its_reason(run: TalkRun, code: int, said
 
 
 def test_a_fatal_error_is_why_it_ended(run: TalkRun):
-    """What the server said before it closed, even where it closes in peace."""
+    """The reason is the server's message before it closed, even where it closes normally."""
 
     async def script(bot: Any) -> None:
         await bot.say("error", error={"type": "fatal", "message": "No more."})

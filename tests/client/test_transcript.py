@@ -1,4 +1,4 @@
-"""What is printed: stable lines, words as they come in a terminal, and JSON for programs."""
+"""The printed text: stable lines, words as they come in a terminal, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_two_that_speak_at_once_have_a_line_each():
 
 
 def test_words_that_were_taken_back_leave_no_line():
-    """What was noise is not written as if the user had said it; in a terminal it is taken away again."""
+    """Noise is not written as words of the user; in a terminal it is removed again."""
     facts = (0.0, Heard("You")), (0.5, Understood("")), (0.6, Playing("at once"))
     assert printed(*facts) == "   0.60  ·    the recording starts: at once\n"
     assert screen(printed(*facts, live=True), 80) == ["   0.60  ·    the recording starts: at once"]
@@ -131,7 +131,7 @@ def test_in_a_terminal_words_appear_as_they_come(monkeypatch: pytest.MonkeyPatch
 
 
 def screen(output: str, columns: int) -> list[str]:
-    """What a terminal of that width shows: it wraps, and knows the codes that a transcript writes."""
+    """Return the picture of a terminal of that width: it wraps lines and knows the codes that a transcript writes."""
     rows, row, column = [""], 0, 0
     for code in re.findall(r"\x1b\[\d*[A-Za-z]|.|\n", output):
         if code == "\n":

@@ -1,4 +1,4 @@
-"""What a chat model reads of a conversation with function calls."""
+"""A conversation with function calls as a chat model reads it."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_where_the_first_thing_is_a_call_a_greeting_stands_before_it() -> None:
 
 
 def test_a_model_that_cannot_call_reads_nothing_of_calls() -> None:
-    """What was said around them is one message again."""
+    """The words around the calls are one message again."""
     talk = (said("Look!"), bot("I look."), call("1"), result("1", "a"), bot("Nobody."))
     assert told(*talk, calls=False) == ["user: Look!", "assistant: I look. Nobody."]
     assert told(call("1"), result("1", "a"), calls=False) == [f"user: {GREETING}"]
@@ -229,7 +229,7 @@ def test_notes_are_in_the_system_prompt() -> None:
 
 
 def test_a_prompt_to_be_answered_ends_with_the_user() -> None:
-    """Where the bot was last, the user is silent; a prompt that is read ahead ends with the bot."""
+    """Behind a message of the bot the user's silence is a message; a prompt that is read ahead ends with the bot."""
     assert prompt("", [said("Hi."), bot("Hello.")], calls=True)[-1] == {"role": "user", "content": SILENCE}
     assert prompt("", [said("Hi."), bot("Hello.")], calls=True, unfinished=True)[-1]["content"] == "Hello."
 

@@ -1,4 +1,4 @@
-"""What was said and heard."""
+"""The record of a conversation."""
 
 from itertools import pairwise
 
@@ -34,7 +34,7 @@ def roles(conversation: Conversation) -> list[tuple[str, str]]:
 
 
 def test_it_is_a_fold_over_events() -> None:
-    """What the user said and what of the reply was heard; text that was not spoken leaves no trace."""
+    """It keeps the user's words and the part of a reply that was heard; text that was not spoken leaves no trace."""
     conversation = Conversation()
     events = [
         SettingsChanged("Be kind."),
@@ -115,7 +115,7 @@ def spoken(text: str) -> list[Event]:
 
 
 def outline(conversation: Conversation) -> list[str]:
-    """What was said, or the id of what was called, behind the message's name."""
+    """Return each message's name with its text, or with the id of its call."""
     return [f"{message.item}: {_text(message)}" for message in conversation.messages]
 
 
@@ -207,7 +207,7 @@ def test_truncating_what_was_heard_leaves_the_calls() -> None:
 
 
 def test_the_client_may_delete_a_call_or_a_result() -> None:
-    """What is left of it is not told to the model."""
+    """The model does not read the rest of the pair."""
     done = talk(THERE, ItemCreated("item1", "tool", "Nobody.", None, LOOK), *spoken("I look."))
     assert outline(fold(done, ItemDeleted("reply1.1"))) == ["turn1: Look!", "reply1: I look.", "item1: 1 gave Nobody."]
     assert [message["role"] for message in fold(done, ItemDeleted("reply1.1")).prompt(calls=True, unfinished=True)] == [

@@ -45,6 +45,10 @@ NOT_RUN = {
     r"(\.venv/bin/)?voicepipe talk": "needs a microphone",
     r"cd unmute/frontend|pnpm (install|dev|build|start)": "needs Unmute's sources, Node.js and pnpm",
     r"python -m benchmarks\b.*": "takes minutes; runs with --help instead",
+    r"(UNMUTE=\S+ )?docker compose .*": "needs Docker; tests/docs/test_deploy.py checks the files",
+    r"curl http://127\.0\.0\.1:8000/v1/health": "asks the container of the command before it",
+    r"kubectl .*": "needs a cluster; tests/docs/test_deploy.py checks the manifests",
+    r"(.*/opt/voicepipe|cp docs/deploy/voicepipe\.service|systemctl ).*": "changes the machine; the unit is checked",
     r"voicepipe serve --log-json .*\| jq .*": "never ends, and needs jq; tests/cli/test_serve.py reads each line",
 }
 """Commands that cannot run here, as patterns for the whole command, and why. All `voicepipe` commands are parsed."""
@@ -88,7 +92,7 @@ def test_every_block_is_checked_somewhere(page: Path) -> None:
 
 
 def test_the_lists_hold_nothing_else() -> None:
-    """What is excused is on some page."""
+    """Each excused command is on some page."""
     every = [block for page in all_pages() for block in blocks(page)]
     written = {command.text for block in every if block.language in SHELL for command in commands(block)}
     for pattern in NOT_RUN:
@@ -97,7 +101,7 @@ def test_the_lists_hold_nothing_else() -> None:
 
 
 def commands_of(page: Path) -> Iterator[Command]:
-    """Those in blocks, those in sentences, and the one of a deployment."""
+    """Return the commands in blocks, those in sentences, and the one of a deployment."""
     for block in blocks(page):
         if block.language in SHELL:
             yield from commands(block)

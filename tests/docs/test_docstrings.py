@@ -11,7 +11,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def modules_with_examples() -> list[str]:
-    """Those with a `>>>` in them: nothing else need be imported."""
+    """Return the modules with a `>>>` in them: no other module need be imported."""
     files = (path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path.read_text("utf-8"))
     names = (".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in files)
     return [name.removesuffix(".__init__") for name in names]

@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
     [("voicepipe.operators", "operators"), ("voicepipe.testing", "testing"), ("voicepipe", "python")],
 )
 def test_every_public_name_is_in_the_reference(module: str, page: str) -> None:
-    """What can be imported can be looked up."""
+    """Each name that can be imported is in the reference."""
     text = (DOCS / "reference" / f"{page}.md").read_text("utf-8")
     documented = set(re.findall(r"^\.\. auto\w+:: (\w+)", text, re.MULTILINE))
     elsewhere = {"Event", "Scenario", "COLUMN_MS"}  # the first two have pages of their own; 20 ms are on every page

@@ -102,7 +102,7 @@ def test_functions_of_the_model_are_named() -> None:
 
 
 def test_event_types_come_from_annotations_and_from_what_a_stage_says_of_itself() -> None:
-    """What passes, passes on; what is taken, does not."""
+    """Types that pass are passed on; types that a stage takes are not."""
     graph = trace(load_pipeline())
     assert graph.find("decode").gives[:2] == ("Audio", "InputRejected")
     assert graph.find("detect_turns").gives[:3] == ("TurnStarted", "TurnConfirmed", "TurnTextChanged")
@@ -239,7 +239,7 @@ async def remote(items: AsyncIterator[Event]) -> AsyncIterator[WordRecognised]:
 
 
 def test_boundaries_say_what_they_hold() -> None:
-    """Those to a task, and those to a thread, which nobody has decorated."""
+    """They are the boundaries to a task and those to a thread, which no decorator has named."""
     stage = async_stage(remote, boundary="stt", capacity=50, overflow=Overflow.DROP_OLDEST)
     node = drawn(stage).find("async_stage")
     assert node.boundary == Boundary("50", "DROP_OLDEST")
@@ -273,7 +273,7 @@ def test_a_pipeline_that_gives_no_observable_is_named_too() -> None:
 
 
 def test_feedback_defer_flat_map_and_subject_do_not_hide_stages() -> None:
-    """What is piped from them is drawn, and what is inside of `feedback` as well."""
+    """The stages behind them are drawn, and so is the inside of `feedback`."""
 
     def mine(source: Observable[Any]) -> Observable[Any]:
         return source.pipe(rx_ops.map(as_word))

@@ -85,7 +85,7 @@ def test_speech_is_heard_answered_and_spoken(server: str, recordings: Path) -> N
 
 
 def transcribed(sound: Samples) -> str:
-    """What the bot's sound says, a stretch at a time."""
+    """Return the words of the bot's sound, a stretch at a time."""
     from voicepipe.stt.moonshine import Moonshine
 
     recogniser, samples = Moonshine(), resampled(Audio(sound, RATE_HZ), 16_000).samples

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 import reactivex
+import yaml
 from aiohttp import web
 from needs import require
 from processes import free_port, running, wait_for_port
@@ -24,7 +26,7 @@ from voicepipe.server import ServerSettings, make_app
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("prometheus")]
 
-DASHBOARD = Path(__file__).parents[2] / "docs/grafana/voicepipe.json"
+DEPLOY = Path(__file__).parents[2] / "docs/deploy"
 TALK = Conversation("Be brief.")
 
 
@@ -56,7 +58,8 @@ async def serving() -> AsyncIterator[int]:
 def config(port: int, folder: Path) -> Path:
     file = folder / "prometheus.yml"
     scrape = {"job_name": "voicepipe", "scrape_interval": "1s", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
-    file.write_text(json.dumps({"scrape_configs": [scrape]}))  # JSON is YAML
+    rules = {"rule_files": [str(DEPLOY / "alerts.yml")], "global": {"evaluation_interval": "1s"}}
+    file.write_text(json.dumps({"scrape_configs": [scrape], **rules}))  # JSON is YAML
     return file
 
 
@@ -113,7 +116,34 @@ async def watch(http: aiohttp.ClientSession, ours: int) -> None:
     await value(http, "voicepipe_health_ok", 1)
     await value(http, 'voicepipe_voice_to_voice_seconds_bucket{le="0.6"}', 1)
     await value(http, "histogram_quantile(0.5, sum by (le) (voicepipe_voice_to_voice_seconds_bucket)) < 0.9", 0.55)
-    board = json.loads(DASHBOARD.read_text("utf-8"))
+    empty = {query for query in queries() if not await answered(http, query)}
+    assert not empty, "\n".join(["these queries find nothing:", *sorted(empty)])
+    await check_rules(http)
+
+
+def queries() -> Iterator[str]:
+    """Yield every query of the dashboard, and what each alert compares with its bound."""
+    board = json.loads((DEPLOY / "grafana/voicepipe.json").read_text("utf-8"))
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
-            await ask(http, target["expr"].replace("$__rate_interval", "1m").replace("$job", ".*"))
+            yield target["expr"].replace("$__rate_interval", "1m").replace("$job", ".*")
+    for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"]:
+        yield from (re.split(r" (?:==|>|<) ", rule["expr"])[0] for rule in group["rules"])
+
+
+async def answered(http: aiohttp.ClientSession, query: str) -> bool:
+    """Return whether the query finds a sample; a rate needs two scrapes."""
+    for _ in range(30):
+        if await ask(http, query):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def check_rules(http: aiohttp.ClientSession) -> None:
+    """Check that Prometheus has evaluated every alert without an error, and that none fires."""
+    async with http.get("/api/v1/rules") as answer:
+        groups = (await answer.json())["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) == 6
+    assert [rule["name"] for rule in rules if (rule["health"], rule["state"]) != ("ok", "inactive")] == []

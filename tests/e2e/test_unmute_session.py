@@ -116,7 +116,7 @@ def test_every_event_is_in_its_place_with_its_fields(talk: tuple[Frontend, list[
 
 
 def test_the_talk_went_as_it_should(talk: tuple[Frontend, list[Line]]) -> None:
-    """What the user said was heard, and nothing else: no old page. Of the bot, what it was let say."""
+    """The user's words were heard, and no others: no old page. The bot's are those that it was let say."""
     _, lines = talk
     events = told(lines)
     heard = " ".join(event["delta"] for event in of(events, HEARD))

@@ -142,7 +142,7 @@ def llm(marbles: Marbles) -> Iterator[LlmServer]:
 def test_only_the_models_that_are_needed_are_loaded(
     local: FakeLocal, urls: dict[str, str], embedded: list[str]
 ) -> None:
-    """What has a URL is a service."""
+    """A part that has a URL is a service."""
     settings = EngineSettings(**urls)  # type: ignore[arg-type]
     assert sorted(embedded_kinds(settings)) == embedded
     build_engine(settings, max_sessions=3).close()
@@ -170,7 +170,7 @@ print([name for name in heavy if name in sys.modules])
 
 
 def test_how_many_sessions(local: FakeLocal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was asked for; else what the cores carry; else, with services only, what was set for those."""
+    """The number is the setting's; else what the cores carry; else, with services only, the setting for those."""
     monkeypatch.setattr("voicepipe.engine.build.usable_cores", lambda: 6)
     services: dict[str, Any] = {"stt_url": NOWHERE, "llm_url": NOWHERE, "tts_url": NOWHERE}
     assert build_engine(EngineSettings(), max_sessions=2).max_sessions == 2

@@ -59,7 +59,7 @@ async def talk(
     *,
     engine: ComposedEngine | None = None,
 ) -> list[Event]:
-    """What a client of the default pipeline gets: it sends its microphone in real time."""
+    """Return the events that a client of the default pipeline gets while it sends its microphone in real time."""
     engine, events = engine or build_engine(settings, max_sessions=None), list[Event]()
     pipeline = load_pipeline(None)
     running = SessionRunner(pipeline, session_id="s", codec=Pcm16(), stages=engine.stages(), emit=events.append)

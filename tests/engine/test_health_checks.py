@@ -1,4 +1,4 @@
-"""Whether everything is there, asked side by side."""
+"""Health checks, made side by side."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Voice:
         self.opened: SessionPart[Any] = KyutaiTts(server.url, settings, _no_http, NULL_OBSERVER, store).open()
 
     def says(self, *words: str, voice: str = "") -> list[Event]:
-        """What a reply of these words gives, in a voice."""
+        """Return the sound and words of a reply with these words, in a voice."""
         stage = self.opened.stage(Conversation(voice=voice))
         said: Observable[Event] = self.marbles.cold("(a|)", a=ReplyText(" ".join(words))).pipe(stage)
         return [one.value for one in self.marbles.record(said) if one.kind != "completed"]

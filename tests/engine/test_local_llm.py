@@ -79,7 +79,7 @@ def test_the_opening_is_the_characters_and_costs_no_call(marbles: Marbles, llm: 
 def test_an_answer_is_the_models_and_no_longer_than_two_sentences(
     marbles: Marbles, llm: LocalLlm, model: Model
 ) -> None:
-    """What it is told begins as what it has read: it need not read that again."""
+    """The prompt begins with the part that the model has read: it need not read that again."""
     opened = llm.open()
     said(marbles, opened.stage, TALK)
     answer = said(marbles, opened.stage, TALK.bot_said("Ahoy!").user_said("Where to?"))
@@ -170,5 +170,5 @@ def test_a_gguf_file_answers_in_this_process(marbles: Marbles, tmp_path: Path) -
 
 
 def test_the_embedded_model_is_named_as_what_it_is() -> None:
-    """Where health and checks speak of it."""
+    """Health reports and checks name it so."""
     assert EMBEDDED.what == "SmolLM2-135M"

@@ -14,9 +14,11 @@ __all__ = ["SOURCES", "require"]
 SOURCES = {
     "chromium": "apt-get install chromium",
     "go": "apt-get install golang-go, or https://go.dev",
+    "nginx": "apt-get install nginx-light",
     "node": "Node.js 20: apt-get install nodejs, or https://nodejs.org",
     "npm": "it comes with Node.js 20: apt-get install npm, or https://nodejs.org",
     "prometheus": "apt-get install prometheus",
+    "systemd-analyze": "apt-get install systemd",
     "redis-server": "apt-get install redis-server",
 }
 """The way to install each program."""

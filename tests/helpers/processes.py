@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["free_port", "patient_pipeline", "running", "serving", "until_empty", "wait_for_port"]
+__all__ = ["free_port", "patient_pipeline", "running", "serving", "until_empty", "until_sessions", "wait_for_port"]
 
 _START_S = 90
 """Real time, on a machine that has other work to do."""
@@ -92,13 +92,18 @@ from reactivex.operators import map
 
 def until_empty(url: str) -> None:
     """Until a voicepipe server has no session any more; fails when one is left over."""
-    deadline = time.monotonic() + _START_S
+    until_sessions(url, 0)
+
+
+def until_sessions(url: str, count: int) -> None:
+    """Until a voicepipe server has so many sessions: it renders its metrics twice a second."""
+    deadline, wanted = time.monotonic() + _START_S, f"voicepipe_active_sessions {count}.0\n"
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{url}/metrics") as answer:
-            if "voicepipe_active_sessions 0.0\n" in answer.read().decode():
+            if wanted in answer.read().decode():
                 return
         time.sleep(0.02)
-    pytest.fail("a session is left over")
+    pytest.fail(f"{url} does not come to have {count} sessions")
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def test_a_wheel_that_is_gone(site: Path, package: Path, tmp_path: Path, extra: 
 
 
 def test_an_index(site: Path, package: Path) -> None:
-    """There is no record of the origin; the name is the distribution's, not the other package's."""
+    """No record tells the origin; the name is the distribution's, not the other package's."""
     assert arguments(read(installed(site), package)) == ["voicepipe-rx[embedded]"]
 
 
@@ -100,7 +100,7 @@ def test_a_repository_and_an_address(site: Path, tmp_path: Path) -> None:
 
 
 def test_a_record_of_another_copy_does_not_count(site: Path, source: Path) -> None:
-    """What runs is another folder than the one that pip installed: `PYTHONPATH=src`."""
+    """The running code is another folder than the one that pip installed: `PYTHONPATH=src`."""
     assert read(installed(site), source / "src" / "voicepipe") is None
     elsewhere = {"url": (site / "x").as_uri(), "dir_info": {"editable": True}}
     assert read(installed(site / "2", elsewhere), source / "src" / "voicepipe") is None

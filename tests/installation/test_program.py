@@ -1,4 +1,4 @@
-"""What is printed as the command to run must be one that runs."""
+"""A printed command is one that runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a conversation the language model is told."""
+"""The part of a conversation that the language model reads."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_last_question_stays_however_long_it_is() -> None:
 
 
 def test_notes_stay() -> None:
-    """What the client has told the model, in between, is no part of a turn."""
+    """Notes that the client has given the model in between belong to no turn."""
     noted = replace(talk(10), messages=(*talk(2).messages, Message("system", "It rains."), *talk(9).messages))
     left = recent(max_tokens=80, at_once=1)(noted)
     assert told(left) == ["It rains.", "question 7", "answer 7", "question 8", "answer 8", "And now?"]
@@ -167,7 +167,7 @@ def results(conversation: Conversation) -> list[str]:
 
 
 def test_a_turn_costs_the_same_however_long_the_talk_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is certainly too old is not looked at: no more messages than the bound has room for, and a block of them."""
+    """Messages that are certainly too old are not read: no more than the bound has room for, and a block of them."""
     read: list[str] = []
     monkeypatch.setattr(history, "estimated_tokens", lambda text: read.append(text) or 8 + len(text) // 3)
     costs: list[int] = []
@@ -179,7 +179,7 @@ def test_a_turn_costs_the_same_however_long_the_talk_was(monkeypatch: pytest.Mon
 
 
 def test_functions_and_notes_count() -> None:
-    """What they take is missing for the history."""
+    """Their tokens are missing for the history."""
     plain, tool = talk(20), Function("weather", "What the weather is. " * 20, {"type": "object"})
     rich = replace(plain, generation=replace(plain.generation, functions=(tool,)))
     shorten = recent(max_tokens=300, at_once=1)

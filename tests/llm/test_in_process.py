@@ -73,7 +73,7 @@ def workers(marbles: Marbles) -> Iterator[NappingWorkers]:
 
 
 def values(marbles: Marbles, llm: Any, conversation: Conversation) -> list[Any]:
-    """What comes out, without the completion at the end."""
+    """Return the values, without the completion at the end."""
     *out, end = marbles.record(llm(conversation))
     assert end.kind == "completed"
     return [one.value for one in out]

@@ -44,7 +44,7 @@ def test_what_fits_is_left_alone():
 
 
 def test_the_oldest_are_forgotten_and_the_system_prompt_is_kept():
-    """What is left is the system prompt and the latest messages, beginning with a question."""
+    """The system prompt and the latest messages are left, beginning with a question."""
     left = trim(talk(60), 1000)
     assert left[0] == SYSTEM
     assert left[1]["role"] == "user"
@@ -118,7 +118,7 @@ def test_the_answers_length_is_bounded(smollm: SmolLM):
 
 @pytest.mark.models
 def test_it_counts_its_tokens(smollm: SmolLM):
-    """Those of the prompt, of which the slot knows all but the last one the second time, and those of the answer."""
+    """The tokens of the prompt, of which the slot knows all but one the second time, and those of the answer."""
     first = smollm.stream(PARIS, lambda _: None, max_tokens=5, slot=0)
     again = smollm.stream(PARIS, lambda _: None, max_tokens=7, slot=0)
     assert (first.written, again.written) == (5, 7)
@@ -181,7 +181,7 @@ def test_a_history_longer_than_the_context_is_no_error(smollm: SmolLM):
 
 @pytest.mark.models
 def test_a_system_prompt_longer_than_the_context_is_llama_cpps_error(smollm: SmolLM):
-    """What cannot be shortened fails with the server's words."""
+    """A prompt that cannot be shortened fails with the server's words."""
     with pytest.raises(LlmFailed, match="exceeds the available context size"):
         answer(smollm, [{"role": "system", "content": "word " * 3000}, user("Hello?")], max_tokens=3)
 

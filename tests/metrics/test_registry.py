@@ -40,7 +40,7 @@ from voicepipe.services.errors import AtCapacity, ConnectionLost, FailureReason,
 from voicepipe.session import Stages
 from voicepipe.stage import StageError
 
-DASHBOARD = Path(__file__).parents[2] / "docs/grafana/voicepipe.json"
+DASHBOARD = Path(__file__).parents[2] / "docs/deploy/grafana/voicepipe.json"
 TALK = Conversation("Be brief.").user_said("How are you?")
 SECOND = Audio(np.zeros(24_000, np.float32), 24_000)
 

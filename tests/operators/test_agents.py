@@ -31,7 +31,7 @@ from voicepipe.testing import Marbles, ScriptedError
 
 
 def price(amount: int) -> str:
-    """What an amount is with tax."""
+    """The amount with tax."""
     return f"{amount * 2} euros"
 
 

@@ -57,7 +57,7 @@ def test_packets_become_sound(marbles: Marbles) -> None:
     ids=lambda message: type(message).__name__,
 )
 def test_every_message_passes_at_its_place_in_the_sound(marbles: Marbles, message: ClientMessage) -> None:
-    """There is no second way for it."""
+    """A message has no second way."""
     sound = Audio(np.array([0.5], np.float32), 24_000)
     received = marbles.cold("ama|", a=AudioReceived(b"\x00\x40"), m=message)
     marbles.expect(received.pipe(decode(Pcm16(24_000))), "AmA|", A=sound, m=message)

@@ -345,7 +345,7 @@ def test_a_reply_that_is_asked_for_has_the_name_that_was_given(marbles: Marbles)
 
 
 def test_a_voice_has_no_effect_where_it_shall_not_interrupt(marbles: Marbles) -> None:
-    """What was said meanwhile is answered when the reply has ended."""
+    """Words that were spoken meanwhile are answered when the reply has ended."""
     bot = Bot(marbles, "w----v|")
     out = bot.hear("oesc-e|", events(TurnTaking("meaning", interrupts=False)))
     assert kinds(out) == "bwjwebwwe"
@@ -436,6 +436,6 @@ def test_what_was_written_is_kept_letter_for_letter() -> None:
 
 
 def test_a_reply_goes_on_with_its_message_though_the_user_has_spoken() -> None:
-    """Where a voice does not interrupt."""
+    """It does so where a voice does not interrupt."""
     talk = told(*REPLY[:2], TurnEnded("Hm.", 1.0, "turn1"), *REPLY[2:])
     assert [message.text for message in talk.messages] == ["One two three.", "Hm."]

@@ -79,7 +79,7 @@ def test_a_stage_is_not_blamed_for_what_comes_late_to_it(marbles: Marbles) -> No
 
 
 def test_a_stage_that_does_not_answer_what_it_received_has_failed(marbles: Marbles) -> None:
-    """What it passes on is no answer where the answer is sound."""
+    """An item that only passes is no answer where the answer is sound."""
     words = {"a": ReplyText("Hi"), "S": ReplyAudio(Audio(np.zeros(8, np.float32), 1000))}
     silent = with_deadline(lambda source: source, "TTS", first_s=0.1, between_s=0.06, answer=ReplyAudio)
     marbles.expect(marbles.hot("--aa|", table=words).pipe(silent), "--aa|", table=words)

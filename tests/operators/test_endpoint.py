@@ -1,4 +1,4 @@
-"""Where speech starts and stops, and whether the user has finished."""
+"""The start and the end of speech, and the end of a turn."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_speech_that_stops_says_how_much_voice_it_had(marbles: Marbles) -> None:
 
 
 def test_a_click_is_no_speech(marbles: Marbles) -> None:
-    """What does not last the onset starts nothing, however often it comes."""
+    """A sound shorter than the onset starts nothing, however often it comes."""
     assert edges(marbles, "ss_ss_ss_______|", sure) == []
 
 

@@ -41,7 +41,7 @@ def test_a_farewell_may_be_part_of_a_word(marbles: Marbles) -> None:
 
 
 def test_an_interrupted_farewell_does_not(marbles: Marbles) -> None:
-    """Who still talks is not hung up on."""
+    """A user who still talks is not hung up on."""
     cut = ReplyInterrupted("Bye!", Conversation())
     marbles.expect(marbles.cold("a|", a=cut).pipe(hang_up_after("Bye!")), "a|", a=cut)
 

@@ -1,4 +1,4 @@
-"""Where the milliseconds go."""
+"""The parts of a turn's time."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_later_verdicts_do_not_lengthen_the_endpointing(marbles: Marbles) -> Non
 
 
 def test_a_turn_without_words_is_not_measured(marbles: Marbles) -> None:
-    """What answers a cough answers nobody: seven seconds of nudge are no latency."""
+    """A reply to a cough is no answer: seven seconds of idle time are no latency."""
     assert measured(marbles, "s-p-(nb)-t-c-m-a|") == []
 
 

@@ -56,7 +56,7 @@ class Bot:
 
 
 def hear(marbles: Marbles, bot: Any, said: str) -> tuple[list[Event], dict[str, list[Event]]]:
-    """What is told of the talk, and of each reply beside it."""
+    """Return the events of the conversation, and those of each reply beside it."""
     stage = respond(
         bot,
         idle_after_s=1.0,
@@ -79,7 +79,7 @@ def kinds(events: list[Event]) -> list[type]:
 
 
 def test_it_knows_the_conversation_and_leaves_no_trace(marbles: Marbles) -> None:
-    """What was said is in its prompt; what it answers is in nobody's."""
+    """The conversation is in its prompt; its answer is in no prompt."""
     bot = Bot(marbles)
     talk, beside = hear(marbles, bot, "oiq-------r|")
     assert kinds(beside["=q"]) == [ReplyStarted, ReplyTextWritten, ReplyTextWritten, ReplyEnded]

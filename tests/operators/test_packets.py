@@ -46,7 +46,7 @@ few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthChec
 
 
 def packets(size: int, limit: int = LONGEST_PACKET) -> st.SearchStrategy[list[int]]:
-    """Where `size` samples are cut: into packets of one length and a rest, or anywhere."""
+    """Cut samples at `size`: into packets of one length and a rest, or anywhere."""
     even = st.sampled_from([1920, 480, 240, 2048, 7_777, limit]).map(lambda step: list(range(step, size, step)))
     odd = st.lists(st.integers(1, size - 1), max_size=30, unique=True).map(sorted)
     return st.one_of(even, odd)
@@ -170,7 +170,7 @@ class Patient:
 
 @dataclass
 class Heard:
-    """What a recogniser made of its packets."""
+    """The results of a recogniser for its packets."""
 
     noticed: list[Event] = field(default_factory=list[Event])
     texts: list[Event] = field(default_factory=list[Event])
@@ -225,7 +225,7 @@ def heard(messages: list[Any]) -> Heard:
 
 
 def collected(stage: Any, items: list[Any], then: Callable[[], None] = lambda: None) -> list[Any]:
-    """What the stage makes of the items, and of what happens then."""
+    """Return the stage's output for the items, and for what follows them."""
     out: list[Any] = []
     source: Subject[Any] = Subject()
     loop = asyncio.new_event_loop()
@@ -306,7 +306,7 @@ def test_a_talk_is_heard_the_same(step_ms: int) -> None:
 
 @pytest.mark.parametrize("speech_ms", range(1700, 2200, 40))
 def test_speech_about_as_long_as_a_clip_may_be_is_cut_the_same(speech_ms: int) -> None:
-    """Whether it is cut, or stops before, is not decided by what else is in the packet."""
+    """The rest of a packet does not decide whether it is cut or stops before."""
     said = [(0.0, 300), (0.5, speech_ms // 2), (0.2, 100), (0.5, speech_ms // 2), (0.0, 1500)]
     live = heard(sent(said, [], even(20, said)))
     for step_ms in (80, 1000):

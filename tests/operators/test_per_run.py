@@ -27,7 +27,7 @@ def belongs(item: str) -> bool:
 
 
 def runs(stage: Stage[str, Any]) -> Callable[[Observable[str]], Observable[str]]:
-    """What comes out, the number of the run before what a run has made: "1a"."""
+    """Return the output, each item with the number of its run before it: "1a"."""
     numbered = per_run(stage, belongs)
     return lambda source: source.pipe(numbered, operators.map(lambda out: f"{out[0] or ''}{out[1]}"))
 
@@ -79,14 +79,14 @@ def test_what_a_stage_kept_comes_at_the_end_of_its_run(marbles: Marbles) -> None
 
 
 def test_runs_come_out_one_after_the_other_however_long_each_takes(marbles: Marbles) -> None:
-    """What passes waits for none of them."""
+    """Items that pass wait for no run."""
     delays = iter([0.1, 0.02, 0.0])
     stage: Stage[str, str] = lambda run: run.pipe(operators.delay(next(delays)))
     expect(marbles, marbles.cold("aXbYc|"), stage, "-X-Y-a(bc|)", "1a", "2b", "3c")
 
 
 def test_a_run_that_is_the_first_again_goes_on_live(marbles: Marbles) -> None:
-    """What it had made is let out, and what it makes from then on passes at once."""
+    """Its earlier items are let out, and later ones pass at once."""
     delays = iter([0.1, 0.0])
     stage: Stage[str, str] = lambda run: run.pipe(operators.delay(next(delays)))
     expect(marbles, marbles.cold("aXb----c-d|"), stage, "-X---abc-d|", "1a", "2b", "2c", "2d")
@@ -141,7 +141,7 @@ def fails_at(item: str, after_s: float = 0.0) -> Stage[str, str]:
 
 
 def test_an_error_of_the_source_ends_all_at_once(marbles: Marbles) -> None:
-    """What was being made is dropped, and the stage disposed."""
+    """Unfinished runs are dropped, and the stage is disposed."""
     stage = Counted(operators.delay(0.5))
     expect(marbles, marbles.cold("aXb#"), stage, "-X-#")
     assert stage.log == ["1 begins", "1 is read", "2 begins", "1 ends", "2 ends"]
@@ -190,7 +190,7 @@ def expect_now(marbles: Marbles, source: Observable[str], stage: Stage[str, Any]
 
 
 def test_an_item_that_brings_forth_others_comes_before_them(marbles: Marbles) -> None:
-    """Who listens may feed the source, in the same call."""
+    """A listener may feed the source in the same call."""
     source, heard = Subject[str](), list[str]()
     inner = Subject[str]()
     slow: Stage[str, str] = operators.delay(0.1)

@@ -60,7 +60,7 @@ def responding(reply: Reply, **overrides: float | int) -> Callable[[Observable[E
 
 
 def outline(marbles: Marbles, turns: str, reply: str, **overrides: float | int) -> str:
-    """What comes out, a letter an event, with the time of each that is not a word or sound."""
+    """Return the output, a letter an event, with the time of each that is not a word or sound."""
     names = {ReplyStarted: "begin", ReplyEnded: "end", ReplyInterrupted: "cut", StageFailed: "fail", ReplyAudio: "S"}
     source, answer = marbles.hot(turns, table=TURNS), marbles.cold(reply, table=SAYS)
     out = marbles.record(source.pipe(responding(lambda _: answer, **overrides)))
@@ -165,7 +165,7 @@ def test_a_cough_gives_the_unanswered_turn_back(marbles: Marbles) -> None:
 
 
 def test_a_cough_during_a_heard_reply_does_not_repeat_it(marbles: Marbles) -> None:
-    """What was heard was heard: the bot waits, and prompts. The idle time counts from the cut, not the cough's end."""
+    """The heard part stays: the bot waits, and prompts. The idle time counts from the cut, not the cough's end."""
     heard = "begin@0 S@0 good cut@200 begin@1200 S@1200 good day end@1560"
     lasts = {"uninterruptible_s": 0.0, "min_voice_ms": 40.0}
     assert outline(marbles, "e-------s--n---|", "S w 300ms v|", **lasts) == heard
@@ -178,7 +178,7 @@ def test_silence_is_broken_once_by_a_nudge(marbles: Marbles) -> None:
 
 
 def test_the_user_takes_the_nudge_away(marbles: Marbles) -> None:
-    """Who begins to speak is not asked whether they are there."""
+    """A user who begins to speak is not asked whether they are there."""
     assert outline(marbles, "e 800ms s 400ms c 400ms e|", "w|", idle_prompts=1).startswith(
         "begin@0 good end@20 begin@1660"
     )
@@ -330,7 +330,7 @@ def test_a_reply_that_fails_behind_its_call_is_followed_all_the_same(marbles: Ma
 
 
 def test_a_turn_and_a_wish_that_came_meanwhile_are_one_reply(marbles: Marbles) -> None:
-    """Where a voice does not interrupt."""
+    """It is so where a voice does not interrupt."""
     bot = Bot(marbles, "wF-----v|", "w|")
     assert bot.hear("le--er|") == "reply1@20 end@180 =r@180 end@200"
     assert [message.text for message in bot.asked[1].messages if message.role == "user"] == ["hello", "hello"]

@@ -82,7 +82,7 @@ def test_a_text_is_said_in_the_users_silence() -> None:
 
 @pytest.mark.parametrize("when", ["after_reply", "in_silence"])
 def test_it_waits_for_the_end_of_the_reply(when: Any) -> None:
-    """Whether the user is to be silent, too, or not."""
+    """It does so with and without waiting for the user's silence."""
     played = run(
         scene("Tea after the answer").at(2).user_says("tell me").by(8, times=1).bot_says("Your tea"),
         pipeline_with((4, SpeechRequested(TEA, when=when))),
@@ -136,7 +136,7 @@ def test_a_notice_cannot_be_interrupted_and_comes_before_the_opening() -> None:
 
 
 def test_the_bot_opens_behind_a_notice() -> None:
-    """Where the user says nothing."""
+    """It opens when the user says nothing."""
     played = run(
         scene("A notice and an opening"),
         pipeline_with((0, SpeechRequested(NOTICE, when="now", interruptible=False))),
@@ -187,7 +187,7 @@ def test_nothing_is_lost_while_a_reply_cleans_up(order: int) -> None:
 
 @pytest.mark.parametrize("grace_s", [0.25, 2])
 def test_an_answer_of_which_nothing_was_heard_follows_what_is_urgent(grace_s: float) -> None:
-    """Whether it has begun, or waits until the first answer has cleaned up."""
+    """It holds when the answer has begun, and when it waits until the first answer has cleaned up."""
     talk = scene("Ordered", closes_s=1).llm("tell me", LONG, word_s=0.3).at(2).user_says("tell me")
     urgent = SpeechRequested(TEA, when="now")
     played = run(talk.at(4).user_says("stop it"), pipeline_with((4.9, urgent), grace_s=grace_s))

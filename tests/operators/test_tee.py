@@ -23,7 +23,7 @@ def writing(log: list[str], *, fail_at: str = "") -> Stage[str, str]:
 
 
 def test_everything_passes_and_the_side_branch_sees_it(marbles: Marbles) -> None:
-    """What it gives goes nowhere."""
+    """The side branch's own output is dropped."""
     log = list[str]()
     source = marbles.hot("a-b|")
     marbles.expect(source.pipe(tee(writing(log))), "a-b|")

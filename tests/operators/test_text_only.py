@@ -1,4 +1,4 @@
-"""Where what a model says is more than text."""
+"""A model's output that is more than text."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_call_does_not_wait_for_the_sound_before_it(marbles: Marbles) -> None:
 
 
 def test_a_call_in_the_midst_of_a_runs_sound_moves_no_times(marbles: Marbles) -> None:
-    """What passes belongs to no run."""
+    """A passing item belongs to no run."""
     out = marbles.record(marbles.cold("abX-c|", table=WORDS).pipe(text_only(marbles.tts(delay_ms=30, ms_per_word=200))))
     assert (times(out, ReplyAudio), times(out, FunctionCalled)) == ([30, 50, 110], [40])
     assert spoken(out) == [("I", 0.0, 0.2), ("look.", 0.2, 0.4), ("Nobody.", 0.4, 0.6)]

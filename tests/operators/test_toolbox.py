@@ -36,7 +36,7 @@ class Unit(Enum):
 
 
 def told(function: Callable[..., Any]) -> Function:
-    """What the model is told of it; OpenAI would take it."""
+    """Return the function as the model reads it; OpenAI would take it."""
     (only,) = Toolbox([function]).functions
     tool = {"name": only.name, "description": only.description, "parameters": only.parameters}
     check({"messages": [{"role": "user", "content": "Hi."}], "tools": [{"type": "function", "function": tool}]})
@@ -51,7 +51,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def google(city: str, unit: str = "C") -> str:
-    """How warm it is.
+    """The temperature.
 
     Outside, in the shade.
 
@@ -67,7 +67,7 @@ def google(city: str, unit: str = "C") -> str:
 
 
 def numpy(city: str, unit: str = "C") -> str:
-    """How warm it is.
+    """The temperature.
 
     Outside, in the shade.
 
@@ -88,7 +88,7 @@ def numpy(city: str, unit: str = "C") -> str:
 
 
 def sphinx(city: str, unit: str = "C") -> str:
-    """How warm it is.
+    """The temperature.
 
     Outside, in the shade.
 
@@ -112,7 +112,7 @@ def test_a_docstring_says_what_a_function_does_and_wants(function: Callable[...,
         "required": ["city"],
         "additionalProperties": False,
     }
-    assert told(function) == Function(function.__name__, "How warm it is.\n\nOutside, in the shade.", schema)
+    assert told(function) == Function(function.__name__, "The temperature.\n\nOutside, in the shade.", schema)
 
 
 def test_a_function_without_a_docstring_has_its_name() -> None:
@@ -325,7 +325,7 @@ def test_a_sync_function_runs_in_a_thread_of_its_own(virtual_loop: VirtualLoop) 
 
 
 def test_functions_that_hang_keep_no_other_waiting() -> None:
-    """There are as many threads as there are calls. In real time: what hangs in a thread stops a virtual clock."""
+    """Each call has a thread. In real time: a function that hangs in a thread stops a virtual clock."""
     stop, begun = threading.Event(), threading.Semaphore(0)
 
     def hang() -> None:

@@ -87,7 +87,7 @@ class Model:
         return [(asked.generation.choice, asked.generation.must_call) for asked in self.asked]
 
     def read(self, number: int) -> list[Any]:
-        """What it was told behind the user's question: text, names of calls, results."""
+        """Return the prompt behind the user's question: text, names of calls, results."""
         said = [message.text or message.call for message in self.asked[number].messages]
         return [one.name if isinstance(one, FunctionCall) else one for one in said if one != "Who is there?"]
 
@@ -271,7 +271,7 @@ def test_a_function_in_which_something_is_cancelled_has_failed(marbles: Marbles)
 
 
 def test_an_error_of_the_model_is_passed_on_in_any_answer(marbles: Marbles) -> None:
-    """What was said and called stays."""
+    """Its words and calls until then stay."""
     assert play(marbles, Model(marbles, "a#", error=ScriptedError("down")))[1:] == ["20 ScriptedError('down')"]
     out = play(marbles, Model(marbles, "W|", "a#", error=ScriptedError("down")))
     assert out == ["0 calls weigh", '20 weigh gave {"grams":5}', "20 'Let me look.'", "40 ScriptedError('down')"]
@@ -491,7 +491,7 @@ def test_a_barge_in_does_not_wait_for_a_thread() -> None:
 
 
 def test_after_a_barge_in_the_model_reads_that_there_was_no_result(marbles: Marbles) -> None:
-    """What came out until then is what the conversation keeps."""
+    """The conversation keeps the output until then."""
     talk = ASKED
     with capture_logs():
         for one in marbles.record(tools(Model(marbles, "L|"))(ASKED), "^--!"):

@@ -143,7 +143,7 @@ def test_the_model_reads_in_the_next_turn_what_was_called_in_the_last() -> None:
 
 
 def results(conversation: Conversation) -> list[str]:
-    """What the model reads of its calls, in order."""
+    """Return the results of the calls as the model reads them, in order."""
     return [message["content"] for message in conversation.prompt(calls=True) if message["role"] == "tool"]
 
 

@@ -56,7 +56,7 @@ def test_a_transcript_that_does_not_reach_the_pause_is_waited_for(marbles: Marbl
 
 
 def test_going_on_takes_the_pause_back(marbles: Marbles) -> None:
-    """Who speaks on before the words are there has not finished."""
+    """A user who speaks on before the words are there has not finished."""
     expect(marbles, "p-w-P-p-v-t-P|", "s-c-----g---e|")
 
 

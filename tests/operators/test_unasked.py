@@ -1,4 +1,4 @@
-"""What the bot is to say unasked: what comes next, what waits, and what comes again."""
+"""Text that the bot speaks unasked: order, waiting, and repetition."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def queue(*wanted: Unasked) -> UnaskedQueue:
     ],
 )
 def test_when_it_comes(unasked: Unasked, busy: bool, user_waits: bool, comes: bool) -> None:
-    """What can be interrupted does not begin while the user speaks, unless it is urgent: it would be cut at once."""
+    """A text that can be interrupted would be cut while the user speaks: it waits, unless it is urgent."""
     assert (queue(unasked).first(busy=busy, user_waits=user_waits) is unasked) is comes
 
 

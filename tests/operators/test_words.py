@@ -29,7 +29,7 @@ def test_nothing_but_white_space_says_nothing(marbles: Marbles) -> None:
 
 
 def test_an_error_passes_and_the_begun_word_is_dropped(marbles: Marbles) -> None:
-    """What was not finished was not said."""
+    """An unfinished word was not spoken."""
     marbles.expect(marbles.cold("a#", a="half").pipe(split_words()), "-#")
 
 
@@ -78,7 +78,7 @@ def test_a_lists_marks_end_no_sentence(marbles: Marbles) -> None:
 
 
 def clauses(marbles: Marbles, text: str) -> list[str]:
-    """What `by_clause` makes of a text whose words come one by one."""
+    """Return the clauses that `by_clause` makes of a text whose words come one by one."""
     source = marbles.cold("a|", a=text)
     cut = source.pipe(split_words(), by_clause(first_words=6, min_words=3, max_words=8))
     return [one.value for one in marbles.record(cut) if one.kind == "next"]

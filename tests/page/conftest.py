@@ -96,7 +96,7 @@ def scripted_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """What the lock file names: the compiler, the linter and axe-core."""
+    """The packages of the lock file: the compiler, the linter and axe-core."""
     return installed(HERE) / "node_modules"
 
 

@@ -61,7 +61,7 @@ window.WebSocket = Server;
 
 @dataclass
 class Kept:
-    """What the page holds after a collection of garbage."""
+    """The objects that the page holds after a collection of garbage."""
 
     script_bytes: int
     page_bytes: int

@@ -1,4 +1,4 @@
-"""What the page shows and says in each state in which it can be, in a real browser."""
+"""The page's looks and words in each of its states, in a real browser."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def talk(marbles: Marbles) -> Talk:
 def test_most_pipelines_speak() -> None:
     """So that the tests below test something."""
     assert {path.stem for path in SPEAKING} == {
-        "concierge", "default", "helpdesk", "moderated", "parrot", "two_characters", "wake_word",
+        "concierge", "default", "helpdesk", "moderated", "parrot", "reserve", "two_characters", "wake_word",
     }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_a_reply_that_the_client_asks_for_is_spoken(talk: Talk, pipeline: Path) 
     "pipeline", [path for path in SPEAKING if path.stem != "moderated"], ids=lambda path: path.stem
 )
 def test_a_reply_in_writing_is_not_spoken(talk: Talk, pipeline: Path) -> None:
-    """Where the client wants to read."""
+    """A client may ask for text alone."""
     written = ReplyRequested("reply1", aloud=False)
     talk.run([], until_s=6, pipeline=str(pipeline), sent=[*ASKS[:2], (1.1, written)])
     assert "".join(event.delta for event in talk.events(ReplyTextWritten)).strip() == "what a day"

@@ -57,7 +57,7 @@ class Evening:
 
     @property
     def results(self) -> list[Any]:
-        """What the functions gave, as the model is told."""
+        """Return the results of the functions as the model reads them."""
         outputs = [returned.output for returned in self.talk.events(FunctionReturned)]
         return [json.loads(output) if output[0] in "[{" else output for output in outputs]
 
@@ -78,7 +78,7 @@ def evening(marbles: Marbles) -> Iterator[Evening]:
 
 
 def test_the_user_hears_what_a_function_gave(evening: Evening) -> None:
-    """What it takes is filled; the model reads the result behind its call, and the conversation keeps both."""
+    """The arguments are filled; the model reads the result behind its call, and the conversation keeps both."""
     answers = {"is there a table": ["One moment.", FOR_TWO], '["18:30","20:15"]': "At 18:30 or 20:15."}
     evening.run(answers, (2.0, "is there a table"), until_s=9)
     assert evening.replies == ["Good evening.", "One moment. Let me see. At 18:30 or 20:15."]
@@ -93,7 +93,7 @@ def test_the_user_hears_what_a_function_gave(evening: Evening) -> None:
 
 
 def test_when_it_is_said(evening: Evening) -> None:
-    """What the model says before its call is spoken at once, the filler 0.8 s after the call, the rest with the
+    """Words before the call are spoken at once, the filler 0.8 s after the call, the rest with the
     result: 2 s after it."""
     answers = {"is there a table": ["One moment.", FOR_TWO], '["18:30","20:15"]': "At 18:30 or 20:15."}
     evening.run(answers, (2.0, "is there a table"), until_s=9)

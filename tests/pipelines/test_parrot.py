@@ -1,4 +1,4 @@
-"""What was heard, said again."""
+"""A pipeline that repeats the user's words."""
 
 from pathlib import Path
 

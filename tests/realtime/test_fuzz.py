@@ -193,7 +193,7 @@ def standard_logs() -> Iterator[list[logging.LogRecord]]:
 
 @functools.cache
 def openai_types() -> dict[str, TypeAdapter[Any]]:
-    """What OpenAI's own client takes the server's events for, where it is installed."""
+    """Return the types that OpenAI's own client has for the server's events, where it is installed."""
     if importlib.util.find_spec("openai") is None:
         return {}
     from openai.types.beta.realtime import RealtimeServerEvent as BetaEvent

@@ -1,4 +1,4 @@
-"""What one message and one client may cost: beyond it they are told so, and nothing is kept."""
+"""Limits of one message and of one client: beyond them the client is told so, and nothing is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a message, in one sentence: the common part of all dialects."""
+"""The fault of a message in one sentence: the common part of all dialects."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def drawn(random: Random) -> str:
 
 
 def values(value: Any) -> int:
-    """How many JSON values there are in one."""
+    """Return the number of JSON values in one."""
     if isinstance(value, dict):
         return 1 + sum(map(values, value.values()))
     return 1 + sum(map(values, value)) if isinstance(value, list) else 1

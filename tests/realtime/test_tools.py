@@ -66,7 +66,7 @@ def of(told: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def outputs(told: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """What the response consists of in the end."""
+    """Return the items of the finished response."""
     return [(item["type"], item["status"]) for item in told[-1]["response"]["output"]]
 
 
@@ -184,7 +184,7 @@ def test_an_answer_at_its_limit(client: Client) -> None:
 
 
 def test_functions_of_the_pipeline_are_not_told_of(client: Client) -> None:
-    """What is called, what it gave, and that it takes a while: the client hears what is said."""
+    """The client is told the words alone, not the call, its result, or that it takes a while."""
     here = (FunctionCalled(PARIS, server_side=True), FunctionDelayed(0.8), FunctionReturned("c1", "21"))
     told = client.tell(BEGIN, *SAID, *here, WordSpoken("moment.", 0.2, 0.4), END)
     assert outputs(told) == [("message", "completed")]

@@ -1,4 +1,4 @@
-"""What a session goes on with after the turn that began it."""
+"""Work that a session continues after the turn that began it."""
 
 from __future__ import annotations
 

@@ -33,12 +33,12 @@ def test_an_item_goes_out_before_what_it_causes(marbles: Marbles) -> None:
 
 
 def test_a_stage_that_takes_its_time(marbles: Marbles) -> None:
-    """What it gives later is fed back later."""
+    """A late output is fed back late."""
     marbles.expect(marbles.hot("a-----|").pipe(looped(40)), "--A-F---|")
 
 
 def test_the_stage_is_given_one_item_at_a_time(marbles: Marbles) -> None:
-    """What is fed back while it works waits until it has finished with the item."""
+    """An item that is fed back during its work waits until that has finished."""
     seen: list[str] = []
 
     def stage(source: Observable[str]) -> Observable[str]:
@@ -54,7 +54,7 @@ def test_the_stage_is_given_one_item_at_a_time(marbles: Marbles) -> None:
 
 
 def test_the_source_may_end_in_the_middle_of_the_loop(marbles: Marbles) -> None:
-    """What was fed back before is still worked on."""
+    """Items that were fed back before are still processed."""
     marbles.expect(rx.of("a").pipe(looped()), "(AF|)")
 
 

@@ -40,7 +40,7 @@ def test_a_failing_turn_becomes_an_event_and_the_next_one_runs(marbles: Marbles)
 
 
 def test_an_error_of_the_source_is_passed_on(marbles: Marbles) -> None:
-    """There is nobody left to take turns."""
+    """No stage is left to take turns."""
     a = marbles.cold("x 1s |")
     marbles.expect(switching(marbles, marbles.hot("a-#"), a=a), "(cx)-#")
     marbles.expect_subscriptions(a, "^-!")

@@ -51,7 +51,7 @@ def test_disposing_ends_the_timer(marbles: Marbles) -> None:
 
 
 def test_an_error_of_the_source_ends_the_timer(marbles: Marbles) -> None:
-    """What was held is dropped, as in reactivex."""
+    """The held item is dropped, as in reactivex."""
     marbles.expect(marbles.cold("a-#").pipe(debounce(seconds=0.06)), "--#")
 
 

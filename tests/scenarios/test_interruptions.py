@@ -1,4 +1,4 @@
-"""What interrupts a reply and what does not, on the default pipeline."""
+"""Sounds that interrupt a reply and sounds that do not, on the default pipeline."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who is let in to `/v1/realtime`, what the others are told, and how everybody is asked to leave."""
+"""Admission to `/v1/realtime`, its refusals, and the end of all sessions."""
 
 from __future__ import annotations
 

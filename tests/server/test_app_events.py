@@ -42,7 +42,7 @@ HANDSHAKES = {
 
 @pytest.mark.parametrize("dialect", HANDSHAKES)
 async def test_they_travel_both_ways_in_every_dialect(serve: Any, dialect: str) -> None:
-    """What came from the client does not go back to it; what the pipeline makes of it does."""
+    """A client's own event does not go back to it; the pipeline's does."""
     async with serve(dimming) as served, served.connect(**HANDSHAKES[dialect]) as client:
         await client.send(
             {"type": "app.test.lamp", "room": "hall", "level": 3},

@@ -1,4 +1,4 @@
-"""Who is let in, and how often and for how long an engine is asked."""
+"""Admission by availability, and the rate and the duration of health checks."""
 
 from __future__ import annotations
 

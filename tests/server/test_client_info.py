@@ -1,4 +1,4 @@
-"""What a pipeline is told of its client: the same in every dialect, and never a key."""
+"""The client as a pipeline sees it: the same in every dialect, and never a key."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_header_that_may_hold_a_key_cannot_be_chosen(name: str) -> None:
 
 
 async def test_a_named_key_is_asked_for(serve: Any) -> None:
-    """Where there is no other key."""
+    """It is asked for where there is no other key."""
     served: Served
     async with serve(lambda _: reactivex.never(), named_api_keys={"clinic": "sk-two"}) as served:
         async with served.http.get(f"{served.url}/v1/voices") as answer:

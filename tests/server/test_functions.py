@@ -62,7 +62,7 @@ class RealtimeClient:
         await self.send({"type": "conversation.item.create", "item": item}, ASK)
 
     async def give(self, output: str = "21 degrees", call_id: str = "c1") -> None:
-        """What a function gave, and the wish for an answer."""
+        """Send a function's result, and a request for an answer."""
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         await self.send({"type": "conversation.item.create", "item": item}, ASK)
 
@@ -189,7 +189,7 @@ async def test_who_speaks_while_the_function_runs_is_answered(talking: Talking) 
 
 
 async def test_who_interrupts_the_words_before_a_call(talking: Talking) -> None:
-    """What should have followed them does not; the result that came is known all the same."""
+    """The words that should have followed do not come; the result is known all the same."""
     async with talking() as realtime:
         await realtime.say(LOOK)
         await realtime.until("response.function_call_arguments.done")

@@ -64,7 +64,7 @@ def one_reply(session):
 
 
 async def test_a_conversation_is_counted(serve):
-    """Who came and how long they stayed, what the models did, and how fast the answer was."""
+    """The series count sessions and their duration, the models' work, and the answer's latency."""
     async with serve(one_reply, Speaking()) as served:
         async with served.connect() as client:
             assert (await scrape(served))["active_sessions"] == 1

@@ -218,7 +218,7 @@ async def test_a_pipeline_that_fails(serve, logs, pipeline, dialect):
 
 
 def _notes(logs: list[Any], fault: Exception) -> bool:
-    """Where the line has the exception that is on its way, structlog renders it only when it is written."""
+    """A line with the current exception is rendered by structlog only when it is written."""
     return any(line.get("exc_info") in (True, fault) for line in logs)
 
 

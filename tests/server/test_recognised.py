@@ -129,7 +129,7 @@ async def test_a_commit_right_behind_the_last_word_has_all_words(calling, virtua
 
 
 async def test_each_commit_has_the_words_before_it(calling):
-    """Who speaks on at once is heard in the next one."""
+    """A user who speaks on at once is heard in the next one."""
     async with calling() as realtime:
         await realtime.turns(None)
         for text in ("one", "two three", "four", "five six seven"):

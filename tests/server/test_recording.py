@@ -182,7 +182,7 @@ async def test_a_ping_is_answered(serve, virtual_loop):
 
 @pytest.mark.parametrize("waits_bytes", [0, 8_000_000])
 async def test_a_client_that_answers_our_pings_is_not_taken_for_dead(serve, waits_bytes):
-    """Whether or not its answers wait behind its sound."""
+    """It lives with and without its answers waiting behind its sound."""
     heard = Heard()
     settings = {"heartbeat_s": 4, "ingress_waits_bytes": waits_bytes}
     async with serve(heard, Busy(), **settings) as served, served.connect(**GA) as client:

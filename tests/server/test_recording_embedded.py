@@ -64,14 +64,14 @@ class Hearing(Engine):
 
 @dataclass(frozen=True)
 class Session:
-    """What the models heard of the recording, and what its client was told."""
+    """The recording as the models heard it, and the client's events."""
 
     models: Overheard
     told: list[dict[str, Any]]
 
     @property
     def edges(self) -> list[tuple[str, int]]:
-        """Where turns begin and end, in ms of the recording."""
+        """Return the starts and ends of turns, in ms of the recording."""
         names = {SPEECH[0]: "audio_start_ms", SPEECH[1]: "audio_end_ms"}
         return [(event["type"], event[names[event["type"]]]) for event in self.told if event["type"] in names]
 

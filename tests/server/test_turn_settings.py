@@ -1,4 +1,4 @@
-"""What a client sets of `turn_detection`, and what comes of it in a whole session on the default pipeline.
+"""A client's `turn_detection`, and its effect in a whole session on the default pipeline.
 
 When turns end, whether they are answered, and whether they interrupt, is in `test_realtime`.
 """
@@ -102,7 +102,7 @@ async def test_the_threshold(serve, pipeline, workers, threshold, heard):
 
 @pytest.mark.parametrize(("eagerness", "after_s"), [("low", 1.44), ("medium", 0.72), ("auto", 0.72), ("high", 0.36)])
 async def test_the_eagerness(serve, pipeline, workers, virtual_loop, eagerness, after_s):
-    """How long a user is waited for who does not sound as if they had finished."""
+    """It sets the wait for a user who does not sound as if they had finished."""
     async with serve(pipeline, Hearing(workers, finished=0.3)) as served, served.connect(protocols=()) as client:
         assert (await update(client, type="semantic_vad", eagerness=eagerness))["eagerness"] == eagerness
         began_s = virtual_loop.time()

@@ -1,4 +1,4 @@
-"""What Unmute's load-test client sends, in its order, and what it needs of the answers: without one it stops.
+"""The messages of Unmute's load-test client, in its order, and the answers that it needs: without one it stops.
 
 Its source is `unmute/loadtest/loadtest_client.py` of https://github.com/kyutai-labs/unmute. Its microphone stays open,
 and it sends a recording as soon as a reply has ended. Of each reply it takes the text from the `chat_history` that came

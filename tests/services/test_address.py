@@ -1,4 +1,4 @@
-"""Where a service is, however it is written."""
+"""The address of a service in each way of writing it."""
 
 import doctest
 
@@ -40,7 +40,7 @@ def test_an_instance_is_reached_by_its_ip_under_the_services_name() -> None:
 
 
 def test_the_examples_are_true() -> None:
-    """What the docstrings show is what happens."""
+    """The docstrings' examples run."""
     for module in (address, discovery):
         failed, tried = doctest.testmod(module)
         assert tried

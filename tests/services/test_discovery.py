@@ -49,7 +49,7 @@ def finder(
 
 
 def taking(outcomes: dict[str, Exception | float], asked: list[str]) -> Any:
-    """What an instance does: fail, or answer after so many seconds."""
+    """An instance that fails, or answers after so many seconds."""
 
     async def take(instance: Instance) -> str:
         asked.append(instance.host)
@@ -179,7 +179,7 @@ def test_pauses_grow_to_a_second_at_most() -> None:
 
 
 def test_a_search_that_is_given_up_cleans_up(virtual_loop: VirtualLoop) -> None:
-    """What is being opened at that moment is cancelled."""
+    """A connection that is being opened at that moment is cancelled."""
     closed: list[str] = []
 
     async def take(instance: Instance) -> None:

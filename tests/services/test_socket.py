@@ -65,7 +65,7 @@ async def received(socket: ServiceSocket) -> list[bytes | type]:
 
 
 def talking(virtual_loop: VirtualLoop, talk: Talk) -> tuple[list[bytes | type], float]:
-    """What a client receives, and how long its own end takes."""
+    """Return the messages of a client, and the time that its own end takes."""
 
     async def main() -> tuple[list[bytes | type], float]:
         async with server(talk) as (door, instance, _):

@@ -159,7 +159,7 @@ def test_out_and_back(virtual_loop: VirtualLoop) -> None:
 
 @pytest.mark.parametrize(("text", "how"), [("axc", "close code 1006"), ("abc", "goodbye")])
 def test_a_lost_connection_is_replaced(virtual_loop: VirtualLoop, text: str, how: str) -> None:
-    """What was not answered is said again."""
+    """Items without an answer are sent again."""
     one = virtual_loop.run(send(Echo(), text))
     assert came(one)[:4] == ["connecting", b"A", Warned(f"The echo broke off the connection ({how})."), "connecting"]
     assert b"".join(item for item in came(one) if isinstance(item, bytes)) == text.upper().encode()

@@ -60,7 +60,7 @@ async def hear(
     after_s: float = 12.0,
     **options: Any,
 ) -> Running:
-    """What is heard of the texts, said one after the other."""
+    """Return the words of the texts, said one after the other."""
     async with http() as client:
         stt = OpenAiStt(stt_options(server.url, **options), client.session, observer or Observed())
         async with running(stt.stage(backlog=backlog)) as heard:

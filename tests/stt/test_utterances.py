@@ -60,7 +60,7 @@ class Reader:
 
 
 def recorded(marbles: Marbles, workers: Workers, diagram: str, reader: Callable[..., object], **events: object):
-    """What comes out for a diagram whose digits are frames of that level in tenths, `_` silence."""
+    """Return the output for a diagram whose digits are frames of that level in tenths, `_` silence."""
     frames = {str(level): frame(level / 10) for level in range(1, 9)} | {"_": frame(0.0)}
     stage = by_utterance(
         reader,
@@ -235,7 +235,7 @@ def test_what_a_recogniser_writes_for_noise_needs_more_voice(
 def clips(
     marbles: Marbles, workers: Workers, levels: str, noticed: dict[float, object], packet: int = 1
 ) -> list[Samples]:
-    """What is read of frames of that loudness, in packets of so many: the sound before what was noticed in it."""
+    """Return the clips of frames of that loudness, in packets of so many: the sound before the edges in it."""
     reader, symbols = Reader(), dict[str, object]()
     for at in range(0, len(levels), packet):
         loudness = np.array([int(level) / 10 for level in levels[at : at + packet]], np.float32)

@@ -124,7 +124,7 @@ def test_timers_of_one_instant_run_in_a_drawn_order():
 
 
 def test_timers_of_one_owner_keep_their_order():
-    """Who sets two timers to one instant counts on it."""
+    """An owner that sets two timers to one instant relies on their order."""
     for number in range(20):
         ran = []
         with VirtualLoop(shuffle=Shuffle(number)) as loop:
@@ -135,7 +135,7 @@ def test_timers_of_one_owner_keep_their_order():
 
 
 def test_a_stalled_loop_is_late_for_everything():
-    """What was due meanwhile runs in its order, late."""
+    """Timers that came due meanwhile run in their order, late."""
     ran = []
     with VirtualLoop() as loop:
         note = lambda: ran.append(loop.time())

@@ -75,7 +75,7 @@ def test_a_failed_test_is_not_blamed_for_leaks(run):
 
 
 def test_fixtures_that_build_on_it_clean_up_first(run):
-    """What a fixture disposes in its teardown is no leak."""
+    """An object that a fixture disposes in its teardown is no leak."""
     run("""
         import pytest
         @pytest.fixture

@@ -22,7 +22,7 @@ def test_nothing_else_is():
 
 @pytest.mark.parametrize("module", ["marbles.notation", "marbles.docstrings"])
 def test_examples_are_true(module):
-    """What the docstrings show is what happens."""
+    """The docstrings' examples run."""
     failed, tried = doctest.testmod(import_module(f"voicepipe.testing.{module}"))
     assert tried
     assert not failed

@@ -1,4 +1,4 @@
-"""How 120 texts are read, and that nothing of them is lost."""
+"""The reading of 120 texts, of which nothing is lost."""
 
 from __future__ import annotations
 

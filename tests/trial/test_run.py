@@ -41,7 +41,7 @@ def tried(folder: Path, source: str, *, notices_pauses: bool = False) -> Trial:
 
 
 def mistake(folder: Path, source: str) -> str:
-    """What is said of it, without the folder; lines count from the end of HEAD."""
+    """Return the error's text, without the folder; lines count from the end of HEAD."""
     with pytest.raises(PipelineError) as raised:
         tried(folder, source)
     return str(raised.value).replace(f"{folder}/", "")

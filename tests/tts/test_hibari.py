@@ -62,7 +62,7 @@ SENTENCES = [
 
 
 def heard(moonshine: Moonshine, sound: Samples) -> str:
-    """What the recogniser makes of a synthesised sound with a little silence around it."""
+    """Return the recogniser's words for a synthesised sound with a little silence around it."""
     margin = np.zeros(RATE_HZ // 5, np.float32)
     return moonshine.transcribe(resampled(Audio(np.concatenate([margin, sound, margin]), RATE_HZ), 16_000).samples)
 

@@ -38,7 +38,7 @@ def marked(file: Path) -> Found:
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    """What the checker reports, by file, in its strict mode."""
+    """Return the checker's reports, by file, in its strict mode."""
     if CHECKER is None:
         pytest.skip("basedpyright is not installed")
     folder = tmp_path_factory.mktemp("checked")

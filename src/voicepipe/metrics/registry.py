@@ -16,6 +16,7 @@ from voicepipe.metrics.series import (
     ConversationMetrics,
     LlmMetrics,
     MetricFactory,
+    ProcessMetrics,
     ServerMetrics,
     ServiceMetrics,
     SessionMetrics,
@@ -31,14 +32,17 @@ _SERVICES: tuple[Service, ...] = ("stt", "tts", "llm")
 class Metrics:
     """All series of one server. Nothing is global: each object counts on its own.
 
-    `services` are those that the pipeline uses: only their series are exported.
+    `services` are those that the pipeline uses: only their series are exported. Other names have none.
     """
 
-    def __init__(self, services: Collection[Service] = _SERVICES) -> None:
+    def __init__(self, services: Collection[str] = _SERVICES) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         make = MetricFactory(self._registry)
-        self.session, self.talk, self.server = SessionMetrics(make), ConversationMetrics(make), ServerMetrics(make)
+        used: list[Service] = [service for service in _SERVICES if service in services]
+        self.session, self.talk = SessionMetrics(make, used), ConversationMetrics(make, used)
+        self.server = ServerMetrics(make)
+        self.process = ProcessMetrics(make)
         self.stt = ServiceMetrics(make, "stt", "frames", "words")
         self.tts = ServiceMetrics(make, "tts", "words", "frames")
         self.llm = LlmMetrics(make)

@@ -4,7 +4,7 @@ and clients choose none of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -19,6 +19,7 @@ __all__ = [
     "ConversationMetrics",
     "LlmMetrics",
     "MetricFactory",
+    "ProcessMetrics",
     "ServerMetrics",
     "ServiceMetrics",
     "SessionMetrics",
@@ -37,6 +38,11 @@ _PING_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.
 _SOUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 300.0, 900.0)
 _SESSION_S = (5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 _WORDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
+
+_HTTP_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Fine around 50 ms, which is the bound of a warning.
+_LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5)
+_REASONS = ("loading", "stopping", "full", "service_down")
 
 # The most values of one label; further ones count as "other".
 _MOST_LABELS: Final = 24
@@ -67,8 +73,15 @@ class MetricFactory:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
-    def counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(name, what, labels, namespace="voicepipe", registry=self._registry)
+    def counter(self, name: str, what: str, *labels: str, known: Collection[str] = ()) -> Counter:
+        """Return a counter; for the `known` values of its label it stands at 0 from the start.
+
+        Prometheus sees no increase in a series that begins at 1: an alert would miss the first failure.
+        """
+        counter = Counter(name, what, labels, namespace="voicepipe", registry=self._registry)
+        for value in known:
+            counter.labels(value)
+        return counter
 
     def gauge(self, name: str, what: str, *labels: str) -> Gauge:
         return Gauge(name, what, labels, namespace="voicepipe", registry=self._registry)
@@ -172,13 +185,13 @@ class LlmMetrics(ServiceMetrics):
 
 
 class SessionMetrics:
-    """Sessions: accepted, refused, ended."""
+    """Sessions: accepted, refused, ended. `services` are those that the pipeline uses."""
 
-    def __init__(self, make: MetricFactory) -> None:
+    def __init__(self, make: MetricFactory, services: Collection[Service]) -> None:
         self.count = make.counter("sessions", "Sessions that were accepted.")
         self.active = make.gauge("active_sessions", "Conversations under way.")
         self.duration = make.histogram("session_duration_seconds", "From the upgrade to the last clean-up.", _SESSION_S)
-        self.refused = make.counter("sessions_refused", "Sessions that were refused.", "reason")
+        self.refused = make.counter("sessions_refused", "Sessions that were refused.", "reason", known=_REASONS)
         self.ended = make.counter(
             "sessions_ended", 'Sessions by the server\'s close code; "client" if the client closed.', "code"
         )
@@ -187,16 +200,22 @@ class SessionMetrics:
         )
         self.hard_errors = make.counter("hard_errors", "Sessions that ended by a fault of the server (1011).")
         self.fatal_misses = make.counter(
-            "fatal_service_misses", "Turns and sessions that ended because no instance was available.", "service"
+            "fatal_service_misses",
+            "Turns and sessions that ended because no instance was available.",
+            "service",
+            known=services,
         )
-        self.rejected = make.counter("rejected_messages", "Invalid messages of clients.", "code")
+        self.rejected = make.counter("rejected_messages", "Invalid messages of clients.", "code", known=("other",))
         self.code_label = BoundedLabel()
 
 
 class ConversationMetrics:
-    """The metrics that users notice: response time, barge-in time, failures and lost sound."""
+    """The metrics that users notice: response time, barge-in time, failures and lost sound.
 
-    def __init__(self, make: MetricFactory) -> None:
+    `services` are those that the pipeline uses.
+    """
+
+    def __init__(self, make: MetricFactory, services: Collection[Service]) -> None:
         self.turns = make.counter("turns", "Turns of users that had words.")
         self.replies = make.counter("replies", "Replies that began.")
         self.interruptions = make.counter("interruptions", "Replies that the user interrupted.")
@@ -210,9 +229,16 @@ class ConversationMetrics:
             "barge_in_seconds", "From the user's first sound into a reply to the bot's silence.", _BARGE_IN_S
         )
         self.spoken_words = make.counter("tts_received_words", "Words of the TTS that were sent.")
-        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary")
-        self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries dropped.", "boundary")
-        self.failures = make.counter("stage_failures", "Turns and sessions that ended by a stage's failure.", "stage")
+        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary", known=("other",))
+        self.overflow_s = make.counter(
+            "overflow_seconds", "Sound that full boundaries dropped.", "boundary", known=("other",)
+        )
+        self.failures = make.counter(
+            "stage_failures",
+            "Turns and sessions that ended by a stage's failure.",
+            "stage",
+            known=[service.upper() for service in services],
+        )
         self.stage_label, self.boundary_label = BoundedLabel(), BoundedLabel()
 
 
@@ -224,3 +250,16 @@ class ServerMetrics:
         self.service_up = make.gauge("service_up", "1: it is up.", "service")
         self.donations = make.counter("voice_donations", "Voices donated.")
         self.clonings = make.counter("voice_clonings", "Attempts to clone a voice, by outcome.", "outcome")
+        self.http = make.histogram(
+            "http_request_duration_seconds", "HTTP requests, WebSockets excepted.", _HTTP_S, "route", "method", "status"
+        )
+
+
+class ProcessMetrics:
+    """The process: delays that all its sessions share."""
+
+    def __init__(self, make: MetricFactory) -> None:
+        self.loop_lag = make.histogram("loop_lag_seconds", "How late the event loop answered.", _LAG_S)
+        self.gc_pause = make.histogram(
+            "gc_pause_seconds", "Pauses for garbage collection, by its generation.", _LAG_S, "generation"
+        )

@@ -29,7 +29,7 @@ from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.client_secrets import ClientSecretRoutes
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
-from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight
+from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight, timed
 from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
@@ -78,7 +78,8 @@ def make_app(
         YamlError: The file of characters or of voices is broken.
         ValueError: There is no pipeline, or a name cannot be a part of a path.
     """
-    app = web.Application(middlewares=[preflight, errors_as_json])
+    metrics = metrics or Metrics(engine.kinds)
+    app = web.Application(middlewares=[timed(metrics.server.http), preflight, errors_as_json])
     app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
     app.router.add_routes(attached(app, pipelines, engine, settings, metrics=metrics, voices=voices, cluster=cluster))
     app.cleanup_ctx.extend(_entered(lifespan) for lifespan in lifespans)
@@ -97,7 +98,7 @@ def attached(
 ) -> list[web.RouteDef]:
     """Return the routes of a server that starts and stops with `app`; as `make_app` otherwise."""
     store = voice_store(settings) if voices is None else voices
-    around = _Around.make(engine, settings, metrics or Metrics(), store)
+    around = _Around.make(engine, settings, metrics or Metrics(engine.kinds), store)
     access = AccessControl(settings)
     sessions = Sessions(
         Pipelines.of(pipelines),

@@ -104,7 +104,7 @@ class _Parts:
         self.voices: VoiceStore = voice_store(settings)
         self._is_own = engine is None
         if engine is not None:
-            self.engine, self.metrics = engine, Metrics()
+            self.engine, self.metrics = engine, Metrics(engine.kinds)
             return
         from voicepipe.engine.build import build_engine, used_kinds
 

@@ -13,6 +13,7 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.server.app import Lifespan, make_app
 from voicepipe.server.http.auth import warn_if_open
 from voicepipe.server.http.runner import Runner
+from voicepipe.server.loop_watch import watched_loop
 from voicepipe.server.pipelines import OneOrMore
 from voicepipe.server.settings import ServerSettings
 from voicepipe.voices.store import VoiceStore
@@ -50,12 +51,13 @@ async def run_server(
         OSError: The port is taken.
     """
     warn_if_open(settings)
+    metrics = metrics or Metrics(engine.kinds)
     app = make_app(pipelines, engine, settings, metrics=metrics, voices=voices, lifespans=lifespans)
     runner = Runner(app, shutdown_timeout=settings.close_timeout_s)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
-        with stop_signal() as stop:
+        with stop_signal() as stop, watched_loop(metrics.process):
             ready(url_of(settings.host, runner.addresses[0][1]))
             await stop.wait()
         log.info("server.stopping")

@@ -46,7 +46,7 @@ CALLS: dict[str, Answer] = {
 
 
 def answer(messages: list[dict[str, Any]]) -> Answer:
-    """What the model says: of what functions gave since the user has spoken, or else to the user."""
+    """Return the model's answer: about the results of functions since the user has spoken, or else to the user."""
     system, *_ = messages
     asked = lambda one: one["role"] == "user" and one["content"] != SILENCE  # which stands for a request to go on
     since = list(itertools.takewhile(lambda one: not asked(one), reversed(messages)))

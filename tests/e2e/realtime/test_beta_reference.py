@@ -11,7 +11,7 @@ SAMPLES = 4 * 0.2 * 24_000
 
 @pytest.mark.parametrize("scene", ["speech", "manual"])
 def test_a_turn_is_heard_answered_and_spoken(node, server: str, scene: str) -> None:
-    """Whether we notice its end or the client tells it."""
+    """It holds where voicepipe notices the turn's end and where the client commits it."""
     seen = node("beta.mjs", server, scene)
     assert seen["errors"] == []
     user, bot = seen["items"]

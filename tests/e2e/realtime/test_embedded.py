@@ -59,7 +59,7 @@ def spoken(said: Utterance, recordings: Path, folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a client has been told of one turn: what the user said, and of the answer its words and its sound."""
+    """One turn as a client was told of it: the user's words, and the answer's words and sound."""
 
     heard: str
     reply: str
@@ -191,7 +191,7 @@ async def test_openai_python_beta_ends_its_turns_itself(server: str, recordings:
 
 
 def completed(event: Any) -> bool:
-    """Whether it is the end of a response that was not taken back."""
+    """Return whether this is the end of a response that was not taken back."""
     return any(done["response"]["status"] == "completed" for done in raw([event], "response.done"))
 
 
@@ -244,7 +244,7 @@ async def test_agents_python_interrupts(server: str, recordings: Path) -> None:
 
 
 def check_truncated(at_ms: float, sent_ms: float) -> None:
-    """Where the user interrupted: after half a second at least, and what was sent ahead was not heard."""
+    """Check the place at which the user interrupted: after half a second at least, without the sound sent ahead."""
     assert 500 < at_ms <= sent_ms
 
 
@@ -283,7 +283,7 @@ def test_agents_javascript_cancels(node: Any, server: str) -> None:
 def test_beta_reference_client_is_heard_and_answered(
     node: Any, server: str, recordings: Path, tmp_path: Path, scene: str
 ) -> None:
-    """Whether we notice the turn's end or the client tells it."""
+    """It holds where voicepipe notices the turn's end and where the client commits it."""
     seen = node("beta.mjs", server, scene, SPEECH=spoken(BEST_OF_TIMES, recordings, tmp_path), INSTRUCTIONS=BRIEF)
     assert seen["errors"] == []
     assert [kind for kind in seen["kinds"] if kind in SPEECH][:2] == ([*SPEECH] if scene == "speech" else [])

@@ -52,7 +52,7 @@ async def test_pcm_cut_at_odd_bytes_comes_back_as_it_was(echo: str) -> None:
 
 
 def echoed(pcm: bytes) -> bytes:
-    """What the echo makes of samples: through floats and back."""
+    """Return samples as the echo sends them: through floats and back."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) * np.float32(1 / 32768)
     return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
 

@@ -243,7 +243,7 @@ async def running(url: str, agent: Any, **settings: Any) -> AsyncIterator[Any]:
 
 def weather(*, takes_s: float = 0.0) -> Any:
     async def weather(city: str) -> str:
-        """How warm it is in a city."""
+        """The temperature in a city."""
         await asyncio.sleep(takes_s)
         return f"21 degrees in {city}"
 
@@ -301,7 +301,7 @@ async def test_agents_hand_over(server: str) -> None:
 
 
 async def test_agents_whose_user_speaks_meanwhile(server: str) -> None:
-    """Who speaks while the function runs is answered; what it gave is said afterwards."""
+    """A user who speaks while the function runs is answered; its result is told afterwards."""
     agent = realtime.RealtimeAgent(name="Anna", instructions="Be brief.", tools=[weather(takes_s=2.0)])
     async with running(server, agent) as session:
         await session.send_message(WARM)

@@ -83,7 +83,7 @@ async def test_a_session_comes_with_the_call(server: str) -> None:
 
 
 async def test_a_client_that_leads_commits_what_it_has_said(server: str) -> None:
-    """What came as RTP is in the buffer."""
+    """The sound that came as RTP is in the buffer."""
     session = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
     async with calling(server, session=session) as caller:
         await caller.microphone.speak(speech_s=1, silence_s=0.2)

@@ -124,11 +124,11 @@ class Bench:
         return self.marbles.record(self.llm(**options)(conversation))
 
     def text(self, conversation: Conversation = HI, **options: Any) -> str:
-        """What it says; `MaxTokensReached` is no text."""
+        """Return the text of the answer; `MaxTokensReached` is no text."""
         return "".join(one.value for one in self.ask(conversation, **options) if isinstance(one.value, str))
 
     def error(self, conversation: Conversation = HI, **options: Any) -> LlmError:
-        """What the answer fails with; it does not hold the key."""
+        """Return the error with which the answer fails; it does not hold the key."""
         last = self.ask(conversation, **options)[-1]
         assert isinstance(last.value, StageError)
         assert last.value.stage == "LLM"
@@ -404,7 +404,7 @@ def test_a_wait_that_ends_after_the_deadline_is_not_begun(bench: Bench) -> None:
 
 
 def test_a_broken_connection_before_the_answer_is_forgiven_after_it_is_not(bench: Bench) -> None:
-    """What was said cannot be unsaid."""
+    """Spoken words cannot be taken back."""
     bench.service.script = [None]
     assert bench.error().outcome == "broke the connection"
     assert len(bench.service.asked) == 2
@@ -508,7 +508,7 @@ def test_what_an_answer_has_cost_comes_last(bench: Bench, details: dict[str, Any
 
 
 def test_the_same_refusal_twice_is_an_error(bench: Bench) -> None:
-    """There is nothing left to leave out."""
+    """No field is left to leave out."""
     bench.service.refusals = [refuse(400, {"error": {"message": "temperature is out of range"}}) for _ in range(2)]
     assert isinstance(bench.error(), LlmRefused)
 
@@ -517,7 +517,7 @@ def test_the_same_refusal_twice_is_an_error(bench: Bench) -> None:
 
 
 def test_the_only_model_is_taken(bench: Bench) -> None:
-    """Where none is configured."""
+    """It is taken when none is configured."""
     bench.text(model=None)
     assert bench.service.asked[0]["model"] == "tiny"
 
@@ -549,7 +549,7 @@ def test_which_model_is_a_question_of_configuration(bench: Bench, models: Any, s
     ],
 )
 def test_the_list_of_models_never_decides(bench: Bench, models: Any, says: str) -> None:
-    """Where a model is set: what the list says of it is a remark."""
+    """When a model is set, a list without it is a remark only."""
     bench.service.models = models
     assert bench.marbles.run(bench.llm(model="gone").check()) == says
     assert bench.text(model="gone")

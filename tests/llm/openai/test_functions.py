@@ -62,13 +62,13 @@ class Bench:
         return OpenAiLlm(replace(self.options, **options), self.http.session)
 
     def ask(self, conversation: Conversation = HI, answer: Any = PARIS, **options: Any) -> list[Recorded]:
-        """What comes without its costs, each with its time; `answer` is what the model says to "hi"."""
+        """Return the items without their costs, each with its time; `answer` is the model's answer to "hi"."""
         self.server.answers = {"hi": answer}
         heard = self.marbles.record(self.llm(**options)(conversation))
         return [one for one in heard if not isinstance(one.value, TokensCounted)]
 
     def said(self, conversation: Conversation = HI, answer: Any = PARIS, **options: Any) -> list[Any]:
-        """What comes: text in one piece, and the pieces of a call left out."""
+        """Return the items with the text in one piece, and the pieces of a call left out."""
         said: list[Any] = []
         for one in self.ask(conversation, answer, **options):
             if isinstance(one.value, str) and said and isinstance(said[-1], str):
@@ -78,7 +78,7 @@ class Bench:
         return said
 
     def asked(self, conversation: Conversation, **options: Any) -> dict[str, Any]:
-        """What the service is asked; it answers, so that nothing was wrong with it."""
+        """Return the request to the service; it answers, so that the request was right."""
         self.said(conversation, [PARIS, FunctionCall("c2", "time")], **options)
         assert self.server.visits[-1].fails is None
         return self.server.requests[-1]

@@ -1,4 +1,4 @@
-"""What of a model's text is said."""
+"""Markup in a model's text, and the part that is spoken."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read(*pieces: str) -> list[str | WrittenCall]:
 
 
 def test_an_answer_that_is_cut_has_no_half_call() -> None:
-    """What was reasoning is not said either."""
+    """Reasoning is not spoken either."""
     markup = Markup(["f"], reasoning_first=False)
     assert list(markup.feed('<tool_call>{"name": "f"')) == list(markup.finish(cut=True)) == []
     thinking = Markup(["f"], reasoning_first=True)

@@ -29,7 +29,7 @@ class Bench:
         self.llm = OpenAiLlm(options, http.session)
 
     def ask(self, quirk: str | None) -> tuple[str, list[str], LlmError | None]:
-        """What is said, the names of what is called, and the error."""
+        """Return the spoken text, the names of the called functions, and the error."""
         self.server.quirk = None if quirk is None else QUIRKS[quirk]
         got = self.marbles.record(self.llm(HI))
         text = "".join(one.value for one in got if isinstance(one.value, str))
@@ -56,7 +56,7 @@ NAME_IS_CUT = ("name-cut", "hermes-call-cut")
 
 @pytest.mark.parametrize("name", [name for name in QUIRKS if name not in NAME_IS_CUT])
 def test_a_quirk_is_read_as_it_is_meant(bench: Bench, name: str) -> None:
-    """What was offered is called, and what cannot be answered is an error."""
+    """An offered function is called, and an answer that is none is an error."""
     quirk = QUIRKS[name]
     text, calls, error = bench.ask(name)
     assert (text, calls) == (quirk.text, ["weather"] * quirk.calls)

@@ -1,4 +1,4 @@
-"""What the bytes of an answer say, and what a refusal means."""
+"""The bytes of an answer, and the meaning of a refusal."""
 
 from __future__ import annotations
 

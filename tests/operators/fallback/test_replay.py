@@ -1,4 +1,4 @@
-"""What a source has sent, for who listens later."""
+"""A replay of a source's items for a later listener."""
 
 import reactivex
 from reactivex import Observable
@@ -9,7 +9,7 @@ from voicepipe.testing import Marbles, ScriptedError
 
 
 def late(source: Observable[str], capacity: int, after_s: float) -> Observable[str]:
-    """What a second listener hears who comes `after_s` later; the first one's items are in capitals."""
+    """Return the items of a second listener that comes `after_s` later; the first one's items are in capitals."""
     memory = Memory(source, capacity)
     second = reactivex.timer(after_s).pipe(rx_ops.flat_map(lambda _: memory.items))
     return reactivex.merge(memory.items.pipe(rx_ops.map(str.upper)), second)
@@ -35,7 +35,7 @@ def test_it_holds_as_much_as_it_says(marbles: Marbles) -> None:
 
 
 def test_what_is_forgotten_is_gone_for_who_comes_later(marbles: Marbles) -> None:
-    """Who listens already hears on."""
+    """An earlier listener goes on."""
     memory = Memory(marbles.cold("a-b|"), 8)
     forgetting = memory.items.pipe(rx_ops.do_action(lambda _: memory.forget()))
     marbles.expect(forgetting, "a-b|")

@@ -54,7 +54,7 @@ def test_the_second_answers_when_the_first_fails_before_its_first_item(marbles: 
 
 
 def test_a_first_that_answers_is_all_there_is(marbles: Marbles) -> None:
-    """What was said cannot be unsaid: its later error is an error; the second is never asked."""
+    """Spoken words cannot be taken back: a later error is an error; the second stage is never asked."""
     a, b = marbles.cold("-x-#", error=ScriptedError("late")), marbles.cold("y|")
     marbles.expect(fallback(saying(a), saying(b))(HI), "-x-#", error=ScriptedError("late"))
     marbles.expect_subscriptions(b)
@@ -189,7 +189,7 @@ def test_a_slow_first_gets_company_and_loses(marbles: Marbles) -> None:
 
 
 def test_a_slow_first_gets_company_and_wins(marbles: Marbles) -> None:
-    """Who answers first goes on."""
+    """The first stage to answer goes on."""
     a, b = marbles.cold("---x-w|"), marbles.cold("--y|")
     marbles.expect(hedge(saying(a), saying(b), after_ms=40)(HI), "---x-w|")
     marbles.expect_subscriptions(b, "--^!")
@@ -296,7 +296,7 @@ def test_disposing_in_a_pause_ends_it(marbles: Marbles) -> None:
 
 
 def test_a_stage_is_tried_again_with_all_it_was_given(marbles: Marbles) -> None:
-    """What comes in the pause, too; unless that is more than it can remember."""
+    """Items of the pause are included, unless there are more than it can remember."""
     stages = iter([failing_at(1), upper])
 
     def flaky(source: Observable[str]) -> Observable[str]:

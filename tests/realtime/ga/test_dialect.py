@@ -163,7 +163,7 @@ def test_a_voice_over_a_response_is_told_of_when_it_interrupts(client: Client):
 
 
 def test_a_turn_over_a_response_has_the_words_that_count(client: Client):
-    """Those of the user; an echo leaves no item. Where no stage judges turns it is whole with the next one."""
+    """The words are the user's; an echo leaves no item. Where no stage judges turns it is whole with the next one."""
     client.tell(*REPLY)
     assert client.tell(TurnStarted(5.0, "turn2"), TurnConfirmed(5.0), TurnEnded("Hello you", 6.0, "turn2")) == []
     assert client.tell(TurnJudged("turn2", counts=False)) == []

@@ -1,4 +1,4 @@
-"""What a client asks for and cannot have is dropped alone; the rest of its message holds."""
+"""A request that cannot be met is dropped alone; the rest of its message holds."""
 
 from __future__ import annotations
 

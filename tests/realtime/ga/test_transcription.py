@@ -76,7 +76,7 @@ def test_a_turn_is_transcribed(beta: bool) -> None:
 
 @pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])
 def test_a_transcript_has_the_probabilities_of_its_tokens(beta: bool) -> None:
-    """Where the client wants them and the recogniser gives them; those of a turn without words are in none."""
+    """They come where the client wants them and the recogniser gives them; a turn without words has none."""
     client = Spoken(beta=beta, logprobs=True)
     (updated,) = client.tell(transcribing(client, beta=beta, detection=VAD))
     assert updated["session"]["include"] == ["item.input_audio_transcription.logprobs"]
@@ -99,7 +99,7 @@ def test_a_transcript_has_the_probabilities_of_its_tokens(beta: bool) -> None:
 
 @pytest.mark.parametrize("beta", [False, True], ids=["ga", "beta"])
 def test_a_client_may_commit_itself(beta: bool) -> None:
-    """Where it has turned the turn detection off."""
+    """It may where it has turned the turn detection off."""
     client = Spoken(beta=beta)
     client.tell(transcribing(client, beta=beta, detection=None))
     client.decode("input_audio_buffer.append", audio=SOUND)

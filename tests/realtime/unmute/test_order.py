@@ -1,4 +1,4 @@
-"""What an Unmute client would be told in conversations of every kind: in order, with the right fields and texts."""
+"""The events of an Unmute client in conversations of every kind: in order, with the right fields and texts."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_the_recorded_session_is_as_the_protocol_has_it() -> None:
 
 
 def test_the_recorded_session_is_as_our_types_have_it() -> None:
-    """What they read is what was there."""
+    """The types read the very values of the file."""
     for event in EVENTS_TOLD:
         read = UNMUTE_SERVER_EVENTS.validate_json(json.dumps(event))
         assert UNMUTE_SERVER_EVENTS.dump_python(read) == event
@@ -84,7 +84,7 @@ CUT_REPLIES = [
 
 
 def unheard(place: int, *, after: int = 0) -> bool:
-    """Whether it was a word or sound for a reply that was cut, and the user has not heard it: it may have been less.
+    """Return whether a word or sound was of a reply that was cut, so that the user may have heard less of it.
 
     Words count from the one that was being spoken (`after` 1: behind it); of the sound, its edges.
     """
@@ -253,7 +253,7 @@ def test_names_of_events_have_a_shape(wrong: str) -> None:
 
 
 def test_no_text_can_be_another() -> None:
-    """What was heard, written, spoken and remembered is one talk."""
+    """The words that were heard, written, spoken and remembered are one talk."""
     for place in PLACES:
         event = RECORDED[place][1]
         for path in paths(event):
@@ -289,7 +289,7 @@ def test_no_page_of_sound_can_be_broken() -> None:
 
 
 def test_words_do_not_go_back_in_time() -> None:
-    """Those of the user; and the parts of a latency sum to it."""
+    """The times of the user's words rise; the parts of a latency sum to it."""
     heard = [place for place in PLACES if "start_time" in RECORDED[place][1]]
     for place in heard[1:]:
         assert is_rejected(changed(place, {**RECORDED[place][1], "start_time": 0.0}))

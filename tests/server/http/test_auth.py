@@ -1,4 +1,4 @@
-"""Who may come in, and what the others are told: by HTTP where that can be read, else by an event."""
+"""Access, and its refusal: by HTTP where that can be read, else by an event."""
 
 from __future__ import annotations
 

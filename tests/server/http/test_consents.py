@@ -48,7 +48,7 @@ async def test_what_is_read_out_is_the_consent_and_two_sentences(consents):
 
 
 async def test_a_consent_that_is_given_back_can_be_taken_again(consents):
-    """Where the donation could not be kept."""
+    """It can where the donation could not be kept."""
     consent = await consents.ask()
     await consents.give_back(await consents.take(consent.id))
     assert await consents.take(consent.id) == consent

@@ -85,7 +85,7 @@ async def test_ready_means_that_a_client_would_be_let_in(serve):
 
 
 async def test_while_the_server_stops_everybody_is_told(serve):
-    """Who asks how it is, and who wants to talk, as a program and as a page; a reply that is on may end meanwhile."""
+    """Health checks and new clients are told, programs and pages; a reply that is on may end meanwhile."""
     talk = Conversation("x")
     replying = lambda _: reactivex.concat(reactivex.of(ReplyStarted(talk)), reactivex.never())
     async with (

@@ -110,7 +110,7 @@ async def test_the_voices_of_the_synthesiser_that_is_used():
 
 
 async def test_a_pipeline_without_tts_offers_no_voice():
-    """Where nothing would speak with it."""
+    """No stage would speak with it."""
     async with server(kinds=("stt", "llm")) as served, served.http.get(f"{served.url}/v1/voices") as answer:
         assert await answer.json() == []
 

@@ -33,7 +33,7 @@ def test_the_stages_of_a_pipeline_are_those_that_are_drawn():
 
 
 async def test_a_session_is_followed_to_its_end(serve):
-    """What its client sends, and what its pipeline gives."""
+    """The events of its client and of its pipeline are shown."""
     async with serve(chatty, session_events=True) as served:
         async with served.connect(protocols=()) as client:
             session = (await client.event("session.created"))["session"]["id"]

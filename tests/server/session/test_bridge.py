@@ -80,7 +80,7 @@ def saying(*events: Event):
 
 
 async def test_a_message_is_answered_once_and_before_its_consequences():
-    """What the pipeline passes on has been answered; sound has no answer."""
+    """A message that the pipeline passes on has been answered; sound has no answer."""
     bridged = Bridged(echoing)
     for message in (InputCommitted(), AudioReceived(b"")):
         bridged.bridge.take(message)

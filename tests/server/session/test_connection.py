@@ -78,7 +78,7 @@ async def test_settings_are_answered_once(serve):
 
 
 async def test_each_turn_has_one_line_in_the_log(serve, logs):
-    """How long it took and where, what was heard, what was answered, and whether it was cut short."""
+    """The line has the time of each part, the user's words, the answer, and whether it was cut short."""
     turn = (
         WordRecognised("Hi!", 0, 1),
         TurnEnded("Hi!", 1.0),
@@ -133,7 +133,7 @@ async def test_a_session_has_a_line_at_its_beginning_and_at_its_end(serve, logs)
     ],
 )
 async def test_a_bad_message_is_answered_and_the_session_lives_on(serve, pages, bad, code, param):
-    """What follows is understood."""
+    """The messages behind it are understood."""
     async with serve(ECHO) as served, served.connect() as client:
         await client.send(bad)
         error = await client.error()
@@ -190,7 +190,7 @@ async def test_a_message_that_is_too_long_ends_the_session(serve, logs):
 
 
 async def test_who_reads_only_when_all_is_sent_learns_why_as_well(serve, logs, virtual_loop):
-    """What it still sends is thrown away: a reset would take the reason with it."""
+    """The rest of its sound is thrown away: a reset would take the reason with it."""
     async with serve(silent, close_timeout_s=2) as served:
         reader, writer = await handshake(served)
         writer.write(struct.pack("!BBQI", 0x81, 0xFF, 20_000_000, 0))
@@ -498,7 +498,7 @@ async def test_an_event_that_cannot_be_sent_ends_the_session(serve):
 
 
 async def test_the_tasks_of_a_pipeline_end_with_its_client(serve, logs):
-    """What they hold is closed, in their own time, before the session counts as ended."""
+    """Their resources are closed, in their own time, before the session counts as ended."""
     closed = []
 
     async def work():

@@ -1,4 +1,4 @@
-"""What one session may take of the event loop."""
+"""The share of the event loop that one session may take."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_no_more_than_the_share_is_taken(work: list[tuple[float, float]]):
 
 
 class Worker:
-    """What sessions do on a loop in virtual time, where work takes none: here it takes what it says."""
+    """Work of sessions on a loop in virtual time, where work takes none: here it takes the time that is stated."""
 
     def __init__(self, slots: WorkSlots) -> None:
         self._slots, self._loop, self._worked_s = slots, asyncio.get_running_loop(), 0.0
@@ -63,7 +63,7 @@ class Worker:
 
 
 async def test_other_sessions_are_due_after_a_slice():
-    """Whether there is debt or not."""
+    """They are due with and without debt."""
     meter, work = Worker(WorkSlots(share=1)).session()
     work(0.0015)
     assert not meter.slice_is_over

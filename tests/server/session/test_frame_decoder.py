@@ -88,7 +88,7 @@ async def test_frames_are_recorded_from_the_consent_on(decoding):
 
 
 async def test_a_consent_that_is_withdrawn_leaves_no_recording(decoding):
-    """What comes behind it is not recorded, and what was is gone."""
+    """Sound behind it is not recorded, and the earlier recording is gone."""
     for allowed in (True, False):
         decoding.decode(json.dumps(consent(allowed)))
     decoding.decode('{"type": "input_audio_buffer.clear"}')

@@ -91,7 +91,7 @@ async def test_headlines_may_be_asked_for_by_ones_own_words(serve, paper):
 
 
 async def test_long_prompts_are_for_large_models(serve):
-    """Where the language model is a service, or where the settings say so."""
+    """They are used where the language model is a service, or where the settings say so."""
     for settings, long in (({}, False), ({"llm_url": "http://llm"}, True), ({"long_prompts": True}, True)):
         async with serve(telling, **settings) as served, served.connect() as client:
             await client.send(UPDATE)

@@ -39,7 +39,7 @@ async def test_both_sides_are_recorded_where_the_user_allows_it(serve, tmp_path:
 
 
 async def test_a_user_who_withdraws_it_has_no_recording(serve, tmp_path: Path) -> None:
-    """What was written is deleted; what follows another consent is recorded, and nothing before it."""
+    """The file is deleted; sound behind another consent is recorded, and nothing before it."""
     for again, left in (([], []), ([ALLOWED], [ALLOWED])):
         async with serve(ECHO, recordings_dir=tmp_path) as served:
             async with served.connect() as client:
@@ -95,7 +95,7 @@ def test_a_disk_that_fails_ends_the_recording_only(virtual_loop: VirtualLoop, tm
 
 
 def test_a_disk_that_is_too_slow_ends_the_recording(virtual_loop: VirtualLoop, tmp_path: Path) -> None:
-    """What waits is bounded."""
+    """The number of waiting lines is bounded."""
 
     async def main() -> None:
         recorder = Recorder(tmp_path, "sess", capacity_chars=100)

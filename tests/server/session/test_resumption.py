@@ -24,7 +24,7 @@ def silent(_):
 
 
 class Away:
-    """What a client remembers of its session."""
+    """A session as its client remembers it."""
 
     def __init__(self, created: dict[str, Any]) -> None:
         self.id, self.token, self.last = created["session"]["id"], created["resume"]["token"], created["event_id"]

@@ -50,7 +50,7 @@ class Client:
 
 
 def delivered(loop: VirtualLoop, box: SendQueue, *, client: Client | None = None) -> list[str]:
-    """What the client reads when the box is closed now."""
+    """Return the messages that the client reads when the queue is closed now."""
     client = client or Client()
     box.close()
     loop.run(box.write(client.read, deadline_s=5))
@@ -103,7 +103,7 @@ def test_a_packet_longer_than_the_capacity_may_wait_alone(virtual_loop: VirtualL
 
 
 def test_an_interruption_overtakes_the_sound(virtual_loop: VirtualLoop, box: SendQueue):
-    """What waited of it is dropped on purpose, so nothing counts as lost; what was said besides stays."""
+    """Its waiting sound is dropped on purpose, so nothing counts as lost; other messages stay."""
     begun(box)
     for event in (sound("1"), "word", sound("2"), CUT, "after", sound("3")):
         box.put(event)
@@ -201,7 +201,7 @@ def test_a_burst_costs_one_wake_up(virtual_loop: VirtualLoop, box: SendQueue):
 
 
 def test_what_is_put_after_the_close_is_not_sent(virtual_loop: VirtualLoop, box: SendQueue):
-    """What waited before it is."""
+    """Messages from before it are sent."""
     box.put("a")
     box.close()
     box.put("b")
@@ -220,7 +220,7 @@ def test_an_error_of_the_socket_is_passed_on(virtual_loop: VirtualLoop, box: Sen
 
 
 def test_answers_that_are_not_read_have_an_end(virtual_loop: VirtualLoop):
-    """What waits is dropped, once, and the session is told why it ends."""
+    """The waiting messages are dropped, once, and the session is told why it ends."""
     reasons: list[str] = []
     box = SendQueue(encode, audio_capacity_ms=1000, control_capacity_bytes=1_000, overflowed=reasons.append)
     for _ in range(20):

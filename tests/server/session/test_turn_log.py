@@ -22,7 +22,7 @@ def test_a_reply_to_nobody_has_no_question(logs):
 
 
 def test_a_turn_that_failed_names_the_stage(logs):
-    """What was measured before it stays."""
+    """The times that were measured before it stay."""
     assert lines(logs, TurnEnded("Hi", 1), ReplyStarted(TALK), StageFailed("LLM", OSError()), ReplyEnded("", TALK)) == [
         {"heard": "Hi", "failed": "LLM", "answered": "", "interrupted": False}
     ]

@@ -45,7 +45,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("url", PUBLISHED)
 def test_a_published_address_works_as_it_is(url: str) -> None:
-    """What is asked is what stands there, with `/chat/completions` and `/models`."""
+    """The request goes to that address, with `/chat/completions` and `/models`."""
     endpoint = Endpoint.parse(url)
     assert (endpoint.chat, endpoint.models) == (f"{PUBLISHED[url]}/chat/completions", f"{PUBLISHED[url]}/models")
     assert Endpoint.parse(endpoint.chat).chat == endpoint.chat

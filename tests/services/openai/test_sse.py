@@ -69,7 +69,7 @@ def test_any_bytes_cut_anywhere_give_the_same(whole: bytes, where: list[int]) ->
 
 @given(st.text("da:t\n", max_size=60).map(str.encode), places)
 def test_whether_it_is_too_long_does_not_depend_on_the_cuts(whole: bytes, where: list[int]) -> None:
-    """What comes out before is another question."""
+    """The parts before it come out first or do not."""
 
     def outcome(*chunks: bytes) -> list[str] | None:
         try:

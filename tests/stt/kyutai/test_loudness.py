@@ -1,4 +1,4 @@
-"""Where a sound's loud moments are."""
+"""The loud moments of a sound."""
 
 import numpy as np
 import pytest

@@ -123,7 +123,7 @@ def test_the_users_first_word_sets_the_score_to_0() -> None:
 
 
 def test_the_examples_are_true() -> None:
-    """What the docstrings show is what happens."""
+    """The docstrings' examples run."""
     failed, tried = doctest.testmod(protocol)
     assert tried
     assert not failed

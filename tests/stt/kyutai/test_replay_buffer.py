@@ -124,7 +124,7 @@ def test_pushed_silence_takes_no_time_of_the_users_audio() -> None:
 
 
 def test_a_new_connections_clock_is_placed_where_it_began() -> None:
-    """What is sent again keeps its place in the user's audio."""
+    """Sound that is sent again keeps its place in the user's audio."""
     replay = ReplayBuffer(capacity=99, in_flight=99)
     for number in range(10):
         replay.add(piece(number))

@@ -1,4 +1,4 @@
-"""What comes of the recogniser's messages, without a connection."""
+"""The results for a recogniser's messages, without a connection."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -135,7 +135,7 @@ def test_one_flush_may_follow_another_that_is_not_through() -> None:
 
 
 def test_sound_of_another_rate_is_flushed_to_its_last_sample() -> None:
-    """What a resampler holds up is sent, too."""
+    """The sound in the resampler is sent, too."""
     played = primed()
     sound = Audio(np.full(16_000, 0.3, np.float32), 16_000)
     played.session.put(sound)
@@ -146,7 +146,7 @@ def test_sound_of_another_rate_is_flushed_to_its_last_sample() -> None:
 
 
 def test_it_is_behind_while_three_frames_are_on_their_way_or_a_flush_is() -> None:
-    """Who plays a recording to it waits so long."""
+    """A caller that plays a recording to it waits so long."""
     played = primed()
     behind: list[bool] = []
     for _ in range(3):
@@ -240,7 +240,7 @@ def test_a_word_that_was_open_is_sent_again_but_told_once() -> None:
 
 
 def test_the_same_word_twice_is_told_twice() -> None:
-    """Where nothing is sent again, nothing is repeated."""
+    """Nothing is sent again, so nothing is repeated."""
     played = primed()
     played.hear(silence(1.6), 0.0)
     for start_s in (1.0, 1.1):
@@ -257,7 +257,7 @@ def test_long_silence_is_not_sent_again() -> None:
 
 
 def test_a_new_connections_first_steps_do_not_count() -> None:
-    """What was known of the pause stays."""
+    """The earlier pause score stays."""
     played = primed()
     played.hear(silence(0.8), 1.0)
     played.session.opened()

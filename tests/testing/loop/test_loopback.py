@@ -78,7 +78,7 @@ def test_the_end_of_a_stream_is_on_its_way_too(pair):
 
 
 def test_what_never_comes_is_forgotten(pair):
-    """What somebody else has read is no longer waited for."""
+    """An item that another reader has read is no longer waited for."""
     account, client, server = pair
     client.send(b"hello")
     account.forget([server.fileno()])

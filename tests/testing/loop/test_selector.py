@@ -25,7 +25,7 @@ def test_a_poller_asks_the_loop_how_to_wait():
 
 
 def test_is_read():
-    """Whether somebody reads a descriptor; one that is only written is not read."""
+    """Return whether a descriptor is read; one that is only written is not."""
     one, other = socket.socketpair()
     with one, other, Poller(lambda _: []) as poller:
         assert not poller.is_read(one.fileno())

@@ -63,7 +63,7 @@ def test_a_minute_of_websocket_conversation(virtual_loop):
 
 
 def test_conversations_are_the_same_in_every_run():
-    """What happens in sockets, and when, does not depend on the kernel."""
+    """Events in sockets, and their times, do not depend on the kernel."""
     outcomes = set()
     for _ in range(20):
         with VirtualLoop() as loop:
@@ -368,7 +368,7 @@ def test_asyncio_runner_takes_it():
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 def test_an_exception_comes_out(error):
-    """What the main coroutine raises, `run` raises."""
+    """`run` raises the exception of the main coroutine."""
 
     async def main() -> None:
         raise error

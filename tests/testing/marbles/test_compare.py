@@ -50,7 +50,7 @@ def record(*items) -> list[Recorded]:
 
 
 def test_no_difference():
-    """There is no report when all is as expected, within tolerances."""
+    """No report is made when all is as expected, within tolerances."""
     assert (
         compare(timeline("a 100ms±20ms b|", {}), record((0, "next", "a"), (135, "next", "b"), (140, "completed", None)))
         is None

@@ -70,7 +70,7 @@ def test_a_difference_is_an_assertion_error(marbles):
 
 
 def test_record(marbles):
-    """What happened, with times in ms."""
+    """The record has times in ms."""
     assert marbles.record(marbles.cold("a-(b|)")) == [(0, "next", "a"), (40, "next", "b"), (40, "completed", None)]
 
 
@@ -131,7 +131,7 @@ def test_coroutines_run_in_virtual_time(marbles):
 
 
 def test_operators_get_the_loop_scheduler(marbles):
-    """What is below the subscription sees a LoopScheduler on the virtual loop."""
+    """The operators below the subscription see a LoopScheduler on the virtual loop."""
     seen = []
 
     def subscribe(observer, scheduler=None):

@@ -1,4 +1,4 @@
-"""What a test leaves behind is found and named, each kind of it."""
+"""Objects that a test leaves behind are found and named, each kind of them."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ def start(loop, *coroutines) -> list[asyncio.Task]:
 
 
 def test_nothing(loop):
-    """There is nothing to say about a test that cleans up."""
+    """A test that cleans up has no message."""
     watch = LeakWatch(loop)
     loop.run(asyncio.sleep(1))
     assert watch.leaks() == []
@@ -43,7 +43,7 @@ def test_a_task(loop):
 
 
 def test_a_cancelled_task_gets_to_clean_up(loop):
-    """What is under way and needs no time is run to its end before anything is called a leak."""
+    """A task that needs no time is run to its end before anything is called a leak."""
     watch = LeakWatch(loop)
     start(loop, asyncio.sleep(10))[0].cancel()
     assert watch.leaks() == []
@@ -64,7 +64,7 @@ def test_a_failed_task(loop):
 
 
 def test_an_exception_in_a_callback(loop, caplog):
-    """What asyncio would only have logged."""
+    """An exception that asyncio would only have logged."""
     watch = LeakWatch(loop)
     loop.call_soon(lambda: 1 / 0)
     (leak,) = watch.leaks()

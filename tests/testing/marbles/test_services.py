@@ -25,7 +25,7 @@ def test_the_llm_answers_by_what_was_said_last(marbles):
 
 
 def test_the_llm_has_nothing_to_say(marbles):
-    """What is not scripted is an error that names what is."""
+    """A request without a script is an error that names the scripts."""
     llm = marbles.llm({"hello": "a|"})
     ((_, kind, error),) = marbles.record(llm(hi))
     assert kind == "error"

@@ -7,14 +7,14 @@ from voicepipe.testing import ScriptedError
 
 
 def test_cold_plays_to_each_subscriber_from_the_beginning(marbles):
-    """Who subscribes later hears the same, later."""
+    """A later subscriber hears the same, later."""
     source = marbles.cold("a-b|")
     marbles.expect(source, "--(^a)-b|")
     marbles.expect(source.pipe(ops.repeat(2)), "a-ba-b|")
 
 
 def test_hot_plays_whether_anybody_listens_or_not(marbles):
-    """Who subscribes later has missed what was before."""
+    """A later subscriber has missed the items before."""
     marbles.expect(marbles.hot("a-b-c|"), "-^b-c|")
 
 
@@ -46,7 +46,7 @@ def test_errors(marbles, kind):
 
 
 def test_items_of_a_group_stop_at_disposal(marbles):
-    """Who disposes in the middle of an instant does not get the rest of it."""
+    """A subscriber that disposes in the middle of an instant does not get the rest of it."""
     for source in (marbles.hot("(abc)|"), marbles.cold("(abc)|")):
         marbles.expect(source.pipe(ops.take(1)), "(a|)")
         marbles.expect_subscriptions(source, "(^!)")

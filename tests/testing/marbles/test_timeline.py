@@ -35,7 +35,7 @@ def test_values_can_be_added_to_a_timeline():
 
 
 def test_time_zero_is_at_the_subscription():
-    """What stands before a ^ is at negative times."""
+    """Items before a ^ are at negative times."""
     assert [marble.at_ms for marble in timeline("a--^b", {}).since_subscription().diagram.marbles] == [-60, 0, 20]
 
 

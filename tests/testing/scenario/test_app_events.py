@@ -40,7 +40,7 @@ def scene() -> Scenario:
 
 
 def test_an_act_sends_one_and_a_claim_expects_one() -> None:
-    """What the client has sent does not come back to it."""
+    """The client's own event does not come back to it."""
     run(
         scene()
         .between(1.4, 1.6, times=1).client_receives(Basket("pear", 2))

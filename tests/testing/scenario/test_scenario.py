@@ -37,7 +37,7 @@ def interrupted() -> Scenario:
 
 
 def test_a_scenario_is_written_as_the_code_that_builds_it():
-    """What a failure prints can be pasted into a test."""
+    """The text of a failure can be pasted into a test."""
     assert repr(interrupted()) == CODE
 
 
@@ -185,7 +185,7 @@ def test_instructions_may_change(scenario):
 
 
 def test_the_network_may_stall(scenario):
-    """What was said meanwhile comes late, and in one piece."""
+    """Sound of that time comes late, and in one piece."""
     scenario(
         Scenario()
         .at(1).user_says("hello there")
@@ -221,7 +221,7 @@ def test_a_recogniser_that_fails_ends_the_session(scenario):
 
 
 def test_cues(scenario):
-    """What happens relative to what the bot says."""
+    """Acts relative to the bot's words."""
     scenario(
         Scenario()
         .llm("", "One two three four five six.")

@@ -49,7 +49,7 @@ async def ask(server: LlmServer, body: Any) -> tuple[int, Any]:
 
 
 def choices(events: list[Any]) -> list[Any]:
-    """Those that say something."""
+    """Return the choices with text."""
     all_choices = [event["choices"][0] for event in events if event["choices"]]
     return [
         one

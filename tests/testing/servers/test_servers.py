@@ -35,7 +35,7 @@ def frames(sound: np.ndarray) -> list[bytes]:
 
 
 async def read(socket: aiohttp.ClientWebSocketResponse, for_s: float = 1.0) -> list[tuple[float, dict[str, Any]]]:
-    """What comes until the end, or until nothing comes for so long."""
+    """Return the messages until the end, or until none comes for so long."""
     clock, messages = asyncio.get_running_loop().time, list[tuple[float, dict[str, Any]]]()
     with suppress(TimeoutError):
         while True:
@@ -367,7 +367,7 @@ def test_it_may_be_stopped_while_it_is_down(virtual_loop: VirtualLoop) -> None:
 
 
 def test_a_running_one_is_told_over_http(virtual_loop: VirtualLoop) -> None:
-    """How to fail, how often and how long; without a mode it recovers."""
+    """The request states the failure, its number and its duration; without a mode it recovers."""
 
     async def main() -> list[Any]:
         async with LlmServer() as server, aiohttp.ClientSession() as http:

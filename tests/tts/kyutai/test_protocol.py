@@ -16,7 +16,7 @@ SERVICE = "speech synthesis (TTS)"
 
 
 def test_the_examples_are_true() -> None:
-    """What the docstrings show is what happens."""
+    """The docstrings' examples run."""
     failed, tried = doctest.testmod(protocol)
     assert tried
     assert not failed

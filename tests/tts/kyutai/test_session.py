@@ -1,4 +1,4 @@
-"""What comes of the synthesiser's messages, without a connection."""
+"""The results for a synthesiser's messages, without a connection."""
 
 from dataclasses import replace
 from typing import Any
@@ -158,7 +158,7 @@ def test_an_end_before_the_last_word_is_an_error() -> None:
 
 @pytest.mark.parametrize("said", ["Hi my friend", "Himy friend.", "Hi my friend and more", "Hi 'my' FRIEND!"])
 def test_a_server_may_write_words_otherwise(said: str) -> None:
-    """What counts is that it has come to the last one."""
+    """It counts that the server has come to the last word."""
     played = Played("Hi my friend. —", end=True)
     played.sent()
     played.says_words(said)

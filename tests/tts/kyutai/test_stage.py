@@ -126,7 +126,7 @@ def test_the_query_the_key_and_the_packets_of_others(virtual_loop: VirtualLoop) 
 
 
 def test_eleven_packets_of_others_are_too_many(virtual_loop: VirtualLoop) -> None:
-    """Who goes on like this is broken."""
+    """A server that goes on like this is broken."""
 
     async def main() -> Running:
         async with TtsServer(strays=11) as server:
@@ -244,7 +244,7 @@ def test_before_anything_was_said_another_one_says_it(virtual_loop: VirtualLoop,
 
 @pytest.mark.parametrize("mode", [Fails.DIES, Fails.EARLY, Fails.GARBAGE, Fails.MUTE, Fails.SLOW])
 def test_in_the_middle_of_a_reply_the_turn_fails(virtual_loop: VirtualLoop, mode: Fails) -> None:
-    """What was said stays said; the error names the service within three seconds; the next reply is said."""
+    """Spoken words stay; the error names the service within three seconds; the next reply is spoken."""
 
     async def main() -> tuple[Running, Running]:
         async with TtsServer() as server:

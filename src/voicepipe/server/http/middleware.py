@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+from prometheus_client import Histogram
 
 from voicepipe.server.http.errors import ErrorResponse, HttpError, refusal_of
 
-__all__ = ["INTERNAL", "Handler", "anonymous", "cors", "errors_as_json", "expecting", "preflight"]
+__all__ = ["INTERNAL", "Handler", "anonymous", "cors", "errors_as_json", "expecting", "preflight", "timed"]
 
 log = structlog.get_logger()
 
 INTERNAL = ErrorResponse(500, "internal_error", "Internal Server Error")
+
+_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS, hdrs.METH_POST})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,6 +41,27 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception:
         log.exception("request.failed", method=request.method, path=request.path)
         return INTERNAL.response()
+
+
+def timed(series: Histogram) -> Middleware:
+    """A middleware that measures each request by its route, and no WebSocket: that lasts as long as its session.
+
+    Args:
+        series: Takes the seconds, with the labels `route`, `method` and `status`.
+    """
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began_s = time.perf_counter()
+        response = await handler(request)
+        if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            resource = request.match_info.route.resource
+            route = "unknown" if resource is None else resource.canonical  # a client's own path is no label
+            method = request.method if request.method in _METHODS else "other"
+            series.labels(route, method, str(response.status)).observe(time.perf_counter() - began_s)
+        return response
+
+    return measure
 
 
 @web.middleware

@@ -24,6 +24,7 @@ from voicepipe.server.http.client_secrets import ClientSecret
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.http.runner import HttpConnection, Runner
+from voicepipe.server.loop_watch import watched_loop
 from voicepipe.server.pipelines import OneOrMore
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.workers.channel import Channel
@@ -267,7 +268,8 @@ async def serve_as_worker(
     try:
         ready()
         link.open(runner, min(engine.max_sessions, settings.max_sessions or engine.max_sessions))
-        await link.stopping.wait()
+        with watched_loop(metrics.process):
+            await link.stopping.wait()
         await runner.shutdown()
         link.stopped()
         await link.exiting.wait()
