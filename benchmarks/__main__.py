@@ -32,6 +32,7 @@ NAMES = (
     "packet_loss",
     "capacity",
     "services",
+    "workers",
     "startup",
     "graph",
     "adversary",

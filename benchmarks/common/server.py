@@ -55,7 +55,8 @@ class Server:
     """
 
     def __init__(self, *arguments: str) -> None:
-        self._command = [*voicepipe_command(), "serve", "--port", "0", "--log-json", *arguments]
+        # One process, of which the figures are, unless the arguments say otherwise.
+        self._command = [*voicepipe_command(), "serve", "--port", "0", "--workers", "1", "--log-json", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self.url = ""
@@ -96,7 +97,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """CPU seconds since its start, of all threads, to 10 ms."""
-        after_name = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
@@ -108,12 +109,13 @@ class Server:
         return self._status("VmHWM")
 
     def _status(self, field: str) -> float:
-        status = Path(f"/proc/{self._pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
         return int(found[1]) * 1024 / _MB if found else float("nan")
 
     @property
-    def _pid(self) -> int:
+    def pid(self) -> int:
+        """The process's id; of several workers that of their supervisor."""
         if self._process is None or self._process.poll() is not None:
             raise ServerFailed(f"the server is not running\n{self._log_tail()}")
         return self._process.pid

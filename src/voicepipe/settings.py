@@ -102,6 +102,11 @@ class Settings(AppSettings, BaseSettings):
     """Pipelines by name, each written as for `voicepipe serve`; the first is the default. Those that the command line
     names take their place."""
 
+    workers: int | None = Field(default=None, ge=1)
+    """The number of processes that serve the port together, on Linux. None: one for each core that the process may use
+    (CPU affinity and cgroup quotas) where stt_url, tts_url and llm_url are all set, else one: embedded models use all
+    cores by themselves, and each process would load its own."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe lines that are logged."""
     log_json: bool = False

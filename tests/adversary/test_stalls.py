@@ -36,7 +36,9 @@ DISK_KB = 16
 def server(*arguments: str, limits: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server with fake services, its address and its process; `limits` are set by the shell that starts it."""
     with fakes() as services:
-        command = shlex.join([sys.executable, "-m", "voicepipe", "serve", "--port", "0", *arguments, *services])
+        command = shlex.join(
+            [sys.executable, "-m", "voicepipe", "serve", "--port", "0", "--workers", "1", *arguments, *services]
+        )
         with subprocess.Popen(["sh", "-c", f"{limits} exec {command}"], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             try:

@@ -22,7 +22,7 @@ import sphn
 
 import voicepipe.engine.build
 import voicepipe.server
-from voicepipe.cli import main, serve
+from voicepipe.cli import main, serving
 from voicepipe.client.samples import has_samples
 from voicepipe.installation.installation import install_command
 from voicepipe.installation.program import this_program
@@ -85,7 +85,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
     monkeypatch.setattr(voicepipe.engine.build, "build_engine", engine.build)
     monkeypatch.setattr(registry, "missing", list)
-    monkeypatch.setattr(serve, "find_spec", lambda name: name)
+    monkeypatch.setattr(serving, "find_spec", lambda name: name)
     monkeypatch.setattr("voicepipe.cli.logs.configure_logs", lambda *args, **options: None)
     return engine
 
@@ -202,7 +202,7 @@ def test_what_a_pipeline_does_not_use_is_not_needed(
     engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """An echo: no package and no model is looked for, none of them is loaded, and no series of theirs is shown."""
-    monkeypatch.setattr(serve, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
+    monkeypatch.setattr(serving, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
     monkeypatch.setattr(registry, "missing", lambda: pytest.fail("models were looked for"))
     assert main(["serve", str(ECHO), "--port", "0"]) == 0
     assert engine.uses == set()
@@ -216,7 +216,7 @@ def test_what_a_pipeline_uses_is_needed(
 ):
     """A parrot has no use for a language model."""
     looked_for: list[str] = []
-    monkeypatch.setattr(serve, "find_spec", lambda name: looked_for.append(name) or name)
+    monkeypatch.setattr(serving, "find_spec", lambda name: looked_for.append(name) or name)
     assert main(["serve", str(ECHO.with_name("parrot.py")), "--port", "0"]) == 0
     assert engine.uses == {"vad", "end_of_turn", "stt", "tts"}
     assert set(looked_for) == {"onnxruntime"}
@@ -307,7 +307,7 @@ def test_a_missing_extra_says_what_to_install(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """Or which services would do instead: those of the models that cannot run."""
-    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "xllamacpp" else name)
+    monkeypatch.setattr(serving, "find_spec", lambda name: None if name == "xllamacpp" else name)
     assert main(["serve", "--port", "0"]) == 2
     err = capsys.readouterr().err
     assert f"the models need more packages: {install_command('embedded')}" in err
@@ -335,10 +335,10 @@ def test_services_need_neither_packages_nor_models(
     engine: Engine, served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """Nothing is looked for, and nothing fetched."""
-    monkeypatch.setattr(serve, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
+    monkeypatch.setattr(serving, "find_spec", lambda name: pytest.fail(f"{name} was looked for"))
     monkeypatch.setattr(registry, "missing", lambda: pytest.fail("models were looked for"))
     urls = ["--stt", "ws://there:1", "--tts", "http://there:2", "--llm", "http://there:3", "--llm-model", "tiny"]
-    assert main(["serve", "--port", "0", *urls]) == 0
+    assert main(["serve", "--port", "0", "--workers", "1", *urls]) == 0
     assert engine.settings.llm_model == "tiny"
     assert (engine.settings.stt_url, engine.settings.tts_url) == ("ws://there:1", "http://there:2")
 

@@ -124,17 +124,18 @@ def build_engine(
     progress: Callable[[str], None] = lambda _: None,
     observe: Observe = lambda _: NULL_OBSERVER,
     voices: VoiceStore | None = None,
+    processes: int = 1,
 ) -> ComposedEngine:
     """The engine that the settings describe. Only the models that it needs are loaded, or imported.
 
     `uses` are the stages that the pipeline uses: the others fail when a session uses them all the same (NotLoaded).
-    `max_sessions` None: what the embedded models carry on this machine's cores, or, where there are none,
-    `network_sessions`. `voices` is where cloned voices are looked up; it stays open. Raises `models.ModelError` and
-    ImportError for models that are not here.
+    `max_sessions` None: what the embedded models carry on this machine's cores, divided by the number of `processes`
+    that do so, or, where there are none, `network_sessions`. `voices` is where cloned voices are looked up; it stays
+    open. Raises `models.ModelError` and ImportError for models that are not here.
     """
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
-    sessions = max_sessions or _sessions(settings, embedded)
+    sessions = max_sessions or _sessions(settings, embedded, processes)
     local = _load(settings, embedded, embedded_uses(settings, uses), sessions, progress)
     parts = _Parts(settings, kinds, http, local, observe, voices)
     stt, llm, tts = parts.stt(), parts.llm(), parts.tts()
@@ -153,12 +154,12 @@ async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAG
         await http.close()
 
 
-def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind]) -> int:
+def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind], processes: int = 1) -> int:
     if not embedded or (list(embedded) == ["stt"] and settings.stt_openai is not None):
         return settings.network_sessions  # a VAD takes 0.5 % of a core, and the end-of-turn model 1 %
     from voicepipe.engine.local import SESSIONS_PER_CORE
 
-    return max(1, usable_cores() * SESSIONS_PER_CORE)
+    return max(1, usable_cores() * SESSIONS_PER_CORE // processes)
 
 
 def _kinds(uses: Collection[StageName]) -> list[ServiceKind]:

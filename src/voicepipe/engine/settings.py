@@ -229,8 +229,8 @@ class EngineSettings(BaseModel):
     health_timeout_s: float = Field(default=2, gt=0)
     """The time, in seconds, in which a service must answer a health check."""
     network_sessions: int = Field(default=24, ge=1)
-    """The number of sessions at once when no model is embedded. Each takes 2.4 % of the one core that an event loop has
-    (sound through Opus and MessagePack, both ways): beyond 60 % replies begin to wait for each other."""
+    """The number of sessions at once of each worker when no model is embedded. Each takes 2.4 % of the one core that an
+    event loop has (sound through Opus and MessagePack, both ways): beyond 60 % replies begin to wait for each other."""
 
     @property
     def llm_file(self) -> Path | None:

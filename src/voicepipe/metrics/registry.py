@@ -6,7 +6,7 @@ The series (`voicepipe.metrics.series`) are fed by `voicepipe.metrics.session` f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -69,13 +69,13 @@ class Metrics:
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return the exposition in the format that the `Accept` header prefers, and its content type."""
-        encode, content_type = self.renderer(accept)
-        return encode(), content_type
-
-    def renderer(self, accept: str) -> tuple[Callable[[], bytes], str]:
-        """Return what renders the format that the `Accept` header prefers, and its content type."""
         encode, content_type = choose_encoder(accept)
-        return lambda: encode(_Registry(self)), content_type
+        return encode(self.registry), content_type
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Return the series as an encoder takes them."""
+        return _Registry(self)
 
 
 class _Registry(CollectorRegistry):

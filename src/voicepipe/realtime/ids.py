@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import string
 from typing import NewType
@@ -15,6 +16,8 @@ _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 21
 
 _random = random.Random()  # not the common one: a program that seeds it still gets new ids
+if hasattr(os, "register_at_fork"):  # two processes that are forks of one would give the same ids
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 def new_id(kind: str) -> str:

@@ -22,9 +22,10 @@ from voicepipe.realtime.ga.session_config import merged
 from voicepipe.realtime.negotiation import DialectKind
 from voicepipe.server.availability import Health, Unavailability, obstacles
 from voicepipe.server.client_info import asked_model, client_info
+from voicepipe.server.cluster import Cluster
 from voicepipe.server.dialects import Dialects
 from voicepipe.server.http.addresses import Addresses
-from voicepipe.server.http.auth import AccessControl, offered_protocols, resume_token
+from voicepipe.server.http.auth import KEY_LIMIT, AccessControl, offered_protocols, resume_token
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
@@ -94,10 +95,11 @@ class Sessions:
         characters: Characters,
         headlines: Headlines,
         access: AccessControl,
+        cluster: Cluster,
     ) -> None:
         self.pipelines, self._engine, self._settings = pipelines, engine, settings
         self._health, self._metrics, self._headlines = health, metrics, headlines
-        self._access = access
+        self._access, self.cluster = access, cluster
         self.dialects = Dialects(settings, characters, functions=engine.calls_functions, logprobs=engine.gives_logprobs)
         self._addresses = Addresses(settings)
         self._slots = WorkSlots(share=settings.heavy_sessions_cpu_share)
@@ -115,7 +117,19 @@ class Sessions:
 
     @property
     def capacity(self) -> int:
-        return min(self._engine.max_sessions, self._settings.max_sessions or self._engine.max_sessions)
+        """Return the number of sessions that this process may have now."""
+        own = min(self._engine.max_sessions, self._settings.max_sessions or self._engine.max_sessions)
+        return self.cluster.capacity(own)
+
+    @property
+    def taken(self) -> int:
+        """Return the number of its taken slots."""
+        return self._slots_taken
+
+    @property
+    def loading(self) -> bool:
+        """Return whether the models are still being loaded."""
+        return self._engine.loading
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle a client that wants to talk, from its upgrade until its session has left nothing behind."""
@@ -177,8 +191,10 @@ class Sessions:
             raise HttpError(NO_PIPELINE)
         if found := self._obstacles(None):
             raise HttpError(self._unavailable(found[0]))
-        for holding in (self._slot(), self._access.holding(request), self._addresses.holding(request)):
+        for holding in (self._slot(request), self._access.holding(request), self._addresses.holding(request)):
             held.enter_context(holding)
+        if refusal := await self._over_limit(request, held):
+            raise HttpError(refusal)
         found = self._obstacles(await self._health.cached(self._settings.admission_wait_s), own_slot=True)
         if found:
             raise HttpError(self._unavailable(found[0]))
@@ -220,10 +236,6 @@ class Sessions:
 
     # ---- admission --------------------------------------------------------------------------------------------------
 
-    async def obstacles(self) -> list[Unavailability]:
-        """Why a client that came now would not be let in."""
-        return self._obstacles(await self._health.up())
-
     def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Unavailability]:
         return obstacles(
             up,
@@ -231,21 +243,33 @@ class Sessions:
             stopping=self.stopping,
             taken=self._slots_taken - own_slot,
             capacity=self.capacity,
+            told=self.cluster.whole_capacity(self.capacity),
         )
 
     def _full(self, request: web.Request) -> ErrorResponse | None:
         """Return the refusal of one session more than a key or an address may hold."""
         return self._access.no_more(request) or self._addresses.no_more(request)
 
+    async def _over_limit(self, request: web.Request, held: ExitStack) -> ErrorResponse | None:
+        """Count the session with those of the other processes, until `held` is closed."""
+        limits = {**self._access.limit(request), **self._addresses.limit(request)}
+        over = await self.cluster.hold(limits)
+        if over is None:
+            held.callback(self.cluster.release, list(limits))
+            return None
+        return self._access.too_many() if over.startswith(KEY_LIMIT) else self._addresses.too_many()
+
     @contextmanager
-    def _slot(self) -> Generator[None]:
+    def _slot(self, request: web.Request) -> Generator[None]:
         """Taken before anything is awaited, so that two clients cannot get the last one."""
         self._slots_taken += 1
         self._free.clear()
+        self.cluster.occupied(self._slots_taken, request)
         try:
             yield
         finally:
             self._slots_taken -= 1
+            self.cluster.occupied(self._slots_taken)
             if not self._slots_taken:
                 self._free.set()
 
@@ -315,7 +339,7 @@ class Sessions:
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
             try:
-                with self.watch.session(new.id):
+                with self.watch.session(new.id), self.cluster.found_by(new.id):
                     end = await connection.run(self.pipelines[new.pipeline], self._engine, client)
             finally:
                 self._live.discard(connection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -24,10 +23,10 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime.ga.dialect import MODEL
 from voicepipe.server.admission import Sessions
 from voicepipe.server.availability import Health
+from voicepipe.server.cluster import Cluster
 from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.client_secrets import ClientSecretRoutes
-from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight, timed
@@ -60,6 +59,7 @@ def make_app(
     metrics: Metrics | None = None,
     voices: VoiceStore | None = None,
     lifespans: Iterable[Lifespan] = (),
+    cluster: Cluster | None = None,
 ) -> web.Application:
     """Serve `pipelines` on `engine`: `/v1/realtime`, what is around it, and `/`.
 
@@ -72,6 +72,7 @@ def make_app(
         metrics: Given where the engine uses them, too, and counts what its services do.
         voices: Given where the engine's synthesiser looks cloned voices up in them; they stay open.
         lifespans: Entered when the application starts, left when its sessions have ended.
+        cluster: The processes that serve the port together; None: this one is alone.
 
     Raises:
         YamlError: The file of characters or of voices is broken.
@@ -80,7 +81,7 @@ def make_app(
     metrics = metrics or Metrics(engine.kinds)
     app = web.Application(middlewares=[timed(metrics.server.http), preflight, errors_as_json])
     app.on_response_prepare.extend([cors(settings.cors_origins), anonymous])
-    app.router.add_routes(attached(app, pipelines, engine, settings, metrics=metrics, voices=voices))
+    app.router.add_routes(attached(app, pipelines, engine, settings, metrics=metrics, voices=voices, cluster=cluster))
     app.cleanup_ctx.extend(_entered(lifespan) for lifespan in lifespans)
     return app
 
@@ -93,6 +94,7 @@ def attached(
     *,
     metrics: Metrics | None,
     voices: VoiceStore | None,
+    cluster: Cluster | None = None,
 ) -> list[web.RouteDef]:
     """Return the routes of a server that starts and stops with `app`; as `make_app` otherwise."""
     store = voice_store(settings) if voices is None else voices
@@ -107,8 +109,10 @@ def attached(
         characters=around.characters,
         headlines=around.headlines,
         access=access,
+        cluster=cluster or Cluster(),
     )
     calls = Calls(sessions, settings)
+    sessions.cluster.attach(app, access)
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
 
@@ -248,7 +252,9 @@ def _synthesiser(settings: ServerSettings) -> Synthesiser:
 def _routes(
     sessions: Sessions, calls: Calls, around: _Around, settings: ServerSettings, access: AccessControl
 ) -> list[web.RouteDef]:
-    health = HealthRoutes(around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s)
+    health = HealthRoutes(
+        around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s, cluster=sessions.cluster
+    )
     offered = offered_voices(settings.voices_file, _synthesiser(settings)) if "tts" in around.kinds else []
     voices = VoiceRoutes(
         around.characters.with_voices(offered),
@@ -261,14 +267,14 @@ def _routes(
     )
     donations = DonationRoutes(
         settings.donations_dir,
-        Consents(valid_s=settings.consent_s, most=settings.consents_open, now=time.time),
+        sessions.cluster.consents(settings),
         min_bytes=settings.donation_min_bytes,
         max_bytes=settings.donation_max_bytes,
         metrics=around.metrics,
     )
     page = Page(settings, around.characters, around.kinds)
     characters = CharacterRoutes(around.characters, around.kinds)
-    secrets = ClientSecretRoutes(access.secrets, sessions.dialects.checked, access.number)
+    secrets = ClientSecretRoutes(access.secrets, sessions.dialects.checked, access.number, sessions.cluster.publish)
     watch = WatchRoutes(sessions.pipelines, sessions.watch, allowed=settings.session_events)
     get, post = (partial(add, expect_handler=expecting) for add in (web.get, web.post))
     return [

@@ -47,11 +47,12 @@ class Unavailability:
 
 
 def obstacles(
-    up: Mapping[str, bool] | None, *, loading: bool, stopping: bool, taken: int, capacity: int
+    up: Mapping[str, bool] | None, *, loading: bool, stopping: bool, taken: int, capacity: int, told: int | None = None
 ) -> list[Unavailability]:
     """Everything that stands between a client and a conversation, the most lasting first. `up` None: not asked.
 
-    What `up` does not have is not used, and does not stand in the way.
+    What `up` does not have is not used, and does not stand in the way. `told` is the capacity that the client is told,
+    where this process has a share of it.
 
     >>> [obstacle.user_message for obstacle in obstacles(None, loading=False, stopping=False, taken=2, capacity=2)]
     ['All 2 conversations of this server are taken. Please try again in a moment.']
@@ -66,7 +67,9 @@ def obstacles(
             if not up.get(key, True):
                 found.append(Unavailability(Reason.SERVICE_DOWN, f"The {name} cannot be reached. {_LATER}"))
     if taken >= capacity and not loading:
-        found.append(Unavailability(Reason.FULL, f"All {capacity} conversations of this server are taken. {_LATER}"))
+        found.append(
+            Unavailability(Reason.FULL, f"All {told or capacity} conversations of this server are taken. {_LATER}")
+        )
     return found
 
 

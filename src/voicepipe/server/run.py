@@ -18,7 +18,7 @@ from voicepipe.server.pipelines import OneOrMore
 from voicepipe.server.settings import ServerSettings
 from voicepipe.voices.store import VoiceStore
 
-__all__ = ["run_server"]
+__all__ = ["run_server", "url_of"]
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ async def run_server(
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
         with stop_signal() as stop, watched_loop(metrics.process):
-            ready(_url(runner, settings))
+            ready(url_of(settings.host, runner.addresses[0][1]))
             await stop.wait()
         log.info("server.stopping")
         await runner.shutdown()  # before the socket is closed: new clients get a reason
@@ -71,7 +71,7 @@ async def run_server(
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-def _url(runner: web.AppRunner, settings: ServerSettings) -> str:
-    port = runner.addresses[0][1]
-    host = _EVERYWHERE.get(settings.host, settings.host)
+def url_of(host: str, port: int) -> str:
+    """Return the URL of a server that listens at this address."""
+    host = _EVERYWHERE.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -146,7 +146,7 @@ class ServerSettings(BaseModel):
     """A client that may be Unmute's frontend, which speaks first, is greeted as GA after this silence."""
 
     max_sessions: int | None = Field(default=None, ge=1)
-    """The number of sessions at once, if that is fewer than the engine can carry. None: the engine's own number."""
+    """The number of sessions at once of all workers, if that is fewer than they can carry. None: their own number."""
     max_sessions_per_address: int | None = Field(default=8, ge=1)
     """The number of sessions at once of clients at one IP address, of IPv6 in one /64. None: as many as the server has
     room for. Clients of `trusted_proxies` are not counted."""

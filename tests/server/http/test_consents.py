@@ -27,28 +27,28 @@ def consents(now) -> Consents:
     return Consents(valid_s=60, most=2, now=now, rng=random.Random(1))
 
 
-def test_a_consent_expires(consents, now):
+async def test_a_consent_expires(consents, now):
     """When the client was told, to the second."""
-    early, late = consents.ask(), consents.ask()
+    early, late = await consents.ask(), await consents.ask()
     now.s = early.expires_s - 0.1
-    assert consents.take(early.id) == early
+    assert await consents.take(early.id) == early
     now.s = late.expires_s
     with pytest.raises(DonationRefused, match=r"^metadata\.verification_id: expired, it was good for 60 s"):
-        consents.take(late.id)
+        await consents.take(late.id)
     with pytest.raises(DonationRefused, match="unknown"):
-        consents.take(late.id)
+        await consents.take(late.id)
 
 
-def test_what_is_read_out_is_the_consent_and_two_sentences(consents):
+async def test_what_is_read_out_is_the_consent_and_two_sentences(consents):
     """Of which no two are the same."""
-    text = consents.ask().text
+    text = (await consents.ask()).text
     _, one, other, rest = text.split(". ", 1)[0], *text.split(". ")[1:], ""
     assert one != other
     assert rest == ""
 
 
-def test_a_consent_that_is_given_back_can_be_taken_again(consents):
+async def test_a_consent_that_is_given_back_can_be_taken_again(consents):
     """It can where the donation could not be kept."""
-    consent = consents.ask()
-    consents.give_back(consents.take(consent.id))
-    assert consents.take(consent.id) == consent
+    consent = await consents.ask()
+    await consents.give_back(await consents.take(consent.id))
+    assert await consents.take(consent.id) == consent

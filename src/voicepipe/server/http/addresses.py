@@ -34,6 +34,15 @@ class Addresses:
         address = self.of(request)
         if address is None or self._most is None or self._sessions[address] < self._most:
             return None
+        return self.too_many()
+
+    def limit(self, request: web.Request) -> dict[str, int]:
+        """Return how many sessions the client's address may hold, by a name of the address; empty for no limit."""
+        address = self.of(request)
+        return {} if address is None or self._most is None else {f"address {address}": self._most}
+
+    def too_many(self) -> ErrorResponse:
+        """Return the refusal where an address holds the most sessions already."""
         what = f"Your address holds {self._most} sessions already, and may not hold more at once."
         later = {hdrs.RETRY_AFTER: str(self._later_s)}
         return ErrorResponse(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)

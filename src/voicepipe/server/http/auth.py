@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 import ipaddress
 import socket
@@ -17,12 +16,20 @@ import structlog
 from aiohttp import WSCloseCode, hdrs, web
 from yarl import URL
 
-from voicepipe.server.http.client_secrets import SECRET_PREFIX, ClientSecret, ClientSecrets
+from voicepipe.server.http.client_secrets import SECRET_PREFIX, ClientSecret, ClientSecrets, digest_of
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["AccessControl", "is_loopback", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
+__all__ = [
+    "KEY_LIMIT",
+    "AccessControl",
+    "is_loopback",
+    "offered_protocols",
+    "open_to_others",
+    "resume_token",
+    "warn_if_open",
+]
 
 log = structlog.get_logger()
 
@@ -33,6 +40,9 @@ _RESUME_PROTOCOL = "voicepipe-resume."
 _RESUME_HEADER = "Voicepipe-Resume"
 _BEARER = "bearer "
 
+KEY_LIMIT = "key "
+"""Begins the name of a key's limit."""
+
 
 class AccessControl:
     """Checks origins and keys. Without keys every client is accepted, see `warn_if_open`."""
@@ -40,7 +50,7 @@ class AccessControl:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         named = settings.named_api_keys
-        self._keys = tuple(_digest(key.get_secret_value()) for key in (*settings.api_keys, *named.values()))
+        self._keys = tuple(digest_of(key.get_secret_value()) for key in (*settings.api_keys, *named.values()))
         self._names = (*("" for _ in settings.api_keys), *named)
         self._sessions: Counter[int] = Counter()
         self.secrets = ClientSecrets(most=settings.client_secrets_kept)
@@ -71,7 +81,18 @@ class AccessControl:
         number, most = self.number(request), self._settings.max_sessions_per_key
         if number is None or most is None or self._sessions[number] < most:
             return None
-        what = f"This API key holds {most} sessions already, and may not hold more at once."
+        return self.too_many()
+
+    def limit(self, request: web.Request) -> dict[str, int]:
+        """Return how many sessions the client's key may hold, by a name of the key; empty where there is no limit."""
+        number, most = self.number(request), self._settings.max_sessions_per_key
+        return {} if number is None or most is None else {f"{KEY_LIMIT}{number}": most}
+
+    def too_many(self) -> ErrorResponse:
+        """Return the refusal where a key holds the most sessions already."""
+        what = (
+            f"This API key holds {self._settings.max_sessions_per_key} sessions already, and may not hold more at once."
+        )
         later = {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
         return ErrorResponse(429, "too_many_sessions", what, headers=later, close_code=WSCloseCode.TRY_AGAIN_LATER)
 
@@ -91,6 +112,11 @@ class AccessControl:
         key = _key(request) or ""
         return self.secrets.find(key) if key.startswith(SECRET_PREFIX) else None
 
+    def digest(self, request: web.Request) -> bytes | None:
+        """Return the digest of what may be an ephemeral key of the client's; None for any other key."""
+        key = _key(request) or ""
+        return digest_of(key) if key.startswith(SECRET_PREFIX) else None
+
     def configured(self, request: web.Request) -> Mapping[str, Any]:
         """Return the settings that the client's ephemeral key is bound to; none for any other key."""
         secret = self.secret(request)
@@ -108,7 +134,7 @@ class AccessControl:
 
     def identity(self, request: web.Request) -> bytes:
         """Return the digest of the client's key, to compare two requests; of no key where none is needed."""
-        return _digest((_key(request) or "") if self._keys else "")
+        return digest_of((_key(request) or "") if self._keys else "")
 
     def is_key(self, text: str) -> bool:
         """Return whether `text` is one of the server's keys, or an ephemeral one."""
@@ -129,7 +155,7 @@ class AccessControl:
 
     def _number(self, key: str | None) -> int | None:
         """Which of our keys it is; takes as long for a wrong one as for a right one, whatever its length."""
-        given = _digest(key or "")
+        given = digest_of(key or "")
         same = [hmac.compare_digest(known, given) for known in self._keys]
         return same.index(True) if any(same) else None
 
@@ -208,11 +234,6 @@ def _is_local(host: str) -> bool:
 def _own_names() -> frozenset[str]:
     name = socket.gethostname().lower()
     return frozenset({name, f"{name}.local", socket.getfqdn().lower()})
-
-
-def _digest(key: str) -> bytes:
-    """Of one length for all; what came over the wire need not be UTF-8."""
-    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
 
 
 def _key(request: web.Request) -> str | None:

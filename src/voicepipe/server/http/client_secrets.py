@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from voicepipe.realtime.parse import Rejected, explain, parse_object
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.forms import read_body
 
-__all__ = ["SECRET_PREFIX", "ClientSecret", "ClientSecretRoutes", "ClientSecrets"]
+__all__ = ["SECRET_PREFIX", "ClientSecret", "ClientSecretRoutes", "ClientSecrets", "digest_of"]
 
 log = structlog.get_logger()
 
@@ -62,22 +62,35 @@ class ClientSecrets:
     def make(self, session: Mapping[str, Any], seconds: int, made_by: int | None) -> tuple[str, ClientSecret]:
         """Return a new key, and what is kept of it."""
         value = SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
-        made = ClientSecret(_digest(value), int(self._now()) + seconds, session, made_by)
+        made = ClientSecret(digest_of(value), int(self._now()) + seconds, session, made_by)
+        self.add(made)
+        return value, made
+
+    def add(self, made: ClientSecret) -> None:
+        """Keep a key, which another process may have made."""
+        self.drop(made.digest)
         self._valid = {digest: secret for digest, secret in self._valid.items() if secret.expires_at > self._now()}
         while len(self._valid) >= self._most:
             del self._valid[next(iter(self._valid))]
         self._valid[made.digest] = made
-        return value, made
+
+    def drop(self, digest: bytes) -> None:
+        """Make a key void."""
+        self._valid.pop(digest, None)
 
     def find(self, value: str) -> ClientSecret | None:
         """Return what is kept of a key; None for one that is unknown, void, or has expired."""
-        digest = _digest(value)
+        return self.get(digest_of(value))
+
+    def get(self, digest: bytes) -> ClientSecret | None:
+        """Return what is kept of the key with this SHA-256, as `find`."""
         found = self._valid.get(digest)
         is_valid = found is not None and hmac.compare_digest(found.digest, digest) and found.expires_at > self._now()
         return found if is_valid else None
 
 
-def _digest(value: str) -> bytes:
+def digest_of(value: str) -> bytes:
+    """Return the SHA-256 of a key, by which it is kept."""
     return hashlib.sha256(value.encode(errors="surrogateescape")).digest()
 
 
@@ -103,6 +116,7 @@ class ClientSecretRoutes:
         check: Returns the checked part of a client's settings, and all settings of a session that begins with it.
             Raises `Rejected`.
         maker: Returns the number of the server's key that a request bears.
+        publish: Makes a key valid in all processes that serve the port.
     """
 
     def __init__(
@@ -110,8 +124,9 @@ class ClientSecretRoutes:
         kept: ClientSecrets,
         check: Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]],
         maker: Callable[[web.Request], int | None],
+        publish: Callable[[ClientSecret], Awaitable[None]],
     ) -> None:
-        self._kept, self._check, self._maker = kept, check, maker
+        self._kept, self._check, self._maker, self._publish = kept, check, maker, publish
 
     async def create(self, request: web.Request) -> web.Response:
         """`{"value": "ek_…", "expires_at": …, "session": {…}}`, as OpenAI's GA API. 400 names the field."""
@@ -123,6 +138,7 @@ class ClientSecretRoutes:
             raise HttpError(ErrorResponse(400, "invalid_value", rejected.why.message, rejected.why.param)) from None
         seconds = (wanted.expires_after or _ExpiresAfter()).seconds
         value, made = self._kept.make(part, seconds, self._maker(request))
+        await self._publish(made)
         log.info("client_secret.made", expires_at=made.expires_at, remote=request.remote)
         session = {**whole, "id": new_id("sess")}
         answer = {"value": value, "expires_at": made.expires_at, "session": session}

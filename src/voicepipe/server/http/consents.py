@@ -27,7 +27,7 @@ class DonationRefused(Exception):
 
     def __init__(self, field: str, wrong: str) -> None:
         super().__init__(f"{field}: {wrong}")
-        self.field = field
+        self.field, self.wrong = field, wrong
 
 
 # ---- consent ---------------------------------------------------------------------------------------------------------
@@ -46,7 +46,8 @@ class Consent:
 class Consents:
     """The consents that are requested and not given yet: `most` at once; of more, the oldest is void.
 
-    Each is good for one donation, within `valid_s`. `now` gives seconds since the epoch.
+    Each is good for one donation, within `valid_s`. `now` gives seconds since the epoch. Nothing is awaited here; where
+    several processes serve one port, they ask the one that keeps the consents.
     """
 
     def __init__(
@@ -55,15 +56,15 @@ class Consents:
         self._valid_s, self._most, self._now, self._random = valid_s, most, now, rng or random.Random()
         self._open: OrderedDict[str, Consent] = OrderedDict()
 
-    def ask(self) -> Consent:
+    async def ask(self) -> Consent:
         """A new one."""
         texts, now = _texts(), self._now()
         sentences = self._random.sample(texts.sentences, texts.drawn)
         consent = Consent(str(uuid.uuid4()), " ".join([texts.consent, *sentences]), now, now + self._valid_s)
-        self.give_back(consent)
+        await self.give_back(consent)
         return consent
 
-    def take(self, consent_id: str) -> Consent:
+    async def take(self, consent_id: str) -> Consent:
         """The consent of this id, which is void from now on. Raises DonationRefused."""
         consent = self._open.pop(consent_id, None)
         if consent is None:
@@ -73,7 +74,7 @@ class Consents:
             raise DonationRefused("metadata.verification_id", wrong)
         return consent
 
-    def give_back(self, consent: Consent) -> None:
+    async def give_back(self, consent: Consent) -> None:
         """The donation could not be kept: it may be sent again."""
         self._open[consent.id] = consent
         while len(self._open) > self._most:

@@ -40,7 +40,7 @@ class DonationRoutes:
     async def ask(self, _: web.Request) -> web.Response:
         """A consent to read out, its id, and until when it is good."""
         _needed(self._folder)
-        consent = self._consents.ask()
+        consent = await self._consents.ask()
         return web.json_response(
             {
                 "id": consent.id,
@@ -55,26 +55,26 @@ class DonationRoutes:
         folder = _needed(self._folder)
         form = await read_form(request, {"file": self._max_bytes, "metadata": _MAX_METADATA_BYTES})
         try:
-            submission, consent = self._check(form["file"], form["metadata"])
+            submission, consent = await self._check(form["file"], form["metadata"])
         except DonationRefused as error:
             raise HttpError(ErrorResponse(400, "invalid_value", str(error), error.field)) from error
         try:
             await asyncio.to_thread(save_donation, folder, consent, submission, form["file"], now_s=time.time())
         except OSError as error:
             log.exception("donation.not_kept", donation=consent.id)
-            self._consents.give_back(consent)
+            await self._consents.give_back(consent)
             detail = "The donation cannot be kept: the disk does not take it. Please send it again."
             raise web.HTTPInsufficientStorage(text=detail) from error
         log.info("donation.kept", donation=consent.id, bytes=len(form["file"]))
         self._count.inc()
         return web.json_response({"id": consent.id})
 
-    def _check(self, recording: bytes, metadata: bytes) -> tuple[Submission, Consent]:
+    async def _check(self, recording: bytes, metadata: bytes) -> tuple[Submission, Consent]:
         """Raises DonationRefused. The consent is taken."""
         if len(recording) < self._min_bytes:
             raise DonationRefused("file", "is too short to hold the sentences")
         submission = submission_from(metadata)
-        return submission, self._consents.take(str(submission.verification_id))
+        return submission, await self._consents.take(str(submission.verification_id))
 
 
 def _needed(folder: Path | None) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -15,10 +17,11 @@ from aiohttp.web_request import BaseRequest
 from voicepipe.server.http.errors import ErrorResponse
 from voicepipe.server.http.middleware import INTERNAL
 
-__all__ = ["HttpConnection", "Runner", "raise_file_limit"]
+__all__ = ["FIRST_REQUEST_S", "THROTTLED", "HttpConnection", "Runner", "most_waiting", "raise_file_limit"]
 
-# Time for the first request of a connection, to the end of its headers.
-_FIRST_REQUEST_S = 10.0
+FIRST_REQUEST_S = 10.0
+"""The time, in seconds, for the first request of a connection, to the end of its headers."""
+
 # How many connections without a session there may be, at the most and as a part of all descriptors: the others are for
 # sessions and their services.
 _MOST_CONNECTIONS, _PART_OF_FILES = 1_000, 4
@@ -38,7 +41,22 @@ class Runner(web.AppRunner):
 
     def __init__(self, app: web.Application, *, most_connections: int | None = None, **options: Any) -> None:
         super().__init__(app, access_log=None, **options)
-        self._most = most_connections or min(_MOST_CONNECTIONS, raise_file_limit() // _PART_OF_FILES)
+        self._most = most_connections or most_waiting()
+
+    def connection(self, first: bytes, ended: Callable[[HttpConnection], object]) -> HttpConnection:
+        """Return a connection that another process has accepted, for `take`.
+
+        Args:
+            first: What has been read from it.
+            ended: Called when it is closed.
+        """
+        assert isinstance(self._server, _Server)
+        return self._server.connection(first, ended)
+
+    async def take(self, sock: socket.socket, connection: HttpConnection) -> None:
+        """Serve the connection. Its socket belongs to the runner from now on. Raises OSError if it is lost already."""
+        sock.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
 
     async def _make_server(self) -> web.Server:
         return _Server.like(await super()._make_server(), self._most)
@@ -61,33 +79,50 @@ class _Server(web.Server):
     waiting: set[HttpConnection]
 
     def __call__(self) -> web.RequestHandler:
-        return HttpConnection(self, loop=self._loop, **self._kwargs)
+        return self.connection()
+
+    def connection(self, first: bytes = b"", ended: Callable[[HttpConnection], object] | None = None) -> HttpConnection:
+        return HttpConnection(self, first, ended, loop=self._loop, **self._kwargs)
 
 
 class HttpConnection(web.RequestHandler):
-    """A connection, which waits for its first request for some seconds only, and among a limited number of others."""
+    """A connection, which waits for its first request for some seconds only, and among a limited number of others.
 
-    __slots__ = ("_server", "_timer")
+    Args:
+        server: The server that it is one of.
+        first: What another process has read from it already.
+        ended: Called when it is closed.
+        options: aiohttp's own.
+    """
 
-    def __init__(self, server: _Server, **options: Any) -> None:
+    __slots__ = ("_ended", "_first", "_server", "_timer")
+
+    def __init__(
+        self, server: _Server, first: bytes, ended: Callable[[HttpConnection], object] | None, **options: Any
+    ) -> None:
         super().__init__(server, **options)
-        self._server = server
+        self._server, self._first, self._ended = server, first, ended
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection; one too many is closed at once."""
         super().connection_made(transport)
         if len(self._server.waiting) >= self._server.most:
-            _throttled.warn(self._server.most)
+            THROTTLED.warn(self._server.most)
             self.force_close()
             return
         self._server.waiting.add(self)
-        self._timer = asyncio.get_running_loop().call_later(_FIRST_REQUEST_S, self._expire)
+        self._timer = asyncio.get_running_loop().call_later(FIRST_REQUEST_S, self._expire)
+        if self._first:
+            self.data_received(self._first)
+            self._first = b""
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
         self.has_session()
         super().connection_lost(exc)
+        if self._ended is not None:
+            self._ended(self)
 
     def has_session(self) -> None:
         """Note that the connection is one of a session now, which has limits of its own."""
@@ -135,7 +170,12 @@ class _Throttled:
             log.warning("server.too_many_connections", without_session=most, consequence="new ones are closed")
 
 
-_throttled = _Throttled()
+THROTTLED = _Throttled()
+
+
+def most_waiting() -> int:
+    """Return how many connections without a session there may be."""
+    return min(_MOST_CONNECTIONS, raise_file_limit() // _PART_OF_FILES)
 
 
 def raise_file_limit() -> int:

@@ -65,6 +65,7 @@ class Calls:
             transport = make(self._settings, tells_end=bool({"resumable", "session_id"} & set(request.query)))
             answer = await _answer(transport, offer)
             call_id = f"rtc_{secrets.token_hex(16)}"
+            held.enter_context(self._sessions.cluster.found_by(call_id))
             call = self._calls[call_id] = _Call(transport, self._sessions.identity(request))
             running = self._run(call_id, call, request, talk, held.pop_all())
             call.task = asyncio.create_task(running, name=f"{call_id} call")

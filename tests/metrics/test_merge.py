@@ -1,0 +1,65 @@
+"""The series of several processes as those of one server."""
+
+from __future__ import annotations
+
+import ormsgpack
+import pytest
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from voicepipe.metrics.merge import Merged, Snapshot, kept_of, snapshot_of
+from voicepipe.metrics.registry import Metrics
+
+
+def series(*snapshots: Snapshot) -> dict[str, float]:
+    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+    families = text_string_to_metric_families(encode(Merged(snapshots)).decode())
+    return {
+        one.name + "".join(f",{name}={value}" for name, value in sorted(one.labels.items())): one.value
+        for family in families
+        for one in family.samples
+    }
+
+
+def counted(sessions: int, *, ok: bool = True, reason: str = "full") -> Snapshot:
+    """A process with so many sessions on, and as many that were refused; as it comes over the wire."""
+    metrics = Metrics()
+    metrics.session.count.inc(sessions)
+    metrics.session.active.set(sessions)
+    metrics.session.refused.labels(reason).inc(sessions)
+    metrics.server.health_ok.set(ok)
+    for _ in range(sessions):
+        metrics.session.duration.observe(20)
+    return ormsgpack.unpackb(ormsgpack.packb(snapshot_of(metrics.collect())))
+
+
+def test_counters_histograms_and_gauges_sum() -> None:
+    """Health is that of the least healthy process; the texts can be parsed."""
+    found = series(counted(2), counted(3, ok=False, reason="stopping"))
+    assert found["voicepipe_sessions_total"] == found["voicepipe_active_sessions"] == 5
+    assert found["voicepipe_sessions_refused_total,reason=full"] == 2
+    assert found["voicepipe_sessions_refused_total,reason=stopping"] == 3
+    assert found["voicepipe_session_duration_seconds_bucket,le=30.0"] == 5
+    assert found["voicepipe_session_duration_seconds_sum"] == 100
+    assert found["voicepipe_health_ok"] == 0
+    assert found["process_start_time_seconds"] == min(
+        series(counted(0))["process_start_time_seconds"], found["process_start_time_seconds"]
+    )
+
+
+def test_what_a_process_has_counted_stays_when_it_is_gone() -> None:
+    """Its gauges do not."""
+    kept = kept_of(kept_of([], counted(2)), counted(1))
+    found = series(counted(4), kept)
+    assert (found["voicepipe_sessions_total"], found["voicepipe_active_sessions"]) == (7, 4)
+    assert found["voicepipe_session_duration_seconds_count"] == 7
+
+
+@pytest.mark.parametrize("sessions", [0, 3])
+def test_one_process_alone_is_as_it_was(sessions: int) -> None:
+    metrics = Metrics()
+    metrics.session.count.inc(sessions)
+    families = metrics.render("application/openmetrics-text; version=1.0.0")[0].decode()
+    merged = choose_encoder("application/openmetrics-text; version=1.0.0")[0](Merged([snapshot_of(metrics.collect())]))
+    own = [line for line in families.splitlines() if line.startswith(("voicepipe", "# HELP voicepipe"))]
+    assert [line for line in merged.decode().splitlines() if line.startswith(("voicepipe", "# HELP voicepipe"))] == own
