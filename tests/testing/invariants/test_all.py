@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     Audio,
     ConversationEnded,
     FunctionContinues,
     FunctionReturned,
+    ItemDeleted,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
@@ -119,6 +120,12 @@ BROKEN = {
         (
             [WordRecognised("a", 0, 1), ReplyStarted(EMPTY.user_said("a b"))],
             "the user saying 'b', which was not recognised",
+        ),
+    ],
+    "the bot forgets what the client deletes": [
+        (
+            [ItemDeleted(ItemId("i")), ReplyStarted(Conversation().user_said("hello", ItemId("i")))],
+            "the bot remembers 'hello', which the client has deleted",
         ),
     ],
     "the next prompt has every result": [
