@@ -12,7 +12,6 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.audio import Pcm16
 from voicepipe.events import (
     Audio,
     ClientMessage,
@@ -26,9 +25,8 @@ from voicepipe.events import (
 )
 from voicepipe.presets import ENDPOINTING, INTERRUPTION, PLAYBACK
 from voicepipe.rx import of_type
-from voicepipe.session import SessionRunner, Stages
 from voicepipe.stage import Stage
-from voicepipe.testing import Marbles
+from voicepipe.testing import Marbles, open_session, stages
 
 LOUDNESS = {"": 0.0, "alice": 0.25, "bob": 0.5}
 LED = TurnTaking("client", answers=False, interrupts=False)
@@ -57,18 +55,15 @@ def pipeline(session: Session) -> Observable[Event]:
 
 def loudness(marbles: Marbles, *sent: ClientMessage) -> list[float]:
     """Return how loud the sound of each reply was: its voice."""
-    heard = list[Event]()
-    stages = Stages(None, lambda _: reactivex.empty(), lambda _: reactivex.never(), llm, tts)
 
-    async def talk() -> None:
-        running = SessionRunner(pipeline, session_id="test", codec=Pcm16(), stages=stages, emit=heard.append)
-        for message in sent:
-            running.receive(message)
-            await asyncio.sleep(1)
-        await running.close(grace_s=1)
+    async def talk() -> list[SpeechEncoded]:
+        async with open_session(pipeline, stages=stages(llm=llm, tts=tts)) as opened:
+            for message in sent:
+                opened.receive(message)
+                await asyncio.sleep(1)
+            return opened.of(SpeechEncoded)
 
-    marbles.run(talk())
-    sound = [np.frombuffer(event.data, "<i2") for event in heard if isinstance(event, SpeechEncoded)]
+    sound = [np.frombuffer(event.data, "<i2") for event in marbles.run(talk())]
     return [round(float(samples.max()) / 32768, 2) for samples in sound]
 
 

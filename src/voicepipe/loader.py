@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
 
-__all__ = ["PipelineError", "is_library", "lifespan_of", "load_pipeline", "located", "name_of", "users_line"]
+__all__ = [
+    "PipelineError",
+    "is_library",
+    "lifespan_of",
+    "load_module",
+    "load_pipeline",
+    "located",
+    "name_of",
+    "users_line",
+]
 
 FUNCTION = "pipeline"
 LIFESPAN = "lifespan"
@@ -40,6 +49,12 @@ def load_pipeline(ref: str | None = None) -> Pipeline:
     target, name = _parse(str(_built_in() / "default.py") if ref is None else ref)
     module, file = _from_path(Path(target)) if _is_path(target) else _from_name(target)
     return _function(module, file, name, target)
+
+
+def load_module(path: Path) -> ModuleType:
+    """Return the module of a Python file. Its folder comes first on `sys.path` from here on. Raises
+    PipelineError."""
+    return _from_path(path)[0]
 
 
 def name_of(ref: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicepipe.audio import Pcm16
 from voicepipe.engine.build import ComposedEngine, build_engine
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import (
@@ -27,8 +26,7 @@ from voicepipe.events import (
 from voicepipe.loader import load_pipeline
 from voicepipe.presets import FILLER
 from voicepipe.realtime import sentence
-from voicepipe.session import SessionRunner
-from voicepipe.testing import VirtualLoop
+from voicepipe.testing import VirtualLoop, open_session
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
 
 FRAME_S = 0.08
@@ -60,19 +58,17 @@ async def talk(
     engine: ComposedEngine | None = None,
 ) -> list[Event]:
     """Return the events that a client of the default pipeline gets while it sends its microphone in real time."""
-    engine, events = engine or build_engine(settings, max_sessions=None), list[Event]()
-    pipeline = load_pipeline(None)
-    running = SessionRunner(pipeline, session_id="s", codec=Pcm16(), stages=engine.stages(), emit=events.append)
-    running.receive(SettingsChanged("Be brief.", voice=voice))
-    for frame in microphone(until_s):
-        running.receive(AudioReceived(frame))
-        await asyncio.sleep(FRAME_S)
-        if running.ended.done():
-            break
-    await running.close(grace_s=1)
+    engine = engine or build_engine(settings, max_sessions=None)
+    told = SettingsChanged("Be brief.", voice=voice)
+    async with open_session(load_pipeline(None), settings=told, stages=engine.stages()) as opened:
+        for frame in microphone(until_s):
+            opened.receive(AudioReceived(frame))
+            await asyncio.sleep(FRAME_S)
+            if opened.ended:
+                break
     await engine.disconnect()
     engine.close()
-    return events
+    return [event for _, event in opened.sent if isinstance(event, Event)]
 
 
 def microphone(until_s: float) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ TABLE: list[tuple[str, Scenario, list[float]]] = [
     ("a cough when one is due", talk().at(2.2).user_coughs(0.4), [3.1, 6.5, 9.8]),
     ("words", failing().at(9).user_says("hello there"), [2.5, 4.6, 6.7, 12.6, 14.7, 16.8]),
     ("a written message", failing().at(9).user_writes("hello there"), [2.5, 4.6, 6.7, 11.8, 13.9, 16.0]),
-    ("a request", failing().at(9).client_asks(), [2.5, 4.6, 6.7, 11.1, 13.2, 15.3]),
+    ("a request", failing().at(9).client_asks_for_a_reply(), [2.5, 4.6, 6.7, 11.1, 13.2, 15.3]),
     ("a longer time", failing().at(5).turns_are_detected(idle_s=5), [2.5, 4.6, 10.0]),
     ("a shorter time", failing().at(5).turns_are_detected(idle_s=1), [2.5, 4.6, 6.0]),
     ("no detection", talk().at(2).turns_are_detected(False), []),
@@ -44,7 +44,7 @@ TABLE: list[tuple[str, Scenario, list[float]]] = [
      [2.5, 4.6, 10.0]),
     ("none from a cough on", slow().at(3).user_coughs(0.1).at(3.2).turns_are_detected(False)
      .at(5).turns_are_detected(idle_s=9).at(6).user_coughs(0.1), [2.5, 14.0]),
-    ("a cancelled one, and a cough", slow().at(3).client_cancels().at(4).user_coughs(0.1), [2.5, 5.0, 8.4]),
+    ("a cancelled one, and a cough", slow().at(3).client_cancels_the_reply().at(4).user_coughs(0.1), [2.5, 5.0, 8.4]),
 ]  # fmt: skip
 
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from voicepipe.testing.player.transcript import At, Transcript
     from voicepipe.testing.scenario.run import ScenarioFailed, run
     from voicepipe.testing.scenario.scenario import Scenario
+    from voicepipe.testing.sessions import OpenSession, open_session, session, stages
+    from voicepipe.testing.simulation.judge import Verdict
+    from voicepipe.testing.simulation.model import ChatModel
 
 __all__ = [
     "COLUMN_MS",
@@ -45,6 +48,7 @@ __all__ = [
     "Block",
     "Broken",
     "Call",
+    "ChatModel",
     "Cold",
     "ContractBroken",
     "Deadlock",
@@ -56,6 +60,7 @@ __all__ = [
     "Leaked",
     "Marble",
     "Marbles",
+    "OpenSession",
     "Recorded",
     "Row",
     "Scenario",
@@ -68,6 +73,7 @@ __all__ = [
     "Subscription",
     "Timeline",
     "Transcript",
+    "Verdict",
     "VirtualLoop",
     "broken",
     "check_stt",
@@ -77,9 +83,12 @@ __all__ = [
     "explore",
     "find",
     "format_diagram",
+    "open_session",
     "parse",
     "play",
     "run",
+    "session",
+    "stages",
     "svg",
 ]
 
@@ -100,6 +109,9 @@ _MODULES = {
     "marbles.render": ["Row", "svg"],
     "scenario.run": ["ScenarioFailed", "run"],
     "scenario.scenario": ["Scenario"],
+    "sessions": ["OpenSession", "open_session", "session", "stages"],
+    "simulation.judge": ["Verdict"],
+    "simulation.model": ["ChatModel"],
     "marbles.services": ["Call", "ScriptedLlm", "ScriptedStt", "ScriptedTts"],
     "marbles.sound": ["Sound"],
     "marbles.sources": ["Cold", "Hot", "Subscription"],

@@ -295,11 +295,11 @@ def _requests(draw: st.DrawFn, at_s: float) -> Change:
     cue, after_s = draw(_CUES), draw(_SHORT)
     match draw(st.sampled_from(["asks", "cancels", "cancels a reply"])):
         case "asks":
-            return lambda s: s.at(at_s).client_asks()
+            return lambda s: s.at(at_s).client_asks_for_a_reply()
         case "cancels":
-            return lambda s: s.at(at_s).client_cancels()
+            return lambda s: s.at(at_s).client_cancels_the_reply()
         case _:
-            return lambda s: s.after_bot_says(cue, after_s).client_cancels()
+            return lambda s: s.after_bot_says(cue, after_s).client_cancels_the_reply()
 
 
 def _ends(draw: st.DrawFn, at_s: float) -> Change:

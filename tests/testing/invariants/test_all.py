@@ -11,6 +11,7 @@ from voicepipe.events import (
     ConversationEnded,
     FunctionContinues,
     FunctionReturned,
+    ItemDeleted,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
@@ -132,6 +133,12 @@ BROKEN = {
         (
             [WordRecognised("a", 0, 1), ReplyStarted(EMPTY.user_said("a b"))],
             "the user saying 'b', which was not recognised",
+        ),
+    ],
+    "the bot forgets what the client deletes": [
+        (
+            [ItemDeleted(ItemId("i")), ReplyStarted(Conversation().user_said("hello", ItemId("i")))],
+            "the bot remembers 'hello', which the client has deleted",
         ),
     ],
     "the next prompt has every result": [

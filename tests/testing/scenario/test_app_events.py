@@ -56,7 +56,7 @@ def test_what_was_received_instead_is_told() -> None:
         run(scene().by(3).client_receives(Basket("fig", 7)), doubling)
     assert "the client received Basket(fruit='pear', count=2), Basket(fruit='fig', count=6)" in str(failed.value)
     assert "→ the client: Basket(fruit='pear', count=2)" in str(failed.value)
-    assert "client sends Basket(fruit='pear', count=1)" in str(failed.value)
+    assert 'client sends Basket(fruit="pear")' in str(failed.value)
 
 
 def test_it_is_written_as_the_code_that_builds_it() -> None:

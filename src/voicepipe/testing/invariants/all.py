@@ -105,6 +105,7 @@ INVARIANTS: dict[str, Invariant] = {
     "a turn with words is confirmed once": turns.turn_is_confirmed,
     "the bot remembers what was heard of it": replies.bot_remembers_what_was_heard,
     "the bot remembers what the user said": replies.bot_remembers_what_was_said,
+    "the bot forgets what the client deletes": replies.deleted_is_forgotten,
     "the next prompt has every result": functions.results_remembered,
     "time goes on": _in_time,
     "a closed session is silent": _silent_when_closed,

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from voicepipe.conversation.chat_prompt import STILL_RUNNING, TAKEN_OVER
-from voicepipe.events import FunctionCalled, FunctionContinues, FunctionReturned, ReplyStarted
+from voicepipe.events import (
+    FunctionCall,
+    FunctionCalled,
+    FunctionContinues,
+    FunctionReturned,
+    ItemCreated,
+    ReplyStarted,
+)
 from voicepipe.testing.invariants.recording import Found, Recording
 
 __all__ = ["results_remembered"]
@@ -19,6 +26,8 @@ def results_remembered(recording: Recording) -> Found:
             case FunctionContinues(id=call_id, taken_over_by=by):
                 known[call_id] = TAKEN_OVER if by else STILL_RUNNING
             case FunctionReturned(id=call_id, output=output):
+                known[call_id] = output
+            case ItemCreated(role="tool", call=FunctionCall(id=call_id), text=output):
                 known[call_id] = output
             case ReplyStarted(conversation=conversation):
                 told = {one.call.id: one.text for one in conversation.messages if one.role == "tool" and one.call}

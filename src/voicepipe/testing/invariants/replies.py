@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from voicepipe.conversation import CUT, SILENCE, Conversation, joined
+from voicepipe.conversation import CUT, SILENCE, Conversation, ItemId, joined
 from voicepipe.events import (
     Event,
     ItemCreated,
+    ItemDeleted,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
+    ReplyTextWritten,
     SpeechEncoded,
     Transcribed,
     WordRecognised,
@@ -24,6 +27,7 @@ from voicepipe.testing.scenario.steps import show_time
 __all__ = [
     "bot_remembers_what_was_heard",
     "bot_remembers_what_was_said",
+    "deleted_is_forgotten",
     "ends_once",
     "heard_text",
     "no_sound_after_the_end",
@@ -67,7 +71,7 @@ def no_sound_after_the_end(recording: Recording) -> Found:
                 over, spoke = None, True
             case ReplyEnded() | ReplyInterrupted():
                 over = one
-            case ReplyAudio() | SpeechEncoded() | WordSpoken() if over is not None and spoke:
+            case ReplyAudio() | SpeechEncoded() | WordSpoken() | ReplyTextWritten() if over is not None and spoke:
                 what, ended = type(one.event).__name__, type(over.event).__name__
                 yield one.at_s, f"{what} of a reply that was over ({ended}) at {show_time(round(over.at_s, 3))}"
             case _:
@@ -75,16 +79,19 @@ def no_sound_after_the_end(recording: Recording) -> Found:
 
 
 def heard_text(recording: Recording) -> Found:
-    """Check that a reply's text at its end is what was spoken in it."""
+    """Check that a reply's text at its end is what was spoken, or written, in it."""
     words: list[WordSpoken] = []
+    written = ""
     for at_s, event in recording.events:
         match event:
             case ReplyStarted():
-                words = []
+                words, written = [], ""
             case WordSpoken():
                 words.append(event)
-            case ReplyInterrupted(heard_text=text) | ReplyEnded(text=text) if text != joined(words):
-                yield at_s, f"it ended with {text!r}, and spoken was {joined(words)!r}"
+            case ReplyTextWritten(delta=delta):
+                written += delta
+            case ReplyInterrupted(heard_text=text) | ReplyEnded(text=text) if text != (written or joined(words)):
+                yield at_s, f"it ended with {text!r}, and spoken was {written or joined(words)!r}"
             case _:
                 pass
 
@@ -132,13 +139,11 @@ EARLY_S = 0.002
 
 
 def bot_remembers_what_was_heard(recording: Recording) -> Found:
-    """Check that all that is remembered of the bot, word by word in order, was spoken."""
-    spoken: list[str] = []
+    """Check that all that is remembered of the bot, word by word in order, was spoken, or written."""
+    text = ""
     for at_s, event in recording.events:
-        if isinstance(event, WordSpoken) and event.glued and spoken:
-            spoken[-1] += event.word
-        elif isinstance(event, WordSpoken):
-            spoken += event.word.split()
+        text += _text_of_bot(event)
+        spoken = text.split() if _conversations(event) else []
         for conversation in _conversations(event):
             said = [message.text.rstrip(CUT) for message in conversation.messages if message.role == "assistant"]
             if strange := _not_in_order(" ".join(said).split(), spoken):
@@ -150,16 +155,48 @@ def bot_remembers_what_was_said(recording: Recording) -> Found:
     heard = {SILENCE}
     for at_s, event in recording.events:
         match event:
-            case WordRecognised(text=text) | Transcribed(text=str(text)):
+            case WordRecognised(text=text) | Transcribed(text=str(text)) | ItemCreated(text=text):
                 heard.update(text.split())
-            case ItemCreated(role="user", text=text):
-                heard.update(text.split())
+            case ReplyRequested(messages=tuple(messages)):
+                heard.update(word for one in messages for word in one.text.split())
             case _:
                 pass
         for conversation in _conversations(event):
             words = [word for one in conversation.messages if one.role == "user" for word in one.text.split()]
             if strange := [word for word in words if word not in heard]:
                 yield at_s, f"the bot remembers the user saying {strange[0]!r}, which was not recognised"
+
+
+def _text_of_bot(event: ReplyAudio | Event) -> str:
+    """Return what an event adds to the bot's words; a reply begins with a new one."""
+    match event:
+        case WordSpoken(word=word, glued=glued):
+            return word if glued else f" {word}"
+        case ReplyTextWritten(delta=delta):
+            return delta
+        case ItemCreated(role="assistant", text=text):
+            return f" {text} "
+        case ReplyStarted():
+            return " "
+        case _:
+            return ""
+
+
+def deleted_is_forgotten(recording: Recording) -> Found:
+    """Check that no prompt has a message that the client has deleted."""
+    deleted: set[ItemId] = set()
+    for at_s, event in recording.events:
+        match event:
+            case ItemDeleted(item=item):
+                deleted.add(item)
+            case ItemCreated(item=item):
+                deleted.discard(item)
+            case ReplyStarted(conversation=conversation):
+                for message in conversation.messages:
+                    if message.item in deleted:
+                        yield at_s, f"the bot remembers {message.text!r}, which the client has deleted"
+            case _:
+                pass
 
 
 def _conversations(event: ReplyAudio | Event) -> Iterable[Conversation]:

@@ -11,6 +11,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    ReplyTextWritten,
     SettingsChanged,
     SpeechEncoded,
     SpeechStarted,
@@ -81,7 +82,7 @@ class _TurnTracker:
                 self._replying = True
                 self._owed = self._owed or ("" if conversation.messages else "nothing yet")
                 self._wait(at_s, "when a reply began")
-            case WordSpoken() | ReplyAudio() | SpeechEncoded():
+            case WordSpoken() | ReplyAudio() | SpeechEncoded() | ReplyTextWritten():
                 self._owed = ""
                 self._wait(at_s if self._replying else None, "in the middle of a reply")
             case StageFailed() | ReplyEnded() | ConversationEnded():
@@ -200,7 +201,7 @@ def only_answers_measured(recording: Recording) -> Found:
 
 
 def turns_alternate(recording: Recording) -> Found:
-    """Check that a turn begins when none is on, and ends when one is."""
+    """Check that a turn begins when none is on, and ends when one is; a client commits sound without a turn, too."""
     talking = False
     for at_s, event in recording.events:
         if isinstance(event, TurnStarted):
@@ -208,7 +209,7 @@ def turns_alternate(recording: Recording) -> Found:
                 yield at_s, "the user's turn began while it was on"
             talking = True
         elif isinstance(event, TurnEnded):
-            if not talking:
+            if not talking and not event.committed:
                 yield at_s, f"the user's turn ended ({event.text!r}), and none was on"
             talking = False
 

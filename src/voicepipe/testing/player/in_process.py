@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import reactivex
 from reactivex import Observable
 
 from voicepipe.boundary.threads import ask_worker
-from voicepipe.conversation import GREETING, Conversation
+from voicepipe.conversation import GREETING, Conversation, Message, Role
 from voicepipe.events import Audio, Event, Samples
 from voicepipe.llm.in_process import TokenUse, in_process
 from voicepipe.presets import UTTERANCES
@@ -21,9 +22,8 @@ from voicepipe.testing.marbles.services import Call, Calls
 from voicepipe.testing.marbles.sound import speech
 from voicepipe.testing.marbles.sources import Scene
 from voicepipe.testing.marbles.timeline import ScriptedError
-from voicepipe.testing.player.llm_and_tts import last_said
 from voicepipe.testing.player.microphone import Microphone, words_in
-from voicepipe.testing.player.script import ServiceScript
+from voicepipe.testing.player.script import NotScripted, ServiceScript, last_said
 from voicepipe.tts.clauses import Timing, clause_by_clause
 
 __all__ = ["Models"]
@@ -48,6 +48,8 @@ class Models(Calls):
         self._writers = NappingWorkers(1, "scripted llm", loop)
         self._model = in_process(self, self._writers, max_tokens=120, slot=None)
         self._broken = False
+        self.missed: list[str] = []
+        """The requests without a scripted answer, as sentences."""
         speak = clause_by_clause(self._synthesise, self._pool, first_words=8, min_words=4, max_words=24, capacity=64)
         self.stt: Stage[Audio | Event, Event] = named("STT", by_utterance(self._transcribe, self._pool, UTTERANCES))
         self.tts: Tts = lambda _: named("TTS", speak)
@@ -110,10 +112,11 @@ class Models(Calls):
     ) -> None:
         """The LLM: see `voicepipe.llm.in_process.Model`."""
         del max_tokens, slot, use
-        said = next((one["content"] for one in reversed(messages) if one["role"] == "user"), GREETING)
-        answer = self._cast.answer("" if said == GREETING else said)
-        if answer is None:
-            raise LookupError(f"no answer to {said!r} is scripted")
+        try:
+            answer = self._cast.answer_to(_asked(messages))
+        except NotScripted as error:
+            self.missed.append(str(error))
+            raise
         self._writers.nap(answer.after_s)
         for number, word in enumerate([*answer.text.split(), ""]):
             if number == answer.fails_after:
@@ -133,3 +136,10 @@ class Models(Calls):
         self._pool.nap(cast.tts_delay_s)
         audio = speech(0, cast.tts_word_s * len(words) * 1000, 24_000)
         return audio, [(word, n * cast.tts_word_s, (n + 1) * cast.tts_word_s) for n, word in enumerate(words)]
+
+
+def _asked(messages: Sequence[dict[str, str]]) -> Conversation:
+    """Return a prompt as the conversation that it was made of: without the greeting before a bot that opens."""
+    system = "\n".join(one["content"] for one in messages if one["role"] == "system")
+    said = [Message(cast("Role", one["role"]), one["content"]) for one in messages if one["role"] != "system"]
+    return Conversation(system, tuple(said[1:] if said[:1] == [Message("user", GREETING)] else said))

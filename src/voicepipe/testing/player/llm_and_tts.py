@@ -11,27 +11,16 @@ import reactivex
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import FunctionCalled, Generation
+from voicepipe.events import FunctionCalled
 from voicepipe.rx import from_async
 from voicepipe.stage import naming
 from voicepipe.testing.marbles.services import Calls, ScriptedTts
 from voicepipe.testing.marbles.sources import Scene
 from voicepipe.testing.marbles.timeline import ScriptedError
-from voicepipe.testing.player.script import Answer, ServiceScript
+from voicepipe.testing.player.script import ANYTHING, Answer, NotScripted, ServiceScript, last_said
 from voicepipe.testing.servers.chat_rules import BadRequest, check_messages
 
-__all__ = ["ScenarioLlm", "ScenarioTts", "last_said"]
-
-
-def last_said(conversation: Conversation) -> str:
-    """Return what the LLM is asked: the instructions of a reply that comes unasked, the user's last message, or the
-    functions' results since, with commas; "" where the bot opens."""
-    if conversation.messages and conversation.messages[-1].role == "system":
-        return conversation.messages[-1].text
-    results = itertools.takewhile(lambda message: message.role == "tool", reversed(conversation.messages))
-    if given := [message.text for message in results]:
-        return ", ".join(reversed(given))
-    return next((message.text for message in reversed(conversation.messages) if message.role == "user"), "")
+__all__ = ["ScenarioLlm", "ScenarioTts"]
 
 
 class ScenarioLlm(Calls):
@@ -45,33 +34,37 @@ class ScenarioLlm(Calls):
         super().__init__(scene)
         self._cast = cast
         self._ids = itertools.count(1)
+        self.missed: list[str] = []
+        """The requests without a scripted answer, as sentences."""
 
     def __call__(self, conversation: Conversation) -> Observable[str | FunctionCalled]:
-        said, wanted = last_said(conversation), conversation.generation
+        said = last_said(conversation)
         try:
             check_messages(conversation.prompt(calls=True))
         except BadRequest as refused:
             return reactivex.throw(refused)
-        return self.logged(lambda _: self._answer(said, wanted), asked=lambda: said).pipe(naming("LLM"))
+        return self.logged(lambda _: self._answer(said, conversation), asked=lambda: said).pipe(naming("LLM"))
 
-    def _answer(self, said: str, wanted: Generation) -> Observable[str | FunctionCalled]:
-        return from_async(lambda: self._talk(said, wanted), f"LLM: {said!r}")
+    def _answer(self, said: str, asked: Conversation) -> Observable[str | FunctionCalled]:
+        return from_async(lambda: self._talk(asked), f"LLM: {said!r}")
 
-    def _scripted(self, said: str, wanted: Generation) -> Answer | None:
-        answer = self._cast.answer(said)
-        if answer is not None and answer.calls and wanted.choice == "none":
-            return replace(answer, calls=()) if answer.text else self._cast.anything
-        for call in answer.calls if answer is not None else ():
+    def _scripted(self, asked: Conversation) -> Answer:
+        try:
+            answer, wanted = self._cast.answer_to(asked), asked.generation
+        except NotScripted as error:
+            self.missed.append(str(error))
+            raise
+        if answer.calls and wanted.choice == "none":
+            return replace(answer, calls=()) if answer.text else self._cast.anything or ANYTHING
+        for call in answer.calls:
             if call.name not in (offered := [function.name for function in wanted.functions]):
                 raise LookupError(
                     f"the LLM is scripted to call {call.name}; it is offered {', '.join(offered) or 'none'}"
                 )
         return answer
 
-    async def _talk(self, said: str, wanted: Generation) -> AsyncGenerator[str | FunctionCalled]:
-        answer = self._scripted(said, wanted)
-        if answer is None:
-            raise LookupError(f"no answer to {said!r} is scripted, only to {', '.join(map(repr, self._cast.answers))}")
+    async def _talk(self, asked: Conversation) -> AsyncGenerator[str | FunctionCalled]:
+        answer = self._scripted(asked)
         finished = False
         try:
             await asyncio.sleep(answer.after_s)

@@ -10,11 +10,19 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from voicepipe.audio import Pcm16
+from voicepipe.conversation import NO_ITEM, ItemId
 from voicepipe.events import (
     AudioReceived,
     ClientMessage,
     ConversationEnded,
     Event,
+    FunctionCalled,
+    InputCommitted,
+    InputRejected,
+    ItemCreated,
+    ItemTruncated,
+    ReplyEnded,
+    ReplyInterrupted,
     ReplyStarted,
     SettingsChanged,
     StageFailed,
@@ -31,22 +39,28 @@ from voicepipe.testing.player.in_process import Models
 from voicepipe.testing.player.microphone import FRAME_S, Microphone
 from voicepipe.testing.player.recogniser import by_loudness
 from voicepipe.testing.player.remote import Remote
+from voicepipe.testing.player.simulating import Simulating
 from voicepipe.testing.player.transcript import At, Transcript, said_in
-from voicepipe.testing.scenario.scenario import Scenario
+from voicepipe.testing.scenario.scenario import TAIL_S, Scenario
+from voicepipe.testing.scenario.steps import shown
+from voicepipe.testing.simulation.model import Ask
 
 __all__ = ["play"]
 
 AFTERMATH_S = 2.5
 """The time, in seconds, for which a closed session is watched: it must stay silent."""
 GRACE_S = 1.0
+PATIENCE_S = 120.0
+"""The real time for work in a thread: for a request to the model of a simulated user or of a judge."""
 
 
-def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcript:
+def play(scenario: Scenario, pipeline: str | Pipeline | None = None, *, model: Ask | None = None) -> Transcript:
     """Play a scenario and return its transcript, whatever happens.
 
     Args:
         scenario: What happens; its expectations are not checked.
         pipeline: A function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
+        model: The language model of a simulated user and of a judge; None: the scripted one.
 
     Raises:
         PipelineError: The pipeline cannot be loaded.
@@ -55,9 +69,9 @@ def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcri
     """
     order = scenario.cast.order
     function = pipeline if callable(pipeline) else load_pipeline(pipeline)
-    loop = VirtualLoop(shuffle=Shuffle(order) if order else None)
+    loop = VirtualLoop(patience_s=PATIENCE_S, shuffle=Shuffle(order) if order else None)
     watch = LeakWatch(loop)
-    stage = _ScenarioSession(scenario, loop)
+    stage = _ScenarioSession(scenario, loop, model)
     try:
         with capture_logs() as stage.played.logs, refuse_other_clocks():
             loop.run(stage.play(function))
@@ -72,7 +86,7 @@ def play(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcri
 class _ScenarioSession:
     """The session, its client, and what happens to them. Times are of the loop, which begins at 0."""
 
-    def __init__(self, scenario: Scenario, loop: VirtualLoop) -> None:
+    def __init__(self, scenario: Scenario, loop: VirtualLoop, model: Ask | None) -> None:
         cast = scenario.cast
         self.played = Transcript(length_s=scenario.length_s)
         self._scenario, self._loop = scenario, loop
@@ -80,9 +94,11 @@ class _ScenarioSession:
         kind = Models if cast.in_process else Remote
         self._microphone = Microphone(cast.user_word_s, kind.rate_hz)
         self.services = kind(cast, self._microphone, loop)
+        self._simulating = Simulating(cast, model, loop, self.played)
+        self._user = self._simulating.user(self.say, self._user_finished)
         self._frame = self._microphone.frame()
         self._running: SessionRunner | None = None
-        self._muted = False
+        self._muted = self._commits_items = False
         self._held_until = 0.0
         self._held: deque[ClientMessage] = deque()
         self._cued = [(act.cue, act) for act in scenario.acts if act.cue is not None]
@@ -104,10 +120,14 @@ class _ScenarioSession:
         reason = await self._over
         for timer in self._timers:
             timer.cancel()
+        if self._user is not None:
+            self._user.stop()
         if reason is not None:
             played.ended_s, played.reason = self._loop.time(), reason
         await self._running.close(grace_s=GRACE_S)
         played.closed_s, played.asked = self._loop.time(), self.services.asked
+        played.missed += self.services.missed
+        await self._simulating.judge()
         await asyncio.sleep(AFTERMATH_S)
 
     def _stages(self) -> Stages:
@@ -122,6 +142,8 @@ class _ScenarioSession:
         for act in self._scenario.acts:
             if act.cue is None:
                 self._at(act.at_s, act.perform, self)
+        if self._user is not None:
+            self._at(0.0, self._user.begin)
         self._at(self.played.length_s, self._end, None)
         self._loop.call_at(FRAME_S, self._tick, 1)
 
@@ -170,6 +192,10 @@ class _ScenarioSession:
                 self._end(f"{stage} failed: {error!r}")
             case ReplyStarted():
                 self._saying = ""
+            case ReplyEnded(text=text) if self._user is not None:
+                self._user.hear(text, ended=True)
+            case ReplyInterrupted(heard_text=text) if self._user is not None:
+                self._user.hear(text, ended=False)
             case WordSpoken(word=word):
                 self._saying += f" {word}"
                 self._give_cues()
@@ -182,6 +208,9 @@ class _ScenarioSession:
                 self._cued.remove((cue, act))
                 self._at(self._loop.time() + act.at_s, act.perform, self)
 
+    def _user_finished(self) -> None:
+        self._at(self._loop.time() + TAIL_S, self._end, None)
+
     def _pipeline_ended(self, ended: asyncio.Future[Exception | None]) -> None:
         self._end("the pipeline has completed" if ended.result() is None else f"{ended.result()!r}")
 
@@ -191,9 +220,11 @@ class _ScenarioSession:
 
     # ---- what acts do -----------------------------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
+    def say(self, text: str) -> float:
+        """Say a text; return how long it takes, in seconds."""
         self._note(f'"{text}"')
         self._microphone.say(text)
+        return len(text.split()) * self._scenario.cast.user_word_s
 
     def cough(self, length_s: float) -> None:
         self._note("coughs")
@@ -217,18 +248,33 @@ class _ScenarioSession:
         self._note("leaves")
         self._end("the client left")
 
-    def change(self, settings: SettingsChanged) -> None:
-        given = (settings.system_prompt, settings.voice, settings.turns)
-        self._note(f"settings: {', '.join(str(one) for one in given if one is not None)}")
-        self._send(settings)
-
     def deafen(self) -> None:
         self._note("recogniser fails")
         self.services.deafen()
 
     def send(self, event: Event) -> None:
-        self._note(f"client sends {event}")
+        if isinstance(event, SettingsChanged) and event.turns is not None:
+            self._commits_items = event.turns.by == "client"
+        self._note(f"client sends {shown(event)}")
         self._send(event)
+
+    def commit(self) -> None:
+        """Commit as the dialects do: without turn detection, the client's sound becomes an item of its own."""
+        item = ItemId(f"committed-{self._loop.time():g}") if self._commits_items else NO_ITEM
+        self.send(InputCommitted(item))
+
+    def truncate(self, heard_ms: float) -> None:
+        reply = next(
+            (event.item for _, event in reversed(self.played.events) if isinstance(event, ReplyStarted)), NO_ITEM
+        )
+        self.send(ItemTruncated(reply, heard_ms))
+
+    def return_result(self, name: str, output: str) -> None:
+        called = [event.call for event in self.played.of(FunctionCalled) if event.call.name == name]
+        if not called:
+            self._emit(InputRejected("unknown_call", f"the bot has not called {name}"))
+            return
+        self.send(ItemCreated(ItemId(f"result-{called[-1].id}"), "tool", output, call=called[-1]))
 
     def _note(self, what: str) -> None:
         self.played.done.append((self._loop.time(), what))

@@ -35,6 +35,11 @@ class Remote:
     def asked(self) -> list[Call]:
         return self._mind.calls
 
+    @property
+    def missed(self) -> list[str]:
+        """The requests to the LLM without a scripted answer."""
+        return self._mind.missed
+
     def end_of_turn(self, sound: Audio) -> Observable[float]:
         return self._ear.judge(sound)
 

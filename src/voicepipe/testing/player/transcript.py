@@ -9,29 +9,24 @@ from typing import Any, NamedTuple, TypeVar
 
 from voicepipe.conversation import Conversation, joined
 from voicepipe.events import (
-    ConversationEnded,
     Event,
-    FunctionCalled,
-    FunctionReturned,
-    InputRejected,
-    Overflowed,
+    ItemCreated,
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    ReplyTextWritten,
     SpeechEncoded,
-    SpeechStarted,
-    StageFailed,
     TurnEnded,
-    Warned,
-    WordRecognised,
     WordSpoken,
 )
-from voicepipe.events.application import is_app_event
 from voicepipe.events.fold import fold
 from voicepipe.testing.marbles.services import Call
+from voicepipe.testing.player.picture import picture
+from voicepipe.testing.simulation.judge import Verdict
+from voicepipe.testing.simulation.user import Outcome
 
-__all__ = ["At", "Transcript", "picture", "said_in", "told"]
+__all__ = ["At", "Transcript", "said_in"]
 
 E = TypeVar("E")
 
@@ -67,6 +62,18 @@ class Transcript:
     length_s: float = 0.0
     asked: list[Call] = field(default_factory=list[Call])
     """The requests to the LLM, with start and stop (ms), and how each ended."""
+    outcome: Outcome | None = None
+    """How the simulated user's conversation ended; None: there was none."""
+    goal_s: float | None = None
+    """The time at which the simulated user had reached its goal, in seconds."""
+    verdicts: dict[str, list[Verdict]] = field(default_factory=dict[str, "list[Verdict]"])
+    """The judge's verdicts, by statement."""
+    tolerance_s: float = 0.0
+    """How far times may be off: 0 in virtual time."""
+    live: bool = False
+    """Whether it was played to a server, in real time."""
+    missed: list[str] = field(default_factory=list[str])
+    """The requests to the LLM without a scripted answer, as sentences."""
     leaks: list[str] = field(default_factory=list[str])
     logs: Sequence[MutableMapping[str, Any]] = ()
     """The log events, as structlog's `capture_logs` returns them."""
@@ -83,6 +90,25 @@ class Transcript:
     def said(self) -> str:
         """All words of the bot that were heard."""
         return joined(self.of(WordSpoken))
+
+    @property
+    def wrote(self) -> str:
+        """All text of the bot's replies that are text only."""
+        return "".join(event.delta for event in self.of(ReplyTextWritten))
+
+    @property
+    def dialogue(self) -> list[str]:
+        """The turns, a line for each: "user: …", "assistant: …"."""
+        lines: list[str] = []
+        for _, event in self.events:
+            match event:
+                case TurnEnded(text=text) | ItemCreated(role="user", text=text) if text:
+                    lines.append(f"user: {text}")
+                case ReplyEnded(text=text) | ReplyInterrupted(heard_text=text) if text:
+                    lines.append(f"assistant: {text}")
+                case _:
+                    pass
+        return lines
 
     @property
     def conversation(self) -> Conversation:
@@ -109,7 +135,7 @@ class Transcript:
         return [(start_s, stop_s) for start_s, stop_s in heard if stop_s > start_s]
 
     def __str__(self) -> str:
-        return picture(self)
+        return picture(self.events, self.done)
 
     def __repr__(self) -> str:
         return f"<Transcript: {len(self.events)} events in {self.closed_s:g} s>"
@@ -125,89 +151,3 @@ def _play(heard: list[tuple[float, float]], at_s: float, length_s: float) -> Non
 def said_in(text: str, spoken: str) -> bool:
     """Return whether `text` is in what was spoken, as whole words, in either case of letters."""
     return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", spoken, re.IGNORECASE) is not None
-
-
-def told(event: ReplyAudio | Event) -> str | None:
-    """Return what the user reads or hears of an event, if anything."""
-    match event:
-        case Warned(message=text) | InputRejected(message=text) | ConversationEnded(reason=text):
-            return text
-        case StageFailed() | Overflowed():
-            from voicepipe.realtime import sentence
-
-            return sentence(event)
-        case _:
-            return None
-
-
-# ---- the picture -----------------------------------------------------------------------------------------------------
-
-
-class _Line(NamedTuple):
-    at_s: float
-    lane: int
-    text: str
-
-
-_LANES = ("the user", "heard", "the bot")
-_WIDTHS = (34, 26)
-
-
-def picture(played: Transcript) -> str:
-    """Return a line for each thing that happened: the time, then what the user did, what the STT heard, what the bot
-    did.
-
-    Words in a row share a line, with the time of the first.
-    """
-    deeds = [_Line(at_s, 0, text) for at_s, text in played.done]
-    facts = [_Line(at_s, *shown) for at_s, event in played.events if (shown := _shown(event)) is not None]
-    lines = sorted([*deeds, *facts], key=lambda line: line.at_s)
-    head = f"{'s':>7}  {_LANES[0]:<{_WIDTHS[0]}}{_LANES[1]:<{_WIDTHS[1]}}{_LANES[2]}"
-    return "\n".join([head, *map(_row, _joined(lines))])
-
-
-def _row(line: _Line) -> str:
-    indent = " " * sum(_WIDTHS[: line.lane])
-    return f"{line.at_s:7.3f}  {indent}{line.text}"
-
-
-def _shown(event: ReplyAudio | Event) -> tuple[int, str] | None:
-    match event:
-        case SpeechStarted():
-            return 1, "(a voice)"
-        case WordRecognised(text=text):
-            return 1, text
-        case TurnEnded(text=text):
-            return 1, f"→ {text!r}" if text else "→ nothing said"
-        case ReplyStarted():
-            return 2, "▸"
-        case WordSpoken(word=word):
-            return 2, word
-        case FunctionCalled(call=call):
-            return 2, f"ƒ {call.name} {call.arguments}"
-        case FunctionReturned(output=output):
-            return 2, f"ƒ → {output}"
-        case ReplyInterrupted():
-            return 2, "✂ interrupted"
-        case ReplyEnded():
-            return 2, "▪"
-        case Event() if is_app_event(event):
-            return 2, f"→ the client: {event}"
-        case _:
-            text = told(event)
-            return None if text is None else (2, f"({text})")
-
-
-def _joined(lines: Sequence[_Line]) -> list[_Line]:
-    """Join neighbouring words of one speaker in one line."""
-    joined: list[_Line] = []
-    for line in lines:
-        if joined and _goes_on(joined[-1], line):
-            joined[-1] = joined[-1]._replace(text=f"{joined[-1].text} {line.text}")
-        else:
-            joined.append(line)
-    return joined
-
-
-def _goes_on(held: _Line, line: _Line) -> bool:
-    return held.lane == line.lane > 0 and held.text[0] not in "→ƒ" and line.text[0] not in "▸(→ƒ"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Literal, TypeVar
 
 from voicepipe.conversation import ItemId
 from voicepipe.events import (
+    ClientEvent,
     ConversationEnded,
     Event,
+    Function,
+    Generation,
+    InputCleared,
     ItemCreated,
     ReplyCancelled,
     ReplyEnded,
@@ -62,25 +66,25 @@ class Moment(Generic[S]):
         return self._act(call("network_stalls", lasts_s), lambda do: do.hold_network(lasts_s), lasts_s)
 
     def machine_stalls(self, lasts_s: float) -> S:
-        return self._act(call("machine_stalls", lasts_s), lambda do: do.stall(lasts_s))
+        return self._act(call("machine_stalls", lasts_s), lambda do: do.stall(lasts_s), inside=True)
 
     def client_leaves(self) -> S:
         return self._act("client_leaves()", lambda do: do.leave())
 
     def bot_is_told(self, prompt: str) -> S:
-        return self._act(call("bot_is_told", prompt), lambda do: do.change(SettingsChanged(prompt)))
+        return self._act(call("bot_is_told", prompt), lambda do: do.send(SettingsChanged(prompt)))
 
     def voice_is_changed(self, voice: str) -> S:
-        return self._act(call("voice_is_changed", voice), lambda do: do.change(SettingsChanged(voice=voice)))
+        return self._act(call("voice_is_changed", voice), lambda do: do.send(SettingsChanged(voice=voice)))
 
     def turns_are_detected(self, detected: bool = True, *, idle_s: float | None = None) -> S:
         """Let the client lead: turns are detected, with an idle time, or are not (`turn_detection: null`)."""
         turns = TurnTaking(idle_s=idle_s) if detected else TurnTaking("client", answers=False, interrupts=False)
         code = call("turns_are_detected", None if detected else False, idle_s=idle_s)
-        return self._act(code, lambda do: do.change(SettingsChanged(turns=turns)))
+        return self._act(code, lambda do: do.send(SettingsChanged(turns=turns)))
 
     def recogniser_fails(self) -> S:
-        return self._act("recogniser_fails()", lambda do: do.deafen())
+        return self._act("recogniser_fails()", lambda do: do.deafen(), inside=True)
 
     def user_writes(self, text: str) -> S:
         """Let the client add a written message of the user's, and request the answer to it."""
@@ -88,22 +92,62 @@ class Moment(Generic[S]):
         said, asked = ItemCreated(item, "user", text), ReplyRequested(ItemId(f"{item}r"))
         return self._act(call("user_writes", text), lambda do: (do.send(said), do.send(asked)))
 
-    def client_asks(self) -> S:
-        """Let the client request a reply."""
-        asked = ReplyRequested(ItemId(f"={self._cue or ''}{self._at_s:g}a"))
-        return self._act("client_asks()", lambda do: do.send(asked))
-
-    def client_cancels(self) -> S:
-        """Let the client cancel the reply."""
-        return self._act("client_cancels()", lambda do: do.send(ReplyCancelled()))
-
     def client_sends(self, event: Event) -> S:
-        """Send an application's event (`app_event`)."""
-        _check_registered(type(event))
+        """Send an application's event (`app_event`), or any client event (`voicepipe.events.ClientEvent`)."""
+        if not isinstance(event, ClientEvent):
+            _check_registered(type(event))
         return self._act(call("client_sends", event), lambda do: do.send(event))
 
-    def _act(self, code: str, perform: Callable[[ScenarioActions], object], length_s: float = 0.0) -> S:
-        return self._add(Act(self._at_s, self._cue, code, perform, length_s))
+    def client_asks_for_a_reply(self, instructions: str | None = None, *, aloud: bool | None = None) -> S:
+        """Send `response.create`: a reply now, by these instructions, spoken or (`aloud=False`) written."""
+        code = call("client_asks_for_a_reply", instructions, aloud=aloud)
+        return self._act(code, lambda do: do.send(ReplyRequested(system_prompt=instructions, aloud=aloud)))
+
+    def client_cancels_the_reply(self) -> S:
+        """Send `response.cancel`."""
+        return self._act("client_cancels_the_reply()", lambda do: do.send(ReplyCancelled()))
+
+    def client_writes(self, text: str, role: Literal["user", "assistant", "system"] = "user") -> S:
+        """Send `conversation.item.create`: a message in text, which is not answered until a reply is asked for."""
+        event = ItemCreated(ItemId(f"written-{self._at_s:g}"), role, text)
+        return self._act(call("client_writes", text, None if role == "user" else role), lambda do: do.send(event))
+
+    def client_returns(self, name: str, output: str) -> S:
+        """Send `conversation.item.create`: the result of the client's function `name`, as the bot called it last."""
+        return self._act(call("client_returns", name, output), lambda do: do.return_result(name, output))
+
+    def client_changes_settings(
+        self,
+        instructions: str | None = None,
+        *,
+        voice: str | None = None,
+        aloud: bool | None = None,
+        turns: TurnTaking | None = None,
+        functions: Sequence[Function] | None = None,
+    ) -> S:
+        """Send `session.update`; what is None stays as it is. `functions` are the client's own."""
+        given: dict[str, Any] = {"voice": voice, "aloud": aloud, "turns": turns}
+        code = call("client_changes_settings", instructions, **given, functions=functions)
+        generation = None if functions is None else Generation(tuple(functions))
+        event = SettingsChanged(instructions, **given, generation=generation)
+        return self._act(code, lambda do: do.send(event))
+
+    def client_commits_audio(self) -> S:
+        """Send `input_audio_buffer.commit`: the user's turn ends here."""
+        return self._act("client_commits_audio()", lambda do: do.commit())
+
+    def client_clears_audio(self) -> S:
+        """Send `input_audio_buffer.clear`: what was said since the last turn is discarded."""
+        return self._act("client_clears_audio()", lambda do: do.send(InputCleared()))
+
+    def client_truncates(self, heard_ms: float) -> S:
+        """Send `conversation.item.truncate`: of the last reply's sound no more than this was heard."""
+        return self._act(call("client_truncates", float(heard_ms)), lambda do: do.truncate(heard_ms))
+
+    def _act(
+        self, code: str, perform: Callable[[ScenarioActions], object], length_s: float = 0.0, *, inside: bool = False
+    ) -> S:
+        return self._add(Act(self._at_s, self._cue, code, perform, length_s, inside))
 
 
 class Claim(Generic[S]):
@@ -141,7 +185,9 @@ class Claim(Generic[S]):
         )
 
     def function_returns(self, name: str) -> S:
-        return self._that(call("function_returns", name), lambda played: facts.times_returned(played, name))
+        return self._that(
+            call("function_returns", name), lambda played: facts.times_returned(played, name), inside=True
+        )
 
     def user_is_heard_saying(self, text: str) -> S:
         return self._that(
@@ -150,7 +196,10 @@ class Claim(Generic[S]):
 
     def llm_is_asked(self, text: str) -> S:
         return self._that(
-            call("llm_is_asked", text), lambda played: facts.times_asked(played, text), facts.what_was_asked
+            call("llm_is_asked", text),
+            lambda played: facts.times_asked(played, text),
+            facts.what_was_asked,
+            inside=True,
         )
 
     def answer_is_cancelled(self, text: str) -> S:
@@ -158,10 +207,15 @@ class Claim(Generic[S]):
             call("answer_is_cancelled", text),
             lambda played: facts.times_cancelled(played, text),
             facts.how_answers_ended,
+            inside=True,
         )
 
     def service_fails(self) -> S:
         return self._event("service_fails()", StageFailed, facts.what_failed)
+
+    def user_reaches_goal(self) -> S:
+        """Expect that the simulated user (`Scenario.user_pursues`) says that its goal is reached."""
+        return self._that("user_reaches_goal()", facts.times_reached, facts.how_the_user_fared)
 
     def client_receives(self, event: Event | type[Event]) -> S:
         """Expect that the client is sent an application's event that equals this one, or one of this class."""
@@ -178,5 +232,7 @@ class Claim(Generic[S]):
         code: str,
         times: Callable[[Transcript], Iterable[float]],
         instead: Callable[[Transcript], str] = facts.nothing,
+        *,
+        inside: bool = False,
     ) -> S:
-        return self._add(facts.happens(self._window, code, times, instead))
+        return self._add(facts.happens(self._window, code, times, instead, inside=inside))

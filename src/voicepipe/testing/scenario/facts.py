@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -10,13 +11,15 @@ from voicepipe.events import (
     FunctionCalled,
     FunctionReturned,
     ReplyStarted,
+    ReplyTextWritten,
     StageFailed,
     TurnEnded,
     TurnMeasured,
     WordSpoken,
 )
 from voicepipe.events.application import is_app_event
-from voicepipe.testing.player.transcript import Transcript, said_in, told
+from voicepipe.testing.player.picture import told
+from voicepipe.testing.player.transcript import Transcript, said_in
 from voicepipe.testing.scenario.steps import show_time
 
 __all__ = ["END_S", "Expectation", "Window", "happens"]
@@ -36,6 +39,8 @@ class Expectation:
     """Returns what happened instead; None if it went as expected."""
     until_s: float = 0.0
     """The latest time in it."""
+    inside: bool = False
+    """Whether it is about what only the pipeline knows: a client of a server cannot see it."""
 
     def __str__(self) -> str:
         return self.code
@@ -53,10 +58,15 @@ class Window:
     end_s: float
     count: int | None
 
-    def complaint(self, every: Iterable[float]) -> str | None:
-        """Return when it happened instead, given all times; None if the count is right."""
+    def complaint(self, every: Iterable[float], tolerance_s: float = 0.0) -> str | None:
+        """Return when it happened instead, given all times; None if the count is right.
+
+        The window is wider by `tolerance_s` at both ends; one in which it must not happen is narrower.
+        """
         times = [round(at_s, 3) for at_s in every]
-        within = sum(self.start_s - 1e-6 <= at_s <= self.end_s + 1e-6 for at_s in times)
+        off_s = -tolerance_s if self.count == 0 else tolerance_s
+        start_s = self.start_s - off_s if self.start_s else 0.0
+        within = sum(start_s - 1e-6 <= at_s <= self.end_s + off_s + 1e-6 for at_s in times)
         if within if self.count is None else within == self.count:
             return None
         return f"it happened at {', '.join(map(show_time, times))}" if times else "it did not happen"
@@ -67,6 +77,8 @@ def happens(
     code: str,
     times: Callable[[Transcript], Iterable[float]],
     instead: Callable[[Transcript], str],
+    *,
+    inside: bool = False,
 ) -> Expectation:
     """Return the expectation that something happens within a window.
 
@@ -74,14 +86,15 @@ def happens(
         code: The builder's call for it.
         times: Returns the seconds at which it happened.
         instead: Returns something of the same sort that did happen.
+        inside: Only the pipeline knows it.
     """
 
     def complaint(played: Transcript) -> str | None:
-        when = window.complaint(times(played))
+        when = window.complaint(times(played), played.tolerance_s)
         return when and "; ".join(filter(None, (when, instead(played))))
 
     until_s = max(window.start_s, 0.0 if window.end_s == END_S else window.end_s)
-    return Expectation(f"{window.code}.{code}", complaint, until_s)
+    return Expectation(f"{window.code}.{code}", complaint, until_s, inside)
 
 
 # ---- facts -----------------------------------------------------------------------------------------------------------
@@ -96,14 +109,16 @@ def times_said(played: Transcript, text: str) -> Iterator[float]:
     for at_s, event in played.events:
         if isinstance(event, ReplyStarted):
             said = ""
-        elif isinstance(event, WordSpoken):
-            before, said = said_in(text, said), f"{said} {event.word}"
+        elif isinstance(event, WordSpoken | ReplyTextWritten):
+            joint = event.delta if isinstance(event, ReplyTextWritten) else f"{'' if event.glued else ' '}{event.word}"
+            before, said = said_in(text, said), said + joint
             if said_in(text, said) and not before:
                 yield at_s
 
 
 def what_was_said(played: Transcript) -> str:
-    return f'the bot said "{played.said}"' if played.said else "the bot said nothing"
+    did = [f'{verb} "{text}"' for verb, text in (("said", played.said), ("wrote", played.wrote)) if text]
+    return f"the bot {' and '.join(did) or 'said nothing'}"
 
 
 def times_ended(played: Transcript) -> list[float]:
@@ -153,7 +168,13 @@ def times_returned(played: Transcript, name: str) -> list[float]:
 
 
 def times_heard(played: Transcript, text: str) -> list[float]:
-    return [at_s for at_s, event in played.events if isinstance(event, TurnEnded) and event.text == text]
+    """Return when a turn of these words ended; a live recogniser has its own punctuation and capitals."""
+    read = _words if played.live else str
+    return [at_s for at_s, event in played.events if isinstance(event, TurnEnded) and read(event.text) == read(text)]
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def what_was_heard(played: Transcript) -> str:
@@ -182,11 +203,20 @@ def _quoted(texts: Iterable[str]) -> str:
     return ", ".join(f'"{text}"' for text in texts) or "nothing"
 
 
+def times_reached(played: Transcript) -> list[float]:
+    return [] if played.goal_s is None else [played.goal_s]
+
+
+def how_the_user_fared(played: Transcript) -> str:
+    return "there is no simulated user" if played.outcome is None else f"the simulated user {played.outcome}"
+
+
 # ---- states ----------------------------------------------------------------------------------------------------------
 
 
 def not_silent(played: Transcript, start_s: float, end_s: float) -> str | None:
     """Return when the bot was heard within a time in which it had to be silent."""
+    start_s, end_s = start_s + played.tolerance_s, end_s - played.tolerance_s
     heard = [(max(start, start_s), min(stop, end_s)) for start, stop in played.audible()]
     sounds = [(start, stop) for start, stop in heard if stop - start > EDGE_S]
     return f"it could be heard {_shown(sounds)}" if sounds else None
@@ -194,6 +224,7 @@ def not_silent(played: Transcript, start_s: float, end_s: float) -> str | None:
 
 def not_speaking(played: Transcript, start_s: float, end_s: float) -> str | None:
     """Return when the bot was heard, if that was not all of this time."""
+    start_s, end_s = start_s + played.tolerance_s, end_s - played.tolerance_s
     heard = played.audible()
     if any(start <= start_s + EDGE_S and stop >= end_s - EDGE_S for start, stop in heard):
         return None
@@ -209,7 +240,7 @@ def too_late(played: Transcript, limit_s: float) -> str | None:
     turns = played.of(TurnMeasured)
     if not turns:
         return "it answered no turn"
-    late = [turn for turn in turns if turn.total_ms > limit_s * 1000 + 1e-3]
+    late = [turn for turn in turns if turn.total_ms > (limit_s + played.tolerance_s) * 1000 + 1e-3]
     return "; ".join(_where_time_went(turn) for turn in late) or None
 
 
@@ -221,4 +252,5 @@ def _where_time_went(turn: TurnMeasured) -> str:
 def not_remembered(played: Transcript, role: str, text: str) -> str | None:
     """Return the bot's messages of a role in its memory, if this one is not among them."""
     texts = [message.text for message in played.conversation.messages if message.role == role]
-    return None if text in texts else f"it remembers {_quoted(texts)}"
+    read = _words if played.live else str
+    return None if read(text) in map(read, texts) else f"it remembers {_quoted(texts)}"

@@ -11,6 +11,7 @@ from voicepipe.testing.marbles.exceptions import tracebacks
 from voicepipe.testing.player.player import play
 from voicepipe.testing.player.transcript import Transcript
 from voicepipe.testing.scenario.scenario import Scenario
+from voicepipe.testing.simulation.model import Ask
 
 if TYPE_CHECKING:
     from voicepipe.session import Pipeline
@@ -23,15 +24,16 @@ class ScenarioFailed(AssertionError):
     exception that a stage raised, with its line and its traceback, and the whole conversation."""
 
 
-def run(scenario: Scenario, pipeline: str | Pipeline | None = None) -> Transcript:
+def run(scenario: Scenario, pipeline: str | Pipeline | None = None, *, model: Ask | None = None) -> Transcript:
     """Play a scenario, and raise ScenarioFailed unless all went as expected and no invariant broke.
 
     Args:
         scenario: what happens, and what must come of it.
         pipeline: a function, or what `voicepipe serve` takes for one; None: the default pipeline.
+        model: the language model of a simulated user and of a judge, such as `ChatModel(url)`; None: the scripted one.
     """
     __tracebackhide__ = True
-    played = play(scenario, pipeline)
+    played = play(scenario, pipeline, model=model)
     if found := [*complaints(scenario, played)]:
         raise ScenarioFailed(
             "\n".join([scenario.title, "", *found, *_mistakes(pipeline), *_causes(played), "", str(played)]).strip()
@@ -61,10 +63,12 @@ def _causes(played: Transcript) -> Iterator[str]:
 
 
 def complaints(scenario: Scenario, played: Transcript) -> Iterator[str]:
-    """Yield a paragraph for each expectation that was not met, and for each invariant that broke."""
+    """Yield a paragraph for each expectation that was not met, for each request that the scripted LLM
+    does not know, and for each invariant that broke."""
     for one in scenario.expectations:
         if (instead := one.complaint(played)) is not None:
             yield f"{one}\n    but {instead}"
+    yield from dict.fromkeys(played.missed)
     cast = scenario.cast
     silence_s = cast.silence_s or SILENCE_S
     yield from map(str, broken(played, skip=cast.unchecked, silence_s=silence_s, idle_prompts=cast.idle))

@@ -23,18 +23,20 @@ there?" when the user has long been silent ("..."), and "I see." to anything els
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Concatenate, Literal, ParamSpec
 
-from voicepipe.conversation import ClientInfo, DialectName
+from voicepipe.conversation import ClientInfo, Conversation, DialectName
 from voicepipe.events import FunctionCall
 from voicepipe.testing.player.acts import Act
-from voicepipe.testing.player.script import Answer, ServiceScript
+from voicepipe.testing.player.script import Answer, Rule, ServiceScript
 from voicepipe.testing.scenario import facts
 from voicepipe.testing.scenario.builder import Claim, Moment
 from voicepipe.testing.scenario.facts import END_S, Expectation, Window
 from voicepipe.testing.scenario.steps import arguments, call
+from voicepipe.testing.simulation.judge import Judgement
+from voicepipe.testing.simulation.user import UserGoal
 
 __all__ = ["Scenario"]
 
@@ -42,6 +44,8 @@ P = ParamSpec("P")
 
 TAIL_S = 5.0
 """The time, in seconds, for which a scenario goes on after the last time in it."""
+TURN_S = 20.0
+"""The longest time, in seconds, for a turn of a simulated user and its answer."""
 
 
 def _setting(method: Callable[Concatenate[Scenario, P], None]) -> Callable[Concatenate[Scenario, P], Scenario]:
@@ -83,6 +87,42 @@ class Scenario:
             self.cast.anything = Answer(answer, after_s, word_s)
         else:
             self.cast.answers[asked] = Answer(answer, after_s, word_s)
+
+    @_setting
+    def llm_when(
+        self,
+        answer: str | Callable[[Conversation], str],
+        *,
+        system: str | None = None,
+        tools: Sequence[str] | None = None,
+        last_user: str | None = None,
+        history: Callable[[Conversation], bool] | None = None,
+        calls: tuple[str, dict[str, Any]] | None = None,
+        after_s: float = 0.1,
+        word_s: float = 0.0,
+    ) -> None:
+        """Set the LLM's answer to each request that has all of these properties; what is left out may be anything.
+
+        The first rule that matches answers, before the answers of `llm`. A scenario with a rule has no other answer to
+        what is not scripted: it fails, and says what was asked, unless `llm(None, "…")` answers everything else.
+
+        Args:
+            answer: The text, or a function that writes it for the conversation.
+            system: A part of the system prompt, in either case of letters.
+            tools: Names of functions that are all offered; `[]`: none is.
+            last_user: Whole words of the last message, in either case of letters: the user's, the results of functions
+                since, or the instructions of a reply that comes unasked. "": the bot opens.
+            history: Returns whether the conversation is meant.
+            calls: A function and its arguments, which the LLM calls behind its text.
+            after_s: The time to the first word, in seconds.
+            word_s: The time between words, in seconds.
+        """
+        given = {"system": system, "tools": tools, "last_user": last_user, "history": history, "calls": calls}
+        called = () if calls is None else (FunctionCall("", calls[0], json.dumps(calls[1], ensure_ascii=False)),)
+        text, write = (answer, None) if isinstance(answer, str) else ("", answer)
+        wanted = None if tools is None else tuple(tools)
+        made = Answer(text, after_s, word_s, calls=called)
+        self.cast.add_rule(Rule(call("llm_when", answer, **given), made, system, wanted, last_user, history, write))
 
     @_setting
     def llm_calls(
@@ -177,6 +217,21 @@ class Scenario:
     def user_speaks(self, word_s: float) -> None:
         """Let the user take `word_s` for a word."""
         self.cast.user_word_s = word_s
+
+    @_setting
+    def user_pursues(self, goal: str, *, max_turns: int = 8, starts: bool = False) -> None:
+        """Let a language model play the user, until it says that its goal is reached, gives up, or runs out of turns.
+
+        It answers when a reply of the bot has ended. The scenario ends 5 s after the simulated user has finished. Its
+        model is the `model` of `run`, or the scripted LLM: a rule asks for the simulated user's system prompt
+        (`llm_when(…, system="You play a user")`).
+
+        Args:
+            goal: The goal, in the words in which the model is told it.
+            max_turns: How often the user speaks at most.
+            starts: The user speaks first; otherwise when the bot has opened.
+        """
+        self.cast.goal = UserGoal(goal, max_turns, starts)
 
     @_setting
     def instructions(self, prompt: str | None) -> None:
@@ -279,6 +334,23 @@ class Scenario:
         code = call("remembers", role, text)
         return self.expect(Expectation(code, lambda played: facts.not_remembered(played, role, text)))
 
+    def judge(self, statement: str, *, repeats: int = 1, pass_rate: float = 1.0) -> Scenario:
+        """Expect that a statement holds of what was said, as a language model judges when the conversation is over.
+
+        The judge is asked for "yes" or "no" with a reason. It is the `model` of `run`, or the scripted LLM: a rule asks
+        for the judge's system prompt (`llm_when(…, system="You judge")`).
+
+        Args:
+            statement: A sentence: "the bot stays polite".
+            repeats: How often the judge is asked.
+            pass_rate: The share of "yes" that is needed.
+        """
+        judgement = Judgement(statement, repeats, pass_rate)
+        self.cast.judgements.append(judgement)
+        given = {"repeats": None if repeats == 1 else repeats, "pass_rate": None if pass_rate == 1 else pass_rate}
+        code = call("judge", statement, **given)
+        return self.expect(Expectation(code, lambda played: judgement.complaint(played.verdicts.get(statement, []))))
+
     def act(self, act: Act) -> Scenario:
         """Add something that happens, as `at` and `after_bot_says` do."""
         self.acts.append(act)
@@ -293,4 +365,5 @@ class Scenario:
     def length_s(self) -> float:
         """Return the longest time for which it is played."""
         times = [act.at_s + act.length_s for act in self.acts if act.cue is None]
-        return self.cast.length_s or max([0.0, *times, *(one.until_s for one in self.expectations)]) + TAIL_S
+        goal_s = TURN_S * self.cast.goal.max_turns if self.cast.goal is not None else 0.0
+        return self.cast.length_s or max([goal_s, *times, *(one.until_s for one in self.expectations)]) + TAIL_S

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, cast
 
-__all__ = ["arguments", "call", "show_time"]
+__all__ = ["arguments", "call", "show_time", "shown"]
 
 
 def call(method: str, *values: Any, **named: Any) -> str:
@@ -23,15 +25,33 @@ def arguments(*values: Any, **named: Any) -> str:
     >>> arguments("hello", 2.0, after_s=0.25)
     '"hello", 2, after_s=0.25'
     """
-    return ", ".join([*map(_shown, values), *(f"{name}={_shown(value)}" for name, value in named.items())])
+    return ", ".join([*map(shown, values), *(f"{name}={shown(value)}" for name, value in named.items())])
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as Python writes it; of an event, or another dataclass, only the fields that are no defaults.
+
+    >>> from voicepipe.events import TurnTaking
+    >>> shown(TurnTaking("client", answers=False))
+    'TurnTaking(by="client", answers=False)'
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        given = {one.name: getattr(value, one.name) for one in fields(value) if one.repr and one.init}
+        defaults = {one.name: _default(one) for one in fields(value)}
+        return f"{type(value).__name__}({arguments(**{k: v for k, v in given.items() if v != defaults[k]})})"
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() else repr(round(value, 6))
     if isinstance(value, str) and '"' not in value:
         return f'"{repr(value)[1:-1]}"'
-    return repr(value)
+    if isinstance(value, tuple | list):
+        items = list(map(shown, cast("Sequence[Any]", value)))
+        inner = ", ".join(items)
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(items) == 1)})"
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
 
 
 def show_time(seconds: float) -> str:
