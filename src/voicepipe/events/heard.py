@@ -8,6 +8,7 @@ from voicepipe.conversation.message import NO_ITEM, ItemId
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
+    "EchoEnded",
     "EchoFound",
     "FlushRequested",
     "Pause",
@@ -172,6 +173,11 @@ class TurnEnded(TurnEvent):
 @dataclass(frozen=True, slots=True)
 class EchoFound(TurnEvent):
     """The bot's voice is in the microphone's sound, up to here. `cancel_echo` removes it from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoEnded(TurnEvent):
+    """The bot's voice does not come back into the microphone any more: the user has put on headphones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from reactivex import Observable
 
 from voicepipe.audio.echo import EchoCanceller
-from voicepipe.events import Audio, EchoFound, Event, ReplyAudio, ReplyInterrupted
+from voicepipe.events import Audio, EchoEnded, EchoFound, Event, ReplyAudio, ReplyInterrupted
 from voicepipe.presets import Echo
 from voicepipe.rx import feedback, transduce
 from voicepipe.stage import Stage, stage_factory
@@ -27,14 +27,14 @@ class _Played(Event):
 _Heard: TypeAlias = Audio | Event
 
 
-@stage_factory(gives=(EchoFound,), passes=True, before="talk")
+@stage_factory(gives=(EchoFound, EchoEnded), passes=True, before="talk")
 def cancel_echo(talk: Stage[_Heard, ReplyAudio | Event], echo: Echo) -> Stage[_Heard, ReplyAudio | Event]:
     """Run a conversation with the bot's voice removed from the microphone's sound, where a loudspeaker brings it there.
 
     Many clients remove it themselves, as browsers do. The stage looks for an echo while the bot speaks, and leaves the
     sound as it is where there is none: the search takes about 2 ms per second of the bot's voice. Where there is one it
     emits `EchoFound`, and WebRTC's canceller removes it, for 10 ms of computing per second of the bot's voice; the
-    sound is then up to 10 ms later.
+    sound is then up to 10 ms later. It emits `EchoEnded` where the echo ends.
 
     Args:
         talk: The conversation: from the microphone's sound to what the bot says, paced as it is played. What it emits
@@ -90,15 +90,15 @@ class _Cancelling:
         else:
             self._canceller.loudspeaker.put(played)
 
-    def _cleaned(self, heard: Audio) -> Iterator[Audio | EchoFound]:
+    def _cleaned(self, heard: Audio) -> Iterator[Audio | EchoFound | EchoEnded]:
         canceller = self._canceller
         if canceller is None:
             canceller = self._canceller = EchoCanceller(heard.rate_hz, self._echo)
             for played in self._played:
                 canceller.loudspeaker.put(played)
         known, samples = canceller.found, canceller.clean(heard.samples)
-        if canceller.found and not known:
-            yield EchoFound()
+        if canceller.found != known:
+            yield EchoEnded() if known else EchoFound()
         if samples is heard.samples:
             yield heard
         elif len(samples):

@@ -9,6 +9,7 @@ from typing import overload
 from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ClientEvent,
+    EchoEnded,
     EchoFound,
     Event,
     InputCleared,
@@ -129,7 +130,7 @@ class _Turn:
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
                 yield from self._hand_over()
-            case SettingsChanged() | EchoFound() | Unasked():
+            case SettingsChanged() | EchoFound() | EchoEnded() | Unasked():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)
