@@ -60,21 +60,28 @@ class SpeechStopped(Event):
 class Pause(Event):
     """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected.
 
-    `goes_on`: it is 0 for a voice that has ended a turn by its length, and has not paused since.
+    `goes_on`: it is 0 for a voice that has ended a turn by its length, and has not paused since. `bounded`: it is the
+    answer of an end-of-turn model, and `Pause(1)` follows if the silence lasts; it does not count in comparisons.
     """
 
     probability: float
     at_s: float
     goes_on: bool = False
+    bounded: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WordRecognised(Event):
-    """The STT recognised a word."""
+    """The STT recognised a word.
+
+    `logprob` is how sure it is: the mean natural logarithm of the probabilities of its tokens, or of those of its clip.
+    None: that is not known. It does not count in comparisons.
+    """
 
     text: str
     start_s: float
     stop_s: float
+    logprob: float | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +167,8 @@ class TurnEnded(TurnEvent):
     """The user's turn ended. `text` is empty if no word was recognised; `at_s` is the last loud moment.
 
     `committed`: the client ended the turn, and requests a reply itself if it wants one. `acknowledgement`: all its
-    words are such ("mhm", "okay"); over a reply that is no turn, as `TurnJudged` then says.
+    words are such ("mhm", "okay"), or few, and the recogniser is unsure of them; over a reply that is no turn, as
+    `TurnJudged` then says.
     """
 
     text: str
