@@ -50,8 +50,8 @@ def reply(conversation: Conversation) -> Observable[Event]:
                     open_ends=frozenset({"and"}),
                 )
             ),
-            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"}, "unsure_below": -0.7,
-             "unsure_words": 3, "clause_openers": {"if"}, "open_ends": {"and"}, "scored_ms": 80},
+            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"},
+             "unsure_below": -0.87, "unsure_words": 3, "clause_openers": {"if"}, "open_ends": {"and"}, "scored_ms": 80},
         ),
         (
             ops.endpoint(vad, end_of_turn, ENDPOINTING),

@@ -319,7 +319,7 @@ ENDPOINTING: Final = Endpointing(
     resume_below=0.4,
     min_words=1,
     acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
-    unsure_below=-0.7,
+    unsure_below=-0.87,
     unsure_words=3,
     clause_openers=frozenset[str]().union(*CLAUSE_OPENERS.values()),
     open_ends=frozenset[str]().union(*OPEN_ENDS.values()),
@@ -327,7 +327,7 @@ ENDPOINTING: Final = Endpointing(
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
 Kyutai's Unmute. `unsure_below` is for Moonshine, chosen by the even half of the sounds of `benchmarks.interruptions`:
-of single words that a person said, it takes 4 of 94 numbers and days and 12 of 61 letters for a hum."""
+of single words that a person said, it takes 3 of 94 numbers and days and 8 of 61 letters for a hum."""
 
 UTTERANCES: Final = Utterances(
     margin_ms=200,
