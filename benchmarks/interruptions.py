@@ -19,9 +19,9 @@ numbers that were chosen by one half are judged by the other.
 
 **Early** answers are those of which a sound is sent before the user's last loud sample, in turns while the bot is
 silent: people's sentences with their pauses, and synthesised ones of which one pause is drawn out to 0.3 or 0.5 s. The
-language model begins 0.2 s after it was asked.
+language model begins 0.2 s after it was asked. What was chosen by the first four voices is judged by the others.
 
-    python -m benchmarks interruptions            about 350 sounds and 48 turns, ten minutes
+    python -m benchmarks interruptions            about 370 sounds and 70 turns, ten minutes
     python -m benchmarks interruptions --quick    a sixth
 """
 
@@ -210,7 +210,7 @@ def turns() -> Iterator[tuple[str, Samples]]:
     for one in utterances():
         if not one.name.startswith("beckett"):  # whole sentences with up to 0.9 s between them, which are turns
             yield one.name, one.samples
-    for name, speak in list(speakers().items())[:4]:
+    for name, speak in speakers().items():
         for number, text in enumerate(HESITATIONS):
             yield f"{name}: {text}", at_level(_hesitating(speak(text), HESITATES_S[number % 2]), LOUD_DB)
 
@@ -289,7 +289,7 @@ def _report(judged: Sequence[Judged], answers: Sequence[tuple[str, float | None]
                 ("from … to …", *SUMMARY),
                 [["the sound's beginning → cut", *summary(cutting)], ["the turn's end → answer", *summary(answered)]],
             ),
-            Table("Turns", ("spoken by", "turns", "early"), [_turns(by, answers) for by in ("people", "synthesisers")]),
+            Table("Turns", ("spoken by", "turns", "early"), _turns(answers)),
         ],
         budgets=[
             *_budgets("wrongly cut", [one for one in judged if not one.case.cuts], WRONGLY_CUT),
@@ -305,9 +305,18 @@ def _report(judged: Sequence[Judged], answers: Sequence[tuple[str, float | None]
     )
 
 
-def _turns(by: str, answers: Sequence[tuple[str, float | None]]) -> list[Cell]:
-    times_ms = [answered_ms for name, answered_ms in answers if (":" in name) == (by == "synthesisers")]
-    return [by, len(times_ms), sum(answered_ms is not None and answered_ms < 0 for answered_ms in times_ms)]
+def _turns(answers: Sequence[tuple[str, float | None]]) -> list[list[Cell]]:
+    """Return how many turns were answered early, by who spoke them."""
+    voices = list(speakers())
+    spoken_by = {
+        "people": [answered_ms for name, answered_ms in answers if ":" not in name],
+        "the first four voices": [answered_ms for name, answered_ms in answers if name.split(":")[0] in voices[:4]],
+        "the other voices": [answered_ms for name, answered_ms in answers if name.split(":")[0] in voices[4:]],
+    }
+    return [
+        [by, len(times_ms), sum(answered_ms is not None and answered_ms < 0 for answered_ms in times_ms)]
+        for by, times_ms in spoken_by.items()
+    ]
 
 
 def _row(kind: str, found: Sequence[Judged]) -> list[Cell]:

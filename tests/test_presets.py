@@ -42,8 +42,16 @@ def reply(conversation: Conversation) -> Observable[Event]:
     [
         (ops.fill_gaps(GAPS), {"after_ms": 200, "at_most_ms": 2000}),
         (
-            ops.detect_turns(replace(ENDPOINTING, acknowledgements=frozenset({"mhm"}))),
-            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"}, "scored_ms": 80},
+            ops.detect_turns(
+                replace(
+                    ENDPOINTING,
+                    acknowledgements=frozenset({"mhm"}),
+                    clause_openers=frozenset({"if"}),
+                    open_ends=frozenset({"and"}),
+                )
+            ),
+            {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"},
+             "unsure_below": -0.87, "unsure_words": 3, "clause_openers": {"if"}, "open_ends": {"and"}, "scored_ms": 80},
         ),
         (
             ops.endpoint(vad, end_of_turn, ENDPOINTING),

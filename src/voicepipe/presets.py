@@ -14,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from voicepipe.text.mid_sentence import CLAUSE_OPENERS, OPEN_ENDS
+
 __all__ = [
     "ACKNOWLEDGEMENTS",
+    "CLAUSE_OPENERS",
     "DEADLINE",
     "ECHO",
     "ENDPOINTING",
@@ -24,6 +27,7 @@ __all__ = [
     "INTERRUPTION",
     "MCP",
     "OPENING_RETRY",
+    "OPEN_ENDS",
     "PLAYBACK",
     "TOOLS",
     "UTTERANCES",
@@ -64,6 +68,12 @@ class Endpointing:
             nothing changes, so that a wavering probability does not flicker.
         min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
         acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
+        unsure_below: words with a lower mean logarithm of probability are unsure
+        unsure_words: so many words at most, of which the recogniser is unsure, are an acknowledgement that it knows no
+            word for: a hum becomes "Better", an "Okay" "No, Kate". A recogniser without probabilities is sure of all.
+        clause_openers: words that open a clause behind which another one follows ("if it rains"), in lower case: behind
+            such a clause alone a turn ends by `silence_ms` only
+        open_ends: words behind which a sentence goes on, in lower case: behind them, too
         scored_ms: a recogniser that scores pauses itself, as Kyutai's does for every 80 ms, interrupts the bot when its
             score has been below `resume_below` for so long: in the step behind the one that holds the reply. Unmute's
             backend interrupts in the first such step, and cannot take it back.
@@ -81,6 +91,10 @@ class Endpointing:
     resume_below: float
     min_words: int
     acknowledgements: frozenset[str]
+    unsure_below: float
+    unsure_words: int
+    clause_openers: frozenset[str]
+    open_ends: frozenset[str]
     scored_ms: float
 
     @property
@@ -305,10 +319,15 @@ ENDPOINTING: Final = Endpointing(
     resume_below=0.4,
     min_words=1,
     acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
+    unsure_below=-0.87,
+    unsure_words=3,
+    clause_openers=frozenset[str]().union(*CLAUSE_OPENERS.values()),
+    open_ends=frozenset[str]().union(*OPEN_ENDS.values()),
     scored_ms=80,
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
-Kyutai's Unmute."""
+Kyutai's Unmute. `unsure_below` is for Moonshine, chosen by the even half of the sounds of `benchmarks.interruptions`:
+of single words that a person said, it takes 3 of 94 numbers and days and 8 of 61 letters for a hum."""
 
 UTTERANCES: Final = Utterances(
     margin_ms=200,

@@ -5,7 +5,7 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from voicepipe.events import Audio, EchoFound, Event, ReplyAudio, ReplyInterrupted, SettingsChanged
+from voicepipe.events import Audio, EchoEnded, EchoFound, Event, ReplyAudio, ReplyInterrupted, SettingsChanged
 from voicepipe.operators import cancel_echo
 from voicepipe.presets import ECHO
 from voicepipe.testing import Marbles
@@ -53,6 +53,16 @@ def test_the_bots_sound_is_taken_out_of_the_microphones(marbles: Marbles) -> Non
     marbles.record(reactivex.from_iterable(echo).pipe(cancel_echo(talk, ECHO)))
     assert talk.passed == [EchoFound()]
     assert np.mean([level(one) for one in talk.heard[100:]]) < 0.35 * level(echo[100])
+
+
+def test_the_end_of_an_echo_is_told(marbles: Marbles) -> None:
+    """The user has put on headphones: four seconds of the bot's sound do not come back."""
+    says = sounds(8)
+    gains = [0.0] * 3 + [0.1] * 150 + [0.0] * 250
+    echo = [Audio(says[max(0, at - 3)].samples * gain, RATE_HZ) for at, gain in enumerate(gains)]
+    talk = Talk(says)
+    marbles.record(reactivex.from_iterable(echo).pipe(cancel_echo(talk, ECHO)))
+    assert talk.passed == [EchoFound(), EchoEnded()]
 
 
 def test_what_was_said_before_the_microphone_counts(marbles: Marbles) -> None:

@@ -160,6 +160,7 @@ def test_an_unsure_model_is_asked_again_until_it_is_sure(marbles: Marbles) -> No
     answers = iter([0.2, 0.7, 0.9])
     found = edges(marbles, "ssss____________|", lambda _: rx.just(next(answers)))
     assert found[3:] == [(140, Pause(0.2, 0.08)), (200, Pause(0.7, 0.08)), (260, Pause(1.0, 0.08))]
+    assert [event.bounded for _, event in found[3:] if isinstance(event, Pause)] == [True, True, False]
 
 
 def test_asking_again_stops_when_the_user_goes_on(marbles: Marbles) -> None:

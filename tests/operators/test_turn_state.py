@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
     Audio,
+    EchoEnded,
+    EchoFound,
     Event,
     FunctionCall,
     FunctionCalled,
@@ -56,7 +58,7 @@ LOOK = FunctionCall("1", "look")
 
 def of_user(state: TurnState, **changes: Any) -> TurnState:
     """The state with other fields of the user's turn, or of the bot's own voice."""
-    own = {name: changes.pop(name) for name in ("sounded_s", "spoken", "echoes") if name in changes}
+    own = {name: changes.pop(name) for name in ("likely_s", "spoken", "found") if name in changes}
     return replace(state, user=replace(state.user, own_voice=replace(state.user.own_voice, **own), **changes))
 
 
@@ -69,12 +71,12 @@ SILENT = TurnState(UserTurn.of(RULES), IDLE, TALK, opened=True, next=NextReply(c
 REPLYING = replace(SILENT, reply=RunningReply())
 WORKING = replace(SILENT, reply=RunningReply(functions=1))
 SOUNDING = replace(SILENT, reply=RunningReply(sounds=True))
-LATER = of_user(SOUNDING, sounded_s=5.0)
+LATER = of_user(SOUNDING, likely_s=0.0)
 CALLED = replace(REPLYING, awaits_tool_result=True)
 LED = replace(SILENT, turn_taking=TurnTaking())
 HELD = of_user(
     replace(SILENT, reply=RunningReply(sounds=True, held=True)),
-    sounded_s=5.0, speaking=True, over_reply=True, voice=(True, 9.0),
+    likely_s=0.0, speaking=True, over_reply=True, voice=(True, 9.0),
 )  # fmt: skip
 DEAF = replace(SOUNDING, turn_taking=TurnTaking(interrupts=False))
 MUTE = replace(SILENT, turn_taking=TurnTaking(answers=False))
@@ -137,18 +139,21 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("a voice that is scored", HELD, SURE, StopTurn(), {"over_reply": False}),
     ("one in the protected sound", of_user(SOUNDING, over_reply=True), SURE, None, {"voice": (True, NOW)}),
     ("the bot's own voice", ECHOING, TurnConfirmed(1.0, "Paris"), None, {"speaking": True}),
-    ("more of it", ECHOING, TurnTextChanged("Paris is sonny"), None, {"echoes": True}),
-    ("the user's among it", ECHOING, TurnTextChanged("Paris it is sunny no stop"), StopTurn(), {"echoes": True}),
+    ("more of it", ECHOING, TurnTextChanged("Paris is sonny"), None, {"likely_s": 15.0}),
+    ("the user's among it", ECHOING, TurnTextChanged("Paris it is sunny no stop"), StopTurn(), {"likely_s": 15.0}),
     ("the end of it", ECHOING, TurnEnded("Paris is sunny.", 2.0), None, {"began_over": False}),
     ("the end of both", ECHOING, TurnEnded("Paris is sunny. No, stop!", 2.0), NEXT,
      {"began_over": False, "is_due": True, "count": 2}),
-    ("a voice where there is an echo", of_user(LATER, echoes=True), VOICE, None, {**OVER, "over_reply": True}),
-    ("an echo long after", of_user(ECHOING, sounded_s=9.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
+    ("a voice where there is an echo", of_user(LATER, found=True), VOICE, None, {**OVER, "over_reply": True}),
+    ("an echo long after", of_user(ECHOING, likely_s=0.0), TurnConfirmed(1.0, "Paris"), StopTurn(),
      {"speaking": True}),
-    ("one that is known", of_user(ECHOING, sounded_s=9.0, echoes=True), TurnConfirmed(1.0, "Paris"), None,
+    ("one that is known", of_user(ECHOING, likely_s=0.0, found=True), TurnConfirmed(1.0, "Paris"), None,
      {"speaking": True}),
-    ("an echo that held the reply", of_user(HELD, began_over=True, echoes=True, spoken=ECHOING.user.own_voice.spoken),
+    ("an echo that held the reply", of_user(HELD, began_over=True, found=True, spoken=ECHOING.user.own_voice.spoken),
      TurnConfirmed(1.0, "Paris is"), ResumeReply(), {"reply": LATER.reply}),
+    ("an echo in the sound", LATER, EchoFound(), None, {"found": True}),
+    ("its end", of_user(LATER, found=True), EchoEnded(), None, {"found": False}),
+    ("the end of one that was noticed in words", of_user(LATER, likely_s=9.0), EchoEnded(), None, {"likely_s": 0.0}),
     ("a first word", SOUNDING, WORD, StopTurn(), {"speaking": True}),
     ("a word without effect", DEAF, WORD, None, {"speaking": True}),
     ("a turn", SILENT, HELLO, NEXT, {"is_due": True, "count": 2}),
@@ -186,8 +191,10 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
 ]  # fmt: skip
 
 OUTPUTS: list[tuple[str, TurnState, ReplyAudio | Event, Action, dict[str, Any]]] = [
-    ("the first sound", REPLYING, SOUND, None, {"reply": RunningReply(sounds=True), "sounded_s": 0.5}),
-    ("later sound", SOUNDING, SOUND, None, {"sounded_s": 0.5}),
+    ("the first sound", REPLYING, SOUND, None, {"reply": RunningReply(sounds=True), "likely_s": 2.5}),
+    ("later sound", SOUNDING, SOUND, None, {"likely_s": 2.5}),
+    ("sound long after an echo in words", of_user(SOUNDING, likely_s=0.3), SOUND, None, {"likely_s": 0.0}),
+    ("sound without an echo", LATER, SOUND, None, {}),
     ("a word", REPLYING, WordSpoken("Hi.", 0.0, 0.1), None,
      {"spoken": ("Hi.",), "reply": RunningReply(heard=("Hi.",))}),
     ("text", REPLYING, ReplyTextWritten("Hi"), None, {"reply": RunningReply(written="Hi")}),

@@ -1,5 +1,7 @@
 """From what is heard to whose turn it is."""
 
+import pytest
+
 from voicepipe.events import (
     Pause,
     SettingsChanged,
@@ -13,6 +15,7 @@ from voicepipe.events import (
     WordRecognised,
 )
 from voicepipe.operators import detect_turns
+from voicepipe.presets import ENDPOINTING
 from voicepipe.testing import Marbles
 
 HEARD = {
@@ -115,3 +118,52 @@ def test_a_word_makes_scores_needless(marbles: Marbles) -> None:
     scores = {"a": Pause(0.1, 1.0), "b": Pause(0.1, 1.08), "w": WordRecognised("so", 1.0, 1.5)}
     stage = detect_turns(pause_above=0.6, resume_below=0.4, scored_ms=80)
     marbles.expect(marbles.cold("aw-b|", table=scores).pipe(stage), "sc--|", table=TURNS)
+
+
+@pytest.mark.parametrize(
+    ("words", "logprob", "turns"),
+    [
+        (["Better."], -1.9, "s-v---u"),
+        (["As", "if."], -1.5, "s-v-v---u"),
+        (["Stop."], -0.3, "s-c---e"),
+        (["Stop."], None, "s-c---e"),
+        (["As", "if", "I", "knew."], -1.5, "s-v-v-v-c---e"),
+        (["Okay."], -0.1, "s-v---u"),
+    ],
+    ids=["a hum", "two words", "sure", "no probabilities", "too many words", "a known one"],
+)
+def test_few_words_of_which_the_recogniser_is_unsure_are_an_acknowledgement(
+    marbles: Marbles, words: list[str], logprob: float | None, turns: str
+) -> None:
+    """It has no word for a hum, and writes one that it does not believe."""
+    table = {**HEARD, **{str(at): WordRecognised(word, 1.0, 1.5, logprob) for at, word in enumerate(words)}}
+    source = marbles.cold("p-" + "-".join(map(str, range(len(words)))) + "-t-P|", table=table)
+    text = " ".join(words)
+    told = {
+        **TURNS, "v": TurnVoiceChanged(True, 1.5, acknowledges=True),
+        "u": TurnEnded(text, 2.0, acknowledgement=True), "e": TurnEnded(text, 2.0),
+    }  # fmt: skip
+    marbles.expect(source.pipe(detect_turns(ENDPOINTING)), turns + "|", table=told)
+
+
+@pytest.mark.parametrize(
+    ("text", "turns"),
+    [
+        ("If it rains tomorrow.", "s-c-----e|"),
+        ("If it rains, I stay.", "s-c---e--|"),
+        ("I would like a", "s-c-----e|"),
+        ("What shall we do?", "s-c---e--|"),
+    ],
+)
+def test_silence_ends_a_turn_that_stops_in_mid_sentence(marbles: Marbles, text: str, turns: str) -> None:
+    """The model is sure of its sound, and the words say that another clause follows."""
+    heard = {"w": WordRecognised(text, 1.0, 1.5), "P": Pause(0.9, 2.0, bounded=True), "S": Pause(1.0, 2.0)}
+    source = marbles.cold("p-w-t-P-S|", table={**HEARD, **heard})
+    marbles.expect(source.pipe(detect_turns(ENDPOINTING)), turns, table={**TURNS, "e": TurnEnded(text, 2.0)})
+
+
+def test_a_pause_that_no_other_follows_ends_any_turn(marbles: Marbles) -> None:
+    """A recogniser that notices pauses itself says so once."""
+    source = marbles.cold("p-w-t-P|", table={**HEARD, "w": WordRecognised("Because", 1.0, 1.5)})
+    told = {**TURNS, "e": TurnEnded("Because", 2.0)}
+    marbles.expect(source.pipe(detect_turns(ENDPOINTING)), "s-c---e|", table=told)

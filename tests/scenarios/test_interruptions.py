@@ -1,8 +1,14 @@
 """Sounds that interrupt a reply and sounds that do not, on the default pipeline."""
 
-import pytest
+from dataclasses import replace
 
-from voicepipe.events import ReplyEnded, ReplyInterrupted, ReplyStarted, TurnEnded
+import pytest
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from voicepipe.events import Event, ReplyEnded, ReplyInterrupted, ReplyStarted, TurnEnded, WordRecognised
+from voicepipe.loader import load_pipeline
+from voicepipe.session import Session
 from voicepipe.testing import Scenario, Transcript, run
 
 LONG = (
@@ -44,6 +50,32 @@ def test_an_acknowledgement_leaves_the_reply_whole(words: str) -> None:
     assert not transcript.times(ReplyInterrupted)
     last = next(event for _, event in reversed(transcript.events) if isinstance(event, ReplyStarted))
     assert words not in [message.text for message in last.conversation.messages]
+
+
+def unsure(session: Session) -> Observable[Event]:
+    """The default pipeline, with a recogniser that gives each word a probability of 0.2."""
+
+    def scored(event: Event) -> Event:
+        return replace(event, logprob=-1.6) if isinstance(event, WordRecognised) else event
+
+    stt = session.stt
+    return load_pipeline(None)(replace(session, stt=lambda mic: stt(mic).pipe(rx_ops.map(scored))))
+
+
+@pytest.mark.parametrize("words", ["better", "as if", "no Kate"])
+def test_a_hum_for_which_the_recogniser_knows_no_word_leaves_the_reply_whole(words: str) -> None:
+    """It writes some, and is unsure of them. The model does not read them."""
+    transcript = run(talk("a hum in a long reply").at(7).user_says(words).never().llm_is_asked(words).lasts(20), unsure)
+    assert "twenty." in transcript.said
+    assert not transcript.times(ReplyInterrupted)
+
+
+def test_what_a_recogniser_is_unsure_of_counts_in_silence_and_when_it_goes_on() -> None:
+    """An answer is one, and so is a whole sentence."""
+    run(Scenario("in silence").llm("tell me", "Hi.").at(2).user_says("tell me").by(5).bot_says("Hi.").lasts(8), unsure)
+    sentence = "I do not want that today"
+    transcript = run(talk("a sentence").at(7).user_says(sentence).ever().llm_is_asked(sentence).lasts(20), unsure)
+    assert len(transcript.times(ReplyInterrupted)) == 1
 
 
 @pytest.mark.parametrize("words", ["stop", "no", "wait", "hold on", "okay stop", "but why", "yes but", "I said stop"])

@@ -14,6 +14,7 @@ from voicepipe.events import (
     Samples,
     SpeechStarted,
     SpeechStopped,
+    TokenLogprob,
     Transcribed,
     TurnTaking,
     WordRecognised,
@@ -93,6 +94,19 @@ def test_a_word_is_let_out_when_two_guesses_agree_on_it(marbles: Marbles, worker
     settled = [t_ms for t_ms, event in out if isinstance(event, Transcribed)]
     assert early[0] < settled[0]
     assert out[-1][1] == Transcribed(0.16, "a b c d e f")
+
+
+def test_words_of_a_whole_clip_tell_how_sure_the_recogniser_is(marbles: Marbles, workers: Workers) -> None:
+    """The mean of its tokens, without punctuation; a word that two guesses agreed on has none."""
+
+    def logprobs(tokens: Sequence[str]) -> tuple[TokenLogprob, ...]:
+        return (*(TokenLogprob(f" {one}", -0.4) for one in tokens), TokenLogprob(" f", -1.6), TokenLogprob(".", -3.0))
+
+    frames = {str(level): frame(level / 10) for level in range(1, 9)} | {"_": frame(0.0)}
+    source = marbles.cold("__1(s2)____(_e)_f|", table=frames | EVENTS)
+    out = marbles.record(source.pipe(by_utterance(Reader(), workers, LIMITS, logprobs=logprobs)))
+    words = [one.value for one in out if isinstance(one.value, WordRecognised)]
+    assert [word.logprob for word in words] == [None, pytest.approx(-0.8)]
 
 
 def test_nothing_is_settled_before_the_flush(marbles: Marbles, workers: Workers) -> None:

@@ -49,6 +49,7 @@ from voicepipe.events.functions import (
     FunctionReturned,
 )
 from voicepipe.events.heard import (
+    EchoEnded,
     EchoFound,
     FlushRequested,
     Pause,
@@ -113,6 +114,7 @@ __all__ = [
     "ClientEvent",
     "ClientMessage",
     "ConversationEnded",
+    "EchoEnded",
     "EchoFound",
     "Event",
     "FlushRequested",

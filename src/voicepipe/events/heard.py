@@ -8,6 +8,7 @@ from voicepipe.conversation.message import NO_ITEM, ItemId
 from voicepipe.events.base import Event, TurnEvent
 
 __all__ = [
+    "EchoEnded",
     "EchoFound",
     "FlushRequested",
     "Pause",
@@ -59,21 +60,28 @@ class SpeechStopped(Event):
 class Pause(Event):
     """The probability that the user has finished, at `at_s`: 0 while they speak, 1 when no more is expected.
 
-    `goes_on`: it is 0 for a voice that has ended a turn by its length, and has not paused since.
+    `goes_on`: it is 0 for a voice that has ended a turn by its length, and has not paused since. `bounded`: it is the
+    answer of an end-of-turn model, and `Pause(1)` follows if the silence lasts; it does not count in comparisons.
     """
 
     probability: float
     at_s: float
     goes_on: bool = False
+    bounded: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WordRecognised(Event):
-    """The STT recognised a word."""
+    """The STT recognised a word.
+
+    `logprob` is how sure it is: the mean natural logarithm of the probabilities of its tokens, or of those of its clip.
+    None: that is not known. It does not count in comparisons.
+    """
 
     text: str
     start_s: float
     stop_s: float
+    logprob: float | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +167,9 @@ class TurnEnded(TurnEvent):
     """The user's turn ended. `text` is empty if no word was recognised; `at_s` is the last loud moment.
 
     `committed`: the client ended the turn, and requests a reply itself if it wants one. `acknowledgement`: all its
-    words are such ("mhm", "okay"); over a reply that is no turn, as `TurnJudged` then says. `text_follows`: the turn
-    has words that are not known yet, and a second event, `committed`, has them, perhaps when the reply has begun.
+    words are such ("mhm", "okay"), or few, and the recogniser is unsure of them; over a reply that is no turn, as
+    `TurnJudged` then says. `text_follows`: the turn has words that are not known yet, and a second event, `committed`,
+    has them, perhaps when the reply has begun.
     """
 
     text: str
@@ -174,6 +183,11 @@ class TurnEnded(TurnEvent):
 @dataclass(frozen=True, slots=True)
 class EchoFound(TurnEvent):
     """The bot's voice is in the microphone's sound, up to here. `cancel_echo` removes it from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoEnded(TurnEvent):
+    """The bot's voice does not come back into the microphone any more: the user has put on headphones."""
 
 
 @dataclass(frozen=True, slots=True)

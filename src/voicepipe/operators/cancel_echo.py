@@ -9,7 +9,7 @@ from typing import TypeAlias
 from reactivex import Observable
 
 from voicepipe.audio.echo import EchoCanceller
-from voicepipe.events import Audio, EchoFound, Event, ReplyAudio, ReplyInterrupted
+from voicepipe.events import Audio, EchoEnded, EchoFound, Event, ReplyAudio, ReplyInterrupted
 from voicepipe.presets import Echo
 from voicepipe.rx import feedback, transduce
 from voicepipe.stage import Stage, stage_factory
@@ -27,14 +27,14 @@ class _Played(Event):
 _Heard: TypeAlias = Audio | Event
 
 
-@stage_factory(gives=(EchoFound,), passes=True, before="talk")
+@stage_factory(gives=(EchoFound, EchoEnded), passes=True, before="talk")
 def cancel_echo(talk: Stage[_Heard, ReplyAudio | Event], echo: Echo) -> Stage[_Heard, ReplyAudio | Event]:
     """Run a conversation with the bot's voice removed from the microphone's sound, where a loudspeaker brings it there.
 
     Many clients remove it themselves, as browsers do. The stage looks for an echo while the bot speaks, and leaves the
     sound as it is where there is none: the search takes about 2 ms per second of the bot's voice. Where there is one it
     emits `EchoFound`, and WebRTC's canceller removes it, for 10 ms of computing per second of the bot's voice; the
-    sound is then up to 10 ms later.
+    sound is then up to 10 ms later. It emits `EchoEnded` where the echo ends.
 
     Args:
         talk: The conversation: from the microphone's sound to what the bot says, paced as it is played. What it emits
@@ -91,12 +91,12 @@ class _Cancelling:
         else:
             self._canceller.loudspeaker.put(played)
 
-    def _cleaned(self, heard: Audio) -> Iterable[Audio | EchoFound]:
+    def _cleaned(self, heard: Audio) -> Iterable[Audio | EchoFound | EchoEnded]:
         canceller = self._canceller or self._made(heard.rate_hz)
         if canceller.rests:
             return (heard,)
         known, samples = canceller.found, canceller.clean(heard.samples)
-        found = (EchoFound(),) if canceller.found and not known else ()
+        found = () if canceller.found == known else (EchoEnded() if known else EchoFound(),)
         if samples is heard.samples:
             return (*found, heard)
         return (*found, Audio(samples, heard.rate_hz)) if len(samples) else found

@@ -12,10 +12,14 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 
+from voicepipe.events import EchoEnded, EchoFound
+
 __all__ = ["Heard", "OwnVoice", "compared"]
 
 # The words that may be heard again: those of the last 15 s, or so.
 _ECHO_WORDS = 40
+# Without another word of it, an echo that was noticed in words has ended after as much of the bot's sound.
+_ECHO_LIKELY_S = 15.0
 # One or two words in common are chance, three in order are an echo.
 _ECHO_SURE = 3
 
@@ -45,30 +49,24 @@ class OwnVoice:
     """The state of echo detection: the bot's last words, and whether an echo of them is likely.
 
     Args:
-        protected_s: the length of the session's sound in which an echo canceller converges
-        sounded_s: the length of the session's sound so far, as long as it is protected
+        likely_s: for so much more of the bot's sound an echo is likely: at first until an echo canceller has converged,
+            and again after an echo was noticed in words
         spoken: the bot's last words
-        echoes: an echo of the bot's voice has been detected in this session
+        found: an echo was found in the sound, and has not ended
     """
 
-    protected_s: float
-    sounded_s: float = 0.0
+    likely_s: float
     spoken: tuple[str, ...] = ()
-    echoes: bool = False
-
-    @property
-    def is_protected(self) -> bool:
-        """Return whether the session's sound so far is too short for an echo canceller to have converged."""
-        return self.sounded_s < self.protected_s
+    found: bool = False
 
     @property
     def may_echo(self) -> bool:
         """Return whether words over a reply may be the bot's own."""
-        return self.echoes or self.is_protected
+        return self.found or self.likely_s > 0
 
     def sounded(self, duration_s: float) -> OwnVoice:
-        """Return the state after a frame of sound. Past the protected part nothing changes, and nothing is copied."""
-        return replace(self, sounded_s=self.sounded_s + duration_s) if self.is_protected else self
+        """Return the state after a frame of sound. Where no echo is likely nothing changes, and nothing is copied."""
+        return replace(self, likely_s=max(0.0, self.likely_s - duration_s)) if self.likely_s else self
 
     def said(self, word: str) -> OwnVoice:
         """Return the state after a word of the bot's."""
@@ -76,11 +74,11 @@ class OwnVoice:
 
     def noticed(self, heard: Heard) -> OwnVoice:
         """Return the state after words were compared: enough of the bot's in order are an echo."""
-        return replace(self, echoes=True) if heard.echoed >= _ECHO_SURE and not self.echoes else self
+        return replace(self, likely_s=_ECHO_LIKELY_S) if heard.echoed >= _ECHO_SURE else self
 
-    def found(self) -> OwnVoice:
-        """Return the state after an echo was found in the sound."""
-        return self if self.echoes else replace(self, echoes=True)
+    def after(self, event: EchoFound | EchoEnded) -> OwnVoice:
+        """Return the state after an echo was found in the sound, or has ended there, and in the words, too."""
+        return replace(self, found=True) if isinstance(event, EchoFound) else replace(self, found=False, likely_s=0.0)
 
 
 def compared(heard: str, spoken: Sequence[str]) -> Heard:

@@ -152,7 +152,7 @@ def _judged(edges: Observable[_Edge], end_of_turn: EndOfTurn, sure_above: float)
 
     def answer(question: _Question) -> Observable[Pause]:
         return reactivex.defer(lambda _: end_of_turn(question.sound())).pipe(
-            rx_ops.map(lambda probability: Pause(probability, question.at_s)),
+            rx_ops.map(lambda probability: Pause(probability, question.at_s, bounded=True)),
             rx_ops.catch(reactivex.empty()),
         )
 

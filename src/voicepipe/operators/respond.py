@@ -88,7 +88,8 @@ def respond(
       Before the bot has made a sound any voice stops it: the user was not finished.
     - **Echo**: words over a reply that the bot has just spoken are its own voice. They neither interrupt nor count
       (`TurnJudged`); the user's own words among them do. They are looked for in the first `uninterruptible_s` of the
-      session's sound, and in a session in which an echo was noticed; there a voice without words holds no reply.
+      session's sound, and from where an echo was noticed until it has ended; there a voice without words holds no
+      reply.
     - A voice that turns out to be no word gives the bot its unanswered turn, or its opening, back; not a reply that the
       client has cancelled.
     - **Idle prompt**: when nothing happens for `idle_after_s` after a reply, the user "says" `...` and the bot answers

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import overload
 
 from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ClientEvent,
+    EchoEnded,
     EchoFound,
     Event,
     InputCleared,
@@ -38,6 +40,7 @@ from voicepipe.operators.commits import Commits
 from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory, takes_preset
+from voicepipe.text.mid_sentence import goes_on
 
 __all__ = ["detect_turns"]
 
@@ -60,6 +63,10 @@ def detect_turns(
     resume_below: float,
     min_words: int = 1,
     acknowledgements: Collection[str] = frozenset(),
+    unsure_below: float = -math.inf,
+    unsure_words: int = 0,
+    clause_openers: Collection[str] = frozenset(),
+    open_ends: Collection[str] = frozenset(),
     scored_ms: float = math.inf,
 ) -> Stage[Event, TurnEvent | ClientEvent]:
     """Emit `TurnStarted` when the user is heard, `TurnConfirmed` at their first word, and `TurnEnded(text)` when they
@@ -67,8 +74,9 @@ def detect_turns(
 
     The user's turn begins with a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
-    text. The text is made of the words, or of what `Transcribed` says they should read. What the client wants of the
-    bot passes through, for `respond`; everything else is left behind.
+    text. Behind a text that stops in mid-sentence, whatever an end-of-turn model says of its sound, silence ends the
+    turn (`Pause.bounded`). The text is made of the words, or of what `Transcribed` says they should read. What the
+    client wants of the bot passes through, for `respond`; everything else is left behind.
 
     Where the client leads with turns of its own (`TurnTaking.by`), a turn is what was heard up to an `InputCommitted`,
     and ends when all before its place has been transcribed; what the client wants after it waits for that.
@@ -79,6 +87,10 @@ def detect_turns(
         resume_below: A pause that is less sure than this begins one, or lets it go on.
         min_words: A turn is confirmed by so many words that are no acknowledgement.
         acknowledgements: What a listener says without wanting to speak.
+        unsure_below: A word is unsure if its `logprob` is below.
+        unsure_words: So many words at most, of which the recogniser is unsure in the mean, are an acknowledgement.
+        clause_openers: Words that open a clause behind which another one follows.
+        open_ends: Words behind which a sentence goes on.
         scored_ms: A recogniser that scores pauses all the time (Kyutai's) is sure of a voice when its score has been
             below `resume_below` for so long; `TurnVoiceChanged(sure=True)` then comes with every score.
 
@@ -87,8 +99,9 @@ def detect_turns(
         heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-x---e     s: TurnStarted   c: TurnConfirmed   x: TurnTextChanged   e: TurnEnded("w w")
     """
-    known = Acknowledgements(acknowledgements)
-    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, known, scored_ms / 1000))
+    known = Acknowledgements(acknowledgements, unsure_below=unsure_below, unsure_words=unsure_words)
+    opened = partial(goes_on, openers=clause_openers, open_ends=open_ends)
+    return transduce(lambda _: _Turn(pause_above, resume_below, min_words, known, opened, scored_ms / 1000))
 
 
 class _Turn:
@@ -100,17 +113,22 @@ class _Turn:
         resume_below: float,
         min_words: int,
         acknowledgements: Acknowledgements,
+        goes_on: Callable[[str], bool],
         scored_s: float,
     ) -> None:
-        self._scored_s = scored_s
+        self._goes_on, self._scored_s = goes_on, scored_s
         # Since when the score says that the user speaks on.
         self._low_since_s: float | None = None
         self._min_words, self._acknowledgements = min_words, acknowledgements
         self._pause_above, self._resume_below = pause_above, resume_below
         self._settled: list[str] = []
         self._words: list[str] = []
+        # How sure the recogniser is of each word of the turn.
+        self._logprobs: list[float | None] = []
         self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
+        # Whether silence ends the turn, if the words so far leave a sentence open.
+        self._bounded = False
         self._transcribed_s = self._began_s = 0.0
         self._turns = 0
         self._commits = Commits()
@@ -131,7 +149,7 @@ class _Turn:
             case SettingsChanged():
                 yield event  # first, so that the turn's end has the effect that the client now wants
                 yield from self._hand_over()
-            case EchoFound() | Unasked():
+            case EchoFound() | EchoEnded() | Unasked():
                 yield event
             case InputCommitted() | InputCleared():
                 self._commits.told(event)
@@ -144,6 +162,7 @@ class _Turn:
     def _hear(self, word: WordRecognised) -> Iterator[TurnEvent | ClientEvent]:
         yield from self._start(word.start_s)
         self._words.append(word.text)
+        self._logprobs.append(word.logprob)
         if not self._confirmed and not self._commits.by_client and self._wants_to_speak:
             self._confirmed = True
             yield TurnConfirmed(word.start_s, self._text)
@@ -155,7 +174,7 @@ class _Turn:
     @property
     def _wants_to_speak(self) -> bool:
         text = self._text
-        return len(text.split()) >= self._min_words and not self._acknowledgements.may_match(text)
+        return len(text.split()) >= self._min_words and not self._acknowledgements.may_match(text, self._logprobs)
 
     @property
     def _text(self) -> str:
@@ -174,7 +193,7 @@ class _Turn:
             return
         self._low_since_s = None
         if pause.probability > self._pause_above and self._talking:
-            self._paused_at = pause.at_s
+            self._paused_at, self._bounded = pause.at_s, pause.bounded
             yield from self._end_if_done()
 
     def _voice_changed(self, event: SpeechStarted | SpeechStopped) -> Iterator[TurnEvent]:
@@ -232,11 +251,11 @@ class _Turn:
             text, at_s = self._taken()
             yield from commits.ended(text, at_s, detected)
             yield from self._end_if_done()
-        elif self._is_heard and not commits.by_client:
-            confirmed, began_s = self._confirmed, self._paused_at
+        elif self._is_heard and not commits.by_client and not (self._bounded and self._goes_on(self._text)):
+            confirmed, began_s, logprobs = self._confirmed, self._paused_at, self._logprobs
             yield from self._start(self._transcribed_s if began_s is None else began_s)
             text, at_s = self._taken()
-            acknowledgement = self._acknowledgements.matches(text)
+            acknowledgement = self._acknowledgements.matches(text, logprobs)
             if text and not confirmed and not acknowledgement:
                 yield TurnConfirmed(at_s if began_s is None else began_s, text)
             yield TurnEnded(text, at_s, self._item, acknowledgement=acknowledgement and not confirmed)
@@ -244,6 +263,6 @@ class _Turn:
     def _taken(self) -> tuple[str, float]:
         """Return the words of the turn and its end; the next turn begins empty."""
         text, at_s = self._text, self._paused_at
-        self._settled, self._words, self._paused_at = [], [], None
+        self._settled, self._words, self._logprobs, self._paused_at = [], [], [], None
         self._talking = self._told = self._confirmed = False
         return text, self._transcribed_s if at_s is None else at_s

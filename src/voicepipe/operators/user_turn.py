@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from voicepipe.events import EchoFound, Event, TurnConfirmed, TurnEnded, TurnStarted, TurnTextChanged, TurnVoiceChanged
+from voicepipe.events import (
+    EchoEnded,
+    EchoFound,
+    Event,
+    TurnConfirmed,
+    TurnEnded,
+    TurnStarted,
+    TurnTextChanged,
+    TurnVoiceChanged,
+)
 from voicepipe.operators.echo import Heard, OwnVoice, compared
 from voicepipe.operators.running_reply import RunningReply
 from voicepipe.operators.turn_actions import HoldElapsed
@@ -97,7 +106,9 @@ class UserTurn:
                 return self._words_heard(text, interruptible=interruptible)
             case EchoFound():
                 doubted = self.began_over and self.speaking
-                return replace(self, own_voice=self.own_voice.found(), doubted=doubted), Verdict.RESUME
+                return replace(self, own_voice=self.own_voice.after(event), doubted=doubted), Verdict.RESUME
+            case EchoEnded():
+                return replace(self, own_voice=self.own_voice.after(event)), Verdict.NOTHING
             case HoldElapsed() if (due_s := self.decide_at_s(reply)) is not None and now_s >= due_s - _ROUNDING_S:
                 return self, Verdict.STOP if self.voice[0] else Verdict.RESUME
             case _:

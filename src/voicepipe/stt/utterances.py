@@ -39,6 +39,12 @@ class Guess:
     sure: bool = False
     logprobs: tuple[TokenLogprob, ...] = ()
 
+    @property
+    def logprob(self) -> float | None:
+        """Return the mean of the tokens' logarithms, without those of punctuation; None where they are not known."""
+        spoken = [one.logprob for one in self.logprobs if any(map(str.isalnum, one.text))]
+        return sum(spoken) / len(spoken) if spoken else None
+
 
 T = TypeVar("T")
 
@@ -173,7 +179,8 @@ class Agreement:
         for index in range(self._out, until):
             # In a longer clip the divided times may put a word before one that was already emitted.
             self._last_start_s = max(self._last_start_s, times[index][0])
-            yield WordRecognised(guess.words[index], self._last_start_s, max(self._last_start_s, times[index][1]))
+            stop_s = max(self._last_start_s, times[index][1])
+            yield WordRecognised(guess.words[index], self._last_start_s, stop_s, guess.logprob)
         self._out = max(self._out, until)
 
 
