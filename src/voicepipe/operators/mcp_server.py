@@ -34,7 +34,7 @@ log = structlog.get_logger()
 # What OpenAI does not allow in the name of a function; MCP does allow dots and slashes.
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
-# A server whose list of tools has no end is not read any further.
+# A list of tools without an end is not read any further.
 _MOST_PAGES = 20
 # Of an answer's next bytes, as the package mcp itself has it: a call has its own deadline, and a server may be silent
 # for long between two notifications.

@@ -200,7 +200,7 @@ def _documented(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def _is_function(function: Callable[..., Any]) -> bool:
-    """Return whether it is a function or method, and not a generator, whose call has no result."""
+    """Return whether it is a function or method, and no generator: the call of one has no result."""
     inner = inspect.unwrap(function)
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         return False

@@ -89,8 +89,7 @@ class ServerEventEncoder:
         # The client's sound: all, and what is not in an item yet.
         self.appended_ms = self.buffered_ms = 0.0
         self._name = name
-        self._session_id = name("sess")
-        self.conversation_id = name("conv")
+        self._session_id, self.conversation_id = name("sess"), name("conv")
         self._turn = _Turn()
         self._unjudged: TurnEnded | None = None
         # Of what was recognised and is in no transcript yet.

@@ -267,7 +267,7 @@ class SessionToolServers:
 
 @dataclass(frozen=True, slots=True)
 class _Offered:
-    """The tools of some servers, for `with_tools`: those whose names are not taken."""
+    """The tools of some servers, for `with_tools`, without those with a name that is taken."""
 
     owner: SessionToolServers
     servers: tuple[ToolServer, ...]

@@ -10,11 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import aiohttp
 import numpy as np
 
-from voicepipe.client import CannotConnect, websocket_url
-from voicepipe.client.unmute import authorization
+from voicepipe.client.socket import ClientSocket, open_socket, websocket_url
 from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ConversationEnded,
@@ -87,23 +85,18 @@ async def play_live(scenario: Scenario, live: Live) -> Transcript:
     Raises:
         CannotConnect: There is no server at the address, or it refuses.
     """
-    key = authorization(live.api_key or os.environ.get("OPENAI_API_KEY"))
-    async with aiohttp.ClientSession(headers=key) as http:
-        try:
-            async with asyncio.timeout(OPEN_S):
-                socket = await http.ws_connect(websocket_url(live.url), max_msg_size=0)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise CannotConnect(f"no conversation at {live.url}: {error or type(error).__name__}") from None
-        try:
-            return await _LiveSession(scenario, live, socket).play()
-        finally:
-            await socket.close()
+    key = live.api_key or os.environ.get("OPENAI_API_KEY")
+    socket = await open_socket(websocket_url(live.url), key=key, timeout_s=OPEN_S)
+    try:
+        return await _LiveSession(scenario, live, socket).play()
+    finally:
+        await socket.close()
 
 
 class _LiveSession:
     """One conversation: the reader of what comes, the microphone, and the acts. Times are since it began."""
 
-    def __init__(self, scenario: Scenario, live: Live, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, scenario: Scenario, live: Live, socket: ClientSocket) -> None:
         self._scenario, self._live, self._socket = scenario, live, socket
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
@@ -167,7 +160,7 @@ class _LiveSession:
         while True:
             message = await self._outbox.get()
             await asyncio.sleep(max(0.0, self._held_until_s - self._now_s))
-            await self._socket.send_str(json.dumps(message))
+            await self._socket.send(message)
 
     async def _microphone(self) -> None:
         """Send a frame every 20 ms: what is being said, or silence."""
@@ -184,10 +177,9 @@ class _LiveSession:
     # ---- what comes --------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        async for message in self._socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                for event in self._reader.read(json.loads(message.data)):
-                    self._note_event(event)
+        while (text := await self._socket.receive()) is not None:
+            for event in self._reader.read(json.loads(text)):
+                self._note_event(event)
         reason = f"the server closed the connection ({self._socket.close_code})"
         self.played.ended_s, self.played.reason = self._now_s, reason
         self.played.events.append(At(self._now_s, ConversationEnded(reason)))
