@@ -29,6 +29,7 @@ NAMES = (
     "interruptions",
     "accuracy",
     "answers",
+    "packet_loss",
     "capacity",
     "services",
     "startup",

@@ -17,9 +17,9 @@ __all__ = ["check_published"]
 
 _EXTENSIONS = ("audio/opus",)
 """Formats of voicepipe's own, which no published type knows."""
-_UNPUBLISHED = ("transcription_session.created", "session.resumed")
-"""The first is sent by OpenAI in beta, and waited for by the agents SDK; openai-python has no type for it. The second
-is voicepipe's own, for clients that ask for it."""
+_UNPUBLISHED = ("transcription_session.created", "session.resumed", "session.closed")
+"""The first is sent by OpenAI in beta, and waited for by the agents SDK; openai-python has no type for it. The others
+are voicepipe's own, for clients that ask for them."""
 
 
 def check_published(dialect: str, event: dict[str, Any]) -> None:

@@ -70,11 +70,14 @@ class Caller:
         self.peer.on("track", lambda track: asyncio.ensure_future(self._hear(track)))
         self.peer.addTrack(self.microphone)
 
-    async def call(self, url: str, *, session: dict[str, Any] | None = None, key: str = "") -> str:
-        """Make the call; the answer's text where it was refused."""
+    async def call(
+        self, url: str, *, session: dict[str, Any] | None = None, key: str = "", query: str = "", token: str = ""
+    ) -> str:
+        """Make the call; the answer's text where it was refused. `token` is that of the session that it resumes."""
         await self.peer.setLocalDescription(await self.peer.createOffer())
         offer = self.peer.localDescription.sdp
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= {"Voicepipe-Resume": token} if token else {}
         data: Any = offer.encode()
         if session is None:
             headers["Content-Type"] = "application/sdp"
@@ -84,7 +87,7 @@ class Caller:
             data.add_field("session", json.dumps(session), content_type="application/json")
         async with (
             aiohttp.ClientSession() as http,
-            http.post(f"{url}/v1/realtime/calls", data=data, headers=headers) as answer,
+            http.post(f"{url}/v1/realtime/calls{query}", data=data, headers=headers) as answer,
         ):
             self.status, text = answer.status, await answer.text()
             self.location = answer.headers.get("Location", "")
@@ -127,13 +130,13 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(url: str, **options: Any) -> AsyncIterator[Caller]:
-    """A call that has been answered, and whose session has begun."""
+async def calling(url: str, *, greeting: str = "session.created", **options: Any) -> AsyncIterator[Caller]:
+    """A call that has been answered, and whose session has begun, or goes on."""
     caller = Caller()
     try:
         refused = await caller.call(url, **options)
         assert caller.status == 201, refused
-        await caller.until("session.created")
+        await caller.until(greeting)
         yield caller
     finally:
         await caller.peer.close()

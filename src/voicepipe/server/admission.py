@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,7 @@ from voicepipe.server.pipelines import Pipelines
 from voicepipe.server.session.connection import SessionConnection
 from voicepipe.server.session.cpu_budget import WorkSlots
 from voicepipe.server.session.ending import End
-from voicepipe.server.session.resumption import KeptSessions
+from voicepipe.server.session.resumption import KeptSessions, ResumableTransport
 from voicepipe.server.session.socket import Socket
 from voicepipe.server.session.transport import Transport
 from voicepipe.server.session.watch import SessionWatch
@@ -69,19 +69,15 @@ class NewSession:
         id: Its id.
         kind: The dialect by the handshake.
         pipeline: The name of its pipeline.
-        greeting: What `session.created` tells besides.
         session: The settings that it begins with, checked.
         rtp: Its sound travels as RTP.
-        watched: Takes each message and each event.
     """
 
     id: str
     kind: DialectKind
     pipeline: str
-    greeting: Mapping[str, Any] = field(default_factory=dict[str, Any])
     session: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rtp: bool = False
-    watched: Callable[[object], None] = lambda _: None
 
 
 class Sessions:
@@ -127,9 +123,12 @@ class Sessions:
             raise HttpError(NO_UPGRADE)
         if refusal := self.refusal(request):
             return await self._refuse(request, refusal)
-        if "session_id" in request.query:
-            return await self._resume(request)
         try:
+            if "session_id" in request.query:
+                line, socket = self.lost(request, rtp=False), Socket(self._settings)
+                await socket.prepare(request)
+                await self.resume(line, socket, request)
+                return socket
             with ExitStack() as held:
                 name = await self.admit(request, held)
                 socket = Socket(self._settings)
@@ -185,18 +184,26 @@ class Sessions:
             raise HttpError(self._unavailable(found[0]))
         return name
 
-    async def _resume(self, request: web.Request) -> web.StreamResponse:
-        """Let a client go on with its session after its connection has broken."""
+    def lost(self, request: web.Request, *, rtp: bool) -> ResumableTransport:
+        """Return the connection of the session that a client goes on with.
+
+        Args:
+            request: The client's request.
+            rtp: It makes a call.
+
+        Raises:
+            HttpError: No session waits under this id, token and key.
+        """
         session_id, key = request.query["session_id"], self._access.identity(request)
-        line = self._kept.find(session_id, resume_token(request), key)
-        if line is None:
-            return await self._refuse(request, NOT_RESUMABLE)
-        socket = Socket(self._settings)
-        await socket.prepare(request)
-        with bound_contextvars(session=session_id):
-            if not await line.attach(socket, request.query.get("last_event_id", "")):
-                await self._tell_refusal(socket, request, NOT_RESUMABLE)
-        return socket
+        if (line := self._kept.find(session_id, resume_token(request), key, rtp=rtp)) is None:
+            raise HttpError(NOT_RESUMABLE)
+        return line
+
+    async def resume(self, line: ResumableTransport, transport: Transport, request: web.Request) -> None:
+        """Let a client go on with its session on another connection, until that ends or is replaced."""
+        with bound_contextvars(session=request.query["session_id"]):
+            if not await line.attach(transport, request.query.get("last_event_id", "")):
+                await self._tell_refusal(transport, request, NOT_RESUMABLE)
 
     async def stop(self) -> None:
         """Refuse new sessions; end each session after its current reply, and all of them after the grace period."""
@@ -259,11 +266,11 @@ class Sessions:
         await self._tell_refusal(socket, request, refusal)
         return socket
 
-    async def _tell_refusal(self, socket: Socket, request: web.Request, refusal: ErrorResponse) -> None:
+    async def _tell_refusal(self, transport: Transport, request: web.Request, refusal: ErrorResponse) -> None:
         is_unmute = dialect_of(request.headers, offered_protocols(request)) == "unmute?"
         with suppress(ConnectionError):
-            await socket.send_str(json.dumps(refusal.event(unmute=is_unmute)))
-        await socket.close_with_reason(refusal.close_code, refusal.reason)
+            await transport.send_str(json.dumps(refusal.event(unmute=is_unmute)))
+        await transport.close_with_reason(refusal.close_code, refusal.reason)
 
     # ---- a session --------------------------------------------------------------------------------------------------
 
@@ -277,23 +284,29 @@ class Sessions:
 
     async def _talk(self, socket: Socket, request: web.Request, name: str) -> None:
         """Run a session on a WebSocket."""
-        session_id = new_id("sess")
         kind = dialect_of(request.headers, offered_protocols(request), request.path)
-        transport, greeting = self._transport(socket, request, session_id, kind)
-        new = NewSession(session_id, kind, name, greeting=greeting, session=self._access.configured(request))
-        try:
-            await self.run(transport, request, new)
-        finally:
-            self._kept.end(session_id)
+        new = NewSession(new_id("sess"), kind, name, session=self._access.configured(request))
+        await self.run(socket, request, new)
 
     async def run(self, transport: Transport, request: web.Request, new: NewSession) -> None:
+        """Run one session, which its client can resume if it has asked for that."""
+        greeting: Mapping[str, Any] = {}
+        if request.query.get("resumable") == "true" and new.kind != "unmute?" and self._kept.is_on:
+            transport, told = self._kept.begin(transport, new.id, self._access.identity(request), rtp=new.rtp)
+            greeting = {"resume": told}
+        try:
+            await self._run(transport, request, new, greeting)
+        finally:
+            self._kept.end(new.id)
+
+    async def _run(
+        self, transport: Transport, request: web.Request, new: NewSession, greeting: Mapping[str, Any]
+    ) -> None:
         """Run one session. Its id is on every log line written below here, in whatever task or timer."""
         clock = asyncio.get_running_loop().time
         address, headers = self._addresses.seen(request), self._settings.client_headers
         client = client_info(request, self._access, address=address, headers=headers, dialect=new.kind)
-        wire = self.dialects.negotiation(
-            new.kind, new.id, client, greeting=new.greeting, session=new.session, rtp=new.rtp
-        )
+        wire = self.dialects.negotiation(new.kind, new.id, client, greeting=greeting, session=new.session, rtp=new.rtp)
         with bound_contextvars(session=new.id):
             began, end, taken = clock(), _STOPPING, self._slots_taken
             log.info("session.started", remote=request.remote, dialect=wire.name, pipeline=new.pipeline, sessions=taken)
@@ -310,18 +323,9 @@ class Sessions:
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
 
-    def _transport(
-        self, socket: Socket, request: web.Request, session_id: str, kind: DialectKind
-    ) -> tuple[Transport, Mapping[str, Any]]:
-        """Return the session's connection, and what the client is told of it in `session.created`."""
-        if request.query.get("resumable") != "true" or kind == "unmute?" or not self._kept.is_on:
-            return socket, {}
-        line, told = self._kept.begin(socket, session_id, self._access.identity(request))
-        return line, {"resume": told}
-
     def _connection(self, transport: Transport, wire: DialectNegotiation, new: NewSession) -> SessionConnection:
         def watched(event: object) -> None:
-            new.watched(event)
+            transport.play(event)
             self.watch.note(new.id, event)
 
         return SessionConnection(

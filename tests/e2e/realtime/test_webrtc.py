@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import aiohttp
 import pytest
@@ -103,6 +104,34 @@ async def test_a_call_is_hung_up_by_its_address(locked_server: str) -> None:
             async with http.post(address, headers={"Authorization": f"Bearer {key}"}) as answer:
                 assert answer.status == status
         await caller.closed.wait()
+
+
+async def test_a_session_goes_on_in_another_call(server: str) -> None:
+    """With the events that the first one has missed, and the sound from then on. The first one ends."""
+    async with calling(server, query="?resumable=true") as lost:
+        created = await lost.until("session.created")
+        lost.send(write("Say something long."), ASK)
+        await lost.until("output_audio_buffer.started")
+        query = f"?session_id={created['session']['id']}&last_event_id={created['event_id']}"
+        token = created["resume"]["token"]
+        async with calling(server, greeting="session.resumed", query=query, token=token) as caller:
+            since_s = asyncio.get_running_loop().time()
+            assert (await caller.until("session.resumed"))["session"]["id"] == created["session"]["id"]
+            assert (await caller.until("output_audio_buffer.started"))["response_id"]
+            await lost.closed.wait()
+            await asyncio.sleep(0.5)
+            assert caller.loudness(since_s + 0.3) > 0.05
+            caller.send({"type": "output_audio_buffer.clear"})
+            await caller.until("response.done")
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+async def test_a_call_that_resumes_nothing_is_refused(server: str, token: str) -> None:
+    """No session waits under this id and token: the client begins a new one."""
+    caller = Caller()
+    refused = await caller.call(server, query="?session_id=sess_1&last_event_id=event_1", token=token)
+    assert (caller.status, json.loads(refused)["error"]["code"]) == (404, "session_not_resumable")
+    await caller.peer.close()
 
 
 async def test_openai_python_makes_a_call(server: str) -> None:

@@ -374,6 +374,14 @@ class SessionResumed(ServerEvent):
     session: SessionId
 
 
+class SessionClosed(ServerEvent):
+    """By WebRTC, where the session can be resumed: the call ends here. `code` is the close code of a WebSocket."""
+
+    type: Literal["session.closed"]
+    code: int
+    reason: str
+
+
 class SessionUpdated(ServerEvent):
     type: Literal["session.updated"]
     session: Session | TranscriptionSession
@@ -465,6 +473,7 @@ GaServerEvent: TypeAlias = (
     CommonEvent
     | SessionCreated
     | SessionResumed
+    | SessionClosed
     | SessionUpdated
     | TimeoutTriggered
     | ItemAdded

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("aiortc")
 
+from voicepipe.server.webrtc.opus import has_fec
 from voicepipe.server.webrtc.tracks import RATE_HZ, HeardSound, ReplyTrack
 
 TONE = (np.sin(np.arange(RATE_HZ) * 2 * np.pi * 440 / RATE_HZ) * 12_000).astype("<i2")
@@ -42,16 +43,46 @@ async def test_a_reply_that_is_cut_is_silent_with_the_next_packet():
     assert loudness(b"".join(after[2:])) < 50
 
 
-async def test_a_lost_packet_is_as_much_silence():
-    """So that the time of what follows is right."""
-    track, heard = ReplyTrack(), HeardSound()
-    track.push(TONE.tobytes())
+def likeness(one: bytes, other: bytes) -> float:
+    """The correlation of two sounds."""
+    return float(np.corrcoef(np.frombuffer(one, "<i2").astype(float), np.frombuffer(other, "<i2").astype(float))[0, 1])
+
+
+def frame(sound: bytes, number: int) -> bytes:
+    return sound[number * 960 : (number + 1) * 960]
+
+
+async def heard_without(*lost: int) -> tuple[bytes, bytes, HeardSound]:
+    """What is heard of a voice that glides, with all of its packets and without some."""
+    pitch_hz = 120 + 60 * np.arange(RATE_HZ) / RATE_HZ
+    phase = np.cumsum(pitch_hz) * 2 * np.pi / RATE_HZ
+    voice = sum(np.sin(n * phase) / n for n in range(1, 12)) * 6_000
+    track, whole, holed = ReplyTrack(), HeardSound(), HeardSound()
+    track.push(np.asarray(voice).astype("<i2").tobytes())
     sent = list(enumerate(await packets(track, 50)))
-    sound = b"".join(heard.push(number, packet) for number, packet in sent if number != 25)
-    assert len(sound) / 2 / RATE_HZ == pytest.approx(1, abs=0.02)
-    middle = np.frombuffer(sound, "<i2")[int(25.2 * 480) : int(25.8 * 480)]
-    assert loudness(middle.tobytes()) < 1_000
+    assert sum(has_fec(packet) for _, packet in sent) > 40, "the reply is sent without FEC"
+    all_of_it = b"".join(whole.push(number, packet) for number, packet in sent)
+    rest = b"".join(holed.push(number, packet) for number, packet in sent if number not in lost)
+    return all_of_it, rest, holed
+
+
+async def test_a_lost_packet_is_restored_from_the_one_behind_it():
+    """The time of what follows is right."""
+    whole, holed, heard = await heard_without(25)
+    assert len(holed) == len(whole) == 50 * 960
+    assert likeness(frame(whole, 25), frame(holed, 25)) > 0.9
     assert heard.order.lost == 1
+
+
+async def test_of_more_lost_packets_all_but_the_last_are_concealed():
+    """As loud as the sound before them, and fading."""
+    whole, holed, heard = await heard_without(*range(25, 32))
+    assert len(holed) == len(whole)
+    assert likeness(frame(whole, 31), frame(holed, 31)) > 0.8
+    levels = [loudness(frame(holed, number)) / loudness(frame(whole, number)) for number in range(25, 31)]
+    assert levels[0] > 0.5
+    assert levels[-1] < 0.3
+    assert heard.order.lost == 7
 
 
 async def test_silence_is_encoded_once_it_has_settled():

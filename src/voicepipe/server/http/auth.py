@@ -22,7 +22,7 @@ from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["AccessControl", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
+__all__ = ["AccessControl", "is_loopback", "offered_protocols", "open_to_others", "resume_token", "warn_if_open"]
 
 log = structlog.get_logger()
 
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 _AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _RESUME_PROTOCOL = "voicepipe-resume."
+_RESUME_HEADER = "Voicepipe-Resume"
 _BEARER = "bearer "
 
 
@@ -156,7 +157,10 @@ def offered_protocols(request: web.Request) -> tuple[str, ...]:
 
 
 def resume_token(request: web.Request) -> str:
-    """Return the token with which a client takes its session up again: a subprotocol, since it must be in no log."""
+    """Return the token with which a client takes its session up again: a header, or a subprotocol where a browser can
+    send no header. It must be in no log, as an address is."""
+    if told := request.headers.get(_RESUME_HEADER):
+        return told
     offered = (name.removeprefix(_RESUME_PROTOCOL) for name in _protocols(request) if name.startswith(_RESUME_PROTOCOL))
     return next(offered, "")
 
@@ -174,10 +178,11 @@ def warn_if_open(settings: ServerSettings) -> None:
 
 def open_to_others(settings: ServerSettings) -> bool:
     """Return whether other machines can connect without a key."""
-    return not (settings.api_keys or settings.named_api_keys) and not _is_loopback(settings.host)
+    return not (settings.api_keys or settings.named_api_keys) and not is_loopback(settings.host)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server at this address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

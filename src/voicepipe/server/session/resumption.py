@@ -1,4 +1,4 @@
-"""Resumption: a session outlives the loss of its WebSocket, and its client takes it up again on another one."""
+"""Resumption: a session outlives the loss of its connection, and its client takes it up again on another one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ import structlog
 from aiohttp import WSMessage, WSMsgType
 
 from voicepipe.realtime import new_id
-from voicepipe.server.session.socket import Fault, Socket
+from voicepipe.server.session.socket import Fault
+from voicepipe.server.session.transport import Transport
 
-__all__ = ["EventLog", "KeptSessions", "ResumableSocket"]
+__all__ = ["EventLog", "KeptSessions", "ResumableTransport"]
 
 log = structlog.get_logger()
 
@@ -72,30 +73,30 @@ def _size(entry: tuple[str, str]) -> int:
     return len(entry[0]) + len(entry[1])
 
 
-class ResumableSocket:
-    """A session's connection over several WebSockets, one after the other: a `Transport`.
+class ResumableTransport:
+    """A session's connection over several WebSockets, or several calls, one after the other: a `Transport`.
 
-    When a WebSocket breaks without a close frame, `receive` waits up to `kept_s` for the next one. Messages to the
-    client are noted meanwhile, and those that it has not received are sent to the next WebSocket first.
+    When one breaks without a close frame, `receive` waits up to `kept_s` for the next one. Messages to the client are
+    noted meanwhile, and those that it has not received are sent to the next one first.
 
     Args:
-        socket: The first WebSocket, upgraded.
+        transport: The first one, connected.
         session_id: The session's id.
         kept_s: How long the session waits for its client.
         capacity_bytes: Of the messages that are held for a client that comes back.
-        lost: Called when a WebSocket has broken; it may call `give_up`.
+        lost: Called when one has broken; it may call `give_up`.
     """
 
     def __init__(
         self,
-        socket: Socket,
+        transport: Transport,
         session_id: str,
         *,
         kept_s: float,
         capacity_bytes: int,
-        lost: Callable[[ResumableSocket], object],
+        lost: Callable[[ResumableTransport], object],
     ) -> None:
-        self._socket, self._session_id, self._kept_s, self._lost = socket, session_id, kept_s, lost
+        self._transport, self._session_id, self._kept_s, self._lost = transport, session_id, kept_s, lost
         self._log = EventLog(capacity_bytes)
         self._attached, self._sending = asyncio.Event(), asyncio.Lock()
         self._attached.set()
@@ -104,8 +105,8 @@ class ResumableSocket:
 
     @property
     def close_code(self) -> int | None:
-        """The close code of the last WebSocket."""
-        return self._socket.close_code
+        """The close code of the last connection."""
+        return self._transport.close_code
 
     @property
     def outlives_loss(self) -> bool:
@@ -118,11 +119,11 @@ class ResumableSocket:
         return not self._is_over and not self._attached.is_set()
 
     async def receive(self) -> WSMessage:
-        """Return the next frame, of whichever WebSocket; the end of the last one when the client does not reconnect."""
+        """Return the next frame, of whichever connection; the end of the last when the client does not reconnect."""
         while True:
-            socket = self._socket
-            frame = await socket.receive()
-            if socket is not self._socket:
+            transport = self._transport
+            frame = await transport.receive()
+            if transport is not self._transport:
                 continue  # the client reconnected before the loss of its old connection was noticed
             if self._is_over or not self._has_broken(frame) or not await self._comes_back():
                 return frame
@@ -133,32 +134,32 @@ class ResumableSocket:
             self._log.add(data)
             if self._attached.is_set():
                 with suppress(ConnectionError):
-                    await self._socket.send_str(data)
+                    await self._transport.send_str(data)
 
-    async def attach(self, socket: Socket, last_event_id: str) -> bool:
-        """Go on with another WebSocket, until it is replaced or the session is over.
+    async def attach(self, transport: Transport, last_event_id: str) -> bool:
+        """Go on with another connection, until it is replaced or the session is over.
 
         Args:
-            socket: It is upgraded; the one before is cut.
+            transport: It is connected; the one before is cut.
             last_event_id: The last event that the client has received.
 
         Returns:
             Whether the session was taken up: not when it is over, or has sent more since then than it holds. It ends
             then, as its client begins another one.
         """
-        self._socket.abort()
+        self._transport.abort()
         async with self._sending:
             missed = self._log.after(last_event_id)
             if self._is_over or missed is None:
                 self.give_up()
                 return False
-            self._socket, self._released = socket, self._replaced()
+            self._transport, self._released = transport, self._replaced()
             released = self._released
             self._attached.set()
             log.info("session.resumed", missed=len(missed))
             with suppress(ConnectionError):
                 for message in (self._greeting(), *missed):
-                    await socket.send_str(message)
+                    await transport.send_str(message)
         await released.wait()
         return True
 
@@ -173,7 +174,7 @@ class ResumableSocket:
     def _has_broken(self, frame: WSMessage) -> bool:
         """Return whether the connection ended without a close frame, and without a fault of the client's."""
         if frame.type is WSMsgType.ERROR:
-            return self._socket.fault(frame.data) is None
+            return self._transport.fault(frame.data) is None
         return frame.type in (WSMsgType.CLOSED, WSMsgType.CLOSING)
 
     async def _comes_back(self) -> bool:
@@ -191,36 +192,41 @@ class ResumableSocket:
         self._is_over = True
         self._attached.set()
 
+    def play(self, event: object) -> None:
+        """Let the present connection play the reply's sound: what comes while there is none is not heard."""
+        self._transport.play(event)
+
     async def pong(self, message: bytes) -> None:
         """Answer a ping."""
-        await self._socket.pong(message)
+        await self._transport.pong(message)
 
     def fault(self, error: object) -> Fault | None:
         """Return why what the client sends cannot be read any further."""
-        return self._socket.fault(error)
+        return self._transport.fault(error)
 
     def heard(self) -> None:
         """Note that the client lives."""
-        self._socket.heard()
+        self._transport.heard()
 
     def abort(self) -> None:
-        """Cut the present WebSocket."""
-        self._socket.abort()
+        """Cut the present connection."""
+        self._transport.abort()
 
     async def close_with_reason(self, code: int, reason: str) -> None:
         """End the session's connection, and tell the client why if it is there."""
         is_there = self._attached.is_set()
         self.give_up()
         if is_there:
-            await self._socket.close_with_reason(code, reason)
+            await self._transport.close_with_reason(code, reason)
         self._released.set()
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    socket: ResumableSocket
+    line: ResumableTransport
     token: bytes
     key: bytes
+    rtp: bool
 
 
 class KeptSessions:
@@ -236,44 +242,48 @@ class KeptSessions:
     def __init__(self, *, kept_s: float, most: int, capacity_bytes: int) -> None:
         self._kept_s, self._most, self._capacity_bytes = kept_s, most, capacity_bytes
         self._by_id: dict[str, _Kept] = {}
-        self._away: dict[ResumableSocket, None] = {}  # in the order of their loss
+        self._away: dict[ResumableTransport, None] = {}  # in the order of their loss
 
     @property
     def is_on(self) -> bool:
         """Return whether the sessions of disconnected clients are kept."""
         return self._kept_s > 0
 
-    def begin(self, socket: Socket, session_id: str, key: bytes) -> tuple[ResumableSocket, dict[str, Any]]:
+    def begin(
+        self, transport: Transport, session_id: str, key: bytes, *, rtp: bool = False
+    ) -> tuple[ResumableTransport, dict[str, Any]]:
         """Make the connection of a session that can be resumed.
 
         Args:
-            socket: Its first WebSocket.
+            transport: Its first WebSocket or call.
             session_id: Its id.
             key: The digest of the client's API key: with another one the session cannot be taken up.
+            rtp: It is a call, and goes on as one only: the session's sound is not in its messages.
 
         Returns:
             The connection, and what the client is told: `token`, which only this client knows, and `within_s`.
         """
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        line = ResumableSocket(
-            socket, session_id, kept_s=self._kept_s, capacity_bytes=self._capacity_bytes, lost=self._lost
+        line = ResumableTransport(
+            transport, session_id, kept_s=self._kept_s, capacity_bytes=self._capacity_bytes, lost=self._lost
         )
-        self._by_id[session_id] = _Kept(line, _digest(token), key)
+        self._by_id[session_id] = _Kept(line, _digest(token), key, rtp)
         return line, {"token": token, "within_s": self._kept_s}
 
     def end(self, session_id: str) -> None:
         """Forget a session that is over."""
         if kept := self._by_id.pop(session_id, None):
-            self._away.pop(kept.socket, None)
+            self._away.pop(kept.line, None)
 
-    def find(self, session_id: str, token: str, key: bytes) -> ResumableSocket | None:
-        """Return a session's connection; None where there is none, or the token or the key is another."""
+    def find(self, session_id: str, token: str, key: bytes, *, rtp: bool = False) -> ResumableTransport | None:
+        """Return a session's connection; None where there is none, or the token, the key or the kind is another."""
         kept = self._by_id.get(session_id)
         known = (kept.token, kept.key) if kept is not None else (bytes(32), bytes(32))
         same = [hmac.compare_digest(*pair) for pair in zip(known, (_digest(token), key), strict=True)]
-        return kept.socket if kept is not None and all(same) and kept.socket.outlives_loss else None
+        found = kept is not None and all(same) and kept.rtp == rtp and kept.line.outlives_loss
+        return kept.line if kept is not None and found else None
 
-    def _lost(self, line: ResumableSocket) -> None:
+    def _lost(self, line: ResumableTransport) -> None:
         self._away = {one: None for one in self._away if one.is_kept and one is not line} | {line: None}
         while len(self._away) > self._most:
             first = next(iter(self._away))

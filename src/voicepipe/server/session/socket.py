@@ -84,6 +84,9 @@ class Socket(web.WebSocketResponse):
         """Why what the client sends cannot be read any further; None: the line is dead."""
         return self._faults.get(getattr(error, "code", WSCloseCode.ABNORMAL_CLOSURE))
 
+    def play(self, event: object) -> None:
+        """Do nothing: sound travels in messages."""
+
     def heard(self) -> None:
         """The client lives. aiohttp notes that of what it reads; but what is held back is read later, and then it says
         nothing to our pings for as long.

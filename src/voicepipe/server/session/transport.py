@@ -32,6 +32,11 @@ class Transport(Protocol):
         """Send a text frame. Raises ConnectionError when the connection is closed."""
         ...
 
+    def play(self, event: object) -> None:
+        """Take a message of the client, or an event of the session, before it is sent: of sound that travels beside the
+        messages."""
+        ...
+
     async def pong(self, message: bytes) -> None:
         """Answer a ping."""
         ...

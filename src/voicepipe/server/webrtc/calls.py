@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 from aiohttp import hdrs, web
@@ -20,6 +20,7 @@ from voicepipe.server.admission import NewSession, Sessions
 from voicepipe.server.http.errors import ErrorResponse, HttpError
 from voicepipe.server.http.forms import read_body, read_form
 from voicepipe.server.session.ending import End
+from voicepipe.server.session.transport import Transport
 from voicepipe.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 log = structlog.get_logger()
+
+_Talk: TypeAlias = Callable[[Transport], Awaitable[None]]
 
 _MOST_SDP_BYTES, _MOST_SESSION_BYTES = 100_000, 200_000
 
@@ -55,16 +58,15 @@ class Calls:
         """
         if refusal := self._sessions.refusal(request):
             raise HttpError(refusal)
-        make = _peer_transport()
+        make = await asyncio.to_thread(_peer_transport)  # the first import takes half a second
         offer, session = await self._offer(request)
         with ExitStack() as held:
-            name = await self._sessions.admit(request, held, model=str(session.get("model") or ""))
-            transport = make(self._settings)
+            talk = await self._talk(request, session, held)
+            transport = make(self._settings, tells_end=bool({"resumable", "session_id"} & set(request.query)))
             answer = await _answer(transport, offer)
             call_id = f"rtc_{secrets.token_hex(16)}"
-            new = NewSession(new_id("sess"), "ga", name, session=session, rtp=True, watched=transport.play)
             call = self._calls[call_id] = _Call(transport, self._sessions.identity(request))
-            running = self._run(call_id, call, request, new, held.pop_all())
+            running = self._run(call_id, call, request, talk, held.pop_all())
             call.task = asyncio.create_task(running, name=f"{call_id} call")
         location = f"{request.path}/{call_id}"
         headers = {hdrs.LOCATION: location, hdrs.CONTENT_TYPE: "application/sdp"}
@@ -77,7 +79,9 @@ class Calls:
         call = self._calls.get(request.match_info["id"])
         if call is None or not hmac.compare_digest(call.key, self._sessions.identity(request)):
             raise HttpError(ErrorResponse(404, "not_found", "There is no call of this id."))
-        call.transport.abort()
+        call.transport.hang_up()
+        if not call.is_on and call.task is not None:  # its slot is free when the client knows that it has hung up
+            await asyncio.wait([call.task])
         return web.Response(status=200)
 
     async def stop(self) -> None:
@@ -101,14 +105,23 @@ class Calls:
         except Rejected as rejected:
             raise HttpError(ErrorResponse(400, "invalid_value", rejected.why.message, rejected.why.param)) from None
 
-    async def _run(self, call_id: str, call: _Call, request: web.Request, new: NewSession, held: ExitStack) -> None:
+    async def _talk(self, request: web.Request, session: Mapping[str, Any], held: ExitStack) -> _Talk:
+        """Return the session that runs on the call: a new one, with its slot in `held`, or the one that is resumed."""
+        if "session_id" in request.query:
+            line = self._sessions.lost(request, rtp=True)
+            return lambda transport: self._sessions.resume(line, transport, request)
+        name = await self._sessions.admit(request, held, model=str(session.get("model") or ""))
+        new = NewSession(new_id("sess"), "ga", name, session=session, rtp=True)
+        return lambda transport: self._sessions.run(transport, request, new)
+
+    async def _run(self, call_id: str, call: _Call, request: web.Request, talk: _Talk, held: ExitStack) -> None:
         """Run the session of a call when its connection is there, and forget the call."""
         with held:
             try:
                 async with asyncio.timeout(self._settings.call_setup_s):
                     await call.transport.opened()
                 call.is_on = True
-                await self._sessions.run(call.transport, request, new)
+                await talk(call.transport)
             except (TimeoutError, ConnectionError):
                 log.info("call.not_connected", remote=request.remote, waited_s=self._settings.call_setup_s)
                 await call.transport.close_with_reason(End.force("").code, "no connection came about")

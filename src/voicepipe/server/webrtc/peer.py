@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 
 import structlog
@@ -12,16 +13,17 @@ from aiortc import (
     RTCDataChannel,
     RTCIceServer,
     RTCPeerConnection,
-    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidStateError
 from aiortc.rtp import RtpPacket
 
 from voicepipe.events import ReplyInterrupted, SpeechEncoded
+from voicepipe.realtime import new_id
 from voicepipe.server.session.socket import Fault
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.webrtc.candidates import gather_at
+from voicepipe.server.webrtc.rtp import only_opus, take_packets
 from voicepipe.server.webrtc.tracks import HeardSound, ReplyTrack
 
 __all__ = ["BadOffer", "PeerTransport"]
@@ -47,10 +49,11 @@ class PeerTransport:
 
     Args:
         settings: `ice_servers`, and how many bytes may wait to be received.
+        tells_end: The last event says why the call ends, as a WebSocket's close frame would.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ServerSettings, *, tells_end: bool = False) -> None:
+        self._settings, self._tells_end = settings, tells_end
         gather_at(settings.call_host or settings.host)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(settings)))
         self._track, self._heard = ReplyTrack(), HeardSound()
@@ -59,6 +62,7 @@ class PeerTransport:
         self._frames: asyncio.Queue[WSMessage] = asyncio.Queue()
         self._waiting_bytes = 0
         self.close_code: int | None = None
+        self._closing: asyncio.Future[None] | None = None
         self._peer.on("datachannel", self._channel_opened)
         self._peer.on("connectionstatechange", self._state_changed)
 
@@ -82,8 +86,7 @@ class PeerTransport:
             await self._peer.close()
             raise BadOffer(str(error) or "it is no session description that can be read") from error
         for receiver in self._peer.getReceivers():
-            # aiortc's own jitter buffer delays each packet by 80 ms, and after a lost one by 320 ms for good.
-            receiver._handle_rtp_packet = self._packet_came  # pyright: ignore[reportPrivateUsage]
+            take_packets(receiver, self._packet_came)
         return self._peer.localDescription.sdp
 
     def _offer_opus(self) -> None:
@@ -91,13 +94,10 @@ class PeerTransport:
         audio = [one for one in transceivers if one.kind == "audio"]
         if not audio or self._peer.sctp is None:
             raise BadOffer(f"it must offer audio and a data channel, {CHANNEL!r}")
-        capabilities = RTCRtpSender.getCapabilities("audio")
-        assert capabilities is not None
-        opus = [codec for codec in capabilities.codecs if codec.mimeType.lower() == "audio/opus"]
         for one in transceivers:
             if one is not audio[0]:
                 one.direction = "inactive"
-        audio[0].setCodecPreferences(opus)
+        only_opus(audio[0])
         self._peer.addTrack(self._track)
 
     async def opened(self) -> None:
@@ -126,7 +126,11 @@ class PeerTransport:
         channel.send(data)
 
     async def close_with_reason(self, code: int, reason: str) -> None:
-        """End the call. WebRTC has no reason to give: the last event told it."""
+        """End the call. WebRTC itself has no reason to give."""
+        if self._tells_end and self.close_code is None:
+            closed = {"type": "session.closed", "event_id": new_id("event"), "code": code, "reason": reason}
+            with suppress(ConnectionError):
+                await self.send_str(json.dumps(closed, separators=(",", ":")))
         with suppress(TimeoutError):
             async with asyncio.timeout(_FLUSHING_S):
                 while self._channel is not None and self._channel.bufferedAmount and self.close_code is None:
@@ -138,9 +142,14 @@ class PeerTransport:
                  unplayed_ms=round(self._track.lost_ms))  # fmt: skip
         await self._peer.close()
 
+    def hang_up(self) -> None:
+        """End the call for the client, which has asked for it elsewhere than in the call."""
+        self._ended(WSCloseCode.OK)
+
     def abort(self) -> None:
-        """End the connection as if the client had left."""
+        """Cut the connection, as if the network had."""
         self._ended(WSCloseCode.ABNORMAL_CLOSURE)
+        self._closing = asyncio.ensure_future(self._peer.close())
 
     # ---- from the client --------------------------------------------------------------------------------------------
 
@@ -167,13 +176,18 @@ class PeerTransport:
         channel.bufferedAmountLowThreshold = _HIGH_BYTES // 2
         channel.on("message", self._message_came)
         channel.on("bufferedamountlow", self._drained.set)
-        channel.on("close", lambda: self._ended(WSCloseCode.OK))
+        channel.on("close", self._channel_closed)
         self._open.set()
+
+    def _channel_closed(self) -> None:
+        """A client that is there closes it; a client that is lost may call again."""
+        is_there = self._peer.connectionState == "connected"
+        self._ended(WSCloseCode.OK if is_there else WSCloseCode.ABNORMAL_CLOSURE)
 
     def _message_came(self, data: str | bytes) -> None:
         self._put(WSMsgType.TEXT, data if isinstance(data, str) else data.decode(errors="replace"))
 
-    async def _packet_came(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    def _packet_came(self, packet: RtpPacket) -> None:
         sound = self._heard.push(packet.sequence_number, packet.payload)
         if sound and self._open.is_set():  # what came before the session would keep its sound ahead of real time
             self._put(WSMsgType.BINARY, sound)
@@ -192,7 +206,8 @@ class PeerTransport:
     def _ended(self, code: int) -> None:
         if self.close_code is None:
             self.close_code = code
-            self._frames.put_nowait(WSMessage(WSMsgType.CLOSED, None, None))
+            kind = WSMsgType.CLOSED if code == WSCloseCode.ABNORMAL_CLOSURE else WSMsgType.CLOSE
+            self._frames.put_nowait(WSMessage(kind, None, None))
             self._open.set()
             self._drained.set()
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av.audio.codeccontext import AudioCodecContext
-from av.error import FFmpegError
-from numpy.typing import NDArray
 
-from voicepipe.audio.resample import resampler
+from voicepipe.server.webrtc.opus import OpusDecoder
 from voicepipe.server.webrtc.packet_order import PacketOrder
 
 __all__ = ["RATE_HZ", "HeardSound", "ReplyTrack"]
@@ -39,32 +37,24 @@ _STALL_S = 0.2
 class HeardSound:
     """The client's sound. `push` takes its packets as they come, and returns PCM16, 24 kHz, mono.
 
-    A lost packet becomes as much silence: PyAV has no way to Opus's own concealment and FEC.
+    Of lost packets, the last one before each that comes is restored from it, where the client sends FEC, and the others
+    are concealed.
     """
 
     def __init__(self) -> None:
         self.order = PacketOrder[bytes]()
-        self._codec = _context("r")
-        self._resample = resampler(_RTP_HZ, RATE_HZ, "LQ")
-        self._last = np.zeros(_RTP_HZ // 50, np.float32)
+        self._decoder = OpusDecoder(RATE_HZ)
 
     def push(self, number: int, payload: bytes) -> bytes:
         """Return the sound that is next in order; often that of this packet."""
-        samples = [self._samples(packet) for packet in self.order.push(number, payload)]
-        if not samples:
-            return b""
-        sound = self._resample(np.concatenate(samples))
-        return (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
+        return b"".join(self._sounds(number, payload))
 
-    def _samples(self, payload: bytes | None) -> NDArray[np.float32]:
-        if payload is None:
-            return np.zeros_like(self._last)
-        try:
-            frames = [_mono(frame) for frame in self._codec.decode(av.Packet(payload))]
-        except FFmpegError:
-            frames = []
-        self._last = np.concatenate(frames) if frames else np.zeros_like(self._last)
-        return self._last
+    def _sounds(self, number: int, payload: bytes) -> Iterator[bytes]:
+        for packet in self.order.push(number, payload):
+            if packet is None:
+                self._decoder.lose()
+            else:
+                yield self._decoder.decode(packet)
 
 
 class ReplyTrack(MediaStreamTrack):
@@ -79,7 +69,7 @@ class ReplyTrack(MediaStreamTrack):
     def __init__(self) -> None:
         super().__init__()
         self._sound = bytearray()
-        self._codec = _context("w")
+        self._codec = _encoder()
         self._silence, self._silent = b"", 0
         self._count = 0
         self._began_s: float | None = None
@@ -127,15 +117,9 @@ class ReplyTrack(MediaStreamTrack):
         yield from (bytes(packet) for packet in self._codec.encode(frame))
 
 
-def _context(mode: Literal["r", "w"]) -> Any:
-    """Return PyAV's decoder or encoder; its annotations leave the type of packets open."""
-    context: Any = AudioCodecContext.create("libopus", mode)
-    context.format, context.layout = "s16", "mono"
-    context.sample_rate = RATE_HZ if mode == "w" else _RTP_HZ
-    if mode == "w":
-        context.bit_rate, context.time_base, context.options = _BIT_RATE, Fraction(1, RATE_HZ), dict(_ENCODING)
+def _encoder() -> Any:
+    """Return PyAV's encoder; its annotations leave the type of packets open."""
+    context: Any = AudioCodecContext.create("libopus", "w")
+    context.format, context.layout, context.sample_rate = "s16", "mono", RATE_HZ
+    context.bit_rate, context.time_base, context.options = _BIT_RATE, Fraction(1, RATE_HZ), dict(_ENCODING)
     return context
-
-
-def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    return frame.to_ndarray().reshape(-1).astype(np.float32) / np.float32(32768)
