@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from needs import require
 from node import installed
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from processes import serving
+
+expect.set_options(timeout=20_000)  # of a machine that does other work
 
 HERE = Path(__file__).parent
 RATE_HZ = 24_000
@@ -64,13 +66,43 @@ def browser(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield browser
 
 
+CHOOSE = """addEventListener("DOMContentLoaded", () => {
+  const field = document.querySelector("#transport");
+  if (field) field.value = "%s";
+});"""
+
+
+NOTE = """window.wire = { sent: [], received: [] };
+const note = (kind, text) => window.wire[kind].push(JSON.parse(text));
+for (const channel of [WebSocket, RTCDataChannel]) {
+  const { send } = channel.prototype;
+  const { set } = Object.getOwnPropertyDescriptor(channel.prototype, "onmessage");
+  channel.prototype.send = function (text) { note("sent", text); return send.call(this, text); };
+  Object.defineProperty(channel.prototype, "onmessage", {
+    set(take) { set.call(this, (event) => { note("received", event.data); take(event); }); },
+  });
+}
+const { createDataChannel } = RTCPeerConnection.prototype;
+RTCPeerConnection.prototype.createDataChannel = function (name) {
+  window.peer = this;
+  return createDataChannel.call(this, name);
+};"""
+"""What the page sends and receives, by either transport, and its last call."""
+
+
 @contextmanager
-def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
-    """The page in a window of its own; it fails where a script fails or the policy forbids something."""
+def opened(
+    browser: Browser, url: str, *, transport: str = "auto", noted: bool = False, **options: Any
+) -> Iterator[Page]:
+    """The page in a window of its own; it fails where a script fails or the policy forbids something.
+
+    `transport` is what is chosen in its settings: by itself it makes a call. With `noted`, its messages are in `wire`.
+    """
     context: BrowserContext = browser.new_context(
         **{"viewport": DESKTOP, "color_scheme": "light", "permissions": ["microphone"], **options}
     )
     context.set_default_timeout(60_000)
+    context.add_init_script(CHOOSE % transport + noted * NOTE)
     page, wrong = context.new_page(), list[str]()
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
@@ -98,6 +130,11 @@ def scripted_url() -> Iterator[str]:
 def node_modules() -> Path:
     """What the lock file names: the compiler, the linter and axe-core."""
     return installed(HERE) / "node_modules"
+
+
+def wire(page: Page, side: str) -> list[dict[str, Any]]:
+    """The messages that the page has "sent" or "received"."""
+    return page.evaluate(f"window.wire.{side}")
 
 
 Inspect = Callable[[Page, str], None]

@@ -78,7 +78,7 @@ def kept(page: Page, chromium: CDPSession) -> Kept:
 
 def test_an_hour_of_talk_does_not_grow_its_memory(browser: Browser, scripted_url: str) -> None:
     """The same page, with a server in its own script that talks faster than anyone can."""
-    with opened(browser, "about:blank") as page:
+    with opened(browser, "about:blank", transport="websocket") as page:
         page.add_init_script(SERVER)
         page.goto(scripted_url)
         page.click("#talk-button")

@@ -99,7 +99,7 @@ def test_typing_interrupts_a_reply(browser: Browser, scripted_url: str) -> None:
 
 def test_replies_can_be_text_only(browser: Browser, scripted_url: str, inspect: Inspect) -> None:
     """No sound comes, and the reply is complete at once."""
-    with opened(browser, scripted_url) as page:
+    with opened(browser, scripted_url, transport="websocket") as page:
         frames: list[str] = []
         page.on("websocket", lambda found: found.on("framereceived", lambda frame: frames.append(str(frame))))
         page.click("#settings summary")
@@ -112,7 +112,7 @@ def test_replies_can_be_text_only(browser: Browser, scripted_url: str, inspect: 
 
 
 def test_push_to_talk_sends_sound_while_the_key_is_down(browser: Browser, scripted_url: str, inspect: Inspect) -> None:
-    with opened(browser, scripted_url) as page:
+    with opened(browser, scripted_url, transport="websocket") as page:
         sent: list[str] = []
         page.on("websocket", lambda found: found.on("framesent", lambda frame: sent.append(str(frame)[:50])))
         page.click("#settings summary")
@@ -249,7 +249,7 @@ def test_a_restarted_server_is_found_again_and_the_conversation_goes_on(browser:
 
 def test_a_session_outlives_a_broken_network(browser: Browser, scripted_url: str) -> None:
     """The server has kept it: the reply that was being spoken goes on, and what was typed meanwhile is answered."""
-    with relaying(scripted_url) as network, opened(browser, network.url) as page:
+    with relaying(scripted_url) as network, opened(browser, network.url, transport="websocket") as page:
         addresses: list[str] = []
         page.on("websocket", lambda found: addresses.append(found.url))
         talks(page)

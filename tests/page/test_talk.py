@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, WebSocket
+from playwright.sync_api import Page, expect
 
-from tests.page.conftest import FAKE_DEVICE, Inspect, Launch, opened, served, write_recording
+from tests.page.conftest import FAKE_DEVICE, Inspect, Launch, opened, served, wire, write_recording
 from tests.page.remembering import STORY
 from voicepipe.client.samples import SAMPLES, SampleMissing, read_sample
 
@@ -29,22 +28,20 @@ AUDIBLE = 0.003
 
 @dataclass
 class Talk:
-    """The page after the conversation, and what went over its WebSocket."""
+    """The page after the conversation, and what went over its connection."""
 
     page: Page
-    sent: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    received: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    transport: str
 
-    def note(self, socket: WebSocket) -> None:
-        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)))
-        socket.on("framereceived", lambda frame: self.received.append(json.loads(frame)))
+    def one(self, side: str, kind: str) -> dict[str, Any]:
+        return next(message for message in wire(self.page, side) if message["type"] == kind)
 
-    def one(self, messages: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-        return next(message for message in messages if message["type"] == kind)
+    def kinds(self, side: str) -> set[str]:
+        return {message["type"] for message in wire(self.page, side)}
 
 
-@pytest.fixture(scope="module")
-def talk(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+@pytest.fixture(scope="module", params=["webrtc", "websocket"])
+def talk(request: Any, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
     """A question, its long answer, words into the answer, and much later the question again."""
     try:
         question, more = (np.asarray(read_sample(name)) for name in ("question", "two_cities"))
@@ -58,10 +55,9 @@ def talk(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     with (
         served("remembering.py", "--session-events", "true") as url,
         launch(*options) as browser,
-        opened(browser, url) as page,
+        opened(browser, url, transport=request.param, noted=True) as page,
     ):
-        talked = Talk(page)
-        page.on("websocket", talked.note)
+        talked = Talk(page, request.param)
         page.click("#talk-button")
         page.get_by_text("with frost").wait_for()
         pictures = tmp_path_factory.mktemp("pictures")
@@ -98,13 +94,24 @@ def test_what_was_not_heard_is_struck_out(talk: Talk) -> None:
     assert STORY.startswith(whole)
 
 
-def test_the_server_is_told_what_was_heard_and_cuts_its_history_there(talk: Talk) -> None:
-    told = talk.one(talk.sent, "conversation.item.truncate")
-    done = talk.one(talk.received, "conversation.item.truncated")
-    assert done["item_id"] == told["item_id"]
-    assert done["audio_end_ms"] == told["audio_end_ms"] > 3000
-    kept = talk.one(talk.received, "conversation.item.retrieved")["item"]
+def test_the_server_cuts_its_history_where_the_user_has_stopped_hearing(talk: Talk) -> None:
+    """On a WebSocket it is told; in a call it knows."""
+    if talk.transport == "websocket":
+        told = talk.one("sent", "conversation.item.truncate")
+        done = talk.one("received", "conversation.item.truncated")
+        assert done["item_id"] == told["item_id"]
+        assert done["audio_end_ms"] == told["audio_end_ms"] > 3000
+    else:
+        assert "output_audio_buffer.cleared" in talk.kinds("received")
+        assert not {"conversation.item.truncate", "input_audio_buffer.append"} & talk.kinds("sent")
+        assert "response.output_audio.delta" not in talk.kinds("received")
+    kept = talk.one("received", "conversation.item.retrieved")["item"]
     assert kept["content"][0]["transcript"] == captions(talk.page, ".bot.cut")
+
+
+def test_it_says_how_it_is_connected(talk: Talk) -> None:
+    name = {"webrtc": "WebRTC", "websocket": "WebSocket"}[talk.transport]
+    expect(talk.page.locator("#figures")).to_contain_text(re.compile(rf"^{name} · \d+ gaps? in the sound"))
 
 
 def test_the_saved_sound_has_both_sides_and_the_interruption_silences_the_bot(talk: Talk, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ test("a sound that the server does not take for a voice holds it once", () => {
   const hold = new Hold();
   hold.voice(true, 10);
   assert.ok(hold.at(10, true, 5));
-  assert.ok(!hold.at(11.3, true, 5));
+  assert.ok(!hold.at(11.7, true, 5));
   assert.ok(!hold.at(12, true, 5));
   hold.voice(false, 13);
   hold.voice(true, 14);

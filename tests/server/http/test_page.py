@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import aiohttp
+import pytest
 import reactivex
 
 
@@ -67,3 +68,18 @@ async def test_the_page_tells_no_address_of_a_service(serve):
         text = await answer.text()
         assert "A language model on a service." in text
         assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "local"),
+        ({"call_host": "0.0.0.0"}, "all"),
+        ({"ice_servers": ["turn:turn.example:3478"]}, "all"),
+    ],
+)
+async def test_the_page_knows_where_calls_come_about(serve, settings, told):
+    """Of a server that receives UDP on loopback, a page that a proxy has passed on makes none."""
+    pytest.importorskip("aiortc")
+    async with serve(lambda _: reactivex.never(), **settings) as served, served.http.get(f"{served.url}/") as answer:
+        assert f'name="webrtc" content="{told}"' in await answer.text()

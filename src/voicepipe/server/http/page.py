@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 
 from aiohttp import ETag, hdrs, web
 
@@ -15,6 +16,7 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine.health_checks import ServiceKind
 from voicepipe.engine.settings import names_gguf
 from voicepipe.installation.program import this_program
+from voicepipe.server.http.auth import is_loopback
 from voicepipe.server.settings import ServerSettings
 from voicepipe.weights import registry
 
@@ -126,9 +128,17 @@ def _facts(settings: ServerSettings, characters: Characters, kinds: Collection[S
         "stages": "".join(f"<li>{stage}</li>" for stage in _stages(kinds)),
         "model": _model_section(settings, characters) if "llm" in kinds else "",
         "watchable": str(settings.session_events).lower(),
+        "webrtc": _webrtc(settings),
         "program": html.escape(this_program()),
         "recording": "--sample" if registry.find("moonshine") else "FILE.wav",
     }
+
+
+def _webrtc(settings: ServerSettings) -> str:
+    """Return for which pages calls can come about: a server behind a proxy often receives UDP on loopback only."""
+    if find_spec("aiortc") is None:
+        return "none"
+    return "local" if is_loopback(settings.call_host or settings.host) and not settings.ice_servers else "all"
 
 
 def _stages(kinds: Collection[ServiceKind]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 /** The sound of a conversation: microphone, loudspeaker and recording, in one graph and on one clock. */
 
 import { Recording } from "./recording.js";
-import { fromBase64 } from "./base64.js";
 
 /** @typedef {{level: number, item: string, heardMs: number, bufferedMs: number, targetMs: number, underruns: number,
  *   held: boolean}} Report */
@@ -24,7 +23,7 @@ export class Audio {
   constructor(context, listener) {
     this.context = context;
     this.listener = listener;
-    this.speaker = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [2] });
+    this.speaker = new AudioWorkletNode(context, "playback", { numberOfInputs: 1, outputChannelCount: [2] });
     this.recording = new Recording(context);
     this.speaker.connect(context.destination);
     this.speaker.connect(this.recording.node, 0, 1);
@@ -38,6 +37,14 @@ export class Audio {
     /** @type {AudioNode[]} */
     this.microphone = [];
     this.muted = false;
+    this.isOpen = true; // in a call: what the microphone gives is sent
+    /** @type {RTCRtpSender | null} */
+    this.sender = null;
+    /** @type {MediaStreamTrack | null} */
+    this.sent = null; // a track of the microphone's own for the sender: what is not sent is heard by the page still
+    /** @type {AudioNode | null} */
+    this.remote = null;
+    this.pump = document.createElement("audio");
   }
 
   /**
@@ -78,20 +85,66 @@ export class Audio {
     source.connect(capture);
     source.connect(this.recording.node, 0, 0);
     this.microphone = [source, capture];
+    this.send();
     this.mute(this.muted);
   }
 
   stopListening() {
     for (const node of this.microphone) node.disconnect();
     for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.sent?.stop();
     this.microphone = [];
-    this.stream = null;
+    this.stream = this.sent = null;
   }
 
   /** @param {boolean} muted the microphone gives silence, with which the server ends a turn */
   mute(muted) {
     this.muted = muted;
     for (const track of this.stream?.getAudioTracks() ?? []) track.enabled = !muted;
+    if (this.sent) this.sent.enabled = !muted && this.isOpen;
+  }
+
+  // ---- of a call ----
+
+  /** @param {RTCRtpSender} sender takes the microphone */
+  sends(sender) {
+    this.sender = sender;
+    this.send();
+  }
+
+  send() {
+    this.sent?.stop();
+    this.sent = (this.sender && this.stream?.getAudioTracks()[0]?.clone()) ?? null;
+    this.sender?.replaceTrack(this.sent).catch(() => {}); // the call is over
+  }
+
+  /** @param {boolean} isOpen false: the call gets silence */
+  gate(isOpen) {
+    if (isOpen === this.isOpen) return;
+    this.isOpen = isOpen;
+    this.mute(this.muted);
+  }
+
+  /**
+   * Play the bot's track, instead of the one before. Chromium gives the sound of a track that plays in an element only.
+   * @param {MediaStreamTrack} track
+   */
+  hear(track) {
+    const mediaStream = new MediaStream([track]);
+    Object.assign(this.pump, { muted: true, srcObject: mediaStream })
+      .play()
+      .catch(() => {}); // replaced by the next one
+    this.remote?.disconnect();
+    this.remote = new MediaStreamAudioSourceNode(this.context, { mediaStream });
+    this.remote.connect(this.speaker);
+  }
+
+  /**
+   * The sound of an item begins in the bot's track.
+   * @param {string} item
+   */
+  begin(item) {
+    this.speaker.port.postMessage({ begin: item });
   }
 
   /**
@@ -105,11 +158,11 @@ export class Audio {
 
   /**
    * @param {string} item
-   * @param {string} base64
+   * @param {Float32Array<ArrayBuffer>} samples
+   * @param {number} rateHz
    */
-  play(item, base64) {
-    const samples = fromBase64(base64);
-    this.speaker.port.postMessage({ item, samples }, [samples.buffer]);
+  play(item, samples, rateHz) {
+    this.speaker.port.postMessage({ item, samples, rateHz }, [samples.buffer]);
   }
 
   /** The item is whole. */
@@ -134,6 +187,7 @@ export class Audio {
   async close() {
     this.stopListening();
     this.recording.stop();
+    this.pump.srcObject = null;
     await this.context.close();
   }
 }

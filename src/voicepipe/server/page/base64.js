@@ -1,4 +1,4 @@
-/** Sound as the events carry it: PCM16 in base64. */
+/** Sound as the events carry it, in base64. */
 
 const CHUNK = 8192; // arguments of one call: engines have a limit near 65,000
 
@@ -13,16 +13,17 @@ export function toBase64(buffer) {
   return btoa(text);
 }
 
+/** @param {string} base64 */
+export function fromBase64Bytes(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
 /**
- * Return the samples, between -1 and 1.
+ * Return the samples of PCM16, between -1 and 1.
  * @param {string} base64
  */
 export function fromBase64(base64) {
-  const text = atob(base64);
-  const samples = new Float32Array(text.length >> 1);
-  for (let i = 0; i < samples.length; i++) {
-    const value = text.charCodeAt(2 * i) | (text.charCodeAt(2 * i + 1) << 8);
-    samples[i] = (value >= 0x8000 ? value - 0x1_0000 : value) / 0x8000;
-  }
-  return samples;
+  const bytes = fromBase64Bytes(base64);
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length >> 1 }, (_, i) => view.getInt16(2 * i, true) / 0x8000);
 }

@@ -1,16 +1,22 @@
 /**
- * The WebSocket to `/v1/realtime`, in the GA dialect. After a dropped network it comes back: to the session that the
- * server has kept, or else to a new one.
+ * The connection to `/v1/realtime`, in the GA dialect: a call by WebRTC, or a WebSocket. After a dropped network it comes
+ * back: to the session that the server has kept, or else to a new one.
  */
+
+import { Call } from "./call.js";
 
 const RETRY_MS = [300, 1000, 2000, 4000, 8000, 15_000];
 const GIVE_UP_AFTER_MS = 180_000;
 const TRY_AGAIN_LATER = 1013;
+const SETUP_MS = 4000; // of a call for which the WebSocket can stand in
+const CHOSEN_SETUP_MS = 12_000; // the server gives up after 15 s
 const MOST_UNSENT = 100;
 const OF_ANY_SESSION = new Set(["conversation.item.create", "response.create"]);
 const COMES_BACK = new Set([1001, 1005, 1006, 1012]);
 
 /** @typedef {import("./dialogue.js").ServerEvent} ServerEvent */
+/** @typedef {import("./call.js").Sound} Sound */
+/** @typedef {import("./session.js").Transport} Transport */
 
 /**
  * @typedef {object} Listener
@@ -21,18 +27,27 @@ const COMES_BACK = new Set([1001, 1005, 1006, 1012]);
  * @property {(end: {code: number, reason: string, error: ServerEvent | null, opened: boolean}) => void} closed
  */
 
+const calls = document.querySelector("meta[name=webrtc]")?.getAttribute("content"); // "local": to this machine only
+const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+export const hasCalls = calls === "all" || (calls === "local" && isLocal);
+let callsFail = false; // what has not come about once is not waited for again
+
 export class Connection {
   /**
    * @param {string} key empty: none
    * @param {string} pipeline empty: the server's first one
+   * @param {Transport} transport
+   * @param {Sound | null} sound of a call; without it there is none
    * @param {Listener} listener
    */
-  constructor(key, pipeline, listener) {
+  constructor(key, pipeline, transport, sound, listener) {
     this.key = key;
     this.pipeline = pipeline;
+    this.isChosen = transport === "webrtc";
+    this.sound = transport === "websocket" || !hasCalls || (callsFail && !this.isChosen) ? null : sound;
     this.listener = listener;
-    /** @type {WebSocket | null} */
-    this.socket = null;
+    /** @type {WebSocket | Call | null} */
+    this.link = null;
     this.hasOpened = false;
     this.attempts = 0;
     this.lostAt = 0;
@@ -45,19 +60,42 @@ export class Connection {
     /** @type {ServerEvent[]} */
     this.unsent = []; // what the user did while the connection was lost
     this.online = () => this.lostAt && this.open();
+    this.left = () => this.call?.hangUp(); // a server keeps the session of a call that breaks
     addEventListener("online", this.online);
+    addEventListener("pagehide", this.left);
+  }
+
+  /** The call, while there is one. */
+  get call() {
+    return this.link instanceof Call ? this.link : null;
+  }
+
+  /** By which means, for people. */
+  get transport() {
+    if (this.sound) return "WebRTC";
+    return callsFail ? "WebSocket, since WebRTC does not come through" : "WebSocket";
   }
 
   open() {
-    if (this.over || this.socket) return;
+    if (this.over || this.link) return;
     clearTimeout(this.timer);
-    const socket = new WebSocket(this.address(), this.protocols());
-    this.socket = socket;
+    const link = this.linked();
+    this.link = link;
     /** @type {ServerEvent | null} */
     let error = null;
     let greeted = false;
-    socket.onmessage = ({ data }) => {
+    /** @param {import("./call.js").End} end */
+    const closed = (end) => {
+      if (this.link !== link) return;
+      this.link = null;
+      this.ended(end.code, end.reason, end.error ?? error, greeted);
+    };
+    link.onmessage = (/** @type {{data: string}} */ { data }) => {
       const event = JSON.parse(data);
+      if (event.type === "session.closed") {
+        closed(event);
+        return link.close();
+      }
       if (event.type === "error") error = event;
       if (event.type === "session.created" || event.type === "session.resumed") {
         greeted = true;
@@ -65,16 +103,31 @@ export class Connection {
       } else if (event.type !== "error" || greeted) this.lastEvent = event.event_id;
       this.listener.received(event);
     };
-    socket.onclose = ({ code, reason }) => {
-      if (this.socket !== socket) return;
-      this.socket = null;
-      this.ended(code, reason, error, greeted);
-    };
+    link.onclose = closed;
   }
 
-  address() {
-    const url = new URL("v1/realtime", location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  linked() {
+    const { sound, session } = this;
+    if (!sound) return new WebSocket(this.address("v1/realtime", "ws"), this.protocols());
+    const headers = {
+      ...(this.key && { Authorization: `Bearer ${this.key}` }),
+      ...(session && { "Voicepipe-Resume": session.token }),
+    };
+    return new Call(
+      this.address("v1/realtime/calls", "http"),
+      headers,
+      sound,
+      this.isChosen ? CHOSEN_SETUP_MS : SETUP_MS,
+    );
+  }
+
+  /**
+   * @param {string} path
+   * @param {string} scheme
+   */
+  address(path, scheme) {
+    const url = new URL(path, location.href);
+    url.protocol = url.protocol === "https:" ? `${scheme}s:` : `${scheme}:`;
     const begins = { resumable: "true", ...(this.pipeline && { model: this.pipeline }) };
     const query = this.session ? { session_id: this.session.id, last_event_id: this.lastEvent } : begins;
     url.search = new URLSearchParams(query).toString();
@@ -113,10 +166,12 @@ export class Connection {
    */
   ended(code, reason, error, greeted) {
     if (this.over) return;
-    const refused = error?.error?.code === "session_not_resumable";
+    const why = error?.error?.code;
+    const refused = why === "session_not_resumable";
     // A server that closes by a handshake, or that does not know the session, has ended it.
     if (refused || (greeted && code !== 1005 && code !== 1006)) this.session = null;
     if (refused) return this.open();
+    if (why === "no_call" && !this.isChosen) return this.withoutCall();
     // A server that is being restarted is full or loading for a while.
     const returns = COMES_BACK.has(code) || (code === TRY_AGAIN_LATER && !greeted);
     this.lostAt ||= Date.now();
@@ -130,9 +185,16 @@ export class Connection {
     this.listener.lost(delay);
   }
 
+  /** No call comes about: the conversation goes by the WebSocket, in a session of its own. */
+  withoutCall() {
+    callsFail = true;
+    this.sound = this.session = null;
+    this.open();
+  }
+
   /** @param {ServerEvent} event */
   send(event) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(event));
+    if (this.link?.readyState === WebSocket.OPEN) this.link.send(JSON.stringify(event));
     else if (this.unsent.length < MOST_UNSENT && event.type !== "input_audio_buffer.append") this.unsent.push(event);
   }
 
@@ -140,7 +202,8 @@ export class Connection {
     this.over = true;
     clearTimeout(this.timer);
     removeEventListener("online", this.online);
-    this.socket?.close(1000);
-    this.socket = null;
+    removeEventListener("pagehide", this.left);
+    this.link?.close(1000);
+    this.link = null;
   }
 }

@@ -1,11 +1,13 @@
 /** A conversation: its connection, its sound and its words, and what the user does to it. */
 
 import { Audio } from "./audio.js";
+import { BotSound } from "./bot_sound.js";
 import { Connection } from "./connection.js";
 import { Dialogue } from "./dialogue.js";
-import { toBase64 } from "./base64.js";
 import { browserProblem, connectionProblem, contextProblem, microphoneProblem } from "./problems.js";
 import { isCurrent, readiness } from "./server_api.js";
+import { hasOpus } from "./opus.js";
+import { Microphone } from "./microphone.js";
 import { sessionUpdate } from "./session.js";
 import { Turns } from "./turns.js";
 
@@ -17,6 +19,7 @@ import { Turns } from "./turns.js";
 /** @type {Options} */
 const DEFAULTS = {
   pipeline: "",
+  transport: "auto",
   instructions: "",
   voice: "",
   deviceId: "",
@@ -37,8 +40,7 @@ export class Conversation {
     /** @type {Problem | null} */
     this.problem = null;
     this.notice = "";
-    this.levels = { user: 0, bot: 0 };
-    this.buffer = { bufferedMs: 0, targetMs: 0, underruns: 0 };
+    this.hasOpus = false;
     /** @type {Options} */
     this.options = { ...DEFAULTS };
     this.key = "";
@@ -51,13 +53,22 @@ export class Conversation {
     /** @type {import("./recording.js").Recording | null} */
     this.recording = null;
     this.session = ""; // the server's id of it
-    /** @type {Set<string>} */
-    this.dropped = new Set(); // items whose sound is not played any more
     this.turns = new Turns(this);
+    this.sound = new BotSound(this);
+    this.microphone = new Microphone(this);
   }
 
   get isOn() {
     return this.phase === "on" || this.phase === "reconnecting";
+  }
+
+  get levels() {
+    return { user: this.microphone.level, bot: this.sound.level };
+  }
+
+  /** In a call the sound is in Opus, too, but not in messages. */
+  get usesOpus() {
+    return this.hasOpus && this.audio !== null && !this.connection?.call;
   }
 
   get hasMicrophone() {
@@ -77,9 +88,11 @@ export class Conversation {
     } catch (error) {
       return this.fail(microphoneProblem(error));
     }
+    this.hasOpus = await hasOpus();
     if (this.phase !== "connecting") return this.release();
     this.recording = this.audio?.recording ?? null;
-    this.connection = new Connection(this.key, this.options.pipeline, this.connectionListener());
+    const { pipeline, transport } = this.options;
+    this.connection = new Connection(this.key, pipeline, transport, this.audio, this.connectionListener());
     this.connection.open();
     this.changed();
   }
@@ -89,8 +102,8 @@ export class Conversation {
     this.phase = "connecting";
     this.problem = null;
     this.notice = "";
-    this.dropped.clear();
     this.turns = new Turns(this);
+    this.sound = new BotSound(this);
     this.changed();
   }
 
@@ -113,7 +126,8 @@ export class Conversation {
     this.connection?.close();
     const { audio } = this;
     this.connection = this.audio = null;
-    this.levels = { user: 0, bot: 0 };
+    this.microphone.close();
+    this.sound.close();
     await audio?.close();
   }
 
@@ -137,6 +151,7 @@ export class Conversation {
   opened(again) {
     this.phase = "on";
     if (again) this.breakOff();
+    if (this.usesOpus) for (const side of [this.microphone, this.sound]) side.useOpus();
     this.configure();
     for (const item of again ? this.dialogue.messages() : []) this.send({ type: "conversation.item.create", item });
     if (again) this.notice = CONNECTED_AGAIN;
@@ -161,8 +176,7 @@ export class Conversation {
   /** The session is lost, and a new one begins: nothing that is open will be finished. */
   breakOff() {
     this.turns = new Turns(this);
-    for (const { id } of this.dialogue.entries) this.dropped.add(id); // the new session does not know them
-    this.audio?.flush();
+    this.sound.breakOff();
     this.dialogue.breakOff();
   }
 
@@ -180,19 +194,13 @@ export class Conversation {
 
   /** @param {ServerEvent} event */
   receive(event) {
-    if (event.type === "response.output_audio.delta") return this.sound(event);
-    if (event.type === "response.output_audio.done") this.audio?.end();
+    this.sound.receive(event);
+    if (event.type === "response.output_audio.delta") return;
     if (event.type === "session.created") this.session = event.session.id;
-    if (event.type === "input_audio_buffer.speech_started") this.interrupt();
     this.dialogue.apply(event);
     if (event.type === "error") this.complain(event);
     if (event.type === "response.done") this.finished(event.response);
     this.changed();
-  }
-
-  /** @param {ServerEvent} event */
-  sound({ item_id, delta }) {
-    if (!this.dropped.has(item_id)) this.audio?.play(item_id, delta);
   }
 
   /** @param {any} response */
@@ -213,13 +221,13 @@ export class Conversation {
   /** @returns {import("./audio.js").Listener} */
   audioListener() {
     return {
-      captured: (packet, level) => this.captured(packet, level),
-      reported: (report) => this.reported(report),
+      captured: (packet, level) => this.microphone.captured(packet, level),
+      reported: (report) => this.sound.reported(report),
       audible: ({ item, afterMs }) => {
         this.dialogue.audible(item, afterMs);
         this.changed();
       },
-      flushed: (flushed) => this.flushed(flushed),
+      flushed: (flushed) => this.sound.flushed(flushed),
       unplugged: () => {
         this.audio?.stopListening();
         this.notice = "The microphone was unplugged. Choose another one in the settings, or type.";
@@ -228,47 +236,10 @@ export class Conversation {
     };
   }
 
-  /**
-   * @param {ArrayBuffer} packet
-   * @param {number} level
-   */
-  captured(packet, level) {
-    this.levels.user = this.muted ? 0 : level;
-    if (this.phase !== "on" || !this.turns.hears()) return;
-    this.send({ type: "input_audio_buffer.append", audio: toBase64(packet) });
-  }
-
-  /** @param {import("./audio.js").Report} report */
-  reported(report) {
-    this.levels.bot = report.level;
-    const playing = report.bufferedMs > 0;
-    const told = report.underruns !== this.buffer.underruns;
-    this.buffer = report;
-    if (playing === this.dialogue.playing && !told) return;
-    this.dialogue.plays(playing);
-    this.changed();
-  }
-
-  /** The user takes the floor: the loudspeaker falls silent at once, and the server is told what was heard. */
-  interrupt() {
-    if (this.dialogue.playing || this.dialogue.response) this.audio?.flush();
-  }
-
-  /** @param {import("./audio.js").Flushed} flushed */
-  flushed({ item, heardMs, unheardMs, silentAfterMs }) {
-    const entry = this.dialogue.find(item);
-    if (!item || this.dropped.has(item) || (entry?.state === "done" && unheardMs === 0)) return;
-    this.dropped.add(item);
-    this.dialogue.cut(item, silentAfterMs > 0 && silentAfterMs < 5000 ? silentAfterMs : null);
-    this.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: heardMs });
-    this.send({ type: "conversation.item.retrieve", item_id: item });
-    this.changed();
-  }
-
   // ---- what the user does ----
 
   configure() {
-    this.send(sessionUpdate(this.options));
+    this.send(sessionUpdate(this.options, this.usesOpus));
   }
 
   /** @param {Partial<Options>} options */

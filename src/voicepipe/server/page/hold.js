@@ -5,7 +5,7 @@
 
 const LEARNING_S = 3; // of the bot's sound, in which the echo canceller learns: its own voice comes back meanwhile
 const RESUMES_AFTER_S = 0.6; // after the end of a voice that was no word: the server waits for 0.35 s, and notices it later
-const DECIDED_AFTER_S = 1.2; // the server interrupts after 0.8 s of voice; then its message takes its way
+const DECIDED_AFTER_S = 1.6; // the server interrupts after 0.8 s of voice, which it hears later by the way there and back
 
 export class Hold {
   constructor() {

@@ -36,6 +36,7 @@ export class PlaybackBuffer {
     this.held = false;
     this.wasHeld = false; // since the last sound came: a dry buffer is then no fault of the network
     this.gain = 1;
+    this.leadMs = LEAD_MS;
   }
 
   get bufferedMs() {
@@ -44,6 +45,11 @@ export class PlaybackBuffer {
 
   get heardMs() {
     return this.ms(this.heardSamples);
+  }
+
+  /** Whether the next block has sound. */
+  get isPlaying() {
+    return this.bufferedSamples > 0 && (!this.waiting || this.ended);
   }
 
   /** @param {number} samples */
@@ -116,7 +122,7 @@ export class PlaybackBuffer {
       this.gain = this.held ? 0 : 1;
       return false;
     }
-    if (this.bufferedMs > LEAD_MS + this.targetMs + 100) this.skipQuiet(block.length);
+    if (this.bufferedMs > this.leadMs + this.targetMs + 100) this.skipQuiet(block.length);
     this.read(block);
     this.fade(block);
     this.settle(block.length);

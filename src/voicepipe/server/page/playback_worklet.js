@@ -3,6 +3,7 @@
 import { Hold } from "./hold.js";
 import { WIRE_RATE_HZ } from "./pcm.js";
 import { PlaybackBuffer } from "./playback_buffer.js";
+import { RemoteGate } from "./remote_gate.js";
 import { Resampler } from "./resampler.js";
 import { rms } from "./voice_detector.js";
 
@@ -14,6 +15,9 @@ class Playback extends AudioWorkletProcessor {
     super();
     this.buffer = new PlaybackBuffer(sampleRate);
     this.resampler = new Resampler(WIRE_RATE_HZ, sampleRate);
+    this.rateHz = WIRE_RATE_HZ; // of what comes in messages
+    this.gate = new RemoteGate();
+    this.remoteItem = "";
     this.hold = new Hold();
     this.onsetS = this.loudS = 0; // of the user
     this.audibleS = 0; // of the bot, the last time
@@ -25,9 +29,20 @@ class Playback extends AudioWorkletProcessor {
   /** @param {any} data a command of the page, or what the microphone has noticed */
   take(data) {
     if (data.microphone) data.microphone.onmessage = this.voice.bind(this);
-    if (data.samples) this.buffer.push(data.item, this.resampler.push(data.samples));
+    if (data.samples) this.buffer.push(data.item, this.resampled(data.samples, data.rateHz));
+    if (data.begin) this.begin(data.begin);
     if (data.end) this.buffer.end();
     if (data.flush) this.flush();
+  }
+
+  /**
+   * @param {Float32Array} samples
+   * @param {number} rateHz
+   */
+  resampled(samples, rateHz) {
+    if (rateHz !== this.rateHz) this.resampler = new Resampler(rateHz, sampleRate);
+    this.rateHz = rateHz;
+    return this.resampler.push(samples);
   }
 
   /** @param {MessageEvent} message */
@@ -38,22 +53,40 @@ class Playback extends AudioWorkletProcessor {
     this.hold.voice(data.speaking, currentTime);
   }
 
+  /** @param {string} item of a call */
+  begin(item) {
+    this.remoteItem = item;
+    this.buffer.leadMs = 0;
+    this.gate.open();
+  }
+
+  /**
+   * The sound of a call comes block by block, at its own pace: nothing is buffered but while a voice holds it.
+   * @param {Float32Array} block
+   */
+  hear(block) {
+    if (this.gate.passes(block, currentTime)) this.buffer.push(this.remoteItem, block.slice());
+    this.buffer.end();
+  }
+
   flush() {
+    this.gate.cut();
     const silentAfterMs = Math.max(0, this.audibleS - this.onsetS) * 1000;
     this.port.postMessage({ flushed: { ...this.buffer.flush(), silentAfterMs } });
     this.hold.release();
   }
 
   /**
-   * @param {Float32Array[][]} _
+   * @param {Float32Array[][]} inputs
    * @param {Float32Array[][]} outputs
    */
-  process(_, outputs) {
+  process(inputs, outputs) {
     const block = outputs[0]?.[0];
     if (!block) return true;
     const { buffer } = this;
-    const playing = buffer.bufferedSamples > 0 && !buffer.waiting;
-    const held = this.hold.at(currentTime, playing, buffer.soundedSamples / sampleRate);
+    const remote = inputs[0]?.[0];
+    if (remote) this.hear(remote);
+    const held = this.hold.at(currentTime, buffer.isPlaying, buffer.soundedSamples / sampleRate);
     if (held) buffer.hold();
     else if (buffer.held) buffer.resume();
     buffer.pull(block);

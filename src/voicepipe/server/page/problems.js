@@ -77,6 +77,7 @@ export function browserProblem() {
 export function connectionProblem({ code, reason, error, opened }, ready) {
   const why = error?.error?.message ?? sentence(reason);
   const told = error?.error?.code;
+  if (told === "no_call") return noCall(why);
   if (told === "invalid_api_key") return keyProblem(why);
   if (code === 1000) return null;
   if (told === "full" || told === "too_many_sessions") {
@@ -111,6 +112,19 @@ function notReady(code, text, retryAfterS) {
  */
 function withoutAdvice(text) {
   return text.replaceAll(" Please try again in a moment.", "");
+}
+
+/**
+ * @param {string} why
+ * @returns {Problem}
+ */
+function noCall(why) {
+  return {
+    code: "no-call",
+    title: "WebRTC does not come through",
+    text: `${why.charAt(0).toUpperCase()}${why.slice(1).replace(/\.$/, "")}. Many networks let no UDP
+      through. Choose another connection in the settings.`,
+  };
 }
 
 /** @returns {Problem} */

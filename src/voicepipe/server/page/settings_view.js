@@ -1,6 +1,7 @@
 /** The choices: character, voice, devices, and how one talks. */
 
 import { byId, element } from "./dom.js";
+import { hasCalls } from "./connection.js";
 import { KeyNeeded, characters, pipelines, voices } from "./server_api.js";
 
 /** @typedef {import("./session.js").Options} Options */
@@ -13,6 +14,7 @@ export class SettingsView {
   constructor(chosen) {
     this.chosen = chosen;
     this.pipeline = byId("pipeline", HTMLSelectElement);
+    this.transport = byId("transport", HTMLSelectElement);
     this.character = byId("character", HTMLSelectElement);
     this.instructions = byId("instructions", HTMLTextAreaElement);
     this.voice = byId("voice", HTMLSelectElement);
@@ -24,6 +26,7 @@ export class SettingsView {
     this.form = byId("settings-form", HTMLFormElement);
     this.form.addEventListener("change", () => this.tell());
     this.form.addEventListener("submit", (event) => event.preventDefault());
+    hide(this.transport, !hasCalls);
     navigator.mediaDevices?.addEventListener("devicechange", () => this.showDevices());
   }
 
@@ -32,6 +35,7 @@ export class SettingsView {
     const own = this.character.value === OWN;
     return {
       pipeline: this.pipeline.value,
+      transport: /** @type {import("./session.js").Transport} */ (this.transport.value),
       instructions: own ? this.instructions.value.trim() : this.character.value,
       voice: this.voice.value,
       deviceId: this.microphone.value,
@@ -51,6 +55,7 @@ export class SettingsView {
   summarise() {
     const shown = [this.pipeline, this.character, this.voice, this.microphone].filter((select) => !isHidden(select));
     const names = shown.map((select) => select.selectedOptions[0]?.text ?? "").filter(Boolean);
+    if (this.transport.value !== "auto") names.push(this.transport.selectedOptions[0]?.text ?? "");
     if (this.pushToTalk.checked) names.push("push to talk");
     if (this.textOnly.checked) names.push("text only");
     byId("chosen", HTMLElement).textContent = names.join(" · ");

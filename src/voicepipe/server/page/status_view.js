@@ -31,9 +31,7 @@ export class StatusView {
     set(this.status, line(conversation));
     set(this.notice, conversation.notice);
     byId("outdated", HTMLElement).hidden = !conversation.outdated;
-    const { underruns, targetMs } = conversation.buffer;
-    const gaps = underruns === 1 ? "1 gap" : `${underruns} gaps`;
-    set(this.figures, conversation.isOn ? `${gaps} in the sound · buffer ${Math.round(targetMs)} ms` : "");
+    set(this.figures, conversation.isOn ? figures(conversation) : "");
     if (conversation.problem !== this.shown) this.showProblem(conversation.problem);
   }
 
@@ -61,6 +59,13 @@ export class StatusView {
     tell();
     if (left >= 0 && seconds !== undefined) this.countdown = setInterval(tell, 1000);
   }
+}
+
+/** @param {Conversation} conversation */
+function figures({ sound, connection }) {
+  const { underruns, targetMs } = sound.buffer;
+  const gaps = underruns === 1 ? "1 gap" : `${underruns} gaps`;
+  return `${connection?.transport ?? ""} · ${gaps} in the sound · buffer ${Math.round(targetMs)} ms`;
 }
 
 /** @param {Conversation} conversation */

@@ -32,27 +32,24 @@ export class Turns {
 
   begin() {
     this.packets = 0;
-    this.takeFloor();
+    this.conversation.sound.takeFloor();
     this.conversation.send({ type: "input_audio_buffer.clear" });
   }
 
-  end() {
+  async end() {
+    await this.conversation.microphone.flush();
+    if (this.talking) return; // the button is down again
     this.conversation.send({ type: "input_audio_buffer.commit" });
     this.requestReply();
   }
 
   /** @param {string} text that the user has typed */
   type(text) {
-    this.takeFloor();
+    this.conversation.sound.takeFloor();
     const content = [{ type: "input_text", text }];
     this.conversation.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
     this.requestReply();
     this.conversation.changed();
-  }
-
-  takeFloor() {
-    this.conversation.interrupt();
-    if (this.conversation.dialogue.response) this.conversation.send({ type: "response.cancel" });
   }
 
   /** A server answers once at a time: a reply that is in progress ends first. */
