@@ -52,7 +52,7 @@ class OpusDecoder:
         self._lost += 1
 
     def decode(self, packet: bytes) -> bytes:
-        """Return the sound of a packet, and before it that of those that are lost.
+        """Return the sound of a packet, behind the sound of lost packets before it.
 
         The last of them is restored from this packet's copy of it, where the sender has put one in (FEC). All others go
         on as the sound before them did, and fade. So does a packet that is not Opus.
