@@ -6,9 +6,9 @@ on. One process and two workers take turns, so that both see the same machine.
 
 **Cores needed** is the CPU time of the busiest process of the server, by the system's accounting, per second of a
 conversation: that process is the first that has no core left. The **speed-up** is that of one process divided by that
-of two workers, the supervisor included; 2 would be a work that is divided without a rest. It does not depend on how
-many cores the machine has, and little on what else it does: a benchmark that fills both cores would need more for its
-clients and services.
+of two workers, the supervisor included; 2 would be a work that is divided without a rest. Compare `packets heard`, too:
+on a busy machine one process gets less of it, falls behind, and does less work in the same time, which makes its figure
+too small. So the speed-up says something only where both have heard about as much.
 
 **To a session** is the time from a client's `connect` to its `session.created`, one client after the other.
 **Replaced** is the time from SIGKILL of a worker, with half of the conversations on it, to the moment in which the
