@@ -6,7 +6,7 @@ from reactivex.operators import share
 
 from voicepipe import Conversation, Event, Session, merge
 from voicepipe import operators as ops
-from voicepipe.presets import ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.presets import DEADLINE, ENDPOINTING, GAPS, INTERRUPTION, PLAYBACK
 
 SLOW_MS = 700  # the time in which 95 of 100 answers of your service begin
 
@@ -23,6 +23,6 @@ def pipeline(session: Session) -> Observable[Event]:
     turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
 
     twice = ops.hedge(session.llm, session.llm, after_ms=SLOW_MS)
-    llm = ops.fallback(ops.with_deadline(twice, "LLM", first_s=4, between_s=5), excuse)
+    llm = ops.fallback(ops.with_deadline(twice, "LLM", DEADLINE), excuse)
     spoken = turns.pipe(ops.respond(ops.replying(llm, session.tts, PLAYBACK), INTERRUPTION))
     return merge(heard, turns, spoken).pipe(ops.encode(session.codec))

@@ -86,18 +86,18 @@ def test_the_pipelines_repeat_no_number_of_a_preset() -> None:
     assert "silence_ms" in names
     for path in (ROOT / "pipelines").glob("*.py"):
         calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
-        written = [one for one in calls if not (isinstance(one.func, ast.Name) and one.func.id == "replace")]
+        written = [one for one in calls if ast.unparse(one.func) not in ("replace", "ops.hedge")]  # it has no preset
         assert names & {keyword.arg for call in written for keyword in call.keywords} == set(), path.name
 
 
 def test_the_pipelines_are_short() -> None:
-    """The default one has at most 25 lines of code, all eleven together at most 215."""
+    """The default one has at most 25 lines of code, all twelve together at most 230."""
     sizes = {
         path.name: sum(map(_is_code, path.read_text("utf-8").splitlines()))
         for path in (ROOT / "pipelines").glob("*.py")
     }
     assert sizes["default.py"] <= 25
-    assert sum(sizes.values()) <= 215
+    assert sum(sizes.values()) <= 230
 
 
 def _is_code(line: str) -> bool:

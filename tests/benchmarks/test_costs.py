@@ -1,4 +1,4 @@
-"""What a session costs, counted: calls, objects, timers, tasks and modules are the same on a machine of any speed.
+"""The cost of a session, counted: calls, objects, timers, tasks and modules are the same on a machine of any speed.
 
 `python -m benchmarks graph` measures the time. A bound here is a little above what was counted when it was written
 (Python 3.11; "Python calls" are those of the stages' scripted models, too). If more is worth it, raise the bound with
@@ -102,7 +102,7 @@ def test_python_calls_of_a_packet(marbles: Marbles, speech: tuple[tuple[float, f
 
 
 def test_a_packet_leaves_nothing_behind_and_sets_no_timer(marbles: Marbles) -> None:
-    """Where nothing is said: what is kept of the sound replaces older sound, and the one timer of `fill_gaps` ticks."""
+    """In silence the kept sound replaces older sound, and the one timer of `fill_gaps` ticks."""
     messages = [AudioReceived(data) for data in packets((WARM_UP + 2 * PACKETS) / 50, ())]
     calls: Counter[str] = Counter()
 

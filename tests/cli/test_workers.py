@@ -1,4 +1,4 @@
-"""How many workers there are, and what each may have."""
+"""The number of workers, and the capacity of each."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ RESERVE = str(Path(__file__).parents[2] / "pipelines" / "reserve.py")
     ("answer", "spoken"),
     [
         ("50ms (ab|)", "All is well."),
-        ("3s (ab|)", "All is well."),
+        ("2s (ab|)", "All is well."),
         ("50ms #", "I cannot reach my notes right now. Please ask me again in a minute."),
         ("60s (ab|)", "I cannot reach my notes right now. Please ask me again in a minute."),
     ],

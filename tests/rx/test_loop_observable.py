@@ -1,4 +1,4 @@
-"""What reactivex promises of a subscription holds for one without locks: each test runs with both."""
+"""The promises of a subscription of reactivex hold for one without locks: each test runs with both."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -161,7 +161,7 @@ def test_without_a_loops_scheduler_it_is_reactivexs_own() -> None:
 
 @pytest.mark.parametrize("make", [Subject, LoopSubject])
 def test_a_subject_tells_those_that_are_there(make: Callable[[], Any], scheduler: LoopScheduler) -> None:
-    """Those that come or go while it emits count from the next item on; late ones get the end."""
+    """Observers that come or go while it emits count from the next item on; late ones get the end."""
     subject, first, second, late = make(), Seen(), Seen(), Seen()
     subject.subscribe(first, scheduler=scheduler)
     joined = subject.subscribe(

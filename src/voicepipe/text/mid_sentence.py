@@ -33,6 +33,12 @@ OPEN_ENDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Words that end no sentence, by language: conjunctions, articles, possessives and sounds of hesitation."""
 
+_QUESTION_VERBS: Final = frozenset(
+    {"is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have", "had",
+     "est", "est-ce", "sont", "était", "va", "vas", "peut", "peux", "faut"}
+)  # fmt: skip
+"""Verbs behind "when" or "quand" that make it a question word: "When is tea?" goes on no further."""
+
 
 def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> bool:
     """Return whether a text, as a recogniser has written it, stops in mid-sentence.
@@ -44,6 +50,8 @@ def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> 
     [True, True, True, False]
     >>> [goes_on(text, {"if"}, {"and", "a"}) for text in ("If it rains, I stay.", "If so?", "Tea.", "")]
     [False, False, False, False]
+    >>> [goes_on(text, {"when"}, ()) for text in ("When it rains", "When is tea")]
+    [True, False]
 
     Args:
         text: The words of a turn.
@@ -54,4 +62,5 @@ def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> 
     word = bare(last).rstrip(".…,")
     ends_open = (word if len(word) == 1 else word.casefold()) in open_ends
     is_clause = bool(before) and bare(before[0]).rstrip(",").casefold() in openers
+    is_clause = is_clause and bare([*before, last][1]).casefold() not in _QUESTION_VERBS
     return ends_open or (is_clause and not last.endswith("?") and not any(one.endswith(",") for one in before))

@@ -25,6 +25,7 @@ from voicepipe.operators import text_only
 from voicepipe.rx import LoopScheduler
 from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.session import Pipeline, Session, StageName
+from voicepipe.stage import StageError
 from voicepipe.trial.graph import check_output, graph_of, mistake, not_an_event, not_encoded, unshared
 from voicepipe.trial.uses import stages_used
 
@@ -73,7 +74,8 @@ async def try_pipeline(pipeline: Pipeline, *, notices_pauses: bool = False) -> T
         graph = graph_of(pipeline)
         check_output(pipeline, graph)
         error = await _Client(pipeline, notices_pauses=notices_pauses).run()
-    if error is None or isinstance(error, _UNREACHABLE):
+    cause = error.cause if isinstance(error, StageError) else error
+    if error is None or isinstance(cause, _UNREACHABLE):
         warning = None if error is None else str(mistake(pipeline, error))
         return Trial(graph, stages_used(pipeline), warning, unshared(graph))
     raise error if isinstance(error, PipelineError) else mistake(pipeline, error)

@@ -199,7 +199,7 @@ def test_a_call(*, failed: bool) -> None:
 
 
 def test_a_call_that_outlives_its_response() -> None:
-    """What it gave is told, and is in the item."""
+    """Its output is told, and is in the item."""
     spoken = client()
     told = spoken.tell(LISTED, ReplyStarted(TALK, "reply1"), CALL, ReplyInterrupted("", TALK))
     assert kinds(told)[-3:] == ["response.output_item.done", "conversation.item.done", "response.done"]

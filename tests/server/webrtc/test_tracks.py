@@ -53,7 +53,7 @@ def frame(sound: bytes, number: int) -> bytes:
 
 
 async def heard_without(*lost: int) -> tuple[bytes, bytes, HeardSound]:
-    """What is heard of a voice that glides, with all of its packets and without some."""
+    """The sound of a voice that glides, with all of its packets and without some."""
     pitch_hz = 120 + 60 * np.arange(RATE_HZ) / RATE_HZ
     phase = np.cumsum(pitch_hz) * 2 * np.pi / RATE_HZ
     voice = sum(np.sin(n * phase) / n for n in range(1, 12)) * 6_000

@@ -1,4 +1,4 @@
-"""What workers share, asked for as they ask."""
+"""State that workers share, asked for as they ask."""
 
 from __future__ import annotations
 

@@ -37,11 +37,12 @@ CLASSES = sorted(
 )
 
 NEEDS_NO_INVARIANT = {
-    "AgentChanged", "AudioDeferred", "EchoFound", "FlushRequested", "FunctionCallWritten", "FunctionDelayed",
+    "AgentChanged", "AudioDeferred", "EchoEnded", "EchoFound", "FlushRequested", "FunctionCallWritten", "FunctionDelayed",
     "GenerationRequested", "HangUpRequested", "InputCleared", "InputCommitted", "InputRejected", "ItemRequested",
-    "ItemTruncated", "MaxTokensReached", "OutOfBandResponse", "Overflowed", "Pause", "ReplyCancelled", "ReplyDelayed",
+    "ItemTruncated", "MaxTokensReached", "OutOfBandResponse", "Overflowed", "Pause", "ReplyDelayed",
     "ReplyText", "SessionOpened", "SpeechProbability", "SpeechRequested", "SpeechStopped", "SynthesisEnded",
-    "SynthesisStarted", "TextNotSpoken", "TokensCounted", "TurnTextChanged", "TurnVoiceChanged", "Warned",
+    "SynthesisStarted", "TextNotSpoken", "TokensCounted", "ToolApprovalGiven", "ToolListFailed", "ToolListStarted",
+    "ToolsListed", "TurnTextChanged", "TurnVoiceChanged", "Warned",
 }  # fmt: skip
 """Events of which nothing holds in every conversation that other events do not say. A new event is added here, or to an
 invariant."""

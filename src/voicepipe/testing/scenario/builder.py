@@ -101,7 +101,8 @@ class Moment(Generic[S]):
     def client_asks_for_a_reply(self, instructions: str | None = None, *, aloud: bool | None = None) -> S:
         """Send `response.create`: a reply now, by these instructions, spoken or (`aloud=False`) written."""
         code = call("client_asks_for_a_reply", instructions, aloud=aloud)
-        return self._act(code, lambda do: do.send(ReplyRequested(system_prompt=instructions, aloud=aloud)))
+        asked = ReplyRequested(ItemId(f"={self._cue or ''}{self._at_s:g}a"), instructions, aloud=aloud)
+        return self._act(code, lambda do: do.send(asked))
 
     def client_cancels_the_reply(self) -> S:
         """Send `response.cancel`."""
