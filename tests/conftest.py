@@ -19,6 +19,9 @@ CACHES = {".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
 
 _FILES_BEFORE = pytest.StashKey[set[str]]()
 
+# Tests that load every pipeline do not call the Realtime API that `pipelines/relay.py` calls by default.
+os.environ["RELAY_URL"] = "ws://127.0.0.1:9"
+
 # Hypothesis has its own profile for CI. Elsewhere no test fails because the machine is busy.
 settings.register_profile("developer", max_examples=examples(100), deadline=None)
 if not IN_CI:

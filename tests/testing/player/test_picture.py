@@ -37,7 +37,8 @@ CLASSES = sorted(
 )
 
 NEEDS_NO_INVARIANT = {
-    "AgentChanged", "AudioDeferred", "EchoEnded", "EchoFound", "FlushRequested", "FunctionCallWritten", "FunctionDelayed",
+    "AgentChanged", "AudioDeferred", "EchoEnded", "EchoFound", "FlushRequested", "FunctionCallWritten",
+    "FunctionDelayed",
     "GenerationRequested", "HangUpRequested", "InputCleared", "InputCommitted", "InputRejected", "ItemRequested",
     "ItemTruncated", "MaxTokensReached", "OutOfBandResponse", "Overflowed", "Pause", "ReplyDelayed",
     "ReplyText", "SessionOpened", "SpeechProbability", "SpeechRequested", "SpeechStopped", "SynthesisEnded",
