@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PipelineError",
+    "folder_of",
     "is_library",
     "lifespan_of",
     "load_module",
@@ -66,6 +67,16 @@ def name_of(ref: str) -> str:
     target, name = _parse(ref)
     stem = Path(target).stem if _is_path(target) else target.rpartition(".")[2]
     return stem if name == FUNCTION else name
+
+
+def folder_of(ref: str) -> Path:
+    """Return the folder that comes first on `sys.path` for a pipeline: its file's, or the current one for a module.
+
+    >>> folder_of("bots/support.py:sales"), folder_of("bots.support")
+    (PosixPath('bots'), PosixPath('.'))
+    """
+    target, _ = _parse(ref)
+    return Path(target).parent if _is_path(target) else Path()
 
 
 def lifespan_of(pipeline: Pipeline) -> Callable[[], AbstractAsyncContextManager[object]] | None:

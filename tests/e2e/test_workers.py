@@ -247,6 +247,37 @@ def test_workers_are_replaced_at_sighup_while_a_conversation_goes_on(tmp_path: P
         run(test, server.url)
 
 
+def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Path) -> None:
+    """With one worker. The conversation that is on stays with the old code; a broken file changes nothing."""
+    pipeline = tmp_path / "mine.py"
+    pipeline.write_text(ECHO.read_text())
+
+    async def test(http: aiohttp.ClientSession, stack: AsyncExitStack) -> None:
+        old, stays = server.pids(), await stack.enter_async_context(talking(http))
+        watching = asyncio.create_task(always_there(http))
+        pipeline.write_text("broken(")
+        await server.until(lambda: server.lines("worker.not_ready"))
+        await stays.is_echoed()
+        assert server.pids() == old
+
+        (tmp_path / "part.py").write_text("print('new code', file=__import__('sys').stderr)\n")
+        pipeline.write_text("import part\n" + ECHO.read_text())
+        await server.until(lambda: server.pids() != old)
+        assert "new code" in (tmp_path / "log").read_text()
+        await (await stack.enter_async_context(talking(http))).is_echoed()
+        await stays.is_echoed()
+        await stays.client.socket.close()
+        await server.until(lambda: is_gone(old[0]))
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        changed = [file for line in server.lines("server.changed") for file in line["files"]]
+        assert {Path(file).name for file in changed} == {"mine.py", "part.py"}
+
+    with serving(tmp_path, "--workers", "1", "--reload", pipeline=pipeline) as server:
+        run(test, server.url)
+
+
 async def always_there(http: aiohttp.ClientSession) -> None:
     """Fails when the port is closed, or a request gets no answer."""
     while True:

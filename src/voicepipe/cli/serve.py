@@ -29,6 +29,7 @@ examples:
   voicepipe serve                              the default pipeline at http://127.0.0.1:8000
   voicepipe serve pipelines/echo.py            what you say comes back
   voicepipe serve my_bot.pipelines:support     the function `support` of a module that can be imported
+  voicepipe serve my_bot.py --reload           as you write it: a changed file counts from the next conversation on
   voicepipe serve support.py sales.py          two, as /v1/realtime/support and /v1/realtime/sales
   voicepipe serve --host 0.0.0.0 --port 80     for the whole network
   voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; the log is JSON, each line
@@ -71,6 +72,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="processes that share the port (default: one a core with --stt, --tts and --llm, else one)",
     )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="new workers when a file beside a pipeline changes; conversations end with the old ones (Linux)",
+    )
     add_service_options(parser)
     add_setting_option(parser, "--log-json", action="store_const", const=True, help="log lines as JSON objects")
     add_setting_option(parser, "--log-level", metavar="LEVEL", help="debug, info, warning or error (default: info)")
@@ -97,4 +103,6 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     from voicepipe.cli.workers import run_workers, workers_of
 
     workers = workers_of(settings)
-    return run_workers(args, settings, workers) if workers > 1 else serve_pipelines(args.pipelines, settings)
+    if workers > 1 or args.reload:
+        return run_workers(args, settings, workers)
+    return serve_pipelines(args.pipelines, settings)

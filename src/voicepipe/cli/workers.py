@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.address import check_address, no_address
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import settings_of
+from voicepipe.cli.reload import check_reload, reloading, watched_folders
 from voicepipe.cli.serving import WorkerPart, serve_pipelines, tell
 
 if TYPE_CHECKING:
@@ -56,16 +60,16 @@ def _only_services(settings: Settings) -> bool:
 
 
 def run_workers(args: argparse.Namespace, settings: Settings, workers: int) -> int:
-    """Serve with several workers, and return 0 after a signal to stop. Raises CommandError if they cannot start."""
-    import asyncio
-
+    """Serve with workers, and return 0 after a signal to stop. Raises CommandError if they cannot start."""
+    if args.reload:
+        check_reload()
     check_address(settings.host, settings.port)
     starter = _Starter(args, settings, workers)
     from voicepipe.server.workers.supervisor import WorkerFailed
 
     with asyncio.Runner() as runner:
         try:
-            runner.run(_supervise(settings, starter))
+            runner.run(_supervise(settings, starter, watched_folders(args, settings) if args.reload else ()))
         except OSError as error:
             raise no_address(settings.host, settings.port, error) from error
         except WorkerFailed as failed:
@@ -73,7 +77,7 @@ def run_workers(args: argparse.Namespace, settings: Settings, workers: int) -> i
     return 0
 
 
-async def _supervise(settings: Settings, starter: _Starter) -> None:
+async def _supervise(settings: Settings, starter: _Starter, folders: Sequence[Path]) -> None:
     from voicepipe.server.workers.supervisor import Supervisor
 
     supervisor = Supervisor(
@@ -83,7 +87,16 @@ async def _supervise(settings: Settings, starter: _Starter) -> None:
         reload=starter.reload,
         in_turn=not _only_services(settings),
     )
-    await supervisor.run(lambda url, sessions: tell(url, sessions, settings))
+    async with AsyncExitStack() as watching:
+        ready = asyncio.Event()
+
+        def tell_and_watch(url: str, sessions: int) -> None:
+            tell(url, sessions, settings)
+            ready.set()
+
+        if folders:
+            await watching.enter_async_context(reloading(folders, after=ready))
+        await supervisor.run(tell_and_watch)
 
 
 class _Starter:
