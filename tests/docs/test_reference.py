@@ -68,3 +68,32 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     """Within the source."""
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8")):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=lambda page: page.stem)
+def test_summaries_are_those_of_the_docstrings(page: Path) -> None:
+    """A page of the reference can be read where it is not built."""
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        summaries = importlib.import_module("summaries")
+    finally:
+        sys.path.remove(str(DOCS / "_ext"))
+    text = page.read_text("utf-8")
+    assert summaries.with_tables(text) == text, "out of date: python docs/_ext/summaries.py docs/reference"
+
+
+def test_names_for_those_who_come_from_elsewhere_exist() -> None:
+    """Each name of the right column is one of voicepipe's."""
+    places = ["", ".events", ".operators", ".presets", ".testing", ".client"]
+    known = {name for place in places for name in dir(importlib.import_module(f"voicepipe{place}"))}
+    presets = importlib.import_module("voicepipe.presets")
+    known |= {name for kind in vars(presets).values() if isinstance(kind, type) for name in dir(kind)}
+    known |= {"pipeline", "session", "client", *dir(importlib.import_module("voicepipe.testing").Scenario)}
+    rows = [
+        line.split(" | ") for line in (DOCS / "howto/coming-from.md").read_text("utf-8").splitlines() if "|" in line
+    ]
+    cells = [row[-1] for row in rows if len(row) == 3]
+    quoted = [code for cell in cells for code in re.findall(r"(?<!})`([A-Za-z_.]+)[^`/<]*`", cell)]
+    names = {part for code in quoted for part in code.split(".") if not code.startswith("voicepipe")}
+    assert len(names) > 40
+    assert names - known == set()
