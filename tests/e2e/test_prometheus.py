@@ -65,6 +65,8 @@ def config(port: int, folder: Path) -> Path:
 
 async def ask(http: aiohttp.ClientSession, query: str) -> Any:
     async with http.get("/api/v1/query", params={"query": query}) as answer:
+        if answer.status == 503:  # it listens before it is ready
+            return []
         body = await answer.json()
     assert body["status"] == "success", f"{query}: {body}"
     return body["data"]["result"]

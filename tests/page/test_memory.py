@@ -56,6 +56,7 @@ class Server extends EventTarget {
   }
 }
 window.WebSocket = Server;
+window.AudioDecoder = undefined; // the sound above is PCM16
 """
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from processes import free_port
-from relay import relaying
+from tcp_relay import relaying
 
 import voicepipe
 from tests.page.conftest import FAKE_DEVICE, PHONE, Inspect, Launch, opened, served

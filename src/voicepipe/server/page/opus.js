@@ -83,11 +83,27 @@ export class OpusReceiver {
     this.end = end;
     /** @type {(string | null)[]} */
     this.items = []; // of the packets that are being decoded; null: an item is whole
-    this.decoder = new AudioDecoder({
+    this.over = false;
+    this.decoder = this.opened();
+  }
+
+  opened() {
+    const decoder = new AudioDecoder({
       output: (sound) => this.decoded(sound),
-      error: (error) => console.warn("the bot's sound cannot be decoded", error),
+      error: (error) => this.broken(error),
     });
-    this.decoder.configure(HEARD);
+    decoder.configure(HEARD);
+    return decoder;
+  }
+
+  /**
+   * A packet was not Opus, which closes the decoder: what it had not decoded yet is lost.
+   * @param {DOMException} error
+   */
+  broken(error) {
+    console.warn("a part of the bot's sound cannot be decoded", error);
+    this.items = this.items.filter((item) => item === null);
+    this.tellEnds();
   }
 
   /**
@@ -95,8 +111,9 @@ export class OpusReceiver {
    * @param {string} base64
    */
   push(item, base64) {
-    if (this.decoder.state !== "configured") return;
+    if (this.over) return;
     for (const data of packetsIn(fromBase64Bytes(base64))) {
+      if (this.decoder.state === "closed") this.decoder = this.opened();
       this.items.push(item);
       this.decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: 0, data }));
     }
@@ -125,6 +142,7 @@ export class OpusReceiver {
   }
 
   close() {
+    this.over = true;
     if (this.decoder.state !== "closed") this.decoder.close();
   }
 }

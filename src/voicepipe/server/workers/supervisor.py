@@ -121,8 +121,8 @@ class Supervisor:
             with stop_signal() as stop:
                 await self._begin(stop)
                 if not stop.is_set():
-                    ready(url_of(self._settings.host, address[1]), self._capacity())
-                    with self._reloading(stop):
+                    with self._reloading(stop):  # from here on a signal to reload does not end the process
+                        ready(url_of(self._settings.host, address[1]), self._capacity())
                         await stop.wait()
             log.info("server.stopping")
             await self._stop()
