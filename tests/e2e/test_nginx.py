@@ -131,6 +131,31 @@ def test_conversations_are_spread_and_outlive_a_server(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_server_is_taken_out_with_nobody_cut_off(tmp_path: Path) -> None:
+    """As the page says: marked as down, it keeps its conversations, and gets no new one until it is back."""
+    program, log = require("nginx"), tmp_path / "log"
+    port, first, second = free_port(), free_port(), free_port()
+    file = configuration(tmp_path, port, [first, second])
+    with_both = file.read_text()
+
+    async def main() -> None:
+        with running(server(first), log) as one, running(server(second), log) as two:
+            await asyncio.to_thread(wait_for_port, first, one, log)
+            await asyncio.to_thread(wait_for_port, second, two, log)
+            with running([program, "-e", "stderr", "-p", str(tmp_path), "-c", str(file)], log) as proxy:
+                await asyncio.to_thread(wait_for_port, port, proxy, log)
+                async with users(port) as ours:
+                    talks = [await ours.come() for _ in range(2)]
+                    file.write_text(with_both.replace(f"127.0.0.1:{first} ", f"127.0.0.1:{first} down "))
+                    proxy.send_signal(signal.SIGHUP)
+                    await asyncio.sleep(1)  # nginx takes a moment, and says nothing
+                    later = [await ours.come() for _ in range(2)]
+                    await asyncio.to_thread(until_sessions, f"http://127.0.0.1:{second}", 3)
+                    assert all([await ours.still_talks(talk) for talk in (*talks, *later)])
+
+    asyncio.run(main())
+
+
 async def broken(socket: aiohttp.ClientWebSocketResponse) -> bool:
     """Return whether the proxy has closed the connection."""
     try:
