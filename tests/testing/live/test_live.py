@@ -87,7 +87,7 @@ def test_a_simulated_user_and_a_judge(url: str) -> None:
 
 
 def test_no_server_is_an_error() -> None:
-    with pytest.raises(CannotConnect, match="no conversation at"):
+    with pytest.raises(CannotConnect, match="no server answers at"):
         asyncio.run(play_live(Scenario(), Live("ws://127.0.0.1:9")))
 
 
