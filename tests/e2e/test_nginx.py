@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def configuration(folder: Path, port: int, servers: list[int]) -> Path:
     )
     file = folder / "nginx.conf"
     file.write_text(
-        f"daemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr;\n"
+        f"daemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr notice;\n"
         f"events {{ }}\nhttp {{\naccess_log off;\n{temporary}{text}\n}}\n"
     )
     return file
@@ -54,6 +55,15 @@ def configuration(folder: Path, port: int, servers: list[int]) -> Path:
 def server(port: int) -> list[str]:
     echo = str(ROOT / "pipelines/echo.py")
     return [sys.executable, "-m", "voicepipe", "serve", echo, "--port", str(port), "--max-sessions", "3"]
+
+
+def until_written(log: Path, text: str) -> None:
+    """Until a program has written this; fails after a minute."""
+    for _ in range(600):
+        if text in log.read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"not written: {text}\n{log.read_text()}")
 
 
 class Users:
@@ -112,7 +122,7 @@ def test_conversations_are_spread_and_outlive_a_server(tmp_path: Path) -> None:
                     await spread_and_kill(ours, one)
                     with running(server(first), log) as again:
                         await asyncio.to_thread(wait_for_port, first, again, log)
-                        await asyncio.sleep(2)  # nginx tries a server again after its fail_timeout
+                        await asyncio.sleep(3)  # nginx tries a server again after its fail_timeout
                         await ours.come()
                         await asyncio.to_thread(until_sessions, f"http://127.0.0.1:{first}", 1)
 
@@ -148,7 +158,7 @@ def test_a_server_is_taken_out_with_nobody_cut_off(tmp_path: Path) -> None:
                     talks = [await ours.come() for _ in range(2)]
                     file.write_text(with_both.replace(f"127.0.0.1:{first} ", f"127.0.0.1:{first} down "))
                     proxy.send_signal(signal.SIGHUP)
-                    await asyncio.sleep(1)  # nginx takes a moment, and says nothing
+                    await asyncio.to_thread(until_written, log, "gracefully shutting down")  # the worker before
                     later = [await ours.come() for _ in range(2)]
                     await asyncio.to_thread(until_sessions, f"http://127.0.0.1:{second}", 3)
                     assert all([await ours.still_talks(talk) for talk in (*talks, *later)])
