@@ -263,3 +263,5 @@ class ProcessMetrics:
         self.gc_pause = make.histogram(
             "gc_pause_seconds", "Pauses for garbage collection, by its generation.", _LAG_S, "generation"
         )
+        for generation in "012":  # Python's; a rate needs a series from the start
+            self.gc_pause.labels(generation)
