@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +16,7 @@ from voicepipe.client import events
 from voicepipe.client.history import History
 from voicepipe.client.link import ConversationLost, Link, next_event
 from voicepipe.client.presets import REALTIME, Realtime
-from voicepipe.client.socket import CannotConnect, ClientSocket, Message
+from voicepipe.client.socket import CannotConnect, ClientSocket, Message, appended
 from voicepipe.events import Audio, Samples
 from voicepipe.services import Backoff
 
@@ -151,7 +150,7 @@ class RealtimeConnection:
             ConversationLost: The conversation is over.
         """
         data = samples if isinstance(samples, bytes) else _encode(Audio(samples, _RATE_HZ))
-        if not self._attached.is_set() or not await self._delivered(_append(data)):
+        if not self._attached.is_set() or not await self._delivered(appended(data)):
             self._keep(data)
 
     async def update(self, **session: Any) -> None:
@@ -281,7 +280,7 @@ class RealtimeConnection:
         if self._resume is None or not await self._taken_up(self._resume):
             greeting = await self._begin_again()
         while self._audio:
-            await self._socket.send(_append(self._audio.popleft()))
+            await self._socket.send(appended(self._audio.popleft()))
         self._attached.set()
         log.info("conversation.reconnected", resumed=greeting is None)
         await self._events.put(events.Reconnected(resumed=greeting is None))
@@ -310,7 +309,3 @@ class RealtimeConnection:
         except ConnectionResetError:
             raise CannotConnect("the connection broke while the new session was told the conversation") from None
         return greeting
-
-
-def _append(data: bytes) -> Message:
-    return {"type": "input_audio_buffer.append", "audio": base64.b64encode(data).decode()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 from contextlib import suppress
@@ -18,6 +19,7 @@ __all__ = [
     "CannotConnect",
     "ClientSocket",
     "Message",
+    "appended",
     "authorization",
     "open_socket",
     "parsed",
@@ -106,6 +108,11 @@ async def open_socket(
     except BaseException:
         await http.close()
         raise
+
+
+def appended(data: bytes) -> Message:
+    """Return the message that carries the user's next sound, in the format of the session's input."""
+    return {"type": "input_audio_buffer.append", "audio": base64.b64encode(data).decode()}
 
 
 def websocket_url(url: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from voicepipe.audio import OggOpus
-from voicepipe.client.socket import ClientSocket, Message, open_socket, parsed, websocket_url
+from voicepipe.client.socket import ClientSocket, Message, appended, open_socket, parsed, websocket_url
 from voicepipe.events import Audio, Samples
 
 __all__ = ["CHARACTERS", "ClientConnection", "connect", "settings"]
@@ -33,8 +33,7 @@ class ClientConnection:
     async def send_audio(self, samples: Samples) -> None:
         """Send the user's next sound, 24 kHz. Every second frame of 20 ms sends a page."""
         if page := self._encode(Audio(samples, _CODEC.rate_hz)):
-            audio = base64.b64encode(page).decode()
-            await self.send({"type": "input_audio_buffer.append", "audio": audio})
+            await self.send(appended(page))
 
     def sound(self, delta: str) -> Samples:
         """Return the sound of a `response.audio.delta`, 24 kHz; empty for the pages that begin a stream.

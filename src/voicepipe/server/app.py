@@ -92,13 +92,13 @@ def attached(
     engine: Engine,
     settings: ServerSettings,
     *,
-    metrics: Metrics | None,
+    metrics: Metrics,
     voices: VoiceStore | None,
     cluster: Cluster | None = None,
 ) -> list[web.RouteDef]:
     """Return the routes of a server that starts and stops with `app`; as `make_app` otherwise."""
     store = voice_store(settings) if voices is None else voices
-    around = _Around.make(engine, settings, metrics or Metrics(engine.kinds), store)
+    around = _Around.make(engine, settings, metrics, store)
     access = AccessControl(settings)
     sessions = Sessions(
         Pipelines.of(pipelines),

@@ -61,6 +61,11 @@ def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> 
     *before, last = _SENTENCES.split(text.strip())[-1].split() or [""]
     word = bare(last).rstrip(".…,")
     ends_open = (word if len(word) == 1 else word.casefold()) in open_ends
-    is_clause = bool(before) and bare(before[0]).rstrip(",").casefold() in openers
-    is_clause = is_clause and bare([*before, last][1]).casefold() not in _QUESTION_VERBS
-    return ends_open or (is_clause and not last.endswith("?") and not any(one.endswith(",") for one in before))
+    return ends_open or (bool(before) and _is_clause([*before, last], openers))
+
+
+def _is_clause(words: list[str], openers: Collection[str]) -> bool:
+    """Return whether a sentence of two words or more is a clause before the main one, and nothing behind it."""
+    first, second, *_ = (bare(word).rstrip(",").casefold() for word in words)
+    is_question = second in _QUESTION_VERBS or words[-1].endswith("?")
+    return first in openers and not is_question and not any(word.endswith(",") for word in words[:-1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 from collections import deque
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicepipe.client.socket import ClientSocket, open_socket, websocket_url
+from voicepipe.client.socket import ClientSocket, appended, open_socket, websocket_url
 from voicepipe.conversation import ItemId
 from voicepipe.events import (
     ConversationEnded,
@@ -172,7 +171,7 @@ class _LiveSession:
                 self._loud_s = self._now_s
             if not self._muted:
                 pcm = (np.clip(frame, -1, 1) * 32767).astype("<i2").tobytes()
-                self._outbox.put_nowait({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
+                self._outbox.put_nowait(appended(pcm))
 
     # ---- what comes --------------------------------------------------------------------------------------------------
 
