@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
+from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
 from voicepipe.realtime.ga.session_config import merged
@@ -103,6 +104,7 @@ class Sessions:
         self.dialects = Dialects(settings, characters, functions=engine.calls_functions, logprobs=engine.gives_logprobs)
         self._addresses = Addresses(settings)
         self._slots = WorkSlots(share=settings.heavy_sessions_cpu_share)
+        metrics.session.capacity.set_function(lambda: self.capacity)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
         self._kept = KeptSessions(
             kept_s=settings.session_resume_s,
@@ -155,6 +157,12 @@ class Sessions:
     def refusal(self, request: web.Request) -> ErrorResponse | None:
         """Return the refusal of a client without a key that opens sessions, or of a foreign page."""
         return self._access.refusal(request, secrets=True)
+
+    def note_refusal(self, request: web.Request, refusal: ErrorResponse) -> None:
+        """Log and count a client that gets no session."""
+        taken = self._slots_taken
+        log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
+        self._metrics.session.refused.labels(self._metrics.session.reason_label(refusal.code)).inc()
 
     def identity(self, request: web.Request) -> bytes:
         """Return the digest of the client's key, to compare two requests."""
@@ -280,9 +288,7 @@ class Sessions:
 
     async def _refuse(self, request: web.Request, refusal: ErrorResponse) -> web.StreamResponse:
         """A program reads a status; a page's script cannot, so it gets an upgrade, an event and a close code."""
-        taken = self._slots_taken
-        log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
-        self._metrics.session.refused.labels(refusal.code).inc()
+        self.note_refusal(request, refusal)
         if hdrs.ORIGIN not in request.headers or not refusal.tells_pages:
             return refusal.response()
         socket = Socket(self._settings)
@@ -367,7 +373,7 @@ class Sessions:
     def _count(self, end: End, duration_s: float) -> None:
         series = self._metrics.session
         series.active.dec()
-        series.duration.observe(duration_s)
+        observe_in_session(series.duration, duration_s)
         series.ended.labels("client" if end.gone and not end.forced else str(int(end.code))).inc()
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)
