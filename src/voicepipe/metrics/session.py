@@ -69,7 +69,7 @@ class TurnMetrics:
                 self._overflowed(boundary, lost_ms, policy)
             case StageFailed():
                 self._failed(event)
-            case TokensCounted() as tokens | OutOfBandResponse(event=TokensCounted() as tokens):
+            case (TokensCounted() as tokens) | OutOfBandResponse(event=TokensCounted() as tokens):
                 self._count(tokens)
             case _:
                 pass
