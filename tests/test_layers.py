@@ -18,7 +18,7 @@ ROOT = Path(voicepipe.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"settings", "testing"},
+    {"load", "settings", "testing"},
     {"client", "server"},
     {"trial"},
     {"drawing", "engine", "loader", "metrics"},
