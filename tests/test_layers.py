@@ -18,6 +18,7 @@ ROOT = Path(voicepipe.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"doctor"},
     {"load", "settings", "testing"},
     {"client", "server"},
     {"trial"},

@@ -26,7 +26,16 @@ from voicepipe.voices.store import VoiceStore
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts
 
-__all__ = ["ComposedEngine", "Observe", "build_engine", "check_all", "embedded_kinds", "embedded_uses", "used_kinds"]
+__all__ = [
+    "ComposedEngine",
+    "Observe",
+    "build_engine",
+    "check_all",
+    "embedded_kinds",
+    "embedded_uses",
+    "sessions_of",
+    "used_kinds",
+]
 
 P = TypeVar("P")
 
@@ -138,7 +147,7 @@ def build_engine(
     """
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
-    sessions = max_sessions or _sessions(settings, embedded, processes)
+    sessions = max_sessions or sessions_of(settings, embedded, processes)
     local = _load(settings, embedded, embedded_uses(settings, uses), sessions, progress, models)
     parts = _Parts(settings, kinds, http, local, observe, voices)
     stt, llm, tts = parts.stt(), parts.llm(), parts.tts()
@@ -157,7 +166,14 @@ async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAG
         await http.close()
 
 
-def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind], processes: int = 1) -> int:
+def sessions_of(settings: EngineSettings, embedded: Collection[ServiceKind], processes: int = 1) -> int:
+    """Return the conversations that one of `processes` carries, as far as the settings name no number.
+
+    Args:
+        settings: Those of the engine.
+        embedded: What runs in each process.
+        processes: The number of processes.
+    """
     if not embedded or (list(embedded) == ["stt"] and settings.stt_openai is not None):
         return settings.network_sessions  # a VAD takes 0.5 % of a core, and the end-of-turn model 1 %
     from voicepipe.engine.local import SESSIONS_PER_CORE
@@ -251,7 +267,7 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
         from voicepipe.engine.local_llm import gguf_probe
 
         if kind == "llm" and settings.llm_file is not None:
-            yield gguf_probe(settings.llm_file, sessions=_sessions(settings, embedded))
+            yield gguf_probe(settings.llm_file, sessions=sessions_of(settings, embedded))
         else:
             yield local_probe(kind, embedded_uses(settings, uses))
     if settings.stt_kyutai is not None and "stt" in kinds:
