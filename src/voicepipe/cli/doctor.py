@@ -36,7 +36,7 @@ examples:
 
 The status is 1 where something has to be mended, and 0 where there are warnings only; with --strict they count, too.
 In a container: docker compose exec voicepipe voicepipe doctor. A server that asks for a key gets the one in the
-variable VOICEPIPE_TALK_KEY.
+variable VOICEPIPE_TALK_KEY. Certificates of an authority of your own are trusted by the variable SSL_CERT_FILE.
 """
 
 _WIDE = 160
@@ -57,7 +57,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_pipeline_argument(parser, several=True)
     add_service_options(parser)
     parser.add_argument("--public", metavar="URL", help="the address that users open: https://voice.example")
-    parser.add_argument("--ca", metavar="FILE", help="certificates of authorities to trust at it, beside the system's")
     parser.add_argument("--strict", action="store_true", help="status 1 for warnings, too")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.set_defaults(server_settings=True)
@@ -206,8 +205,8 @@ async def _elsewhere(args: argparse.Namespace, loaded: Loaded) -> list[Finding]:
         return found
     key = os.environ.get(_KEY_VARIABLE, "").strip() or None
     try:
-        return [*found, *[one async for one in public_findings(args.public, key, ca=args.ca)]]
-    except (CannotConnect, OSError) as error:
+        return [*found, *[one async for one in public_findings(args.public, key)]]
+    except CannotConnect as error:
         raise CommandError(f"--public: {error}") from None
 
 

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -24,19 +25,20 @@ _SOON_DAYS = 14
 _CLOCK_S = 2.0
 
 
-async def public_findings(url: str, key: str | None, *, ca: str | None = None) -> AsyncIterator[Finding]:
+async def public_findings(url: str, key: str | None) -> AsyncIterator[Finding]:
     """Yield what a user's browser meets at an address.
 
     Args:
         url: The address, `https://voice.example`.
         key: An API key of the server's, if it wants one.
-        ca: A file with certificates of authorities to trust besides the system's own.
+
+    Raises:
+        CannotConnect: It is no address.
     """
     page = URL(websocket_url(url)).with_query(None)
     page = page.with_scheme("https" if page.scheme == "wss" else "http").with_path("/v1/health/live")
     if page.scheme == "https":
-        context = ssl.create_default_context(cafile=ca)
-        yield await _certificate(page.host or "", page.port or 443, context)
+        yield await _certificate(page.host or "", page.port or 443)
     elif is_loopback(page.host or ""):
         yield fine("TLS", "none, for this machine alone")
     else:
@@ -45,15 +47,15 @@ async def public_findings(url: str, key: str | None, *, ca: str | None = None) -
             f"{page.origin()} has none",
             "put nginx or another proxy in front: browsers give no microphone to http",
         )
-    async for finding in _answers(page, key, ca):
+    async for finding in _answers(page, key):
         yield finding
 
 
-async def _certificate(host: str, port: int, context: ssl.SSLContext) -> Finding:
+async def _certificate(host: str, port: int) -> Finding:
     remedy = f"renew the certificate of {host}, with its chain, and have the proxy read it"
     try:
         async with asyncio.timeout(_WITHIN_S):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
+            _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context())
     except ssl.SSLCertVerificationError as error:
         return fault("TLS", f"the certificate of {host}:{port} does not hold: {error.verify_message}", remedy)
     except (OSError, TimeoutError) as error:
@@ -61,20 +63,20 @@ async def _certificate(host: str, port: int, context: ssl.SSLContext) -> Finding
         return fault("TLS", f"no TLS at {host}:{port}: {why}", "is the proxy running, and the port open?")
     told = writer.get_extra_info("peercert")
     writer.close()
-    days = (ssl.cert_time_to_seconds(told["notAfter"]) - time.time()) / _DAY_S
-    if days < _SOON_DAYS:
-        return warning("TLS", f"the certificate of {host} ends in {days:.0f} days", remedy)
-    return fine("TLS", f"the certificate of {host} holds for {days:.0f} more days")
+    ends_s = ssl.cert_time_to_seconds(told["notAfter"])
+    said = f"the certificate of {host} ends on {datetime.fromtimestamp(ends_s, UTC):%Y-%m-%d}"
+    if ends_s - time.time() < _SOON_DAYS * _DAY_S:
+        return warning("TLS", said, remedy)
+    return fine("TLS", said)
 
 
-async def _answers(page: URL, key: str | None, ca: str | None) -> AsyncIterator[Finding]:
+async def _answers(page: URL, key: str | None) -> AsyncIterator[Finding]:
     """Yield whether the server answers there, by HTTP and by WebSocket, and what time it has."""
-    context = ssl.create_default_context(cafile=ca) if page.scheme == "https" else True
     timeout, proxy = aiohttp.ClientTimeout(total=_WITHIN_S), proxy_for(str(page))
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as http,
-            http.get(page, ssl=context, proxy=proxy) as answer,
+            http.get(page, proxy=proxy) as answer,
         ):
             yield _live(page, answer)
             yield _time(answer)
@@ -82,8 +84,7 @@ async def _answers(page: URL, key: str | None, ca: str | None) -> AsyncIterator[
         why = str(error) or "no answer in time"
         yield fault("address", f"{page.origin()} does not answer: {why}", "start the server, and the proxy in front")
         return
-    if ca is None:
-        yield await _websocket(page, key)
+    yield await _websocket(page, key)
 
 
 def _live(page: URL, answer: aiohttp.ClientResponse) -> Finding:
