@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from voicepipe.cli import main
+from voicepipe.cli import bench, main, parsed
 from voicepipe.cli.bench_report import print_summary
 from voicepipe.load.figures import TurnFigures, UserFigures
 from voicepipe.load.processes import Finished
 from voicepipe.load.server_figures import Cost
-from voicepipe.load.summary import summarise
+from voicepipe.load.sessions import Load
+from voicepipe.load.summary import Summary, summarise
+from voicepipe.load.user import Manner
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,30 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for word in ("--find-capacity", "max_sessions_per_address", "in real time", "VOICEPIPE_TALK_KEY"):
         assert word in said
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_most_users_are_searched_for(as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a server that carries five; the best run is printed and drawn."""
+    drawn = tmp_path / "best.svg"
+    words = ["bench", "--find-capacity", "--most", "16", "--plot", str(drawn), *(["--json"] if as_json else [])]
+
+    def measured(sessions: int) -> Summary:
+        turns = [TurnFigures(1.0, 500.0 if sessions <= 5 else 2_000.0)]
+        users = [UserFigures(number, 0.0, turns=turns, asked=1, heard_s=2.0) for number in range(sessions)]
+        return summarise(Finished(users, 30.0, 3.0), None)
+
+    load = Load("http://127.0.0.1:8000", "ga", 1, 0.0, Manner(), [])
+    assert bench.search(parsed(words), load, measured) == 0
+    assert "<title>5 users at http://127.0.0.1:8000</title>" in drawn.read_text()
+    said = capsys.readouterr().out
+    if as_json:
+        told = json.loads(said)
+        assert [run["sessions"] for run in told["runs"]] == [1, 2, 4, 8, 6, 5]
+        assert (told["capacity"], told["best"]["sessions"]) == (5, 5)
+    else:
+        assert "   8 sessions: half of all answers took more than 900 ms: 2000 ms" in said
+        assert "The server carries 5 of these users in real time." in said
 
 
 def test_a_run_is_told_in_a_table_and_sentences(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What `voicepipe doctor` finds on a machine, in folders, and at an address: each finding on real files and sockets."""
+"""Findings of `voicepipe doctor` on a machine, in folders, and at an address: on real files and sockets."""
 
 from __future__ import annotations
 

@@ -30,28 +30,23 @@ def speech(tmp_path: Path) -> str:
     return str(folder)
 
 
-def test_the_most_users_are_found_measured_and_drawn(
+def test_users_in_two_processes_are_measured_and_drawn(
     speech: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One user, then two in two processes; CPU and memory are the server's own."""
+    """CPU and memory are the server's own; the status says whether it kept up, which a busy machine decides."""
     drawn = tmp_path / "run.svg"
     with serving(SERVER, PYTHONPATH=str(ROOT / "tests/helpers")) as url:
-        words = ["--speech", speech, "--seconds", "3", "--over", "0.5", "--barge-ins", "0.5", "--processes", "2"]
-        loose = ["--median", "5", "--slow", "10"]  # the machine may be busy
-        found = main(
-            ["bench", "--url", url, "--find-capacity", "--most", "2", *words, *loose, "--plot", str(drawn), "--json"]
-        )
-    told = json.loads(capsys.readouterr().out)
-    assert [run["sessions"] for run in told["runs"]] == [1, 2], told
-    assert (found, told["capacity"]) == (0, 2), told
-    best = told["best"]
-    assert best["outcomes"] == {"done": 2, "refused": 0, "failed": 0}
-    assert best["latency_ms"]["count"] == len(best["turns"]) >= 2
-    assert set(best["parts_ms"]) >= {"endpointing", "first_token", "tts"}
-    assert 0 < best["cost"]["cpu_per_session"] < 2
-    assert best["cost"]["peak_memory_bytes"] > 30e6
-    assert best["own_cores"] > 0
-    assert len(ElementTree.parse(drawn).findall("{*}circle")) == len(best["turns"])
+        words = ["--speech", speech, "--seconds", "3", "--over", "0.5", "--barge-ins", "0.5", "--json"]
+        status = main(["bench", "--url", url, "--sessions", "2", "--processes", "2", *words, "--plot", str(drawn)])
+    run = json.loads(capsys.readouterr().out)
+    assert run["kept_up"] is (run["misses"] == []) is (status == 0)
+    assert run["outcomes"] == {"done": 2, "refused": 0, "failed": 0}
+    assert run["latency_ms"]["count"] == len(run["turns"]) >= 1
+    assert set(run["parts_ms"]) >= {"endpointing", "first_token", "tts"}
+    assert 0 < run["cost"]["cpu_per_session"] < 2
+    assert run["cost"]["peak_memory_bytes"] > 30e6
+    assert run["own_cores"] > 0
+    assert len(ElementTree.parse(drawn).findall("{*}circle")) == len(run["turns"])
 
 
 def test_no_server_there_is_exit_code_2(speech: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ examples:
   voicepipe test bot_scenarios.py       whole conversations, in virtual time or to a live server
   voicepipe bench --sessions 4          how fast it is under load, and what that costs
   voicepipe check                       whether every model and service is there
-  voicepipe doctor                      whether a deployment is sound, and what to mend
+  voicepipe doctor                      whether a deployment is sound, and what to repair
   voicepipe settings                    every setting, its value, and where it was set
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe models                      which models are here, and which are still to be fetched

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voicepipe.load.sessions import Load
     from voicepipe.load.summary import RealTime, Summary
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "run", "search"]
 
 DESCRIPTION = """\
 Talk to a running server as many users at once do: they come one after the other, speak and pause, wait for the answer,
@@ -93,9 +93,13 @@ def run(args: argparse.Namespace) -> int:
     load = _load(args)
     if not args.find_capacity:
         summary = _measured(args, load)
-        _report(args, summary)
-        return int(not summary.in_real_time)
-    return _search(args, load)
+        _draw(args, summary)
+        if args.json:
+            print(json.dumps(_fields(summary)))
+        else:
+            _print(args, summary)
+        return int(not summary.kept_up)
+    return search(args, load, lambda sessions: _measured(args, replace(load, sessions=sessions)))
 
 
 def _load(args: argparse.Namespace) -> Load:
@@ -145,33 +149,39 @@ def _measured(args: argparse.Namespace, load: Load) -> Summary:
     return summary
 
 
-def _search(args: argparse.Namespace, load: Load) -> int:
-    """Find the most users, print each run in a line and the best one whole. Return 0 if at least one was carried."""
+def search(args: argparse.Namespace, load: Load, measured: Callable[[int], Summary]) -> int:
+    """Find the most users that a server carries; print each run in a line and the best one whole.
+
+    Args:
+        args: The arguments of the command.
+        load: The users of the first run.
+        measured: Runs a number of users, and returns the result.
+
+    Returns:
+        0 if at least one user was carried.
+    """
     from voicepipe.load.capacity import CapacitySearch
 
-    search, best, runs = CapacitySearch(load.sessions, args.most), None, list[dict[str, Any]]()
-    while (sessions := search.next) is not None:
-        summary = _measured(args, replace(load, sessions=sessions))
-        search.note(sessions, kept_up=summary.in_real_time)
-        runs.append({"sessions": sessions, "in_real_time": summary.in_real_time, "misses": summary.misses})
-        if summary.in_real_time:
+    steps, best, runs = CapacitySearch(load.sessions, args.most), None, list[dict[str, Any]]()
+    while (sessions := steps.next) is not None:
+        summary = measured(sessions)
+        steps.note(sessions, kept_up=summary.kept_up)
+        runs.append({"sessions": sessions, "kept_up": summary.kept_up, "misses": summary.misses})
+        if summary.kept_up:
             best = summary if best is None or summary.sessions > best.sessions else best
         if not args.json:
-            how = "in real time" if summary.in_real_time else "; ".join(summary.misses)
+            how = "in real time" if summary.kept_up else "; ".join(summary.misses)
             print(f"{sessions:>4} sessions: {how}", flush=True)
     if args.json:
-        print(json.dumps({"capacity": search.found, "runs": runs, "best": best and _fields(best)}))
+        print(json.dumps({"capacity": steps.found, "runs": runs, "best": best and _fields(best)}))
     else:
-        limit = "" if search.found < args.most else " (--most: it may carry more)"
-        print(f"The server carries {search.found} of these users in real time{limit}.")
+        limit = "" if steps.found < args.most else " (--most: it may carry more)"
+        print(f"The server carries {steps.found} of these users in real time{limit}.")
     if best is not None:
-        _report(replace_json(args), best)
+        _draw(args, best)
+        if not args.json:
+            _print(args, best)
     return int(best is None)
-
-
-def replace_json(args: argparse.Namespace) -> argparse.Namespace:
-    """Return the arguments without `--json`'s output of a single run, which the search prints itself."""
-    return argparse.Namespace(**{**vars(args), "quiet": args.json})
 
 
 @contextmanager
@@ -198,24 +208,26 @@ def _progress(load: Load) -> Generator[tuple[Callable[[TurnFigures], None], Call
 # ---- what is printed -------------------------------------------------------------------------------------------------
 
 
-def _report(args: argparse.Namespace, summary: Summary) -> None:
+def _draw(args: argparse.Namespace, summary: Summary) -> None:
+    """Draw a run, where a picture is wanted. Raises CommandError."""
+    if args.plot is None:
+        return
+    from voicepipe.load.plot import summary_svg
+
+    title = f"{summary.sessions} {'user' if summary.sessions == 1 else 'users'} at {args.url}"
+    try:
+        args.plot.write_text(summary_svg(summary, title), "utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {args.plot}: {error.strerror}") from None
+
+
+def _print(args: argparse.Namespace, summary: Summary) -> None:
     from voicepipe.cli.bench_report import print_summary
 
+    print_summary(summary)
     if args.plot is not None:
-        from voicepipe.load.plot import summary_svg
-
-        title = f"{summary.sessions} {'user' if summary.sessions == 1 else 'users'} at {args.url}"
-        try:
-            args.plot.write_text(summary_svg(summary, title), "utf-8")
-        except OSError as error:
-            raise CommandError(f"cannot write {args.plot}: {error.strerror}") from None
-    if not args.json:
-        print_summary(summary)
-        if args.plot is not None:
-            print(f"drawn: {args.plot}")
-    elif not getattr(args, "quiet", False):
-        print(json.dumps(_fields(summary)))
+        print(f"drawn: {args.plot}")
 
 
 def _fields(summary: Summary) -> dict[str, Any]:
-    return {**asdict(summary), "in_real_time": summary.in_real_time}
+    return {**asdict(summary), "kept_up": summary.kept_up}

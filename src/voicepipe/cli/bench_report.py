@@ -52,7 +52,7 @@ def _lines(summary: Summary) -> Iterator[str]:
             yield f"{what} ({number}x): {reason}"
     yield from _cost(summary.cost, summary.parts_ms == {})
     yield f"the simulated users took {summary.own_cores:.2f} cores, and were late by {summary.late_ms:.0f} ms at most"
-    if summary.in_real_time:
+    if summary.kept_up:
         yield "In real time."
     for miss in summary.misses:
         yield f"Not in real time: {miss}."

@@ -1,4 +1,4 @@
-"""`voicepipe doctor`: check a deployment, and say what to mend."""
+"""`voicepipe doctor`: check a deployment, and say what to repair."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ examples:
   voicepipe doctor --public https://voice.example    and what a user's browser meets
   voicepipe doctor my_bot.py --json                  for machines
 
-The status is 1 where something has to be mended, and 0 where there are warnings only; with --strict they count, too.
+The status is 1 where something has to be repaired, and 0 where there are warnings only; with --strict they count, too.
 In a container: docker compose exec voicepipe voicepipe doctor. A server that asks for a key gets the one in the
 variable VOICEPIPE_TALK_KEY. Certificates of an authority of your own are trusted by the variable SSL_CERT_FILE.
 """
@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the arguments of `voicepipe doctor`."""
     parser = subparsers.add_parser(
         "doctor",
-        help="check a deployment, and say what to mend",
+        help="check a deployment, and say what to repair",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=Help,
@@ -63,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Return 0 if nothing has to be mended, 1 if something has. Raises CommandError for a mistake in the command."""
+    """Return 0 if nothing has to be repaired, 1 if something has. Raises CommandError for a mistake in the command."""
     import asyncio
 
     from voicepipe.doctor.findings import fault
@@ -226,4 +226,4 @@ def _show(findings: Sequence[Finding]) -> None:
         if one.remedy:
             console.print(f"{one.what}: {one.remedy}", markup=False, soft_wrap=True)
     if not any(one.remedy for one in findings):
-        console.print("Nothing has to be mended.")
+        console.print("Nothing has to be repaired.")

@@ -39,5 +39,5 @@ def warning(what: str, said: str, remedy: str) -> Finding:
 
 
 def fault(what: str, said: str, remedy: str) -> Finding:
-    """Return a finding that has to be mended."""
+    """Return a finding that has to be repaired."""
     return Finding(what, "fault", said, remedy)

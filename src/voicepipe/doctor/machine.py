@@ -25,7 +25,7 @@ _TIMEX_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the machine has for a server.
+    """The resources of a machine.
 
     Args:
         cores: Whole cores that this process may use.

@@ -1,4 +1,4 @@
-"""Where the time of answers goes, as stacked bars: SVG that reads well on a light and on a dark page."""
+"""Stacked bars of the time of answers, by part: SVG that reads well on a light and on a dark page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated user has measured, as plain data that travels between processes and into JSON."""
+"""The figures of a simulated user, as plain data that travels between processes and into JSON."""
 
 from __future__ import annotations
 

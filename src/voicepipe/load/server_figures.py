@@ -1,4 +1,4 @@
-"""What a load costs the server, by its own `/metrics`: CPU, memory, and the parts of its answers' time."""
+"""The cost of a load for the server, by its own `/metrics`: CPU, memory, and the parts of its answers' time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a load cost.
+    """The cost of a load.
 
     Args:
         cpu_per_session: The share of a core that a conversation took.

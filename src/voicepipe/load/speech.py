@@ -19,7 +19,7 @@ _LONGEST_S = 30.0
 
 
 class NoSpeech(Exception):
-    """There is nothing to say; the message is a sentence for the user."""
+    """No speech was found; the message is a sentence for the user."""
 
 
 def read_speech(folder: Path | None) -> Sequence[Samples]:

@@ -100,7 +100,7 @@ class Summary:
     misses: list[str] = field(default_factory=list[str])
 
     @property
-    def in_real_time(self) -> bool:
+    def kept_up(self) -> bool:
         """Return whether the server kept up."""
         return not self.misses
 

@@ -27,7 +27,7 @@ _LISTENS_AT_MOST_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How users talk. Each has random numbers of their own, so that a run can be repeated.
+    """A manner of talking. Each user has random numbers of its own, so that a run can be repeated.
 
     Args:
         lasts_s: How long a user talks; the last turn is still answered.
