@@ -14,7 +14,7 @@ from yarl import URL
 
 from voicepipe.client.socket import CannotConnect, open_socket, websocket_url
 from voicepipe.doctor.findings import Finding, fault, fine, warning
-from voicepipe.services.proxies import is_loopback, proxy_for
+from voicepipe.installation.proxies import is_loopback, proxy_for
 
 __all__ = ["public_findings"]
 

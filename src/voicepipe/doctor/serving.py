@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from voicepipe.doctor.findings import Finding, fault, fine, warning
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.server.http.auth import open_to_others
 from voicepipe.server.settings import ServerSettings
-from voicepipe.services.proxies import proxy_for
 
 __all__ = ["key_finding", "port_finding", "proxy_findings", "reached"]
 

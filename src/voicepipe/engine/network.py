@@ -10,6 +10,7 @@ import aiohttp
 from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings, secret_of
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.llm.history import recent
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.llm.openai.warmth import KeepWarm
@@ -17,7 +18,6 @@ from voicepipe.services.address import Address
 from voicepipe.services.errors import ServiceError
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.openai.client import reason
-from voicepipe.services.proxies import proxy_for
 from voicepipe.session import Llm
 
 __all__ = ["NetworkLlm", "api_probe", "kyutai_probe"]

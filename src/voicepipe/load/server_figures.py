@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
 from voicepipe.client.socket import websocket_url
-from voicepipe.services.proxies import proxy_for
+from voicepipe.installation.proxies import proxy_for
 
 __all__ = ["Cost", "Scrape", "ServerFigures", "cost_of", "read_scrape"]
 

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from voicepipe.installation.installation import installation
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.metrics.trace import Span
-from voicepipe.services.proxies import proxy_for
 
 __all__ = ["Traces"]
 
