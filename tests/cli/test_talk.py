@@ -142,7 +142,7 @@ def test_json_is_one_object_per_event_and_nothing_else(
     assert server.settings["voice"] == "marius"
 
 
-def test_without_instructions_nobody_waits_for_an_opening(
+def test_without_instructions_no_opening_is_waited_for(
     server: Server, question: str, capsys: pytest.CaptureFixture[str]
 ):
     """The bot is silent until it is spoken to."""

@@ -189,7 +189,7 @@ async def test_a_message_that_is_too_long_ends_the_session(serve, logs):
     assert ended(logs)[0] == 1009
 
 
-async def test_who_reads_only_when_all_is_sent_learns_why_as_well(serve, logs, virtual_loop):
+async def test_a_client_that_reads_only_when_all_is_sent_learns_the_reason(serve, logs, virtual_loop):
     """The rest of its sound is thrown away: a reset would take the reason with it."""
     async with serve(silent, close_timeout_s=2) as served:
         reader, writer = await handshake(served)
@@ -206,7 +206,7 @@ async def test_who_reads_only_when_all_is_sent_learns_why_as_well(serve, logs, v
     assert ended(logs) == (1009, "a message is longer than 1000000 bytes")
 
 
-async def test_who_never_stops_sending_is_left(serve, logs, virtual_loop):
+async def test_a_client_that_never_stops_sending_is_left(serve, logs, virtual_loop):
     """After the close time-out."""
     async with serve(silent, close_timeout_s=2) as served:
         _, writer = await handshake(served)
