@@ -80,7 +80,7 @@ async def test_ready_means_that_a_client_would_be_let_in(serve):
             assert (status, body["ready"], headers["Retry-After"]) == (503, False, "7")
             assert body["reasons"] == [refused(503, body)]
             assert body["error"]["code"] == "full"
-            assert "All 1 conversations" in body["detail"]
+            assert "The one conversation" in body["detail"]
             assert headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
