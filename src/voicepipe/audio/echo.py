@@ -153,7 +153,8 @@ class EchoFinder:
             return _Hop(np.zeros(self._delays, np.float32), energy)
         # A delay that counts reads within `far`: nothing wraps around.
         spectrum = np.fft.rfft(far, self._size) * np.conj(np.fft.rfft(near, self._size))
-        return _Hop(np.fft.irfft(spectrum, self._size)[: self._delays], energy)
+        products = np.fft.irfft(spectrum, self._size)[: self._delays].astype(np.float32, copy=False)
+        return _Hop(products, energy)
 
     def _correlation(self) -> tuple[float, float]:
         """Return the greatest normalised correlation of the window, and its delay in seconds."""
