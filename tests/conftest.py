@@ -44,6 +44,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.markexpr == "unit" and end_to_end else None
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Long texts and bytes are no names: they are cut, and pytest numbers equal ones."""
+    return f"{ascii(val)[:60]}..." if isinstance(val, str | bytes) and len(val) > 100 else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test as `unit` that has none of the other markers."""

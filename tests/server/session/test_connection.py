@@ -154,7 +154,9 @@ async def test_garbage_for_audio_is_named_by_its_message(serve, pages, size):
         await client.event("response.audio.delta")
 
 
-@pytest.mark.parametrize("garbage", [os.urandom(2_000), b"OggS" + bytes(200), b"OggS" + b"\xff" * 5_000])
+@pytest.mark.parametrize(
+    "garbage", [os.urandom(2_000), b"OggS" + bytes(200), b"OggS" + b"\xff" * 5_000], ids=["random", "zeros", "ones"]
+)
 async def test_garbage_in_a_stream_costs_that_stream_only(serve, pages, garbage):
     """A good beginning, rubbish, and then a new stream that is heard."""
     async with serve(ECHO) as served, served.connect() as client:
