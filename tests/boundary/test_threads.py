@@ -210,7 +210,7 @@ def test_a_blocking_producer_gives_its_items_in_order(marbles: Marbles, workers:
 WHO = contextvars.ContextVar[str]("WHO", default="nobody")
 
 
-def test_items_arrive_in_the_context_of_who_subscribed(marbles: Marbles, workers: Workers) -> None:
+def test_items_arrive_in_the_subscribers_context(marbles: Marbles, workers: Workers) -> None:
     """A log line that an item causes names the right session."""
     WHO.set("ann")
     source = from_worker(lambda emit, _: emit("a"), workers).pipe(rx_ops.map(lambda _: WHO.get()))

@@ -171,7 +171,7 @@ def test_the_time_of_each_answer_is_drawn(
     assert [one.text for one in root.findall("{*}rect/{*}title")] == ["endpointing: 300 ms", "tts: 200 ms"]
 
 
-def test_without_instructions_nobody_waits_for_an_opening(
+def test_without_instructions_no_opening_is_waited_for(
     server: Server, question: str, capsys: pytest.CaptureFixture[str]
 ):
     """The bot is silent until it is spoken to."""

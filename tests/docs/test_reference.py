@@ -82,7 +82,7 @@ def test_summaries_are_those_of_the_docstrings(page: Path) -> None:
     assert summaries.with_tables(text) == text, "out of date: python docs/_ext/summaries.py docs/reference"
 
 
-def test_names_for_those_who_come_from_elsewhere_exist() -> None:
+def test_names_on_the_coming_from_page_exist() -> None:
     """Each name of the right column is one of voicepipe's."""
     places = ["", ".events", ".operators", ".presets", ".testing", ".client"]
     known = {name for place in places for name in dir(importlib.import_module(f"voicepipe{place}"))}

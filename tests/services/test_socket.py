@@ -175,7 +175,7 @@ def test_it_ends_within_a_tenth_of_a_second(virtual_loop: VirtualLoop) -> None:
     assert virtual_loop.run(main()) <= 0.101
 
 
-def test_a_cut_from_our_side_wakes_who_receives(virtual_loop: VirtualLoop) -> None:
+def test_a_cut_from_our_side_wakes_the_receiver(virtual_loop: VirtualLoop) -> None:
     """With a loss; sending fails with one, too."""
 
     async def quiet(socket: web.WebSocketResponse) -> None:

@@ -18,6 +18,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from voicepipe.boundary.overflow import BoundaryFull, Overflow
 from voicepipe.events import Audio, Overflowed
 from voicepipe.rx import LoopScheduler, scheduler_of
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import SessionError, Stage, StageError, called, stage_factory
 
 __all__ = ["async_stage"]
@@ -76,7 +77,7 @@ def async_stage(
             subscription = source.subscribe(crossing.take, crossing.source_failed, inbox.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(crossing.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 

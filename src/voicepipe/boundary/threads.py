@@ -20,6 +20,7 @@ from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.events import Overflowed
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import Stage
 
 __all__ = ["ask_worker", "from_worker", "in_worker"]
@@ -81,7 +82,7 @@ def in_worker(
             subscription = source.subscribe(lane.push, observer.on_error, lane.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(lane.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 
@@ -103,7 +104,7 @@ def ask_worker(
 
         return Disposable(workers.submit(work, answer, priority=priority, what=what).cancel)
 
-    return Observable(subscribe)
+    return LoopObservable(subscribe)
 
 
 def from_worker(
@@ -135,7 +136,7 @@ def from_worker(
 
         return Disposable(workers.submit(work, answer, priority=priority, what=what).cancel)
 
-    return Observable(subscribe)
+    return LoopObservable(subscribe)
 
 
 class _Mailbox(Generic[B]):

@@ -219,9 +219,11 @@ class LocalParts:
     threads: list[Workers] = field(default_factory=list[Workers])
 
     def close(self) -> None:
-        """Stop the threads, after what they are doing."""
+        """Stop the threads, after what they are doing, and llama.cpp's own, which would outlive the interpreter."""
         for workers in self.threads:
             workers.close(timeout_s=2)
+        if self.llm is not None:
+            self.llm.model.close()
 
 
 def needed_models(kinds: Collection[ServiceKind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:

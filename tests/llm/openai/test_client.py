@@ -293,7 +293,7 @@ def test_a_trickle_of_bytes_is_silence(bench: Bench) -> None:
     assert bench.ask()[-1].t_ms == 4000
 
 
-def test_nobody_accepts_the_connection(bench: Bench) -> None:
+def test_the_connection_is_not_accepted(bench: Bench) -> None:
     """Refused at once, and told as such."""
     error = bench.error(url="http://127.0.0.1:9")
     assert isinstance(error, LlmUnavailable)

@@ -53,7 +53,7 @@ async def test_a_user_who_withdraws_it_has_no_recording(serve, tmp_path: Path) -
         assert [line["data"] for line in recorded][:1] == left
 
 
-async def test_nobody_is_recorded_without_a_folder_or_a_yes(serve, tmp_path: Path) -> None:
+async def test_nothing_is_recorded_without_a_folder_or_a_yes(serve, tmp_path: Path) -> None:
     """Neither the one nor the other is enough."""
     for folder, settings in ((None, ALLOWED), (tmp_path, UPDATE)):
         async with serve(ECHO, recordings_dir=folder) as served:

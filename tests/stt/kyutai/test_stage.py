@@ -339,7 +339,7 @@ def test_a_recogniser_that_does_not_come_back_ends_the_session(virtual_loop: Vir
     assert 15 < after_s <= RECONNECTING.give_up_after_s
 
 
-def test_who_only_ever_breaks_is_given_up(virtual_loop: VirtualLoop) -> None:
+def test_a_service_that_only_breaks_is_given_up(virtual_loop: VirtualLoop) -> None:
     """A service that takes us each time and breaks each time is not asked for ever, nor without a pause."""
 
     async def main() -> tuple[Running, int]:
