@@ -200,7 +200,7 @@ class LocalParts:
         for workers in self.threads:
             workers.close(timeout_s=2)
         if self.llm is not None:
-            self.llm.model.close()
+            self.llm.close()
 
 
 def needed_models(kinds: Collection[ServiceKind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:
