@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from voicepipe.text.backchannels import ACKNOWLEDGEMENTS, SHORT_PHRASES
 from voicepipe.text.mid_sentence import CLAUSE_OPENERS, OPEN_ENDS
 
 __all__ = [
@@ -304,47 +305,6 @@ class Echo:
     windows: int
     windows_without: int
 
-
-ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
-    "de": frozenset(
-        {"ja", "ja genau", "genau", "okay", "mhm", "hm", "aha", "ach so", "stimmt", "klar", "alles klar"}
-    ),
-    "en": frozenset(
-        {"mhm", "mm", "mmm", "mm hmm", "mm hm", "hm", "hmm", "uh huh", "uhuh", "aha", "ah", "oh", "okay", "ok",
-         "right", "yeah", "yah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool",
-         "great", "of course", "all right", "alright", "interesting", "really", "exactly", "true", "good", "i know"}
-    ),
-    "es": frozenset({"sí", "si", "vale", "claro", "ya", "ajá", "bueno", "ya veo", "de acuerdo"}),
-    "fr": frozenset(
-        {"oui", "ouais", "d'accord", "ok", "hum", "ah", "je vois", "bien sûr", "exactement", "c'est ça"}
-    ),
-}  # fmt: skip
-"""Words of listeners that do not want to speak (backchannels), by language, without "no", "stop", "wait" and "but"."""
-
-SHORT_PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "en": (
-        *("Mhm", "Mm-hmm", "Mm", "Hmm", "Uh-huh", "Ah", "Oh", "Okay", "Oh, okay", "Right", "Yeah", "Yeah, sure", "Yep"),
-        *("Yup", "Yes", "Sure", "I see", "Oh, I see", "Got it", "Oh wow", "Wow", "Nice", "Cool", "Great", "Of course"),
-        *("All right", "Alright", "Interesting", "Really", "Exactly", "True", "Good", "I know"),
-        *(
-            "Stop",
-            "No",
-            "Wait",
-            "Hold on",
-            "Hang on",
-            "Don't",
-            "Excuse me",
-            "But why",
-            "Why",
-            "What",
-            "Enough",
-            "Sorry",
-        ),
-        *("Not now", "Never mind", "Listen"),
-    ),
-}
-"""What is said alone over a talking bot, by language, spelled as a recogniser does: acknowledgements, and then words
-that interrupt, with which one must not be confused."""
 
 ENDPOINTING: Final = Endpointing(
     speech_above=0.5,

@@ -12,6 +12,9 @@ from voicepipe.events import Resemblance, WordRecognised
 
 __all__ = ["Acknowledgements"]
 
+# No word has a letter three times in a row.
+_DRAWN_OUT = re.compile(r"(\w)\1\1+")
+
 
 class Acknowledgements:
     """The phrases that are acknowledgements, read once.
@@ -105,4 +108,6 @@ def _read(phrases: frozenset[str]) -> frozenset[tuple[str, ...]]:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.casefold().replace("’", "'")))
+    """Return the words in lower case; a letter that is drawn out counts once: "Hmmm" is "Hm"."""
+    words: list[str] = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.casefold().replace("’", "'"))
+    return tuple(_DRAWN_OUT.sub(r"\1", word) for word in words)
