@@ -46,6 +46,7 @@ BROKEN = {
     "a parameter of a payload type that is not offered": lambda sdp: sdp.replace("a=mid:0", "a=fmtp:77 x=1\r\na=mid:0"),
     "no codec that both sides know": lambda sdp: re.sub(r"a=rtpmap:.*\r\n", "", sdp),
     "an attribute without its value": lambda sdp: re.sub(r"a=sctp-port:\d+", "a=sctp-port", sdp),
+    "a bundle of a section that is not there": lambda sdp: sdp.replace("BUNDLE 0", "BUNDLE 7"),
     "no text at all": lambda sdp: "",
     "no audio": lambda sdp: sdp.replace("m=audio", "m=video"),
     "a section that is cut": lambda sdp: sdp[: sdp.index("m=application") + 14],
@@ -82,8 +83,10 @@ async def test_ice_servers_that_do_not_answer_are_no_fault_of_the_client(serve, 
 
     offer = await an_offer()
     monkeypatch.setattr(RTCPeerConnection, "setLocalDescription", fail)
-    async with serve(silent) as served:
-        async with served.http.post(f"{served.url}/v1/realtime/calls", data=offer, headers=SDP) as answer:
-            body = await answer.json()
-            assert (answer.status, body["error"]["code"]) == (503, "unavailable")
-            refused(503, body)
+    async with (
+        serve(silent) as served,
+        served.http.post(f"{served.url}/v1/realtime/calls", data=offer, headers=SDP) as answer,
+    ):
+        body = await answer.json()
+        assert (answer.status, body["error"]["code"]) == (503, "unavailable")
+        refused(503, body)

@@ -40,6 +40,8 @@ _RESUME_PROTOCOL = "voicepipe-resume."
 _RESUME_HEADER = "Voicepipe-Resume"
 _BEARER = "bearer "
 
+_SECRET = web.RequestKey("client secret", ClientSecret)
+
 KEY_LIMIT = "key "
 """Begins the name of a key's limit."""
 
@@ -108,9 +110,18 @@ class AccessControl:
         return guarded
 
     def secret(self, request: web.Request) -> ClientSecret | None:
-        """Return the valid ephemeral key that the client bears; None for any other key."""
+        """Return the valid ephemeral key that the client bears; None for any other key.
+
+        A key that was valid once is valid for the whole request. Otherwise one that expires while the body is read, or
+        the connection is made, would begin a session without what it is bound to.
+        """
+        if (known := request.get(_SECRET)) is not None:
+            return known
         key = _key(request) or ""
-        return self.secrets.find(key) if key.startswith(SECRET_PREFIX) else None
+        found = self.secrets.find(key) if key.startswith(SECRET_PREFIX) else None
+        if found is not None:
+            request[_SECRET] = found
+        return found
 
     def digest(self, request: web.Request) -> bytes | None:
         """Return the digest of what may be an ephemeral key of the client's; None for any other key."""

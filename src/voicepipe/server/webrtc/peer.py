@@ -37,6 +37,7 @@ CHANNEL = "oai-events"
 _HIGH_BYTES = 65_536
 _GATHERING_S = 10.0
 _FLUSHING_S = 1.0
+_CLOSING_S = 5.0
 _UNREADABLE = "it is no session description that can be read"
 
 
@@ -83,7 +84,7 @@ class PeerTransport:
             answer = await self._read(offer)
             await self._gather(answer)
         except BaseException:
-            await self._peer.close()
+            await self._shut()
             raise
         for receiver in self._peer.getReceivers():
             take_packets(receiver, self._packet_came)
@@ -161,7 +162,16 @@ class PeerTransport:
         order = self._heard.order
         log.info("call.ended", code=code, reason=reason, packets_lost=order.lost, packets_late=order.late,
                  unplayed_ms=round(self._track.lost_ms))  # fmt: skip
-        await self._peer.close()
+        await self._shut()
+
+    async def _shut(self) -> None:
+        """Close the peer connection. If aiortc fails at that, as after an offer that it has half taken, its next
+        `close` waits for the first one for ever."""
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await self._peer.close()
+        except Exception as error:
+            log.warning("call.close_failed", error=repr(error))
 
     def hang_up(self) -> None:
         """End the call for the client, which has asked for it elsewhere than in the call."""
@@ -170,7 +180,7 @@ class PeerTransport:
     def abort(self) -> None:
         """Cut the connection, as if the network had."""
         self._ended(WSCloseCode.ABNORMAL_CLOSURE)
-        self._closing = asyncio.ensure_future(self._peer.close())
+        self._closing = asyncio.ensure_future(self._shut())
 
     # ---- from the client --------------------------------------------------------------------------------------------
 
