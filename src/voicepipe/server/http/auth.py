@@ -22,6 +22,7 @@ from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
 __all__ = [
+    "AZURE_KEY",
     "KEY_LIMIT",
     "AccessControl",
     "is_loopback",
@@ -33,8 +34,10 @@ __all__ = [
 
 log = structlog.get_logger()
 
+AZURE_KEY = "api-key"
+"""Azure's header with a key; from browsers, a parameter of the address."""
+
 # Browsers cannot send a header, so they offer their key as a subprotocol.
-_AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _RESUME_PROTOCOL = "voicepipe-resume."
 _RESUME_HEADER = "Voicepipe-Resume"
@@ -251,7 +254,7 @@ def _key(request: web.Request) -> str | None:
     bearer = request.headers.get(hdrs.AUTHORIZATION, "")
     if bearer.lower().startswith(_BEARER):
         return bearer[len(_BEARER) :].strip()
-    if azure := request.headers.get(_AZURE_KEY) or request.query.get(_AZURE_KEY):
+    if azure := request.headers.get(AZURE_KEY) or request.query.get(AZURE_KEY):
         return azure.strip()
     keys = (name.removeprefix(_KEY_PROTOCOL) for name in _protocols(request) if name.startswith(_KEY_PROTOCOL))
     return next(keys, None)

@@ -180,7 +180,8 @@ class PeerTransport:
     def abort(self) -> None:
         """Cut the connection, as if the network had."""
         self._ended(WSCloseCode.ABNORMAL_CLOSURE)
-        self._closing = asyncio.ensure_future(self._shut())
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._shut())
 
     # ---- from the client --------------------------------------------------------------------------------------------
 
