@@ -110,7 +110,7 @@ class _Inbox(Generic[A]):
         lost = None
         if len(self._items) >= self._capacity:
             self._refuse()
-            lost = Overflowed(self.boundary, self._lost_ms(self._items.popleft()))
+            lost = Overflowed(self.boundary, self._lost_ms(self._items.popleft()), self.overflow.name.lower())
         self._items.append(item)
         self._rouse()
         return lost
@@ -131,7 +131,7 @@ class _Inbox(Generic[A]):
         return self._items.popleft()
 
     def _refuse(self) -> None:
-        full = BoundaryFull(self.boundary, self._capacity)
+        full = BoundaryFull(self.boundary, self._capacity, self.overflow)
         if self.overflow is Overflow.FAIL_TURN:
             raise full
         if self.overflow is Overflow.FAIL_SESSION:

@@ -124,6 +124,7 @@ def attached(
         await sessions.stop()
 
     async def close(_: web.Application) -> None:
+        await sessions.close()
         await around.close()
         if voices is None:
             await around.voices.close()

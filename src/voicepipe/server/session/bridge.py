@@ -114,6 +114,7 @@ class SessionBridge:
         if self._running is not None:
             await self._running.close(grace_s)
         await self._tool_servers.close(grace_s)
+        self._meter.close()
 
     # ---- from the client ---------------------------------------------------------------------------------------------
 
