@@ -21,7 +21,7 @@ LAYERS = [
     {"settings", "testing"},
     {"client", "server"},
     {"trial"},
-    {"drawing", "engine", "loader", "metrics"},
+    {"drawing", "engine", "loader", "metrics", "recording"},
     {"session"},
     {"llm", "realtime", "stt", "tts", "vad", "voices"},
     {"boundary", "characters", "operators", "services"},

@@ -34,6 +34,7 @@ from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.pipelines import OneOrMore, Pipelines
+from voicepipe.server.session.recording import RecordingsPruner
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.webrtc.calls import Calls
 from voicepipe.services.address import Address
@@ -111,19 +112,21 @@ def attached(
         access=access,
         cluster=cluster or Cluster(),
     )
-    calls = Calls(sessions, settings)
+    calls, recordings = Calls(sessions, settings), RecordingsPruner(settings)
     sessions.cluster.attach(app, access)
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
 
     async def start(_: web.Application) -> None:
         around.headlines.start()
+        recordings.start()
 
     async def stop(_: web.Application) -> None:
         await calls.stop()
         await sessions.stop()
 
     async def close(_: web.Application) -> None:
+        await recordings.stop()
         await around.close()
         if voices is None:
             await around.voices.close()

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from voicepipe._yaml import read_yaml
-from voicepipe.server.private_files import private
+from voicepipe.recording.private_files import private
 
 __all__ = ["Consent", "Consents", "DonationRefused", "Submission", "save_donation", "submission_from"]
 

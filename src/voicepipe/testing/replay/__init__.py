@@ -1,0 +1,1 @@
+"""Run recorded sessions again, in virtual time."""
