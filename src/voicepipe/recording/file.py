@@ -123,6 +123,7 @@ def header_of(path: Path) -> Header | None:
 
 
 _HEADER_BYTES = 65_536
+_NAME_BYTES = 20  # of `MAGIC`, in front of the format's number
 
 
 def _bytes(path: Path) -> bytes:
@@ -132,7 +133,7 @@ def _bytes(path: Path) -> bytes:
         raise BadRecording(f"{path} is a folder; `voicepipe recordings {path}` lists what is in it") from None
     except OSError as error:
         raise BadRecording(f"{path} cannot be read: {error.strerror}") from error
-    if data and not data.startswith(MAGIC[:20]):
+    if not MAGIC.startswith(data[:_NAME_BYTES]):
         raise BadRecording(f"{path} is no recording of voicepipe, whose names end in {SUFFIX}")
     if not data.startswith(MAGIC) and len(data) >= len(MAGIC):
         raise BadRecording(f"{path} was written by a newer voicepipe in another format; update voicepipe to read it")
@@ -159,7 +160,8 @@ def _message(data: bytes, at: int) -> bytes | None:
         return None
     length, checksum = int.from_bytes(data[at : at + 4], "little"), int.from_bytes(data[at + 4 : at + 8], "little")
     message = data[at + _HEAD : at + _HEAD + length]
-    return message if length <= _LONGEST and len(message) == length and zlib.crc32(message) == checksum else None
+    # A machine that has lost its power may leave zeros at a file's end: they are no frame.
+    return message if 0 < length <= _LONGEST and len(message) == length and zlib.crc32(message) == checksum else None
 
 
 def _frame(message: bytes) -> bytes:

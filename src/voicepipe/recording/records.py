@@ -26,6 +26,7 @@ __all__ = [
     "SessionClosed",
     "SessionStarted",
     "SoundDecoded",
+    "SoundEncoded",
     "StageAnswered",
     "StageAnsweredAtOnce",
     "StageCalled",
@@ -207,6 +208,18 @@ class Emitted(Fact):
     """The graph emitted an event: to the client, the log and the metrics."""
 
     event: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SoundEncoded:
+    """The event in `Emitted` where the user's sound is not kept: a pipeline may say what it has heard.
+
+    Length and checksum tell whether another sound is the same.
+    """
+
+    duration_ms: float
+    bytes: int
+    digest: bytes
 
 
 # ---- of the file -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from voicepipe.recording.records import BackgroundTold, CleanUpEnded, CleanUpWai
 from voicepipe.rx import LoopScheduler
 from voicepipe.rx.background import Background
 
-__all__ = ["RecordedScheduler", "StageScheduler"]
+__all__ = ["RecordedScheduler"]
 
 
 class RecordedScheduler(LoopScheduler):
@@ -37,6 +37,8 @@ class RecordedScheduler(LoopScheduler):
     ) -> None:
         super().__init__(loop, parent=parent, apart=apart)
         self.journal = journal
+        if parent is None or apart:
+            self.background = _RecordedBackground(self)
 
     def clock(self) -> float:
         return self.journal.now_s
@@ -46,7 +48,7 @@ class RecordedScheduler(LoopScheduler):
 
     def for_stage(self) -> LoopScheduler:
         """Return the scheduler of a stage, whose timers and tasks are not the graph's: only what it gives is noted."""
-        return StageScheduler(self.loop, self)
+        return LoopScheduler(self.loop, parent=self)
 
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
         self.check_thread()
@@ -64,24 +66,13 @@ class RecordedScheduler(LoopScheduler):
         self.journal.enter(TaskEntered, work)
 
 
-class StageScheduler(LoopScheduler):
-    """The loop's own clock and timers. The session waits for the tasks as for its own."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, parent: RecordedScheduler) -> None:
-        super().__init__(loop, parent=parent)
-        self.background = _StageBackground(parent)
-
-
-class _StageBackground(Background):
-    """What stages tell behind a reply, which the graph hears as an entry."""
+class _RecordedBackground(Background):
+    """What a session goes on with behind a reply: what it tells the graph is an entry."""
 
     def __init__(self, scheduler: RecordedScheduler) -> None:
         super().__init__(scheduler._adopt)  # pyright: ignore[reportPrivateUsage]
-        self._journal, self._graphs = scheduler.journal, scheduler.background
-
-    @property
-    def is_heard(self) -> bool:
-        return self._graphs.is_heard
+        self._journal = scheduler.journal
 
     def emit(self, item: object) -> None:
-        self._journal.enter(partial(BackgroundTold, item=item), lambda: self._graphs.emit(item))
+        tell = super().emit
+        self._journal.enter(partial(BackgroundTold, item=item), lambda: tell(item))

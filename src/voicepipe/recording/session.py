@@ -12,6 +12,8 @@ from pathlib import Path
 from time import time
 from typing import Any, TypeVar, get_args
 
+import structlog
+
 from voicepipe.audio import Codec
 from voicepipe.audio.formats import ClientCodec, codec_of
 from voicepipe.conversation import AudioFormat, ClientInfo
@@ -37,15 +39,18 @@ from voicepipe.recording.records import (
     SessionClosed,
     SessionStarted,
     SoundDecoded,
+    SoundEncoded,
 )
 from voicepipe.recording.scheduler import RecordedScheduler
 from voicepipe.recording.stages import recorded_stages
 from voicepipe.recording.writer import RecordingWriter
 from voicepipe.session import Stages
 
-__all__ = ["RecordingLimits", "SessionRecorder", "SoundEncoded", "digested"]
+__all__ = ["RecordingLimits", "SessionRecorder", "digested"]
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 _PRELUDE = 2_000
 """Records that are held in memory until the client says what may be kept."""
@@ -66,15 +71,6 @@ class RecordingLimits:
     sound: bool
     waits_bytes: int
     max_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class SoundEncoded(Event):
-    """Sound that the graph emitted, where it is not kept: its length and checksum tell whether another is the same."""
-
-    duration_ms: float
-    bytes: int
-    digest: bytes
 
 
 class SessionRecorder:
@@ -137,8 +133,7 @@ class SessionRecorder:
     # ---- the session -------------------------------------------------------------------------------------------------
 
     def received(self, message: Any, deliver: Callable[[], None]) -> None:
-        """Note a message of the client, with what it allows, and deliver it."""
-        self.allow(message)
+        """Note a message of the client, and deliver it."""
         self.journal.enter(partial(MessageReceived, message=message), deliver)
 
     def emitted(self, event: Event) -> None:
@@ -191,11 +186,19 @@ class SessionRecorder:
         header = replace(self._header, sound=keeps is Keeps.SOUND, partial=prelude is None)
         self._writer.note(header if prelude is not None else replace(header, began_at=time(), at_s=self._loop.time()))
         for record in prelude or ():
-            self._note(record)
+            self._keep(record)
 
     # ---- what is kept ------------------------------------------------------------------------------------------------
 
     def _note(self, record: object) -> None:
+        """Note a record. A fault in here ends the recording, and never the conversation."""
+        try:
+            self._keep(record)
+        except Exception:
+            log.exception("recording.failed")
+            self.journal.stop()
+
+    def _keep(self, record: object) -> None:
         if self._writer is not None:
             if (kept := self._kept(record)) is not None:
                 self._writer.note(kept)

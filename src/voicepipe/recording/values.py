@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import Field, fields, is_dataclass, make_dataclass
+from dataclasses import Field, fields, is_dataclass, make_dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
 import ormsgpack
 
+from voicepipe.conversation import ToolServer
 from voicepipe.events import Audio, Event
 
 __all__ = ["Packer", "RecordedError", "Unpacker", "in_16_bits"]
@@ -50,7 +51,7 @@ def in_16_bits(audio: Audio) -> Audio:
     >>> in_16_bits(Audio(np.array([0.1], np.float32), 24_000)).samples[0] * 32768
     np.float32(3277.0)
     """
-    samples = np.clip(np.rint(audio.samples * _STEPS), -_STEPS, _STEPS - 1) / _STEPS
+    samples = np.clip(np.rint(audio.samples * _STEPS), -_STEPS, _STEPS - 1) / _STEPS + 0.0  # and no negative zero
     return Audio(samples.astype(np.float32), audio.rate_hz)
 
 
@@ -77,6 +78,8 @@ class Packer:
                 return value if -(2**63) <= value < 2**64 else _ext(_REPR, repr(value))
             case tuple():
                 return [self._plain(one) for one in cast("tuple[Any, ...]", value)]
+            case ToolServer(headers=headers) if headers:
+                return self._extended(replace(value, headers=()))  # they hold the client's keys
             case Audio(samples=samples, rate_hz=rate_hz):
                 return _audio(np.asarray(samples, np.float32), rate_hz)
             case _:
@@ -196,7 +199,7 @@ def _audio(samples: np.ndarray[Any, np.dtype[np.float32]], rate_hz: int) -> orms
     """Write sound as 16 bits where that is exact."""
     steps = samples * _STEPS
     short = np.clip(np.rint(steps), -_STEPS, _STEPS - 1)
-    if np.array_equal(short, steps):
+    if np.array_equal(short, steps) and not np.signbit(samples[samples == 0]).any():
         return _ext(_PCM16, rate_hz.to_bytes(4, "little") + short.astype("<i2").tobytes())
     return _ext(_FLOAT32, rate_hz.to_bytes(4, "little") + samples.astype("<f4").tobytes())
 

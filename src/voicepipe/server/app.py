@@ -27,6 +27,7 @@ from voicepipe.server.cluster import Cluster
 from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.client_secrets import ClientSecretRoutes
+from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight, timed
@@ -113,6 +114,7 @@ def attached(
         cluster=cluster or Cluster(),
     )
     calls, recordings = Calls(sessions, settings), RecordingsPruner(settings)
+    consents = sessions.cluster.consents(settings)
     sessions.cluster.attach(app, access)
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
@@ -127,6 +129,7 @@ def attached(
 
     async def close(_: web.Application) -> None:
         await recordings.stop()
+        await consents.close()
         await around.close()
         if voices is None:
             await around.voices.close()
@@ -134,7 +137,7 @@ def attached(
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
-    return _routes(sessions, calls, around, settings, access)
+    return _routes(sessions, calls, around, settings, access, consents)
 
 
 def _entered(lifespan: Lifespan) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -253,7 +256,12 @@ def _synthesiser(settings: ServerSettings) -> Synthesiser:
 
 
 def _routes(
-    sessions: Sessions, calls: Calls, around: _Around, settings: ServerSettings, access: AccessControl
+    sessions: Sessions,
+    calls: Calls,
+    around: _Around,
+    settings: ServerSettings,
+    access: AccessControl,
+    consents: Consents,
 ) -> list[web.RouteDef]:
     health = HealthRoutes(
         around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s, cluster=sessions.cluster
@@ -270,9 +278,10 @@ def _routes(
     )
     donations = DonationRoutes(
         settings.donations_dir,
-        sessions.cluster.consents(settings),
+        consents,
         min_bytes=settings.donation_min_bytes,
         max_bytes=settings.donation_max_bytes,
+        retry_after_s=settings.retry_after_s,
         metrics=around.metrics,
     )
     page = Page(settings, around.characters, around.kinds)

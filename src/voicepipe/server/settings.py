@@ -296,8 +296,8 @@ class ServerSettings(BaseModel):
     voices_kept: int = Field(default=100, ge=1)
     """The number of cloned voices in memory; if there are more, the oldest is deleted. Redis has limits of its own."""
     redis_url: Annotated[str, AfterValidator(_redis)] | None = None
-    """The URL of the Redis server that keeps cloned voices when several servers share them. None: they are kept in
-    memory."""
+    """The URL of the Redis server that keeps cloned voices and the consents of voice donations when several servers
+    share them. None: they are kept in memory."""
     redis_timeout_s: float = Field(default=2, gt=0)
     """The time, in seconds, that a request to Redis may take."""
 

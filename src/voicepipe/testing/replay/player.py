@@ -42,7 +42,7 @@ from voicepipe.testing.replay.calls import Call, RecordedCall, replayed_stages
 from voicepipe.testing.replay.codec import SilentCodec
 from voicepipe.testing.replay.facts import SessionFacts
 from voicepipe.testing.replay.models import StageModels
-from voicepipe.testing.replay.scheduler import ReplayScheduler
+from voicepipe.testing.replay.scheduler import ReplayBackground, ReplayScheduler
 
 __all__ = ["NotReplayable", "Replayed", "replay"]
 
@@ -110,6 +110,10 @@ class _Player:
         self._order = itertools.count()
         self._runner: SessionRunner | None = None
         self._ends_s = float("inf")
+
+    @property
+    def hears_tasks(self) -> bool:
+        return self._inside or self._is_free
 
     # ---- the time ----------------------------------------------------------------------------------------------------
 
@@ -258,7 +262,9 @@ class _Player:
             case MessageReceived(message=message):
                 self._runner.receive(message)
             case BackgroundTold(item=item):
-                self._runner.scheduler.background.emit(item)
+                background = self._runner.scheduler.background
+                assert isinstance(background, ReplayBackground)
+                background.tell(item)
             case _:
                 pass
 

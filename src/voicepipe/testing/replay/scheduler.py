@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from reactivex import abc
 
 from voicepipe.rx import LoopScheduler
+from voicepipe.rx.background import Background
 
-__all__ = ["Playing", "ReplayScheduler"]
+__all__ = ["Playing", "ReplayBackground", "ReplayScheduler"]
 
 
 class Playing(Protocol):
@@ -33,6 +34,27 @@ class Playing(Protocol):
         """Let a task of the pipeline's own give something to the graph."""
         ...
 
+    @property
+    def hears_tasks(self) -> bool:
+        """Return whether what tasks tell behind a reply is heard: not while the recording tells it."""
+        ...
+
+
+class ReplayBackground(Background):
+    """What a session goes on with behind a reply."""
+
+    def __init__(self, adopt: Callable[[asyncio.Task[Any]], None], playing: Playing) -> None:
+        super().__init__(adopt)
+        self._playing = playing
+
+    def emit(self, item: object) -> None:
+        if self._playing.hears_tasks:
+            self.tell(item)
+
+    def tell(self, item: object) -> None:
+        """Emit what the recording tells."""
+        super().emit(item)
+
 
 class ReplayScheduler(LoopScheduler):
     """Schedule as a recording says, or in virtual time.
@@ -54,6 +76,8 @@ class ReplayScheduler(LoopScheduler):
     ) -> None:
         super().__init__(loop, parent=parent, apart=apart)
         self._playing = playing
+        if parent is None or apart:
+            self.background = ReplayBackground(self._adopt, playing)
 
     def clock(self) -> float:
         return self._playing.now_s
