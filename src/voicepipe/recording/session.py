@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -154,6 +155,10 @@ class SessionRecorder:
 
     def allow(self, message: Any) -> None:
         """Note what a message says of recording; a withdrawn consent deletes the file before this returns."""
+        with self._guarded():
+            self._allow(message)
+
+    def _allow(self, message: Any) -> None:
         if not isinstance(message, SettingsChanged):
             if not isinstance(message, SessionOpened) and self._keeps is Keeps.NOTHING:
                 self._drop_prelude()
@@ -191,9 +196,14 @@ class SessionRecorder:
     # ---- what is kept ------------------------------------------------------------------------------------------------
 
     def _note(self, record: object) -> None:
-        """Note a record. A fault in here ends the recording, and never the conversation."""
-        try:
+        with self._guarded():
             self._keep(record)
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """End the recording at a fault, and never the conversation."""
+        try:
+            yield
         except Exception:
             log.exception("recording.failed")
             self.journal.stop()

@@ -19,8 +19,9 @@ from voicepipe.testing.replay.facts import Answer, CallFacts, SessionFacts
 
 __all__ = ["Clockwork", "StageModels"]
 
-_SAME_QUESTION_S = 0.15
-"""Two questions to the end-of-turn model are the same within this time, in seconds."""
+_EARLIER_S, _LATER_S = 1.0, 0.15
+"""A question to the end-of-turn model gets the answer of the recorded question that came last before it, or just behind
+it, within these times in seconds: they are of one silence."""
 
 _SAME_PAUSE_S = 0.3
 """Two flushes are of the same pause within this time of the sound, in seconds."""
@@ -85,10 +86,10 @@ class StageModels:
         return CallFacts(-1, stage, self._clock.now_s)
 
     def _question(self) -> CallFacts:
-        """Return the recorded question of this moment; one without an answer, if there was none."""
+        """Return the recorded question of this silence; one without an answer, if there was none."""
         now_s = self._clock.now_s
-        near = [one for one in self._facts.of_stage("end_of_turn") if abs(one.at_s - now_s) <= _SAME_QUESTION_S]
-        return min(near, key=lambda one: abs(one.at_s - now_s), default=CallFacts(-1, "end_of_turn", now_s))
+        near = [one for one in self._facts.of_stage("end_of_turn") if -_EARLIER_S <= one.at_s - now_s <= _LATER_S]
+        return near[-1] if near else CallFacts(-1, "end_of_turn", now_s)
 
     def _reply(self, asked: str) -> CallFacts:
         """Return the recorded reply to the same words, else the next one that has not been given."""
