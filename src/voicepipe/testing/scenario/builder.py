@@ -190,7 +190,7 @@ class Claim(Generic[S]):
         return self._event("bot_hangs_up()", ConversationEnded)
 
     def conversation_ends(self) -> S:
-        """Expect that the conversation ends, for whatever reason: also when the client leaves, or the pipeline fails."""
+        """Expect that the conversation ends, for any reason: also when the client leaves, or the pipeline fails."""
         return self._that("conversation_ends()", facts.times_ended, facts.how_it_ended)
 
     def user_is_told(self, text: str) -> S:
