@@ -100,7 +100,7 @@ def test_a_lifespan_that_was_not_entered_is_named(monkeypatch: pytest.MonkeyPatc
     module.__dict__["lifespan"] = pool
     monkeypatch.setitem(sys.modules, "shop", module)
     monkeypatch.setattr(answers_with_pool, "__module__", "shop")
-    with pytest.raises(ScenarioFailed, match=r"has a lifespan, .* to enter it here: run\(…, lifespan=lifespan\)"):
+    with pytest.raises(ScenarioFailed, match=r"has a lifespan, .* here it is run\(…, lifespan=lifespan\)"):
         run(Scenario().by(1).bot_says("hello"), answers_with_pool)
     with pytest.raises(ScenarioFailed) as failed:
         run(Scenario().by(1).bot_says("hello"), answers_with_pool, lifespan=pool)

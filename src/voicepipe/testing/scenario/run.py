@@ -63,7 +63,7 @@ def _reasons(function: Pipeline, played: Transcript) -> Iterator[str]:
 def _unopened(function: Pipeline) -> Iterator[str]:
     """Yield that a server opens more than the scenario has opened."""
     if lifespan_of(function) is not None:
-        yield "\nthe pipeline's module has a lifespan, which a server enters; to enter it here: run(…, lifespan=lifespan)"
+        yield "\nthe pipeline's module has a lifespan, which a server enters; here it is run(…, lifespan=lifespan)"
 
 
 def _mistakes(function: Pipeline) -> Iterator[str]:
