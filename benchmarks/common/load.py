@@ -48,7 +48,7 @@ FIRST_TURN_S = 4.0
 """Of silence before the first turn: the bot opens."""
 PAGE_S = 0.04
 """The client's packer puts two frames of 20 ms on a page."""
-CONNECTS_WITHIN_S = 10.0
+CONNECTS_WITHIN_S = 30.0
 WORDS = 8
 """Of an answer, 0.32 s each."""
 GREETING = "Hello, how are you today?"
