@@ -185,7 +185,7 @@ class SessionBridge:
     def emit(self, event: Event) -> None:
         """Log, count and send an event of the pipeline."""
         if not isinstance(event, _ANSWERED):
-            with self._work.measured():
+            with self._work:
                 self._emit(event)
 
     def _emit(self, event: Event) -> None:
