@@ -22,7 +22,7 @@ LAYERS = [
     {"load", "settings", "testing"},
     {"client", "server"},
     {"trial"},
-    {"drawing", "engine", "loader", "metrics"},
+    {"drawing", "engine", "loader", "metrics", "recording"},
     {"session"},
     {"llm", "realtime", "stt", "tts", "vad", "voices"},
     {"boundary", "characters", "operators", "services"},

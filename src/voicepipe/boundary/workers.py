@@ -62,6 +62,7 @@ class Ticket:
     started: bool = False
 
     def cancel(self) -> None:
+        """Ask the job to stop: it looks at `cancelled` now and then."""
         self.cancelled = True
 
 

@@ -33,6 +33,7 @@ from voicepipe.llm.smollm import SmolLM
 from voicepipe.presets import UTTERANCES
 from voicepipe.session import STAGE_NAMES, StageName, Tts
 from voicepipe.stage import Stage, named
+from voicepipe.stt.likelihood import Phrases
 from voicepipe.stt.moonshine import Moonshine, Token
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.text.reading import Reading
@@ -127,7 +128,9 @@ class LocalStt:
         if self.moonshine is None:
             return unused_stage("stt")
         read, logprobs = partial(_transcribe, self.moonshine), self.moonshine.logprobs
-        stt = by_utterance(read, self.pool, UTTERANCES, backlog=backlog, logprobs=logprobs)
+        phrases = Phrases(self.moonshine, UTTERANCES.phrases)
+        compare = partial(phrases.likeliest, within=UTTERANCES.phrases_within)
+        stt = by_utterance(read, self.pool, UTTERANCES, backlog=backlog, logprobs=logprobs, compare=compare)
         return named("STT", stt)
 
     def probe(self) -> Probe:
@@ -223,7 +226,7 @@ class LocalParts:
         for workers in self.threads:
             workers.close(timeout_s=2)
         if self.llm is not None:
-            self.llm.model.close()
+            self.llm.close()
 
 
 def needed_models(kinds: Collection[ServiceKind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:

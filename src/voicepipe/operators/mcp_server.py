@@ -50,7 +50,8 @@ class McpServer:
     sessions of the process: a program runs once. The tools are offered to the model as soon as they are known. A lost
     connection is made again after `retry_s`, for as long as it takes; meanwhile the tools are not offered, and a call
     is an error that the model reads, as are a tool's error, a missed deadline and wrong arguments. A new list of tools
-    (`notifications/tools/list_changed`) is read at once. A barge-in cancels the call.
+    (`notifications/tools/list_changed`) is read at once. A call goes on after a barge-in, as that of any function does
+    (see `with_tools`).
 
     What a server describes and returns is read by the model: connect only to servers that you trust, and name in
     `allow` what the model needs.

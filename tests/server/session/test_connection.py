@@ -86,7 +86,7 @@ async def test_each_turn_has_one_line_in_the_log(serve, logs):
         TurnMeasured(720.4, {"endpointing": 320.4, "tts": 400.0}),
     )
     pipeline = script(*turn, ReplyEnded("Hello.", TALK), *turn[1:3], ReplyInterrupted("He", TALK))
-    async with serve(pipeline) as served, served.connect() as client:
+    async with serve(pipeline, log_words=True) as served, served.connect() as client:
         await client.send(UPDATE)
         await client.event("unmute.interrupted_by_vad")
     one, two = [line for line in logs if line["event"] == "turn"]

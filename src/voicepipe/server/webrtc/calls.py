@@ -148,6 +148,9 @@ async def _answer(transport: PeerTransport, offer: str) -> str:
         return await transport.answer(offer)
     except BadOffer as error:
         raise HttpError(ErrorResponse(400, "invalid_value", f"sdp: {error}", "sdp")) from error
+    except ConnectionError as error:
+        what = f"The call cannot be set up at the moment: {error}. Its operator can check the setting ice_servers."
+        raise HttpError(ErrorResponse(503, "unavailable", what)) from error
 
 
 def _session(data: bytes) -> dict[str, Any]:
