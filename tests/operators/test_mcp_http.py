@@ -42,8 +42,9 @@ async def asked(path: str) -> httpx2.Response:
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        async with http_client({"X-Key": "k"}, 1) as http:
-            return await http.get(f"http://127.0.0.1:{runner.addresses[0][1]}{path}")
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
+        async with http_client(url, {"X-Key": "k"}, 1) as http:
+            return await http.get(url)
     finally:
         await runner.cleanup()
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx2
 
+from voicepipe.installation.proxies import proxy_for
+
 __all__ = ["http_client"]
 
 # Of an answer's next bytes, as the package mcp itself has it: a call has its own deadline, and a server may be silent
@@ -16,19 +18,24 @@ _READ_S = 300
 _MOST_BYTES = 1_000_000
 
 
-def http_client(headers: Mapping[str, str], connect_s: float) -> httpx2.AsyncClient:
-    """Return a client for one connection, which its user opens and closes.
+def http_client(url: str, headers: Mapping[str, str], connect_s: float) -> httpx2.AsyncClient:
+    """Return a client for one connection, which its user opens and closes, through the proxy for the address.
+
+    It follows no redirect; mcp follows those that stay at the server: the address is one that an operator has allowed.
 
     An answer with more than 1 MB fails with httpx2.StreamError, which mcp turns into an error for the caller. So does a
     compressed one, since what it unpacks to has no bounds; the requests say that none is wanted.
 
     Args:
+        url: The server's address.
         headers: Headers of each request.
         connect_s: How long a connection may take, in seconds.
     """
     return httpx2.AsyncClient(
         headers={"Accept-Encoding": "identity", **headers},
         timeout=httpx2.Timeout(connect_s, read=_READ_S),
+        proxy=proxy_for(url),
+        trust_env=False,  # httpx itself would ask the environment's proxy for this machine, too
         event_hooks={"response": [_bound]},
     )
 

@@ -46,7 +46,8 @@ class McpServer:
     sessions of the process: a program runs once. The tools are offered to the model as soon as they are known. A lost
     connection is made again after `retry_s`, for as long as it takes; meanwhile the tools are not offered, and a call
     is an error that the model reads, as are a tool's error, a missed deadline and wrong arguments. A new list of tools
-    (`notifications/tools/list_changed`) is read at once. A barge-in cancels the call.
+    (`notifications/tools/list_changed`) is read at once. A call goes on after a barge-in, as that of any function does
+    (see `with_tools`).
 
     What a server describes and returns is read by the model: connect only to servers that you trust, and name in
     `allow` what the model needs.
@@ -207,14 +208,14 @@ class McpServer:
                     self._changed(None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """Return what `mcp.Client` connects to: for an address, HTTP with the headers and with bounds."""
+        """Return what `mcp.Client` connects to: for an address, HTTP with the headers, the proxy for it, and bounds."""
         if not isinstance(self._server, str):
             return self._server
         from mcp.client.streamable_http import streamable_http_client
 
         from voicepipe.operators.mcp_http import http_client
 
-        http = await stack.enter_async_context(http_client(self._headers, self._limits.connect_s))
+        http = await stack.enter_async_context(http_client(self._server, self._headers, self._limits.connect_s))
         return streamable_http_client(self._server, http_client=http)
 
     async def _notified(self, message: object) -> None:
