@@ -74,7 +74,7 @@ def test_what_is_behind_a_damaged_byte_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"RIFF....WAVEfmt ......................", "is no recording of voicepipe"),
+        (b"RIFF....WAVEfmt ......................", "is no recording of voicepipe; their names"),
         (b"voicepipe recording 9\nsomething else", "was written by a newer voicepipe"),
     ],
 )

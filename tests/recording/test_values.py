@@ -1,4 +1,4 @@
-"""What is written of events, and read again: by this version, by an older and by a newer one."""
+"""Events as they are written, and read again: by this version, by an older and by a newer one."""
 
 from __future__ import annotations
 

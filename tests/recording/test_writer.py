@@ -94,7 +94,7 @@ def test_only_this_user_may_read_a_recording(run, tmp_path: Path) -> None:
 
 
 def test_a_recording_has_a_size(run, tmp_path: Path) -> None:
-    """What came until then is kept, with the reason."""
+    """All that came until then is kept, with the reason."""
 
     async def main() -> None:
         writing = Writing(tmp_path / "a.recording", max_bytes=2_000)

@@ -44,7 +44,7 @@ examples:
 
 def add_recording_argument(parser: argparse.ArgumentParser) -> None:
     """Add FILE, a recording."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a recording, whose name ends in .recording")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a recording: FILE.recording")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]

@@ -134,7 +134,7 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise BadRecording(f"{path} cannot be read: {error.strerror}") from error
     if not MAGIC.startswith(data[:_NAME_BYTES]):
-        raise BadRecording(f"{path} is no recording of voicepipe, whose names end in {SUFFIX}")
+        raise BadRecording(f"{path} is no recording of voicepipe; their names end in {SUFFIX}")
     if not data.startswith(MAGIC) and len(data) >= len(MAGIC):
         raise BadRecording(f"{path} was written by a newer voicepipe in another format; update voicepipe to read it")
     return data

@@ -37,7 +37,7 @@ class _File(NamedTuple):
 
 
 def prune(folder: Path, *, kept_s: float | None, total_bytes: int | None, now: float) -> list[Path]:
-    """Delete the recordings whose consent was withdrawn, those that are too old, and the oldest of too many. Blocks.
+    """Delete the recordings without consent, those that are too old, and the oldest of too many. Blocks.
 
     A file without a header goes, too: its session was withdrawn, or was killed before it had an event.
 

@@ -32,7 +32,7 @@ Type = list[Any]
 
 
 class RecordedError(Exception):
-    """An exception of a session whose class this process does not have, or cannot make again.
+    """An exception of a session: this process does not have its class, or cannot make it again.
 
     Args:
         text: Its message.
@@ -89,7 +89,7 @@ class Packer:
         if is_dataclass(value) and not isinstance(value, type):
             values = [self._plain(getattr(value, one.name)) for one in fields(value)]
             return _ext(_OBJECT, [self._number(type(value), fields(value)), *values])
-        if isinstance(value, dict) and all(isinstance(key, str) and _is_unicode(key) for key in value):
+        if isinstance(value, dict) and _has_texts(cast("dict[Any, Any]", value)):
             return {key: self._plain(one) for key, one in cast("dict[str, Any]", value).items()}
         match value:
             case list():
@@ -183,6 +183,10 @@ def _ext(tag: int, content: Any) -> ormsgpack.Ext:
     return ormsgpack.Ext(tag, content if isinstance(content, bytes) else ormsgpack.packb(content))
 
 
+def _has_texts(mapping: dict[Any, Any]) -> bool:
+    return all(isinstance(key, str) and _is_unicode(key) for key in mapping)
+
+
 def _is_unicode(text: str) -> bool:
     """Return whether a text can be written as UTF-8: a client's JSON may hold half of a surrogate pair."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
@@ -220,7 +224,8 @@ class _Class:
     def __init__(self, name: str, names: list[str]) -> None:
         self._names = names
         found = _found(name)
-        self._kind: type[Any] = found if found is not None and is_dataclass(found) else _unknown(name, names)
+        is_known = isinstance(found, type) and is_dataclass(found)
+        self._kind: type[Any] = cast("type[Any]", found) if is_known else _unknown(name, names)
         self._known = {one.name for one in fields(self._kind) if one.init}
 
     def make(self, values: list[Any]) -> Any:

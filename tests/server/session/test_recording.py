@@ -112,7 +112,7 @@ async def test_without_folder_or_consent_nothing_is_recorded(serve, tmp_path, fo
     ids=["unmute", "ga"],
 )
 async def test_a_withdrawn_consent_deletes_the_file_before_it_is_answered(serve, tmp_path, connect, yes, no):
-    """Who reads the answer has no recording any more."""
+    """A client that reads the answer has no recording any more."""
     async with serve(DEFAULT, Scripted(), recordings_dir=tmp_path) as served:
         async with served.connect(**connect) as client:
             await client.send(yes)

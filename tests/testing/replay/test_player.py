@@ -52,7 +52,7 @@ def test_the_same_input_gives_the_same_output_to_the_bit(talk_with_sound: Path, 
 
 
 def test_a_killed_session_is_run_again_up_to_its_last_record(tmp_path: Path, talk_with_sound: Path) -> None:
-    """What is left of it, wherever it was cut."""
+    """All that is left of it, wherever it was cut."""
     path, whole = tmp_path / "killed.recording", talk_with_sound.read_bytes()
     for share in (0.4, 0.9):
         path.write_bytes(whole[: round(len(whole) * share)])
