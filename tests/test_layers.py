@@ -18,7 +18,8 @@ ROOT = Path(voicepipe.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"settings", "testing"},
+    {"doctor"},
+    {"load", "settings", "testing"},
     {"client", "server"},
     {"trial"},
     {"drawing", "engine", "loader", "metrics", "recording"},

@@ -19,6 +19,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from voicepipe.boundary.overflow import BoundaryFull, Overflow
 from voicepipe.events import Audio, Overflowed
 from voicepipe.rx import LoopScheduler, scheduler_of
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import SessionError, Stage, StageError, called, stage_factory
 
 __all__ = ["async_stage"]
@@ -77,7 +78,7 @@ def async_stage(
             subscription = source.subscribe(crossing.take, crossing.source_failed, inbox.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(crossing.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 
@@ -110,7 +111,7 @@ class _Inbox(Generic[A]):
         lost = None
         if len(self._items) >= self._capacity:
             self._refuse()
-            lost = Overflowed(self.boundary, self._lost_ms(self._items.popleft()))
+            lost = Overflowed(self.boundary, self._lost_ms(self._items.popleft()), self.overflow.name.lower())
         self._items.append(item)
         self._rouse()
         return lost
@@ -131,7 +132,7 @@ class _Inbox(Generic[A]):
         return self._items.popleft()
 
     def _refuse(self) -> None:
-        full = BoundaryFull(self.boundary, self._capacity)
+        full = BoundaryFull(self.boundary, self._capacity, self.overflow)
         if self.overflow is Overflow.FAIL_TURN:
             raise full
         if self.overflow is Overflow.FAIL_SESSION:

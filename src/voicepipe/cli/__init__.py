@@ -9,7 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from voicepipe.cli import (
+    bench,
     check,
+    doctor,
     donations,
     draw,
     export,
@@ -43,7 +45,9 @@ examples:
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
   voicepipe talk --sample               play a recording to it, see the answer and how fast it came
   voicepipe test bot_scenarios.py       whole conversations, in virtual time or to a live server
+  voicepipe bench --sessions 4          how fast it is under load, and what that costs
   voicepipe check                       whether every model and service is there
+  voicepipe doctor                      whether a deployment is sound, and what to repair
   voicepipe settings                    every setting, its value, and where it was set
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe recordings                  which conversations were recorded, and which went badly
@@ -123,7 +127,9 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         ("serve", serve),
         ("talk", talk),
         ("test", test),
+        ("bench", bench),
         ("check", check),
+        ("doctor", doctor),
         ("settings", settings),
         ("draw", draw),
         ("recordings", recordings),

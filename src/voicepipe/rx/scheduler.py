@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
-from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
+from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from voicepipe.rx.background import Background
@@ -138,7 +138,7 @@ class LoopScheduler(PeriodicScheduler):
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
         """Call `action` when the loop's clock reads `when_s`, in the loop's next iteration at the earliest."""
         self.check_thread()
-        return Disposable(self.loop.call_at(when_s, action).cancel)
+        return _Timer(self.loop.call_at(when_s, action))
 
     def _run_at(self, when_s: float, action: typing.ScheduledAction[Any], state: Any) -> abc.DisposableBase:
         if when_s <= self.clock():
@@ -150,6 +150,18 @@ class LoopScheduler(PeriodicScheduler):
             inner.disposable = self.invoke_action(action, state=state)
 
         return CompositeDisposable(self.call_at(when_s, run), inner)
+
+
+class _Timer(abc.DisposableBase):
+    """A timer's disposable: reactivex's own would make a lock for each."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: asyncio.TimerHandle) -> None:
+        self._handle = handle
+
+    def dispose(self) -> None:
+        self._handle.cancel()
 
 
 def scheduler_of(scheduler: abc.SchedulerBase | None) -> LoopScheduler:

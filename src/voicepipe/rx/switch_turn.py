@@ -9,6 +9,7 @@ import structlog
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import SessionError, Stage
 
@@ -50,7 +51,7 @@ def switch_turn(
             subscription = source.subscribe(turns.switch, observer.on_error, turns.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(turns.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 

@@ -128,6 +128,7 @@ def attached(
         await sessions.stop()
 
     async def close(_: web.Application) -> None:
+        await sessions.close()
         await recordings.stop()
         await consents.close()
         await around.close()

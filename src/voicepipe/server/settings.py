@@ -329,6 +329,13 @@ class ServerSettings(BaseModel):
     session_events_waiting: int = Field(default=2_000, ge=1)
     """The number of events that may wait for a slow watcher; more are dropped, and counted."""
 
+    # ---- traces ------------------------------------------------------------------------------------------------------
+    otel_url: Annotated[str, AfterValidator(_web)] | None = None
+    """The address of an OpenTelemetry collector, OTLP over HTTP, such as http://localhost:4318: it gets a trace of each
+    reply. None: there are none. Needs the extra `otel`."""
+    otel_words: bool = False
+    """Permission to write into traces what users and the bot say."""
+
     # ---- voice donation ----------------------------------------------------------------------------------------------
     donations_dir: Folder | None = None
     """The folder for donated voices. None: voices are not collected."""

@@ -24,7 +24,7 @@ def lines(logs, *events, words=True):
     return [{key: value for key, value in line.items() if key not in ("event", "log_level")} for line in logs]
 
 
-def test_a_reply_to_nobody_has_no_question(logs):
+def test_an_unasked_reply_has_no_question(logs):
     """The bot opens, or breaks a silence: only what it said."""
     assert lines(logs, ReplyStarted(TALK), ReplyEnded("Hello!", TALK)) == [{"answered": "Hello!", "interrupted": False}]
 

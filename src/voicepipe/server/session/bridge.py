@@ -131,6 +131,7 @@ class SessionBridge:
         if self._running is not None:
             await self._running.close(grace_s)
         await self._tool_servers.close(grace_s)
+        self._meter.close()
 
     # ---- from the client ---------------------------------------------------------------------------------------------
 
@@ -184,7 +185,7 @@ class SessionBridge:
     def emit(self, event: Event) -> None:
         """Log, count and send an event of the pipeline."""
         if not isinstance(event, _ANSWERED):
-            with self._work.measured():
+            with self._work:
                 self._emit(event)
 
     def _emit(self, event: Event) -> None:
