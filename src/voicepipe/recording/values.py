@@ -8,10 +8,11 @@ that it does not know.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import Field, fields, is_dataclass, make_dataclass, replace
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -102,7 +103,7 @@ class Packer:
             case RecordedError(kind=str(kind), given=given) if kind:
                 return _ext(_ERROR, [kind, str(value), self._plain(given)])
             case Exception():
-                return _ext(_ERROR, [_name(type(value)), str(value), self._plain(_texts(value.args))])
+                return _ext(_ERROR, [_name(type(value)), str(value), self._plain(_arguments(value))])
             case np.generic():
                 return self._plain(value.item())
             case _:
@@ -192,8 +193,14 @@ def _is_unicode(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _texts(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(one if isinstance(one, str | int | float | bool | None) else repr(one) for one in args)
+def _arguments(error: Exception) -> tuple[Any, ...]:
+    """Return what an exception is made of: its attributes by the names of its constructor's parameters, or `args`."""
+    made_by = type(error).__init__
+    if isinstance(made_by, FunctionType):
+        names = list(inspect.signature(made_by).parameters)[1:]
+        if names and all(hasattr(error, name) for name in names):
+            return tuple(getattr(error, name) for name in names)
+    return error.args
 
 
 # ---- sound -----------------------------------------------------------------------------------------------------------
@@ -255,16 +262,19 @@ def _unknown(name: str, names: list[str]) -> type[Any]:
     """Return a class for objects of one that is not here: an event with the same name and fields."""
     make: Callable[..., type[Any]] = make_dataclass
     known = [(one, Any, None) for one in names if one.isidentifier()]
-    return make(name.rpartition(".")[2].rpartition(":")[2], known, bases=(Event,), frozen=True, slots=True)
+    module, _, inner = name.partition(":")
+    kind = make(inner.rpartition(".")[2], known, bases=(Event,), frozen=True, slots=True)
+    kind.__module__, kind.__qualname__ = module, inner  # written again, it has the same name
+    return kind
 
 
-def _error(name: str, text: str, args: list[Any]) -> Exception:
-    kind = _found(name)
+def _error(name: str, text: str, read: list[Any]) -> Exception:
+    kind, args = _found(name), _value(read)
     if kind is not None and issubclass(kind, Exception):
         try:
             made = kind(*args)
         except Exception:
-            return RecordedError(text, name, tuple(args))
+            return RecordedError(text, name, args)
         if str(made) == text:
             return made
-    return RecordedError(text, name, tuple(args))
+    return RecordedError(text, name, args)
