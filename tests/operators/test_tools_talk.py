@@ -282,7 +282,7 @@ def test_a_cough_in_the_midst_of_a_function_does_not_run_it_twice() -> None:
 
 @pytest.mark.parametrize("first", ["", "Let me look"])
 def test_an_acknowledgement_in_the_midst_of_a_function_is_not_answered(first: str) -> None:
-    """"Okay" while the bot looks something up: the reply goes on, and the prompt has no such turn."""
+    """ "Okay" while the bot looks something up: the reply goes on, and the prompt has no such turn."""
     talk = Talk(first, takes_s=4)
     played = talk.play(
         Scenario().at(2).user_says("who is there").at(5.5).user_says("okay").never().bot_is_interrupted()
