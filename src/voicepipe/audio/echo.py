@@ -26,6 +26,9 @@ _STORE_S = 5.0
 _TAIL_S = 1.0
 # Where the loudspeaker has sounded in less than this share of a window's energy, there is little to compare.
 _LEAST_ENERGY = 0.1
+# WebRTC's canceller looks for an echo up to half a second late. The reference of a later one is delayed.
+_REACH_S = 0.5
+_LED_S = 0.2
 _NOTHING: Samples = np.zeros(0, np.float32)
 
 
@@ -92,6 +95,11 @@ class EchoFinder:
         self._delay_s: float | None = None
         self._with = self._without = 0
         self.found = False
+
+    @property
+    def delay_s(self) -> float | None:
+        """Return how late the echo was, in the window in which it was heard last."""
+        return self._delay_s
 
     @property
     def decided(self) -> bool:
@@ -163,6 +171,8 @@ class EchoCanceller:
         self._is_late = False
         self._passed_ahead = 0
         self._quiet = self._tail = round(_TAIL_S * rate_hz)
+        # The loudspeaker's sound that the canceller has not had: none, unless the echo is very late.
+        self._lag = _NOTHING
 
     @property
     def found(self) -> bool:
@@ -183,7 +193,7 @@ class EchoCanceller:
         self._finder.add(near, far)
         if self._finder.found:
             self._is_late = True
-            return self._new(self._cancelled(near, far))
+            return self._new(self._cancelled(near, self._lagging(far)))
         if not self._finder.decided:
             self._cancelled(near, far)
             self._passed_ahead = self._frames.waiting
@@ -194,6 +204,16 @@ class EchoCanceller:
         known = min(self._passed_ahead, len(samples))
         self._passed_ahead -= known
         return samples[known:]
+
+    def _lagging(self, far: Samples) -> Samples:
+        """Return the loudspeaker's sound as late as the canceller needs it."""
+        if not len(self._lag) and (delay_s := self._finder.delay_s or 0.0) > _REACH_S:
+            self._lag = np.zeros(round((delay_s - _LED_S) * self.rate_hz), np.float32)
+        if not len(self._lag):
+            return far
+        joined = np.concatenate([self._lag, far])
+        self._lag = joined[len(far) :]
+        return joined[: len(far)]
 
     def _passed(self, near: Samples) -> Samples:
         late, self._is_late = self._is_late, False
