@@ -80,8 +80,8 @@ def test_a_client_that_wants_no_answers_still_gets_prompts() -> None:
     """The turn stops the bot, and is part of the conversation."""
     quiet = talk().at(0.01).client_changes_settings(turns=TurnTaking(answers=False, idle_s=3))
     run(
-        quiet.at(4.5).user_says("stop it now").ever(times=1).bot_is_interrupted().ever().user_is_heard_saying("stop it now")
-        .between(8, 9.5).bot_says("Are you still there?").lasts(11)
+        quiet.at(4.5).user_says("stop it now").ever(times=1).bot_is_interrupted()
+        .ever().user_is_heard_saying("stop it now").between(8, 10).bot_says("Are you still there?").lasts(11)
     )  # fmt: skip
 
 
