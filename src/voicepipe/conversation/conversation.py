@@ -69,6 +69,7 @@ class Conversation:
         return next((message for message in reversed(self.messages) if message.call is None or message.item), None)
 
     def user_said(self, text: str, item: ItemId = NO_ITEM) -> Conversation:
+        """Return the conversation with a message of the user's at its end, unless the client has deleted that item."""
         return self if item in self.gone else self._with(Message("user", text, item))
 
     def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
