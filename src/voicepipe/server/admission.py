@@ -333,7 +333,15 @@ class Sessions:
         wire = self.dialects.negotiation(new.kind, new.id, client, greeting=greeting, session=new.session, rtp=new.rtp)
         with bound_contextvars(session=new.id):
             began, end, taken = clock(), _STOPPING, self._slots_taken
-            log.info("session.started", remote=request.remote, dialect=wire.name, pipeline=new.pipeline, sessions=taken)
+            named = {"client": client.name} if client.name else {}
+            log.info(
+                "session.started",
+                remote=request.remote,
+                dialect=wire.name,
+                pipeline=new.pipeline,
+                sessions=taken,
+                **named,
+            )
             connection = self._connection(transport, wire, new)
             self._live.add(connection)
             self._metrics.session.count.inc()
