@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.usage import seconds
+from voicepipe.cli.usage import count, seconds, share
 
 if TYPE_CHECKING:
     from voicepipe.testing import ChatModel, Scenario
@@ -87,10 +87,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SECONDS",
         help="how far times may be off against a server (default: %(default)s)",
     )
-    parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="play each N times (default: 1)")
+    parser.add_argument("--repeat", type=count, default=1, metavar="N", help="play each N times (default: 1)")
     parser.add_argument(
         "--pass-rate",
-        type=_share,
+        type=share,
         default=1.0,
         metavar="SHARE",
         help="the share of the N runs that have to pass, from 0 to 1 (default: 1)",
@@ -255,19 +255,3 @@ def _report(results: Sequence[Result]) -> int:
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs, 1 or more")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share, from 0 to 1")
-    return share

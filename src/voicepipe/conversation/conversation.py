@@ -102,6 +102,13 @@ class Conversation:
             return self._inserted(self._behind(called), message)
         return replace(self, messages=(*self.messages[:result], *self.messages[result + 1 :], message))
 
+    @property
+    def client_runs_function(self) -> bool:
+        """Return whether the client has been asked for a function, and has not given its result."""
+        given = {message.call.id for message in self.messages if message.role == "tool" and message.call}
+        asked = (one.call.id for one in self.messages if one.role == "assistant" and one.call and one.item)
+        return any(call_id not in given for call_id in asked)
+
     def has_called(self, call_id: str) -> bool:
         """Return whether there is a call with that id."""
         return self._call(call_id)[0] is not None

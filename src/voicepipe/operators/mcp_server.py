@@ -18,6 +18,7 @@ from reactivex import Observable
 from voicepipe.conversation import Function, FunctionCall
 from voicepipe.events import Event
 from voicepipe.installation.installation import install_command
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.operators.toolbox import RETURNED, Outcome, error_text
 from voicepipe.presets import Mcp
 from voicepipe.rx import from_async
@@ -211,14 +212,22 @@ class McpServer:
                     self._changed(None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """Return what `mcp.Client` connects to: HTTP with the headers, if there are any."""
-        if not self._headers or not isinstance(self._server, str):
+        """Return what `mcp.Client` connects to: an address by HTTP with the headers, and through the proxy for it."""
+        if not isinstance(self._server, str):
             return self._server
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
         waits = httpx2.Timeout(self._limits.connect_s, read=_READ_S)
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=self._headers, timeout=waits))
+        # httpx itself would ask the environment's proxy for this machine, too.
+        client = httpx2.AsyncClient(
+            headers=self._headers,
+            timeout=waits,
+            proxy=proxy_for(self._server),
+            trust_env=False,
+            follow_redirects=not self._headers,  # they may be keys
+        )
+        http = await stack.enter_async_context(client)
         return streamable_http_client(self._server, http_client=http)
 
     async def _notified(self, message: object) -> None:

@@ -389,6 +389,20 @@ def test_a_busy_service_is_waited_for_more_than_once(bench: Bench) -> None:
     assert bench.error().why is FailureReason.FULL
 
 
+def test_the_time_to_find_it_includes_attempts_that_fail_and_the_ping_does_not(bench: Bench) -> None:
+    """Each attempt that is repeated is a miss; the last one's failure is the answer's own."""
+    told: list[tuple[Any, ...]] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: told.append((name, *args))
+
+    llm = OpenAiLlm(bench.options, bench.http.session, Counting())  # type: ignore[arg-type]
+    bench.service.refusals = [refuse(429, "slow down", Retry_After="1.5")]
+    bench.marbles.record(llm(HI))
+    assert told == [("missed", FailureReason.FULL), ("pinged", 0.0), ("found", 1.5)]
+
+
 def test_a_busy_service_that_names_no_time(bench: Bench) -> None:
     """One that is loading its model (503) is asked again after a second; a limit of requests is an error."""
     bench.service.refusals = [refuse(503, "Loading model")]

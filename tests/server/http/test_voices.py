@@ -309,6 +309,12 @@ def raw(text):
             400,
             "file: was sent twice",
         ),
+        (
+            raw('--x\nContent-Disposition: form-data; name="other"\n\na\n' * 3_000 + "--x--\n"),
+            "multipart/form-data; boundary=x",
+            400,
+            "The form has too many parts beside file.",
+        ),
     ],
 )
 async def test_what_is_no_form_with_a_file_is_named(body, kind, status, detail):

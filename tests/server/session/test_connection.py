@@ -86,7 +86,7 @@ async def test_each_turn_has_one_line_in_the_log(serve, logs):
         TurnMeasured(720.4, {"endpointing": 320.4, "tts": 400.0}),
     )
     pipeline = script(*turn, ReplyEnded("Hello.", TALK), *turn[1:3], ReplyInterrupted("He", TALK))
-    async with serve(pipeline) as served, served.connect() as client:
+    async with serve(pipeline, log_words=True) as served, served.connect() as client:
         await client.send(UPDATE)
         await client.event("unmute.interrupted_by_vad")
     one, two = [line for line in logs if line["event"] == "turn"]
@@ -154,7 +154,9 @@ async def test_garbage_for_audio_is_named_by_its_message(serve, pages, size):
         await client.event("response.audio.delta")
 
 
-@pytest.mark.parametrize("garbage", [os.urandom(2_000), b"OggS" + bytes(200), b"OggS" + b"\xff" * 5_000])
+@pytest.mark.parametrize(
+    "garbage", [os.urandom(2_000), b"OggS" + bytes(200), b"OggS" + b"\xff" * 5_000], ids=["random", "zeros", "ones"]
+)
 async def test_garbage_in_a_stream_costs_that_stream_only(serve, pages, garbage):
     """A good beginning, rubbish, and then a new stream that is heard."""
     async with serve(ECHO) as served, served.connect() as client:

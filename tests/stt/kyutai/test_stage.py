@@ -540,3 +540,6 @@ def test_it_is_observed(virtual_loop: VirtualLoop) -> None:
     assert names.count("sent") > 40
     assert names.count("failed") == 1
     assert [round(rest[0], 1) for name, *rest in told if name == "first_item"] == [1.8]
+    sound_s = [one[1] for one in told if one[0] == "generated"]
+    assert sum(sound_s) == pytest.approx(names.count("sent") * 0.08)
+    assert len(sound_s) == 2
