@@ -148,14 +148,6 @@ def _found(args: argparse.Namespace) -> tuple[list[Scenario], Callable[[Scenario
     return scenarios, lambda scenario: _in_virtual_time(scenario, pipeline, model, lifespan)
 
 
-def _header(text: str) -> tuple[str, str]:
-    """Return name and value of `NAME:VALUE`."""
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or not value.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is no header; one looks like x-shop:7")
-    return name.strip(), value.strip()
-
-
 def _model(args: argparse.Namespace) -> ChatModel | None:
     from voicepipe.testing import ChatModel
 
@@ -255,3 +247,11 @@ def _report(results: Sequence[Result]) -> int:
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Return name and value of `NAME:VALUE`."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no header; one looks like x-shop:7")
+    return name.strip(), value.strip()
