@@ -9,6 +9,7 @@ import ctypes
 import weakref
 from collections.abc import Iterator
 from ctypes.util import find_library
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,14 +19,11 @@ import numpy as np
 
 from voicepipe.events import Samples
 
-__all__ = ["OpusEncoder", "libopus"]
+__all__ = ["OPUS", "OpusEncoder", "OpusSettings", "libopus"]
 
 # Constants of `opus_defines.h`.
 _RESTRICTED_LOWDELAY: Final = 2051
 _SET_BITRATE, _SET_COMPLEXITY, _GET_LOOKAHEAD = 4002, 4010, 4027
-# On 36 s of real speech: 30 µs for 20 ms instead of sphn's 265 (SILK at full complexity), and a log-mel distance to the
-# original of 1.3 dB instead of 3.7, for 48 kbit/s instead of 29 (`python -m benchmarks.opus`).
-_BITRATE, _COMPLEXITY = 48_000, 2
 _MOST_BYTES: Final = 1275  # of a packet (RFC 6716, 3.2.1)
 
 
@@ -56,22 +54,45 @@ def _places() -> Iterator[str]:
         yield found
 
 
+@dataclass(frozen=True, slots=True)
+class OpusSettings:
+    """Settings of libopus.
+
+    Args:
+        application: A constant of `opus_defines.h`.
+        bitrate: Bits per second.
+        complexity: 0 to 10.
+    """
+
+    application: int
+    bitrate: int
+    complexity: int
+
+
+OPUS: Final = OpusSettings(_RESTRICTED_LOWDELAY, 48_000, 2)
+"""CELT with its least delay, 2.5 ms. On 36 s of real speech: 33 µs for 20 ms instead of sphn's 278 (SILK at full
+complexity), and a log-mel distance to the original of 1.3 dB instead of 3.7, for 48 kbit/s instead of 24
+(`python -m benchmarks.opus`)."""
+
+
 class OpusEncoder:
-    """Encodes mono sound in packets of 20 ms, by CELT with its least delay, which is 2.5 ms.
+    """Encodes mono sound in packets of 20 ms.
 
     Args:
         library: What `libopus` returns.
         rate_hz: 8, 12, 16, 24 or 48 kHz; ValueError for others.
+        settings: Quality, and what it costs.
     """
 
-    def __init__(self, library: ctypes.PyDLL, rate_hz: int) -> None:
+    def __init__(self, library: ctypes.PyDLL, rate_hz: int, settings: OpusSettings = OPUS) -> None:
+        self.settings = settings
         failed = ctypes.c_int()
-        state = library.opus_encoder_create(rate_hz, 1, _RESTRICTED_LOWDELAY, ctypes.byref(failed))
+        state = library.opus_encoder_create(rate_hz, 1, settings.application, ctypes.byref(failed))
         if failed.value:
             raise ValueError(f"libopus has no encoder for {rate_hz} Hz: error {failed.value}")
         self._state = ctypes.c_void_p(state)
         weakref.finalize(self, library.opus_encoder_destroy, self._state)
-        for request, value in ((_SET_BITRATE, _BITRATE), (_SET_COMPLEXITY, _COMPLEXITY)):
+        for request, value in ((_SET_BITRATE, settings.bitrate), (_SET_COMPLEXITY, settings.complexity)):
             library.opus_encoder_ctl(self._state, request, ctypes.c_int(value))
         delay = ctypes.c_int()
         library.opus_encoder_ctl(self._state, _GET_LOOKAHEAD, ctypes.byref(delay))
