@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,6 @@ from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
 from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.metrics.registry import Metrics
-from voicepipe.metrics.trace import TurnTracer
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
 from voicepipe.realtime.ga.session_config import merged
 from voicepipe.realtime.negotiation import DialectKind
@@ -344,7 +343,7 @@ class Sessions:
         address, headers = self._addresses.seen(request), self._settings.client_headers
         client = client_info(request, self._access, address=address, headers=headers, dialect=new.kind)
         wire = self.dialects.negotiation(new.kind, new.id, client, greeting=greeting, session=new.session, rtp=new.rtp)
-        with bound_contextvars(session=new.id):
+        with bound_contextvars(session=new.id), self._traces.session(new.id, new.pipeline) as traced:
             began, end, taken = clock(), _STOPPING, self._slots_taken
             named = {"client": client.name} if client.name else {}
             log.info(
@@ -355,8 +354,7 @@ class Sessions:
                 sessions=taken,
                 **named,
             )
-            tracer = self._traces.tracer(new.id, new.pipeline)
-            connection = self._connection(transport, wire, new, tracer)
+            connection = self._connection(transport, wire, new, traced)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
@@ -365,20 +363,17 @@ class Sessions:
                     end = await connection.run(self.pipelines[new.pipeline], self._engine, client)
             finally:
                 self._live.discard(connection)
-                if tracer is not None:
-                    tracer.close()
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
 
     def _connection(
-        self, transport: Transport, wire: DialectNegotiation, new: NewSession, tracer: TurnTracer | None
+        self, transport: Transport, wire: DialectNegotiation, new: NewSession, traced: Callable[[object], None]
     ) -> SessionConnection:
         def watched(event: object) -> None:
             transport.play(event)
             self.watch.note(new.id, event)
-            if tracer is not None:
-                tracer.note(event)
+            traced(event)
 
         return SessionConnection(
             transport,

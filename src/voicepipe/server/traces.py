@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from importlib.util import find_spec
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,28 +42,35 @@ class SessionTraces:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        if settings.otel_url and find_spec("opentelemetry.exporter") is None:
-            message = f"otel_url needs more packages: {install_command('otel')}"
-            raise ModuleNotFoundError(message, name="opentelemetry")
         self._words, self._model, self._ahead_s = settings.otel_words, traced_model(settings), 0.0
         self._traces: Traces | None = None
         if settings.otel_url is not None:
-            from voicepipe.metrics.otlp import Traces
+            try:
+                from voicepipe.metrics.otlp import Traces
+            except ModuleNotFoundError as error:
+                message = f"otel_url needs more packages: {install_command('otel')} ({error})"
+                raise ModuleNotFoundError(message, name=error.name) from None
 
             self._traces = Traces(settings.otel_url, lambda at_s: at_s + self._ahead_s)
 
-    def tracer(self, session_id: str, agent: str) -> TurnTracer | None:
-        """Return the tracer of a session; None where nothing is traced.
+    @contextmanager
+    def session(self, session_id: str, agent: str) -> Generator[Callable[[object], None]]:
+        """Yield a function that takes each event of a session, until the session ends.
 
         Args:
             session_id: Its id.
             agent: The name of its pipeline.
         """
         if self._traces is None:
-            return None
+            yield lambda _: None
+            return
         clock = asyncio.get_running_loop().time
         self._ahead_s = time.time() - clock()
-        return TurnTracer(session_id, agent or "default", self._model, clock, self._traces.record, words=self._words)
+        tracer = TurnTracer(session_id, agent or "default", self._model, clock, self._traces.record, words=self._words)
+        try:
+            yield tracer.note
+        finally:
+            tracer.close()
 
     async def close(self) -> None:
         """Send what waits; a collector that does not answer is waited for for some seconds."""
