@@ -206,6 +206,24 @@ def test_a_killed_worker_is_replaced_and_the_other_one_goes_on(tmp_path: Path) -
         run(test, server.url)
 
 
+def test_a_worker_that_hangs_is_replaced_and_new_clients_go_to_the_other_one(tmp_path: Path) -> None:
+    """It lives, and its event loop stands still."""
+
+    async def test(http: aiohttp.ClientSession, stack: AsyncExitStack) -> None:
+        hangs = server.pids()[0]
+        os.kill(hangs, signal.SIGSTOP)
+        await server.until(lambda: server.lines("worker.late"))
+        talker = await stack.enter_async_context(talking(http))
+        assert server.worker_of(talker.id) == 1
+        await server.until(lambda: len(server.lines("worker.ready")) == 3)
+        hung, lost = server.lines("worker.hung")[0], server.lines("worker.lost")[0]
+        assert (hung["worker"], hung["pid"], lost["exit_code"]) == (0, hangs, -signal.SIGKILL)
+        await talker.is_echoed()
+
+    with serving(tmp_path, "--hung-worker-s", "4") as server:
+        run(test, server.url)
+
+
 def test_workers_are_replaced_at_sighup_while_a_conversation_goes_on(tmp_path: Path) -> None:
     """The old one ends with its session. New code and new settings are used from then on; broken ones are not."""
     pipeline = tmp_path / "mine.py"

@@ -23,6 +23,7 @@ from voicepipe.server.workers.process import Worker
 from voicepipe.server.workers.routing import choose, target_of
 from voicepipe.server.workers.shared import SharedState
 from voicepipe.server.workers.totals import Totals
+from voicepipe.server.workers.watchdog import watch
 
 __all__ = ["Supervisor", "WorkerFailed"]
 
@@ -237,6 +238,7 @@ class Supervisor:
         lane = self._lanes[worker.lane]
         before, lane.serving, lane.starting = lane.serving, worker, None
         worker.serve(capacity)
+        self._spawn(watch(worker, self._settings.hung_worker_s))
         log.info("worker.ready", worker=worker.lane, pid=worker.pid)
         if before is not None:
             before.is_leaving = True
@@ -312,7 +314,8 @@ class Supervisor:
         serving = {lane.serving.number: lane.serving for lane in self._lanes if lane.serving is not None}
         if named is None and not serving:
             return False
-        worker = named or serving[choose({number: one.load for number, one in serving.items()})]
+        answering = {number: one for number, one in serving.items() if not one.is_late} or serving
+        worker = named or answering[choose({number: one.load for number, one in answering.items()})]
         worker.hand_over(file, head, is_session=target.session)
         return True
 

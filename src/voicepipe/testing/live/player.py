@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Live:
         model: The language model of a simulated user and of a judge; None: the scripted one.
         tolerance_s: How far times may be off.
         api_key: The key, if the server requires one.
+        headers: Headers of the client's own.
     """
 
     url: str
@@ -69,6 +70,7 @@ class Live:
     model: Ask | None = None
     tolerance_s: float = 1.0
     api_key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def not_live(scenario: Scenario) -> list[str]:
@@ -87,7 +89,8 @@ async def play_live(scenario: Scenario, live: Live) -> Transcript:
         CannotConnect: There is no server at the address, or it refuses.
     """
     key = live.api_key or os.environ.get("OPENAI_API_KEY")
-    socket = await open_socket(websocket_url(live.url), key=key, timeout_s=OPEN_S)
+    # Without a subprotocol the client speaks GA for the server from the handshake on, also without a key.
+    socket = await open_socket(websocket_url(live.url), key=key, timeout_s=OPEN_S, protocols=(), headers=live.headers)
     try:
         return await _LiveSession(scenario, live, socket).play()
     finally:
