@@ -57,6 +57,19 @@ def test_instructions_are_a_character_of_the_servers_or_a_text(instructions: str
     assert message["session"] == {**wanted, "voice": "marius", "allow_recording": False}
 
 
+@pytest.mark.parametrize(
+    ("recording", "sent"),
+    [
+        ("off", {"allow_recording": False}),
+        ("events", {"allow_recording": True}),
+        ("sound", {"allow_recording": True, "allow_sound_recording": True}),
+    ],
+)
+def test_a_client_says_what_may_be_recorded(recording: Any, sent: dict[str, bool]):
+    """Unless it says so, nothing may."""
+    assert settings(None, None, recording)["session"] == {"voice": None, **sent}
+
+
 def test_the_settings_are_sent_first_and_the_subprotocol_is_offered(virtual_loop: VirtualLoop, bot: Any):
     """`realtime` is offered, and `session.update` comes before any sound."""
 

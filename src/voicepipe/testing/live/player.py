@@ -44,6 +44,8 @@ __all__ = ["Live", "not_live", "play_live"]
 
 FRAME_S = 0.02
 _FRAME = round(FRAME_S * RATE_HZ)
+# Of a message that cannot be read.
+_SHOWN = 200
 OPEN_S = 10.0
 """The time, in seconds, for the handshake, and for the server's first event."""
 LOUD = 0.01
@@ -179,13 +181,20 @@ class _LiveSession:
     # ---- what comes --------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
+        """Note what comes, to the end of the connection. What cannot be read ends the scenario, which has failed."""
         while (text := await self._socket.receive()) is not None:
-            for event in self._reader.read(json.loads(text)):
-                self._note_event(event)
+            try:
+                for event in self._reader.read(json.loads(text)):
+                    self._note_event(event)
+            except Exception as error:  # of many kinds; without it, the server would count as silent
+                what = f"the server sent what is no event of the Realtime API ({error!r}): {text[:_SHOWN]}"
+                self.played.missed.append(what)
+                return self._over.set()
         reason = f"the server closed the connection ({self._socket.close_code})"
         self.played.ended_s, self.played.reason = self._now_s, reason
         self.played.events.append(At(self._now_s, ConversationEnded(reason)))
         self._over.set()
+        return None
 
     def _note_event(self, event: Event) -> None:
         if isinstance(event, SpeechEncoded | ReplyTextWritten) and self._loud_s is not None:
