@@ -215,6 +215,7 @@ class KyutaiSttSession:
 
     def _step(self, pause: float) -> Sequence[Event]:
         self._is_outage = False
+        self._observer.stepped(1)
         events = self._stepped(self._replay.step(), pause)
         self._show_backlog()
         return events
