@@ -22,7 +22,7 @@ ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "en": _SOUNDS | frozenset(
         {"right", "yeah", "yah", "yep", "yup", "yes", "sure", "for sure", "i see", "got it", "gotcha", "oh wow",
-         "oh my", "oh god", "nice", "cool", "great", "of course", "all right", "alright", "interesting",
+         "oh my", "oh god", "oh my god", "nice", "cool", "great", "of course", "all right", "alright", "interesting",
          "really", "exactly", "precisely", "true", "that's true", "that's right", "you're right", "good",
          "very good", "good point", "i know", "i understand", "understood", "absolutely", "totally", "definitely",
          "certainly", "indeed", "fine", "perfect", "amazing", "awesome", "wonderful", "excellent", "lovely",
