@@ -73,3 +73,17 @@ def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
         and OPENERS.match(text)
     ]
     assert not found, "\n".join(["begin these docstrings with a noun or a verb:", *found])
+
+
+NAMED_PERSONS = re.compile(r"(?<!user)_(who|whoever|nobody|somebody|anybody|someone|anyone)(_|$)")
+"""A user is a person; a client, a server and a caller are not."""
+
+
+def test_the_names_of_tests_do_not_speak_of_code_as_of_a_person() -> None:
+    found = [
+        f"{path.relative_to(PROJECT)}:{number}: {line.strip()}"
+        for path in sorted((PROJECT / "tests").rglob("test_*.py"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if (name := re.match(r"\s*(?:async )?def (test_\w+)", line)) and NAMED_PERSONS.search(name[1])
+    ]
+    assert not found, "\n".join(["name these tests in other words:", *found])

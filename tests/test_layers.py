@@ -18,10 +18,11 @@ ROOT = Path(voicepipe.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"settings", "testing"},
+    {"doctor"},
+    {"load", "settings", "testing"},
     {"client", "server"},
     {"trial"},
-    {"drawing", "engine", "loader", "metrics"},
+    {"drawing", "engine", "loader", "metrics", "recording"},
     {"session"},
     {"llm", "realtime", "stt", "tts", "vad", "voices"},
     {"boundary", "characters", "operators", "services"},

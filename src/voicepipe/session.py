@@ -134,9 +134,10 @@ class SessionRunner:
         stages: Stages,
         emit: Callable[[Event], None],
         client: ClientInfo | None = None,
+        scheduler: LoopScheduler | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.scheduler = LoopScheduler(loop)
+        self.scheduler = scheduler or LoopScheduler(loop)
         # What the stages that hear have yet to do.
         self.backlog = stages.backlog
         self.ended: asyncio.Future[Exception | None] = loop.create_future()

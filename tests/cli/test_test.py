@@ -51,11 +51,35 @@ def test_some_of_them(file: Path, tmp_path: Path) -> None:
     assert (case.get("name"), case.get("classname")) == ("It is silent", "bot_scenarios")
 
 
+LIFESPAN = """
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def lifespan():
+    print("open")
+    yield
+    print("closed")
+"""
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_sessions_share_is_opened_by_the_file_that_has_the_pipeline(
+    file: Path, capsys: pytest.CaptureFixture[str], own: bool
+) -> None:
+    """The scenarios' file, or the one that `--pipeline` names."""
+    bot = file.with_name("bot.py")
+    bot.write_text(FILE.partition("silent =")[0] + ("" if own else LIFESPAN))
+    file.write_text(FILE + (LIFESPAN if own else ""))
+    assert cli.main(["test", str(file), "-k", "silent", *([] if own else ["--pipeline", str(bot)])]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["open", "closed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["-k", "nothing"], "has no scenario with 'nothing' in its title"),
-        (["--text"], "--text and --recordings are for a live server"),
+        (["--text"], "--text, --recordings and --header are for a live server"),
+        (["--header", "x-shop:7"], "--text, --recordings and --header are for a live server"),
         (["--junit", "nowhere/report.xml"], "there is no folder nowhere"),
         (["--pipeline", "missing.py"], "missing.py does not exist"),
     ],
@@ -72,6 +96,13 @@ def test_numbers_have_bounds(file: Path, arguments: list[str], capsys: pytest.Ca
     with pytest.raises(SystemExit):
         cli.main(["test", str(file), *arguments])
     assert "is not a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("header", ["x-shop", ":7", "x-shop:"])
+def test_a_header_has_a_name_and_a_value(file: Path, header: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["test", str(file), "--header", header])
+    assert f"{header!r} is no header" in capsys.readouterr().err
 
 
 def test_a_pass_rate_forgives_some_runs() -> None:

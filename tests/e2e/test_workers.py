@@ -266,7 +266,8 @@ def test_workers_are_replaced_at_sighup_while_a_conversation_goes_on(tmp_path: P
 
 
 def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Path) -> None:
-    """With one worker. The conversation that is on stays with the old code; a broken file changes nothing."""
+    """With one worker. The conversation that is on stays with the old code; a broken file changes nothing, and nor does
+    one that never ends its import, as where it asks a server that is away."""
     pipeline = tmp_path / "mine.py"
     pipeline.write_text(ECHO.read_text())
 
@@ -277,6 +278,8 @@ def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Pat
         await server.until(lambda: server.lines("worker.not_ready"))
         await stays.is_echoed()
         assert server.pids() == old
+        pipeline.write_text("import time\nopen('began', 'w').close()\ntime.sleep(600)\n")
+        await server.until((tmp_path / "began").exists)
 
         (tmp_path / "part.py").write_text("print('new code', file=__import__('sys').stderr)\n")
         pipeline.write_text("import part\n" + ECHO.read_text())
@@ -291,6 +294,7 @@ def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Pat
             await watching
         changed = [file for line in server.lines("server.changed") for file in line["files"]]
         assert {Path(file).name for file in changed} == {"mine.py", "part.py"}
+        assert not server.lines("worker.lost")
 
     with serving(tmp_path, "--workers", "1", "--reload", pipeline=pipeline) as server:
         run(test, server.url)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
     Audio,
     Pause,
@@ -29,6 +29,7 @@ EVENTS = {
     "x": ReplyInterrupted("", Conversation()),
     "f": ReplyEnded("", Conversation()),
     "b": ReplyStarted(Conversation()),
+    "i": ReplyStarted(Conversation().user_said(SILENCE)),
     "t": ReplyText("hi"),
     "c": SynthesisStarted("hi"),
     "m": SynthesisEnded(0.1),
@@ -55,14 +56,14 @@ def test_it_follows_the_first_sound_and_only_that(marbles: Marbles) -> None:
     assert len(measured(marbles, "s-p-(eb)-t-c-m-a-a-a|")) == 1
 
 
-def test_marks_that_nobody_makes_take_no_time(marbles: Marbles) -> None:
+def test_marks_that_are_not_made_take_no_time(marbles: Marbles) -> None:
     """A pipeline without text, or without clauses, is measured as far as it can be."""
     (turn,) = measured(marbles, "s-e--a|")
     assert turn.parts_ms["tts"] == 0
     assert turn.total_ms == pytest.approx(200 + 100)
 
 
-def test_a_reply_to_nobody_is_not_measured(marbles: Marbles) -> None:
+def test_an_unasked_reply_is_not_measured(marbles: Marbles) -> None:
     """The opening and the nudge answer no turn."""
     assert measured(marbles, "b-t-c-m-a|") == []
 
@@ -87,6 +88,11 @@ def test_a_turn_without_words_is_not_measured(marbles: Marbles) -> None:
 def test_a_reply_that_failed_is_not_measured_by_the_next_one(marbles: Marbles) -> None:
     """The nudge seven seconds after it answers nobody."""
     assert measured(marbles, "s-p-(eb)-f 7s b-t-c-m-a|") == []
+
+
+def test_a_prompt_that_breaks_a_silence_answers_no_turn(marbles: Marbles) -> None:
+    """The client wanted no answer to the turn before it, which is not one of seven seconds."""
+    assert measured(marbles, "s-p-e------i-t-c-m-a|") == []
 
 
 def test_the_end_of_the_reply_before_does_not_count(marbles: Marbles) -> None:

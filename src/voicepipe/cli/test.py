@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.usage import seconds
+from voicepipe.cli.usage import count, seconds, share
 
 if TYPE_CHECKING:
     from voicepipe.testing import ChatModel, Scenario
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+KEY_VARIABLE = "OPENAI_API_KEY"
+
 DESCRIPTION = """\
 Play the scenarios of a Python file, and check what they claim. They are the `Scenario`s that the file has in variables,
 lists and mappings. Without --url they are played in virtual time, a minute in a fraction of a second, with the pipeline
 that the file calls `pipeline`, or the default one. With --url they are played to a server, in real time, as a client of
 OpenAI's Realtime API: what the user says is spoken by the embedded voice.
+
+In virtual time, what sessions share is opened by the function that the file calls `lifespan`, or that of --pipeline.
 """
 
 EXAMPLES = """\
@@ -64,6 +68,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("-k", dest="only", metavar="TEXT", help="only the scenarios with this in their title")
     parser.add_argument("--pipeline", metavar="PIPELINE", help="the pipeline, as for `voicepipe serve`; without --url")
     parser.add_argument("--url", help="a server's address: play to it, in real time")
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="NAME:VALUE",
+        help="a header for the server, such as x-shop:7; may be given several times",
+    )
     parser.add_argument("--text", action="store_true", help="write the user's turns instead of speaking them")
     parser.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help='speak "Hello there!" by FOLDER/hello-there.wav, if it exists'
@@ -75,10 +87,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SECONDS",
         help="how far times may be off against a server (default: %(default)s)",
     )
-    parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="play each N times (default: 1)")
+    parser.add_argument("--repeat", type=count, default=1, metavar="N", help="play each N times (default: 1)")
     parser.add_argument(
         "--pass-rate",
-        type=_share,
+        type=share,
         default=1.0,
         metavar="SHARE",
         help="the share of the N runs that have to pass, from 0 to 1 (default: 1)",
@@ -93,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
     from voicepipe.testing.live.player import not_live
     from voicepipe.testing.report import junit, play_all
 
-    if args.url is None and (args.text or args.recordings):
-        raise CommandError("--text and --recordings are for a live server; add --url, or leave them out")
+    if args.url is None and (args.text or args.recordings or args.header):
+        raise CommandError("--text, --recordings and --header are for a live server; add --url, or leave them out")
     if args.junit is not None and not args.junit.parent.is_dir():
         raise CommandError(f"cannot write {args.junit}: there is no folder {args.junit.parent}")
     scenarios, play = _found(args)
@@ -114,13 +126,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _found(args: argparse.Namespace) -> tuple[list[Scenario], Callable[[Scenario], Iterable[str]]]:
     """Return the scenarios of the file, and what plays one and returns the complaints. Raises CommandError."""
-    from voicepipe.loader import PipelineError, load_module, load_pipeline
+    from voicepipe.loader import PipelineError, lifespan_in, lifespan_of, load_module, load_pipeline
     from voicepipe.testing.report import scenarios_in
 
     try:
-        names = vars(load_module(args.file))
+        module = load_module(args.file)
+        names = vars(module)
         own = names.get("pipeline")
-        pipeline = load_pipeline(args.pipeline) if args.pipeline or not callable(own) else own
+        chosen = load_pipeline(args.pipeline)
+        pipeline = own if callable(own) and not args.pipeline else chosen
+        lifespan = lifespan_of(chosen) if args.pipeline else lifespan_in(module)
     except PipelineError as error:
         raise CommandError(str(error)) from None
     scenarios = [one for one in scenarios_in(names) if args.only is None or args.only.lower() in one.title.lower()]
@@ -130,7 +145,7 @@ def _found(args: argparse.Namespace) -> tuple[list[Scenario], Callable[[Scenario
     model = _model(args)
     if args.url is not None:
         return scenarios, _player_to(_server(args, model))
-    return scenarios, lambda scenario: _in_virtual_time(scenario, pipeline, model)
+    return scenarios, lambda scenario: _in_virtual_time(scenario, pipeline, model, lifespan)
 
 
 def _model(args: argparse.Namespace) -> ChatModel | None:
@@ -141,13 +156,13 @@ def _model(args: argparse.Namespace) -> ChatModel | None:
     return ChatModel(args.llm, args.model, api_key=os.environ.get("VOICEPIPE_LLM_API_KEY", "").strip() or None)
 
 
-def _in_virtual_time(scenario: Scenario, pipeline: object, model: ChatModel | None) -> Iterable[str]:
+def _in_virtual_time(scenario: Scenario, pipeline: object, model: ChatModel | None, lifespan: object) -> Iterable[str]:
     from voicepipe.testing import ScenarioFailed
     from voicepipe.testing import run as play
     from voicepipe.testing.report import Failed
 
     try:
-        play(scenario, pipeline, model=model)  # type: ignore[arg-type]
+        play(scenario, pipeline, model=model, lifespan=lifespan)  # type: ignore[arg-type]
     except ScenarioFailed as error:
         raise Failed(str(error).removeprefix(scenario.title).strip()) from None
     return ()
@@ -164,7 +179,7 @@ def _server(args: argparse.Namespace, model: ChatModel | None) -> Live:
             f"the embedded voice is not installed ({error}); add --text, or --recordings FOLDER"
         ) from None
     speak = with_recordings(args.recordings, embedded_voice) if args.recordings and not args.text else voice
-    return Live(args.url, speak, model, args.tolerance)
+    return Live(args.url, speak, model, args.tolerance, headers=dict(args.header))
 
 
 def _player_to(live: Live) -> Callable[[Scenario], Iterable[str]]:
@@ -178,7 +193,8 @@ def _player_to(live: Live) -> Callable[[Scenario], Iterable[str]]:
         try:
             played = asyncio.run(play_live(scenario, live))
         except CannotConnect as error:
-            raise CommandError(str(error)) from None
+            hint = f" The key is read from the variable {KEY_VARIABLE}." if error.status == 401 else ""
+            raise CommandError(f"{error}{hint}") from None
         told = [
             f"{one}\n    but {but}" for one in scenario.expectations if not one.inside if (but := one.complaint(played))
         ]
@@ -233,17 +249,9 @@ def _report(results: Sequence[Result]) -> int:
 # ---- arguments -------------------------------------------------------------------------------------------------------
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs, 1 or more")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share, from 0 to 1")
-    return share
+def _header(text: str) -> tuple[str, str]:
+    """Return name and value of `NAME:VALUE`."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no header; one looks like x-shop:7")
+    return name.strip(), value.strip()

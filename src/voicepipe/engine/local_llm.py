@@ -114,6 +114,10 @@ class LocalLlm:
 
         return Probe("llm", self.manner.what, "embedded", "", ask)
 
+    def close(self) -> None:
+        """Free the model. No session may be open."""
+        self.model.close()
+
     def _answers(self, slot: int) -> Llm:
         manner = self.manner
         shorten = None if manner.sentences is None else _at_most(manner.sentences)

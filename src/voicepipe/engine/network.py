@@ -10,13 +10,14 @@ import aiohttp
 from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings, secret_of
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.llm.history import recent
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.llm.openai.warmth import KeepWarm
 from voicepipe.services.address import Address
 from voicepipe.services.errors import ServiceError
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.openai.client import reason
-from voicepipe.services.proxies import proxy_for
 from voicepipe.session import Llm
 
 __all__ = ["NetworkLlm", "api_probe", "kyutai_probe"]
@@ -40,7 +41,9 @@ class NetworkLlm:
     warmth: KeepWarm | None
 
     @classmethod
-    def make(cls, url: str, settings: EngineSettings, http: Session) -> NetworkLlm:
+    def make(
+        cls, url: str, settings: EngineSettings, http: Session, observer: ServiceObserver = NULL_OBSERVER
+    ) -> NetworkLlm:
         options = OpenAi(
             url=url,
             model=settings.llm_model,
@@ -53,7 +56,7 @@ class NetworkLlm:
             retries=Retries(settings.llm_retries, settings.llm_longest_wait_s),
             extra=settings.llm_extra,
         )
-        llm = OpenAiLlm(options, http)
+        llm = OpenAiLlm(options, http, observer)
         warmth = KeepWarm(llm, after_s=_WARM_S) if settings.llm_warm else None
         return cls(llm, Address.parse(url).http(""), warmth)
 

@@ -36,9 +36,6 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 # A list of tools without an end is not read any further.
 _MOST_PAGES = 20
-# Of an answer's next bytes, as the package mcp itself has it: a call has its own deadline, and a server may be silent
-# for long between two notifications.
-_READ_S = 300
 _ARGUMENTS = TypeAdapter(dict[str, Any])
 
 
@@ -49,7 +46,8 @@ class McpServer:
     sessions of the process: a program runs once. The tools are offered to the model as soon as they are known. A lost
     connection is made again after `retry_s`, for as long as it takes; meanwhile the tools are not offered, and a call
     is an error that the model reads, as are a tool's error, a missed deadline and wrong arguments. A new list of tools
-    (`notifications/tools/list_changed`) is read at once. A barge-in cancels the call.
+    (`notifications/tools/list_changed`) is read at once. A call goes on after a barge-in, as that of any function does
+    (see `with_tools`).
 
     What a server describes and returns is read by the model: connect only to servers that you trust, and name in
     `allow` what the model needs.
@@ -210,14 +208,14 @@ class McpServer:
                     self._changed(None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """Return what `mcp.Client` connects to: HTTP with the headers, if there are any."""
-        if not self._headers or not isinstance(self._server, str):
+        """Return what `mcp.Client` connects to: for an address, HTTP with the headers, the proxy for it, and bounds."""
+        if not isinstance(self._server, str):
             return self._server
-        import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
-        waits = httpx2.Timeout(self._limits.connect_s, read=_READ_S)
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=self._headers, timeout=waits))
+        from voicepipe.operators.mcp_http import http_client
+
+        http = await stack.enter_async_context(http_client(self._server, self._headers, self._limits.connect_s))
         return streamable_http_client(self._server, http_client=http)
 
     async def _notified(self, message: object) -> None:

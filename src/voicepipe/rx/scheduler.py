@@ -62,7 +62,7 @@ class LoopScheduler(PeriodicScheduler):
 
     @property
     def now(self) -> datetime:
-        return self.to_datetime(self.loop.time())
+        return self.to_datetime(self.clock())
 
     def check_thread(self) -> None:
         """Raise AnotherThread unless this is the thread that made the scheduler. Takes about 50 ns."""
@@ -90,6 +90,30 @@ class LoopScheduler(PeriodicScheduler):
         task = self.loop.create_task(work, name=name)
         self._adopt(task)
         return task
+
+    def after_tasks(self, then: Callable[[], None]) -> Callable[[], list[str]] | None:
+        """Call `then` when the tasks that run now are done.
+
+        Returns:
+            A function that returns the names of the tasks that still run; None if there are none, so that `then` will
+            not be called.
+        """
+        left = set(self.tasks)
+        if not left:
+            return None
+
+        def done(task: asyncio.Task[Any]) -> None:
+            left.discard(task)
+            if not left:
+                then()
+
+        for task in left.copy():
+            task.add_done_callback(done)
+        return lambda: sorted(task.get_name() for task in left)
+
+    def enter(self, work: Callable[[], None]) -> None:
+        """Call `work`, with which a task of the graph's own gives it something."""
+        work()
 
     def _adopt(self, task: asyncio.Task[Any]) -> None:
         self.tasks.add(task)
@@ -125,8 +149,7 @@ class LoopScheduler(PeriodicScheduler):
         def run() -> None:
             inner.disposable = self.invoke_action(action, state=state)
 
-        handle = self.loop.call_at(when_s, run)
-        return CompositeDisposable(_Timer(handle), inner)
+        return CompositeDisposable(self.call_at(when_s, run), inner)
 
 
 class _Timer(abc.DisposableBase):

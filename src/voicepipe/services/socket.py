@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import WSMsgType
 
+from voicepipe.installation.proxies import is_loopback, proxy_for
 from voicepipe.services.address import Address, Instance
 from voicepipe.services.errors import AtCapacity, ConnectionLost
 
@@ -76,6 +77,7 @@ class WebSocketEndpoint:
                 server_hostname=self.address.host if self.address.secure else None,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_S),  # pyright: ignore[reportCallIssue] — attrs
                 max_msg_size=_MAX_MESSAGE,
+                proxy=None if is_loopback(instance.host) else proxy_for(self.address.http("")),
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in FULL_STATUSES:

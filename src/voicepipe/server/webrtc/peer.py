@@ -15,7 +15,6 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InvalidStateError
 from aiortc.rtp import RtpPacket
 
 from voicepipe.events import ReplyInterrupted, SpeechEncoded
@@ -23,7 +22,9 @@ from voicepipe.realtime import new_id
 from voicepipe.server.session.socket import Fault
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.webrtc.candidates import gather_at
+from voicepipe.server.webrtc.offer import bounded
 from voicepipe.server.webrtc.rtp import only_opus, take_packets
+from voicepipe.server.webrtc.sctp import bound_fragments
 from voicepipe.server.webrtc.tracks import HeardSound, ReplyTrack
 
 __all__ = ["BadOffer", "PeerTransport"]
@@ -35,8 +36,12 @@ CHANNEL = "oai-events"
 
 # What may wait in the data channel; then sending waits.
 _HIGH_BYTES = 65_536
+# What a frame takes beside its content: without that, empty ones could wait without a bound.
+_FRAME_BYTES = 200
 _GATHERING_S = 10.0
 _FLUSHING_S = 1.0
+_CLOSING_S = 5.0
+_UNREADABLE = "it is no session description that can be read"
 
 
 class BadOffer(ValueError):
@@ -76,18 +81,40 @@ class PeerTransport:
 
         Raises:
             BadOffer: It is no SDP, or has no audio, or no audio in Opus.
+            ConnectionError: The addresses of this server cannot be found out: its ICE servers do not answer.
         """
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            self._offer_opus()
-            async with asyncio.timeout(_GATHERING_S):
-                await self._peer.setLocalDescription(await self._peer.createAnswer())
-        except (ValueError, KeyError, IndexError, AttributeError, AssertionError, InvalidStateError) as error:
-            await self._peer.close()
-            raise BadOffer(str(error) or "it is no session description that can be read") from error
+            answer = await self._read(offer)
+            await self._gather(answer)
+        except BaseException:
+            await self._shut()
+            raise
         for receiver in self._peer.getReceivers():
             take_packets(receiver, self._packet_came)
+        if self._peer.sctp is not None:
+            bound_fragments(self._peer.sctp, lambda: self._ended(WSCloseCode.POLICY_VIOLATION))
         return self._peer.localDescription.sdp
+
+    async def _read(self, offer: str) -> RTCSessionDescription:
+        """Return what answers an offer. aiortc has no error of its own for one that it cannot read: the failures are of
+        all kinds, and all come from the client's text."""
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(bounded(offer), "offer"))
+            self._offer_opus()
+            return await self._peer.createAnswer()
+        except ValueError as error:
+            raise BadOffer(str(error) or _UNREADABLE) from error
+        except Exception as error:
+            log.info("call.offer_unreadable", error=repr(error))
+            raise BadOffer(_UNREADABLE) from error
+
+    async def _gather(self, answer: RTCSessionDescription) -> None:
+        try:
+            async with asyncio.timeout(_GATHERING_S):
+                await self._peer.setLocalDescription(answer)
+        except Exception as error:
+            log.warning("call.no_addresses", ice_servers=self._settings.ice_servers, error=repr(error))
+            raise ConnectionError("the addresses for the call cannot be found out") from error
 
     def _offer_opus(self) -> None:
         transceivers = self._peer.getTransceivers()
@@ -140,7 +167,16 @@ class PeerTransport:
         order = self._heard.order
         log.info("call.ended", code=code, reason=reason, packets_lost=order.lost, packets_late=order.late,
                  unplayed_ms=round(self._track.lost_ms))  # fmt: skip
-        await self._peer.close()
+        await self._shut()
+
+    async def _shut(self) -> None:
+        """Close the peer connection. If aiortc fails at that, as after an offer that it has half taken, its next
+        `close` waits for the first one for ever."""
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await self._peer.close()
+        except Exception as error:
+            log.warning("call.close_failed", error=repr(error))
 
     def hang_up(self) -> None:
         """End the call for the client, which has asked for it elsewhere than in the call."""
@@ -149,14 +185,15 @@ class PeerTransport:
     def abort(self) -> None:
         """Cut the connection, as if the network had."""
         self._ended(WSCloseCode.ABNORMAL_CLOSURE)
-        self._closing = asyncio.ensure_future(self._peer.close())
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._shut())
 
     # ---- from the client --------------------------------------------------------------------------------------------
 
     async def receive(self) -> WSMessage:
         """Return the client's next event, or a piece of its sound."""
         frame = await self._frames.get()
-        self._waiting_bytes -= len(frame.data or b"")
+        self._waiting_bytes -= _size(frame.data)
         return frame
 
     def fault(self, error: object) -> Fault | None:
@@ -193,7 +230,7 @@ class PeerTransport:
             self._put(WSMsgType.BINARY, sound)
 
     def _put(self, kind: WSMsgType, data: str | bytes) -> None:
-        self._waiting_bytes += len(data)
+        self._waiting_bytes += _size(data)
         if self._waiting_bytes > self._settings.ingress_waits_bytes:
             self._ended(WSCloseCode.POLICY_VIOLATION)
         elif self.close_code is None:
@@ -210,6 +247,11 @@ class PeerTransport:
             self._frames.put_nowait(WSMessage(kind, None, None))
             self._open.set()
             self._drained.set()
+
+
+def _size(data: str | bytes | None) -> int:
+    """Return what a frame takes while it waits, in bytes."""
+    return 0 if data is None else len(data) + _FRAME_BYTES
 
 
 def _ice_servers(settings: ServerSettings) -> list[RTCIceServer]:

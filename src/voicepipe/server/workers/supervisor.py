@@ -198,6 +198,7 @@ class Supervisor:
             log.warning("server.not_reloaded", reason=str(error), consequence="the workers stay as they are")
             return
         for lane in self._lanes:
+            self._abandon(lane)
             self._replace(lane)
 
     # ---- workers ----------------------------------------------------------------------------------------------------
@@ -215,6 +216,13 @@ class Supervisor:
     def _replace(self, lane: _Lane) -> None:
         if lane.starting is None and not self._stopping:
             self._start(lane)
+
+    def _abandon(self, lane: _Lane) -> None:
+        """End a worker that has not become ready: it may have read the files before they changed, or never be ready."""
+        if (worker := lane.starting) is not None:
+            lane.starting = None
+            worker.is_leaving = worker.has_stopped = True  # its end is no loss
+            worker.kill()
 
     def _start_later(self, lane: _Lane) -> None:
         async def start() -> None:
@@ -316,7 +324,8 @@ class Supervisor:
     def _received(self, worker: Worker, message: list[Any]) -> None:
         match message:
             case ["ready", capacity]:
-                self._serve(worker, capacity)
+                if self._lanes[worker.lane].starting is worker:  # it is not, if a reload has come before
+                    self._serve(worker, capacity)
             case ["failed", text, exit_code]:
                 worker.has_failed = True
                 self._fail(WorkerFailed(text, exit_code), worker)
