@@ -32,6 +32,8 @@ NAMES = (
     "packet_loss",
     "capacity",
     "services",
+    "sessions",
+    "opus",
     "workers",
     "startup",
     "graph",
