@@ -19,7 +19,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"settings", "testing"},
-    {"client", "server"},
+    {"client", "host", "server"},
     {"trial"},
     {"drawing", "engine", "loader", "metrics"},
     {"session"},

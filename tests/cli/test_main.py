@@ -94,7 +94,10 @@ def test_the_version_is_printed():
     ("words", "says"),
     [
         ("", "voicepipe: name a command: init, serve, talk, test, check, settings, draw, models, "),
-        ("whistle", "there is no command 'whistle'; there are init, serve, talk, test, check, settings, draw, models "),
+        (
+            "whistle",
+            "there is no command 'whistle'; there are init, serve, talk, test, check, settings, draw, models, ",
+        ),
         ("serv", "voicepipe: there is no command 'serv' (did you mean serve?)"),
         ("--loud", "voicepipe: there is no option --loud; see voicepipe --help"),
         ("models fetsh", "voicepipe models: there is no command 'fetsh' (did you mean fetch?); there is fetch"),

@@ -15,7 +15,10 @@ from aiohttp import WSMsgType
 from voicepipe.services.address import Address, Instance
 from voicepipe.services.errors import AtCapacity, ConnectionLost
 
-__all__ = ["Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
+__all__ = ["LEASE_HEADER", "Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
+
+LEASE_HEADER = "voicepipe-lease"
+"""The header of a lease's one-time token, which stands in place of a key."""
 
 FULL_STATUSES = (429, 503)
 """The statuses of a proxy when none of its instances is free."""
