@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
 import numpy as np
 import reactivex
+from aiohttp import web
 from kyutai import RECONNECTING, STT, STT_OPTIONS, TONES
 from reactivex import Observable
 
@@ -31,7 +31,6 @@ from voicepipe.events import (
 from voicepipe.host.app import StageHost
 from voicepipe.host.hosted import HostedStage
 from voicepipe.host.own import own_stage
-from voicepipe.host.serve import HostAddress, listening_host
 from voicepipe.host.slots import Slots
 from voicepipe.operators import listen
 from voicepipe.rx import transduce
@@ -144,7 +143,8 @@ class Hosted:
     def __init__(self, stage: HostedStage, capacity: int, key: str | None, attach_s: float) -> None:
         self.host = StageHost(stage, Slots(capacity, attach_s=attach_s), key=key)
         self.port = 0
-        self._stack = AsyncExitStack()
+        self.stopped = False
+        self._runner = web.AppRunner(self.host.app(), handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
 
     @property
     def url(self) -> str:
@@ -155,11 +155,17 @@ class Hosted:
         return self.host.slots
 
     async def stop(self) -> None:
-        """Stop, as a process that is killed: what is open breaks."""
-        await self._stack.aclose()
+        """Stop as a process that is killed: all connections break at once."""
+        self.stopped = True
+        for connection in self._runner.server.connections if self._runner.server is not None else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self._runner.cleanup()
 
     async def __aenter__(self) -> Hosted:
-        self.port = await self._stack.enter_async_context(listening_host(self.host, HostAddress("127.0.0.1", 0)))
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import ormsgpack
 import pytest
-from hosted import KEY, ToneStt, ToneTts, hosting, stt_of
+from hosted import KEY, Hosted, ToneStt, ToneTts, hosting, stt_of
 from kyutai import play, running, said
 
 from voicepipe.engine.network import kyutai_probe

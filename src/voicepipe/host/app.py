@@ -36,9 +36,9 @@ Serve = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 class StageHost:
     """One stage, served to `slots.capacity` sessions at once.
 
-    A client shows the token of a lease (`voicepipe-lease`), or the key of the host as Kyutai's servers take it
-    (`kyutai-api-key`, or `Authorization: Bearer` for the language model). A session for which there is no place is told
-    at once: `Error` in place of `Ready`, or status 503.
+    A client shows the token of a lease (`voicepipe-lease`, or as the key of a host that has none), or the key of the
+    host as Kyutai's servers take it (`kyutai-api-key`, or `Authorization: Bearer` for the language model). A session
+    for which there is no place is told at once: `Error` in place of `Ready`, or status 503.
 
     Args:
         stage: What is served.
@@ -84,8 +84,8 @@ class StageHost:
 
     def _enter(self, request: web.Request) -> Place:
         """Take the place of a lease, or a free one. Raises NoPlace, and HTTPUnauthorized."""
-        token = request.headers.get(LEASE_HEADER)
-        if token is not None:
+        token = request.headers.get(LEASE_HEADER) or (_bearer(request) if self._key is None else "")
+        if token:
             try:
                 return self.slots.attach(token)
             except UnknownLease as unknown:
@@ -96,8 +96,7 @@ class StageHost:
     def _check_key(self, request: web.Request) -> None:
         if self._key is None:
             raise web.HTTPUnauthorized(text=f"a session needs a lease: send its token in {LEASE_HEADER}")
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        shown = request.headers.get(KEY_HEADER) or bearer
+        shown = request.headers.get(KEY_HEADER) or _bearer(request)
         if not hmac.compare_digest(shown.encode(), self._key.encode()):
             raise web.HTTPUnauthorized(text=f"the key is wrong or absent: send it in {KEY_HEADER}")
 
@@ -180,3 +179,7 @@ def _speaking(tts: HostedTts) -> Serve:
         await speak(socket, tts, request.query.get("voice", ""))
 
     return serve
+
+
+def _bearer(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
