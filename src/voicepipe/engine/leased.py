@@ -125,7 +125,7 @@ class LeasedLlm:
     async def _pieces(self, lease: Lease, conversation: Conversation) -> AsyncGenerator[str | Event, None]:
         """Yield what a replica answers. Raises LlmUnavailable when it has died, even where nothing breaks."""
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lease.when_lost(lambda: lost.done() or lost.set_result(None))
+        lease.when_lost(lambda: None if lost.done() else lost.set_result(None))
         async with aclosing(self._leased(lease).answer(conversation)) as answer:
             while True:
                 step = asyncio.ensure_future(anext(answer))

@@ -41,6 +41,11 @@ class Lease:
         self._lost = False
         self._told: list[Callable[[], None]] = []
 
+    @property
+    def held(self) -> bool:
+        """Return whether it has not been released."""
+        return self._end is not None
+
     def release(self) -> None:
         """End the lease. May be called more than once."""
         end, self._end = self._end, None
