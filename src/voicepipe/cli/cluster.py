@@ -93,9 +93,16 @@ def _up(args: argparse.Namespace) -> int:
         try:
             deploy(app, lambda name: print(f"{name} is up", flush=True))
         except RuntimeError as error:
-            raise CommandError(f"a stage did not start: {error}") from error
+            raise CommandError(_failures() or f"a stage did not start: {error}") from error
     print("Use them on a machine of the cluster: voicepipe serve --engine ray://auto")
     return 0
+
+
+def _failures() -> str:
+    from voicepipe.cluster.deployment import stage_states
+
+    failed = [f"{state.name} did not start: {state.message}" for state in stage_states() if state.message]
+    return "\n".join(failed)
 
 
 def _start_head(args: argparse.Namespace) -> None:

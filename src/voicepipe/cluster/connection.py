@@ -46,7 +46,9 @@ def ray_environment(environment: Mapping[str, str] = os.environ) -> dict[str, st
     """
     mode = environment.get(_MODE, "token")
     if mode != "token":
-        raise ClusterError(f"{_MODE} is {mode!r}: without a token everyone who reaches a port could run code; unset it")
+        raise ClusterError(
+            f"{_MODE} is {mode!r}: without a token every machine that reaches a port may run code; unset it"
+        )
     file = token_file(environment)
     if not file.is_file():
         raise ClusterError(

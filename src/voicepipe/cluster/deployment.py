@@ -51,7 +51,7 @@ def serve_options(options: StageOptions) -> dict[str, Any]:
 
 
 def deploy(app: AppFile, told: Callable[[str], None]) -> None:
-    """Bring the cluster's stages to what a file says, each when the one before is ready. Blocks.
+    """Bring the cluster's stages to what a file says, side by side, and wait until they run. Blocks.
 
     A stage whose options are as they were is left alone; the replicas of a changed one are replaced one by one, and
     their sessions finish. Raises RuntimeError for a stage that cannot start.
@@ -61,10 +61,13 @@ def deploy(app: AppFile, told: Callable[[str], None]) -> None:
     from voicepipe.cluster.replica import StageReplica
 
     serve.start(http_options={"location": "NoServer"})  # no port for clients: leases come through Ray
+    targets: list[Any] = []
     for name, options in app.stages.items():
         deployment: Any = serve.deployment(StageReplica, name=name, **serve_options(options))
         bound = deployment.bind(options.stage, options.capacity)
-        serve.run(bound, name=app_name(name), route_prefix=None)
+        targets.append(serve.RunTarget(bound, name=app_name(name), route_prefix=None))
+    serve.run_many(targets)
+    for name in app.stages:
         told(name)
     for name in _deployed(serve.status().applications):
         if name not in app.stages:
@@ -112,4 +115,11 @@ def _state(name: str, application: Any) -> StageState:
         for state, count in deployment.replica_states.items():
             states[str(getattr(state, "value", state))] = count
     status = str(getattr(application.status, "value", application.status))
-    return StageState(name, status, states.get("RUNNING", 0), states.get("STARTING", 0), application.message or "")
+    reasons = [_last_line(deployment.message or "") for deployment in application.deployments.values()]
+    message = "" if status == "RUNNING" else next(filter(None, reasons), application.message or "")
+    return StageState(name, status, states.get("RUNNING", 0), states.get("STARTING", 0), message)
+
+
+def _last_line(message: str) -> str:
+    """Return the error of a traceback: it says what is wrong with the stage."""
+    return message.strip().rpartition("\n")[2]

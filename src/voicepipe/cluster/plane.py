@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import structlog
 
 from voicepipe.cluster.deployment import app_name, running_replicas
 from voicepipe.services import AtCapacity, ConnectionLost, Instance, Lease, ProtocolViolation
 
-__all__ = ["LEASES_TRIED", "RayControlPlane"]
+__all__ = ["LEASES_TRIED", "LeaseHandle", "LeaseStream", "RayControlPlane", "stage_handle"]
 
 LEASES_TRIED = 3
 """Replicas that are asked before a stage counts as full. Serve compares the queues of two, as it knows them: with two
@@ -19,20 +20,49 @@ replicas the first answer is right; with more the third is wrong less than once 
 log = structlog.get_logger()
 
 
-class RayControlPlane:
-    """Leases of one process, which has connected to the cluster. Its methods belong on one event loop."""
+class LeaseStream(Protocol):
+    """The items of one lease; an error means that its replica has died."""
 
-    def __init__(self) -> None:
-        self._handles: dict[str, Any] = {}
+    def __aiter__(self) -> LeaseStream: ...
+
+    async def __anext__(self) -> Mapping[str, Any]: ...
+
+    def cancel(self) -> object:
+        """End the lease."""
+        ...
+
+
+LeaseHandle = Callable[[], LeaseStream]
+"""Requests a lease from a replica that Serve chooses."""
+
+
+def stage_handle(stage: str) -> LeaseHandle:
+    """Return the handle of a stage of the cluster that this process has connected to."""
+    from ray import serve
+
+    handle: Any = serve.get_deployment_handle(stage, app_name(stage))
+    return handle.options(stream=True).lease.remote
+
+
+class RayControlPlane:
+    """Leases of one process, which has connected to the cluster. Its methods belong on one event loop.
+
+    Args:
+        handle_of: Returns what streams the items of a stage's leases.
+    """
+
+    def __init__(self, handle_of: Callable[[str], LeaseHandle] = stage_handle) -> None:
+        self._handle_of = handle_of
+        self._handles: dict[str, LeaseHandle] = {}
         self._following: set[asyncio.Task[None]] = set()
 
     async def lease(self, stage: str) -> Lease:
         """Return a place at a replica. Raises AtCapacity, ConnectionLost. May be cancelled: the place is free then."""
         full = ""
         for _ in range(LEASES_TRIED):
-            stream = self._handle(stage).lease.remote()
+            stream = self._handle(stage)()
             try:
-                first: Any = await anext(stream)
+                first = await anext(stream)
             except asyncio.CancelledError:
                 stream.cancel()
                 raise
@@ -57,7 +87,7 @@ class RayControlPlane:
         if self._following:
             await asyncio.wait(self._following)
 
-    def _leased(self, stage: str, stream: Any, first: dict[str, Any]) -> Lease:
+    def _leased(self, stage: str, stream: LeaseStream, first: Mapping[str, Any]) -> Lease:
         try:
             instance = Instance(str(first["host"]), int(first["port"]), str(first["token"]))
         except (KeyError, TypeError, ValueError) as error:
@@ -74,16 +104,13 @@ class RayControlPlane:
         following.add_done_callback(self._following.discard)
         return lease
 
-    def _handle(self, stage: str) -> Any:
+    def _handle(self, stage: str) -> LeaseHandle:
         if stage not in self._handles:
-            from ray import serve
-
-            handle: Any = serve.get_deployment_handle(stage, app_name(stage))
-            self._handles[stage] = handle.options(stream=True)
+            self._handles[stage] = self._handle_of(stage)
         return self._handles[stage]
 
 
-async def _follow(stream: Any, lease: Lease) -> None:
+async def _follow(stream: LeaseStream, lease: Lease) -> None:
     """Wait for the end of a lease, which its replica, its death or this session brings."""
     try:
         async for _ in stream:
