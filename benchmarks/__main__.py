@@ -33,6 +33,7 @@ NAMES = (
     "capacity",
     "services",
     "workers",
+    "cluster",
     "startup",
     "graph",
     "adversary",
