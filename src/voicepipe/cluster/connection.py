@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import secrets
@@ -9,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NAMESPACE", "ClusterError", "connect", "disconnect", "make_token", "ray_environment", "token_file"]
+__all__ = [
+    "NAMESPACE",
+    "ClusterError",
+    "connect",
+    "disconnect",
+    "make_token",
+    "ray_environment",
+    "ray_module",
+    "token_file",
+]
 
 NAMESPACE = "voicepipe"
 
@@ -64,7 +74,8 @@ def connect(url: str) -> None:
         ClusterError: Ray is not installed, there is no token, or the cluster does not answer.
     """
     os.environ.update(ray_environment())
-    ray = _ray()
+    ray = ray_module("ray")
+    ray_module("ray.serve")  # takes 2 s, which the first session does not wait for
     address = url.removeprefix("ray://")
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
@@ -79,13 +90,12 @@ def connect(url: str) -> None:
 
 def disconnect() -> None:
     """End the connection. Blocks."""
-    _ray().shutdown()
+    ray_module("ray").shutdown()
 
 
-def _ray() -> Any:
+def ray_module(name: str) -> Any:
+    """Return a module of Ray, which has no types that a type checker sees without it. Raises ClusterError."""
     try:
-        import ray
-        import ray.serve  # takes 2 s, which the first session does not wait for
+        return importlib.import_module(name)
     except ImportError as error:
         raise ClusterError(f"a cluster needs the extra `cluster` ({error})") from error
-    return ray

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicepipe.cluster.app_file import AppFile, StageOptions
+from voicepipe.cluster.connection import ray_module
 
 __all__ = ["StageState", "app_name", "deploy", "remove_all", "running_replicas", "serve_options", "stage_states"]
 
@@ -56,10 +57,9 @@ def deploy(app: AppFile, told: Callable[[str], None]) -> None:
     A stage whose options are as they were is left alone; the replicas of a changed one are replaced one by one, and
     their sessions finish. Raises RuntimeError for a stage that cannot start.
     """
-    from ray import serve
-
     from voicepipe.cluster.replica import StageReplica
 
+    serve = ray_module("ray.serve")
     serve.start(http_options={"location": "NoServer"})  # no port for clients: leases come through Ray
     targets: list[Any] = []
     for name, options in app.stages.items():
@@ -76,8 +76,7 @@ def deploy(app: AppFile, told: Callable[[str], None]) -> None:
 
 def remove_all() -> None:
     """Stop all stages; their sessions have as long as their files said. Blocks for 30 s at most."""
-    from ray import serve
-
+    serve = ray_module("ray.serve")
     serve.shutdown()
 
 
@@ -94,8 +93,7 @@ class StageState:
 
 def stage_states() -> list[StageState]:
     """Return the state of each stage. Blocks."""
-    from ray import serve
-
+    serve = ray_module("ray.serve")
     applications: Any = serve.status().applications
     return [_state(name, applications[app_name(name)]) for name in _deployed(applications)]
 

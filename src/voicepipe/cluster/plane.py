@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from voicepipe.cluster.connection import ray_module
 from voicepipe.cluster.deployment import app_name, running_replicas
 from voicepipe.services import AtCapacity, ConnectionLost, Instance, Lease, ProtocolViolation
 
@@ -38,9 +39,7 @@ LeaseHandle = Callable[[], LeaseStream]
 
 def stage_handle(stage: str) -> LeaseHandle:
     """Return the handle of a stage of the cluster that this process has connected to."""
-    from ray import serve
-
-    handle: Any = serve.get_deployment_handle(stage, app_name(stage))
+    handle: Any = ray_module("ray.serve").get_deployment_handle(stage, app_name(stage))
     return handle.options(stream=True).lease.remote
 
 

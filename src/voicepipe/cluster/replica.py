@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from voicepipe.cluster.connection import ray_module
 from voicepipe.host.app import StageHost
 from voicepipe.host.embedded import load_stage
 from voicepipe.host.serve import HostAddress, listening_host
@@ -26,8 +27,7 @@ log = structlog.get_logger()
 
 def node_address() -> str:
     """Return the address by which this machine has joined the cluster."""
-    import ray
-
+    ray = ray_module("ray")
     own = ray.get_runtime_context().get_node_id()
     nodes: list[dict[str, Any]] = ray.nodes()
     return next(str(node["NodeManagerAddress"]) for node in nodes if node["NodeID"] == own)
