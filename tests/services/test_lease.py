@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
+import reactivex
 from control_plane import FakeControlPlane, Replica
 from hosted import EchoLlm, ToneStt, ToneTts, hosting
 from kyutai import RECONNECTING, STT, STT_OPTIONS, TTS, Running, play, running, said
 from reactivex import Observable
+from reactivex import operators as rx_ops
 
 from voicepipe.conversation import Conversation
 from voicepipe.engine.build import build_engine
@@ -21,6 +24,7 @@ from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import Event, ReplyAudio, ReplyText, Transcribed, Warned, WordRecognised, WordSpoken
 from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.operators import listen
+from voicepipe.rx import transduce
 from voicepipe.services import Backoff, ConnectionLost, Instance, Lease, LeasedFinder, ServiceUnavailable
 from voicepipe.stage import StageError
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
@@ -29,9 +33,10 @@ from voicepipe.tts.kyutai.stage import DiscoveryOptions, Options, Speaker, TtsOp
 from voicepipe.tts.kyutai.stage import kyutai as kyutai_tts
 
 
-def stt(plane: FakeControlPlane) -> object:
+def stt(plane: FakeControlPlane, *, word_after_s: float = 2.0) -> object:
     finder = LeasedFinder(STT, "stt", plane, tries=3, try_s=0.5)
-    stage = kyutai_stt(finder, api_key="unused", options=STT_OPTIONS, reconnect=RECONNECTING)
+    options = replace(STT_OPTIONS, word_after_s=word_after_s)
+    stage = kyutai_stt(finder, api_key="unused", options=options, reconnect=RECONNECTING)
     return listen(stage, None, flush_at=0.6)
 
 
@@ -162,6 +167,45 @@ def test_what_was_said_since_the_last_word_goes_to_the_next_replica(virtual_loop
     assert told_s - killed_s <= 0.5
 
 
+class LateStt(ToneStt):
+    """A recogniser of whole clips: it emits no word before the end of the turn."""
+
+    def stt(self) -> object:
+        hear = super().stt()
+        return lambda source: hear(source).pipe(transduce(lambda _: _AtTheEnd()))
+
+
+class _AtTheEnd:
+    def __init__(self) -> None:
+        self.words: list[Event] = []
+
+    def __call__(self, event: Event) -> list[Event]:
+        if isinstance(event, WordRecognised):
+            self.words.append(event)
+            return []
+        if isinstance(event, Transcribed):
+            words, self.words = self.words, []
+            return [*words, event]
+        return [event]
+
+
+def test_a_recogniser_of_whole_clips_hears_the_whole_clip_again(virtual_loop: VirtualLoop) -> None:
+    """Its replica is killed after 4 s of speech of which no word has come."""
+
+    async def main() -> str:
+        async with cluster(LateStt, "stt") as (plane, replicas), running(stt(plane, word_after_s=16)) as heard:
+            words = " ".join(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"] * 2)
+            playing = asyncio.get_running_loop().create_task(play(heard.source, said(words)))
+            await asyncio.sleep(5.2)
+            assert heard.texts(WordRecognised) == ""
+            await used(replicas).host.stop()
+            await playing
+            assert heard.texts(WordRecognised) == words
+            return words
+
+    virtual_loop.run(main())
+
+
 def test_a_replica_that_falls_silent_is_given_up_when_the_control_plane_says_so(virtual_loop: VirtualLoop) -> None:
     """Its machine is cut off: nothing breaks the connection. The lease is lost, long before a time limit is over."""
 
@@ -197,8 +241,6 @@ class FrozenStt(ToneStt):
         def heard(event: Event) -> bool:
             stopped[0] = stopped[0] or FrozenStt.frozen
             return not stopped[0]
-
-        from reactivex import operators as rx_ops
 
         return lambda source: hear(source.pipe(rx_ops.filter(heard)))
 
@@ -258,9 +300,6 @@ class SlowLlm(EchoLlm):
     silent_from = 1
 
     def llm(self, conversation: Conversation) -> Observable[str | Event]:
-        import reactivex
-        from reactivex import operators as rx_ops
-
         words = super().llm(conversation)
         return reactivex.concat(words.pipe(rx_ops.take(self.silent_from)), reactivex.never())
 

@@ -30,6 +30,7 @@ from voicepipe.services import (
 )
 from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
+from voicepipe.stt.kyutai.session import LONGEST_WORD_S
 from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
 from voicepipe.text.reading import Reading
@@ -44,6 +45,9 @@ Session = Callable[[], aiohttp.ClientSession]
 
 # Of the pauses between two searches, as Unmute has them.
 _FACTOR, _LONGEST_PAUSE_S = 1.5, 1.0
+
+# The longest clip of the embedded recogniser, by `UTTERANCES`: on a busy replica it may emit all words at its end.
+_CLIP_S = 16.0
 
 # The embedded model that a health check names for the case that there is no service.
 _EMBEDDED: dict[ServiceKind, str] = {"stt": "Moonshine", "tts": "hibari"}
@@ -72,6 +76,7 @@ class KyutaiStt:
             behind_s=settings.stt_behind_s,
             silent_s=settings.stt_silent_s,
             renew_after_s=settings.stt_renew_after_s,
+            word_after_s=_CLIP_S if url.startswith(CLUSTER) else LONGEST_WORD_S,
         )
         self._reconnecting = ReconnectPolicy(
             pauses=_pauses(settings),
