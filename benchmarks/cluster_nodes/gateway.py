@@ -94,7 +94,8 @@ async def failure(name: str, what: str, talks: list[Talk], on: set[str] | None, 
     await done(what)
     began_s = time.monotonic()
     hit = [talk for talk in talks if on is None or places[id(talk)] in on]
-    while time.monotonic() - began_s < within_s and not all(talk.lost_s and talk.found_s for talk in hit):  # noqa: ASYNC110
+    over = lambda: bool(hit) and all(talk.lost_s and talk.found_s for talk in hit)
+    while time.monotonic() - began_s < within_s and not over():  # noqa: ASYNC110 — the sessions tell nothing else
         await asyncio.sleep(0.05)
     lost = [talk for talk in talks if talk.lost_s]
     result(
