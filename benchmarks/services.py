@@ -213,7 +213,7 @@ _SOUND_BYTES = 1_000
 """80 ms of sound are 9.6 kB; no other message is as long as this."""
 
 
-class _Overheard:
+class Overheard:
     """A server's socket, with each message noted, and when."""
 
     def __init__(self, socket: web.WebSocketResponse, notes: Hearing | Speaking) -> None:
@@ -223,7 +223,7 @@ class _Overheard:
         self._notes.sent(time.monotonic(), data)
         await self._socket.send_bytes(data)
 
-    def __aiter__(self) -> _Overheard:
+    def __aiter__(self) -> Overheard:
         return self
 
     async def __anext__(self) -> Any:
@@ -236,32 +236,33 @@ class _Overheard:
         await self._socket.close()
 
 
-class _Stt(SttServer):
+class NotingStt(SttServer):
     notes: list[Hearing]
 
     async def _serve(self, socket: Any, visit: Visit) -> None:
         self.notes.append(Hearing())
-        await super()._serve(_Overheard(socket, self.notes[-1]), visit)
+        await super()._serve(Overheard(socket, self.notes[-1]), visit)
 
 
-class _Tts(TtsServer):
+class NotingTts(TtsServer):
     notes: list[Speaking]
     chance = random.Random(0)
 
     async def _serve(self, socket: Any, visit: Visit) -> None:
         self.first_audio_s = self.chance.uniform(*FIRST_SOUND_S)
         self.notes.append(Speaking())
-        await super()._serve(_Overheard(socket, self.notes[-1]), visit)
+        await super()._serve(Overheard(socket, self.notes[-1]), visit)
 
 
-class _Llm(LlmServer):
+class NotingLlm(LlmServer):
     notes: list[Thinking]
 
-    async def _chunks(self, visit: Visit, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        asked = next((one["content"] for one in reversed(body["messages"]) if one["role"] == "user"), "")
+    async def _chunks(self, visit: Visit, answer: Any) -> AsyncIterator[bytes]:
+        messages = answer.request["messages"]
+        asked = next((one["content"] for one in reversed(messages) if one["role"] == "user"), "")
         note = Thinking(asked, visit.began_s)
         self.notes.append(note)
-        async with aclosing(super()._chunks(visit, body)) as chunks:
+        async with aclosing(super()._chunks(visit, answer)) as chunks:
             async for chunk in chunks:
                 if b'"content": "' in chunk and b'"content": ""' not in chunk:
                     note.texts.append(time.monotonic())
@@ -276,9 +277,9 @@ def _serve(pipe: Connection, answers: Mapping[str, str]) -> None:
 
 async def _serve_until_asked(pipe: Connection, answers: Mapping[str, str]) -> None:
     notes = Notes()
-    stt = _Stt(ByTone(TONES), delay_s=DELAY_S)
-    tts = _Tts(lookahead=LOOKAHEAD)
-    llm = _Llm(answers)
+    stt = NotingStt(ByTone(TONES), delay_s=DELAY_S)
+    tts = NotingTts(lookahead=LOOKAHEAD)
+    llm = NotingLlm(answers)
     stt.notes, tts.notes, llm.notes = notes.heard, notes.spoken, notes.thought
     async with AsyncExitStack() as stack:
         for server in (stt, tts, llm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -37,10 +38,36 @@ def recordings() -> Path:
     return Path(found.origin).parent / "assets"
 
 
+@pytest.fixture(scope="session")
+def talk_with_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of two turns, with the user's sound: making one takes half a second."""
+    return _recorded_talk(tmp_path_factory, sound=True)
+
+
+@pytest.fixture(scope="session")
+def talk_without_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of two turns."""
+    return _recorded_talk(tmp_path_factory, sound=False)
+
+
+def _recorded_talk(paths: pytest.TempPathFactory, *, sound: bool) -> Path:
+    from recorded_session import ALLOWS_EVENTS, ALLOWS_SOUND, recorded, talk
+
+    pipeline = ROOT / "pipelines" / "default.py"
+    said = talk(ALLOWS_SOUND if sound else ALLOWS_EVENTS)
+    (path,) = recorded(paths.mktemp("recordings"), said, name=f"{pipeline}:pipeline")
+    return path
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """`-m unit` imports no end-to-end test: OpenAI's clients, which those import, take 3 s, and Playwright 1 s."""
     end_to_end = collection_path in (ROOT / "tests" / "e2e", ROOT / "tests" / "page")
     return True if config.option.markexpr == "unit" and end_to_end else None
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Long texts and bytes are no names: they are cut, and pytest numbers equal ones."""
+    return f"{ascii(val)[:60]}..." if isinstance(val, str | bytes) and len(val) > 100 else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(name) for name in NOT_UNIT):
             item.add_marker("unit")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was imported, which stays, from garbage collection: a full one of it takes 0.3 s, many times."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

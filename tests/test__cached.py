@@ -47,7 +47,7 @@ def test_an_answer_serves_while_it_is_fresh(recent, virtual_loop):
     assert virtual_loop.run(main()) == [1, 1, 2]
 
 
-def test_who_asks_at_once_asks_once(recent, source, virtual_loop):
+def test_callers_at_the_same_time_ask_once(recent, source, virtual_loop):
     """All get the one answer, at the same time."""
 
     async def main() -> list[int]:
@@ -58,7 +58,7 @@ def test_who_asks_at_once_asks_once(recent, source, virtual_loop):
     assert virtual_loop.time() == 1
 
 
-def test_who_gives_up_stops_nobody_else(recent, source, virtual_loop):
+def test_a_caller_that_gives_up_stops_no_other(recent, source, virtual_loop):
     """And the answer that nobody waited for serves the next one."""
 
     async def main() -> int:
@@ -72,7 +72,7 @@ def test_who_gives_up_stops_nobody_else(recent, source, virtual_loop):
     assert source.asked == 1
 
 
-def test_a_failure_goes_to_all_who_wait_and_is_not_kept(recent, source, virtual_loop):
+def test_a_failure_goes_to_all_callers_and_is_not_kept(recent, source, virtual_loop):
     """The next one asks anew."""
     source.broken = OSError("gone")
 
@@ -85,7 +85,7 @@ def test_a_failure_goes_to_all_who_wait_and_is_not_kept(recent, source, virtual_
     assert virtual_loop.run(main()) == 2
 
 
-def test_a_failure_that_nobody_waits_for_is_nobodys_fault(recent, source, virtual_loop):
+def test_a_failure_without_a_caller_is_not_reported(recent, source, virtual_loop):
     """Nothing is reported of it."""
     source.broken = OSError("gone")
 

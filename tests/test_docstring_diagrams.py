@@ -111,6 +111,7 @@ from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
 from voicepipe.presets import ECHO, TOOLS, UTTERANCES
 from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
+from voicepipe.rx.defer import defer
 from voicepipe.rx.of_type import filter_
 from voicepipe.rx.publish import publish
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
@@ -358,6 +359,12 @@ class Constant:
 @example("rx.merge.merge")
 def _(drawing: Drawing) -> Observable[Any]:
     return merge(drawing.hot("a"), drawing.hot("b"))
+
+
+@example("rx.defer.defer")
+def _(drawing: Drawing) -> Observable[Any]:
+    made = drawing.cold("made")
+    return defer(lambda _: made)
 
 
 @example("rx.of_type.of_type", **{"1": 1, "2": 2})

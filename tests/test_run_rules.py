@@ -59,3 +59,22 @@ def test_a_run_that_writes_or_in_ci_skips_fails(tmp_path: Path, workers: tuple[s
     assert WRITTEN in done.stdout
     assert (SKIPPED in done.stdout) == bool(in_ci)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+GROUP = """
+import os
+import pytest
+
+@pytest.mark.xdist_group("one")
+@pytest.mark.parametrize("number", range(6))
+def test_it(number, tmp_path_factory):
+    (tmp_path_factory.getbasetemp().parent / f"{os.environ['PYTEST_XDIST_WORKER']}-{number}").touch()
+"""
+
+
+def test_tests_of_one_group_run_on_one_worker(tmp_path: Path) -> None:
+    """Servers, browsers and models of a module are started once: pytest and pytest-xdist must fit each other."""
+    (tmp_path / "test_it.py").write_text(GROUP)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", f"--basetemp={tmp_path}/made"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert len({path.name.partition("-")[0] for path in (tmp_path / "made").glob("gw?-?")}) == 1

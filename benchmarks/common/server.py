@@ -50,28 +50,33 @@ def fakes(*arguments: str) -> Iterator[list[str]]:
 class Server:
     """`with Server("--max-sessions", "2") as server:` a conversation can be had at `server.url`.
 
-    `started_s` is from the process's start to its first line on stdout, with which it says that it listens. The
-    process is ended when the block is left. Its figures come from /proc, so they are known on Linux only.
+    `started_s` is from the process's start to its first line on stdout, with which it says that it listens, and
+    `started_cpu_s` the CPU time that it took so far. The process is ended when the block is left. Its figures come from
+    /proc, so they are known on Linux only.
     """
 
-    def __init__(self, *arguments: str) -> None:
-        # One process, of which the figures are, unless the arguments say otherwise.
+    def __init__(self, *arguments: str, core: int | None = None) -> None:
+        # One process, of which the figures are, unless the arguments say otherwise; on this core alone, if given.
+        self._core = core
         self._command = [*voicepipe_command(), "serve", "--port", "0", "--workers", "1", "--log-json", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self.url = ""
-        self.started_s = 0.0
+        self.started_s = self.started_cpu_s = 0.0
 
     def __enter__(self) -> Server:
         self._log = tempfile.TemporaryFile()
         began = time.perf_counter()
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=self._log)
+        if self._core is not None:
+            os.sched_setaffinity(self._process.pid, {self._core})
         try:
             self.url = self._address(self._process)
         except BaseException:
             self.stop()
             raise
         self.started_s = time.perf_counter() - began
+        self.started_cpu_s = self.cpu_s() if sys.platform == "linux" else float("nan")
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "folder_of",
     "import_module_of",
     "is_library",
+    "lifespan_in",
     "lifespan_of",
     "load_module",
     "load_pipeline",
@@ -91,12 +92,17 @@ def lifespan_of(pipeline: Pipeline) -> Callable[[], AbstractAsyncContextManager[
     Raises PipelineError for something else of that name.
     """
     module = sys.modules.get(pipeline.__module__)
+    return None if module is None else lifespan_in(module)
+
+
+def lifespan_in(module: ModuleType) -> Callable[[], AbstractAsyncContextManager[object]] | None:
+    """The function `lifespan` of a module; None: it has none. Raises PipelineError as `lifespan_of` does."""
     found: Any = getattr(module, LIFESPAN, None)
     if found is None:
         return None
     if not callable(found) or _is_unmanaged(found):
         what = "should be an asynchronous context manager: @asynccontextmanager, and async def lifespan()"
-        raise PipelineError(f"{_place(Path(module.__file__ or ''), LIFESPAN) if module else LIFESPAN}: lifespan {what}")
+        raise PipelineError(f"{_place(Path(module.__file__ or ''), LIFESPAN)}: lifespan {what}")
     return cast("Callable[[], AbstractAsyncContextManager[object]]", found)
 
 

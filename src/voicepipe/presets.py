@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from voicepipe.text.backchannels import ACKNOWLEDGEMENTS, SHORT_PHRASES
 from voicepipe.text.mid_sentence import CLAUSE_OPENERS, OPEN_ENDS
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "OPENING_RETRY",
     "OPEN_ENDS",
     "PLAYBACK",
+    "SHORT_PHRASES",
     "TOOLS",
     "UTTERANCES",
     "Deadline",
@@ -69,8 +71,13 @@ class Endpointing:
         min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
         acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
         unsure_below: words with a lower mean logarithm of probability are unsure
-        unsure_words: so many words at most, of which the recogniser is unsure, are an acknowledgement that it knows no
-            word for: a hum becomes "Better", an "Okay" "No, Kate". A recogniser without probabilities is sure of all.
+        unsure_words: so many words at most may be an acknowledgement that the recogniser has misread ("Darted" for "Got
+            it"), or knows no word for: a hum becomes "Better"
+        alike_within: they are, if an acknowledgement is the likeliest of `Utterances.phrases` for their sound, and less
+            likely than what was written by this many nats at most
+        unsure_weight: and by this times the negative mean logarithm of their probabilities, in nats: the less sure the
+            recogniser is. One that compares no phrases, has words below `unsure_below` count as acknowledgements, and
+            one without probabilities is sure of all.
         clause_openers: words that open a clause behind which another one follows ("if it rains"), in lower case: behind
             such a clause alone a turn ends by `silence_ms` only
         open_ends: words behind which a sentence goes on, in lower case: behind them, too
@@ -93,6 +100,8 @@ class Endpointing:
     acknowledgements: frozenset[str]
     unsure_below: float
     unsure_words: int
+    alike_within: float
+    unsure_weight: float
     clause_openers: frozenset[str]
     open_ends: frozenset[str]
     scored_ms: float
@@ -122,6 +131,10 @@ class Utterances:
         join_up_to_s: speech that goes on after a pause continues its clip, if that is shorter
         longest_s: longer speech is cut at its quietest moment
         waiting_clips: so many whole clips may wait; then the oldest is dropped
+        phrases: what a whole clip of few words is compared with (`WordRecognised.resemblance`), as the recogniser
+            spells it: acknowledgements, and what they must not be confused with
+        phrase_words: so many words at most are few
+        phrases_within: a phrase that is less likely than what was written by more nats is not named
     """
 
     margin_ms: float
@@ -132,6 +145,9 @@ class Utterances:
     join_up_to_s: float
     longest_s: float
     waiting_clips: int
+    phrases: tuple[str, ...]
+    phrase_words: int
+    phrases_within: float
 
     def voice_needed_ms(self, words: Sequence[str]) -> float:
         """Return how much voice a clip must have for these words, which are lower case letters, to be believed."""
@@ -290,22 +306,6 @@ class Echo:
     windows_without: int
 
 
-ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
-    "de": frozenset(
-        {"ja", "ja genau", "genau", "okay", "mhm", "hm", "aha", "ach so", "stimmt", "klar", "alles klar"}
-    ),
-    "en": frozenset(
-        {"mhm", "mm", "mmm", "mm hmm", "mm hm", "hm", "hmm", "uh huh", "uhuh", "aha", "ah", "oh", "okay", "ok",
-         "right", "yeah", "yah", "yep", "yup", "yes", "sure", "i see", "got it", "oh wow", "wow", "nice", "cool",
-         "great", "of course", "all right", "alright", "interesting", "really", "exactly", "true", "good", "i know"}
-    ),
-    "es": frozenset({"sí", "si", "vale", "claro", "ya", "ajá", "bueno", "ya veo", "de acuerdo"}),
-    "fr": frozenset(
-        {"oui", "ouais", "d'accord", "ok", "hum", "ah", "je vois", "bien sûr", "exactement", "c'est ça"}
-    ),
-}  # fmt: skip
-"""Words of listeners that do not want to speak (backchannels), by language, without "no", "stop", "wait" and "but"."""
-
 ENDPOINTING: Final = Endpointing(
     speech_above=0.5,
     silence_below=0.5,
@@ -321,6 +321,8 @@ ENDPOINTING: Final = Endpointing(
     acknowledgements=frozenset[str]().union(*ACKNOWLEDGEMENTS.values()),
     unsure_below=-0.87,
     unsure_words=3,
+    alike_within=2.0,
+    unsure_weight=3.0,
     clause_openers=frozenset[str]().union(*CLAUSE_OPENERS.values()),
     open_ends=frozenset[str]().union(*OPEN_ENDS.values()),
     scored_ms=80,
@@ -341,6 +343,9 @@ UTTERANCES: Final = Utterances(
     join_up_to_s=4,
     longest_s=12,
     waiting_clips=4,
+    phrases=SHORT_PHRASES["en"],
+    phrase_words=3,
+    phrases_within=4.5,
 )
 """For Moonshine tiny behind Silero's VAD. Like Whisper, Moonshine writes words for what has none: "You", "Uh?", "Mm."
 

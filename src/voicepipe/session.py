@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-import reactivex
 import structlog
 from reactivex import Observable
 
@@ -34,6 +33,7 @@ from voicepipe.events.application import is_app_event
 from voicepipe.operators import EndOfTurn, text_only
 from voicepipe.operators.latency import measure_turns
 from voicepipe.rx import LoopScheduler
+from voicepipe.rx.defer import defer
 from voicepipe.rx.publish import LoopSubject
 from voicepipe.rx.scheduler import AnotherThread
 from voicepipe.stage import Stage, StageError
@@ -134,9 +134,10 @@ class SessionRunner:
         stages: Stages,
         emit: Callable[[Event], None],
         client: ClientInfo | None = None,
+        scheduler: LoopScheduler | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.scheduler = LoopScheduler(loop)
+        self.scheduler = scheduler or LoopScheduler(loop)
         # What the stages that hear have yet to do.
         self.backlog = stages.backlog
         self.ended: asyncio.Future[Exception | None] = loop.create_future()
@@ -155,7 +156,7 @@ class SessionRunner:
             tts=lambda conversation: text_only(stages.tts(conversation)),
             client=client or ClientInfo(),
         )
-        events = reactivex.defer(lambda _: pipeline(session)).pipe(measure_turns())
+        events = defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)
 
     def receive(self, message: ClientMessage) -> None:

@@ -8,7 +8,7 @@ from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.testing import VirtualLoop
 
 
-def test_it_is_clear_when_nobody_is_at_work(virtual_loop: VirtualLoop) -> None:
+def test_it_is_clear_when_nothing_is_at_work(virtual_loop: VirtualLoop) -> None:
     """A waiting caller waits for the last piece of work; a piece that is disposed twice counts once."""
     backlog = PendingWork()
     one, two = backlog.busy(), backlog.busy()
@@ -32,14 +32,14 @@ def test_a_gauge_counts_once_however_often_it_is_shown() -> None:
     assert backlog.is_clear
 
 
-def test_a_gauge_without_a_backlog_is_seen_by_nobody() -> None:
+def test_a_gauge_without_a_backlog_is_not_seen() -> None:
     """Nor does it mind."""
     gauge = PendingMark(None)
     gauge.show(behind=True)
     gauge.show(behind=False)
 
 
-def test_who_gives_up_waiting_leaves_it_as_it_is(virtual_loop: VirtualLoop) -> None:
+def test_a_wait_that_is_given_up_leaves_it_as_it_is(virtual_loop: VirtualLoop) -> None:
     """The next one waits as long."""
     backlog = PendingWork()
     work = backlog.busy()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_a_full_boundary_drops_by_its_policy_and_says_so(marbles: Marbles, overf
     stage = through(work, overflow, capacity)
     out = marbles.record(marbles.cold("a-(bcde)|").pipe(stage))
     dropped = [one.value for one in out if isinstance(one.value, Overflowed)]
-    assert dropped == [LOST] * (4 - capacity)
+    assert dropped == [replace(LOST, policy=overflow.name.lower())] * (4 - capacity)
     assert [one.value for one in out if isinstance(one.value, str)] == ["D", "E"][-capacity:]
 
 

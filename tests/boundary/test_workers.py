@@ -38,7 +38,7 @@ def test_the_most_urgent_job_goes_first(virtual_loop: VirtualLoop) -> None:
     assert order == ["turn", "turn too", "ahead", "partial"]
 
 
-def test_the_result_comes_in_the_context_of_who_asked(virtual_loop: VirtualLoop) -> None:
+def test_the_result_comes_in_the_callers_context(virtual_loop: VirtualLoop) -> None:
     """A log line written there names the right session."""
     told: list[tuple[str, str]] = []
 
@@ -62,7 +62,7 @@ def test_the_result_comes_in_the_context_of_who_asked(virtual_loop: VirtualLoop)
     assert sorted(told) == [("ann", "ann"), ("bob", "bob")]
 
 
-def test_a_cancelled_job_is_not_started_and_tells_nobody(virtual_loop: VirtualLoop) -> None:
+def test_a_cancelled_job_is_not_started_and_reports_nothing(virtual_loop: VirtualLoop) -> None:
     """And the jobs behind it go on."""
     ran: list[str] = []
 

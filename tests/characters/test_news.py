@@ -125,6 +125,28 @@ def test_headlines_take_their_place_in_a_prompt(run, paper):
     assert paper.asked == [({"country": "us", "pageSize": "8"}, "secret")]
 
 
+def test_a_source_elsewhere_is_asked_through_the_proxy_of_the_environment(virtual_loop, paper, monkeypatch):
+    """Its own name is not resolved here."""
+
+    async def main() -> tuple[str, ...]:
+        app = web.Application()
+        app.router.add_get("/v2/top-headlines", paper.headlines)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{runner.addresses[0][1]}")
+        url = "http://news.example/v2/top-headlines"
+        source = Source(url=url, key="secret", query={"country": "us"}, most=8, timeout_s=5.0)
+        async with aiohttp.ClientSession() as http:
+            fetched = await source.fetch(http)
+        await runner.cleanup()
+        return fetched
+
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert virtual_loop.run(main()) == ("It rains", "Cats vote")
+
+
 def test_without_a_key_nothing_is_fetched(run, paper):
     """The bot says that it has no news, and has something else to talk about."""
     said = run(prompt, key=None)

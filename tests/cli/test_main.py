@@ -93,10 +93,10 @@ def test_the_version_is_printed():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("", "voicepipe: name a command: init, serve, talk, test, check, settings, draw, models, "),
+        ("", "voicepipe: name a command: init, serve, talk, test, bench, check, doctor, settings, draw, models, "),
         (
             "whistle",
-            "there is no command 'whistle'; there are init, serve, talk, test, check, settings, draw, models, ",
+            "there is no command 'whistle'; there are init, serve, talk, test, bench, check, doctor, settings, draw, ",
         ),
         ("serv", "voicepipe: there is no command 'serv' (did you mean serve?)"),
         ("--loud", "voicepipe: there is no option --loud; see voicepipe --help"),

@@ -365,7 +365,7 @@ def test_a_wrong_setting_is_told_before_anything_else(engine: Engine, capsys: py
 @pytest.mark.parametrize(
     ("host", "keys", "is_told"), [("0.0.0.0", "", True), ("127.0.0.1", "", False), ("0.0.0.0", "sk-first", False)]
 )
-def test_who_listens_to_others_without_keys_is_told(
+def test_an_open_address_without_keys_is_warned_of(
     engine: Engine,
     served: Served,
     monkeypatch: pytest.MonkeyPatch,

@@ -13,6 +13,7 @@ import wave
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -71,8 +72,8 @@ class Server:
         await self.script(client)
 
 
-async def opening_and_goodbye(client: Socket) -> None:
-    """Speaks for 0.4 s, gives the user 2 s, and hangs up."""
+async def opening(client: Socket) -> None:
+    """Speaks for 0.4 s."""
     encode, sound = OggOpus().encoder(), (0.3 * np.sin(np.arange(960) * np.pi / 40)).astype(np.float32)
     await client.send_json({"type": "response.created"})
     await client.send_json({"type": "response.text.delta", "delta": "Bye!"})
@@ -81,6 +82,11 @@ async def opening_and_goodbye(client: Socket) -> None:
         await client.send_json({"type": "response.audio.delta", "delta": page})
     await asyncio.sleep(0.4)
     await client.send_json({"type": "response.audio.done"})
+
+
+async def opening_and_goodbye(client: Socket) -> None:
+    """Speaks for 0.4 s, gives the user 2 s, and hangs up."""
+    await opening(client)
     await asyncio.sleep(2)
     await client.close()
 
@@ -142,7 +148,30 @@ def test_json_is_one_object_per_event_and_nothing_else(
     assert server.settings["voice"] == "marius"
 
 
-def test_without_instructions_nobody_waits_for_an_opening(
+def test_the_time_of_each_answer_is_drawn(
+    server: Server, question: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A bar for an answer, in the colours of the server's parts; none for the opening."""
+
+    async def answering(client: Socket) -> None:
+        await opening(client)
+        await asyncio.sleep(2)
+        await client.send_json({"type": "input_audio_buffer.speech_stopped"})
+        await opening(client)
+        account = {"total_ms": 500.0, "parts_ms": {"endpointing": 300.0, "tts": 200.0}}
+        await client.send_json({"type": "unmute.additional_outputs", "args": {"debug_dict": account}})
+        await client.close()
+
+    server.script, drawn = answering, tmp_path / "turns.svg"
+    assert main(["talk", question, "--url", server.url, "--plot", str(drawn)]) == 0
+    assert f"drawn: {drawn}" in capsys.readouterr().out
+    root = ElementTree.fromstring(drawn.read_text())
+    labels = [text.text for text in root.findall("{*}text") if (text.text or "").startswith("answer")]
+    assert labels == ["answer 1"]
+    assert [one.text for one in root.findall("{*}rect/{*}title")] == ["endpointing: 300 ms", "tts: 200 ms"]
+
+
+def test_without_instructions_no_opening_is_waited_for(
     server: Server, question: str, capsys: pytest.CaptureFixture[str]
 ):
     """The bot is silent until it is spoken to."""
@@ -225,6 +254,7 @@ def test_a_server_is_started_where_it_was_looked_for(url: str, says: str):
         (["--save", "no/such/folder/out.wav"], "there is no folder no/such/folder"),
         (["--save", "."], "cannot write .: it is a folder"),
         (["--sample"], "or --sample is played, not both"),
+        (["--plot", "turns.png"], "a picture is drawn as SVG; name a file that ends in .svg"),
     ],
 )
 def test_mistakes_are_told_before_the_conversation(

@@ -51,6 +51,29 @@ def test_some_of_them(file: Path, tmp_path: Path) -> None:
     assert (case.get("name"), case.get("classname")) == ("It is silent", "bot_scenarios")
 
 
+LIFESPAN = """
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def lifespan():
+    print("open")
+    yield
+    print("closed")
+"""
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_sessions_share_is_opened_by_the_file_that_has_the_pipeline(
+    file: Path, capsys: pytest.CaptureFixture[str], own: bool
+) -> None:
+    """The scenarios' file, or the one that `--pipeline` names."""
+    bot = file.with_name("bot.py")
+    bot.write_text(FILE.partition("silent =")[0] + ("" if own else LIFESPAN))
+    file.write_text(FILE + (LIFESPAN if own else ""))
+    assert cli.main(["test", str(file), "-k", "silent", *([] if own else ["--pipeline", str(bot)])]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["open", "closed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

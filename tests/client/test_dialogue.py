@@ -94,7 +94,7 @@ def test_what_was_said_before_the_first_frame_does_not_move_the_clock(told: Told
     assert told.dialogue.user_until_s == pytest.approx(1.04)
 
 
-def test_the_opening_and_a_nudge_answer_nobody(told: Told):
+def test_the_opening_and_an_idle_prompt_answer_no_turn(told: Told):
     """Without a word of the user's since the last reply, there is no latency; noise alone is none."""
     told.hear(0.1, "response.created")
     told.sound(0.2, 0.04)

@@ -50,6 +50,8 @@ NOT_RUN = {
     r"RELAY_(KEY|URL)=.* voicepipe serve pipelines/relay\.py.*": "needs another server of the Realtime API",
     r"curl -s localhost:8000/.*": "asks the server of the command before it; tests/e2e/test_workers.py does so",
     r"voicepipe serve my_bot\.py --reload": "needs a pipeline of one's own; tests/e2e/test_workers.py runs such a one",
+    r"voicepipe bench .*": "takes minutes, and its status depends on the machine; tests/e2e/test_bench.py runs it",
+    r"voicepipe doctor --public .*": "needs a server with a name; tests/e2e/test_doctor.py runs it",
     r"kubectl .*": "needs a cluster; tests/docs/test_deploy.py checks the manifests",
     r"(.*/opt/voicepipe|cp docs/deploy/voicepipe\.service|systemctl ).*": "changes the machine; the unit is checked",
     r"(VOICEPIPE_HOST_KEY=\S+ )?voicepipe host .*": "loads a model and serves; tests/cli/test_host.py runs a host",

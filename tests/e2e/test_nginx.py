@@ -141,7 +141,7 @@ def test_conversations_are_spread_and_outlive_a_server(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_server_is_taken_out_with_nobody_cut_off(tmp_path: Path) -> None:
+def test_a_server_is_taken_out_and_no_session_is_cut_off(tmp_path: Path) -> None:
     """As the page says: marked as down, it keeps its conversations, and gets no new one until it is back."""
     program, log = require("nginx"), tmp_path / "log"
     port, first, second = free_port(), free_port(), free_port()

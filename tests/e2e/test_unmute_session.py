@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +17,7 @@ import sphn
 from human import BEST_OF_TIMES
 from ogg_opus import RATE_HZ, pages
 from processes import patient_pipeline, serving
-from unmute_check import Line, Message, check, read_recording, replies, told
+from unmute_check import Line, Message, check, replies, told
 from unmute_frontend import Frontend, Session, stale_pages, unmute_frontend
 from unmute_talk import ANSWERS, SAID, SESSION, WORD_S, whole_talk
 
@@ -31,49 +29,25 @@ HELPERS = HERE.parent / "helpers"
 PATH = os.pathsep.join(filter(None, [str(HELPERS), os.environ.get("PYTHONPATH")]))
 HEARD = "conversation.item.input_audio_transcription.delta"
 
-UNREAD = 50
-"""Pages: 2 s of a busy machine."""
-
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e embedded")]
 
 
 @pytest.fixture(scope="module")
-def recordings_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("recorded")
-
-
-@pytest.fixture(scope="module")
-def server(recordings_dir: Path) -> Iterator[str]:
+def server() -> Iterator[str]:
     """With scripted stages."""
-    with serving([sys.executable, str(HERE / "unmute_server.py"), str(recordings_dir)], PYTHONPATH=PATH) as url:
+    with serving([sys.executable, str(HERE / "unmute_server.py")], PYTHONPATH=PATH) as url:
         yield url
 
 
-def recorded(folder: Path, page: Frontend) -> list[Line]:
-    """The recording of that page's session: both sides, as the page has seen them, from its settings on.
-
-    The server writes its last lines when the client has gone; who reads on, waits for them. Of what the page sends, it
-    does not read what comes while it hangs up.
-    """
-    settings = next(message for message in page.sent if message["type"] == "session.update")
-    sent = page.sent[page.sent.index(settings) :]
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for file in folder.glob("*.jsonl"):
-            try:
-                lines = read_recording(file)
-            except json.JSONDecodeError:
-                continue  # the server is at work on a line: more than a file's buffer, 8 kB, takes several writes
-            read = [message for sender, message in lines if sender == "client"]
-            if told(lines) == page.told and read == sent[: len(read)] and len(sent) - len(read) < UNREAD:
-                return lines
-        time.sleep(0.05)
-    raise AssertionError("no recording is what the page has sent and was told")
+def wire(page: Frontend) -> list[Line]:
+    """Both sides, as the page has seen them, from its settings on."""
+    kinds = [message["type"] for _, message in page.lines]
+    return page.lines[kinds.index("session.update") :]
 
 
 @pytest.fixture(scope="module")
-def talk(server: str, recordings_dir: Path) -> tuple[Frontend, list[Line]]:
-    """One whole conversation, and its recording."""
+def talk(server: str) -> tuple[Frontend, list[Line]]:
+    """One whole conversation, and its wire."""
 
     async def main() -> Frontend:
         async with unmute_frontend(server, SESSION, stale=stale_pages(1.0)) as page:
@@ -81,7 +55,7 @@ def talk(server: str, recordings_dir: Path) -> tuple[Frontend, list[Line]]:
         return page
 
     page = asyncio.run(main())
-    return page, recorded(recordings_dir, page)
+    return page, wire(page)
 
 
 def of(events: list[Message], kind: str) -> list[Message]:
@@ -163,7 +137,7 @@ def test_the_sound_is_a_stream_that_can_be_played(talk: tuple[Frontend, list[Lin
 
 
 @pytest.mark.parametrize("queued", [False, True], ids=["settings first", "old pages first"])
-def test_every_character_opens(server: str, recordings_dir: Path, queued: bool) -> None:
+def test_every_character_opens(server: str, queued: bool) -> None:
     """Null instructions are the server's own choice; a page that reconnects may have sent its old pages before."""
     kinds = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation")
     characters: list[Any] = [None, *({"type": kind} for kind in kinds), {"type": "smalltalk", "language": "en/fr"}]
@@ -178,7 +152,7 @@ def test_every_character_opens(server: str, recordings_dir: Path, queued: bool) 
         return await asyncio.gather(*map(opening, sessions))
 
     for page in asyncio.run(main()):
-        lines = recorded(recordings_dir, page)
+        lines = wire(page)
         check(lines, hung_up=False)
         assert [text(reply) for reply in replies(told(lines))] == [ANSWERS["Hello."]]
 
@@ -233,9 +207,9 @@ def test_a_turn_with_the_embedded_models(recordings: Path, tmp_path: Path) -> No
         return page
 
     command = [sys.executable, "-m", "voicepipe", "serve", patient_pipeline(tmp_path), "--port", "0"]
-    with serving(command, VOICEPIPE_RECORDINGS_DIR=str(tmp_path), VOICEPIPE_GREETING_AFTER_S="10") as url:
+    with serving(command, VOICEPIPE_GREETING_AFTER_S="10") as url:
         page = asyncio.run(main(url))
-    lines = recorded(tmp_path, page)
+    lines = wire(page)
     check(lines, words_are_final=False, hung_up=False)
     said = [reply for reply in replies(told(lines)) if text(reply)]
     assert BEST_OF_TIMES.word_error_rate(" ".join(event["delta"] for event in of(told(lines), HEARD))) <= 0.25

@@ -7,10 +7,8 @@ it listens at. Needs `tests/helpers` on its path. Its one argument is the folder
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from scripted_stages import scripted_stages
@@ -77,7 +75,7 @@ class _Recogniser:
 
 def main() -> None:
     # On a busy machine the page's first message may be read so late that it would be greeted as somebody else.
-    settings = ServerSettings(port=0, recordings_dir=Path(sys.argv[1]), greeting_after_s=10)
+    settings = ServerSettings(port=0, greeting_after_s=10)
     ready = lambda url: print(f"Listening on {url}", flush=True)  # noqa: T201
     asyncio.run(run_server(load_pipeline(None), _Engine(), settings, ready=ready))
 

@@ -44,6 +44,9 @@ class FakePart:
     def _close(self) -> None:
         self.open_now -= 1
 
+    def close(self) -> None:
+        """Free nothing."""
+
     def probe(self) -> Any:
         return Probe(self.kind, "fake", "embedded", "", _loaded)
 

@@ -23,6 +23,9 @@ class FakeModel:
     def warm(self, messages: list[dict[str, str]], slot: int) -> None:
         assert messages[-1]["role"] == "user"
 
+    def close(self) -> None:
+        """Free nothing."""
+
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -21,7 +21,7 @@ from voicepipe.events import (
     WordRecognised,
 )
 
-DATA = {"CharacterLines", "Function", "FunctionCall", "Generation", "ServerTool", "TokenLogprob"}
+DATA = {"CharacterLines", "Function", "FunctionCall", "Generation", "Resemblance", "ServerTool", "TokenLogprob"}
 """Fields of events."""
 TRANSFORMED = {"Audio", "AudioReceived", "ReplyAudio"}
 """What stages transform: it passes none."""

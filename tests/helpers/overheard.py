@@ -67,6 +67,7 @@ class _SmartTurn:
 class _Moonshine:
     def __init__(self, moonshine: Any, overheard: Overheard) -> None:
         self._moonshine, self._overheard = moonshine, overheard
+        self.tokenizer, self.decoding = moonshine.tokenizer, moonshine.decoding
 
     def tokens(self, samples: Samples, *, draft: Sequence[Token], cancelled: Callable[[], bool]) -> list[Token]:
         if _job.priority is Priority.TURN:

@@ -23,12 +23,14 @@ ORIGIN = "http://localhost:3000"
 
 
 class Frontend:
-    """A page that talks. Its microphone is open from the beginning on; `sent` and `told` are the wire's two sides."""
+    """A page that talks. Its microphone is open from the beginning on; `sent` and `told` are the wire's two sides,
+    and `lines` is both in the order that the page has seen."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.sent: list[Message] = []
         self.told: list[Message] = []
+        self.lines: list[tuple[str, Message]] = []
         self._news = asyncio.Event()
         self._microphone = BrowserMicrophone(serial=2)
         self._to_say = np.zeros(0, np.float32)
@@ -36,6 +38,7 @@ class Frontend:
 
     async def send(self, message: Message) -> None:
         self.sent.append(message)
+        self.lines.append(("client", message))
         await self.socket.send_str(json.dumps(message))
 
     async def send_pages(self, pages: Sequence[bytes]) -> None:
@@ -68,6 +71,7 @@ class Frontend:
     async def listen(self) -> None:
         async for message in self.socket:
             self.told.append(json.loads(message.data))
+            self.lines.append(("server", self.told[-1]))
             self._news.set()
         self._news.set()
 

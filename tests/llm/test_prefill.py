@@ -112,7 +112,7 @@ def test_a_cut_answer_that_said_nothing_is_no_message(marbles: Marbles, ahead: P
     assert reader.read == ["Be brief. | Hi. what"]
 
 
-def test_a_model_that_cannot_read_hurts_nobody(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
+def test_a_model_that_cannot_read_harms_no_reply(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
     """It will say so when it is asked."""
     answered(marbles, ahead)
     reader.error = ValueError("broken")

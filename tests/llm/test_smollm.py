@@ -207,7 +207,7 @@ def test_what_the_receiver_raises_comes_out(smollm: SmolLM):
 
 @pytest.mark.models
 @pytest.mark.skipif(os.name != "posix", reason="no Unix sockets")
-def test_nobody_can_connect_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
+def test_no_client_can_connect_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
     """Loading and answering write nothing, and llama.cpp's server has no port and no reachable socket."""
     if registry.find("smollm2") is None:
         pytest.skip("run `voicepipe models fetch smollm2`")

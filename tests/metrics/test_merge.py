@@ -6,7 +6,9 @@ import ormsgpack
 import pytest
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from structlog.contextvars import bound_contextvars
 
+from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.metrics.merge import Merged, Snapshot, kept_of, snapshot_of
 from voicepipe.metrics.registry import Metrics
 
@@ -63,3 +65,20 @@ def test_one_process_alone_is_as_it_was(sessions: int) -> None:
     merged = choose_encoder("application/openmetrics-text; version=1.0.0")[0](Merged([snapshot_of(metrics.collect())]))
     own = [line for line in families.splitlines() if line.startswith(("voicepipe", "# HELP voicepipe"))]
     assert [line for line in merged.decode().splitlines() if line.startswith(("voicepipe", "# HELP voicepipe"))] == own
+
+
+def test_the_newest_exemplar_of_several_processes_is_kept() -> None:
+    """It travels with the sample, and stays when its process is gone."""
+
+    def seen(session: str) -> Snapshot:
+        metrics = Metrics()
+        with bound_contextvars(session=session):
+            observe_in_session(metrics.talk.voice_to_voice, 0.85)
+        return ormsgpack.unpackb(ormsgpack.packb(snapshot_of(metrics.collect())))
+
+    older, newer = seen("sess_older"), seen("sess_newer")
+    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+    for snapshots in ([older, newer], [newer, kept_of(older)], [kept_of(newer, older)]):
+        families = text_string_to_metric_families(encode(Merged(snapshots)).decode())
+        named = [one.exemplar.labels for family in families for one in family.samples if one.exemplar is not None]
+        assert named == [{"session_id": "sess_newer"}]

@@ -12,10 +12,13 @@ import pytest
 import reactivex
 from reactivex import operators as ops
 from scraped import Scraped
+from structlog.contextvars import bound_contextvars
 
-from voicepipe.conversation import Conversation
+from voicepipe.boundary.overflow import BoundaryFull, Overflow
+from voicepipe.conversation import Conversation, ItemId
 from voicepipe.events import (
     Audio,
+    OutOfBandResponse,
     Overflowed,
     ReplyAudio,
     ReplyEnded,
@@ -24,6 +27,7 @@ from voicepipe.events import (
     ReplyText,
     SpeechStarted,
     StageFailed,
+    TokensCounted,
     TurnEnded,
     TurnMeasured,
     WordRecognised,
@@ -81,7 +85,8 @@ def test_each_service_has_the_series_that_a_deployment_of_unmute_knows():
         "sessions_total", "active_sessions", "session_duration_seconds_sum", "health_ok",
         "forced_disconnects_total", "fatal_service_misses_total", "hard_errors_total", "voice_donations_total",
         "voice_to_voice_seconds_bucket", "voice_to_voice_part_seconds_bucket", "barge_in_seconds_bucket",
-        "overflows_total", "overflow_seconds_total",
+        "overflows_total", "overflow_seconds_total", "llm_tokens_total", "session_tokens_sum",
+        "session_characters_sum", "worker_wait_seconds_bucket", "model_seconds_bucket", "capacity",
     ):  # fmt: skip
         assert f"voicepipe_{series}" in there
 
@@ -204,10 +209,54 @@ def test_what_overflows_is_counted_by_boundary(metrics, turns):
     for total_ms in (0, 500, 500, 700):
         turns.note_lost("the line", total_ms)
     scraped = Scraped.of(metrics)
-    assert scraped['overflows_total{boundary="STT"}'] == 2
-    assert scraped['overflow_seconds_total{boundary="STT"}'] == pytest.approx(0.12)
-    assert scraped['overflows_total{boundary="the line"}'] == 2
-    assert scraped['overflow_seconds_total{boundary="the line"}'] == pytest.approx(0.7)
+    drops = 'policy="drop_oldest"'
+    assert scraped[f'overflows_total{{boundary="STT",{drops}}}'] == 2
+    assert scraped[f'overflow_seconds_total{{boundary="STT",{drops}}}'] == pytest.approx(0.12)
+    assert scraped[f'overflows_total{{boundary="the line",{drops}}}'] == 2
+    assert scraped[f'overflow_seconds_total{{boundary="the line",{drops}}}'] == pytest.approx(0.7)
+
+
+def test_an_overflow_has_the_policy_of_its_boundary(metrics, turns):
+    """A boundary that fails the turn counts, too, and a pipeline's own policy takes no label of its own."""
+    turns.note(Overflowed("places", 20, "latest"))
+    turns.note(Overflowed("places", 20, "by the colour of its hat"))
+    turns.note(StageFailed("TTS", BoundaryFull("tts", 64)))
+    turns.note(StageFailed("STT", StageError("STT", BoundaryFull("stt", 4, Overflow.FAIL_SESSION)), fatal=True))
+    assert Scraped.of(metrics).seen("overflows_total") == {
+        '{boundary="places",policy="latest"}': 1, '{boundary="places",policy="other"}': 1,
+        '{boundary="tts",policy="fail_turn"}': 1, '{boundary="stt",policy="fail_session"}': 1,
+    }  # fmt: skip
+
+
+def test_tokens_and_characters_are_summed_over_a_session(metrics, turns):
+    """When it ends; the tokens of out-of-band replies belong to it."""
+    events = (
+        TurnEnded("Hello!", 1),
+        TokensCounted(100, 20, 60),
+        ReplyInterrupted("I am", TALK),
+        OutOfBandResponse(ItemId("side"), TokensCounted(10, 5)),
+        ReplyEnded("Good.", TALK),
+    )
+    for event in events:
+        turns.note(event)
+    assert Scraped.of(metrics).seen("session_tokens") == {}
+    turns.close()
+    scraped = Scraped.of(metrics)
+    for kind, count in (("input", 110), ("cached", 60), ("output", 25)):
+        assert scraped[f'llm_tokens_total{{kind="{kind}"}}'] == count
+        assert scraped[f'session_tokens_sum{{kind="{kind}"}}'] == count
+    assert scraped['session_characters_sum{side="user"}'] == len("Hello!")
+    assert scraped['session_characters_sum{side="bot"}'] == len("I am") + len("Good.")
+
+
+def test_a_figure_names_its_session_where_the_format_allows(metrics, turns):
+    """In OpenMetrics; the older text format has no exemplars."""
+    with bound_contextvars(session="sess_1"):
+        turns.note(TurnMeasured(850.0, {"tts": 850.0}))
+    openmetrics = metrics.render("application/openmetrics-text; version=1.0.0")[0].decode()
+    (line,) = [line for line in openmetrics.splitlines() if 'voice_to_voice_seconds_bucket{le="0.9"}' in line]
+    assert ' # {session_id="sess_1"} 0.85 ' in line
+    assert b"sess_1" not in metrics.render()[0]
 
 
 def test_a_service_that_was_not_to_be_had_is_fatal(metrics, turns):
@@ -359,7 +408,7 @@ def test_a_recogniser_is_timed_from_the_speech(metrics, virtual_loop):
 
 
 def test_a_service_that_tells_by_itself_is_not_counted_twice(metrics, virtual_loop):
-    """Its stage is left as it is; the length of what an LLM reads and writes is known to its stage only."""
+    """Its stage is left as it is; of an LLM its stage knows everything but the time to find it."""
 
     mine = Stages(
         None, lambda _: reactivex.empty(), lambda _: _, lambda _: reactivex.just("Fine."), lambda _: lambda _: _
@@ -367,11 +416,12 @@ def test_a_service_that_tells_by_itself_is_not_counted_twice(metrics, virtual_lo
     stages = metered_stages(mine, metrics)
     assert stages.stt is not mine.stt
     assert stages.backlog is mine.backlog
-    for service in ("stt", "tts", "llm"):
+    for service in ("stt", "tts"):
         metrics.observer(service)
+    metrics.observer("llm").found(0.1)
     stages = metered_stages(mine, metrics)
     assert (stages.stt, stages.tts) == (mine.stt, mine.tts)
     stages.llm(TALK).subscribe(scheduler=LoopScheduler(virtual_loop))
-    assert set(Scraped.of(metrics).seen("llm_")) == {
-        f"{length}_length_words_{part}" for length in ("request", "reply") for part in ("count", "sum")
-    }
+    scraped = Scraped.of(metrics)
+    for series in ("find_seconds_count", "sessions_total", "request_length_words_count", "reply_length_words_count"):
+        assert scraped[f"llm_{series}"] == 1

@@ -368,7 +368,7 @@ def test_a_reply_that_is_spoken_and_forgotten(marbles: Marbles) -> None:
     assert out[-1].conversation.messages == (Message("user", "And?"), Message("assistant", "good"))
 
 
-def test_nobody_hangs_up_on_a_client_that_leads(marbles: Marbles) -> None:
+def test_a_client_that_leads_is_not_hung_up_on(marbles: Marbles) -> None:
     """Whatever the bot says."""
     ended = ReplyEnded("Bye!", Conversation(led=True))
     marbles.expect(marbles.cold("e|", e=ended).pipe(hang_up_after("Bye!")), "e|", e=ended)

@@ -28,7 +28,7 @@ def test_an_answer_in_time_passes(marbles: Marbles) -> None:
     marbles.expect(answering(marbles, "---x-y|"), "---x-y|")
 
 
-def test_no_answer_is_a_failure_that_says_who_and_how_long(marbles: Marbles) -> None:
+def test_no_answer_is_a_failure_with_the_stage_and_the_time(marbles: Marbles) -> None:
     """A TimeoutError in the stage's name."""
     marbles.expect(answering(marbles, "------x|"), "-----#", error=missed(0.1, first=True))
     assert str(missed(0.1, first=True)) == "LLM: LLM gave no answer within 0.1 s"

@@ -22,7 +22,7 @@ def test_an_error_of_either_is_passed_on(marbles: Marbles) -> None:
     marbles.expect(marbles.cold("a|").pipe(followed_by(lambda _: second)), "a_#", _=" ", error=ScriptedError("second"))
 
 
-def test_disposing_stops_who_is_speaking(marbles: Marbles) -> None:
+def test_disposing_stops_the_one_that_speaks(marbles: Marbles) -> None:
     """The second is never asked, or stopped."""
     first, second = marbles.cold("a--|"), marbles.cold("-c-d|")
     marbles.expect(first.pipe(followed_by(lambda _: second)), "a-!")

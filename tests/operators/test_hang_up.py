@@ -47,8 +47,13 @@ def test_an_interrupted_farewell_does_not(marbles: Marbles) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Bye!", "See you, bye!", "Okay. Bye-bye!", "Thanks for the call. Goodbye.", "GOODBYE!", "Well … bye"]
-)
+    "text",
+    ["Bye!", "See you, bye!", "Okay. Bye-bye!", "Thanks for the call. Goodbye.", "GOODBYE!", "Well … bye",
+     "Thank you and goodbye!", "It was a pleasure, goodbye!", "Have a great day — bye!", "Okay, bye now!",
+     "Bye for now!",
+     "Good night and goodbye.", "Your order is on its way. So goodbye then!", "I will see you in April, goodbye!",
+     "Take care: I mean it. Bye!"],
+)  # fmt: skip
 def test_a_farewell_that_stands_for_itself(text: str) -> None:
     """Whatever comes before it."""
     assert ends(text)
@@ -59,7 +64,10 @@ def test_a_farewell_that_stands_for_itself(text: str) -> None:
     ["You say goodbye!", "My favourite is Bye Bye Bye!", "Bye Bye Bye!", "Say goodbye to it.", "Goodbye is a sad word.",
      'He said: "Goodbye!"', "They said, goodbye!", "Bye the way.", "Say goodbye to my old phone.",
      "She waved and whispered, goodbye!", "The sailor told me: bye bye.", "Bye for now, I was about to say.",
-     "Goodbye! And then he came back.", "The standbye", ""],
+     "Goodbye! And then he came back.", "The standbye", "", "Hello, goodbye!", "Goodbye?", "The password is: bye!",
+     "The magic word is, goodbye.", "What do people say when they leave? Goodbye!", "In English, goodbye.",
+     "She goes, bye bye!", "All sang along: bye bye!", "Hello and goodbye!", "Kiss me goodbye!", "The Long Goodbye.",
+     "I was singing, bye bye!", "Bye bye love, bye bye happiness."],
 )  # fmt: skip
 def test_a_farewell_that_is_spoken_of(text: str) -> None:
     """A song, a quotation, a word in the middle: the conversation goes on."""
@@ -74,6 +82,14 @@ def test_a_farewell_that_is_spoken_of(text: str) -> None:
         ("See you!", "See you.", True),
         ("I see you!", "See you.", False),
         ("Au revoir", "revoir", False),
+        ("Er sagte: Auf Wiedersehen!", "Auf Wiedersehen!", False),
+        ("Das Lied heißt, auf Wiedersehen.", "Auf Wiedersehen!", False),
+        ("Danke und auf Wiedersehen!", "Auf Wiedersehen!", True),
+        ("Elle a dit: au revoir!", "Au revoir", False),
+        ("Merci, au revoir!", "Au revoir", True),
+        ("Y él dijo, adiós.", "Adiós", False),
+        ("Muchas gracias. ¡Adiós!", "Adiós", True),
+        ("¡Adiós!", "adiós", True),
     ],
 )
 def test_a_farewell_may_have_several_words(text: str, farewell: str, hangs_up: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicepipe.conversation import SILENCE
+from voicepipe.conversation import SILENCE, Function
 from voicepipe.events import ReplyStarted
 from voicepipe.testing import Scenario, run
 
@@ -46,6 +46,21 @@ TABLE: list[tuple[str, Scenario, list[float]]] = [
      .at(5).turns_are_detected(idle_s=9).at(6).user_coughs(0.1), [2.5, 14.0]),
     ("a cancelled one, and a cough", slow().at(3).client_cancels_the_reply().at(4).user_coughs(0.1), [2.5, 5.0, 8.4]),
 ]  # fmt: skip
+
+
+def calling() -> Scenario:
+    """A function of the client's, called at 2.2 s; the user says something else, which is answered, while it runs."""
+    look = Function("look", "Look who is there.", {"type": "object", "properties": {}})
+    talks = Scenario().llm_calls("who is there", "look").llm("nobody", "Nobody.").llm(None, "Well then.")
+    settings = talks.at(0.01).client_changes_settings(functions=[look]).at(0.02).turns_are_detected(idle_s=2)
+    return settings.at(1).user_says("who is there").at(4).user_says("never mind").idle_prompts(7, 3).lasts(16)
+
+
+def test_a_function_of_the_client_keeps_prompts_waiting_until_its_result_is_there() -> None:
+    """Also behind other words and their answer: with its result, and the reply to that, the silence begins."""
+    returned = calling().at(9).client_returns("look", "nobody").at(9.1).client_asks_for_a_reply()
+    assert begun(calling()) == []
+    assert begun(returned) == [11.6, 14.9]
 
 
 @pytest.mark.parametrize(("scenario", "prompts"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])

@@ -55,14 +55,14 @@ def test_it_follows_the_first_sound_and_only_that(marbles: Marbles) -> None:
     assert len(measured(marbles, "s-p-(eb)-t-c-m-a-a-a|")) == 1
 
 
-def test_marks_that_nobody_makes_take_no_time(marbles: Marbles) -> None:
+def test_marks_that_are_not_made_take_no_time(marbles: Marbles) -> None:
     """A pipeline without text, or without clauses, is measured as far as it can be."""
     (turn,) = measured(marbles, "s-e--a|")
     assert turn.parts_ms["tts"] == 0
     assert turn.total_ms == pytest.approx(200 + 100)
 
 
-def test_a_reply_to_nobody_is_not_measured(marbles: Marbles) -> None:
+def test_an_unasked_reply_is_not_measured(marbles: Marbles) -> None:
     """The opening and the nudge answer no turn."""
     assert measured(marbles, "b-t-c-m-a|") == []
 

@@ -108,7 +108,7 @@ def test_one_is_cancelled_by_its_name(marbles: Marbles, said: str, cancelled: li
     assert ends["=p"].text == "ab"
 
 
-def test_one_that_fails_tells_why_and_hurts_nobody(marbles: Marbles) -> None:
+def test_one_that_fails_gives_its_reason_and_harms_no_other(marbles: Marbles) -> None:
     """Its own end comes after the failure."""
 
     def bot(conversation: Conversation) -> Observable[Event]:

@@ -76,7 +76,7 @@ def test_the_bot_opens_once_it_has_instructions(marbles: Marbles) -> None:
     assert outline(marbles, "--o--o|", "-w-v-|", idle_prompts=0) == "begin@40 good day end@140"
 
 
-def test_nobody_is_opened_upon_who_speaks(marbles: Marbles) -> None:
+def test_a_user_who_speaks_first_hears_no_opening(marbles: Marbles) -> None:
     """Instructions that come meanwhile let the bot open when the user has finished, or answer them."""
     assert outline(marbles, "-s-o-n|", "-w-v-|", idle_prompts=0) == "begin@100 good day end@200"
     assert outline(marbles, "-scoe|", "-w-v-|", idle_prompts=0) == "begin@80 good day end@180"
@@ -317,7 +317,7 @@ def test_without_a_call_of_the_clients_a_wish_is_not_granted_while_a_reply_is_on
     assert Bot(marbles, "wHR----v|").hear("oe--r|") == "reply1@20 end@180"
 
 
-def test_who_interrupts_wants_nothing_of_it_any_more(marbles: Marbles) -> None:
+def test_an_interrupted_reply_is_dropped_whole(marbles: Marbles) -> None:
     """The user's word, and the client's own wish to stop; it may ask again."""
     assert Bot(marbles, "wF-----v|", "w|").hear("oe--rc----|") == "reply1@20 cut@100"
     assert Bot(marbles, "wF-----v|", "w|").hear("oe--rk----|") == "reply1@20 cut@100"

@@ -213,7 +213,7 @@ def test_what_the_model_had_to_call_it_has_called(marbles: Marbles) -> None:
         assert [asked.generation.max_tokens for asked in model.asked] == [9, 9]
 
 
-def test_who_may_not_call_may_not_call_later_either(marbles: Marbles) -> None:
+def test_a_model_that_may_not_call_may_not_call_later_either(marbles: Marbles) -> None:
     """A client that wants an answer without functions."""
     model = Model(marbles, "W|", "b|")
     play(marbles, model, Conversation(generation=Generation(choice="none")))

@@ -281,6 +281,18 @@ def test_a_cough_in_the_midst_of_a_function_does_not_run_it_twice() -> None:
 
 
 @pytest.mark.parametrize("first", ["", "Let me look"])
+def test_an_acknowledgement_in_the_midst_of_a_function_is_not_answered(first: str) -> None:
+    """ "Okay" while the bot looks something up: the reply goes on, and the prompt has no such turn."""
+    talk = Talk(first, takes_s=4)
+    played = talk.play(
+        Scenario().at(2).user_says("who is there").at(5.5).user_says("okay").never().bot_is_interrupted()
+        .by(9, times=1).bot_says("I saw nobody").never().bot_says("Never mind then").lasts(12)
+    )  # fmt: skip
+    assert talk.steps == ["looks", "looked"]
+    assert [message.text for message in played.conversation.messages if message.role == "user"][-1] == "who is there"
+
+
+@pytest.mark.parametrize("first", ["", "Let me look"])
 def test_the_client_leaves_in_the_midst_of_a_function(first: str) -> None:
     """Nothing of it is left."""
     talk = Talk(first, takes_s=8)

@@ -109,7 +109,7 @@ INPUTS: list[tuple[str, TurnState, Event, Action, dict[str, Any]]] = [
     ("the client opens", NEW, LEADS, None, {}),
     ("a voice", SILENT, VOICE, StopTurn(), HEARD),
     ("a voice before the sound", REPLYING, VOICE, StopTurn(), OVER),
-    ("a voice while a function runs", WORKING, VOICE, None, OVER),
+    ("a voice while a function runs", WORKING, VOICE, None, {**OVER, "over_reply": True}),
     ("a word while a function runs", WORKING, WORD, StopTurn(), {"speaking": True}),
     ("a voice, early", SOUNDING, VOICE, None, {**OVER, "over_reply": True}),
     ("a voice, later", LATER, VOICE, HoldReply(), {**OVER, "over_reply": True, "reply": HELD.reply}),

@@ -4,6 +4,7 @@ import pytest
 
 from voicepipe.events import (
     Pause,
+    Resemblance,
     SettingsChanged,
     SpeechStarted,
     Transcribed,
@@ -144,6 +145,46 @@ def test_few_words_of_which_the_recogniser_is_unsure_are_an_acknowledgement(
         "u": TurnEnded(text, 2.0, acknowledgement=True), "e": TurnEnded(text, 2.0),
     }  # fmt: skip
     marbles.expect(source.pipe(detect_turns(ENDPOINTING)), turns + "|", table=told)
+
+
+@pytest.mark.parametrize(
+    ("logprob", "phrase", "nats", "acknowledges"),
+    [
+        (-0.2, "Got it", -2.5, True),
+        (-0.2, "Got it", -2.7, False),
+        (-0.2, "Stop", -0.1, False),
+        (-0.8, "Got it", -4.3, True),
+        (-0.8, "Got it", -4.5, False),
+        (-1.0, "Hold on", -0.5, False),
+        (-1.0, "", -5.0, False),
+    ],
+    ids=["alike", "not alike", "alike to a command", "unsure", "unsure and not alike", "a command", "none"],
+)
+def test_few_words_are_an_acknowledgement_where_their_sound_is_nearly_as_likely_to_be_one(
+    marbles: Marbles, logprob: float, phrase: str, nats: float, acknowledges: bool
+) -> None:
+    """ "Darted" was "Got it"; "Till dawn" was "Hold on", though the recogniser is unsure of it, as of a hum."""
+    word = WordRecognised("Darted.", 1.0, 1.5, logprob, Resemblance(phrase, nats))
+    source = marbles.cold("p-w-t-P|", table={**HEARD, "w": word})
+    told = {
+        **TURNS, "v": TurnVoiceChanged(True, 1.5, acknowledges=True),
+        "u": TurnEnded("Darted.", 2.0, acknowledgement=True), "e": TurnEnded("Darted.", 2.0),
+    }  # fmt: skip
+    marbles.expect(source.pipe(detect_turns(ENDPOINTING)), "s-v---u|" if acknowledges else "s-c---e|", table=told)
+
+
+def test_a_second_clip_that_resembles_no_acknowledgement_interrupts(marbles: Marbles) -> None:
+    """Each clip of a turn has a resemblance of its own: "Darted. London" is no acknowledgement."""
+    heard = {
+        "w": WordRecognised("Darted.", 1.0, 1.5, -0.2, Resemblance("Got it", -1.0)),
+        "l": WordRecognised("London.", 1.6, 1.9, -0.2, Resemblance("", -5.0)),
+    }
+    source = marbles.cold("p-w-l-t-P|", table={**HEARD, **heard})
+    told = {
+        **TURNS, "v": TurnVoiceChanged(True, 1.5, acknowledges=True), "c": TurnConfirmed(1.6, "Darted. London."),
+        "e": TurnEnded("Darted. London.", 2.0),
+    }  # fmt: skip
+    marbles.expect(source.pipe(detect_turns(ENDPOINTING)), "s-v-c---e|", table=told)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import wave
 from collections.abc import Callable, Iterator, Sequence
@@ -89,20 +90,38 @@ RTCPeerConnection.prototype.createDataChannel = function (name) {
 };"""
 """What the page sends and receives, by either transport, and its last call."""
 
+MICROPHONE = """{
+  const context = new AudioContext();
+  const sound = context.createMediaStreamDestination();
+  navigator.mediaDevices.getUserMedia = async () => {
+    await context.resume();
+    return sound.stream.clone();
+  };
+  window.speak = async (encoded) => {
+    const file = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+    const recording = context.createBufferSource();
+    recording.buffer = await context.decodeAudioData(file.buffer);
+    recording.connect(sound);
+    recording.start();
+  };
+}"""
+"""A microphone that is silent until `speak` is called: a recording of Chromium's own fake device keeps its own time."""
+
 
 @contextmanager
 def opened(
-    browser: Browser, url: str, *, transport: str = "auto", noted: bool = False, **options: Any
+    browser: Browser, url: str, *, transport: str = "auto", noted: bool = False, speaking: bool = False, **options: Any
 ) -> Iterator[Page]:
     """The page in a window of its own; it fails where a script fails or the policy forbids something.
 
     `transport` is what is chosen in its settings: by itself it makes a call. With `noted`, its messages are in `wire`.
+    With `speaking`, its microphone says what `speak` is given.
     """
     context: BrowserContext = browser.new_context(
         **{"viewport": DESKTOP, "color_scheme": "light", "permissions": ["microphone"], **options}
     )
     context.set_default_timeout(60_000)
-    context.add_init_script(CHOOSE % transport + noted * NOTE)
+    context.add_init_script(CHOOSE % transport + noted * NOTE + speaking * MICROPHONE)
     page, wrong = context.new_page(), list[str]()
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
@@ -135,6 +154,11 @@ def node_modules() -> Path:
 def wire(page: Page, side: str) -> list[dict[str, Any]]:
     """The messages that the page has "sent" or "received"."""
     return page.evaluate(f"window.wire.{side}")
+
+
+def speak(page: Page, recording: Path) -> None:
+    """Play a WAV into the microphone of a page that was opened for `speaking`, from now on."""
+    page.evaluate("speak", base64.b64encode(recording.read_bytes()).decode())
 
 
 Inspect = Callable[[Page, str], None]

@@ -112,6 +112,10 @@ def test_a_page_that_is_closed_leaves_no_session(browser: Browser) -> None:
         until_empty(url)
 
 
+SILENT = 0.001
+"""The browser reports a muted track as one step of 16 bits now and then."""
+
+
 def sent_level(page: Page) -> float:
     """Of the microphone's track as the call has it, after a moment."""
     page.wait_for_timeout(300)
@@ -124,7 +128,7 @@ def until_level(page: Page, *, loud: bool) -> None:
     level = 0.0
     for _ in range(200):
         level = sent_level(page)
-        if level > 0.01 if loud else level == 0:
+        if level > 0.01 if loud else level < SILENT:
             return
         page.wait_for_timeout(50)
     pytest.fail(f"the level of the sent sound is {level}")
@@ -144,7 +148,7 @@ def test_push_to_talk_sends_sound_while_the_button_is_down(
         page.check("#push-to-talk")
         page.click("#settings summary")
         talks(page)
-        assert sent_level(page) == 0
+        until_level(page, loud=False)
         page.locator("#talk-button").focus()
         page.keyboard.down("Space")
         page.wait_for_timeout(500)

@@ -193,7 +193,7 @@ def test_a_full_server_says_when_to_try_again(browser: Browser, inspect: Inspect
         talks(first)
         second.click("#talk-button")
         expect(second.locator("#problem-title")).to_have_text("The server is full")
-        expect(second.locator("#problem-text")).to_contain_text("All 1 conversations of this server are taken")
+        expect(second.locator("#problem-text")).to_contain_text("The one conversation of this server is taken")
         expect(second.locator("#again")).to_contain_text(re.compile(r"Try again in \d+ s"))
         expect(second.locator("#state-word")).to_have_text("full at the moment")
         inspect(second, "full")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import FAKE_DEVICE, Inspect, Launch, opened, served, wire, write_recording
+from tests.page.conftest import FAKE_DEVICE, Inspect, Launch, opened, served, speak, wire, write_recording
 from tests.page.remembering import STORY
 from voicepipe.client.samples import SAMPLES, SampleMissing, read_sample
 
@@ -32,6 +32,7 @@ class Talk:
 
     page: Page
     transport: str
+    question: Path
 
     def one(self, side: str, kind: str) -> dict[str, Any]:
         return next(message for message in wire(self.page, side) if message["type"] == kind)
@@ -42,33 +43,39 @@ class Talk:
 
 @pytest.fixture(scope="module", params=["webrtc", "websocket"])
 def talk(request: Any, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
-    """A question, its long answer, words into the answer, and much later the question again."""
+    """A question, its long answer, and words into the answer."""
+    folder = tmp_path_factory.mktemp("speech")
     try:
-        question, more = (np.asarray(read_sample(name)) for name in ("question", "two_cities"))
+        question, more = (recorded(folder, name) for name in ("question", "two_cities"))
     except SampleMissing as error:
         pytest.skip(str(error))
-    # The answer takes 24 s; it begins one second behind the question, or a few where the machine is busy.
-    speech = write_recording(
-        tmp_path_factory.mktemp("speech") / "speech.wav", [2.0, question, 11.0, more, 20.0, question, 60.0]
-    )
-    options = FAKE_DEVICE, f"--use-file-for-fake-audio-capture={speech}%noloop"
     with (
         served("remembering.py", "--session-events", "true") as url,
-        launch(*options) as browser,
-        opened(browser, url, transport=request.param, noted=True) as page,
+        launch(FAKE_DEVICE) as browser,
+        opened(browser, url, transport=request.param, noted=True, speaking=True) as page,
     ):
-        talked = Talk(page, request.param)
         page.click("#talk-button")
+        expect(page.locator("body")).to_have_attribute("data-phase", "on")
+        speak(page, question)
         page.get_by_text("with frost").wait_for()
-        pictures = tmp_path_factory.mktemp("pictures")
-        for scheme in ("dark", "light"):
-            page.emulate_media(color_scheme=scheme)
-            while page.evaluate(LEVEL) < 0.6:
-                page.wait_for_timeout(20)
-            page.screenshot(path=pictures / f"page-speaking-{scheme}.png")
+        look(page, tmp_path_factory.mktemp("pictures"))
+        speak(page, more)
         page.wait_for_selector(".bot.cut .heard")
         page.wait_for_selector(".bot.cut + .user.done + .bot.done .note")
-        yield talked
+        yield Talk(page, request.param, question)
+
+
+def recorded(folder: Path, name: str) -> Path:
+    return write_recording(folder / f"{name}.wav", [np.asarray(read_sample(name))])
+
+
+def look(page: Page, folder: Path) -> None:
+    """Make the pictures of a bot that speaks, light and dark."""
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        while page.evaluate(LEVEL) < 0.6:
+            page.wait_for_timeout(20)
+        page.screenshot(path=folder / f"page-speaking-{scheme}.png")
 
 
 def words(text: str) -> list[str]:
@@ -162,6 +169,7 @@ def test_it_can_be_seen_from_inside(talk: Talk, inspect: Inspect) -> None:
     page = talk.page
     page.set_viewport_size({"width": 1300, "height": 1000})
     page.click("#see-button")
+    speak(page, talk.question)
     page.wait_for_selector(".latency")
     page.get_by_text("with frost").nth(1).wait_for()
     page.evaluate("document.querySelector('#see').scrollIntoView()")

@@ -148,7 +148,7 @@ def test_two_at_once(evening: Evening) -> None:
     assert evening.asked[-1][-3]["tool_calls"][1]["id"] == "c6"
 
 
-def test_who_speaks_meanwhile_is_answered(evening: Evening) -> None:
+def test_a_user_who_speaks_meanwhile_is_answered(evening: Evening) -> None:
     """The function goes on, and nothing is heard of it; the model knows that it runs, and later what it gave."""
     answers = {"is there a table": FOR_TWO, "no never mind": "As you wish.", "are you there": "Yes."}
     evening.run(answers, (2.0, "is there a table"), (3.9, "no never mind"), (9.0, "are you there"), until_s=14)

@@ -24,7 +24,7 @@ def test_what_is_said_is_written_word_by_word_and_sentence_by_sentence(talk: Tal
     assert talk.times(WordRecognised)[0] == pytest.approx(1.5, abs=0.05)
 
 
-def test_nobody_answers(talk: Talk) -> None:
+def test_no_server_answers(talk: Talk) -> None:
     """The model and the voice are never asked."""
     talk.run([(1.0, "take a letter")], until_s=5, pipeline=DICTATION)
     assert not talk.events(ReplyStarted) + talk.events(ReplyAudio) + talk.events(SpeechEncoded)

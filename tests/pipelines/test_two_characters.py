@@ -27,7 +27,7 @@ def test_the_second_goes_on_where_the_first_has_ended(marbles: Marbles) -> None:
     )
 
 
-def test_who_interrupts_the_first_does_not_hear_the_second(marbles: Marbles) -> None:
+def test_an_interruption_of_the_first_silences_the_second(marbles: Marbles) -> None:
     """The second is asked as soon as the first has said all to the voice, and is cancelled with it."""
     llm = marbles.llm(
         {"what a day": "a 20s b|", "stop it please": "50ms c|", "And Ben?": "|"}, a="Well, ", b="yes.", c="Fine."

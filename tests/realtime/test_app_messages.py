@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import pytest
 
 from voicepipe.events import Event, InputRejected, ReplyText, SettingsChanged, app_event
 from voicepipe.realtime import DialectNegotiation
+from voicepipe.realtime.app_messages import decode_app_event, encode_app_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +113,34 @@ def test_an_undecided_client_stays_undecided() -> None:
 def test_other_events_are_encoded_as_before() -> None:
     """By the dialect."""
     assert wire_of("unmute?").encode(ReplyText("hi"))[0]["type"] == "unmute.response.text.delta.ready"
+
+
+@app_event("test.range")
+@dataclass(frozen=True, slots=True)
+class Range(Event):
+    """An event that checks itself, and is wrong about one case."""
+
+    low: float
+    high: float = 0
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        [1][int(self.low < 0)]
+
+
+def test_an_event_that_refuses_its_fields_together_says_why() -> None:
+    told = decode_app_event('{"type": "app.test.range", "low": 2, "event_id": "e"}')
+    assert told == InputRejected("invalid_value", "Invalid message: low is above high.", None, "e")
+
+
+def test_a_client_cannot_end_the_session_with_an_event_that_fails_at_its_own_check() -> None:
+    """The failure is in the log, with the place in the application."""
+    told = decode_app_event('{"type": "app.test.range", "low": -2, "event_id": "e"}')
+    assert told == InputRejected("invalid_value", "The event 'app.test.range' cannot be read.", None, "e")
+
+
+def test_what_json_does_not_have_is_null() -> None:
+    """A browser could not read NaN."""
+    message = encode_app_event(Range(0, math.inf), lambda _: "e")
+    assert message == {"type": "app.test.range", "event_id": "e", "low": 0, "high": None}

@@ -91,7 +91,7 @@ def test_unmute_speaks_first():
     assert types(wire.decode(json.dumps(GA))) == [InputRejected]
 
 
-def test_who_looked_like_unmute_may_be_ga():
+def test_a_client_that_looked_like_unmute_may_be_ga():
     """By the first settings, or by a request that Unmute does not have: then it is greeted, and heard."""
     wire = DialectNegotiation("unmute?", "sess_x")
     _, *settings = wire.decode(json.dumps(GA))
@@ -102,7 +102,7 @@ def test_who_looked_like_unmute_may_be_ga():
     assert types(wire.decode('{"type": "response.create"}')) == [SessionOpened, SettingsChanged, ReplyRequested]
 
 
-def test_who_waits_is_greeted():
+def test_a_client_that_waits_is_greeted():
     """A GA client that says nothing before it is; once."""
     wire = DialectNegotiation("unmute?", "sess_x")
     assert types(wire.waited()) == [SessionOpened, SettingsChanged]
@@ -111,7 +111,7 @@ def test_who_waits_is_greeted():
     assert input_format(wire) == "audio/pcm"
 
 
-def test_who_was_greeted_may_still_be_unmute():
+def test_a_greeted_client_may_still_be_unmute():
     """On a slow line; what the pipeline was told of turns is taken back."""
     for kind in ("ga", "beta", "unmute?"):
         wire = DialectNegotiation(kind, "sess_x")

@@ -232,7 +232,7 @@ def test_what_a_call_gave(client: Client) -> None:
 
 
 @pytest.mark.parametrize("call_id", ["gone", "", "C1"])
-def test_what_a_call_gave_that_nobody_made(client: Client, call_id: str) -> None:
+def test_the_result_of_a_call_that_was_not_made(client: Client, call_id: str) -> None:
     """Named, and forgotten."""
     client.tell(BEGIN, *CALLED, END)
     assert client.rejected("conversation.item.create", item=result(call_id)) == ("invalid_tool_call_id", "item.call_id")
@@ -434,7 +434,7 @@ def test_a_result_may_overtake_a_reply(client: Client) -> None:
     assert isinstance(client.decode("response.create"), ReplyRequested)
 
 
-def test_who_interrupts_takes_what_should_have_followed_away(client: Client) -> None:
+def test_an_interruption_drops_what_should_have_followed(client: Client) -> None:
     """It is never begun, and does not stand in the way of the next one."""
     client.tell(BEGIN, *SAID, *CALLED)
     client.say("conversation.item.create", item=result())

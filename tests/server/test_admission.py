@@ -42,7 +42,7 @@ async def test_a_full_server_tells_a_program_at_once(serve, logs):
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         async with served.http.get(f"{served.url}/v1/realtime", headers=headers) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
-            assert "All 1 conversations" in (await answer.json())["detail"]
+            assert "The one conversation" in (await answer.json())["detail"]
     assert [line["event"] for line in logs] == ["session.started", "session.refused", "session.ended"]
 
 
@@ -56,10 +56,10 @@ async def test_a_full_server_tells_a_page_where_it_can_read_it(serve):
     ):
         error = await refused.error()
         assert error["type"] == "fatal"
-        assert "All 1 conversations" in error["message"]
+        assert "The one conversation" in error["message"]
         code, reason = await refused.end()
         assert code == 1013
-        assert reason.startswith("All 1 conversations")
+        assert reason.startswith("The one conversation")
     assert served.engine.made == 1
 
 

@@ -55,7 +55,7 @@ async def test_the_page_says_what_this_is(serve):
         ("qwen.gguf", "A model in this process, from a GGUF file.", "<code>guess_animal</code>"),
     ],
 )
-async def test_the_page_says_who_answers(serve, place, model, characters):
+async def test_the_page_names_the_model_that_answers(serve, place, model, characters):
     """And which characters it plays, but not the address of a service."""
     async with serve(silent, llm_url=place) as served, served.http.get(served.url) as answer:
         page = await answer.text()

@@ -82,7 +82,7 @@ def test_an_engine_is_asked_seldom(engine, virtual_loop):
     assert engine.asked == len(told) == 2
 
 
-def test_who_cannot_wait_gets_what_is_known(engine, virtual_loop):
+def test_a_caller_that_cannot_wait_gets_what_is_known(engine, virtual_loop):
     """Nothing at first; then the last answer, however old."""
     health = Health(engine.health, timeout_s=3, fresh_s=0.5, clock=virtual_loop.time)
     engine.takes_s = 1

@@ -81,6 +81,19 @@ async def test_no_key_reaches_the_pipeline(serve: Any) -> None:
     assert "sk-" not in repr(client)
 
 
+@pytest.mark.parametrize("query", ["api-key=%20sk-two", "api-key=sk-one&api-key=sk-two", "auth=Bearer%20sk-two&a="])
+async def test_no_key_reaches_the_pipeline_in_any_form_that_opens(serve: Any, query: str) -> None:
+    """A parameter with a space around the key opens, too; and a client may have written a header's value there."""
+    client = await told(serve, f"?{query}&b=1", headers={"Authorization": "Bearer sk-two"}, **KEYS)
+    assert {name: text for name, text in client.query.items() if text} == {"b": "1"}
+    assert "sk-" not in repr(client)
+
+
+async def test_a_key_for_another_server_is_not_told_either(serve: Any) -> None:
+    """A server without keys is sent one nevertheless."""
+    assert dict((await told(serve, "?api-key=sk-of-azure&b=1", headers={})).query) == {"b": "1"}
+
+
 async def test_it_cannot_be_changed(serve: Any) -> None:
     """It is one fact for all stages of the session."""
     client = await told(serve, "?a=1", headers={})

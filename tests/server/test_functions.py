@@ -170,7 +170,7 @@ async def test_an_answer_follows_the_words_before_the_call(talking: Talking) -> 
     assert (said["content"], len(said["tool_calls"])) == (PREAMBLE, 1)
 
 
-async def test_who_speaks_while_the_function_runs_is_answered(talking: Talking) -> None:
+async def test_a_user_who_speaks_while_the_function_runs_is_answered(talking: Talking) -> None:
     """Meanwhile there is no result; and when it comes, it is what the model speaks of."""
     async with talking() as realtime:
         await realtime.say(WARM)
@@ -188,7 +188,7 @@ async def test_who_speaks_while_the_function_runs_is_answered(talking: Talking) 
     assert (after[2]["content"], after[3]["content"]) == ("Nice to meet you.", "21 degrees")
 
 
-async def test_who_interrupts_the_words_before_a_call(talking: Talking) -> None:
+async def test_the_words_before_a_call_are_interrupted(talking: Talking) -> None:
     """The words that should have followed do not come; the result is known all the same."""
     async with talking() as realtime:
         await realtime.say(LOOK)

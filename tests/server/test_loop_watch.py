@@ -87,8 +87,20 @@ def test_the_watch_ends_with_its_loop() -> None:
 
     watch = asyncio.run(main())
     watch.stop()
-    watch._thread.join(10)  # pyright: ignore[reportPrivateUsage]
     assert not watch._thread.is_alive()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_stop_waits_for_a_thread_whose_question_the_loop_has_not_answered() -> None:
+    """A thread that is left over when the interpreter is torn down can crash it."""
+
+    async def main() -> list[threading.Thread]:
+        watch = BlockWatch(asyncio.get_running_loop(), lambda _: None)
+        watch.start()
+        compute()  # the thread asks meanwhile
+        watch.stop()
+        return [thread for thread in threading.enumerate() if thread.name == "voicepipe-loop-watch"]
+
+    assert asyncio.run(main()) == []
 
 
 @pytest.mark.parametrize("generation", [0, 1, 2])

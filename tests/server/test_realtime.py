@@ -102,7 +102,7 @@ class RealtimeClient:
         return asyncio.create_task(self.speak(**times))
 
 
-async def test_nobody_is_spoken_to_unasked(serve, pipeline):
+async def test_no_user_is_spoken_to_unasked(serve, pipeline):
     """A client that leads gets its greeting, its settings, and silence."""
     async with serve(pipeline, Scripted(words=2)) as served, served.connect(**GA) as client:
         realtime = RealtimeClient(client)

@@ -112,7 +112,7 @@ async def test_the_eagerness(serve, pipeline, workers, virtual_loop, eagerness, 
         await speaking
 
 
-async def test_whoever_sounds_finished_is_not_waited_for(serve, pipeline, workers, virtual_loop):
+async def test_a_user_that_sounds_finished_is_not_waited_for(serve, pipeline, workers, virtual_loop):
     """However patient the client wants the bot to be."""
     async with serve(pipeline, Hearing(workers)) as served, served.connect(protocols=()) as client:
         await update(client, type="semantic_vad", eagerness="low")

@@ -133,7 +133,7 @@ def test_faults_are_told_apart(virtual_loop: VirtualLoop, error: Exception, why:
     assert logs[0]["log_level"] == ("info" if why is FailureReason.FULL else "warning")
 
 
-def test_a_name_that_nobody_knows(virtual_loop: VirtualLoop) -> None:
+def test_an_unknown_name(virtual_loop: VirtualLoop) -> None:
     """And one behind which there is nothing."""
 
     async def unknown(_: Address) -> Sequence[Instance]:

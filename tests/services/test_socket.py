@@ -16,6 +16,7 @@ from voicepipe.services import (
     Instance,
     ServiceSocket,
     WebSocketEndpoint,
+    resolve_with_dns,
 )
 from voicepipe.testing import VirtualLoop
 
@@ -174,7 +175,7 @@ def test_it_ends_within_a_tenth_of_a_second(virtual_loop: VirtualLoop) -> None:
     assert virtual_loop.run(main()) <= 0.101
 
 
-def test_a_cut_from_our_side_wakes_who_receives(virtual_loop: VirtualLoop) -> None:
+def test_a_cut_from_our_side_wakes_the_receiver(virtual_loop: VirtualLoop) -> None:
     """With a loss; sending fails with one, too."""
 
     async def quiet(socket: web.WebSocketResponse) -> None:
@@ -216,3 +217,31 @@ def test_in_store_what_comes_is_kept(virtual_loop: VirtualLoop) -> None:
     assert noticed_s == pytest.approx(2, abs=0.11)
     assert messages[0] == b"one"
     assert len(messages) == 2
+
+
+def test_a_service_elsewhere_is_reached_through_the_proxy_of_the_environment(
+    virtual_loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy looks for it, too: its name is not resolved here. A service of this machine is reached without."""
+
+    async def greet(socket: web.WebSocketResponse) -> None:
+        await socket.send_bytes(b"hello")
+
+    async def main() -> tuple[list[Instance], list[str], bytes]:
+        async with server(greet) as (endpoint, proxy, requests):
+            monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@{proxy}")
+            found = list(await resolve_with_dns(endpoint.address))
+            socket = await endpoint.open(found[0])
+            said = await socket.receive()
+            await socket.close()
+            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+            await (await endpoint.open(proxy)).close()
+            told = [f"{request.headers['Host']} {'Proxy-Authorization' in request.headers}" for request in requests]
+            return found, told, said
+
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    found, told, said = virtual_loop.run(main())
+    assert found == [Instance("tts.example", 80)]
+    assert told == ["tts.example True", "tts.example False"]
+    assert said == b"hello"

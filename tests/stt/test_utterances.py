@@ -11,6 +11,7 @@ from voicepipe.boundary.workers import Workers
 from voicepipe.events import (
     Audio,
     FlushRequested,
+    Resemblance,
     Samples,
     SpeechStarted,
     SpeechStopped,
@@ -107,6 +108,26 @@ def test_words_of_a_whole_clip_tell_how_sure_the_recogniser_is(marbles: Marbles,
     out = marbles.record(source.pipe(by_utterance(Reader(), workers, LIMITS, logprobs=logprobs)))
     words = [one.value for one in out if isinstance(one.value, WordRecognised)]
     assert [word.logprob for word in words] == [None, pytest.approx(-0.8)]
+
+
+@pytest.mark.parametrize(("phrase_words", "compared"), [(2, True), (1, False)])
+def test_a_whole_clip_of_few_words_is_compared_with_phrases(
+    marbles: Marbles, workers: Workers, phrase_words: int, compared: bool
+) -> None:
+    """All its words carry what it resembles; a clip of more words is not compared, nor is a guess."""
+    asked: list[tuple[str, ...]] = []
+
+    def compare(_: Samples, tokens: Sequence[str]) -> Resemblance:
+        asked.append(tuple(tokens))
+        return Resemblance("A bee", -0.5)
+
+    frames = {str(level): frame(level / 10) for level in range(1, 9)} | {"_": frame(0.0)}
+    source = marbles.cold("__1(s2)____(_e)_f|", table=frames | EVENTS)
+    limits = replace(LIMITS, phrase_words=phrase_words)
+    out = marbles.record(source.pipe(by_utterance(Reader(), workers, limits, compare=compare)))
+    words = [one.value for one in out if isinstance(one.value, WordRecognised)]
+    assert asked == ([("a", "b")] if compared else [])
+    assert [word.resemblance for word in words] == [None, Resemblance("A bee", -0.5) if compared else None]
 
 
 def test_nothing_is_settled_before_the_flush(marbles: Marbles, workers: Workers) -> None:

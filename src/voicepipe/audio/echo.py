@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from pywebrtc_audio import EchoCanceller as WebRtcCanceller
@@ -26,6 +27,8 @@ _STORE_S = 5.0
 _TAIL_S = 1.0
 # Where the loudspeaker has sounded in less than this share of a window's energy, there is little to compare.
 _LEAST_ENERGY = 0.1
+# The canceller learns the room from so much sound before the first window with an echo.
+_LEARNT_S = 1.0
 _NOTHING: Samples = np.zeros(0, np.float32)
 
 
@@ -77,16 +80,22 @@ class EchoFinder:
 
     Of room echoes at -6 to -30 dB the correlation was 0.3 to 0.53, at one delay, window after window; with other
     people's speech it is above 0.25 in one window of some utterances (`ECHO`), at any delay. A louder user hides an
-    echo until the next pause. A window takes 0.5 ms.
+    echo until the next pause. A window takes 0.17 ms: it is a sum over its hops, each of which is correlated once.
     """
 
     def __init__(self, rate_hz: int, options: Echo) -> None:
         self._options = options
         self._step = max(1, round(rate_hz / _CORRELATED_HZ))
         self._hz = rate_hz / self._step
-        self._hop = round(options.hop_s * rate_hz) // self._step * self._step
-        self._near = np.zeros(round(options.window_s * self._hz), np.float32)
-        self._far = np.zeros(len(self._near) + round(options.longest_delay_s * self._hz), np.float32)
+        self._hop = max(1, round(options.hop_s * rate_hz) // self._step)
+        self._hops: deque[_Hop] = deque(maxlen=max(1, round(options.window_s / options.hop_s)))
+        self._window = self._hop * (self._hops.maxlen or 1)
+        self._delays = round(options.longest_delay_s * self._hz) + 1
+        self._size = _fast_size(self._hop + self._delays - 1)
+        self._near = np.zeros(self._hop + 1, np.float32)
+        self._far = np.zeros(self._window + self._delays, np.float32)
+        # The energy of the loudspeaker's sound up to each sample of `_far`: a difference of two is that between them.
+        self._sums = np.zeros(self._window + self._delays, np.float64)
         self._new: list[tuple[Samples, Samples]] = []
         self._count = 0
         self._delay_s: float | None = None
@@ -98,16 +107,22 @@ class EchoFinder:
         """Return whether enough windows in a row had no echo."""
         return self._without >= self._options.windows_without
 
+    @property
+    def suspects(self) -> bool:
+        """Return whether the last window had an echo: the next one may find it."""
+        return self._with > 0
+
     def add(self, near: Samples, far: Samples) -> None:
         """Add sound of the microphone, and what the loudspeaker played meanwhile; both have one length."""
         self._new.append((near, far))
         self._count += len(near)
-        while self._count >= self._hop:
+        hop = self._hop * self._step
+        while self._count >= hop:
             heard, played = (np.concatenate(sounds) for sounds in zip(*self._new, strict=True))
-            self._near = self._shifted(self._near, heard[: self._hop])
-            self._far = self._shifted(self._far, played[: self._hop])
-            self._new = [(heard[self._hop :], played[self._hop :])]
-            self._count -= self._hop
+            self._near = self._shifted(self._near, heard[:hop])
+            self._far = self._shifted(self._far, played[:hop])
+            self._new = [(heard[hop:], played[hop:])]
+            self._count -= hop
             self._judge()
 
     def _shifted(self, store: Samples, sound: Samples) -> Samples:
@@ -116,7 +131,8 @@ class EchoFinder:
         return np.concatenate([store, coarse])[-len(store) :]
 
     def _judge(self) -> None:
-        if float(np.sqrt(np.mean(self._far**2))) < _AUDIBLE:
+        self._hops.append(self._correlated())
+        if float(np.dot(self._far, self._far)) < _AUDIBLE**2 * len(self._far):
             return
         correlation, delay_s = self._correlation()
         if correlation >= self._options.correlation:
@@ -126,27 +142,51 @@ class EchoFinder:
             self._with, self._without = 0, self._without + 1
         self.found = self._with >= self._options.windows or (self.found and not self.decided)
 
+    def _correlated(self) -> _Hop:
+        """Correlate the new hop of the microphone's sound, from the longest delay to none."""
+        # Differences are whiter than speech is.
+        near, far = np.diff(self._near), np.diff(self._far[-self._hop - self._delays :])
+        energies = np.cumsum(far[-self._hop :] ** 2, dtype=np.float64)
+        self._sums = np.concatenate([self._sums[self._hop :], self._sums[-1] + energies])
+        energy = float(np.dot(near, near))
+        if not energy or not far.any():
+            return _Hop(np.zeros(self._delays, np.float32), energy)
+        # A delay that counts reads within `far`: nothing wraps around.
+        spectrum = np.fft.rfft(far, self._size) * np.conj(np.fft.rfft(near, self._size))
+        products = np.fft.irfft(spectrum, self._size)[: self._delays].astype(np.float32, copy=False)
+        return _Hop(products, energy)
+
     def _correlation(self) -> tuple[float, float]:
-        """Return the greatest normalised correlation of the two, and its delay in seconds."""
-        near, far = np.diff(self._near), np.diff(self._far)  # differences are whiter than speech is
-        size = 1 << (len(far) - 1).bit_length()  # a delay that counts reads within `far`: nothing wraps around
-        spectrum = np.fft.rfft(far, size) * np.conj(np.fft.rfft(near, size))
-        found = np.abs(np.fft.irfft(spectrum, size)[: len(far) - len(near) + 1])
-        sums = np.concatenate([[0.0], np.cumsum(far.astype(np.float64) ** 2)])
-        energy = sums[len(near) :] - sums[: len(found)]
-        heard = np.maximum(energy, _LEAST_ENERGY * energy.max()) * float(np.dot(near, near))
+        """Return the greatest normalised correlation of the window, and its delay in seconds."""
+        found = np.abs(sum(hop.products for hop in self._hops))
+        energy = self._sums[self._window :] - self._sums[: self._delays]
+        near = sum(hop.energy for hop in self._hops)
+        heard = np.maximum(energy, _LEAST_ENERGY * energy.max()) * near
         correlation = found / np.sqrt(heard + 1e-12)
         best = int(np.argmax(correlation))
-        return float(correlation[best]), (len(found) - 1 - best) / self._hz
+        return float(correlation[best]), (self._delays - 1 - best) / self._hz
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """A hop of the microphone's sound: its products with the loudspeaker's at each delay, and its energy."""
+
+    products: Samples
+    energy: float
+
+
+def _fast_size(least: int) -> int:
+    """Return the next size without a prime factor above 3: an FFT of it is fast, and 2 ** n may be twice as long."""
+    return min(2**twos * 3**threes for twos in range(4, 24) for threes in range(4) if 2**twos * 3**threes >= least)
 
 
 class EchoCanceller:
     """Removes the bot's voice from a microphone's sound, where it is there.
 
     Without an echo sound passes unchanged: a canceller would take the user's voice for one and dampen it. Only the
-    search for an echo runs then, while the bot speaks; and at the beginning the canceller, to have learnt the room when
-    an echo is found. With an echo, cancelling takes 0.1 ms per 10 ms of sound while the bot speaks, and up to 10 ms
-    wait for the end of a frame.
+    search for an echo runs then, while the bot speaks. The first window with an echo makes the canceller, which takes
+    0.5 MB, and which learns the room from the second before: 10 ms of computing. With an echo, cancelling takes 0.1 ms
+    per 10 ms of sound while the bot speaks, and up to 10 ms wait for the end of a frame.
 
     Args:
         rate_hz: the microphone's: 16, 24, 32 or 48 kHz; ValueError for others
@@ -159,6 +199,9 @@ class EchoCanceller:
         self._finder = EchoFinder(rate_hz, options)
         self._frames = WebRtcFrames(rate_hz, 2)
         self._canceller: WebRtcCanceller | None = None
+        # Sound that the canceller may have to learn from.
+        self._unlearnt: deque[tuple[Samples, Samples]] = deque()
+        self._unlearnt_samples = 0
         # Whether the rest of a frame has not been returned; how much of it has been.
         self._is_late = False
         self._passed_ahead = 0
@@ -181,13 +224,29 @@ class EchoCanceller:
         far = self.loudspeaker.take(len(near))
         self._quiet = 0 if far.any() else self._quiet + len(near)
         self._finder.add(near, far)
+        if self._finder.suspects:
+            self._learn()
         if self._finder.found:
             self._is_late = True
             return self._new(self._cancelled(near, far))
-        if not self._finder.decided:
-            self._cancelled(near, far)
-            self._passed_ahead = self._frames.waiting
+        self._keep(near, far)
         return self._passed(near)
+
+    def _keep(self, near: Samples, far: Samples) -> None:
+        """Keep sound that has passed unchanged, while an echo may be found."""
+        self._unlearnt.append((near, far))
+        self._unlearnt_samples += len(near)
+        limit = 0 if self._finder.decided else _LEARNT_S * self.rate_hz
+        while self._unlearnt_samples > limit:
+            self._unlearnt_samples -= len(self._unlearnt.popleft()[0])
+
+    def _learn(self) -> None:
+        """Let the canceller hear what has passed unchanged."""
+        if self._unlearnt:
+            self._cancelled(*(np.concatenate(sounds) for sounds in zip(*self._unlearnt, strict=True)))
+            self._passed_ahead = self._frames.waiting
+            self._unlearnt.clear()
+            self._unlearnt_samples = 0
 
     def _new(self, samples: Samples) -> Samples:
         """Return what had not been passed before the echo was found."""

@@ -36,7 +36,7 @@ _SMOOTH, _ROUGH = 0.45, 0.9
 # Samples from which roughness says something: 5 ms.
 _LEAST = 120
 # Made once: reading "<i2" takes as long as the multiplication of a packet.
-_PCM16, _FLOAT, _SCALE = np.dtype("<i2"), np.dtype(np.float32), np.float32(1 / 32768)
+_PCM16, _FLOAT, _SCALE, _LARGEST = np.dtype("<i2"), np.dtype(np.float32), np.float32(1 / 32768), np.float32(32767)
 
 
 class _Decoder:
@@ -76,4 +76,7 @@ def _roughness(data: bytes) -> float:
 
 
 def _encode(samples: Samples) -> bytes:
-    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    scaled = samples * _LARGEST
+    np.minimum(scaled, _LARGEST, out=scaled)  # `clip` takes twice as long as both
+    np.maximum(scaled, -_LARGEST, out=scaled)
+    return scaled.astype(_PCM16).tobytes()

@@ -105,11 +105,12 @@ class Lane(Generic[A, B]):
         limits = self._limits
         if limits.overflow in (Overflow.FAIL_TURN, Overflow.FAIL_SESSION) and len(self._waiting) >= limits.capacity:
             self.dispose()
-            self._observer.on_error(BoundaryFull(limits.boundary, limits.capacity))
+            self._observer.on_error(BoundaryFull(limits.boundary, limits.capacity, limits.overflow))
             return False
         keep = 0 if limits.overflow is Overflow.LATEST else limits.capacity - 1
         while len(self._waiting) > keep:
-            self._observer.on_next(Overflowed(limits.boundary, self._lost_ms(self._waiting.popleft())))
+            lost_ms, policy = self._lost_ms(self._waiting.popleft()), limits.overflow.name.lower()
+            self._observer.on_next(Overflowed(limits.boundary, lost_ms, policy))
         return True
 
     def _start(self, item: A) -> None:

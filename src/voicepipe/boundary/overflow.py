@@ -23,8 +23,8 @@ class Overflow(Enum):
 
 
 class BoundaryFull(Exception):
-    """A boundary with a failing policy was full."""
+    """A boundary with a failing policy was full: `FAIL_TURN`, or `FAIL_SESSION`."""
 
-    def __init__(self, boundary: str, capacity: int) -> None:
+    def __init__(self, boundary: str, capacity: int, policy: Overflow = Overflow.FAIL_TURN) -> None:
         super().__init__(f"boundary {boundary} is full: {capacity} items wait, and its policy is to fail")
-        self.boundary, self.capacity = boundary, capacity
+        self.boundary, self.capacity, self.policy = boundary, capacity, policy

@@ -15,6 +15,7 @@ from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.boundary.workers import Outcome
 from voicepipe.events import Overflowed
 from voicepipe.rx import scheduler_of
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import Stage
 
 __all__ = ["in_task"]
@@ -75,6 +76,6 @@ def in_task(
             subscription = source.subscribe(lane.push, observer.on_error, lane.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(lane.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -18,6 +19,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from voicepipe.boundary.overflow import BoundaryFull, Overflow
 from voicepipe.events import Audio, Overflowed
 from voicepipe.rx import LoopScheduler, scheduler_of
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import SessionError, Stage, StageError, called, stage_factory
 
 __all__ = ["async_stage"]
@@ -76,7 +78,7 @@ def async_stage(
             subscription = source.subscribe(crossing.take, crossing.source_failed, inbox.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(crossing.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 
@@ -109,7 +111,7 @@ class _Inbox(Generic[A]):
         lost = None
         if len(self._items) >= self._capacity:
             self._refuse()
-            lost = Overflowed(self.boundary, self._lost_ms(self._items.popleft()))
+            lost = Overflowed(self.boundary, self._lost_ms(self._items.popleft()), self.overflow.name.lower())
         self._items.append(item)
         self._rouse()
         return lost
@@ -130,7 +132,7 @@ class _Inbox(Generic[A]):
         return self._items.popleft()
 
     def _refuse(self) -> None:
-        full = BoundaryFull(self.boundary, self._capacity)
+        full = BoundaryFull(self.boundary, self._capacity, self.overflow)
         if self.overflow is Overflow.FAIL_TURN:
             raise full
         if self.overflow is Overflow.FAIL_SESSION:
@@ -153,7 +155,7 @@ class _Crossing(Generic[A, B]):
         scheduler: LoopScheduler,
     ) -> None:
         self._observer, self._work, self._inbox = observer, work, inbox
-        self._over = False
+        self._enter, self._over = scheduler.enter, False
         self._task = scheduler.spawn(self._run(), inbox.boundary)
 
     def take(self, item: A) -> None:
@@ -180,9 +182,9 @@ class _Crossing(Generic[A, B]):
             await self._drain(self._work(self._inbox))
         except Exception as error:
             if not self._over:
-                self._observer.on_error(_named(self._inbox.boundary, error))
+                self._enter(partial(self._observer.on_error, _named(self._inbox.boundary, error)))
         else:
-            self._observer.on_completed()
+            self._enter(self._observer.on_completed)
         finally:
             self._over = True
 
@@ -193,7 +195,7 @@ class _Crossing(Generic[A, B]):
             )
         try:
             async for result in results:
-                self._observer.on_next(result)
+                self._enter(partial(self._observer.on_next, result))
         finally:
             # Without this the garbage collector would close it at an unknown time.
             if hasattr(results, "aclose"):

@@ -20,6 +20,7 @@ from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingMark, PendingWork
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
 from voicepipe.events import Overflowed
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import Stage
 
 __all__ = ["ask_worker", "from_worker", "in_worker"]
@@ -74,20 +75,25 @@ def in_worker(
         ) -> abc.DisposableBase:
             def submit(item: A, done: Callable[[Outcome[B]], None]) -> Ticket:
                 urgency = Priority.PARTIAL if optional(item) else priority
-                return workers.submit(lambda ticket: work(item, ticket), done, priority=urgency)
+                return workers.submit(lambda ticket: work(item, ticket), done, priority=urgency, what=boundary)
 
             limits, gauge = Limits(boundary, capacity, overflow), PendingMark(backlog)
             lane = Lane(observer, submit, limits, optional, lost_ms, gauge)
             subscription = source.subscribe(lane.push, observer.on_error, lane.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(lane.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 
 
-def ask_worker(work: Callable[[Ticket], B], workers: Workers, *, priority: Priority = Priority.TURN) -> Observable[B]:
-    """Emit the result of one blocking call. Each subscription makes a new call; disposing cancels it."""
+def ask_worker(
+    work: Callable[[Ticket], B], workers: Workers, *, priority: Priority = Priority.TURN, what: str = "other"
+) -> Observable[B]:
+    """Emit the result of one blocking call. Each subscription makes a new call; disposing cancels it.
+
+    `what` is the kind of work, in the pool's metrics.
+    """
 
     def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         def answer(outcome: Outcome[B]) -> None:
@@ -96,20 +102,24 @@ def ask_worker(work: Callable[[Ticket], B], workers: Workers, *, priority: Prior
             observer.on_next(outcome.value)  # pyright: ignore[reportArgumentType]
             return observer.on_completed()
 
-        return Disposable(workers.submit(work, answer, priority=priority).cancel)
+        return Disposable(workers.submit(work, answer, priority=priority, what=what).cancel)
 
-    return Observable(subscribe)
+    return LoopObservable(subscribe)
 
 
 def from_worker(
-    produce: Callable[[Callable[[B], None], Ticket], None], workers: Workers, *, priority: Priority = Priority.TURN
+    produce: Callable[[Callable[[B], None], Ticket], None],
+    workers: Workers,
+    *,
+    priority: Priority = Priority.TURN,
+    what: str = "other",
 ) -> Observable[B]:
     """Emit what a blocking producer emits: `produce(emit, ticket)` runs in the pool and calls `emit(item)` for each
     item.
 
     Completes when `produce` returns, and fails with what it raises. Disposing sets `ticket.cancelled` and drops later
     items; the thread is free when the producer reads its ticket. The queue to the loop is unbounded: a producer of text
-    emits about a hundred items a second.
+    emits about a hundred items a second. `what` is the kind of work, in the pool's metrics.
     """
 
     def subscribe(observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
@@ -124,9 +134,9 @@ def from_worker(
         def work(ticket: Ticket) -> None:
             produce(mailbox.emitter(ticket), ticket)
 
-        return Disposable(workers.submit(work, answer, priority=priority).cancel)
+        return Disposable(workers.submit(work, answer, priority=priority, what=what).cancel)
 
-    return Observable(subscribe)
+    return LoopObservable(subscribe)
 
 
 class _Mailbox(Generic[B]):

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Outcome", "Priority", "Ticket", "Workers"]
+__all__ = ["Outcome", "Priority", "Ticket", "WorkObserver", "Workers"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,16 @@ class Outcome(Generic[T]):
     error: Exception | None = None
 
 
+class WorkObserver(Protocol):
+    """Receives, in the threads of a pool and in the context of each caller, how long jobs wait and work."""
+
+    def waited(self, pool: str, after_s: float) -> None:
+        """A job of the pool was started this long after its submission."""
+
+    def worked(self, what: str, after_s: float) -> None:
+        """A job of this kind has ended after this time."""
+
+
 @dataclass(slots=True)
 class Ticket:
     """A job in the pool. `cancel` keeps it from starting, or asks it to stop; `done` is then not called."""
@@ -52,6 +62,7 @@ class Ticket:
     started: bool = False
 
     def cancel(self) -> None:
+        """Ask the job to stop: it looks at `cancelled` now and then."""
         self.cancelled = True
 
 
@@ -67,9 +78,15 @@ class Workers:
 
     The queue is unbounded: the boundaries in front of it (`voicepipe.boundary.threads`) bound it, because they know
     which session a job belongs to and what may be dropped.
+
+    Args:
+        threads: The number of threads.
+        name: The pool's name, which its threads have.
+        observer: Receives how long jobs wait and work, for metrics; None: nothing does.
     """
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, observer: WorkObserver | None = None) -> None:
+        self._name, self._observer = name, observer
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._threads = [
@@ -91,10 +108,17 @@ class Workers:
         done: Callable[[Outcome[T]], object],
         *,
         priority: Priority = Priority.TURN,
+        what: str = "other",
     ) -> Ticket:
         """Run `work(ticket)` in a thread, then `done(outcome)` on the calling event loop.
 
         A long job reads `ticket.cancelled` now and then and stops. Must be called on an event loop.
+
+        Args:
+            work: The job, which may block.
+            done: Called with its outcome, unless the ticket was cancelled.
+            priority: Which jobs are taken first.
+            what: The kind of work, for the pool's observer.
         """
         loop, context, ticket = asyncio.get_running_loop(), contextvars.copy_context(), Ticket()
         started, finished = _work_hooks(loop)
@@ -104,8 +128,10 @@ class Workers:
             if not ticket.cancelled:
                 done(outcome)
 
+        observed, submitted_s = self._observed(what, context), time.perf_counter()
+
         def run() -> None:
-            outcome = Outcome[T]() if ticket.cancelled else _attempt(work, ticket)
+            outcome = Outcome[T]() if ticket.cancelled else observed(lambda: _attempt(work, ticket), submitted_s)
             _post(loop, deliver, outcome, context)
 
         started()
@@ -121,6 +147,21 @@ class Workers:
             thread.join(max(0.0, ends_at_s - time.monotonic()))
         if not any(thread.is_alive() for thread in self._threads):
             atexit.unregister(self.close)
+
+    def _observed(self, what: str, context: contextvars.Context) -> Callable[[Callable[[], Any], float], Any]:
+        """Return a function that runs a job that was submitted at a time, and reports how long it waited and worked."""
+        observer = self._observer
+        if observer is None:
+            return lambda job, _: job()
+
+        def run(job: Callable[[], Any], submitted_s: float) -> Any:
+            began_s = time.perf_counter()
+            result = job()
+            context.run(observer.waited, self._name, began_s - submitted_s)
+            context.run(observer.worked, what, time.perf_counter() - began_s)
+            return result
+
+        return run
 
     def _work(self) -> None:
         while (job := self._jobs.get()).run is not _stop:

@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 
 from voicepipe.characters.prompts import HEADLINES, Characters, Choose
+from voicepipe.installation.proxies import proxy_for
 
 __all__ = ["Headlines", "NewsError", "Source", "headlines_in"]
 
@@ -42,7 +43,8 @@ class Source:
         """Return the latest headlines, one at least. Raises NewsError."""
         query, headers = {**self.query, "pageSize": str(self.most)}, {"X-Api-Key": self.key}
         try:
-            async with asyncio.timeout(self.timeout_s), http.get(self.url, params=query, headers=headers) as answer:
+            asking = http.get(self.url, params=query, headers=headers, proxy=proxy_for(self.url))
+            async with asyncio.timeout(self.timeout_s), asking as answer:
                 body = await answer.content.read(_MAX_BODY_BYTES)
                 while not answer.content.at_eof() and len(body) < _MAX_BODY_BYTES:
                     body += await answer.content.read(_MAX_BODY_BYTES)

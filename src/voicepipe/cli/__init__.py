@@ -8,7 +8,26 @@ import os
 import sys
 from collections.abc import Sequence
 
-from voicepipe.cli import check, cluster, draw, fake_services, host, init, models, serve, settings, talk, test
+from voicepipe.cli import (
+    bench,
+    check,
+    cluster,
+    doctor,
+    donations,
+    draw,
+    export,
+    fake_services,
+    host,
+    init,
+    models,
+    recordings,
+    replay,
+    serve,
+    settings,
+    show,
+    talk,
+    test,
+)
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
 from voicepipe.cli.usage import Parser, refuse_unknown
@@ -28,9 +47,13 @@ examples:
   voicepipe serve my/pipeline.py        your own: a function `pipeline(session)`
   voicepipe talk --sample               play a recording to it, see the answer and how fast it came
   voicepipe test bot_scenarios.py       whole conversations, in virtual time or to a live server
+  voicepipe bench --sessions 4          how fast it is under load, and what that costs
   voicepipe check                       whether every model and service is there
+  voicepipe doctor                      whether a deployment is sound, and what to repair
   voicepipe settings                    every setting, its value, and where it was set
   voicepipe draw -o default.svg         a picture of a pipeline, drawn from its declaration
+  voicepipe recordings                  which conversations were recorded, and which went badly
+  voicepipe replay talk.recording       a recorded conversation, run again
   voicepipe models                      which models are here, and which are still to be fetched
   voicepipe host stt                    one stage as a server of its own, for gateways on other machines
   voicepipe cluster up app.yaml         stages on several machines, on a Ray cluster
@@ -103,21 +126,27 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (init, serve, talk, test, check, settings, draw, models, host, cluster, fake_services):
-        command.add_parser(commands)
     named = (
         ("init", init),
         ("serve", serve),
         ("talk", talk),
         ("test", test),
+        ("bench", bench),
         ("check", check),
+        ("doctor", doctor),
         ("settings", settings),
         ("draw", draw),
+        ("recordings", recordings),
+        ("show", show),
+        ("replay", replay),
+        ("export", export),
+        ("donations", donations),
         ("models", models),
         ("host", host),
         ("cluster", cluster),
         ("fake-services", fake_services),
     )
     for name, command in named:
+        command.add_parser(commands)
         commands.choices[name].set_defaults(run=command.run)
     return parser, dict(commands.choices)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "checks_of", "run"]
 
 # Columns of a table that is not printed to a terminal.
 _WIDE = 240
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from voicepipe.loader import PipelineError
 
     try:
-        uses, checks = asyncio.run(_checks(list(pipelines.values()), settings))
+        uses, checks = asyncio.run(checks_of(list(pipelines.values()), settings))
     except PipelineError as error:
         raise CommandError(str(error)) from error
     clashes = [str(clash) for clash in all_clashes()]
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     return int(not ok)
 
 
-async def _checks(pipelines: Sequence[Pipeline], settings: Settings) -> tuple[Collection[StageName], list[Check]]:
+async def checks_of(pipelines: Sequence[Pipeline], settings: Settings) -> tuple[Collection[StageName], list[Check]]:
     """Return what the pipelines use, and its state. Raises PipelineError."""
     from voicepipe.engine.build import check_all
 

@@ -255,6 +255,7 @@ def _engine(
                 uses=uses,
                 progress=progress,
                 observe=metrics.observer,
+                models=metrics.process,
                 voices=voices,
                 processes=processes,
                 plane=plane,

@@ -32,6 +32,7 @@ examples:
   voicepipe talk question.wav                          with a recording of your own
   voicepipe talk question.mp3 --save talk.wav          you on the left, the bot on the right
   voicepipe talk question.wav --instructions "You are a pirate." --voice marius
+  voicepipe talk --sample --plot turns.svg             a picture: where the time of each answer goes
   voicepipe talk question.wav --at-once                speak over the bot's opening
   voicepipe talk                                       your microphone; needs a package:
                                                        {install mic}
@@ -91,6 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "when the bot has answered, sooner",
     )
     parser.add_argument("--save", type=Path, metavar="OUT.wav", help="write a stereo file: you left, the bot right")
+    parser.add_argument("--plot", type=Path, metavar="OUT.svg", help="draw where the time of each answer goes")
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
 
 
@@ -101,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
     from voicepipe.client import CannotConnect
 
-    _check_target(args.save)
+    _check_target(args.save, ".wav", "a conversation is saved as WAV")
+    _check_target(args.plot, ".svg", "a picture is drawn as SVG")
     if args.recording is not None and args.sample is not None:
         raise CommandError(f"either {args.recording} or --sample is played, not both; leave one out")
     microphone, speakers = _sound_of(args)
@@ -113,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
         if speakers is not None:
             speakers.close()
     _print_summary(args, summary)
+    _plot(args, summary)
     if summary.failed:
         raise CommandError(summary.ended, 1)
     return 0
@@ -183,14 +187,14 @@ def _print_summary(args: argparse.Namespace, summary: Summary) -> None:
         print(summary_line(summary))
 
 
-def _check_target(path: Path | None) -> None:
-    """Check the output file before the conversation."""
+def _check_target(path: Path | None, ending: str, why: str) -> None:
+    """Check an output file before the conversation."""
     if path is not None and not path.parent.is_dir():
         raise CommandError(f"cannot write {path}: there is no folder {path.parent}")
     if path is not None and path.is_dir():
         raise CommandError(f"cannot write {path}: it is a folder")
-    if path is not None and path.suffix.lower() != ".wav":
-        raise CommandError(f"cannot write {path}: a conversation is saved as WAV; name a file that ends in .wav")
+    if path is not None and path.suffix.lower() != ending:
+        raise CommandError(f"cannot write {path}: {why}; name a file that ends in {ending}")
 
 
 def _save(args: argparse.Namespace, talk: Talk) -> None:
@@ -204,6 +208,22 @@ def _save(args: argparse.Namespace, talk: Talk) -> None:
         raise CommandError(f"cannot write {args.save}: {error.strerror}") from None
     if not args.json:
         print(f"saved {args.save}")
+
+
+def _plot(args: argparse.Namespace, summary: Summary) -> None:
+    """Draw each answer as a bar: as the user felt it, with the server's account of it. Raises CommandError."""
+    if args.plot is None:
+        return
+    from voicepipe.drawing.latency import Bar, bars_svg
+
+    answers = [turn for turn in summary.turns if turn.is_answer]
+    bars = [Bar(f"answer {number}", turn.latency_ms or 0.0, turn.parts_ms) for number, turn in enumerate(answers, 1)]
+    try:
+        args.plot.write_text(bars_svg(bars, f"from your last sound to the bot's first, {args.url}"), "utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {args.plot}: {error.strerror}") from None
+    if not args.json:
+        print(f"drawn: {args.plot}")
 
 
 def _sound_of(args: argparse.Namespace) -> tuple[Microphone, DeviceSpeakers | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.usage import seconds
+from voicepipe.cli.usage import count, seconds, share
 
 if TYPE_CHECKING:
     from voicepipe.testing import ChatModel, Scenario
@@ -26,6 +26,8 @@ Play the scenarios of a Python file, and check what they claim. They are the `Sc
 lists and mappings. Without --url they are played in virtual time, a minute in a fraction of a second, with the pipeline
 that the file calls `pipeline`, or the default one. With --url they are played to a server, in real time, as a client of
 OpenAI's Realtime API: what the user says is spoken by the embedded voice.
+
+In virtual time, what sessions share is opened by the function that the file calls `lifespan`, or that of --pipeline.
 """
 
 EXAMPLES = """\
@@ -75,10 +77,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SECONDS",
         help="how far times may be off against a server (default: %(default)s)",
     )
-    parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="play each N times (default: 1)")
+    parser.add_argument("--repeat", type=count, default=1, metavar="N", help="play each N times (default: 1)")
     parser.add_argument(
         "--pass-rate",
-        type=_share,
+        type=share,
         default=1.0,
         metavar="SHARE",
         help="the share of the N runs that have to pass, from 0 to 1 (default: 1)",
@@ -114,13 +116,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _found(args: argparse.Namespace) -> tuple[list[Scenario], Callable[[Scenario], Iterable[str]]]:
     """Return the scenarios of the file, and what plays one and returns the complaints. Raises CommandError."""
-    from voicepipe.loader import PipelineError, load_module, load_pipeline
+    from voicepipe.loader import PipelineError, lifespan_in, lifespan_of, load_module, load_pipeline
     from voicepipe.testing.report import scenarios_in
 
     try:
-        names = vars(load_module(args.file))
+        module = load_module(args.file)
+        names = vars(module)
         own = names.get("pipeline")
-        pipeline = load_pipeline(args.pipeline) if args.pipeline or not callable(own) else own
+        chosen = load_pipeline(args.pipeline)
+        pipeline = own if callable(own) and not args.pipeline else chosen
+        lifespan = lifespan_of(chosen) if args.pipeline else lifespan_in(module)
     except PipelineError as error:
         raise CommandError(str(error)) from None
     scenarios = [one for one in scenarios_in(names) if args.only is None or args.only.lower() in one.title.lower()]
@@ -130,7 +135,7 @@ def _found(args: argparse.Namespace) -> tuple[list[Scenario], Callable[[Scenario
     model = _model(args)
     if args.url is not None:
         return scenarios, _player_to(_server(args, model))
-    return scenarios, lambda scenario: _in_virtual_time(scenario, pipeline, model)
+    return scenarios, lambda scenario: _in_virtual_time(scenario, pipeline, model, lifespan)
 
 
 def _model(args: argparse.Namespace) -> ChatModel | None:
@@ -141,13 +146,13 @@ def _model(args: argparse.Namespace) -> ChatModel | None:
     return ChatModel(args.llm, args.model, api_key=os.environ.get("VOICEPIPE_LLM_API_KEY", "").strip() or None)
 
 
-def _in_virtual_time(scenario: Scenario, pipeline: object, model: ChatModel | None) -> Iterable[str]:
+def _in_virtual_time(scenario: Scenario, pipeline: object, model: ChatModel | None, lifespan: object) -> Iterable[str]:
     from voicepipe.testing import ScenarioFailed
     from voicepipe.testing import run as play
     from voicepipe.testing.report import Failed
 
     try:
-        play(scenario, pipeline, model=model)  # type: ignore[arg-type]
+        play(scenario, pipeline, model=model, lifespan=lifespan)  # type: ignore[arg-type]
     except ScenarioFailed as error:
         raise Failed(str(error).removeprefix(scenario.title).strip()) from None
     return ()
@@ -231,19 +236,3 @@ def _report(results: Sequence[Result]) -> int:
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs, 1 or more")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share, from 0 to 1")
-    return share

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "port", "refuse_unknown", "seconds"]
+__all__ = ["Parser", "count", "port", "refuse_unknown", "seconds", "share"]
 
 # argparse's messages, and the sentences that replace them.
 _PLAIN = (
@@ -64,6 +64,24 @@ def seconds(text: str) -> float:
         number = -1.0
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return number
+
+
+def count(text: str) -> int:
+    """Parse a number of things, for argparse's `type`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 1 or more")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Parse a share, for argparse's `type`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share, from 0 to 1")
     return number
 
 

@@ -12,7 +12,7 @@ import sphn
 from voicepipe.audio import resampled
 from voicepipe.events import Audio, Samples
 
-__all__ = ["BadRecording", "read_recording", "write_stereo"]
+__all__ = ["BadRecording", "read_recording", "write_mono", "write_stereo"]
 
 FORMATS = "WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus"
 # An Ogg file names its codec in its first page: at byte 28, after a header of 27 bytes and one segment length.
@@ -76,8 +76,23 @@ def write_stereo(path: Path, left: Samples, right: Samples, rate_hz: int = 24_00
     """
     both = np.zeros((max(len(left), len(right)), 2), np.float32)
     both[: len(left), 0], both[: len(right), 1] = left, right
+    _write(path, both, rate_hz)
+
+
+def write_mono(path: Path, samples: Samples, rate_hz: int = 24_000) -> None:
+    """Write a 16-bit WAV file with one channel. Raises OSError.
+
+    Args:
+        path: The file.
+        samples: The sound, float32, shape (n,).
+        rate_hz: Its rate.
+    """
+    _write(path, samples[:, np.newaxis], rate_hz)
+
+
+def _write(path: Path, channels: Samples, rate_hz: int) -> None:
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
+        file.setnchannels(channels.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate_hz)
-        file.writeframes(np.rint(np.clip(both, -1, 1) * 32767).astype("<i2").tobytes())
+        file.writeframes(np.rint(np.clip(channels, -1, 1) * 32767).astype("<i2").tobytes())

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import aiohttp
 from yarl import URL
 
-from voicepipe.services.proxies import proxy_for
+from voicepipe.installation.proxies import proxy_for
 
 __all__ = [
     "PATH",

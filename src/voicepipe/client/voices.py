@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from voicepipe.client.socket import PATH, authorization, websocket_url
+from voicepipe.installation.proxies import proxy_for
 
 __all__ = ["UnknownVoice", "find_voice"]
 
@@ -45,7 +46,7 @@ async def _offered(url: str, api_key: str | None) -> list[tuple[str, str]] | Non
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=authorization(api_key)) as http,
-            http.get(address, raise_for_status=True) as response,
+            http.get(address, proxy=proxy_for(str(address)), raise_for_status=True) as response,
         ):
             return [_named(voice) for voice in cast("list[Any]", await response.json())]
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):

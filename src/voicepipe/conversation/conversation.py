@@ -69,6 +69,7 @@ class Conversation:
         return next((message for message in reversed(self.messages) if message.call is None or message.item), None)
 
     def user_said(self, text: str, item: ItemId = NO_ITEM) -> Conversation:
+        """Return the conversation with a message of the user's at its end, unless the client has deleted that item."""
         return self if item in self.gone else self._with(Message("user", text, item))
 
     def bot_said(self, word: str, spoken: TimedWord | None = None) -> Conversation:
@@ -100,6 +101,13 @@ class Conversation:
         if result is None:
             return self._inserted(self._behind(called), message)
         return replace(self, messages=(*self.messages[:result], *self.messages[result + 1 :], message))
+
+    @property
+    def client_runs_function(self) -> bool:
+        """Return whether the client has been asked for a function, and has not given its result."""
+        given = {message.call.id for message in self.messages if message.role == "tool" and message.call}
+        asked = (one.call.id for one in self.messages if one.role == "assistant" and one.call and one.item)
+        return any(call_id not in given for call_id in asked)
 
     def has_called(self, call_id: str) -> bool:
         """Return whether there is a call with that id."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voicepipe.boundary.cores import usable_cores
+from voicepipe.boundary.workers import WorkObserver
 from voicepipe.engine.health_checks import KINDS, Check, Checks, Probe, ServiceKind
 from voicepipe.engine.http import Http
 from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts, speech_probe
@@ -27,11 +28,20 @@ from voicepipe.voices.store import VoiceStore
 if TYPE_CHECKING:
     from voicepipe.engine.local import LocalParts
 
-__all__ = ["ComposedEngine", "Observe", "build_engine", "check_all", "embedded_kinds", "embedded_uses", "used_kinds"]
+__all__ = [
+    "ComposedEngine",
+    "Observe",
+    "build_engine",
+    "check_all",
+    "embedded_kinds",
+    "embedded_uses",
+    "sessions_of",
+    "used_kinds",
+]
 
 P = TypeVar("P")
 
-Observe = Callable[[Literal["stt", "tts"]], ServiceObserver]
+Observe = Callable[[Service], ServiceObserver]
 """The observers of the services that report: connections, misses, what is sent and received."""
 
 # aiohttp's own default. The connections of the LLM last for minutes, whatever a name has come to mean.
@@ -133,6 +143,7 @@ def build_engine(
     uses: Collection[StageName] = STAGE_NAMES,
     progress: Callable[[str], None] = lambda _: None,
     observe: Observe = lambda _: NULL_OBSERVER,
+    models: WorkObserver | None = None,
     voices: VoiceStore | None = None,
     processes: int = 1,
     plane: ControlPlane | None = None,
@@ -141,14 +152,15 @@ def build_engine(
 
     `uses` are the stages that the pipeline uses: the others fail when a session uses them all the same (NotLoaded).
     `max_sessions` None: what the embedded models carry on this machine's cores, divided by the number of `processes`
-    that do so, or, where there are none, `network_sessions`. `voices` is where cloned voices are looked up; it stays
+    that do so, or, where there are none, `network_sessions`. `observe` gives the observer of each service, and `models`
+    receives how long embedded models work. `voices` is where cloned voices are looked up; it stays
     open. `plane` leases the replicas of stages that are on a cluster; it stays open, too. Raises `models.ModelError`
     and ImportError for models that are not here.
     """
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
-    sessions = max_sessions or _sessions(settings, embedded, processes)
-    local = _load(settings, embedded, embedded_uses(settings, uses), sessions, progress)
+    sessions = max_sessions or sessions_of(settings, embedded, processes)
+    local = _load(settings, embedded, embedded_uses(settings, uses), sessions, progress, models)
     parts = _Parts(settings, kinds, http, local, observe, voices, plane)
     stt, llm, tts = parts.stt(), parts.llm(), parts.tts()
     probed: dict[ServiceKind, StageProvider[Any]] = {"stt": stt, "llm": llm, "tts": tts}
@@ -166,7 +178,14 @@ async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAG
         await http.close()
 
 
-def _sessions(settings: EngineSettings, embedded: Collection[ServiceKind], processes: int = 1) -> int:
+def sessions_of(settings: EngineSettings, embedded: Collection[ServiceKind], processes: int = 1) -> int:
+    """Return the conversations that one of `processes` carries, as far as the settings name no number.
+
+    Args:
+        settings: Those of the engine.
+        embedded: What runs in each process.
+        processes: The number of processes.
+    """
     if not embedded or (list(embedded) == ["stt"] and settings.stt_openai is not None):
         return settings.network_sessions  # a VAD takes 0.5 % of a core, and the end-of-turn model 1 %
     from voicepipe.engine.local import SESSIONS_PER_CORE
@@ -186,12 +205,15 @@ def _load(
     uses: Collection[StageName],
     sessions: int,
     progress: Callable[[str], None],
+    models: WorkObserver | None,
 ) -> LocalParts | None:
     if not embedded:
         return None
     from voicepipe.engine.local import load_local
 
-    local = load_local(embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file)
+    local = load_local(
+        embedded, uses=uses, sessions=sessions, progress=progress, gguf=settings.llm_file, observer=models
+    )
     if local.tts is not None and settings.tts_pronunciations:
         local.tts = local.tts.pronouncing(read_pronunciations(settings.tts_pronunciations))
     return local
@@ -225,9 +247,10 @@ class _Parts:
         if "llm" not in self.kinds:
             return UNUSED_LLM
         if self.settings.llm_service is not None:
-            if self.settings.llm_service.startswith(CLUSTER):
-                return leased_llm(self.settings.llm_service, self.plane, self.settings, self.http.session)
-            return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session)
+            place, observer = self.settings.llm_service, self.observe("llm")
+            if place.startswith(CLUSTER):
+                return leased_llm(place, self.plane, self.settings, self.http.session, observer)
+            return NetworkLlm.make(place, self.settings, self.http.session, observer)
         return _loaded(self.local and self.local.llm)
 
     def tts(self) -> StageProvider[Tts]:
@@ -261,7 +284,7 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
         from voicepipe.engine.local_llm import gguf_probe
 
         if kind == "llm" and settings.llm_file is not None:
-            yield gguf_probe(settings.llm_file, sessions=_sessions(settings, embedded))
+            yield gguf_probe(settings.llm_file, sessions=sessions_of(settings, embedded))
         else:
             yield local_probe(kind, embedded_uses(settings, uses))
     if settings.stt_kyutai is not None and "stt" in kinds:

@@ -10,7 +10,7 @@ __all__ = ["Http"]
 
 
 class Http:
-    """Opens its client session on the loop of the first request; `close` belongs on the same loop.
+    """Hold one HTTP client session for all requests, opened on the loop of the first; `close` belongs on the same loop.
 
     An idle connection is kept for `keep_alive_s`, or for as long as the service keeps it. Names are resolved anew
     after `resolve_every_s`, and where a name has several addresses, requests take turns; a dead one costs 0.25 s, in

@@ -20,7 +20,7 @@ from voicepipe.events import Event, StageFailed
 from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.llm.openai.client import OpenAi, OpenAiLlm
 from voicepipe.rx import from_async
-from voicepipe.services import AtCapacity, ControlPlane, Lease, LeasedFinder, ServiceObserver
+from voicepipe.services import NULL_OBSERVER, AtCapacity, ControlPlane, Lease, LeasedFinder, ServiceObserver
 from voicepipe.services.errors import FailureReason
 from voicepipe.session import Llm
 from voicepipe.stage import naming
@@ -83,11 +83,21 @@ class LeasedLlm:
         options: How the model answers; the address, the key and the name are those of the lease.
         http: Returns the process's one client session, on the running loop.
         lease_s: The time, in seconds, that a lease may take.
+        observer: Receives what happens.
     """
 
-    def __init__(self, stage: str, plane: ControlPlane, options: OpenAi, http: Session, *, lease_s: float) -> None:
+    def __init__(
+        self,
+        stage: str,
+        plane: ControlPlane,
+        options: OpenAi,
+        http: Session,
+        *,
+        lease_s: float,
+        observer: ServiceObserver = NULL_OBSERVER,
+    ) -> None:
         self._stage, self._plane, self._options, self._http = stage, plane, options, http
-        self._lease_s = lease_s
+        self._lease_s, self._observer = lease_s, observer
 
     def __call__(self, conversation: Conversation) -> Observable[str | Event | StageFailed]:
         return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
@@ -150,7 +160,7 @@ class LeasedLlm:
         once = replace(self._options.retries, times=0, longest_wait_s=0)  # another replica is asked instead
         url, token = f"http://{lease.instance}", lease.instance.lease
         options = replace(self._options, url=url, api_key=token, model=self._options.model or self._stage, retries=once)
-        return OpenAiLlm(options, self._http)
+        return OpenAiLlm(options, self._http, self._observer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +176,12 @@ class _LeasedLlms:
         return leased_probe("llm", self.place, self.plane)
 
 
-def leased_llm(place: str, plane: ControlPlane | None, settings: EngineSettings, http: Session) -> _LeasedLlms:
+def leased_llm(
+    place: str, plane: ControlPlane | None, settings: EngineSettings, http: Session, observer: ServiceObserver
+) -> _LeasedLlms:
     """Return a language model of the cluster. Raises NoControlPlane."""
     if plane is None:
         raise NoControlPlane(place)
     options = llm_options("http://cluster", settings)
-    llm = LeasedLlm(stage_of(place), plane, options, http, lease_s=settings.find_try_s)
+    llm = LeasedLlm(stage_of(place), plane, options, http, lease_s=settings.find_try_s, observer=observer)
     return _LeasedLlms(llm, place, plane)

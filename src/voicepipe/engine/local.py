@@ -19,7 +19,7 @@ from voicepipe.audio import resampled
 from voicepipe.boundary.cores import usable_cores
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import ask_worker
-from voicepipe.boundary.workers import Workers
+from voicepipe.boundary.workers import Workers, WorkObserver
 from voicepipe.conversation import Conversation
 from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, Manner, load_gguf
@@ -33,6 +33,7 @@ from voicepipe.llm.smollm import SmolLM
 from voicepipe.presets import UTTERANCES
 from voicepipe.session import STAGE_NAMES, StageName, Tts
 from voicepipe.stage import Stage, named
+from voicepipe.stt.likelihood import Phrases
 from voicepipe.stt.moonshine import Moonshine, Token
 from voicepipe.stt.utterances import by_utterance
 from voicepipe.text.reading import Reading
@@ -107,6 +108,7 @@ class LocalStt:
     smart_turn: SmartTurn | None
     moonshine: Moonshine | None
     pool: Workers
+    observer: WorkObserver | None = None
 
     def open(self) -> SessionPart[InputStages]:
         backlog = PendingWork()
@@ -119,13 +121,16 @@ class LocalStt:
     def _vad(self) -> Stage[Audio, SpeechProbability]:
         if self.silero is None:
             return unused_stage("vad")
-        return named("VAD", by_frame(self.silero.stream, frame=silero.FRAME, rate_hz=silero.RATE_HZ))
+        detector = _timed(self.silero.stream, self.observer)
+        return named("VAD", by_frame(detector, frame=silero.FRAME, rate_hz=silero.RATE_HZ))
 
     def _stt(self, backlog: PendingWork) -> Stage[Audio | Event, Event]:
         if self.moonshine is None:
             return unused_stage("stt")
         read, logprobs = partial(_transcribe, self.moonshine), self.moonshine.logprobs
-        stt = by_utterance(read, self.pool, UTTERANCES, backlog=backlog, logprobs=logprobs)
+        phrases = Phrases(self.moonshine, UTTERANCES.phrases)
+        compare = partial(phrases.likeliest, within=UTTERANCES.phrases_within)
+        stt = by_utterance(read, self.pool, UTTERANCES, backlog=backlog, logprobs=logprobs, compare=compare)
         return named("STT", stt)
 
     def probe(self) -> Probe:
@@ -136,7 +141,28 @@ class LocalStt:
         model = self.smart_turn
         if model is None:
             return reactivex.empty()
-        return ask_worker(lambda _: model.probability(_at_16k(sound)), self.pool)
+        return ask_worker(lambda _: model.probability(_at_16k(sound)), self.pool, what="end_of_turn")
+
+
+def _timed(
+    stream: Callable[[], Callable[[Samples], float]], observer: WorkObserver | None
+) -> Callable[[], Callable[[Samples], float]]:
+    """Return the same detectors, which report how long each frame takes: they work on the event loop, in no pool."""
+    if observer is None:
+        return stream
+
+    def begin() -> Callable[[Samples], float]:
+        detect = stream()
+
+        def timed(samples: Samples) -> float:
+            began_s = perf_counter()
+            probability = detect(samples)
+            observer.worked("vad", perf_counter() - began_s)
+            return probability
+
+        return timed
+
+    return begin
 
 
 def _transcribe(
@@ -196,9 +222,11 @@ class LocalParts:
     threads: list[Workers] = field(default_factory=list[Workers])
 
     def close(self) -> None:
-        """Stop the threads, after what they are doing."""
+        """Stop the threads, after what they are doing, and llama.cpp's own, which would outlive the interpreter."""
         for workers in self.threads:
             workers.close(timeout_s=2)
+        if self.llm is not None:
+            self.llm.close()
 
 
 def needed_models(kinds: Collection[ServiceKind], uses: Collection[StageName], gguf: Path | None = None) -> list[str]:
@@ -217,12 +245,13 @@ def load_local(
     sessions: int,
     progress: Callable[[str], None],
     gguf: Path | None = None,
+    observer: WorkObserver | None = None,
 ) -> LocalParts:
     """Load the models of the kinds `wanted`, side by side; `progress` is called, from any thread, with what has been
     loaded.
 
     Of these kinds, a model whose stage is not among `uses` is not loaded. `gguf` is a language model that takes the
-    place of the embedded one.
+    place of the embedded one. `observer` receives how long the models work, and how long their work waits.
 
     Raises `models.ModelError`, which says what to do, when a model that is needed is not there.
     """
@@ -245,15 +274,15 @@ def load_local(
     made = _load_together({name: make for name, make in makers.items() if name in names}, progress)
     parts = LocalParts()
     if "stt" in wanted or "tts" in wanted:
-        pool = Workers(max(2, cores), "models")
+        pool = Workers(max(2, cores), "models", observer)
         parts.threads.append(pool)
         if "stt" in wanted:
-            parts.stt = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool)
+            parts.stt = LocalStt(made.get("silero"), made.get("smart-turn"), made.get("moonshine"), pool, observer)
         if "tts" in wanted:
             parts.tts = LocalTts(made["hibari"], pool)
     if "llm" in wanted:
         model, manner = made[gguf.name if gguf else "smollm2"]
-        parts.llm = LocalLlm(model, Workers(sessions, "llm"), list(range(sessions)), manner)
+        parts.llm = LocalLlm(model, Workers(sessions, "llm", observer), list(range(sessions)), manner)
         parts.threads.append(parts.llm.writers)
     return parts
 

@@ -114,6 +114,10 @@ class LocalLlm:
 
         return Probe("llm", self.manner.what, "embedded", "", ask)
 
+    def close(self) -> None:
+        """Free the model. No session may be open."""
+        self.model.close()
+
     def shared(self) -> Llm:
         """Return the model for answers to any number of sessions; each goes to the slot that knows most of its prompt.
 

@@ -10,13 +10,14 @@ import aiohttp
 from voicepipe.engine.health_checks import Probe, ServiceKind
 from voicepipe.engine.parts import SessionPart
 from voicepipe.engine.settings import EngineSettings, secret_of
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.llm.history import recent
 from voicepipe.llm.openai.client import Deadlines, OpenAi, OpenAiLlm, Retries
 from voicepipe.llm.openai.warmth import KeepWarm
 from voicepipe.services.address import Address
 from voicepipe.services.errors import ServiceError
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.openai.client import reason
-from voicepipe.services.proxies import proxy_for
 from voicepipe.session import Llm
 
 __all__ = ["NetworkLlm", "api_probe", "kyutai_probe", "llm_options"]
@@ -40,8 +41,10 @@ class NetworkLlm:
     warmth: KeepWarm | None
 
     @classmethod
-    def make(cls, url: str, settings: EngineSettings, http: Session) -> NetworkLlm:
-        llm = OpenAiLlm(llm_options(url, settings), http)
+    def make(
+        cls, url: str, settings: EngineSettings, http: Session, observer: ServiceObserver = NULL_OBSERVER
+    ) -> NetworkLlm:
+        llm = OpenAiLlm(llm_options(url, settings), http, observer)
         warmth = KeepWarm(llm, after_s=_WARM_S) if settings.llm_warm else None
         return cls(llm, Address.parse(url).http(""), warmth)
 

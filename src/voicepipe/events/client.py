@@ -90,6 +90,8 @@ class SettingsChanged(ClientEvent):
     generation: Generation | None = None
     lines: CharacterLines | None = None
     output_format: AudioFormat | None = None
+    allow_sound_recording: bool = False
+    """With `allow_recording`: the user's sound may be kept, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,17 +71,31 @@ class Pause(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Resemblance:
+    """The likeliest of some phrases for a short clip, asked of the recogniser beside its text.
+
+    Args:
+        phrase: as the recogniser spells it; empty: none is likelier than `nats`
+        nats: how much likelier it is than the text, as a natural logarithm: below 0 less, 0 where it is the text
+    """
+
+    phrase: str
+    nats: float
+
+
+@dataclass(frozen=True, slots=True)
 class WordRecognised(Event):
     """The STT recognised a word.
 
     `logprob` is how sure it is: the mean natural logarithm of the probabilities of its tokens, or of those of its clip.
-    None: that is not known. It does not count in comparisons.
+    `resemblance` is that of its clip, if that is short. None: not known. They do not count in comparisons.
     """
 
     text: str
     start_s: float
     stop_s: float
     logprob: float | None = field(default=None, compare=False, repr=False)
+    resemblance: Resemblance | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,17 @@ class StageFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Overflowed(Event):
-    """A full boundary dropped `lost_ms` of audio, as its policy says."""
+    """A full boundary dropped `lost_ms` of audio, as its policy says.
+
+    Args:
+        boundary: the boundary's name
+        lost_ms: the duration of what was dropped
+        policy: the name of the `Overflow`, in lower case
+    """
 
     boundary: str
     lost_ms: float
+    policy: str = "drop_oldest"
 
 
 @dataclass(frozen=True, slots=True)

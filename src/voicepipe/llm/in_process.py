@@ -97,7 +97,7 @@ def in_process(
             if counted.pieces >= limit:
                 emit(MaxTokensReached())
 
-        said = from_worker(produce, workers).pipe(naming("LLM"), shorten or _whole)
+        said = from_worker(produce, workers, what="llm").pipe(naming("LLM"), shorten or _whole)
         answered = reactivex.concat(said, reactivex.defer(lambda _: reactivex.from_iterable(_counted(use))))
         return reactivex.concat(reactivex.of(*warn.about(generation)), answered) if generation.functions else answered
 

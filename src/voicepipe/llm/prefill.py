@@ -123,7 +123,10 @@ class PromptPrefill:
         talk = talk.user_said(" ".join(self._words)) if self._words else talk
         messages = self._history(talk).prompt(unfinished=True)
         self._reading = self._workers.submit(
-            lambda ticket: self._read(messages, lambda: ticket.cancelled), self._done, priority=Priority.PARTIAL
+            lambda ticket: self._read(messages, lambda: ticket.cancelled),
+            self._done,
+            priority=Priority.PARTIAL,
+            what="llm_prefill",
         )
 
     def _done(self, _: Outcome[None]) -> None:

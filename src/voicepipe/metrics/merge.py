@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar, Sample
 
 __all__ = ["Merged", "Snapshot", "kept_of", "snapshot_of"]
 
 Snapshot: TypeAlias = "list[list[Any]]"
-"""Series as plain data: name, documentation, type, and samples of a name, labels and a value each."""
+"""Series as plain data: name, documentation, type, and samples of a name, labels, a value and an exemplar each. An
+exemplar is its labels, its value and its time; None where there is none."""
 
 # Those that only grow. What a worker has counted stays counted when it is gone.
 _GROWING = ("counter", "histogram")
@@ -19,12 +21,13 @@ _GROWING = ("counter", "histogram")
 _LEAST = ("voicepipe_health_ok", "voicepipe_service_up", "process_start_time_seconds", "process_max_fds")
 
 _Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+_Exemplar: TypeAlias = "list[Any]"
 
 
 def snapshot_of(metrics: Iterable[Metric]) -> Snapshot:
     """Return series as data that travels between processes."""
     return [
-        [metric.name, metric.documentation, metric.type, [[one.name, one.labels, one.value] for one in metric.samples]]
+        [metric.name, metric.documentation, metric.type, [_written(one) for one in metric.samples]]
         for metric in metrics
     ]
 
@@ -47,16 +50,33 @@ class Merged(CollectorRegistry):
 
 
 def _merged(snapshots: Sequence[Snapshot]) -> Iterable[Metric]:
-    families: dict[str, tuple[Metric, dict[_Key, float]]] = {}
+    families: dict[str, tuple[Metric, dict[_Key, float], dict[_Key, _Exemplar]]] = {}
     for name, documentation, kind, samples in (family for snapshot in snapshots for family in snapshot):
-        _, values = families.setdefault(name, (Metric(name, documentation, kind), {}))
-        for sample, labels, value in samples:
+        _, values, exemplars = families.setdefault(name, (Metric(name, documentation, kind), {}, {}))
+        for sample, labels, value, exemplar in samples:
             key = sample, tuple(sorted(labels.items()))
             values[key] = _joined(name, values[key], value) if key in values else value
-    for metric, values in families.values():
-        for (sample, labels), value in values.items():
-            metric.add_sample(sample, dict(labels), value)
+            if exemplar is not None:
+                exemplars[key] = max(exemplars.get(key, exemplar), exemplar, key=_time_of)
+    for metric, values, exemplars in families.values():
+        for key, value in values.items():
+            metric.add_sample(key[0], dict(key[1]), value, exemplar=_read(exemplars.get(key)))
         yield metric
+
+
+def _written(sample: Sample) -> list[Any]:
+    one = sample.exemplar
+    told = None if one is None else [dict(one.labels), one.value, one.timestamp]
+    return [sample.name, sample.labels, sample.value, told]
+
+
+def _read(exemplar: _Exemplar | None) -> Exemplar | None:
+    return None if exemplar is None else Exemplar(*exemplar)
+
+
+def _time_of(exemplar: _Exemplar) -> float:
+    """Return when it was seen: the newest of several is kept."""
+    return exemplar[2] or 0.0
 
 
 def _joined(name: str, one: float, other: float) -> float:

@@ -50,8 +50,12 @@ class Metrics:
         self._hidden = tuple(f"voicepipe_{service}_" for service in _SERVICES if service not in services)
 
     def observer(self, service: Service) -> ServiceObserver:
-        """Return the observer for a network service that reports by itself; its stage is then not metered."""
-        self._observed.add(service)
+        """Return the observer for a network service that reports by itself; its stage is then not metered.
+
+        A language model reports how long it takes to be found and to begin, and its stage the rest.
+        """
+        if service != "llm":
+            self._observed.add(service)
         series: dict[Service, ServiceMetrics] = {"stt": self.stt, "tts": self.tts, "llm": self.llm}
         return series[service]
 

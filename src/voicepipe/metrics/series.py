@@ -9,12 +9,15 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.services.errors import FailureReason, ServiceUnavailable
 from voicepipe.services.observer import ServiceObserver
 from voicepipe.session import Service
 
 __all__ = [
     "FRAME_S",
+    "SIDES",
+    "TOKENS",
     "BoundedLabel",
     "ConversationMetrics",
     "LlmMetrics",
@@ -39,9 +42,17 @@ _SOUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 300.0, 900.0)
 _SESSION_S = (5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 _WORDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 
+_TOKENS_A_SESSION = (100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6)
+
+TOKENS = ("input", "cached", "output")
+"""The kinds of token: read, those of them that the model had read before, and written."""
+SIDES = ("user", "bot")
+
 _HTTP_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Fine around 50 ms, which is the bound of a warning.
 _LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5)
+# From a frame of the VAD, 0.1 ms, to a long clause or answer.
+_MODEL_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REASONS = ("loading", "stopping", "full", "service_down")
 
 # The most values of one label; further ones count as "other".
@@ -127,16 +138,16 @@ class ServiceMetrics(ServiceObserver):
 
     def session_closed(self, after_s: float) -> None:
         self._active.dec()
-        self._duration.observe(after_s)
+        observe_in_session(self._duration, after_s)
 
     def missed(self, why: FailureReason) -> None:
         (self._hard_misses if why.is_fault else self._misses).inc()
 
     def found(self, after_s: float) -> None:
-        self._find.observe(after_s)
+        observe_in_session(self._find, after_s)
 
     def pinged(self, after_s: float) -> None:
-        self._ping.observe(after_s)
+        observe_in_session(self._ping, after_s)
 
     def sent(self, count: int) -> None:
         self._sent.inc(count)
@@ -145,13 +156,13 @@ class ServiceMetrics(ServiceObserver):
         self._received.inc(count)
 
     def first_item(self, after_s: float) -> None:
-        self._ttft.observe(max(0.0, after_s))
+        observe_in_session(self._ttft, max(0.0, after_s))
 
     def generated(self, sound_s: float, after_s: float) -> None:
         if self._audio is not None:
-            self._audio.observe(sound_s)
+            observe_in_session(self._audio, sound_s)
         if self._generation is not None:
-            self._generation.observe(after_s)
+            observe_in_session(self._generation, after_s)
 
     def interrupted(self) -> None:
         self._interrupts.inc()
@@ -178,10 +189,10 @@ class LlmMetrics(ServiceMetrics):
         self._reply = make.histogram("llm_reply_length_words", "Words in one answer of the LLM.", _WORDS)
 
     def asked(self, words: int) -> None:
-        self._request.observe(words)
+        observe_in_session(self._request, words)
 
     def answered(self, words: int) -> None:
-        self._reply.observe(words)
+        observe_in_session(self._reply, words)
 
 
 class SessionMetrics:
@@ -190,6 +201,7 @@ class SessionMetrics:
     def __init__(self, make: MetricFactory, services: Collection[Service]) -> None:
         self.count = make.counter("sessions", "Sessions that were accepted.")
         self.active = make.gauge("active_sessions", "Conversations under way.")
+        self.capacity = make.gauge("capacity", "Conversations that are let in at once.")
         self.duration = make.histogram("session_duration_seconds", "From the upgrade to the last clean-up.", _SESSION_S)
         self.refused = make.counter("sessions_refused", "Sessions that were refused.", "reason", known=_REASONS)
         self.ended = make.counter(
@@ -206,7 +218,7 @@ class SessionMetrics:
             known=services,
         )
         self.rejected = make.counter("rejected_messages", "Invalid messages of clients.", "code", known=("other",))
-        self.code_label = BoundedLabel()
+        self.code_label, self.reason_label = BoundedLabel(), BoundedLabel()
 
 
 class ConversationMetrics:
@@ -229,10 +241,23 @@ class ConversationMetrics:
             "barge_in_seconds", "From the user's first sound into a reply to the bot's silence.", _BARGE_IN_S
         )
         self.spoken_words = make.counter("tts_received_words", "Words of the TTS that were sent.")
-        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary", known=("other",))
-        self.overflow_s = make.counter(
-            "overflow_seconds", "Sound that full boundaries dropped.", "boundary", known=("other",)
+        self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary", "policy")
+        self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries dropped.", "boundary", "policy")
+        for series in (self.overflows, self.overflow_s):
+            series.labels("other", "drop_oldest")  # a rate needs a series from the start
+        self.tokens = make.counter(
+            "llm_tokens", "Tokens of the LLM, as its service or its tokenizer counts them.", "kind", known=TOKENS
         )
+        self.session_tokens = make.histogram(
+            "session_tokens", "Tokens of the LLM in one session.", _TOKENS_A_SESSION, "kind"
+        )
+        self.session_characters = make.histogram(
+            "session_characters", "Characters in one session: of the user, and heard of the bot.", _WORDS, "side"
+        )
+        for kind in TOKENS:
+            self.session_tokens.labels(kind)
+        for side in SIDES:
+            self.session_characters.labels(side)
         self.failures = make.counter(
             "stage_failures",
             "Turns and sessions that ended by a stage's failure.",
@@ -256,7 +281,7 @@ class ServerMetrics:
 
 
 class ProcessMetrics:
-    """The process: delays that all its sessions share."""
+    """The process: delays that all its sessions share, and the work of its models (a `WorkObserver`)."""
 
     def __init__(self, make: MetricFactory) -> None:
         self.loop_lag = make.histogram("loop_lag_seconds", "How late the event loop answered.", _LAG_S)
@@ -265,3 +290,18 @@ class ProcessMetrics:
         )
         for generation in "012":  # Python's; a rate needs a series from the start
             self.gc_pause.labels(generation)
+        self._wait = make.histogram(
+            "worker_wait_seconds", "How long work waited for a thread of a pool of workers.", _MODEL_S, "pool"
+        )
+        self._work = make.histogram(
+            "model_seconds", "How long a model worked on one item, by stage.", _MODEL_S, "stage"
+        )
+        self._pool_label, self._stage_label = BoundedLabel(), BoundedLabel()
+
+    def waited(self, pool: str, after_s: float) -> None:
+        """Note that work has waited for a thread."""
+        observe_in_session(self._wait.labels(self._pool_label(pool)), after_s)
+
+    def worked(self, what: str, after_s: float) -> None:
+        """Note that a model has worked."""
+        observe_in_session(self._work.labels(self._stage_label(what)), after_s)

@@ -20,7 +20,7 @@ from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.series import FRAME_S, LlmMetrics
 from voicepipe.rx import Clock, scheduler_of
-from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
+from voicepipe.services.observer import ServiceObserver
 from voicepipe.session import Llm, Stages, Tts
 from voicepipe.stage import Stage, StageError
 
@@ -31,11 +31,10 @@ B = TypeVar("B")
 
 def metered_stages(stages: Stages, metrics: Metrics) -> Stages:
     """Return the same stages; STT, LLM and TTS tell `metrics` what happens in them."""
-    observer = metrics.llm if metrics.metered("llm") else NULL_OBSERVER
     return replace(
         stages,
         stt=metered_stt(stages.stt, metrics.stt) if metrics.metered("stt") else stages.stt,
-        llm=metered_llm(stages.llm, observer, metrics.llm),
+        llm=metered_llm(stages.llm, metrics.llm, metrics.llm),
         tts=_metered_tts(stages.tts, metrics.tts) if metrics.metered("tts") else stages.tts,
     )
 

@@ -12,6 +12,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 from voicepipe.conversation import Conversation
 from voicepipe.events import Audio
 from voicepipe.presets import Deadline
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import Stage, StageError, checked, stage_factory, takes_preset
 
@@ -179,7 +180,7 @@ def with_timeout(make: Callable[[Watch], Observable[B]], bounds: Bounds, answers
         )
         return both
 
-    return Observable(subscribe)
+    return LoopObservable(subscribe)
 
 
 class _Relay(Generic[B]):

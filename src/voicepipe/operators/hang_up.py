@@ -20,11 +20,21 @@ from voicepipe.stage import Stage, stage_factory
 __all__ = ["end_call", "hang_up_after"]
 
 _MARKS = " .!?…,"
-_CLAUSES = re.compile(r"[.!?…,;:—–]+\s*")
+_CLAUSES = re.compile(r"([^.!?…,;:—–]+)([.!?…,;:—–]*)")
+# What ends a clause whose object a farewell is: verbs of speech, "is", titles, and the name of a language.
 _REPORTS = re.compile(
-    r"\b(say|says|said|saying|sing|sings|sang|called|reads?|means?|word|wrote|songs?|titled|answer(s|ed)|repl(ies|ied)"
-    r"|whisper(s|ed)|shout(s|ed)|cr(ies|ied)|yell(s|ed)|murmur(s|ed)|spell(s|ed)|tells?|told( \w+)?)$"
+    r"\b(say|says|said|saying|sing|sings|sang|singing|called|reads?|means?|word|wrote|songs?|titled|answer(s|ed)"
+    r"|repl(ies|ied)|whisper(s|ed)|shout(s|ed)|cr(ies|ied)|yell(s|ed)|murmur(s|ed)|spell(s|ed)|tells?|told( \w+)?"
+    r"|wav(es|ed)|goes|went|is|are|was|were|hello|hi|in (english|german|french|spanish|italian|dutch|portuguese)"
+    r"|sag(e|en|t|te|ten)|ruf(t|en)|rief(en)?|singt|sang(en)?|heißt|ist|schrieb(en)?|di(t|sent|re|saient|sait)|chante(nt)?"
+    r"|s'appelle|est|dic(e|en|ir)|dijo|dijeron|canta(n)?|significa|se llama|es)$"
 )
+# What may stand in one clause with a farewell: "Thank you and goodbye", "Bye for now".
+_COURTESY = (
+    r"(?:(?:ok|okay|well|so|all ?right|alright|thanks|thank you|good ?night|take care|see you|and|then|now|danke|und"
+    r"|dann|also|merci|et|alors|gracias|y|pues) )*"
+)
+_BEHIND = r"(?: (?:now|then|for now|everyone|all|dann|alle))?"
 # How a result begins that says what went wrong (see `Toolbox.run`).
 _ERROR = '{"error":'
 
@@ -42,9 +52,10 @@ def end_call(reason: str = "") -> str:
 def hang_up_after(farewell: str | Callable[..., object]) -> Stage[ReplyAudio | Event, ReplyAudio | Event]:
     """Emit `ConversationEnded` after a reply that was played to its end and ends with `farewell`; everything passes.
 
-    The farewell stands for itself at the end ("See you, bye!"), and may be part of a word ("Goodbye!"). In a sentence
-    ("You say goodbye!"), in quotes or more than twice ("Bye Bye Bye!", a song) it is none. If the client leads the
-    conversation, the client ends it, too, and nothing is emitted.
+    The farewell stands for itself at the end ("See you, bye!", "Thank you and bye!"), and may be part of a word. In a
+    sentence ("You say goodbye!"), behind a verb of speech, a colon or a question ("The word is: bye!"), as a question,
+    in quotes or more than twice ("Bye Bye Bye!", a song) it is none. If the client leads the conversation, the client
+    ends it, too, and nothing is emitted.
 
     Or `farewell` is a function of the pipeline's, such as `end_call`, which the model may call (`with_tools`): the
     conversation ends after a reply in which it has returned, in every dialect. It goes on if the function raised, or if
@@ -93,8 +104,12 @@ class _Called:
 
 
 def _takes_leave(text: str, farewell: str) -> bool:
-    """Return whether a text's last clause is the farewell, once or twice, and is not the text's subject."""
-    *before, last = [clause for clause in _CLAUSES.split(text) if clause] or [""]
+    """Return whether a text's last clause is the farewell, once or twice, and nothing that is told, asked or quoted."""
+    *before, (last, mark) = [
+        (clause.strip(), mark) for clause, mark in _CLAUSES.findall(re.sub("[¡¿]", "", text)) if clause.strip()
+    ] or [("", "")]
     once = rf"\w*{re.escape(farewell)}"
-    is_farewell = re.fullmatch(rf"{once}(?: {once})?", last.replace("-", " ").strip()) is not None
-    return is_farewell and not (before and _REPORTS.search(before[-1].strip()))
+    clause = rf"{_COURTESY}{once}(?: {once})?{_BEHIND}"
+    if "?" in mark or re.fullmatch(clause, last.replace("-", " ").strip()) is None:
+        return False
+    return not before or not (before[-1][1].strip()[-1:] in (":", "?") or _REPORTS.search(before[-1][0]))

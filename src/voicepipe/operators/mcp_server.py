@@ -18,6 +18,7 @@ from reactivex import Observable
 from voicepipe.conversation import Function, FunctionCall
 from voicepipe.events import Event
 from voicepipe.installation.installation import install_command
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.operators.toolbox import RETURNED, Outcome, error_text
 from voicepipe.presets import Mcp
 from voicepipe.rx import from_async
@@ -49,7 +50,8 @@ class McpServer:
     sessions of the process: a program runs once. The tools are offered to the model as soon as they are known. A lost
     connection is made again after `retry_s`, for as long as it takes; meanwhile the tools are not offered, and a call
     is an error that the model reads, as are a tool's error, a missed deadline and wrong arguments. A new list of tools
-    (`notifications/tools/list_changed`) is read at once. A barge-in cancels the call.
+    (`notifications/tools/list_changed`) is read at once. A call goes on after a barge-in, as that of any function does
+    (see `with_tools`).
 
     What a server describes and returns is read by the model: connect only to servers that you trust, and name in
     `allow` what the model needs.
@@ -210,14 +212,22 @@ class McpServer:
                     self._changed(None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """Return what `mcp.Client` connects to: HTTP with the headers, if there are any."""
-        if not self._headers or not isinstance(self._server, str):
+        """Return what `mcp.Client` connects to: an address by HTTP with the headers, and through the proxy for it."""
+        if not isinstance(self._server, str):
             return self._server
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
         waits = httpx2.Timeout(self._limits.connect_s, read=_READ_S)
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=self._headers, timeout=waits))
+        # httpx itself would ask the environment's proxy for this machine, too.
+        client = httpx2.AsyncClient(
+            headers=self._headers,
+            timeout=waits,
+            proxy=proxy_for(self._server),
+            trust_env=False,
+            follow_redirects=not self._headers,  # they may be keys
+        )
+        http = await stack.enter_async_context(client)
         return streamable_http_client(self._server, http_client=http)
 
     async def _notified(self, message: object) -> None:

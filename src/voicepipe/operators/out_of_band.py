@@ -23,6 +23,7 @@ from voicepipe.events import (
 )
 from voicepipe.operators.commits import asked_of
 from voicepipe.rx import merge, of_type, scheduler_of
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.rx.publish import publish
 from voicepipe.stage import Stage, StageError
 
@@ -81,7 +82,7 @@ def _apart(answer: Observable[ReplyAudio | Event]) -> Observable[ReplyAudio | Ev
     ) -> abc.DisposableBase:
         return answer.subscribe(observer, scheduler=scheduler_of(scheduler).child(apart=True))
 
-    return Observable(subscribe)
+    return LoopObservable(subscribe)
 
 
 def _answer(

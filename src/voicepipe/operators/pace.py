@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, overload
 
-import reactivex
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from voicepipe.events import Audio, Event, ReplyAudio, Unpaced, WordSpoken
 from voicepipe.presets import Playback
 from voicepipe.rx import Clock, transduce
+from voicepipe.rx.defer import defer
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import Stage, stage_factory, takes_preset
 
@@ -58,14 +59,14 @@ def pace(*, lead_ms: float, frame_ms: float) -> Stage[Unpaced | Event, ReplyAudi
     """
 
     def stage(source: Observable[Unpaced | Event]) -> Observable[ReplyAudio | Event]:
-        def play(scheduler: abc.SchedulerBase) -> Observable[ReplyAudio | Event]:
-            clock = _PlaybackClock(scheduler_of(scheduler).clock)
+        def play(scheduler: LoopScheduler) -> Observable[ReplyAudio | Event]:
+            clock = _PlaybackClock(scheduler.clock)
             return source.pipe(
                 transduce(lambda _: _Playback(clock, lead_ms / 1000, frame_ms / 1000), finish=_Playback.rest),
                 _released(lambda observer, own: _HeldQueue(observer, own, clock, lead_ms / 1000)),
             )
 
-        return reactivex.defer(play)
+        return defer(play)
 
     return stage
 
@@ -177,7 +178,7 @@ def _released(make: Callable[[abc.ObserverBase[T], LoopScheduler], _Queue[T]]) -
             subscription = source.subscribe(queue.push, observer.on_error, queue.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, queue.running)
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 

@@ -31,7 +31,9 @@ from voicepipe.operators.out_of_band import failure, out_of_band
 from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply
 from voicepipe.operators.turn_state import TurnState
 from voicepipe.presets import Interruption
-from voicepipe.rx import LoopScheduler, merge, one_at_a_time, scheduler_of, switch_turn, transduce
+from voicepipe.rx import LoopScheduler, merge, one_at_a_time, switch_turn, transduce
+from voicepipe.rx.defer import defer
+from voicepipe.rx.of_type import filter_
 from voicepipe.rx.publish import publish
 from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 
@@ -126,14 +128,10 @@ def respond(
 
 def _answering(reply: Reply, rules: Interruption) -> Stage[TurnEvent | ClientEvent, ReplyAudio | Event]:
     def answered(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
-        return reactivex.defer(
-            lambda scheduler: turns.pipe(publish(_Turn(reply, scheduler_of(scheduler), rules).replies))
-        )
+        return defer(lambda scheduler: turns.pipe(publish(_Turn(reply, scheduler, rules).replies)))
 
     def stage(turns: Observable[TurnEvent | ClientEvent]) -> Observable[ReplyAudio | Event]:
-        return reactivex.defer(
-            lambda scheduler: scheduler_of(scheduler).background.merged_with(turns).pipe(one_at_a_time(answered))
-        )
+        return defer(lambda scheduler: scheduler.background.merged_with(turns).pipe(one_at_a_time(answered)))
 
     return stage
 
@@ -155,9 +153,9 @@ class _Turn:
         talk = merge(events, decisions).pipe(
             transduce(lambda _: self.decide),
             switch_turn(on_cut=self.cut, on_error=self.fail, grace_s=self._grace_s),
-            rx_ops.do_action(self.note),
+            transduce(lambda _: self.noted),
         )
-        late = events.pipe(rx_ops.filter(self.is_known))
+        late = events.pipe(filter_(self.is_known))
         return merge(judged, talk, late, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
 
     def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
@@ -202,8 +200,8 @@ class _Turn:
             case HangUp(reason=reason):
                 turn = reactivex.just(ConversationEnded(reason))
             case _:
-                turn = reactivex.defer(lambda _: self._wait())  # when the reply before has been cut
-        return reactivex.concat(reactivex.defer(lambda _: self._released()), turn)
+                turn = defer(lambda _: self._wait())  # when the reply before has been cut
+        return reactivex.concat(defer(lambda _: self._released()), turn)
 
     def _released(self) -> Observable[ReplyAudio | Event]:
         """End the hold of a reply that is over."""
@@ -227,10 +225,10 @@ class _Turn:
 
     def _speak(self, action: StartReply) -> Observable[ReplyAudio | Event]:
         return reactivex.concat(
-            reactivex.defer(lambda _: reactivex.just(self._begin(action))),
-            reactivex.defer(lambda _: self._reply(action.asked(self.state.talk))).pipe(rx_ops.catch(self._failing)),
-            reactivex.defer(lambda _: reactivex.just(self._end())),
-            reactivex.defer(lambda _: self._run(self._follows)),
+            defer(lambda _: reactivex.just(self._begin(action))),
+            defer(lambda _: self._reply(action.asked(self.state.talk))).pipe(rx_ops.catch(self._failing)),
+            defer(lambda _: reactivex.just(self._end())),
+            defer(lambda _: self._run(self._follows)),
         )
 
     def _begin(self, action: StartReply) -> ReplyStarted:
@@ -240,11 +238,12 @@ class _Turn:
     def _end(self) -> ReplyEnded:
         return ReplyEnded(self.state.reply.text if self.state.reply else "", self.state.talk)
 
-    def note(self, event: ReplyAudio | Event) -> None:
+    def noted(self, event: ReplyAudio | Event) -> tuple[ReplyAudio | Event]:
         """Note what the reply did, before it is emitted."""
         self.state, action = self.state.after_output(event, self._clock())
         if isinstance(event, ReplyEnded):
             self._follows = action
+        return (event,)
 
     def cut(self) -> Iterator[Event]:
         """Yield what is emitted where a running reply is stopped."""

@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 from reactivex.subject import Subject
 
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.stage import Stage, StageError, checked, stage_factory, stage_name
 
 __all__ = ["side_branch", "tee"]
@@ -79,7 +80,7 @@ def side_branch(stage: Stage[A, Any], failed: Callable[[Exception], object]) -> 
             main = source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
             return CompositeDisposable(main, branch.subscription)
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return together
 

@@ -9,10 +9,11 @@ from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
-from reactivex.subject import Subject
 
 from voicepipe.events import Event, ReplyAudio, ReplyText, ReplyTextWritten, Unspoken, WordSpoken
 from voicepipe.rx import transduce
+from voicepipe.rx.loop_observable import LoopObservable
+from voicepipe.rx.publish import LoopSubject
 from voicepipe.stage import Stage, checked, stage_factory
 
 __all__ = ["as_text", "per_run", "text_only"]
@@ -109,7 +110,7 @@ def per_run(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, 
             runs.source.disposable = source.subscribe(runs.take, runs.fail, runs.finish, scheduler=scheduler)
             return runs.disposables
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return together
 
@@ -117,7 +118,7 @@ def per_run(stage: Stage[A, Any], belongs: Callable[[Any], bool]) -> Stage[Any, 
 @dataclass(slots=True)
 class _Run(Generic[A]):
     number: int
-    input: Subject[A] = field(default_factory=Subject)
+    input: LoopSubject[A] = field(default_factory=LoopSubject)
     waiting: deque[Any] = field(default_factory=deque[Any])
     """Its outputs that were not emitted yet."""
     over: bool = False

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_type_hints
 
@@ -22,7 +23,7 @@ from pydantic_core import to_json
 
 from voicepipe.events import Function, FunctionCall
 
-__all__ = ["RETURNED", "Outcome", "Toolbox", "error_text", "is_cancelled", "outcome_of"]
+__all__ = ["RETURNED", "RUNNING", "Outcome", "Toolbox", "error_text", "is_cancelled", "outcome_of"]
 
 log = structlog.get_logger()
 
@@ -42,6 +43,11 @@ class Outcome(NamedTuple):
 RETURNED: Final = "returned"
 """The call gave a result."""
 
+
+Run: TypeAlias = Callable[[FunctionCall, Callable[[], Coroutine[Any, Any, Outcome]]], Coroutine[Any, Any, Outcome]]
+
+RUNNING: contextvars.ContextVar[Run | None] = contextvars.ContextVar("RUNNING", default=None)
+"""Set where calls are recorded, or run again from a recording: called with each call, and with what runs it."""
 
 Late: TypeAlias = Callable[[asyncio.Task[Outcome]], object]
 
@@ -98,7 +104,8 @@ class Toolbox:
         clock = asyncio.get_running_loop().time
         began_s, outcome = clock(), Outcome("was cancelled", "")
         try:
-            outcome = await self._run(call, deadline_s, late)
+            around, run = RUNNING.get(), partial(self._run, call, deadline_s, late)
+            outcome = await (run() if around is None else around(call, run))
             return outcome
         finally:
             took_s = round(clock() - began_s, 3)

@@ -286,7 +286,8 @@ class TurnState:
     @property
     def prompt_at_s(self) -> float | None:
         """Return when the bot breaks the silence: never while a reply, a turn or a function is under way."""
-        if self._is_busy or self.user.speaking or self.awaits_tool_result or self.functions:
+        runs = self.functions or self.awaits_tool_result or self.conversation.client_runs_function
+        if self._is_busy or self.user.speaking or runs:
             return None
         return self.idle.due_s if self.opened else None
 

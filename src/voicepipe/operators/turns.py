@@ -65,6 +65,8 @@ def detect_turns(
     acknowledgements: Collection[str] = frozenset(),
     unsure_below: float = -math.inf,
     unsure_words: int = 0,
+    alike_within: float = 0.0,
+    unsure_weight: float = 0.0,
     clause_openers: Collection[str] = frozenset(),
     open_ends: Collection[str] = frozenset(),
     scored_ms: float = math.inf,
@@ -88,7 +90,9 @@ def detect_turns(
         min_words: A turn is confirmed by so many words that are no acknowledgement.
         acknowledgements: What a listener says without wanting to speak.
         unsure_below: A word is unsure if its `logprob` is below.
-        unsure_words: So many words at most, of which the recogniser is unsure in the mean, are an acknowledgement.
+        unsure_words: So many words at most may be an acknowledgement that was misread.
+        alike_within: They are, where their `resemblance` is one within so many nats.
+        unsure_weight: And by so many for each nat by which the mean logarithm of their probabilities is below 0.
         clause_openers: Words that open a clause behind which another one follows.
         open_ends: Words behind which a sentence goes on.
         scored_ms: A recogniser that scores pauses all the time (Kyutai's) is sure of a voice when its score has been
@@ -99,7 +103,13 @@ def detect_turns(
         heard          p-w-w-P-t     p: Pause(0)   w: WordRecognised   P: Pause(0.9)   t: Transcribed up to P
         detect_turns   s-c-x---e     s: TurnStarted   c: TurnConfirmed   x: TurnTextChanged   e: TurnEnded("w w")
     """
-    known = Acknowledgements(acknowledgements, unsure_below=unsure_below, unsure_words=unsure_words)
+    known = Acknowledgements(
+        acknowledgements,
+        unsure_below=unsure_below,
+        unsure_words=unsure_words,
+        alike_within=alike_within,
+        unsure_weight=unsure_weight,
+    )
     opened = partial(goes_on, openers=clause_openers, open_ends=open_ends)
     return transduce(lambda _: _Turn(pause_above, resume_below, min_words, known, opened, scored_ms / 1000))
 
@@ -123,8 +133,8 @@ class _Turn:
         self._pause_above, self._resume_below = pause_above, resume_below
         self._settled: list[str] = []
         self._words: list[str] = []
-        # How sure the recogniser is of each word of the turn.
-        self._logprobs: list[float | None] = []
+        # Each word of the turn as it was recognised: how sure the recogniser is of it.
+        self._said: list[WordRecognised] = []
         self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
         # Whether silence ends the turn, if the words so far leave a sentence open.
@@ -162,7 +172,7 @@ class _Turn:
     def _hear(self, word: WordRecognised) -> Iterator[TurnEvent | ClientEvent]:
         yield from self._start(word.start_s)
         self._words.append(word.text)
-        self._logprobs.append(word.logprob)
+        self._said.append(word)
         if not self._confirmed and not self._commits.by_client and self._wants_to_speak:
             self._confirmed = True
             yield TurnConfirmed(word.start_s, self._text)
@@ -174,7 +184,7 @@ class _Turn:
     @property
     def _wants_to_speak(self) -> bool:
         text = self._text
-        return len(text.split()) >= self._min_words and not self._acknowledgements.may_match(text, self._logprobs)
+        return len(text.split()) >= self._min_words and not self._acknowledgements.may_match(text, self._said)
 
     @property
     def _text(self) -> str:
@@ -252,10 +262,10 @@ class _Turn:
             yield from commits.ended(text, at_s, detected)
             yield from self._end_if_done()
         elif self._is_heard and not commits.by_client and not (self._bounded and self._goes_on(self._text)):
-            confirmed, began_s, logprobs = self._confirmed, self._paused_at, self._logprobs
+            confirmed, began_s, said = self._confirmed, self._paused_at, self._said
             yield from self._start(self._transcribed_s if began_s is None else began_s)
             text, at_s = self._taken()
-            acknowledgement = self._acknowledgements.matches(text, logprobs)
+            acknowledgement = self._acknowledgements.matches(text, said)
             if text and not confirmed and not acknowledgement:
                 yield TurnConfirmed(at_s if began_s is None else began_s, text)
             yield TurnEnded(text, at_s, self._item, acknowledgement=acknowledgement and not confirmed)
@@ -263,6 +273,6 @@ class _Turn:
     def _taken(self) -> tuple[str, float]:
         """Return the words of the turn and its end; the next turn begins empty."""
         text, at_s = self._text, self._paused_at
-        self._settled, self._words, self._logprobs, self._paused_at = [], [], [], None
+        self._settled, self._words, self._said, self._paused_at = [], [], [], None
         self._talking = self._told = self._confirmed = False
         return text, self._transcribed_s if at_s is None else at_s

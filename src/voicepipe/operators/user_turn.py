@@ -52,7 +52,7 @@ class UserTurn:
         own_voice: the state of echo detection
         speaking: the turn is open
         began_over: it began over a reply
-        over_reply: it began over the sound of a reply, which it has not interrupted
+        over_reply: it began over the sound of a reply, or while a function of that runs, and has not interrupted it
         voice: whether a voice is heard in it, and since when it is or is not
         asked: the bot had just asked something when it began
         doubted: an echo was found during the turn; all its words may be that echo, misrecognised
@@ -85,8 +85,8 @@ class UserTurn:
         """
         match event:
             case TurnStarted(goes_on=goes_on):
-                over_sound = reply is not None and reply.sounds
-                turn = replace(self, speaking=True, began_over=reply is not None, over_reply=over_sound)
+                over_reply = reply is not None and (reply.sounds or reply.functions > 0)
+                turn = replace(self, speaking=True, began_over=reply is not None, over_reply=over_reply)
                 turn = replace(turn, voice=(True, now_s), asked=_asks(reply))
                 # Music that goes on is no moment to speak, and stops no answer to what was said before it.
                 stops = interruptible and not goes_on

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from voicepipe.events import Event, InputRejected
@@ -14,6 +15,8 @@ from voicepipe.realtime.dialect import ServerMessage
 from voicepipe.realtime.parse import Rejected, explain, parse_object
 
 __all__ = ["decode_app_event", "encode_app_event"]
+
+log = structlog.get_logger()
 
 _PREFIX = "app."
 
@@ -45,11 +48,17 @@ def _checked(message: dict[str, Any], name: str) -> Event | InputRejected:
         return registered.adapter.validate_json(json.dumps(message), strict=True)
     except ValidationError as error:
         return explain(error, message)
+    except Exception as error:  # of the application's own class, which may check itself
+        log.warning("app_event.check_failed", name=name, exc_info=error)
+        return InputRejected("invalid_value", f"The event 'app.{name}' cannot be read.", None, told)
 
 
 def encode_app_event(event: Event, new_name: Callable[[str], str]) -> ServerMessage | None:
-    """Return the message of an event; None for one that does not travel as such."""
+    """Return the message of an event; None for one that does not travel as such.
+
+    NaN and infinities, which JSON does not have, become null.
+    """
     if (registered := app_event_type(event)) is None:
         return None
-    fields = registered.adapter.dump_python(event, mode="json")
+    fields = json.loads(registered.adapter.dump_json(event))
     return {"type": f"{_PREFIX}{registered.name}", "event_id": new_name("event"), **fields}

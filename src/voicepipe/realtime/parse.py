@@ -177,6 +177,8 @@ def explain(error: ValidationError, value: dict[str, Any]) -> InputRejected:
             return InputRejected("invalid_value", what, param, told)
         case _:
             code = "invalid_type" if kind.endswith("_type") else "invalid_value"
+            if not path:  # of several fields together
+                return InputRejected(code, f"Invalid message: {_lower(_plain(first['msg']))}.", None, told)
             return InputRejected(code, f"Invalid value for '{path}': {_lower(_plain(first['msg']))}.", path, told)
 
 
@@ -198,7 +200,11 @@ def _join(path: str, key: str) -> str:
 
 def _plain(message: str) -> str:
     """Translate pydantic's dictionaries and instances to JSON's terms."""
-    return "should be an object" if "dictionary" in message else message.removeprefix("Input ")
+    return (
+        "should be an object"
+        if "dictionary" in message
+        else message.removeprefix("Input ").removeprefix("Value error, ")
+    )
 
 
 def _lower(message: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from voicepipe.rx.scheduler import scheduler_of
+from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 
 __all__ = ["from_async"]
 
@@ -31,7 +32,8 @@ def from_async(make: Callable[[], AsyncGenerator[T, None]], name: str) -> Observ
     """
 
     def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-        task = scheduler_of(scheduler).spawn(_drain(make, observer), name)
+        own = scheduler_of(scheduler)
+        task = own.spawn(_drain(make, observer, own), name)
 
         def stop() -> None:
             task.cancel()
@@ -41,12 +43,14 @@ def from_async(make: Callable[[], AsyncGenerator[T, None]], name: str) -> Observ
     return Observable(subscribe)
 
 
-async def _drain(make: Callable[[], AsyncGenerator[T, None]], observer: abc.ObserverBase[T]) -> None:
+async def _drain(
+    make: Callable[[], AsyncGenerator[T, None]], observer: abc.ObserverBase[T], scheduler: LoopScheduler
+) -> None:
     try:
         async with aclosing(make()) as items:
             async for item in items:
-                observer.on_next(item)
+                scheduler.enter(partial(observer.on_next, item))
     except Exception as error:
-        observer.on_error(error)
+        scheduler.enter(partial(observer.on_error, error))
     else:
-        observer.on_completed()
+        scheduler.enter(observer.on_completed)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
-from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
+from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from voicepipe.rx.background import Background
@@ -62,7 +62,7 @@ class LoopScheduler(PeriodicScheduler):
 
     @property
     def now(self) -> datetime:
-        return self.to_datetime(self.loop.time())
+        return self.to_datetime(self.clock())
 
     def check_thread(self) -> None:
         """Raise AnotherThread unless this is the thread that made the scheduler. Takes about 50 ns."""
@@ -91,6 +91,30 @@ class LoopScheduler(PeriodicScheduler):
         self._adopt(task)
         return task
 
+    def after_tasks(self, then: Callable[[], None]) -> Callable[[], list[str]] | None:
+        """Call `then` when the tasks that run now are done.
+
+        Returns:
+            A function that returns the names of those that still run; None if there are no tasks: then `then` is not
+            called.
+        """
+        left = set(self.tasks)
+        if not left:
+            return None
+
+        def done(task: asyncio.Task[Any]) -> None:
+            left.discard(task)
+            if not left:
+                then()
+
+        for task in left.copy():
+            task.add_done_callback(done)
+        return lambda: sorted(task.get_name() for task in left)
+
+    def enter(self, work: Callable[[], None]) -> None:
+        """Call `work`, with which a task of the graph's own gives it something."""
+        work()
+
     def _adopt(self, task: asyncio.Task[Any]) -> None:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -114,7 +138,7 @@ class LoopScheduler(PeriodicScheduler):
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
         """Call `action` when the loop's clock reads `when_s`, in the loop's next iteration at the earliest."""
         self.check_thread()
-        return Disposable(self.loop.call_at(when_s, action).cancel)
+        return _Timer(self.loop.call_at(when_s, action))
 
     def _run_at(self, when_s: float, action: typing.ScheduledAction[Any], state: Any) -> abc.DisposableBase:
         if when_s <= self.clock():
@@ -125,8 +149,19 @@ class LoopScheduler(PeriodicScheduler):
         def run() -> None:
             inner.disposable = self.invoke_action(action, state=state)
 
-        handle = self.loop.call_at(when_s, run)
-        return CompositeDisposable(Disposable(handle.cancel), inner)
+        return CompositeDisposable(self.call_at(when_s, run), inner)
+
+
+class _Timer(abc.DisposableBase):
+    """A timer's disposable: reactivex's own would make a lock for each."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: asyncio.TimerHandle) -> None:
+        self._handle = handle
+
+    def dispose(self) -> None:
+        self._handle.cancel()
 
 
 def scheduler_of(scheduler: abc.SchedulerBase | None) -> LoopScheduler:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 from voicepipe.stage import SessionError, Stage
 
@@ -51,7 +51,7 @@ def switch_turn(
             subscription = source.subscribe(turns.switch, observer.on_error, turns.finish, scheduler=scheduler)
             return CompositeDisposable(subscription, Disposable(turns.dispose))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 
@@ -96,24 +96,22 @@ class _Turns(Generic[B]):
 
     def _clean_up(self) -> None:
         """Start the waiting turn as soon as the last turn's tasks are done."""
-        below, left = self._below, set(self._below.tasks)
-        if not left:
-            return self._start()
+        below = self._below
 
-        def done(task: asyncio.Task[Any]) -> None:
-            left.discard(task)
-            if not left and self._below is below:
+        def done() -> None:
+            if self._below is below:
                 self._start()
 
-        for task in left.copy():
-            task.add_done_callback(done)
+        left = below.after_tasks(done)
+        if left is None:
+            return self._start()
         self._overdue.disposable = self._scheduler.call_at(
             self._scheduler.clock() + self._grace_s, lambda: self._give_up(left)
         )
         return None
 
-    def _give_up(self, left: set[asyncio.Task[Any]]) -> None:
-        log.warning("turn.clean_up_overran", grace_s=self._grace_s, tasks=sorted(task.get_name() for task in left))
+    def _give_up(self, left: Callable[[], list[str]]) -> None:
+        log.warning("turn.clean_up_overran", grace_s=self._grace_s, tasks=left())
         self._start()
 
     def _start(self) -> None:

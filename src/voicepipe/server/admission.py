@@ -16,7 +16,9 @@ from structlog.contextvars import bound_contextvars
 from voicepipe.characters.news import Headlines
 from voicepipe.characters.prompts import Characters
 from voicepipe.engine import Engine
+from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.metrics.registry import Metrics
+from voicepipe.metrics.trace import TurnTracer
 from voicepipe.realtime import DialectNegotiation, dialect_of, new_id
 from voicepipe.realtime.ga.session_config import merged
 from voicepipe.realtime.negotiation import DialectKind
@@ -36,6 +38,7 @@ from voicepipe.server.session.socket import Socket
 from voicepipe.server.session.transport import Transport
 from voicepipe.server.session.watch import SessionWatch
 from voicepipe.server.settings import ServerSettings
+from voicepipe.server.traces import SessionTraces
 
 __all__ = ["NewSession", "Sessions"]
 
@@ -103,6 +106,8 @@ class Sessions:
         self.dialects = Dialects(settings, characters, functions=engine.calls_functions, logprobs=engine.gives_logprobs)
         self._addresses = Addresses(settings)
         self._slots = WorkSlots(share=settings.heavy_sessions_cpu_share)
+        metrics.session.capacity.set_function(lambda: self.capacity)
+        self._traces = SessionTraces(settings)
         self.watch = SessionWatch(lambda: asyncio.get_running_loop().time(), capacity=settings.session_events_waiting)
         self._kept = KeptSessions(
             kept_s=settings.session_resume_s,
@@ -155,6 +160,12 @@ class Sessions:
     def refusal(self, request: web.Request) -> ErrorResponse | None:
         """Return the refusal of a client without a key that opens sessions, or of a foreign page."""
         return self._access.refusal(request, secrets=True)
+
+    def note_refusal(self, request: web.Request, refusal: ErrorResponse) -> None:
+        """Log and count a client that gets no session."""
+        taken = self._slots_taken
+        log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
+        self._metrics.session.refused.labels(self._metrics.session.reason_label(refusal.code)).inc()
 
     def identity(self, request: web.Request) -> bytes:
         """Return the digest of the client's key, to compare two requests."""
@@ -234,6 +245,10 @@ class Sessions:
                 connection.finish(_STOPPING)
             await self._free.wait()
 
+    async def close(self) -> None:
+        """Free what the sessions shared, when the last one has ended."""
+        await self._traces.close()
+
     # ---- admission --------------------------------------------------------------------------------------------------
 
     def _obstacles(self, up: dict[str, bool] | None, *, own_slot: bool = False) -> list[Unavailability]:
@@ -280,9 +295,7 @@ class Sessions:
 
     async def _refuse(self, request: web.Request, refusal: ErrorResponse) -> web.StreamResponse:
         """A program reads a status; a page's script cannot, so it gets an upgrade, an event and a close code."""
-        taken = self._slots_taken
-        log.info("session.refused", code=refusal.code, reason=refusal.reason, remote=request.remote, sessions=taken)
-        self._metrics.session.refused.labels(refusal.code).inc()
+        self.note_refusal(request, refusal)
         if hdrs.ORIGIN not in request.headers or not refusal.tells_pages:
             return refusal.response()
         socket = Socket(self._settings)
@@ -334,7 +347,8 @@ class Sessions:
         with bound_contextvars(session=new.id):
             began, end, taken = clock(), _STOPPING, self._slots_taken
             log.info("session.started", remote=request.remote, dialect=wire.name, pipeline=new.pipeline, sessions=taken)
-            connection = self._connection(transport, wire, new)
+            tracer = self._traces.tracer(new.id, new.pipeline)
+            connection = self._connection(transport, wire, new, tracer)
             self._live.add(connection)
             self._metrics.session.count.inc()
             self._metrics.session.active.inc()
@@ -343,14 +357,20 @@ class Sessions:
                     end = await connection.run(self.pipelines[new.pipeline], self._engine, client)
             finally:
                 self._live.discard(connection)
+                if tracer is not None:
+                    tracer.close()
                 duration_s, lost_ms = round(clock() - began, 3), round(connection.lost_ms)
                 log.info("session.ended", code=int(end.code), reason=end.reason, duration_s=duration_s, lost_ms=lost_ms)
                 self._count(end, clock() - began)
 
-    def _connection(self, transport: Transport, wire: DialectNegotiation, new: NewSession) -> SessionConnection:
+    def _connection(
+        self, transport: Transport, wire: DialectNegotiation, new: NewSession, tracer: TurnTracer | None
+    ) -> SessionConnection:
         def watched(event: object) -> None:
             transport.play(event)
             self.watch.note(new.id, event)
+            if tracer is not None:
+                tracer.note(event)
 
         return SessionConnection(
             transport,
@@ -367,7 +387,7 @@ class Sessions:
     def _count(self, end: End, duration_s: float) -> None:
         series = self._metrics.session
         series.active.dec()
-        series.duration.observe(duration_s)
+        observe_in_session(series.duration, duration_s)
         series.ended.labels("client" if end.gone and not end.forced else str(int(end.code))).inc()
         series.forced.inc(end.forced)
         series.hard_errors.inc(end.code == WSCloseCode.INTERNAL_ERROR and not end.gone)

@@ -27,6 +27,7 @@ from voicepipe.server.cluster import Cluster
 from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.characters import CharacterRoutes
 from voicepipe.server.http.client_secrets import ClientSecretRoutes
+from voicepipe.server.http.consents import Consents
 from voicepipe.server.http.donation import DonationRoutes
 from voicepipe.server.http.health import HealthRoutes, count_health
 from voicepipe.server.http.middleware import Handler, anonymous, cors, errors_as_json, expecting, preflight, timed
@@ -34,6 +35,7 @@ from voicepipe.server.http.page import Page
 from voicepipe.server.http.voices import VoiceRoutes
 from voicepipe.server.http.watch import WatchRoutes
 from voicepipe.server.pipelines import OneOrMore, Pipelines
+from voicepipe.server.session.recording import RecordingsPruner
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.webrtc.calls import Calls
 from voicepipe.services.address import Address
@@ -111,19 +113,24 @@ def attached(
         access=access,
         cluster=cluster or Cluster(),
     )
-    calls = Calls(sessions, settings)
+    calls, recordings = Calls(sessions, settings), RecordingsPruner(settings)
+    consents = sessions.cluster.consents(settings)
     sessions.cluster.attach(app, access)
     for odd in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", odd)  # Python keeps each text that it has warned of, and these are the clients'
 
     async def start(_: web.Application) -> None:
         around.headlines.start()
+        recordings.start()
 
     async def stop(_: web.Application) -> None:
         await calls.stop()
         await sessions.stop()
 
     async def close(_: web.Application) -> None:
+        await sessions.close()
+        await recordings.stop()
+        await consents.close()
         await around.close()
         if voices is None:
             await around.voices.close()
@@ -131,7 +138,7 @@ def attached(
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     app.on_cleanup.append(close)
-    return _routes(sessions, calls, around, settings, access)
+    return _routes(sessions, calls, around, settings, access, consents)
 
 
 def _entered(lifespan: Lifespan) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -250,7 +257,12 @@ def _synthesiser(settings: ServerSettings) -> Synthesiser:
 
 
 def _routes(
-    sessions: Sessions, calls: Calls, around: _Around, settings: ServerSettings, access: AccessControl
+    sessions: Sessions,
+    calls: Calls,
+    around: _Around,
+    settings: ServerSettings,
+    access: AccessControl,
+    consents: Consents,
 ) -> list[web.RouteDef]:
     health = HealthRoutes(
         around.health, sessions, around.metrics, retry_after_s=settings.retry_after_s, cluster=sessions.cluster
@@ -267,9 +279,10 @@ def _routes(
     )
     donations = DonationRoutes(
         settings.donations_dir,
-        sessions.cluster.consents(settings),
+        consents,
         min_bytes=settings.donation_min_bytes,
         max_bytes=settings.donation_max_bytes,
+        retry_after_s=settings.retry_after_s,
         metrics=around.metrics,
     )
     page = Page(settings, around.characters, around.kinds)

@@ -67,10 +67,14 @@ def obstacles(
             if not up.get(key, True):
                 found.append(Unavailability(Reason.SERVICE_DOWN, f"The {name} cannot be reached. {_LATER}"))
     if taken >= capacity and not loading:
-        found.append(
-            Unavailability(Reason.FULL, f"All {told or capacity} conversations of this server are taken. {_LATER}")
-        )
+        found.append(Unavailability(Reason.FULL, f"{_full(told or capacity)} {_LATER}"))
     return found
+
+
+def _full(capacity: int) -> str:
+    if capacity == 1:
+        return "The one conversation of this server is taken."
+    return f"All {capacity} conversations of this server are taken."
 
 
 class Health:

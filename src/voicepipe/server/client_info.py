@@ -9,7 +9,7 @@ from aiohttp import web
 
 from voicepipe.conversation import ClientInfo
 from voicepipe.realtime.negotiation import DialectKind
-from voicepipe.server.http.auth import AccessControl
+from voicepipe.server.http.auth import AZURE_KEY, AccessControl
 
 __all__ = ["MODEL_CHARS", "asked_model", "client_info"]
 
@@ -48,5 +48,12 @@ def client_info(
 
 
 def _without_keys(told: Mapping[str, str], access: AccessControl) -> Mapping[str, str]:
-    """Leave out what is a key of the server's: a client may have sent it in the wrong place."""
-    return MappingProxyType({name: text for name, text in told.items() if not access.is_key(text)})
+    """Leave out what has a key of the server's as a word, and Azure's parameter for one: a client may have sent a key
+    in the wrong place, or with the space or the "Bearer" that is allowed in the right one."""
+    return MappingProxyType(
+        {
+            name: text
+            for name, text in told.items()
+            if name.lower() != AZURE_KEY and not any(map(access.is_key, text.split()))
+        }
+    )

@@ -16,7 +16,7 @@ from voicepipe.server.http.client_secrets import ClientSecret
 from voicepipe.server.http.consents import Consents
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "redis_consents"]
 
 
 class Cluster:
@@ -75,7 +75,22 @@ class Cluster:
 
     def consents(self, settings: ServerSettings) -> Consents:
         """Return where the consents of voice donations are kept."""
-        return Consents(valid_s=settings.consent_s, most=settings.consents_open, now=time.time)
+        if settings.redis_url is None:
+            return Consents(valid_s=settings.consent_s, most=settings.consents_open, now=time.time)
+        return redis_consents(settings, settings.redis_url)
 
     async def publish(self, secret: ClientSecret) -> None:
         """Make an ephemeral key valid in all processes."""
+
+
+def redis_consents(settings: ServerSettings, url: str) -> Consents:
+    """Return the consents that servers share by Redis. Raises ImportError without the extra `redis`."""
+    from voicepipe.server.http.redis_consents import RedisConsents
+
+    return RedisConsents(
+        url,
+        valid_s=settings.consent_s,
+        most=settings.consents_open,
+        timeout_s=settings.redis_timeout_s,
+        now=time.time,
+    )

@@ -115,6 +115,7 @@ class _Parts:
             max_sessions=settings.max_sessions,
             uses=uses,
             observe=self.metrics.observer,
+            models=self.metrics.process,
             voices=self.voices,
         )
 

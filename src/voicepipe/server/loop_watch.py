@@ -66,7 +66,7 @@ class BlockWatch:
     def __init__(self, loop: asyncio.AbstractEventLoop, lag: Callable[[float], object]) -> None:
         self._loop, self._lag = loop, lag
         self._watched = threading.get_ident()
-        self._stopped = threading.Event()
+        self._stopped, self._answered = threading.Event(), threading.Event()
         self._told_s: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="voicepipe-loop-watch", daemon=True)
 
@@ -75,8 +75,10 @@ class BlockWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; at most one delay is measured after it."""
+        """End, and wait for the thread: one that is left over when the interpreter is torn down can crash it."""
         self._stopped.set()
+        self._answered.set()  # the loop, in whose thread this is, does not answer while it waits here
+        self._thread.join()
 
     def _run(self) -> None:
         with suppress(RuntimeError):  # the loop is closed
@@ -84,16 +86,18 @@ class BlockWatch:
                 self._measure()
 
     def _measure(self) -> None:
-        answered = threading.Event()
+        self._answered.clear()
+        if self._stopped.is_set():
+            return
         asked_s = time.monotonic()
-        self._loop.call_soon_threadsafe(answered.set)
+        self._loop.call_soon_threadsafe(self._answered.set)
         place = None
-        if not answered.wait(_BLOCK_S):
+        if not self._answered.wait(_BLOCK_S):
             frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] — there is no public way
             place = _place(frames.get(self._watched))
-            while not answered.wait(0.5):
-                if self._stopped.is_set():
-                    return
+            self._answered.wait()
+        if self._stopped.is_set():
+            return
         lag_s = time.monotonic() - asked_s
         self._lag(lag_s)
         if place is not None:

@@ -57,9 +57,10 @@ async def run_server(
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
-        with stop_signal() as stop, watched_loop(metrics.process):
+        with stop_signal() as stop:
             ready(url_of(settings.host, runner.addresses[0][1]))
-            await stop.wait()
+            with watched_loop(metrics.process):  # what `ready` imports makes no conversation wait
+                await stop.wait()
         log.info("server.stopping")
         await runner.shutdown()  # before the socket is closed: new clients get a reason
     finally:

@@ -296,16 +296,31 @@ class ServerSettings(BaseModel):
     voices_kept: int = Field(default=100, ge=1)
     """The number of cloned voices in memory; if there are more, the oldest is deleted. Redis has limits of its own."""
     redis_url: Annotated[str, AfterValidator(_redis)] | None = None
-    """The URL of the Redis server that keeps cloned voices when several servers share them. None: they are kept in
-    memory."""
+    """The URL of the Redis server that keeps cloned voices and the consents of voice donations when several servers
+    share them. None: they are kept in memory."""
     redis_timeout_s: float = Field(default=2, gt=0)
     """The time, in seconds, that a request to Redis may take."""
 
     # ---- recordings --------------------------------------------------------------------------------------------------
     recordings_dir: Folder | None = None
-    """The folder for recordings of conversations that allow it (`allow_recording`); None: none is recorded."""
-    recording_waits_chars: int = Field(default=8_000_000, gt=0)
-    """The number of characters that may wait for a slow disk; beyond it the recording is stopped."""
+    """The folder for recordings of conversations whose clients allow it (`allow_recording`); None: none is
+    recorded."""
+    recordings_user_sound: bool = False
+    """True: recordings have the user's sound where the client allows that, too (`allow_sound_recording`); False: they
+    have events and words, and the bot's sound."""
+    recordings_kept_s: float | None = Field(default=2_592_000, gt=0)
+    """The time, in seconds, after which a recording is deleted: 30 days. None: it is kept."""
+    recordings_total_bytes: int | None = Field(default=10_000_000_000, ge=1_000_000)
+    """The bytes of all recordings in the folder; beyond it the oldest are deleted. None: no limit."""
+    recordings_prune_every_s: float = Field(default=600, gt=0)
+    """The time, in seconds, between two looks for recordings to delete; the first is at the start."""
+    recording_max_bytes: int = Field(default=200_000_000, ge=10_000)
+    """The largest recording, in bytes: 30 minutes with sound; beyond it the recording ends, and the session goes
+    on."""
+    recording_waits_bytes: int = Field(default=8_000_000, ge=10_000)
+    """The bytes that may wait for a slow disk; beyond it the recording ends, and the session goes on."""
+    log_words: bool = False
+    """True: the log has the words of users and of the bot. False: it has how many there were."""
 
     # ---- sessions from inside ----------------------------------------------------------------------------------------
     session_events: bool = False
@@ -313,6 +328,13 @@ class ServerSettings(BaseModel):
     session's id, which only its own client is told."""
     session_events_waiting: int = Field(default=2_000, ge=1)
     """The number of events that may wait for a slow watcher; more are dropped, and counted."""
+
+    # ---- traces ------------------------------------------------------------------------------------------------------
+    otel_url: Annotated[str, AfterValidator(_web)] | None = None
+    """The address of an OpenTelemetry collector, OTLP over HTTP, such as http://localhost:4318: it gets a trace of each
+    reply. None: there are none. Needs the extra `otel`."""
+    otel_words: bool = False
+    """Permission to write into traces what users and the bot say."""
 
     # ---- voice donation ----------------------------------------------------------------------------------------------
     donations_dir: Folder | None = None

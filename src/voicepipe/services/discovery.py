@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 
 import structlog
 
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.services.address import Address, Instance
 from voicepipe.services.errors import AtCapacity, AttemptFailed, FailureReason, ProtocolViolation, ServiceUnavailable
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
@@ -154,8 +155,11 @@ Resolve: TypeAlias = Callable[[Address], Awaitable[Sequence[Instance]]]
 
 
 async def resolve_with_dns(address: Address) -> Sequence[Instance]:
-    """Resolve the host with the system's resolver, in a thread; an IP address is its own instance."""
-    if _is_ip(address.host):
+    """Resolve the host with the system's resolver, in a thread; an IP address is its own instance.
+
+    A host behind a proxy of the environment is one instance: the proxy resolves it.
+    """
+    if _is_ip(address.host) or proxy_for(address.http("")) is not None:
         return [Instance(address.host, address.port)]
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)

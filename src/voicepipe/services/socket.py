@@ -13,6 +13,7 @@ from typing import Protocol
 import aiohttp
 from aiohttp import WSMsgType
 
+from voicepipe.installation.proxies import is_loopback, proxy_for
 from voicepipe.services.address import Address, Instance
 from voicepipe.services.errors import AtCapacity, ConnectionLost
 
@@ -85,6 +86,7 @@ class WebSocketEndpoint:
                 timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_S),  # pyright: ignore[reportCallIssue] — attrs
                 max_msg_size=_MAX_MESSAGE,
                 heartbeat=_LEASE_HEARTBEAT_S if instance.lease else None,
+                proxy=None if instance.lease or is_loopback(instance.host) else proxy_for(self.address.http("")),
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in FULL_STATUSES:

@@ -17,6 +17,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from voicepipe.rx import Clock, LoopScheduler, scheduler_of
+from voicepipe.rx.loop_observable import LoopObservable
 from voicepipe.services.errors import ConnectionLost, ServiceError, ServiceStalled
 from voicepipe.services.observer import ServiceObserver
 from voicepipe.services.protocol import Connect, Emit, ServiceProtocol
@@ -60,7 +61,7 @@ def socket_stage(
 
             return CompositeDisposable(subscription, Disposable(stop))
 
-        return Observable(subscribe)
+        return LoopObservable(subscribe)
 
     return stage
 

@@ -15,9 +15,10 @@ read speech 6 are wrong, and 7 with drafts: reading several tokens at once round
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from voicepipe.events import Samples, TokenLogprob
 from voicepipe.weights import registry as models
 
-__all__ = ["RATE_HZ", "Moonshine", "Token", "Tokenizer", "drop_repeats"]
+__all__ = ["RATE_HZ", "STOP", "Decoding", "Moonshine", "Token", "Tokenizer", "drop_repeats"]
 
 RATE_HZ = 16_000
 
@@ -35,7 +36,9 @@ _SHORTEST = 1600
 # The limit of tokens. The paper's is 6.5 a second; a clip of one word needs some more.
 _TOKENS_PER_S, _TOKENS_MORE = 8, 5
 
-_START, _STOP = 1, 2
+# The tokens before and behind each text.
+_START: Final = 1
+STOP: Final = 2
 # The range of text tokens. Below are the unknown, start and stop tokens, above are reserved ones.
 _WORDS_FROM, _WORDS_TO = 3, 32_000
 
@@ -47,6 +50,7 @@ _SAID = [f"{layer}.decoder.{part}" for layer in range(_LAYERS) for part in ("key
 _DOUBLED = re.compile(r"([,;:?!])\1+")
 
 Feed: TypeAlias = dict[str, NDArray[Any]]
+Decoding: TypeAlias = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
 
 
 def never() -> bool:
@@ -74,7 +78,7 @@ class Moonshine:
         folder = folder or models.require("moonshine")
         self._encoder = models.open_onnx(folder / "encoder_model.ort", threads)
         self._decoder = models.open_onnx(folder / "decoder_model_merged.ort", threads)
-        self._tokenizer = Tokenizer((folder / "tokenizer.bin").read_bytes())
+        self.tokenizer = Tokenizer((folder / "tokenizer.bin").read_bytes())
 
     def transcribe(self, samples_16k: Samples, *, cancelled: Callable[[], bool] = never) -> str:
         """Transcribe one clip.
@@ -90,11 +94,11 @@ class Moonshine:
 
     def text(self, tokens: Sequence[Token]) -> str:
         """Return the text of `tokens`, without phrases that the network repeats by mistake."""
-        return drop_repeats(_DOUBLED.sub(r"\1", self._tokenizer.text([token.number for token in tokens])))
+        return drop_repeats(_DOUBLED.sub(r"\1", self.tokenizer.text([token.number for token in tokens])))
 
     def logprobs(self, tokens: Sequence[Token]) -> tuple[TokenLogprob, ...]:
         """Return what each of `tokens` says, with its probability; spaces stand before words."""
-        return tuple(TokenLogprob(self._tokenizer.piece(token.number), token.logprob) for token in tokens)
+        return tuple(TokenLogprob(self.tokenizer.piece(token.number), token.logprob) for token in tokens)
 
     def tokens(
         self, samples_16k: Samples, *, draft: Sequence[Token] = (), cancelled: Callable[[], bool] = never
@@ -113,11 +117,20 @@ class Moonshine:
         while len(said) < most and not cancelled():
             new = reading.following(said[-1].number if said else _START, guess)
             said += new
-            if new[-1].number == _STOP:
+            if new[-1].number == STOP:
                 return said[:-1]
             # A word was probably replaced; the rest of the guess may hold, unless nothing of it has held.
             guess = guess[len(new) :] if len(new) > 1 else []
         return said[:most]
+
+    def decoding(self, samples_16k: Samples) -> Decoding:
+        """Return the decoder on one clip, which is encoded once: a function of texts, as tokens.
+
+        It returns the logits behind each token of each text, and before the first, of shape (texts, tokens + 1,
+        vocabulary), in one pass. Shorter texts are filled up.
+        """
+        heard, everything = self._hear(samples_16k)
+        return partial(_logits, self._decoder, heard, everything)
 
     def _hear(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the encoder's output, shape (1, frames, 288), and the mask of the *sound*: all of it counts."""
@@ -160,6 +173,25 @@ class _Reading:
             self._past[key] = self._past[key][:, :, :-wrong]
 
 
+def _logits(
+    decoder: Any, heard: NDArray[np.float32], everything: NDArray[np.int64], texts: Sequence[Sequence[int]]
+) -> NDArray[np.float32]:
+    ids = np.full((len(texts), max(map(len, texts)) + 1), STOP, np.int64)
+    ids[:, 0] = _START
+    for row, text in enumerate(texts):
+        ids[row, 1 : len(text) + 1] = text
+    nothing = np.zeros((len(texts), _HEADS, 0, _WIDTH), np.float32)
+    feed: Feed = {
+        "input_ids": ids,
+        "use_cache_branch": np.array([False]),
+        "encoder_hidden_states": heard.repeat(len(texts), axis=0),
+        "encoder_attention_mask": everything.repeat(len(texts), axis=0),
+        **{f"past_key_values.{name}": nothing for name in _HEARD + _SAID},
+    }
+    (logits,) = decoder.run(["logits"], feed)
+    return logits
+
+
 def _logprob(logits: NDArray[np.float32]) -> float:
     """Return the logarithm of the likeliest token's probability: 40 µs of the 3 ms that a token takes."""
     return -float(np.log(np.exp(logits - logits.max()).sum()))
@@ -181,6 +213,20 @@ class Tokenizer:
     def piece(self, token: int) -> str:
         """Return the text of one token."""
         return self._texts[token].decode("utf-8", errors="replace").replace("▁", " ")
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        """The token of each text: the last one, where a single byte is a token, too."""
+        return {self.piece(number): number for number in range(_WORDS_FROM, _WORDS_TO)}
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """Return a text's tokens, the longest first. Raises KeyError for a letter that has none."""
+        left, found = text, list[int]()
+        while left:
+            length = next((size for size in range(len(left), 1, -1) if left[:size] in self._numbers), 1)
+            found.append(self._numbers[left[:length]])
+            left = left[length:]
+        return tuple(found)
 
     def text(self, tokens: Sequence[int]) -> str:
         spelled = b"".join(self._texts[token] for token in tokens if _WORDS_FROM <= token < _WORDS_TO)

@@ -21,13 +21,13 @@ from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Ticket, Workers
-from voicepipe.events import Audio, Event, Samples, TokenLogprob, Transcribed, WordRecognised
+from voicepipe.events import Audio, Event, Resemblance, Samples, TokenLogprob, Transcribed, WordRecognised
 from voicepipe.presets import Utterances
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
 from voicepipe.stt.clips import RATE_HZ, Clip, Clips, Settle, is_guess, length_ms
 
-__all__ = ["Agreement", "Guess", "Transcribe", "believed", "by_utterance"]
+__all__ = ["Agreement", "Compare", "Guess", "Transcribe", "believed", "by_utterance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Guess:
     clip: Clip
     sure: bool = False
     logprobs: tuple[TokenLogprob, ...] = ()
+    resemblance: Resemblance | None = None
 
     @property
     def logprob(self) -> float | None:
@@ -57,6 +58,10 @@ def _no_logprobs(_: Sequence[Any]) -> tuple[TokenLogprob, ...]:
     return ()
 
 
+Compare: TypeAlias = Callable[[Samples, Sequence[T]], Resemblance]
+"""`compare(samples, tokens)` names the phrase that a clip resembles, beside the text that has these tokens."""
+
+
 def by_utterance(
     transcribe: Transcribe[T],
     workers: Workers,
@@ -64,6 +69,7 @@ def by_utterance(
     *,
     backlog: PendingWork | None = None,
     logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]] = _no_logprobs,
+    compare: Compare[T] | None = None,
 ) -> Stage[Audio | Event, Event]:
     """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
 
@@ -80,6 +86,7 @@ def by_utterance(
         utterances: How clips are cut, and when they are believed.
         backlog: Counts whole clips until they are recognised.
         logprobs: Returns the probabilities of the tokens that `transcribe` has returned, for `Transcribed`.
+        compare: Called in the pool with a whole clip of few words (`Utterances.phrase_words`).
 
     .. marbles::
 
@@ -91,7 +98,7 @@ def by_utterance(
         return source.pipe(
             transduce(lambda _: Clips(utterances)),
             in_worker(
-                _Reader(transcribe, utterances, logprobs).read,
+                _Reader(transcribe, utterances, logprobs, compare).read,
                 workers,
                 boundary="stt",
                 capacity=utterances.waiting_clips,
@@ -114,7 +121,9 @@ class _Reader(Generic[T]):
         transcribe: Transcribe[T],
         utterances: Utterances,
         logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]],
+        compare: Compare[T] | None,
     ) -> None:
+        self._compare = compare
         self._transcribe, self._utterances, self._logprobs = transcribe, utterances, logprobs
         self._draft: Sequence[T] = ()
 
@@ -124,11 +133,16 @@ class _Reader(Generic[T]):
             return item
         if item.voiced_s * 1000 < self._utterances.voiced_ms:
             return Guess((), item)
-        text, tokens = self._transcribe(resampled(item.sound, RATE_HZ).samples, self._draft, lambda: ticket.cancelled)
+        samples = resampled(item.sound, RATE_HZ).samples
+        text, tokens = self._transcribe(samples, self._draft, lambda: ticket.cancelled)
         if not ticket.cancelled:
             self._draft = tokens
         words = believed(text, item, self._utterances)
-        return Guess(words, item, logprobs=self._logprobs(tokens) if words and item.whole else ())
+        if not words or not item.whole:
+            return Guess(words, item)
+        few = len(words) <= self._utterances.phrase_words and not ticket.cancelled
+        resemblance = self._compare(samples, tokens) if self._compare is not None and few else None
+        return Guess(words, item, logprobs=self._logprobs(tokens), resemblance=resemblance)
 
 
 def believed(text: str, clip: Clip, utterances: Utterances) -> tuple[str, ...]:
@@ -180,7 +194,7 @@ class Agreement:
             # In a longer clip the divided times may put a word before one that was already emitted.
             self._last_start_s = max(self._last_start_s, times[index][0])
             stop_s = max(self._last_start_s, times[index][1])
-            yield WordRecognised(guess.words[index], self._last_start_s, stop_s, guess.logprob)
+            yield WordRecognised(guess.words[index], self._last_start_s, stop_s, guess.logprob, guess.resemblance)
         self._out = max(self._out, until)
 
 

@@ -6,7 +6,7 @@ It imports nothing until one of them is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -51,10 +51,10 @@ def _leak_watch(request: pytest.FixtureRequest) -> Iterator[LeakWatch]:
     from voicepipe.testing.loop.virtual_loop import VirtualLoop
     from voicepipe.testing.marbles.leaks import LeakWatch
 
-    watch = LeakWatch(VirtualLoop())
+    watch, test = LeakWatch(VirtualLoop()), cast("pytest.Item", request.node)  # pytest 9.1 does not type it
     yield watch
     try:
-        if request.node.stash.get(_PASSED, False):  # a test that broke off has an excuse for what it left
+        if test.stash.get(_PASSED, False):  # a test that broke off has an excuse for what it left
             watch.check()
     finally:
         watch.loop.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from itertools import dropwhile
 from typing import Final
 
 from voicepipe.text.sentences import bare
@@ -33,11 +34,21 @@ OPEN_ENDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Words that end no sentence, by language: conjunctions, articles, possessives and sounds of hesitation."""
 
+_QUESTION_WORDS: Final = frozenset({"when", "quand"})
 _QUESTION_VERBS: Final = frozenset(
-    {"is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have", "had",
-     "est", "est-ce", "sont", "était", "va", "vas", "peut", "peux", "faut"}
+    {"am", "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "shall", "should", "may",
+     "might", "must", "has", "have", "had", "est", "est-ce", "sont", "était", "va", "peut", "faut"}
 )  # fmt: skip
-"""Verbs behind "when" or "quand" that make it a question word: "When is tea?" goes on no further."""
+_INVERTED: Final = re.compile(r".+-(?:je|tu|il|elle|on|nous|vous|ils|elles)")
+_NEGATED: Final = re.compile(r"(?:n't|not)$")
+"""A verb behind "when" makes it a question word, also negated or with its subject behind it: "When is tea?" and "Quand
+viens-tu" go on no further. "As is" is no question, and Spanish writes "cuándo" in one."""
+
+_STARTERS: Final = frozenset(
+    {"so", "well", "oh", "okay", "ok", "yes", "yeah", "no", "now", "then", "also", "und", "aber", "ja", "nein",
+     "alors", "oui", "non", "bueno", "sí", "pues", "entonces"}
+)  # fmt: skip
+"""Words with which a sentence may begin, besides conjunctions, before it says anything: "Well, if it rains"."""
 
 
 def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> bool:
@@ -52,6 +63,8 @@ def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> 
     [False, False, False, False]
     >>> [goes_on(text, {"when"}, ()) for text in ("When it rains", "When is tea")]
     [True, False]
+    >>> goes_on("Well, but if it rains", {"if"}, {"but"})
+    True
 
     Args:
         text: The words of a turn.
@@ -61,11 +74,22 @@ def goes_on(text: str, openers: Collection[str], open_ends: Collection[str]) -> 
     *before, last = _SENTENCES.split(text.strip())[-1].split() or [""]
     word = bare(last).rstrip(".…,")
     ends_open = (word if len(word) == 1 else word.casefold()) in open_ends
-    return ends_open or (bool(before) and _is_clause([*before, last], openers))
+    starts = _STARTERS.union(open_ends).difference(openers)
+    return ends_open or _is_clause(list(dropwhile(lambda one: _plain(one) in starts, [*before, last])), openers)
 
 
 def _is_clause(words: list[str], openers: Collection[str]) -> bool:
-    """Return whether a sentence of two words or more is a clause before the main one, and nothing behind it."""
-    first, second, *_ = (bare(word).rstrip(",").casefold() for word in words)
-    is_question = second in _QUESTION_VERBS or words[-1].endswith("?")
-    return first in openers and not is_question and not any(word.endswith(",") for word in words[:-1])
+    """Return whether a sentence is a clause of two words or more before the main one, and nothing behind it."""
+    if len(words) < 2 or _plain(words[0]) not in openers or words[-1].endswith("?"):
+        return False
+    return not _asks(_plain(words[0]), _plain(words[1])) and not any(word.endswith(",") for word in words[:-1])
+
+
+def _asks(first: str, second: str) -> bool:
+    """Return whether a sentence that begins with two words is a question."""
+    is_verb = _NEGATED.sub("", second) in _QUESTION_VERBS or second in ("won't", "can't", "cannot")
+    return first in _QUESTION_WORDS and (is_verb or _INVERTED.fullmatch(second) is not None)
+
+
+def _plain(word: str) -> str:
+    return bare(word).rstrip(".…,").casefold().replace("’", "'")

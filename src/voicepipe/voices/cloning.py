@@ -9,6 +9,7 @@ from io import BytesIO
 import aiohttp
 import ormsgpack
 
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.services.address import Address
 
 __all__ = ["Cloning", "CloningFailed"]
@@ -31,7 +32,7 @@ class Cloning:
         url, headers = self.address.http("/api/voice"), {"Content-Type": "application/octet-stream"}
         sound = BytesIO(recording)  # sent in pieces; megabytes of bytes at once would block the event loop
         # A redirect could lead a recording, or this request, to any address that this machine can reach.
-        asking = http.post(url, data=sound, headers=headers, allow_redirects=False)
+        asking = http.post(url, data=sound, headers=headers, proxy=proxy_for(url), allow_redirects=False)
         try:
             async with asyncio.timeout(self.timeout_s), asking as answer:
                 body = await self._body(answer)

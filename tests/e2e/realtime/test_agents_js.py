@@ -29,7 +29,7 @@ def test_a_text_is_answered(node, server: str) -> None:
 
 
 @pytest.mark.parametrize(("interrupts", "reason"), [("yes", "turn_detected"), ("no", "client_cancelled")])
-def test_who_speaks_interrupts(node, server: str, interrupts: str, reason: str) -> None:
+def test_speech_interrupts(node, server: str, interrupts: str, reason: str) -> None:
     """The client stops its playback and truncates; it cancels by itself where we do not interrupt."""
     seen = node("agents.mjs", server, "barge-in", interrupts)
     assert seen["errors"] == []

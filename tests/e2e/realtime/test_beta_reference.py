@@ -36,7 +36,7 @@ def test_a_response_can_be_cancelled_and_truncated(node, server: str) -> None:
     assert (seen["truncated"]["audio_end_ms"], seen["items"][-1]["status"]) == (500, "incomplete")
 
 
-def test_who_speaks_interrupts(node, server: str) -> None:
+def test_speech_interrupts(node, server: str) -> None:
     """The client is told, and the response ends."""
     seen = node("beta.mjs", server, "barge-in")
     assert (seen["errors"], seen["interrupted"]) == ([], 1)

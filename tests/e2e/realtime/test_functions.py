@@ -150,7 +150,7 @@ async def test_an_output_of_nothing(server: str) -> None:
     assert done.output[0].content[0].transcript == "I have read that."
 
 
-async def test_who_speaks_while_the_client_is_busy_is_answered(server: str) -> None:
+async def test_a_user_who_speaks_while_the_client_is_busy_is_answered(server: str) -> None:
     """And the output that comes afterwards can still be spoken of."""
     async with connected(server, tools=[TOOL]) as connection:
         await say(connection, WARM)

@@ -32,7 +32,7 @@ async def test_a_text_is_answered(server: str) -> None:
 
 
 @pytest.mark.parametrize("interrupt_response", [True, False])
-async def test_who_speaks_interrupts(server: str, interrupt_response: bool) -> None:
+async def test_speech_interrupts(server: str, interrupt_response: bool) -> None:
     """The client stops its playback and truncates the item, by itself, whichever side it is that cancels."""
     detection = {"type": "server_vad", "interrupt_response": interrupt_response}
     async with session(server, turn_detection=detection) as running:

@@ -93,7 +93,7 @@ async def test_a_response_can_be_cancelled(server: str) -> None:
         assert (await until(connection, "response.done"))[-1].response.status == "completed"
 
 
-async def test_who_speaks_interrupts_and_the_rest_is_forgotten(server: str) -> None:
+async def test_speech_interrupts_and_the_rest_is_forgotten(server: str) -> None:
     """The item keeps what was heard of it, as the client says."""
     async with connected(server) as connection:
         await connection.conversation.item.create(item=text("Say something long."))

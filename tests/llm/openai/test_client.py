@@ -293,7 +293,7 @@ def test_a_trickle_of_bytes_is_silence(bench: Bench) -> None:
     assert bench.ask()[-1].t_ms == 4000
 
 
-def test_nobody_accepts_the_connection(bench: Bench) -> None:
+def test_the_connection_is_not_accepted(bench: Bench) -> None:
     """Refused at once, and told as such."""
     error = bench.error(url="http://127.0.0.1:9")
     assert isinstance(error, LlmUnavailable)
@@ -387,6 +387,20 @@ def test_a_busy_service_is_waited_for_more_than_once(bench: Bench) -> None:
     assert bench.ask()[0].t_ms == pytest.approx(1800)
     bench.service.refusals = [refuse(429, "slow down", Retry_After="0.6") for _ in range(4)]
     assert bench.error().why is FailureReason.FULL
+
+
+def test_the_time_to_find_it_includes_attempts_that_fail_and_the_ping_does_not(bench: Bench) -> None:
+    """Each attempt that is repeated is a miss; the last one's failure is the answer's own."""
+    told: list[tuple[Any, ...]] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: told.append((name, *args))
+
+    llm = OpenAiLlm(bench.options, bench.http.session, Counting())  # type: ignore[arg-type]
+    bench.service.refusals = [refuse(429, "slow down", Retry_After="1.5")]
+    bench.marbles.record(llm(HI))
+    assert told == [("missed", FailureReason.FULL), ("pinged", 0.0), ("found", 1.5)]
 
 
 def test_a_busy_service_that_names_no_time(bench: Bench) -> None:

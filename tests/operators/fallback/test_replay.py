@@ -34,7 +34,7 @@ def test_it_holds_as_much_as_it_says(marbles: Marbles) -> None:
         marbles.expect(memory.items, "(abc|)" if possible else "|")
 
 
-def test_what_is_forgotten_is_gone_for_who_comes_later(marbles: Marbles) -> None:
+def test_what_is_forgotten_is_gone_for_later_subscribers(marbles: Marbles) -> None:
     """An earlier listener goes on."""
     memory = Memory(marbles.cold("a-b|"), 8)
     forgetting = memory.items.pipe(rx_ops.do_action(lambda _: memory.forget()))
@@ -51,7 +51,7 @@ def test_a_failing_source_cannot_be_asked_again(marbles: Marbles) -> None:
     marbles.expect(memory.items, "(a#)", error=ScriptedError("gone"))
 
 
-def test_an_item_that_makes_somebody_listen_reaches_them_once(marbles: Marbles) -> None:
+def test_an_item_that_causes_a_subscription_reaches_it_once(marbles: Marbles) -> None:
     """In the midst of a cold source's items, all in one call."""
     memory = Memory(reactivex.of("a", "b", "c"), 8)
     joining = memory.items.pipe(

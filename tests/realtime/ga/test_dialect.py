@@ -141,7 +141,7 @@ def test_a_reply_of_the_bot(client: Client):
     assert (told[1]["item"]["status"], done["output"][0]["status"]) == ("in_progress", "completed")
 
 
-def test_who_interrupts_is_told_of_first(client: Client):
+def test_an_interruption_is_reported_first(client: Client):
     """The speech, on which the client stops its playback; then what becomes of the response."""
     client.tell(*REPLY)
     assert client.tell(TurnStarted(5.0, "turn2")) == []

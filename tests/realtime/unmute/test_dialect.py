@@ -230,13 +230,13 @@ def test_functions_are_not_told_of(encode: Encode):
     assert begun["response"]["chat_history"] == HISTORY[1:2]
 
 
-def test_a_voice_that_nobody_asked_for_has_unmutes_name(encode: Encode):
+def test_a_voice_that_was_not_requested_has_unmutes_name(encode: Encode):
     """A null is refused by Unmute's own clients."""
     ((_, fields_of_it),) = fields(encode, ReplyStarted(TALK))
     assert fields_of_it["response"]["voice"] == "missing"
 
 
-def test_whoever_was_told_to_talk_is_told_to_have_stopped(encode: Encode):
+def test_a_client_told_of_speech_is_told_of_its_end(encode: Encode):
     """Also when the recogniser has taken its words back; a turn without a word is told in neither way."""
     kinds = [
         kind

@@ -86,6 +86,32 @@ async def test_it_opens_sessions_until_it_expires(serve, monkeypatch):
             await one.error()
 
 
+async def test_a_key_that_expires_while_its_session_begins_is_still_what_it_was_made_for(serve, monkeypatch):
+    """Its pipeline, its settings and its name: a client could wait for the end with the body of a call."""
+    left: list[float] = []
+    monkeypatch.setattr(
+        "voicepipe.server.http.auth.ClientSecrets",
+        lambda most: ClientSecrets(most=most, now=lambda: left.pop() if left else 2_000.0),
+    )
+    started: list[tuple[str, str]] = []
+
+    def named(name):
+        def pipeline(session):
+            started.append((name, session.client.name))
+            return reactivex.never()
+
+        return pipeline
+
+    async with serve({name: named(name) for name in ("sales", "support")}, **KEYS) as served:
+        left += [1_000.0] * 3  # made
+        _, answer = await made(served, "sk-two", session={**SESSION, "model": "support"})
+        left[:] = [1_000.0]  # known once, and expired from then on
+        async with served.connect(**bearer(answer["value"])) as client:
+            session = (await client.event("session.created"))["session"]
+            assert session["instructions"] == "You are a pirate."
+    assert started == [("support", "shop")]
+
+
 async def test_it_is_for_sessions_only(serve):
     """Neither for other addresses, nor to make another one."""
     async with serve(silent, **KEYS) as served:

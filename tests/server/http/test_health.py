@@ -80,7 +80,7 @@ async def test_ready_means_that_a_client_would_be_let_in(serve):
             assert (status, body["ready"], headers["Retry-After"]) == (503, False, "7")
             assert body["reasons"] == [refused(503, body)]
             assert body["error"]["code"] == "full"
-            assert "All 1 conversations" in body["detail"]
+            assert "The one conversation" in body["detail"]
             assert headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
@@ -125,7 +125,7 @@ async def test_every_reason_is_told(serve):
         ]
 
 
-async def test_nobody_is_let_in_while_models_load(serve):
+async def test_no_client_is_admitted_while_models_load(serve):
     """A server may listen before it can talk: its process is alive, and not ready."""
     engine = Engine(max_sessions=0)
     engine.loading = True
@@ -167,7 +167,7 @@ async def test_a_session_is_refused_while_a_service_is_down(serve, logs):
     assert [line["event"] for line in logs] == ["session.refused"] * 2 + ["session.started", "session.ended"]
 
 
-async def test_nobody_waits_long_at_the_door(serve, virtual_loop):
+async def test_no_client_waits_long_for_admission(serve, virtual_loop):
     """A service that hangs delays the first client a little, and it is let in; the next ones are refused as quickly."""
     async with serve(silent, Slow(1000), health_limit_s=3, admission_wait_s=0.5) as served:
         async with served.connect():

@@ -309,6 +309,12 @@ def raw(text):
             400,
             "file: was sent twice",
         ),
+        (
+            raw('--x\nContent-Disposition: form-data; name="other"\n\na\n' * 3_000 + "--x--\n"),
+            "multipart/form-data; boundary=x",
+            400,
+            "The form has too many parts beside file.",
+        ),
     ],
 )
 async def test_what_is_no_form_with_a_file_is_named(body, kind, status, detail):
@@ -338,7 +344,7 @@ async def test_a_form_is_not_unpacked():
 @pytest.mark.parametrize(
     ("length", "settings", "status"), [(100, {}, 200), (90_000_000, {}, 413), (100, {"api_keys": ["sk-one"]}, 401)]
 )
-async def test_who_asks_first_whether_to_send_is_told_first(length, settings, status):
+async def test_a_client_that_asks_first_whether_to_send_is_told_first(length, settings, status):
     """`Expect: 100-continue`, as curl has it: a refusal comes in the place of "go on", and nothing need be sent."""
     body = raw(f'--x\nContent-Disposition: form-data; name="file"\n\n{"a" * 39}\n--x--\n')
     async with server(Cloner(), **settings) as served:

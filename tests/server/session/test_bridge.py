@@ -30,7 +30,7 @@ from voicepipe.events import (
 )
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server.session.bridge import SessionBridge
-from voicepipe.server.session.cpu_budget import CpuBudget, WorkMeter, WorkSlots
+from voicepipe.server.session.cpu_budget import CpuBudget, ThreadCpu, WorkMeter, WorkSlots
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.send_queue import SendQueue
 from voicepipe.server.session.tool_servers import ToolServerLimits
@@ -47,7 +47,9 @@ class Bridged:
         self.ending, self.metrics, self.engine = SessionEnd(), Metrics(), Engine()
         headlines = Headlines(None, Characters.load(), aiohttp.ClientSession, every_s=1, retry_s=1)
         queue = SendQueue(self._encode, audio_capacity_ms=100)
-        work = WorkMeter(CpuBudget(share=1, burst_s=1), WorkSlots(share=1), asyncio.get_running_loop().time)
+        work = WorkMeter(
+            CpuBudget(share=1, burst_s=1), WorkSlots(share=1), asyncio.get_running_loop().time, ThreadCpu()
+        )
         self.bridge, self._pipeline = (
             SessionBridge(
                 queue, self.ending, self.metrics, headlines, work, ToolServerLimits(tokens=6_000, approval_s=60)

@@ -86,7 +86,7 @@ async def test_each_turn_has_one_line_in_the_log(serve, logs):
         TurnMeasured(720.4, {"endpointing": 320.4, "tts": 400.0}),
     )
     pipeline = script(*turn, ReplyEnded("Hello.", TALK), *turn[1:3], ReplyInterrupted("He", TALK))
-    async with serve(pipeline) as served, served.connect() as client:
+    async with serve(pipeline, log_words=True) as served, served.connect() as client:
         await client.send(UPDATE)
         await client.event("unmute.interrupted_by_vad")
     one, two = [line for line in logs if line["event"] == "turn"]
@@ -154,7 +154,9 @@ async def test_garbage_for_audio_is_named_by_its_message(serve, pages, size):
         await client.event("response.audio.delta")
 
 
-@pytest.mark.parametrize("garbage", [os.urandom(2_000), b"OggS" + bytes(200), b"OggS" + b"\xff" * 5_000])
+@pytest.mark.parametrize(
+    "garbage", [os.urandom(2_000), b"OggS" + bytes(200), b"OggS" + b"\xff" * 5_000], ids=["random", "zeros", "ones"]
+)
 async def test_garbage_in_a_stream_costs_that_stream_only(serve, pages, garbage):
     """A good beginning, rubbish, and then a new stream that is heard."""
     async with serve(ECHO) as served, served.connect() as client:
@@ -189,7 +191,7 @@ async def test_a_message_that_is_too_long_ends_the_session(serve, logs):
     assert ended(logs)[0] == 1009
 
 
-async def test_who_reads_only_when_all_is_sent_learns_why_as_well(serve, logs, virtual_loop):
+async def test_a_client_that_reads_only_when_all_is_sent_learns_the_reason(serve, logs, virtual_loop):
     """The rest of its sound is thrown away: a reset would take the reason with it."""
     async with serve(silent, close_timeout_s=2) as served:
         reader, writer = await handshake(served)
@@ -206,7 +208,7 @@ async def test_who_reads_only_when_all_is_sent_learns_why_as_well(serve, logs, v
     assert ended(logs) == (1009, "a message is longer than 1000000 bytes")
 
 
-async def test_who_never_stops_sending_is_left(serve, logs, virtual_loop):
+async def test_a_client_that_never_stops_sending_is_left(serve, logs, virtual_loop):
     """After the close time-out."""
     async with serve(silent, close_timeout_s=2) as served:
         _, writer = await handshake(served)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicepipe.server.session.cpu_budget import CpuBudget, WorkMeter, WorkSlots
+from voicepipe.server.session.cpu_budget import CpuBudget, ThreadCpu, WorkMeter, WorkSlots
 
 
 def test_a_burst_is_free_and_what_is_beyond_it_is_paid():
@@ -53,10 +53,10 @@ class Worker:
 
     def session(self) -> tuple[WorkMeter, Callable[[float], None]]:
         """Return a session's meter, and what works for so many seconds."""
-        meter = WorkMeter(CpuBudget(share=1.0, burst_s=1.0), self._slots, self.now_s, lambda: self._worked_s)
+        meter = WorkMeter(CpuBudget(share=1.0, burst_s=1.0), self._slots, self.now_s, ThreadCpu(lambda: self._worked_s))
 
         def work(seconds: float) -> None:
-            with meter.measured():
+            with meter:
                 self._worked_s += seconds
 
         return meter, work
@@ -100,13 +100,13 @@ def test_work_within_work_counts_once_and_less_than_the_time_that_passed():
     """Another process that has the core is not the session's doing; on a virtual loop no time passes."""
     loop_s, cpu_s = [0.0], [0.0]
     budget = CpuBudget(share=0.5, burst_s=0.0)
-    meter = WorkMeter(budget, WorkSlots(share=1), lambda: loop_s[0], lambda: cpu_s[0])
-    with meter.measured():
-        with meter.measured():
+    meter = WorkMeter(budget, WorkSlots(share=1), lambda: loop_s[0], ThreadCpu(lambda: cpu_s[0]))
+    with meter:
+        with meter:
             loop_s[0], cpu_s[0] = 1.0, 0.1
         cpu_s[0] = 0.2
     assert round(meter.wait_s, 6) == 0.4
     still = CpuBudget(share=0.5, burst_s=0.0)
-    with WorkMeter(still, WorkSlots(share=1), lambda: 0.0, lambda: cpu_s[0]).measured():
+    with WorkMeter(still, WorkSlots(share=1), lambda: 0.0, ThreadCpu(lambda: cpu_s[0])):
         cpu_s[0] += 5.0
     assert still.wait_s(0.0) == 0.0

@@ -1,42 +1,33 @@
-"""From a frame to the messages of the pipeline, with the dialect that is negotiated and a recorder on the disk."""
+"""From a frame to the messages of the pipeline, with the dialect that is negotiated."""
 
 from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from voicepipe.events import AudioReceived, InputCleared, InputRejected, SettingsChanged
+from voicepipe.events import AudioReceived, InputCleared, InputRejected
 from voicepipe.realtime import DialectNegotiation
-from voicepipe.server import ServerSettings
 from voicepipe.server.session.frame_decoder import FrameDecoder
-from voicepipe.server.session.recorder import ConsentedRecorder
 
 
 class Decoding:
-    """A decoder for a GA client; `alive` counts the signs of life, and `recorded` reads the file."""
+    """A decoder for a GA client; `alive` counts the signs of life."""
 
-    def __init__(self, folder: Path) -> None:
-        self.recorder = ConsentedRecorder(ServerSettings(recordings_dir=folder), "s1")
-        self.alive, self._file = 0, folder / "s1.jsonl"
+    def __init__(self) -> None:
+        self.alive = 0
         wire = DialectNegotiation("ga", "s1")
         wire.opening()
-        self.decode = FrameDecoder(wire, self.recorder, self._note)
+        self.decode = FrameDecoder(wire, self._note)
 
     def _note(self) -> None:
         self.alive += 1
 
-    async def recorded(self) -> list[Any]:
-        await self.recorder.close()
-        return [json.loads(line)["data"] for line in self._file.read_text().splitlines()] if self._file.exists() else []
-
 
 @pytest.fixture
-def decoding(virtual_loop, tmp_path):
-    return Decoding(tmp_path)
+def decoding(virtual_loop):
+    return Decoding()
 
 
 def append(ms: int) -> str:
@@ -76,25 +67,3 @@ async def test_a_binary_frame_is_rejected(decoding):
 async def test_a_frame_that_is_no_message_is_rejected(decoding, frame):
     """It raises nothing."""
     assert [type(message) for message in decoding.decode(frame)] == [InputRejected]
-
-
-async def test_frames_are_recorded_from_the_consent_on(decoding):
-    """The message that allows it is the first that is recorded."""
-    clear = {"type": "input_audio_buffer.clear"}
-    decoding.decode(json.dumps(clear))
-    assert SettingsChanged in map(type, decoding.decode(json.dumps(consent(True))))
-    decoding.decode(json.dumps(clear))
-    assert await decoding.recorded() == [consent(True), clear]
-
-
-async def test_a_consent_that_is_withdrawn_leaves_no_recording(decoding):
-    """Sound behind it is not recorded, and the earlier recording is gone."""
-    for allowed in (True, False):
-        decoding.decode(json.dumps(consent(allowed)))
-    decoding.decode('{"type": "input_audio_buffer.clear"}')
-    assert await decoding.recorded() == []
-
-
-def consent(allowed: bool) -> dict[str, object]:
-    session = {"instructions": {"type": "smalltalk"}, "allow_recording": allowed}
-    return {"type": "session.update", "session": session}

@@ -126,7 +126,7 @@ def test_a_recording_waits_for_the_ear(virtual_loop: VirtualLoop):
     assert came_s[-1] == pytest.approx(6.4, abs=0.05)  # what it might have been ahead by meanwhile comes at once
 
 
-def test_nobody_is_held_below_real_time(virtual_loop: VirtualLoop):
+def test_no_client_is_held_below_real_time(virtual_loop: VirtualLoop):
     """By a recogniser that has never done, either: that is live sound to it."""
     backlog = PendingWork()
     backlog.busy()
@@ -134,7 +134,7 @@ def test_nobody_is_held_below_real_time(virtual_loop: VirtualLoop):
     assert came_s[-1] == pytest.approx(19.5, abs=0.09)
 
 
-def test_live_sound_waits_for_nobody(virtual_loop: VirtualLoop):
+def test_live_sound_does_not_wait(virtual_loop: VirtualLoop):
     """Nor what a bad line has held up for less than the lead."""
     backlog = PendingWork()
     backlog.busy()

@@ -67,7 +67,7 @@ async def test_what_comes_too_fast_is_heard_later_and_told_once(serve, virtual_l
         await client.event("session.updated")
 
 
-async def test_who_has_been_quiet_is_told_again(serve):
+async def test_a_client_that_has_been_quiet_is_told_again(serve):
     """Not who goes on at the limit: that is still the same overrun."""
     async with serve(silent, **LIMITS) as served, served.connect() as client:
         await client.send(*numbered(*range(25)))
@@ -80,7 +80,7 @@ async def test_who_has_been_quiet_is_told_again(serve):
         assert [len(first), len(second), len(third)] == [1, 0, 1]
 
 
-async def test_who_does_not_stop_is_sent_away(serve, virtual_loop, logs):
+async def test_a_client_that_does_not_stop_is_disconnected(serve, virtual_loop, logs):
     """1008 with a reason, after the patience that the error spoke of."""
     async with serve(silent, **LIMITS) as served, served.connect() as client:
         began = virtual_loop.time()

@@ -10,7 +10,7 @@ import pytest
 from voicepipe.audio import Pcm16
 from voicepipe.events import AudioDeferred, AudioReceived, InputCommitted
 from voicepipe.realtime import Received
-from voicepipe.server.session.cpu_budget import CpuBudget, WorkMeter, WorkSlots
+from voicepipe.server.session.cpu_budget import CpuBudget, ThreadCpu, WorkMeter, WorkSlots
 from voicepipe.server.session.pacing import IngressPacer
 from voicepipe.server.session.receive_queue import ReceiveQueue
 
@@ -27,7 +27,8 @@ class Receiver:
         loop = asyncio.get_running_loop()
         self._work_s, self._worked_s = work_s, 0.0
         budget = CpuBudget(share=0.25, burst_s=0.1)
-        work = WorkMeter(budget, WorkSlots(share=1), lambda: loop.time() + self._worked_s, lambda: self._worked_s)
+        cpu = ThreadCpu(lambda: self._worked_s)
+        work = WorkMeter(budget, WorkSlots(share=1), lambda: loop.time() + self._worked_s, cpu)
         pacer = IngressPacer(loop.time, lead_ms=80, speed=2, message_ms=0)
         self._decode_sound, self._clock = pacer.metered(Pcm16(8000)).decoder(), loop.time
         self.came: list[tuple[str, float]] = []

@@ -14,7 +14,7 @@ from served import refused
 
 from tests.server.test_realtime import ASK, RealtimeClient, Scripted, update, write
 from voicepipe.loader import load_pipeline
-from voicepipe.server.session.resumption import EventLog
+from voicepipe.server.session.resumption import EventLog, ResumableTransport
 
 RESUMABLE = "/v1/realtime?resumable=true"
 
@@ -258,3 +258,40 @@ def test_the_log_holds_the_newest_within_its_bytes() -> None:
     held = [name for name, _ in sent if log.after(name) is not None]
     assert held == [name for name, _ in sent[-len(held) :]]
     assert 4 < len(held) < 40
+
+
+class Line:
+    """A connection of which the test decides when a message has been sent."""
+
+    close_code, outlives_loss = None, False
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.is_cut, self.flows = False, asyncio.Event()
+
+    async def send_str(self, data: str) -> None:
+        await self.flows.wait()
+        if self.is_cut:
+            raise ConnectionError
+        self.sent.append(data)
+
+    def abort(self) -> None:
+        self.is_cut = True
+        self.flows.set()
+
+
+async def test_of_two_connections_that_come_at_once_one_stays_and_the_other_is_cut():
+    """Both have come while a message waited to be sent to the old one: neither has seen the other."""
+    lines: Any = [Line() for _ in range(3)]
+    old, first, second = lines
+    line = ResumableTransport(old, "sess", kept_s=9, capacity_bytes=9_999, lost=lambda _: None)
+    first.flows.set()
+    second.flows.set()
+    sending = asyncio.create_task(line.send_str('{"type":"t","event_id":"a"}'))
+    await asyncio.sleep(0)
+    attached = [asyncio.create_task(line.attach(one, "a")) for one in (first, second)]
+    await asyncio.wait([attached[0], sending])
+    await asyncio.sleep(0.01)
+    assert [one.is_cut for one in lines] == [True, True, False]
+    line.give_up()
+    attached[1].cancel()

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import ReplyEnded, ReplyStarted, StageFailed, TurnEnded, TurnMeasured
+from voicepipe.events import (
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    StageFailed,
+    TurnEnded,
+    TurnJudged,
+    TurnMeasured,
+)
 from voicepipe.server.session.turn_log import TurnLog
 
 TALK = Conversation("x")
 
 
-def lines(logs, *events):
-    log = TurnLog()
+def lines(logs, *events, words=True):
+    log = TurnLog(words=words)
     for event in events:
         log.note(event)
     return [{key: value for key, value in line.items() if key not in ("event", "log_level")} for line in logs]
 
 
-def test_a_reply_to_nobody_has_no_question(logs):
+def test_an_unasked_reply_has_no_question(logs):
     """The bot opens, or breaks a silence: only what it said."""
     assert lines(logs, ReplyStarted(TALK), ReplyEnded("Hello!", TALK)) == [{"answered": "Hello!", "interrupted": False}]
+
+
+def test_words_are_counted_where_they_may_not_be_logged(logs):
+    """A turn that does not count has none."""
+    turn = (TurnEnded("Hi there", 1), ReplyStarted(TALK), ReplyEnded("Hello to you!", TALK))
+    judged = (TurnEnded("Mhm", 2), TurnJudged("i", False), ReplyStarted(TALK), ReplyInterrupted("Well", TALK))
+    assert lines(logs, *turn, *judged, words=False) == [
+        {"heard_words": 2, "answered_words": 3, "interrupted": False},
+        {"answered_words": 1, "interrupted": True},
+    ]
 
 
 def test_a_turn_that_failed_names_the_stage(logs):

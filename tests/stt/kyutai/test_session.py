@@ -323,7 +323,7 @@ def test_events_of_others_are_no_business_of_an_ear() -> None:
     assert primed().session.put(SpeechStarted(0.0, 0.1)) == ()
 
 
-def test_sound_that_nobody_takes_is_lost_from_the_old_end() -> None:
+def test_sound_that_is_not_taken_is_lost_from_the_old_end() -> None:
     """And how much is told."""
     played = Played(SttOptions(**{**_fields(STT_OPTIONS), "buffer_s": 1.0, "in_flight_s": 0.4}))
     played.sound(Audio(np.zeros(48_000, np.float32), 24_000))

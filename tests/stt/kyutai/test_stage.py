@@ -339,7 +339,7 @@ def test_a_recogniser_that_does_not_come_back_ends_the_session(virtual_loop: Vir
     assert 15 < after_s <= RECONNECTING.give_up_after_s
 
 
-def test_who_only_ever_breaks_is_given_up(virtual_loop: VirtualLoop) -> None:
+def test_a_service_that_only_breaks_is_given_up(virtual_loop: VirtualLoop) -> None:
     """A service that takes us each time and breaks each time is not asked for ever, nor without a pause."""
 
     async def main() -> tuple[Running, int]:
@@ -540,3 +540,6 @@ def test_it_is_observed(virtual_loop: VirtualLoop) -> None:
     assert names.count("sent") > 40
     assert names.count("failed") == 1
     assert [round(rest[0], 1) for name, *rest in told if name == "first_item"] == [1.8]
+    sound_s = [one[1] for one in told if one[0] == "generated"]
+    assert sum(sound_s) == pytest.approx(names.count("sent") * 0.08)
+    assert len(sound_s) == 2

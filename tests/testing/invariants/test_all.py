@@ -186,7 +186,7 @@ def test_what_comes_after_the_end_and_what_is_left_are_noticed():
     assert found["nothing is left behind"] == ("nothing is left behind", 2.0, "a task that still runs")
 
 
-def test_who_is_cut_in_mid_sentence_is_noticed():
+def test_a_cut_in_mid_sentence_is_noticed():
     """Unless they could not be heard."""
     cut = Transcript(events=[At(1.5, TurnStarted(1)), At(2.0, TurnEnded("", 1.8))], voice=[(1.0, 3.0)], closed_s=4)
     (found,) = broken(cut)

@@ -7,7 +7,7 @@ import pytest
 from voicepipe.testing import Deadlock
 
 
-def test_it_says_who_waits_for_what(virtual_loop):
+def test_it_names_what_each_waits_for(virtual_loop):
     """Every pending task is listed with its name, its stack, source lines and what it awaits; the main one first."""
 
     async def inner() -> None:

@@ -46,14 +46,14 @@ def test_both_ways_and_every_way_of_sending(pair):
     assert account.awaited(everything) == set()
 
 
-def test_who_does_not_read_is_not_awaited(pair):
+def test_an_end_that_does_not_read_is_not_awaited(pair):
     """A reader that has paused holds nobody up."""
     account, client, _ = pair
     client.send(b"hello")
     assert account.awaited(lambda _: False) == set()
 
 
-def test_who_waits_for_room_is_awaited_once_the_other_end_has_read_all(pair):
+def test_a_writer_that_waits_for_room_is_awaited_once_the_other_end_has_read_all(pair):
     """Not before: as long as that does not read, there need never be room. Nor who does not wait."""
     account, client, server = pair
     client.send(b"hello")

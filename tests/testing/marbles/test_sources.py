@@ -13,7 +13,7 @@ def test_cold_plays_to_each_subscriber_from_the_beginning(marbles):
     marbles.expect(source.pipe(ops.repeat(2)), "a-ba-b|")
 
 
-def test_hot_plays_whether_anybody_listens_or_not(marbles):
+def test_hot_plays_with_and_without_subscribers(marbles):
     """A later subscriber has missed the items before."""
     marbles.expect(marbles.hot("a-b-c|"), "-^b-c|")
 

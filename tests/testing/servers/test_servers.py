@@ -103,7 +103,7 @@ def test_the_pause_score(virtual_loop: VirtualLoop) -> None:
 
 
 @pytest.mark.parametrize("server", [SttServer(ByTone(TONES)), TtsServer(api_key="public_token")])
-def test_who_has_no_key_is_not_let_in(virtual_loop: VirtualLoop, server: FakeServer) -> None:
+def test_a_client_without_a_key_is_refused(virtual_loop: VirtualLoop, server: FakeServer) -> None:
     """HTTP 401, before any WebSocket."""
 
     async def main() -> int:
@@ -383,7 +383,7 @@ def test_a_running_one_is_told_over_http(virtual_loop: VirtualLoop) -> None:
 
 @pytest.mark.parametrize("mode", [Fails.SILENT, Fails.MUTE, Fails.GARBAGE, Fails.SLOW, Fails.EARLY, Fails.DIES])
 @pytest.mark.parametrize("kind", [SttServer, TtsServer])
-def test_a_stop_waits_for_nobody(virtual_loop: VirtualLoop, mode: Fails, kind: type[FakeServer]) -> None:
+def test_a_stop_does_not_wait(virtual_loop: VirtualLoop, mode: Fails, kind: type[FakeServer]) -> None:
     """Whatever its connections are doing."""
 
     async def main() -> None:

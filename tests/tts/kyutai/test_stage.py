@@ -361,7 +361,7 @@ def test_one_that_is_being_opened_is_waited_for(virtual_loop: VirtualLoop) -> No
     assert virtual_loop.run(main()) == (pytest.approx(0.3, abs=0.01), 1)
 
 
-def test_one_that_nobody_takes_is_closed(virtual_loop: VirtualLoop) -> None:
+def test_one_that_is_not_taken_is_closed(virtual_loop: VirtualLoop) -> None:
     """After its time, or when the session ends; the next word opens another."""
 
     async def main() -> list[float | None]:

@@ -25,6 +25,7 @@ from voicepipe.llm.openai.stream import Answer
 from voicepipe.llm.openai.tool_calls import Said, offered
 from voicepipe.rx import from_async
 from voicepipe.services.errors import FailureReason
+from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.openai.client import ApiClient, body_of
 from voicepipe.services.openai.retries import Patience, Retries
 from voicepipe.stage import naming
@@ -99,10 +100,17 @@ class OpenAiLlm:
     Args:
         options: Where the model is, and how it answers.
         http: Returns the process's one client session, on the running loop: connections stay open between answers.
+        observer: Receives how long the service takes to begin an answer, and the attempts that are repeated. What an
+            answer holds, and how it ends, the metrics know from the answer itself.
     """
 
-    def __init__(self, options: OpenAi, http: Callable[[], aiohttp.ClientSession]) -> None:
-        self._options = options
+    def __init__(
+        self,
+        options: OpenAi,
+        http: Callable[[], aiohttp.ClientSession],
+        observer: ServiceObserver = NULL_OBSERVER,
+    ) -> None:
+        self._options, self._observer = options, observer
         self._api = ApiClient(
             KIND,
             http,
@@ -142,11 +150,12 @@ class OpenAiLlm:
 
     async def answer(self, conversation: Conversation) -> AsyncGenerator[Said | StageFailed, None]:
         """Yield the pieces of an answer; closing the generator stops the model. Raises LlmError."""
-        due_s = asyncio.get_running_loop().time() + self._options.deadlines.first_text_s
+        began_s = asyncio.get_running_loop().time()
+        due_s = began_s + self._options.deadlines.first_text_s
         begun, patience = False, Patience(self._options.retries)
         while True:
             try:
-                async with aclosing(self._attempt(conversation, due_s)) as texts:
+                async with aclosing(self._attempt(conversation, began_s, due_s)) as texts:
                     async for text in texts:
                         begun = True
                         yield text
@@ -154,6 +163,7 @@ class OpenAiLlm:
                 pause_s = None if begun else patience.pause_s(error.retry_after_s, error.why)
                 if pause_s is None or asyncio.get_running_loop().time() + pause_s >= due_s:
                     raise
+                self._observer.missed(error.why)
                 log.warning("llm.asked_again", reason=str(error), pause_s=pause_s)
                 await asyncio.sleep(pause_s)
             except LlmFiltered as error:
@@ -164,9 +174,13 @@ class OpenAiLlm:
             else:
                 return
 
-    async def _attempt(self, conversation: Conversation, due_s: float) -> AsyncGenerator[Said, None]:
+    async def _attempt(self, conversation: Conversation, began_s: float, due_s: float) -> AsyncGenerator[Said, None]:
         late = ("did not answer in time", f"no text within {self._options.deadlines.first_text_s:g} s")
+        clock = asyncio.get_running_loop().time
+        tried_s = clock()
         response = await self._api.within(due_s, late, self._ask(conversation))
+        self._observer.pinged(clock() - tried_s)
+        self._observer.found(clock() - began_s)
         answer = Answer(
             self._api.where,
             max_event_bytes=_MAX_EVENT_BYTES,

@@ -144,11 +144,13 @@ class SessionConfig:
         return SettingsChanged(
             self.raw["instructions"],
             self.voice,
+            self.raw.get("recording") in ("events", "sound"),
             written=self.written() if answered else {},
             turns=self._turns(),
             aloud=self.aloud,
             generation=self.generation({}),
             output_format=self.output_format(self.output),
+            allow_sound_recording=self.raw.get("recording") == "sound",
         )
 
     def generation(self, wishes: dict[str, Any]) -> Generation:

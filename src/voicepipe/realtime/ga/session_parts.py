@@ -179,6 +179,8 @@ class SessionPart(_SessionModel):
     parallel_tool_calls: bool | None = None
     reasoning: dict[str, Any] | None = None
     temperature: Temperature | None = None
+    recording: Literal["off", "events", "sound"] | None = None
+    """An addition to OpenAI's: what the server may keep of the session, if it records any."""
 
 
 class BetaSession(_SessionModel):

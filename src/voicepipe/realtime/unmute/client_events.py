@@ -38,6 +38,8 @@ class UnmuteSessionConfig(_UnmuteModel):
     instructions: Annotated[Constant | Persona, Field(discriminator="type")] | None = None
     voice: VoiceName | None = None
     allow_recording: bool
+    allow_sound_recording: bool = False
+    """An addition to Unmute's: the user's sound may be recorded, too."""
 
 
 class SessionUpdate(ClientEvent):

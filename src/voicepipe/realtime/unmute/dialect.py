@@ -94,7 +94,15 @@ def _settings(session: UnmuteSessionConfig, write: WritePrompt, lines: WriteLine
     written, asked = session.model_dump(exclude_unset=True), session.instructions
     prompt = _prompt(session, write)
     spoken = None if prompt is None else lines(asked.type, asked.language) if asked else lines(DEFAULT)
-    return SettingsChanged(prompt, session.voice, session.allow_recording, written, lines=spoken, output_format=_FORMAT)
+    return SettingsChanged(
+        prompt,
+        session.voice,
+        session.allow_recording,
+        written,
+        lines=spoken,
+        output_format=_FORMAT,
+        allow_sound_recording=session.allow_sound_recording,
+    )
 
 
 def _prompt(session: UnmuteSessionConfig, write: WritePrompt) -> str | None:

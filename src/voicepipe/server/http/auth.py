@@ -22,6 +22,7 @@ from voicepipe.server.http.middleware import Handler
 from voicepipe.server.settings import ServerSettings
 
 __all__ = [
+    "AZURE_KEY",
     "KEY_LIMIT",
     "AccessControl",
     "is_loopback",
@@ -33,12 +34,16 @@ __all__ = [
 
 log = structlog.get_logger()
 
+AZURE_KEY = "api-key"
+"""Azure's header with a key; from browsers, a parameter of the address."""
+
 # Browsers cannot send a header, so they offer their key as a subprotocol.
-_AZURE_KEY = "api-key"  # a header; from browsers, a query
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _RESUME_PROTOCOL = "voicepipe-resume."
 _RESUME_HEADER = "Voicepipe-Resume"
 _BEARER = "bearer "
+
+_SECRET = web.RequestKey("client secret", ClientSecret)
 
 KEY_LIMIT = "key "
 """Begins the name of a key's limit."""
@@ -108,9 +113,18 @@ class AccessControl:
         return guarded
 
     def secret(self, request: web.Request) -> ClientSecret | None:
-        """Return the valid ephemeral key that the client bears; None for any other key."""
+        """Return the valid ephemeral key that the client bears; None for any other key.
+
+        A key that was valid once is valid for the whole request. Otherwise one that expires while the body is read, or
+        the connection is made, would begin a session without what it is bound to.
+        """
+        if (known := request.get(_SECRET)) is not None:
+            return known
         key = _key(request) or ""
-        return self.secrets.find(key) if key.startswith(SECRET_PREFIX) else None
+        found = self.secrets.find(key) if key.startswith(SECRET_PREFIX) else None
+        if found is not None:
+            request[_SECRET] = found
+        return found
 
     def digest(self, request: web.Request) -> bytes | None:
         """Return the digest of what may be an ephemeral key of the client's; None for any other key."""
@@ -240,7 +254,7 @@ def _key(request: web.Request) -> str | None:
     bearer = request.headers.get(hdrs.AUTHORIZATION, "")
     if bearer.lower().startswith(_BEARER):
         return bearer[len(_BEARER) :].strip()
-    if azure := request.headers.get(_AZURE_KEY) or request.query.get(_AZURE_KEY):
+    if azure := request.headers.get(AZURE_KEY) or request.query.get(AZURE_KEY):
         return azure.strip()
     keys = (name.removeprefix(_KEY_PROTOCOL) for name in _protocols(request) if name.startswith(_KEY_PROTOCOL))
     return next(keys, None)

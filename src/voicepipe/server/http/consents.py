@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from voicepipe._yaml import read_yaml
-from voicepipe.server.private_files import private
+from voicepipe.recording.private_files import private
 
-__all__ = ["Consent", "Consents", "DonationRefused", "Submission", "save_donation", "submission_from"]
+__all__ = ["Consent", "Consents", "ConsentsDown", "DonationRefused", "Submission", "save_donation", "submission_from"]
 
 
 class DonationRefused(Exception):
@@ -28,6 +28,10 @@ class DonationRefused(Exception):
     def __init__(self, field: str, wrong: str) -> None:
         super().__init__(f"{field}: {wrong}")
         self.field, self.wrong = field, wrong
+
+
+class ConsentsDown(Exception):
+    """The store of the consents cannot be reached."""
 
 
 # ---- consent ---------------------------------------------------------------------------------------------------------
@@ -68,17 +72,27 @@ class Consents:
         """The consent of this id, which is void from now on. Raises DonationRefused."""
         consent = self._open.pop(consent_id, None)
         if consent is None:
-            raise DonationRefused("metadata.verification_id", "unknown, used already or too old: ask for a new one")
-        if self._now() >= consent.expires_s:
-            wrong = f"expired, it was good for {self._valid_s:g} s: ask for a new one"
-            raise DonationRefused("metadata.verification_id", wrong)
-        return consent
+            raise self._unknown()
+        return self._good(consent)
 
     async def give_back(self, consent: Consent) -> None:
         """The donation could not be kept: it may be sent again."""
         self._open[consent.id] = consent
         while len(self._open) > self._most:
             self._open.popitem(last=False)
+
+    async def close(self) -> None:
+        """Close what the consents are kept in."""
+
+    def _good(self, consent: Consent) -> Consent:
+        """Return a consent that has not expired. Raises DonationRefused."""
+        if self._now() >= consent.expires_s:
+            wrong = f"expired, it was good for {self._valid_s:g} s: ask for a new one"
+            raise DonationRefused("metadata.verification_id", wrong)
+        return consent
+
+    def _unknown(self) -> DonationRefused:
+        return DonationRefused("metadata.verification_id", "unknown, used already or too old: ask for a new one")
 
 
 class _Texts(BaseModel):

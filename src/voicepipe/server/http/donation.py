@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server.http.consents import (
     Consent,
     Consents,
+    ConsentsDown,
     DonationRefused,
     Submission,
     save_donation,
@@ -32,15 +34,26 @@ class DonationRoutes:
     """Takes voices into `folder`. None: this server takes none, and says so with 501."""
 
     def __init__(
-        self, folder: Path | None, consents: Consents, *, min_bytes: int, max_bytes: int, metrics: Metrics
+        self,
+        folder: Path | None,
+        consents: Consents,
+        *,
+        min_bytes: int,
+        max_bytes: int,
+        retry_after_s: int,
+        metrics: Metrics,
     ) -> None:
+        self._later = {hdrs.RETRY_AFTER: str(retry_after_s)}
         self._folder, self._consents = folder, consents
         self._min_bytes, self._max_bytes, self._count = min_bytes, max_bytes, metrics.server.donations
 
     async def ask(self, _: web.Request) -> web.Response:
         """A consent to read out, its id, and until when it is good."""
         _needed(self._folder)
-        consent = await self._consents.ask()
+        try:
+            consent = await self._consents.ask()
+        except ConsentsDown as error:
+            raise self._down(error) from error
         return web.json_response(
             {
                 "id": consent.id,
@@ -58,11 +71,14 @@ class DonationRoutes:
             submission, consent = await self._check(form["file"], form["metadata"])
         except DonationRefused as error:
             raise HttpError(ErrorResponse(400, "invalid_value", str(error), error.field)) from error
+        except ConsentsDown as error:
+            raise self._down(error) from error
         try:
             await asyncio.to_thread(save_donation, folder, consent, submission, form["file"], now_s=time.time())
         except OSError as error:
             log.exception("donation.not_kept", donation=consent.id)
-            await self._consents.give_back(consent)
+            with suppress(ConsentsDown):
+                await self._consents.give_back(consent)
             detail = "The donation cannot be kept: the disk does not take it. Please send it again."
             raise web.HTTPInsufficientStorage(text=detail) from error
         log.info("donation.kept", donation=consent.id, bytes=len(form["file"]))
@@ -75,6 +91,11 @@ class DonationRoutes:
             raise DonationRefused("file", "is too short to hold the sentences")
         submission = submission_from(metadata)
         return submission, await self._consents.take(str(submission.verification_id))
+
+    def _down(self, error: ConsentsDown) -> web.HTTPException:
+        log.warning("donation.no_consents", reason=str(error))
+        what = "Voices cannot be donated now: the store of consents is down."
+        return web.HTTPServiceUnavailable(text=what, headers=self._later)
 
 
 def _needed(folder: Path | None) -> Path:

@@ -19,6 +19,9 @@ _BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.Re
 # Boundaries and headers of a form, beside what its fields may hold.
 _OVERHEAD_BYTES = 16_384
 
+# Parts of a form that are skipped: each takes up to half a millisecond, and a form has room for thousands.
+_MOST_SKIPPED = 32
+
 # A client sends something of its form in this time: it holds a descriptor meanwhile, and up to the form's size.
 _PROGRESS_S = 10.0
 
@@ -43,7 +46,7 @@ async def read_form(
     request: web.Request, fields: Mapping[str, int], *, optional: Collection[str] = ()
 ) -> dict[str, bytes]:
     """The fields of a multipart form, each of which may have so many bytes. All that are not `optional` are needed;
-    others are skipped.
+    others are skipped, up to 32.
 
     Raises `HttpError`: 411 without a length, 413 when the whole or a field is too long, 415 for what is no form, and
     400 that names the field for one that is missing or given twice, and 408 where nothing comes for 10 s.
@@ -51,13 +54,16 @@ async def read_form(
     _check(request, sum(fields.values()), "multipart/form-data")
     await _go_on(request)
     given: dict[str, bytes] = {}
+    skipped = 0
     try:
         reader = await request.multipart()
         while (part := await _soon(request, reader.next())) is not None:
             name = part.name if isinstance(part, BodyPartReader) else None
-            if not isinstance(part, BodyPartReader) or name is None or name not in fields:
-                continue
-            given[name] = await _read(request, part, name, fields[name], again=name in given)
+            if isinstance(part, BodyPartReader) and name is not None and name in fields:
+                given[name] = await _read(request, part, name, fields[name], again=name in given)
+            elif (skipped := skipped + 1) > _MOST_SKIPPED:
+                what = f"The form has too many parts beside {', '.join(fields)}."
+                raise HttpError(ErrorResponse(400, "bad_request", what))
     except _BROKEN as error:
         what = "The form cannot be read: it breaks off, or its parts do not fit."
         raise HttpError(ErrorResponse(400, "bad_request", what)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import get_args
 
 import structlog
@@ -40,6 +41,7 @@ from voicepipe.metrics.registry import Metrics
 from voicepipe.metrics.session import TurnMetrics
 from voicepipe.metrics.stages import metered_stages
 from voicepipe.realtime import Received, sentence
+from voicepipe.recording.session import SessionRecorder
 from voicepipe.server.session.cpu_budget import WorkMeter
 from voicepipe.server.session.ending import End, SessionEnd
 from voicepipe.server.session.send_queue import BOUNDARY, SendQueue
@@ -66,6 +68,7 @@ class SessionBridge:
         work: Measures what the pipeline's events cost.
         tools: The limits of the tool servers that the client names.
         watched: Takes each message and each event, for those that watch the session.
+        log_words: The log has the words of the turns.
     """
 
     def __init__(
@@ -77,19 +80,28 @@ class SessionBridge:
         work: WorkMeter,
         tools: ToolServerLimits,
         watched: Callable[[object], None] = lambda _: None,
+        log_words: bool = False,
     ) -> None:
         self._send_queue, self._ending, self._headlines, self._work = send_queue, ending, headlines, work
         self._watched = watched
+        self._recorder: SessionRecorder | None = None
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
-        self._turns, self._tool_servers = TurnLog(), SessionToolServers(self.emit, tools)
+        self._turns, self._tool_servers = TurnLog(words=log_words), SessionToolServers(self.emit, tools)
         self._running: SessionRunner | None = None
         self._replying = False
         self._leaving: End | None = None
 
     def start(
-        self, pipeline: Pipeline, engine: Engine, codec: Codec, session_id: str, client: ClientInfo
+        self,
+        pipeline: Pipeline,
+        engine: Engine,
+        codec: Codec,
+        session_id: str,
+        client: ClientInfo,
+        recorder: SessionRecorder | None = None,
     ) -> PendingWork:
         """Start the pipeline. Return the work that its stages have not done; a failure ends the session."""
+        self._recorder = recorder
         try:
             stages = metered_stages(engine.stages(), self._metrics)
             stages = replace(stages, llm=self._tool_servers.offering(stages.llm))
@@ -97,9 +109,12 @@ class SessionBridge:
             log.exception("session.no_stages")
             self.emit(StageFailed("pipeline", error, fatal=True))
             return PendingWork()
-        self._running = SessionRunner(
-            pipeline, session_id=session_id, codec=codec, stages=stages, emit=self.emit, client=client
-        )
+        run = partial(SessionRunner, pipeline, session_id=session_id, emit=self._emitted, client=client)
+        if recorder is None:
+            self._running = run(codec=codec, stages=stages)
+        else:
+            run = partial(run, codec=recorder.codec(codec), stages=recorder.stages(stages))
+            self._running = recorder.started(partial(run, scheduler=recorder.scheduler()))
         self._running.ended.add_done_callback(self._pipeline_ended)
         return self._running.backlog
 
@@ -111,15 +126,20 @@ class SessionBridge:
 
     async def close(self, grace_s: float) -> None:
         """Dispose the pipeline, and wait up to `grace_s` for its clean-up."""
+        if self._recorder is not None:
+            self._recorder.ended(self._ending.reason.reason)
         if self._running is not None:
             await self._running.close(grace_s)
         await self._tool_servers.close(grace_s)
+        self._meter.close()
 
     # ---- from the client ---------------------------------------------------------------------------------------------
 
     def take(self, message: Received) -> None:
         """Answer a message, then pass it to the pipeline: consequences come after the answer."""
         self._watched(message)
+        if self._recorder is not None:
+            self._recorder.allow(message)  # a recording is deleted before the client reads that it is
         if not isinstance(message, AudioReceived | AudioDeferred) and not is_app_event(message):
             self._send_queue.put(message)
         self._use_tools(message)
@@ -148,18 +168,24 @@ class SessionBridge:
     def _receive(self, message: ClientMessage) -> None:
         if self._running is None:
             return
+        deliver = partial(self._running.receive, message)
         try:
-            self._running.receive(message)
+            deliver() if self._recorder is None else self._recorder.received(message, deliver)
         except Exception as error:
             log.exception("session.receive_failed")
             self.emit(StageFailed("pipeline", error, fatal=True))
 
     # ---- from the pipeline -------------------------------------------------------------------------------------------
 
+    def _emitted(self, event: Event) -> None:
+        if self._recorder is not None:
+            self._recorder.emitted(event)
+        self.emit(event)
+
     def emit(self, event: Event) -> None:
         """Log, count and send an event of the pipeline."""
         if not isinstance(event, _ANSWERED):
-            with self._work.measured():
+            with self._work:
                 self._emit(event)
 
     def _emit(self, event: Event) -> None:

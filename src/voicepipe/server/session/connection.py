@@ -19,6 +19,7 @@ from voicepipe.engine import Engine
 from voicepipe.events import InputRejected
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, Received
+from voicepipe.recording.session import SessionRecorder
 from voicepipe.server.session.bridge import SessionBridge
 from voicepipe.server.session.cpu_budget import WorkMeter, WorkSlots
 from voicepipe.server.session.ending import End, SessionEnd
@@ -26,7 +27,7 @@ from voicepipe.server.session.frame_decoder import FrameDecoder
 from voicepipe.server.session.pacing import IngressPacer
 from voicepipe.server.session.rate_limit import MessageRate, TooManyMessages
 from voicepipe.server.session.receive_queue import ReceiveQueue
-from voicepipe.server.session.recorder import ConsentedRecorder
+from voicepipe.server.session.recording import recorder_of
 from voicepipe.server.session.send_queue import ClientTooSlow, SendQueue
 from voicepipe.server.session.timers import SessionTimers
 from voicepipe.server.session.tool_servers import ToolServerLimits
@@ -61,7 +62,14 @@ class SessionConnection:
         self._send_queue = SendQueue.of(settings, wire.encode, lambda reason: self.finish(End.force(reason)))
         work = WorkMeter.of(settings, slots, loop.time)
         self._bridge = SessionBridge(
-            self._send_queue, self._ending, metrics, headlines, work, ToolServerLimits.of(settings), watched
+            self._send_queue,
+            self._ending,
+            metrics,
+            headlines,
+            work,
+            ToolServerLimits.of(settings),
+            watched,
+            settings.log_words,
         )
         self._timers = SessionTimers(
             settings,
@@ -70,9 +78,10 @@ class SessionConnection:
             leave=lambda code, reason: self.leave(self._told(code, reason)),
             heard=socket.heard,
         )
-        self._recorder, self._pacer = ConsentedRecorder(settings, session_id), IngressPacer.of(settings, loop.time)
+        self._recorder: SessionRecorder | None = None
+        self._pacer = IngressPacer.of(settings, loop.time)
         self._receive_queue = ReceiveQueue(
-            FrameDecoder(wire, self._recorder, self._timers.note_frame, rtp=rtp),
+            FrameDecoder(wire, self._timers.note_frame, rtp=rtp),
             self._pacer,
             self._deliver,
             work,
@@ -87,13 +96,14 @@ class SessionConnection:
 
     async def run(self, pipeline: Pipeline, engine: Engine, client: ClientInfo) -> End:
         """Run the pipeline until something ends the session, or it is cancelled; leave no task and no socket behind."""
+        self._recorder = recorder_of(self._settings, self._session_id, pipeline, client)
         writer = self._task(self._write(), "writer")
         reader = self._task(self._read(), "reader")
         try:
             opening = self._wire.opening()
             self._take(opening[:1])  # the greeting comes before whatever the pipeline has to say
             codec = self._pacer.metered(self._wire.codec)
-            self._pacer.backlog = self._bridge.start(pipeline, engine, codec, self._session_id, client)
+            self._pacer.backlog = self._bridge.start(pipeline, engine, codec, self._session_id, client, self._recorder)
             self._take(opening[1:])
             return await self._ending.wait()
         finally:
@@ -179,7 +189,6 @@ class SessionConnection:
             self._gone("the client left")
 
     async def _send(self, message: str) -> None:
-        self._recorder.note("server", message)
         await self._socket.send_str(message)
 
     async def _clean_up(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
@@ -190,7 +199,8 @@ class SessionConnection:
         for failed in await asyncio.gather(*ending, return_exceptions=True):
             if isinstance(failed, Exception):
                 log.error("session.clean_up_failed", exc_info=failed)
-        await self._recorder.close()
+        if self._recorder is not None:
+            await self._recorder.close()
 
     async def _hang_up(self, end: End, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
         self._send_queue.close()

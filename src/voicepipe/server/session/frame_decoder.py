@@ -9,7 +9,6 @@ from voicepipe.audio import codec_of
 from voicepipe.events import AudioReceived, InputRejected
 from voicepipe.realtime import DialectNegotiation, Received
 from voicepipe.server.session.pacing import PIECE_MS
-from voicepipe.server.session.recorder import ConsentedRecorder
 
 __all__ = ["FrameDecoder"]
 
@@ -19,15 +18,12 @@ class FrameDecoder:
 
     Args:
         wire: The client's dialect.
-        recorder: Records the frames where the client's settings allow it, from these settings on.
         alive: Called for each frame.
         rtp: Binary frames are the client's sound, which came as RTP.
     """
 
-    def __init__(
-        self, wire: DialectNegotiation, recorder: ConsentedRecorder, alive: Callable[[], None], *, rtp: bool = False
-    ) -> None:
-        self._wire, self._recorder, self._alive, self._rtp = wire, recorder, alive, rtp
+    def __init__(self, wire: DialectNegotiation, alive: Callable[[], None], *, rtp: bool = False) -> None:
+        self._wire, self._alive, self._rtp = wire, alive, rtp
 
     def __call__(self, frame: str | bytes) -> list[Received]:
         """Return the messages of a frame. A binary one is sound, or rejected: all dialects speak JSON text."""
@@ -37,10 +33,7 @@ class FrameDecoder:
         if isinstance(frame, bytes):
             what = f"Binary frames are not understood: this dialect ({self._wire.name}) speaks JSON text."
             return [InputRejected("unexpected_binary_frame", what)]
-        received = self._wire.decode(frame)
-        self._recorder.apply(received)
-        self._recorder.note("client", frame)
-        return [piece for message in received for piece in self._pieces(message)]
+        return [piece for message in self._wire.decode(frame) for piece in self._pieces(message)]
 
     def _pieces(self, message: Received) -> Iterator[Received]:
         if isinstance(message, AudioReceived):

@@ -78,24 +78,23 @@ class ReceiveQueue:
         for _ in range(_AT_ONCE):
             if self._work.slice_is_over or self._work.wait_s:
                 break
-            with self._work.measured():
-                if not self._messages and not self._open_next():
-                    return False
+            if not (self._messages or self._frames):
+                return False
+            with self._work:
+                if not self._messages:
+                    self._open_next()
                 if self._messages and not self._deliver_next():
                     return True
         return bool(self._messages or self._frames)
 
-    def _open_next(self) -> bool:
-        """Decode the next frame; return whether there is one."""
-        if not self._frames:
-            return False
+    def _open_next(self) -> None:
+        """Decode the next frame."""
         frame = self._frames.popleft()
         self._size = len(frame)
         self._messages.extend(self._decode(frame))
         if any(isinstance(message, AudioReceived) for message in self._messages):
             self._pacer.count_message()
         self._release()
-        return True
 
     def _release(self) -> None:
         """Make room for more frames when all of the first one has been delivered."""

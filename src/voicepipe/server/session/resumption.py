@@ -153,6 +153,7 @@ class ResumableTransport:
             if self._is_over or missed is None:
                 self.give_up()
                 return False
+            self._transport.abort()  # another client may have come first while this one waited
             self._transport, self._released = transport, self._replaced()
             released = self._released
             self._attached.set()

@@ -27,19 +27,31 @@ class TurnLog:
     """Collects a turn's facts from the session's events and writes them when its reply is over.
 
     A reply to no turn (an opening, or an idle prompt) has no `heard` and no `total_ms`.
+
+    Args:
+        words: True: `heard` and `answered` are the texts; False: `heard_words` and `answered_words` are how many words
+            they have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, words: bool) -> None:
+        self._words = words
         self._facts: dict[str, Any] = {}
+
+    def _said(self, name: str, text: str) -> dict[str, Any]:
+        return {name: text} if self._words else {f"{name}_words": len(text.split())}
+
+    def _forget(self, name: str) -> None:
+        for key in (name, f"{name}_words"):
+            self._facts.pop(key, None)
 
     def note(self, event: Event) -> None:
         match event:
             case TurnEnded(text=text) if text:
-                self._facts["heard"] = text
+                self._facts |= self._said("heard", text)
             case TurnJudged(counts=False):
-                self._facts.pop("heard", None)
+                self._forget("heard")
             case TurnJudged(text=text):
-                self._facts["heard"] = text
+                self._facts |= self._said("heard", text)
             case TurnMeasured(total_ms=total_ms, parts_ms=parts_ms):
                 self._facts["total_ms"] = round(total_ms)
                 self._facts |= {f"{name}_ms": ms for name, ms in whole_parts(parts_ms).items()}
@@ -56,4 +68,4 @@ class TurnLog:
 
     def _write(self, answered: str, *, interrupted: bool) -> None:
         facts, self._facts = self._facts, {}
-        log.info("turn", **facts, answered=answered, interrupted=interrupted)
+        log.info("turn", **facts, **self._said("answered", answered), interrupted=interrupted)

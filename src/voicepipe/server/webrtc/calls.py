@@ -56,6 +56,13 @@ class Calls:
         The body is the offer (`application/sdp`), or a form of `sdp` and, if the client wants, `session`. The session
         begins when the connection is there.
         """
+        try:
+            return await self._create(request)
+        except HttpError as refused:
+            self._sessions.note_refusal(request, refused.refusal)
+            raise
+
+    async def _create(self, request: web.Request) -> web.Response:
         if refusal := self._sessions.refusal(request):
             raise HttpError(refusal)
         make = await asyncio.to_thread(_peer_transport)  # the first import takes half a second
@@ -141,6 +148,9 @@ async def _answer(transport: PeerTransport, offer: str) -> str:
         return await transport.answer(offer)
     except BadOffer as error:
         raise HttpError(ErrorResponse(400, "invalid_value", f"sdp: {error}", "sdp")) from error
+    except ConnectionError as error:
+        what = f"The call cannot be set up at the moment: {error}. Its operator can check the setting ice_servers."
+        raise HttpError(ErrorResponse(503, "unavailable", what)) from error
 
 
 def _session(data: bytes) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InvalidStateError
 from aiortc.rtp import RtpPacket
 
 from voicepipe.events import ReplyInterrupted, SpeechEncoded
@@ -23,6 +22,7 @@ from voicepipe.realtime import new_id
 from voicepipe.server.session.socket import Fault
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.webrtc.candidates import gather_at
+from voicepipe.server.webrtc.offer import bounded
 from voicepipe.server.webrtc.rtp import only_opus, take_packets
 from voicepipe.server.webrtc.tracks import HeardSound, ReplyTrack
 
@@ -37,6 +37,8 @@ CHANNEL = "oai-events"
 _HIGH_BYTES = 65_536
 _GATHERING_S = 10.0
 _FLUSHING_S = 1.0
+_CLOSING_S = 5.0
+_UNREADABLE = "it is no session description that can be read"
 
 
 class BadOffer(ValueError):
@@ -76,18 +78,38 @@ class PeerTransport:
 
         Raises:
             BadOffer: It is no SDP, or has no audio, or no audio in Opus.
+            ConnectionError: The addresses of this server cannot be found out: its ICE servers do not answer.
         """
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            self._offer_opus()
-            async with asyncio.timeout(_GATHERING_S):
-                await self._peer.setLocalDescription(await self._peer.createAnswer())
-        except (ValueError, KeyError, IndexError, AttributeError, AssertionError, InvalidStateError) as error:
-            await self._peer.close()
-            raise BadOffer(str(error) or "it is no session description that can be read") from error
+            answer = await self._read(offer)
+            await self._gather(answer)
+        except BaseException:
+            await self._shut()
+            raise
         for receiver in self._peer.getReceivers():
             take_packets(receiver, self._packet_came)
         return self._peer.localDescription.sdp
+
+    async def _read(self, offer: str) -> RTCSessionDescription:
+        """Return what answers an offer. aiortc has no error of its own for one that it cannot read: the failures are of
+        all kinds, and all come from the client's text."""
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(bounded(offer), "offer"))
+            self._offer_opus()
+            return await self._peer.createAnswer()
+        except ValueError as error:
+            raise BadOffer(str(error) or _UNREADABLE) from error
+        except Exception as error:
+            log.info("call.offer_unreadable", error=repr(error))
+            raise BadOffer(_UNREADABLE) from error
+
+    async def _gather(self, answer: RTCSessionDescription) -> None:
+        try:
+            async with asyncio.timeout(_GATHERING_S):
+                await self._peer.setLocalDescription(answer)
+        except Exception as error:
+            log.warning("call.no_addresses", ice_servers=self._settings.ice_servers, error=repr(error))
+            raise ConnectionError("the addresses for the call cannot be found out") from error
 
     def _offer_opus(self) -> None:
         transceivers = self._peer.getTransceivers()
@@ -140,7 +162,16 @@ class PeerTransport:
         order = self._heard.order
         log.info("call.ended", code=code, reason=reason, packets_lost=order.lost, packets_late=order.late,
                  unplayed_ms=round(self._track.lost_ms))  # fmt: skip
-        await self._peer.close()
+        await self._shut()
+
+    async def _shut(self) -> None:
+        """Close the peer connection. If aiortc fails at that, as after an offer that it has half taken, its next
+        `close` waits for the first one for ever."""
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await self._peer.close()
+        except Exception as error:
+            log.warning("call.close_failed", error=repr(error))
 
     def hang_up(self) -> None:
         """End the call for the client, which has asked for it elsewhere than in the call."""
@@ -149,7 +180,8 @@ class PeerTransport:
     def abort(self) -> None:
         """Cut the connection, as if the network had."""
         self._ended(WSCloseCode.ABNORMAL_CLOSURE)
-        self._closing = asyncio.ensure_future(self._peer.close())
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._shut())
 
     # ---- from the client --------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from voicepipe.engine import Engine
 from voicepipe.metrics.merge import Merged, snapshot_of
 from voicepipe.metrics.registry import Metrics
 from voicepipe.server.app import Lifespan, make_app
-from voicepipe.server.cluster import Cluster
+from voicepipe.server.cluster import Cluster, redis_consents
 from voicepipe.server.http.auth import AccessControl
 from voicepipe.server.http.client_secrets import ClientSecret
 from voicepipe.server.http.consents import Consents
@@ -175,7 +175,9 @@ class WorkerLink(Cluster):
             self._send("ask", None, "release", [list(limits)])
 
     def consents(self, settings: ServerSettings) -> Consents:
-        return SharedConsents(self.ask)
+        if settings.redis_url is None:
+            return SharedConsents(self.ask)
+        return redis_consents(settings, settings.redis_url)
 
     async def publish(self, secret: ClientSecret) -> None:
         await self.ask("secret.add", secret.digest, secret.expires_at, dict(secret.session), secret.made_by)

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from voicepipe.installation.proxies import proxy_for
 from voicepipe.services.errors import FailureReason, ServiceError
 from voicepipe.services.openai.endpoint import Endpoint
 from voicepipe.services.openai.errors import ApiKind
 from voicepipe.services.openai.models import lists, model_names
 from voicepipe.services.openai.refusals import refusal
-from voicepipe.services.proxies import proxy_for
 
 __all__ = ["ApiClient", "body_of", "reason"]
 

@@ -38,6 +38,7 @@ from voicepipe.services import (
 )
 from voicepipe.stage import Stage, stage_factory
 from voicepipe.stt.kyutai.protocol import KEY_HEADER, PATH, Ready, decode
+from voicepipe.stt.kyutai.sent_sound import SentSound
 from voicepipe.stt.kyutai.session import KyutaiSttSession, SttOptions
 
 __all__ = ["ReconnectPolicy", "SttOptions", "kyutai"]
@@ -86,11 +87,12 @@ def kyutai(
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
         def listen(_: object) -> Observable[Event]:
+            observer = SentSound(finder.observer)
             return source.pipe(
                 socket_stage(
-                    lambda clock: KyutaiSttSession(clock, options, finder.service, finder.observer, backlog),
+                    lambda clock: KyutaiSttSession(clock, options, finder.service, observer, backlog),
                     _Connecting(finder, lambda instance: _connect(endpoint, instance), reconnect),
-                    observer=finder.observer,
+                    observer=observer,
                     name="STT",
                 )
             )

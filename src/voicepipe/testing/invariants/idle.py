@@ -10,6 +10,7 @@ from voicepipe.events import (
     FunctionContinues,
     FunctionReturned,
     ItemCreated,
+    ItemDeleted,
     ReplyAudio,
     ReplyCancelled,
     ReplyEnded,
@@ -48,13 +49,21 @@ class _Silence:
         self._requested: set[ItemId] = set()
         self._opened = self._replying = self._talking = self._over = self._awaits_result = False
         self._running: set[str] = set()
+        self._run_by_client: set[str] = set()
         self._before = (0.0, 0)
 
     @property
     def due_s(self) -> float | None:
         """The latest time at which the silence is broken, in seconds; None while something is under way."""
-        busy = self._replying or self._talking or self._over or self._running or self._awaits_result
-        if busy or not self._opened or self._idle_s is None or self._sent >= self.at_most:
+        busy = self._replying or self._talking or self._over or self._awaits_result
+        if (
+            busy
+            or self._running
+            or self._run_by_client
+            or not self._opened
+            or self._idle_s is None
+            or self._sent >= self.at_most
+        ):
             return None
         return max(self.earliest_s, self._quiet_s + AFTER_SOUND_S)
 
@@ -110,11 +119,15 @@ class _Silence:
     def _take_of_client(self, at_s: float, event: ReplyAudio | Event) -> None:
         """Take what the client does to the conversation, and to the functions that it runs."""
         match event:
-            case FunctionCalled(server_side=False):
+            case FunctionCalled(server_side=False, call=call):
                 self._awaits_result = True
-            case ItemCreated(role=role):
+                self._run_by_client.add(call.id)
+            case ItemCreated(role=role, call=call):
                 self._since_s, self._awaits_result = at_s, self._awaits_result or role == "tool"
                 self._sent = 0 if role == "user" else self._sent
+                self._run_by_client.discard(call.id if call and role == "tool" else "")
+            case ItemDeleted(item=item):
+                self._run_by_client -= {one for one in self._run_by_client if item.endswith(f".{one}")}
             case ReplyCancelled(item=""):
                 self._prompt = None
             case ReplyRequested(remembered=True, item=item):

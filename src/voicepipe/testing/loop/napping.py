@@ -55,9 +55,10 @@ class NappingWorkers(Workers):
         done: Callable[[Outcome[T]], object],
         *,
         priority: Priority = Priority.TURN,
+        what: str = "other",
     ) -> Ticket:
         with self._lock:
-            ticket = super().submit(work, done, priority=priority)
+            ticket = super().submit(work, done, priority=priority, what=what)
             if not self._awake:
                 self._take_off(1)
         return ticket

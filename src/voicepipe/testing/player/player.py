@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, closing, nullcontext
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -54,18 +55,27 @@ PATIENCE_S = 120.0
 """The real time for work in a thread: for a request to the model of a simulated user or of a judge."""
 
 
-def play(scenario: Scenario, pipeline: str | Pipeline | None = None, *, model: Ask | None = None) -> Transcript:
+def play(
+    scenario: Scenario,
+    pipeline: str | Pipeline | None = None,
+    *,
+    model: Ask | None = None,
+    lifespan: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+) -> Transcript:
     """Play a scenario and return its transcript, whatever happens.
 
     Args:
         scenario: What happens; its expectations are not checked.
         pipeline: A function, or what `voicepipe.loader.load_pipeline` takes; None: the default one.
         model: The language model of a simulated user and of a judge; None: the scripted one.
+        lifespan: Opens what sessions share before the conversation, and closes it afterwards, on the scenario's loop:
+            that of the pipeline's module, or one of the test's own. None: nothing is opened.
 
     Raises:
         PipelineError: The pipeline cannot be loaded.
         AnotherClock: A scheduler with real time was used.
         Deadlock: The session cannot go on. Other failures are events of the transcript.
+        ValueError: The lifespan waits, so that the conversation would begin late.
     """
     order = scenario.cast.order
     function = pipeline if callable(pipeline) else load_pipeline(pipeline)
@@ -74,13 +84,27 @@ def play(scenario: Scenario, pipeline: str | Pipeline | None = None, *, model: A
     stage = _ScenarioSession(scenario, loop, model)
     try:
         with capture_logs() as stage.played.logs, refuse_other_clocks():
-            loop.run(stage.play(function))
+            loop.run(_within(lifespan, loop, stage.play(function)))
         stage.services.close()
         stage.played.leaks = watch.leaks()
     finally:
         stage.services.close()
         loop.close()
     return stage.played
+
+
+async def _within(
+    lifespan: Callable[[], AbstractAsyncContextManager[object]] | None,
+    loop: VirtualLoop,
+    playing: Coroutine[object, object, None],
+) -> None:
+    """Play while what the lifespan opens is there."""
+    with closing(playing):
+        async with nullcontext() if lifespan is None else lifespan():
+            if late_s := loop.time():
+                what = f"the lifespan waits for {late_s:g} s of virtual time, and a scenario begins at 0"
+                raise ValueError(f"{what}; give a lifespan that waits for nothing")
+            await playing
 
 
 class _ScenarioSession:

@@ -17,6 +17,7 @@ from voicepipe.events import (
     ReplyStarted,
     ReplyTextWritten,
     SpeechEncoded,
+    StageFailed,
     TurnEnded,
     WordSpoken,
 )
@@ -77,6 +78,11 @@ class Transcript:
     leaks: list[str] = field(default_factory=list[str])
     logs: Sequence[MutableMapping[str, Any]] = ()
     """The log events, as structlog's `capture_logs` returns them."""
+
+    @property
+    def fatal(self) -> bool:
+        """Whether a failure ended the conversation."""
+        return any(failed.fatal for failed in self.of(StageFailed))
 
     def of(self, kind: type[E]) -> list[E]:
         """Return the events of one kind."""

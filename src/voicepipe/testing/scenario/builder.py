@@ -50,31 +50,40 @@ class Moment(Generic[S]):
         self._add, self._at_s, self._cue = add, at_s, cue
 
     def user_says(self, text: str) -> S:
+        """Let the user say a text, 0.3 s a word or as `Scenario.user_speaks` says. It is recognised word by word."""
         return self._act(call("user_says", text), lambda do: do.say(text), 0.3 * len(text.split()))
 
     def user_coughs(self, lasts_s: float | None = None) -> S:
+        """Let the user make a sound without words, of `lasts_s` seconds; None: 0.2 s."""
         length_s = COUGH_S if lasts_s is None else lasts_s
         return self._act(call("user_coughs", lasts_s), lambda do: do.cough(length_s), length_s)
 
     def microphone_is_muted(self) -> S:
+        """Let the client send no sound from here on; what the user says is not heard."""
         return self._act("microphone_is_muted()", lambda do: do.mute(True))
 
     def microphone_comes_back(self) -> S:
+        """Let the client send sound again, after `microphone_is_muted`."""
         return self._act("microphone_comes_back()", lambda do: do.mute(False))
 
     def network_stalls(self, lasts_s: float) -> S:
+        """Let nothing of the client arrive for `lasts_s` seconds; then all of it arrives at once."""
         return self._act(call("network_stalls", lasts_s), lambda do: do.hold_network(lasts_s), lasts_s)
 
     def machine_stalls(self, lasts_s: float) -> S:
+        """Let the server's machine stand still for `lasts_s` seconds."""
         return self._act(call("machine_stalls", lasts_s), lambda do: do.stall(lasts_s), inside=True)
 
     def client_leaves(self) -> S:
+        """Let the client disconnect: the conversation ends."""
         return self._act("client_leaves()", lambda do: do.leave())
 
     def bot_is_told(self, prompt: str) -> S:
+        """Send `session.update` with new instructions."""
         return self._act(call("bot_is_told", prompt), lambda do: do.send(SettingsChanged(prompt)))
 
     def voice_is_changed(self, voice: str) -> S:
+        """Send `session.update` with another voice."""
         return self._act(call("voice_is_changed", voice), lambda do: do.send(SettingsChanged(voice=voice)))
 
     def turns_are_detected(self, detected: bool = True, *, idle_s: float | None = None) -> S:
@@ -84,6 +93,7 @@ class Moment(Generic[S]):
         return self._act(code, lambda do: do.send(SettingsChanged(turns=turns)))
 
     def recogniser_fails(self) -> S:
+        """Let the recogniser fail for good."""
         return self._act("recogniser_fails()", lambda do: do.deafen(), inside=True)
 
     def user_writes(self, text: str) -> S:
@@ -158,44 +168,57 @@ class Claim(Generic[S]):
         self._add, self._window = add, window
 
     def bot_says(self, text: str) -> S:
+        """Expect these whole words in a reply, heard or written, in either case of letters. Of sound, the time is that
+        of the last word.
+        """
         return self._that(call("bot_says", text), lambda played: facts.times_said(played, text), facts.what_was_said)
 
     def bot_replies(self) -> S:
+        """Expect that a reply begins."""
         return self._event("bot_replies()", ReplyStarted)
 
     def bot_finishes(self) -> S:
+        """Expect that a reply is played to its end."""
         return self._event("bot_finishes()", ReplyEnded)
 
     def bot_is_interrupted(self) -> S:
+        """Expect that the user interrupts a reply."""
         return self._event("bot_is_interrupted()", ReplyInterrupted)
 
     def bot_hangs_up(self) -> S:
+        """Expect that the pipeline ends the conversation (`ConversationEnded`)."""
         return self._event("bot_hangs_up()", ConversationEnded)
 
     def conversation_ends(self) -> S:
+        """Expect that the conversation ends, for any reason: also when the client leaves, or the pipeline fails."""
         return self._that("conversation_ends()", facts.times_ended, facts.how_it_ended)
 
     def user_is_told(self, text: str) -> S:
+        """Expect a warning or an error for the user that contains this text, in either case of letters."""
         return self._that(
             call("user_is_told", text), lambda played: facts.times_told(played, text), facts.what_the_user_was_told
         )
 
     def bot_calls(self, name: str) -> S:
+        """Expect that the model calls the function `name`, the pipeline's or the client's."""
         return self._that(
             call("bot_calls", name), lambda played: facts.times_called(played, name), facts.what_was_called
         )
 
     def function_returns(self, name: str) -> S:
+        """Expect that the pipeline's function `name` returns, or that its error is there for the model."""
         return self._that(
             call("function_returns", name), lambda played: facts.times_returned(played, name), inside=True
         )
 
     def user_is_heard_saying(self, text: str) -> S:
+        """Expect a turn of the user with exactly this text."""
         return self._that(
             call("user_is_heard_saying", text), lambda played: facts.times_heard(played, text), facts.what_was_heard
         )
 
     def llm_is_asked(self, text: str) -> S:
+        """Expect a request to the LLM with exactly this last message (see `Scenario.llm`)."""
         return self._that(
             call("llm_is_asked", text),
             lambda played: facts.times_asked(played, text),
@@ -204,6 +227,7 @@ class Claim(Generic[S]):
         )
 
     def answer_is_cancelled(self, text: str) -> S:
+        """Expect that the LLM's answer to this last message is disposed before its end."""
         return self._that(
             call("answer_is_cancelled", text),
             lambda played: facts.times_cancelled(played, text),
@@ -212,6 +236,7 @@ class Claim(Generic[S]):
         )
 
     def service_fails(self) -> S:
+        """Expect that a stage fails (`StageFailed`)."""
         return self._event("service_fails()", StageFailed, facts.what_failed)
 
     def user_reaches_goal(self) -> S:

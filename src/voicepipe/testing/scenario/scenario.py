@@ -198,7 +198,7 @@ class Scenario:
 
     @_setting
     def pause_sounds_finished(self, probability: float, *, after_s: float = 0.06) -> None:
-        """Let the end-of-turn model return this probability forevery pause, `after_s` after the request."""
+        """Let the end-of-turn model return this probability for every pause, `after_s` after the request."""
         self.cast.finished, self.cast.verdict_s = probability, after_s
 
     @_setting

@@ -36,7 +36,9 @@ class Visit:
 
 
 class FakeServer:
-    """A service of this process, on a port of this machine, in real or virtual time::
+    """A service of this process, on a port of this machine, in real or virtual time.
+
+    ::
 
         async with SttServer() as stt:
             connect_to(stt.url)
@@ -59,10 +61,12 @@ class FakeServer:
 
     @property
     def url(self) -> str:
+        """Return its address, `http://127.0.0.1:PORT`."""
         return f"http://{self.host}:{self.port}"
 
     @property
     def open(self) -> list[Visit]:
+        """Return the connections that are open now."""
         return list(self._open)
 
     @property

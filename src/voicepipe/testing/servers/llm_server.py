@@ -29,8 +29,9 @@ class LlmServer(OpenAiServer):
     it, or a piece of a function call. Before the first text come chunks without content: only a role, an empty text, no
     choices, a comment. On request (`stream_options.include_usage`), the last chunk counts tokens.
 
-    `answers` are texts and `FunctionCall`s; one without an id gets a new one each time. A message that is not in
-    `answers` is repeated, a result, too; a call of a function that is not offered is left out. It stops after
+    `answers` are texts and `FunctionCall("", name, arguments)`s, or lists of them, by the last message; or a function
+    that is called with all messages and returns one. A call without an id gets a new one each time. A message that is
+    not in `answers` is repeated, a result, too; a call of a function that is not offered is left out. It stops after
     `max_tokens` deltas. A request that OpenAI would refuse, such as a call without a result, gets 400 with the reason.
 
     `Visit.notes` has each request's body, and "cancelled" if the client left before the end. In mid-answer it fails

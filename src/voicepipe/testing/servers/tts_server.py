@@ -54,6 +54,10 @@ class TtsServer(MoshiServer):
         # Frames after which a connection that fails in the middle does so.
         self.dies_after = dies_after
 
+    def sound(self, at_ms: float) -> bytes:
+        """Return the message with the 80 ms of sound from there on."""
+        return _audio(at_ms)
+
     def strays_before_ready(self) -> list[bytes]:
         return [_audio(0)] * self.strays
 
@@ -76,7 +80,7 @@ class TtsServer(MoshiServer):
             for _ in range(round(self.word_s * 1000 / FRAME_MS)):
                 if frames >= self.dies_after and await self.misbehave(self.trouble(visit), visit, socket):
                     await hang()
-                await socket.send_bytes(_audio(frames * FRAME_MS))
+                await socket.send_bytes(self.sound(frames * FRAME_MS))
                 frames += 1
                 await asyncio.sleep(FRAME_MS / 1000 / self.pace)
             word = await script.next()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicepipe.services.proxies import proxy_for
+from voicepipe.installation.proxies import proxy_for
 
 PROXY, OTHER = "http://proxy.example:3128", "http://secure.example:3129"
 

@@ -1,0 +1,62 @@
+"""`voicepipe export`: a recorded session as sound and text."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from voicepipe.cli.errors import CommandError
+from voicepipe.cli.options import Help
+from voicepipe.cli.replay import add_recording_argument, open_recording
+
+__all__ = ["add_parser", "run"]
+
+DESCRIPTION = """\
+Write what was said in a recorded session: a stereo WAV file, the user on the left and the bot on the right, as the
+client played it, and a transcript with times. The user's channel is silent where the recording has no sound of the
+user, because the client or the operator did not allow it.
+"""
+
+EXAMPLES = """\
+examples:
+  voicepipe export talk.recording               talk.wav and talk.txt beside it
+  voicepipe export talk.recording -o /tmp/talk  /tmp/talk.wav and /tmp/talk.txt
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    """Add the arguments of `voicepipe export`."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a recorded session as sound and text",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=Help,
+    )
+    add_recording_argument(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="NAME",
+        help="the files' name without .wav (default: that of the recording)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write both files and return 0. Raises CommandError."""
+    from voicepipe.client import write_stereo
+    from voicepipe.testing.replay.export import RATE_HZ, sound_of, transcript_of
+
+    recording = open_recording(args.file)
+    name: Path = args.output or args.file.with_suffix("")
+    sound, text = name.with_name(f"{name.name}.wav"), name.with_name(f"{name.name}.txt")
+    try:
+        write_stereo(sound, *sound_of(recording), RATE_HZ)
+        text.write_text(transcript_of(recording), "utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {error.filename}: {error.strerror}") from error
+    print(f"{sound}\n{text}")
+    if not recording.header.sound:
+        print("The left channel is silent: this recording has no sound of the user.")
+    return 0

@@ -1,0 +1,51 @@
+"""The codec of a session that is run again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from voicepipe.audio import BadAudio, Decoder
+from voicepipe.audio.codec import Codec
+from voicepipe.audio.formats import ClientCodec
+from voicepipe.events import Samples
+from voicepipe.recording.records import SoundDecoded
+
+__all__ = ["SilentCodec"]
+
+
+@dataclass(frozen=True, slots=True)
+class SilentCodec(ClientCodec):
+    """Decode each packet to as much silence as the packet of the session had of sound.
+
+    Args:
+        lengths: What was decoded, in order.
+    """
+
+    lengths: deque[SoundDecoded] = field(default_factory=deque[SoundDecoded])
+
+    @classmethod
+    def of(cls, codec: Codec, decoded: Iterable[SoundDecoded]) -> SilentCodec:
+        """Return the codec of a session."""
+        return cls(codec, lengths=deque(decoded))
+
+    def decoders(self) -> Callable[[Codec], Decoder]:
+        return lambda _: _Silence(self.lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    lengths: deque[SoundDecoded]
+
+    def __call__(self, _: bytes, /) -> Samples:
+        decoded = self.lengths.popleft() if self.lengths else SoundDecoded(0)
+        silence = np.zeros(decoded.samples, np.float32)
+        if decoded.fault:
+            raise BadAudio(decoded.fault, silence)
+        return silence
+
+    def rest(self) -> Samples:
+        return self(b"")

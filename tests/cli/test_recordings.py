@@ -1,0 +1,213 @@
+"""The commands of an operator: list recordings, show, replay and export one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import wave
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from voicepipe.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+# ---- recordings ------------------------------------------------------------------------------------------------------
+
+
+def test_recordings_are_listed_with_what_went_badly(talk_with_sound: Path, capsys) -> None:
+    """Turns, latencies, and how it ended; as JSON, too."""
+    code, out, _ = run(capsys, "recordings", talk_with_sound.parent)
+    assert code == 0
+    assert talk_with_sound.name in out
+    assert "the client left" in out
+    code, out, _ = run(capsys, "recordings", talk_with_sound.parent, "--json")
+    (listed,) = map(json.loads, out.splitlines())
+    assert (listed["session"], listed["turns"], listed["failures"], listed["sound"]) == ("sess_test", 2, 0, True)
+    assert listed["latency_longest_ms"] == pytest.approx(160, abs=20)
+
+
+def test_the_worst_comes_first(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    """A file that cannot be read is named, and comes last."""
+    shutil.copy(talk_with_sound, tmp_path / "a.recording")
+    (tmp_path / "z.recording").write_bytes(b"")
+    _, out, _ = run(capsys, "recordings", tmp_path, "--json")
+    assert [Path(json.loads(line)["file"]).name for line in out.splitlines()] == ["z.recording", "a.recording"]
+    _, out, _ = run(capsys, "recordings", tmp_path, "--json", "--worst", "latency")
+    names = [Path(json.loads(line)["file"]).name for line in out.splitlines()]
+    assert names == ["a.recording", "z.recording"]
+    assert "is empty: the server was killed" in json.loads(out.splitlines()[-1])["error"]
+    _, out, _ = run(capsys, "recordings", tmp_path, "--worst", "latency", "-n", 1)
+    assert ("a.recording" in out, "z.recording" in out) == (True, False)
+
+
+def test_the_recordings_of_a_session_are_deleted(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    """By its id; one that is not there is an error."""
+    shutil.copy(talk_with_sound, tmp_path)
+    code, out, _ = run(capsys, "recordings", tmp_path, "--delete", "sess_test")
+    assert (code, out.startswith("deleted "), list(tmp_path.iterdir())) == (0, True, [])
+    code, _, err = run(capsys, "recordings", tmp_path, "--delete", "sess_test")
+    assert (code, "has no recording of a session 'sess_test'" in err) == (2, True)
+
+
+def test_the_folder_of_the_settings_is_the_default(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "recordings")
+    assert (code, "set recordings_dir" in err) == (2, True)
+    monkeypatch.setenv("VOICEPIPE_RECORDINGS_DIR", str(tmp_path))
+    assert run(capsys, "recordings")[:2] == (0, f"{tmp_path} has no recordings.\n")
+
+
+# ---- show ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_drawn(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    """As SVG, with a tooltip for each marble; as text, too."""
+    code, out, _ = run(capsys, "show", talk_with_sound, "-o", tmp_path / "talk.svg")
+    assert (code, out) == (0, "")
+    picture = (tmp_path / "talk.svg").read_text("utf-8")
+    ElementTree.fromstring(picture)
+    for told in ("words heard", "Hello", "→ Hello there.", "160 ms", "confirmed", "the bot speaks"):
+        assert told in picture
+    _, out, _ = run(capsys, "show", talk_with_sound, "--text")
+    assert "→ 'Hello there.'" in out
+
+
+def test_what_cannot_be_shown_is_said(tmp_path: Path, capsys, talk_with_sound: Path) -> None:
+    code, _, err = run(capsys, "show", tmp_path / "none.recording")
+    assert (code, "none.recording cannot be read: No such file or directory" in err) == (2, True)
+    code, _, err = run(capsys, "show", talk_with_sound, "--row", 0)
+    assert (code, "a row has 0.5 to 3600 seconds" in err) == (2, True)
+    code, _, err = run(capsys, "show", talk_with_sound, "-o", tmp_path / "no" / "talk.svg")
+    assert (code, "cannot write" in err) == (2, True)
+
+
+# ---- replay ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_pipeline_gives_the_same(talk_with_sound: Path, capsys) -> None:
+    code, out, _ = run(capsys, "replay", talk_with_sound)
+    assert (code, "events in 4.5 s, to the bit" in out) == (0, True)
+    code, out, _ = run(capsys, "replay", talk_with_sound, "--json")
+    assert (code, json.loads(out)["same"]) == (0, True)
+
+
+IMPATIENT = """
+from dataclasses import replace
+from voicepipe import Event, Session, merge
+from voicepipe import operators as ops
+from voicepipe.presets import ENDPOINTING, INTERRUPTION, PLAYBACK
+from reactivex.operators import share
+
+PATIENT = replace(ENDPOINTING, pause_ms=500)
+
+def pipeline(session: Session):
+    mic = session.received.pipe(ops.decode(session.codec))
+    heard = mic.pipe(ops.listening(session, PATIENT), share())
+    turns = heard.pipe(ops.detect_turns(PATIENT), share())
+    reply = ops.replying(session.llm, session.tts, PLAYBACK)
+    return merge(heard, turns, turns.pipe(ops.respond(reply, INTERRUPTION))).pipe(ops.encode(session.codec))
+"""
+
+
+def test_another_pipeline_is_compared(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    """Both timelines, and the numbers before and after; exit code 1."""
+    (tmp_path / "other.py").write_text(IMPATIENT)
+    code, out, _ = run(capsys, "replay", talk_with_sound, "--pipeline", tmp_path / "other.py")
+    assert code == 1
+    assert out.startswith("It differs from ")
+    assert "run again" in out
+    assert "latency, median (ms)" in out
+    assert "turn 0: 'Hello there.'" in out
+
+
+def test_what_if_is_answered_by_a_table_a_picture_and_a_test(talk_without_sound: Path, tmp_path: Path, capsys) -> None:
+    """The test passes under pytest, in a folder of its own."""
+    file, picture, test = (tmp_path / name for name in ("talk.recording", "what-if.svg", "test_talk.py"))
+    shutil.copy(talk_without_sound, file)
+    changes = ["--set", "ENDPOINTING.pause_ms=320"]
+    code, out, _ = run(capsys, "replay", file, *changes, "-o", picture, "--as-test", test)
+    assert code == 0
+    rows = {cells[1].strip(): cells[2:4] for line in out.splitlines() if len(cells := line.split("│")) > 3}
+    before, after = (float(cell) for cell in rows["latency, median (ms)"])
+    assert (before, after) == (pytest.approx(160, abs=20), pytest.approx(320, abs=20))
+    drawn = picture.read_text("utf-8")
+    assert "before: turns" in drawn
+    assert "ENDPOINTING.pause_ms=320" in drawn
+    written = test.read_text("utf-8")
+    assert written.count("Turn(heard='Hello there.'") == 2
+    namespace: dict[str, Any] = {"__file__": str(test)}
+    exec(compile(written, str(test), "exec"), namespace)
+    namespace["test_the_session_talk"]()
+
+
+def test_a_regression_test_passes_under_pytest(talk_with_sound: Path, tmp_path: Path, capsys, pytester) -> None:
+    """As it is written, from another folder."""
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    assert run(capsys, "replay", talk_with_sound, "--as-test", folder / "test_talk.py")[0] == 0
+    written = (folder / "test_talk.py").read_text("utf-8")
+    assert "Turn(heard='Hello there.', said='One two three four five six.', latency_ms=160)" in written
+    pytester.makepyfile(test_talk=written.replace("HERE = Path(__file__).parent", f"HERE = Path({str(folder)!r})"))
+    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:randomly").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("ENDPOINTING.silence=500", "ENDPOINTING has no 'silence'; did you mean silence_ms?"),
+        ("ENDPOINT.silence_ms=500", "there is no preset 'ENDPOINT'; did you mean ENDPOINTING?"),
+        ("ENDPOINTING.silence_ms=soon", "silence_ms is a int, such as 720, and not 'soon'"),
+        ("silence_ms", "write PRESET.field=value, as in ENDPOINTING.silence_ms=500"),
+    ],
+)
+def test_a_wrong_change_is_said(talk_with_sound: Path, capsys, change: str, message: str) -> None:
+    code, _, err = run(capsys, "replay", talk_with_sound, "--set", change)
+    assert (code, message in err) == (2, True), err
+
+
+def test_a_pipeline_that_is_not_here_has_to_be_named(tmp_path: Path, capsys) -> None:
+    from recorded_session import ALLOWS_EVENTS, recorded
+
+    (path,) = recorded(tmp_path, [(0.1, ALLOWS_EVENTS)], name="/elsewhere/bot.py:pipeline")
+    code, _, err = run(capsys, "replay", path)
+    assert (code, "/elsewhere/bot.py:pipeline is not on this machine; name it with --pipeline" in err) == (2, True)
+
+
+# ---- export ----------------------------------------------------------------------------------------------------------
+
+
+def stereo(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 24_000)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+
+
+def test_sound_and_words_are_written(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    """Both sides at their times: the user from 0.5 s on, the bot when it answered."""
+    code, out, _ = run(capsys, "export", talk_with_sound, "-o", tmp_path / "talk")
+    assert (code, out.split()) == (0, [str(tmp_path / "talk.wav"), str(tmp_path / "talk.txt")])
+    both = stereo(tmp_path / "talk.wav")
+    loud = [np.flatnonzero(np.abs(side) > 300) / 24_000 for side in both.T]
+    assert loud[0][0] == pytest.approx(0.5, abs=0.05)
+    assert loud[1][0] == pytest.approx(1.1 + 0.16, abs=0.1)
+    text = (tmp_path / "talk.txt").read_text("utf-8").splitlines()
+    assert text[:2] == ["00:01.2  user  Hello there.", "00:01.2  bot   One two three four five six."]
+
+
+def test_the_users_side_is_silent_where_its_sound_is_not_kept(talk_without_sound: Path, tmp_path: Path, capsys) -> None:
+    code, out, _ = run(capsys, "export", talk_without_sound, "-o", tmp_path / "talk")
+    assert (code, "The left channel is silent" in out) == (0, True)
+    both = stereo(tmp_path / "talk.wav")
+    assert (int(np.abs(both[:, 0]).max()), int(np.abs(both[:, 1]).max()) > 5000) == (0, True)

@@ -1,0 +1,87 @@
+"""Which recordings are deleted, and which are not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from voicepipe.recording.file import Framer
+from voicepipe.recording.folder import path_of, prune
+from voicepipe.recording.records import Header, Withdrawn
+
+NOW = 1_800_000_000.0
+DAY_S = 86_400.0
+
+
+def recording(folder: Path, name: str, *, age_s: float, size: int = 1000, header: bool = True) -> Path:
+    path = folder / f"{name}.recording"
+    data = Framer().frames(Header(name, NOW - age_s, 0.0) if header else Withdrawn())
+    path.write_bytes(data + bytes(size - len(data)))
+    os.utime(path, (NOW - age_s, NOW - age_s))
+    return path
+
+
+def pruned(folder: Path, *, kept_s: float | None = None, total_bytes: int | None = None) -> set[str]:
+    gone = prune(folder, kept_s=kept_s, total_bytes=total_bytes, now=NOW)
+    assert not any(path.exists() for path in gone)
+    return {path.stem for path in gone}
+
+
+def test_what_is_too_old_is_deleted(tmp_path: Path) -> None:
+    for name, days in (("old", 31), ("new", 29)):
+        recording(tmp_path, name, age_s=days * DAY_S)
+    assert pruned(tmp_path, kept_s=30 * DAY_S) == {"old"}
+
+
+def test_of_too_much_the_oldest_are_deleted(tmp_path: Path) -> None:
+    """As many as it takes."""
+    for days in range(1, 6):
+        recording(tmp_path, f"{days}", age_s=days * DAY_S, size=1000)
+    assert pruned(tmp_path, total_bytes=3_500) == {"5", "4"}
+    assert pruned(tmp_path, total_bytes=3_500) == set()
+
+
+def test_what_is_written_now_is_left_alone(tmp_path: Path) -> None:
+    """Its session is on: it may have no header yet."""
+    recording(tmp_path, "on", age_s=1, size=5000)
+    recording(tmp_path, "begins", age_s=1, header=False)
+    assert pruned(tmp_path, kept_s=0.5, total_bytes=1_000_000) == set()
+    assert pruned(tmp_path, total_bytes=1_000) == set()
+
+
+def test_a_withdrawn_recording_that_could_not_be_deleted_is_deleted_later(tmp_path: Path) -> None:
+    """After a crash, too: the next server finds it, and one that was cut off before its header."""
+    recording(tmp_path, "withdrawn", age_s=100, header=False)
+    (tmp_path / "cut.recording").write_bytes(b"voicepipe rec")
+    os.utime(tmp_path / "cut.recording", (NOW - 100, NOW - 100))
+    recording(tmp_path, "kept", age_s=100)
+    assert pruned(tmp_path) == {"withdrawn", "cut"}
+
+
+def test_other_files_are_not_touched(tmp_path: Path) -> None:
+    note = tmp_path / "notes.txt"
+    note.write_text("mine")
+    os.utime(note, (0, 0))
+    assert pruned(tmp_path, kept_s=1) == set()
+    assert note.exists()
+
+
+def test_a_folder_that_is_not_there_holds_none(tmp_path: Path) -> None:
+    assert pruned(tmp_path / "none", kept_s=1) == set()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may delete everything")
+def test_a_file_that_cannot_be_deleted_does_not_stop_the_others(tmp_path: Path) -> None:
+    recording(tmp_path, "a", age_s=100)
+    tmp_path.chmod(0o500)
+    try:
+        assert pruned(tmp_path, kept_s=1) == set()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_names_sort_by_time() -> None:
+    folder = Path("recordings")
+    assert path_of(folder, "sess_z", NOW) < path_of(folder, "sess_a", NOW + 1)
