@@ -54,7 +54,7 @@ def serve_options(options: StageOptions) -> dict[str, Any]:
 def deploy(app: AppFile, told: Callable[[str], None]) -> None:
     """Bring the cluster's stages to what a file says, side by side, and wait until they run. Blocks.
 
-    A stage whose options are as they were is left alone; the replicas of a changed one are replaced one by one, and
+    A stage with the options that it had is left alone; the replicas of a changed one are replaced one by one, and
     their sessions finish. Raises RuntimeError for a stage that cannot start.
     """
     from voicepipe.cluster.replica import StageReplica

@@ -44,7 +44,7 @@ _DASHBOARD: Sequence[str] = ("--include-dashboard=false", "--dashboard-host=127.
 
 
 def start_node(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start Ray's processes, whose parent ends them all when it gets SIGTERM. Their words go to `log`."""
+    """Start Ray's processes; their parent ends them all when it gets SIGTERM. Their words go to `log`."""
     with log.open("ab") as out:
         return subprocess.Popen(
             [*command],

@@ -72,7 +72,7 @@ def leased_probe(kind: ServiceKind, place: str, plane: ControlPlane | None) -> P
 
 
 class LeasedLlm:
-    """A language model whose replicas are leased, one for each answer.
+    """A language model on leased replicas, one for each answer.
 
     An answer that has not begun is requested from another replica when its own breaks, as often as a service's would
     be; one that has begun ends its turn. No place in the cluster is an error at once.

@@ -23,7 +23,7 @@ from voicepipe.tts.kyutai.protocol import PATH as TTS_PATH
 __all__ = ["StageHost"]
 
 HEARTBEAT_S = 10.0
-"""The time between two pings: the place of a client whose machine has died is free after 15 s."""
+"""The time between two pings: a client that has died with its machine keeps its place for 15 s."""
 
 MAX_MESSAGE_BYTES = 1 << 20
 """As for the messages of a service; a second of sound has 120 kB."""
@@ -69,7 +69,7 @@ class StageHost:
     async def drain(self, within_s: float) -> None:
         """Take no new session, and wait up to `within_s` for those that run; then close them with code 1001.
 
-        A client whose connection is closed goes on at another host: it sends again what was not transcribed.
+        A client of a closed connection goes on at another host: it sends again what was not transcribed.
         """
         self.slots.draining = True
         try:

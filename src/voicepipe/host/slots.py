@@ -91,7 +91,7 @@ class Slots:
         return place
 
     def attach(self, token: str) -> Place:
-        """Return the place of a lease, whose token is worth nothing from now on. Raises UnknownLease."""
+        """Return the place of a lease; its token is worth nothing from now on. Raises UnknownLease."""
         place = self._leases.pop(token, None)
         if place is None:
             raise UnknownLease("the token is that of no lease: it was used before, or its time is over")

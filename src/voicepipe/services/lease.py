@@ -86,7 +86,7 @@ class ControlPlane(Protocol):
 
 
 class LeasedFinder(Finder):
-    """A `Finder` whose instances are leased: each connection gets a replica of its own choice from a control plane.
+    """A `Finder` of leased instances: each connection gets a replica of its own choice from a control plane.
 
     A connection that is closed ends its lease, and a lease that is lost breaks its connection: a replica that died with
     its machine sends nothing that would break it.
