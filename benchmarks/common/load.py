@@ -16,7 +16,7 @@ import itertools
 import json
 import struct
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -48,7 +48,7 @@ FIRST_TURN_S = 4.0
 """Of silence before the first turn: the bot opens."""
 PAGE_S = 0.04
 """The client's packer puts two frames of 20 ms on a page."""
-CONNECTS_WITHIN_S = 30.0
+CONNECTS_WITHIN_S = 10.0
 WORDS = 8
 """Of an answer, 0.32 s each."""
 GREETING = "Hello, how are you today?"
@@ -209,8 +209,9 @@ class Load:
                 connected.clear()
                 self.users.append(user)
                 group.create_task(_converse(http, url, user, seconds))
-                async with asyncio.timeout(CONNECTS_WITHIN_S):
-                    await connected.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(connected.wait(), CONNECTS_WITHIN_S)
+                user.refused = not connected.is_set()
                 await asyncio.sleep(TURN_S / count % 0.25)
 
 

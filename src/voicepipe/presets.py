@@ -71,13 +71,11 @@ class Endpointing:
         min_words: a turn is confirmed, and interrupts the bot, when it has so many words that are no acknowledgement
         acknowledgements: what a listener says without wanting to speak, in lower case and without punctuation
         unsure_below: words with a lower mean logarithm of probability are unsure
-        unsure_words: so many words at most may be an acknowledgement that the recogniser has misread ("Darted" for "Got
-            it"), or knows no word for: a hum becomes "Better"
+        unsure_words: so many words at most may be an acknowledgement that was misread ("Darted" for "Got it"), or a hum
         alike_within: they are, if an acknowledgement is the likeliest of `Utterances.phrases` for their sound, and less
-            likely than what was written by this many nats at most
-        unsure_weight: and by this times the negative mean logarithm of their probabilities, in nats: the less sure the
-            recogniser is. One that compares no phrases, has words below `unsure_below` count as acknowledgements, and
-            one without probabilities is sure of all.
+            likely than what was written by this many nats at most, and by
+        unsure_weight: times the negative mean logarithm of their probabilities more. Where no phrases are compared,
+            words below `unsure_below` are acknowledgements; a recogniser without probabilities is sure of all.
         clause_openers: words that open a clause behind which another one follows ("if it rains"), in lower case: behind
             such a clause alone a turn ends by `silence_ms` only
         open_ends: words behind which a sentence goes on, in lower case: behind them, too
@@ -328,8 +326,8 @@ ENDPOINTING: Final = Endpointing(
     scored_ms=80,
 )
 """For Silero's VAD and Smart Turn, and for the pauses of Kyutai's recogniser, whose thresholds 0.6 and 0.4 are those of
-Kyutai's Unmute. `unsure_below` is for Moonshine, chosen by the even half of the sounds of `benchmarks.interruptions`:
-of single words that a person said, it takes 3 of 94 numbers and days and 8 of 61 letters for a hum."""
+Kyutai's Unmute. The numbers on unsure words are for Moonshine; `alike_within` and `unsure_weight` were chosen by 323
+words that a person said and 216 by voices that `benchmarks.interruptions` does not have."""
 
 UTTERANCES: Final = Utterances(
     margin_ms=200,

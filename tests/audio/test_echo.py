@@ -56,6 +56,18 @@ def test_an_echo_is_found_and_removed(delay_s: float, gain_db: float) -> None:
     assert decibels(left[2 * RATE_HZ :]) < min(-55, decibels(echo[2 * RATE_HZ :]) - 8)
 
 
+@pytest.mark.parametrize("delay_s", [0.6, 0.75])
+def test_a_very_late_echo_stays_removed(delay_s: float) -> None:
+    """WebRTC's canceller, which looks half a second back, would lose it again and again."""
+    bot = voice(6, seed=1)
+    echo = echo_of(bot, delay_s, -6) + np.random.default_rng(2).normal(0, 2e-4, len(bot)).astype(np.float32)
+    left, found_s = cleaned(EchoCanceller(RATE_HZ, ECHO), echo, bot)
+    assert found_s is not None
+    assert found_s <= 1.3
+    seconds = range(2 * RATE_HZ, 6 * RATE_HZ, RATE_HZ)
+    assert all(decibels(left[at:][:RATE_HZ]) < decibels(echo[at:][:RATE_HZ]) - 25 for at in seconds)
+
+
 def test_without_an_echo_the_sound_stays_as_it_is() -> None:
     """To the bit, and without a delay: a canceller would take the user's voice for an echo."""
     user = voice(6, seed=3)

@@ -5,7 +5,7 @@ import ogg_opus
 import pytest
 
 from voicepipe.audio import OggOpus
-from voicepipe.audio.ogg import OggPages, page_starts
+from voicepipe.audio.ogg import OggPages, OggWriter, page_starts
 from voicepipe.events import Audio
 
 STREAM = OggOpus().encoder()(Audio(np.zeros(9600, np.float32), 24_000))
@@ -49,6 +49,21 @@ def test_no_more_is_kept_than_a_page():
 
 def test_starts_are_found_in_a_part_of_a_stream():
     """As far as their headers are whole."""
-    part = STREAM[10:-100]
+    part = STREAM[10 : 20 - len(PAGES[-1])]
     assert [part[start.at : start.at + 4] for start in page_starts(part)] == [b"OggS"] * len(page_starts(part))
     assert len(page_starts(part)) == len(PAGES) - 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 254, 255, 256, 510, 1275])
+def test_what_is_written_is_read(size: int):
+    """Packets of any length, with a checksum; the first page begins the stream."""
+    writer = OggWriter(7)
+    first, second = (writer.page([b"a" * size, b"b"], granule) for granule in (0, 960))
+    pages = OggPages()
+    read = pages.append(first + second)
+    assert [page.data for page in read] == [first, second]
+    assert [(page.begins, page.granule, page.serial, page.body) for page in read] == [
+        (True, 0, b"\7\0\0\0", b"a" * size + b"b"),
+        (False, 960, b"\7\0\0\0", b"a" * size + b"b"),
+    ]
+    assert pages.faults == 0

@@ -132,9 +132,8 @@ def test_what_is_damaged_costs_itself_and_is_answered_once(damaged, lost_ms: int
 
 def test_a_page_that_is_no_opus_costs_itself() -> None:
     """Its checksum is right; the reader that fails on it is replaced, and gets the stream's headers."""
-    first, *others = ogg_opus.pages(b"".join(pages(1.0)))[1:]
+    head, first, *others = ogg_opus.pages(b"".join(pages(1.0)))
     wrong = [bytes(replace(others[5], packets=(b"\xff\xff",))), bytes(replace(others[6], packets=(b"\xff\xff",)))]
-    head = ogg_opus.pages(pages(0.04)[0])[0]
     packets = [bytes(head), bytes(first), *map(bytes, others[:5]), *wrong, *map(bytes, others[7:])]
     length, said = complaints(OggOpus().decoder(), packets)
     assert length >= RATE_HZ - 2 * 960

@@ -122,6 +122,16 @@ def test_to_configure_again_replaces_what_was():
     assert len(objects(second)) == 2
 
 
+@pytest.mark.parametrize(("level", "lines"), [("debug", 2), ("info", 1), ("error", 0)])
+def test_requests_to_mcp_servers_are_lines_for_debugging(level: str, lines: int):
+    """Their failures are not."""
+    out = io.StringIO()
+    configure_logs(level, stream=out)
+    logging.getLogger("httpx2").info("HTTP Request: POST http://localhost:9000/mcp")
+    logging.getLogger("httpx2").warning("broken")
+    assert len(out.getvalue().splitlines()) == lines
+
+
 def test_an_unknown_level_is_told():
     """With those that there are."""
     with pytest.raises(ValueError, match="'loud' is no log level; there are debug, info, warning, error"):

@@ -93,7 +93,7 @@ def test_the_version_is_printed():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("", "voicepipe: name a command: init, serve, talk, test, bench, check, doctor, settings, draw, models, "),
+        ("", "voicepipe: name a command: init, serve, talk, test, bench, check, doctor, settings, draw, recordings, "),
         (
             "whistle",
             "there is no command 'whistle'; there are init, serve, talk, test, bench, check, doctor, settings, draw, ",

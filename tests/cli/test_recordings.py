@@ -163,6 +163,39 @@ def test_a_regression_test_passes_under_pytest(talk_with_sound: Path, tmp_path: 
     pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:randomly").assert_outcomes(passed=1)
 
 
+OWN_EVENTS = """
+from dataclasses import dataclass
+from voicepipe import Event, Session
+from reactivex import operators as rx
+
+@dataclass(frozen=True, slots=True)
+class Greeted(Event):
+    text: str
+
+def pipeline(session: Session):
+    def own(message):
+        return Greeted(f"again: {message.text}") if isinstance(message, Greeted) else message
+    return session.received.pipe(rx.map(own))
+"""
+
+
+def test_a_pipeline_may_have_events_of_its_own(tmp_path: Path, capsys) -> None:
+    """Which its own code knows again when they come from a file; `show` names them without it."""
+    from recorded_session import ALLOWS_EVENTS, recorded
+
+    from voicepipe.loader import load_pipeline
+
+    bot = tmp_path / "bot.py"
+    bot.write_text(OWN_EVENTS)
+    pipeline = load_pipeline(str(bot))
+    greeted = pipeline.__globals__["Greeted"]  # pyright: ignore
+    said = [(0.1, ALLOWS_EVENTS), (0.2, greeted("hello"))]
+    (path,) = recorded(tmp_path, said, pipeline=pipeline, name=f"{bot}:pipeline")
+    assert run(capsys, "replay", path)[:2] == (0, "The same: 2 events in 0.2 s, to the bit.\n")
+    assert run(capsys, "replay", path, "--set", "ENDPOINTING.silence_ms=500")[0] == 0
+    assert "again: hello" in run(capsys, "show", path, "--text")[1]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -78,7 +78,8 @@ def test_what_sessions_share_is_opened_by_the_file_that_has_the_pipeline(
     ("arguments", "told"),
     [
         (["-k", "nothing"], "has no scenario with 'nothing' in its title"),
-        (["--text"], "--text and --recordings are for a live server"),
+        (["--text"], "--text, --recordings and --header are for a live server"),
+        (["--header", "x-shop:7"], "--text, --recordings and --header are for a live server"),
         (["--junit", "nowhere/report.xml"], "there is no folder nowhere"),
         (["--pipeline", "missing.py"], "missing.py does not exist"),
     ],
@@ -95,6 +96,13 @@ def test_numbers_have_bounds(file: Path, arguments: list[str], capsys: pytest.Ca
     with pytest.raises(SystemExit):
         cli.main(["test", str(file), *arguments])
     assert "is not a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("header", ["x-shop", ":7", "x-shop:"])
+def test_a_header_has_a_name_and_a_value(file: Path, header: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["test", str(file), "--header", header])
+    assert f"{header!r} is no header" in capsys.readouterr().err
 
 
 def test_a_pass_rate_forgives_some_runs() -> None:

@@ -167,6 +167,19 @@ def test_what_is_no_event_ends_the_conversation(virtual_loop: VirtualLoop, text:
     talk(virtual_loop, use, script)
 
 
+def test_headers_of_the_program_are_sent_with_the_key(virtual_loop: VirtualLoop) -> None:
+    """And the parameters of the address."""
+
+    async def main() -> None:
+        async with RealtimeServer(idle, api_key="sk-one") as server:
+            async with connect(f"{server.url}?lang=fr", key="sk-one", headers={"X-Shop": "7"}):
+                pass
+            (visit,) = server.visits
+            assert (visit.headers["X-Shop"], visit.query["lang"]) == ("7", "fr")
+
+    virtual_loop.run(main())
+
+
 def test_a_refusal_says_why_and_never_the_key(virtual_loop: VirtualLoop) -> None:
     """A wrong key, and a full server; nothing of the key is logged."""
 

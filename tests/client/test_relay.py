@@ -365,6 +365,57 @@ def test_a_response_that_fails_ends_the_turn_alone(talk: Talk) -> None:
     assert [one.text for one in talk.of(ReplyEnded)] == ["", "Now it works."]
 
 
+async def lies(session: RealtimeSession, sound: str, count: int) -> None:
+    """Sends sound that is none, or that has no end, and then answers."""
+    response, _ = await session.begin()
+    for _ in range(count):
+        await session.send("response.output_audio.delta", response_id=response, delta=sound)
+    await session.reply("Now it works.", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("sound", "count", "outcome"),
+    [
+        ("A", 1, "sent sound that cannot be read"),
+        ("AAAA" * 1_000_000, 11, "sent sound without an end"),
+    ],
+    ids=["no base64", "no end"],
+)
+def test_sound_that_lies_ends_the_reply_alone(talk: Talk, sound: str, count: int, outcome: str) -> None:
+    """Eleven pieces of a minute are more than is ever ahead: they would fill the memory."""
+    talk.run(lambda session: lies(session, sound, count), 3)
+    (failed,) = talk.of(StageFailed)
+    assert isinstance(failed.error, ServiceError)
+    assert failed.error.outcome == outcome
+    assert [one.text for one in talk.of(ReplyEnded)] == ["", "Now it works."]
+    assert talk.ended is None
+
+
+def test_a_function_call_without_a_name_or_with_none_as_arguments_is_told(talk: Talk) -> None:
+    """It would never be answered; the conversation goes on."""
+
+    async def script(session: RealtimeSession) -> None:
+        for call in ({}, {"call_id": "c", "name": "weather", "arguments": None}):
+            response, _ = await session.begin()
+            await session.end(response, {"type": "function_call", **call})
+        await session.reply("Now it works.", 0.2)
+
+    talk.run(script, 3, weather)
+    assert len(talk.of(Warned)) == 2
+    assert talk.of(ReplyEnded)[-1].text == "Now it works."
+
+
+def test_a_time_that_is_no_number_ends_the_session_with_its_reason(talk: Talk) -> None:
+    """Nothing behind the stage could write it as JSON."""
+
+    async def script(session: RealtimeSession) -> None:
+        await session.send("input_audio_buffer.speech_started", audio_start_ms=float("nan"), item_id="i")
+
+    talk.run(script, 3)
+    assert "no event of the Realtime API" in str(talk.ended)
+    assert not talk.of(TurnStarted)
+
+
 def test_a_lost_connection_is_told_and_a_question_is_asked_again(talk: Talk) -> None:
     """The new session knows the question; the answer that was lost before its first word comes then."""
 

@@ -57,6 +57,19 @@ def test_instructions_are_a_character_of_the_servers_or_a_text(instructions: str
     assert message["session"] == {**wanted, "voice": "marius", "allow_recording": False}
 
 
+@pytest.mark.parametrize(
+    ("recording", "sent"),
+    [
+        ("off", {"allow_recording": False}),
+        ("events", {"allow_recording": True}),
+        ("sound", {"allow_recording": True, "allow_sound_recording": True}),
+    ],
+)
+def test_a_client_says_what_may_be_recorded(recording: Any, sent: dict[str, bool]):
+    """Unless it says so, nothing may."""
+    assert settings(None, None, recording)["session"] == {"voice": None, **sent}
+
+
 def test_the_settings_are_sent_first_and_the_subprotocol_is_offered(virtual_loop: VirtualLoop, bot: Any):
     """`realtime` is offered, and `session.update` comes before any sound."""
 
@@ -144,8 +157,13 @@ def test_a_refusal_without_a_reason_is_told_by_its_status(virtual_loop: VirtualL
 
 
 def test_a_wrong_path_is_told(virtual_loop: VirtualLoop, bot: Any):
-    """404 is a mistake in the address rather than a refusal."""
-    assert "no conversations at that path" in str(refused(virtual_loop, f"{bot.url}/elsewhere"))
+    """404 is a mistake in the address rather than a refusal, unless the server says more."""
+    assert "no conversations at that path; they are at /v1/realtime" in str(
+        refused(virtual_loop, f"{bot.url}/elsewhere")
+    )
+    reason = {"detail": "There is no pipeline of this name here."}
+    bot.refuse = lambda: web.json_response(reason, status=404)
+    assert "refuses: There is no pipeline of this name here." in str(refused(virtual_loop, bot.url))
 
 
 def test_a_server_that_does_not_answer_is_given_up(virtual_loop: VirtualLoop):

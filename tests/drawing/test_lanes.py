@@ -27,7 +27,7 @@ def test_the_picture_is_well_formed_and_says_everything_in_tooltips() -> None:
 
 
 def test_a_row_has_its_seconds_and_the_next_goes_on() -> None:
-    """What lasts over the edge is drawn in both."""
+    """A bar that lasts over the edge is drawn in both."""
     svg = lanes_svg(LANES, "x", until_s=8.0, row_s=5.0)
     assert [mark in svg for mark in (">0 s<", ">5 s<", ">10 s<")] == [True, True, True]
     assert svg.count("the bot speaks") == 2

@@ -1,4 +1,4 @@
-"""Cloned voices in a real Redis: kept, forgotten in time, and found again when Redis has been away."""
+"""Cloned voices and consents in a real Redis: kept, forgotten in time, and found again when Redis has been away."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from served import Engine
 
 from voicepipe.server import ServerSettings, make_app
 from voicepipe.server.app import voice_store
+from voicepipe.server.cluster import Cluster
+from voicepipe.server.http.consents import DonationRefused
 from voicepipe.voices.store import VoiceStoreDown, new_voice_name
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
@@ -183,5 +185,79 @@ def test_a_server_tells_when_redis_is_gone(tmp_path: Path) -> None:
         finally:
             for runner in reversed(runners):
                 await runner.cleanup()
+
+    asyncio.run(main())
+
+
+# ---- consents of voice donations ------------------------------------------------------------------------------------
+
+
+def test_a_consent_of_one_server_is_good_at_another_and_once(tmp_path: Path) -> None:
+    """Of two servers that get the same donation at once, one has it; Redis forgets it in time."""
+    port = free_port()
+
+    async def main() -> None:
+        one, other = (Cluster().consents(settings(port, consent_s=100)) for _ in range(2))
+        try:
+            consent = await one.ask()
+            assert await other.take(consent.id) == consent
+            for again in (one, other):
+                with pytest.raises(DonationRefused, match="unknown, used already or too old"):
+                    await again.take(consent.id)
+            await other.give_back(consent)
+            taken = await asyncio.gather(*(store.take(consent.id) for store in (one, other)), return_exceptions=True)
+            assert sorted(type(result).__name__ for result in taken) == ["Consent", "DonationRefused"]
+            short = Cluster().consents(settings(port, consent_s=0.05))
+            late = await short.ask()
+            await asyncio.sleep(0.1)
+            with pytest.raises(DonationRefused):
+                await other.take(late.id)
+            await short.close()
+        finally:
+            await one.close()
+            await other.close()
+
+    with redis(port, tmp_path):
+        asyncio.run(main())
+
+
+def test_only_so_many_consents_are_open_of_all_servers(tmp_path: Path) -> None:
+    """Of more, the oldest is void."""
+    port = free_port()
+
+    async def main() -> None:
+        one, other = (Cluster().consents(settings(port, consents_open=2)) for _ in range(2))
+        try:
+            first, second, third = await one.ask(), await other.ask(), await one.ask()
+            with pytest.raises(DonationRefused):
+                await other.take(first.id)
+            assert await one.take(second.id) == second
+            assert await other.take(third.id) == third
+        finally:
+            await one.close()
+            await other.close()
+
+    with redis(port, tmp_path):
+        asyncio.run(main())
+
+
+def test_a_server_without_its_redis_takes_no_donation(tmp_path: Path) -> None:
+    """503 with the reason, and when to come again; and then it does."""
+    port = free_port()
+
+    async def main() -> None:
+        options = settings(port, donations_dir=tmp_path / "voices", retry_after_s=7)
+        runner = web.AppRunner(make_app(lambda _: reactivex.never(), Engine(), options), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1/voice-donation"
+        async with aiohttp.ClientSession() as http:
+            async with http.get(url) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
+                assert "the store of consents is down" in (await answer.json())["detail"]
+            with redis(port, tmp_path):
+                async with http.get(url) as answer:
+                    assert answer.status == 200
+        await runner.cleanup()
 
     asyncio.run(main())

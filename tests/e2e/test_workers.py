@@ -206,6 +206,24 @@ def test_a_killed_worker_is_replaced_and_the_other_one_goes_on(tmp_path: Path) -
         run(test, server.url)
 
 
+def test_a_worker_that_hangs_is_replaced_and_new_clients_go_to_the_other_one(tmp_path: Path) -> None:
+    """It lives, and its event loop stands still."""
+
+    async def test(http: aiohttp.ClientSession, stack: AsyncExitStack) -> None:
+        hangs = server.pids()[0]
+        os.kill(hangs, signal.SIGSTOP)
+        await server.until(lambda: server.lines("worker.late"))
+        talker = await stack.enter_async_context(talking(http))
+        assert server.worker_of(talker.id) == 1
+        await server.until(lambda: len(server.lines("worker.ready")) == 3)
+        hung, lost = server.lines("worker.hung")[0], server.lines("worker.lost")[0]
+        assert (hung["worker"], hung["pid"], lost["exit_code"]) == (0, hangs, -signal.SIGKILL)
+        await talker.is_echoed()
+
+    with serving(tmp_path, "--hung-worker-s", "4") as server:
+        run(test, server.url)
+
+
 def test_workers_are_replaced_at_sighup_while_a_conversation_goes_on(tmp_path: Path) -> None:
     """The old one ends with its session. New code and new settings are used from then on; broken ones are not."""
     pipeline = tmp_path / "mine.py"
@@ -248,7 +266,8 @@ def test_workers_are_replaced_at_sighup_while_a_conversation_goes_on(tmp_path: P
 
 
 def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Path) -> None:
-    """With one worker. The conversation that is on stays with the old code; a broken file changes nothing."""
+    """With one worker. The conversation that is on stays with the old code; a broken file changes nothing, and nor does
+    one that never ends its import, as where it asks a server that is away."""
     pipeline = tmp_path / "mine.py"
     pipeline.write_text(ECHO.read_text())
 
@@ -259,6 +278,8 @@ def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Pat
         await server.until(lambda: server.lines("worker.not_ready"))
         await stays.is_echoed()
         assert server.pids() == old
+        pipeline.write_text("import time\nopen('began', 'w').close()\ntime.sleep(600)\n")
+        await server.until((tmp_path / "began").exists)
 
         (tmp_path / "part.py").write_text("print('new code', file=__import__('sys').stderr)\n")
         pipeline.write_text("import part\n" + ECHO.read_text())
@@ -273,6 +294,7 @@ def test_a_file_that_changes_is_used_from_the_next_conversation_on(tmp_path: Pat
             await watching
         changed = [file for line in server.lines("server.changed") for file in line["files"]]
         assert {Path(file).name for file in changed} == {"mine.py", "part.py"}
+        assert not server.lines("worker.lost")
 
     with serving(tmp_path, "--workers", "1", "--reload", pipeline=pipeline) as server:
         run(test, server.url)

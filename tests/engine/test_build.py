@@ -65,7 +65,9 @@ class FakeLocal:
         parts: list[Any] = [FakePart("stt", recogniser), FakePart("llm", "llm"), FakePart("tts", "tts")]
         self.parts = LocalParts(*parts)
 
-    def __call__(self, wanted: Any, *, uses: Any, sessions: int, progress: Any, gguf: Path | None = None) -> LocalParts:
+    def __call__(
+        self, wanted: Any, *, uses: Any, sessions: int, progress: Any, gguf: Path | None = None, observer: Any = None
+    ) -> LocalParts:
         self.wanted.append(sorted(wanted))
         self.sessions, self.uses, self.gguf = sessions, uses, gguf
         return self.parts

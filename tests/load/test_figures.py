@@ -175,6 +175,7 @@ def test_a_run_is_drawn_with_its_parts() -> None:
     root = ElementTree.fromstring(drawing)
     assert root.find("{*}title").text == "2 users <here>"  # type: ignore[union-attr]
     assert len(root.findall("{*}circle")) == 4
+    assert any("2 users: 2 to the end, 0 refused" in (one.text or "") for one in root.findall("{*}text"))
     assert [one.find("{*}title").text for one in root.findall("{*}rect") if one.find("{*}title") is not None] == [  # type: ignore[union-attr]
         "endpointing: 300 ms", "tts: 200 ms",
     ]  # fmt: skip

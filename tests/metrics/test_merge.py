@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.metrics.merge import Merged, Snapshot, kept_of, snapshot_of
 from voicepipe.metrics.registry import Metrics
+from voicepipe.server.workers.totals import Totals
 
 
 def series(*snapshots: Snapshot) -> dict[str, float]:
@@ -82,3 +83,15 @@ def test_the_newest_exemplar_of_several_processes_is_kept() -> None:
         families = text_string_to_metric_families(encode(Merged(snapshots)).decode())
         named = [one.exemplar.labels for family in families for one in family.samples if one.exemplar is not None]
         assert named == [{"session_id": "sess_newer"}]
+
+
+def test_a_server_of_several_processes_is_scraped_in_both_formats() -> None:
+    """With the supervisor's own series: how many workers serve, and what one that is gone has counted."""
+    totals = Totals()
+    totals.note(0, counted(2))
+    totals.keep(0)
+    snapshots = totals.all({1: counted(3), 2: None}, workers=2)
+    found = series(*snapshots)
+    assert (found["voicepipe_workers"], found["voicepipe_sessions_total"]) == (2, 5)
+    plain = choose_encoder("")[0](Merged(snapshots)).decode()
+    assert "voicepipe_workers 2.0\n" in plain

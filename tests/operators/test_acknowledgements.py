@@ -1,4 +1,4 @@
-"""What counts as an acknowledgement, by the preset of all languages."""
+"""Acknowledgements, by the preset of all languages."""
 
 from __future__ import annotations
 

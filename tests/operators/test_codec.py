@@ -93,7 +93,8 @@ def test_speech_is_encoded_and_the_rest_passes(marbles: Marbles) -> None:
 @pytest.mark.parametrize("ending", ["e", "x"], ids=["ended", "interrupted"])
 def test_the_last_milliseconds_do_not_sound_in_the_next_reply(marbles: Marbles, ending: str) -> None:
     """Opus packs 40 ms: what does not fill a packet comes at the reply's end, or is dropped when it was cut."""
-    loud, quiet = Audio(np.full(1200, 0.5, np.float32), 24_000), Audio(np.zeros(960, np.float32), 24_000)
+    tone = (0.5 * np.sin(np.arange(1200) * 2 * np.pi * 440 / 24_000)).astype(np.float32)
+    loud, quiet = Audio(tone, 24_000), Audio(np.zeros(960, np.float32), 24_000)
     values = {"l": ReplyAudio(loud), "q": ReplyAudio(quiet), "e": ReplyEnded("", Conversation())}
     spoken = marbles.cold(f"ql{ending}qq|", table=values | {"x": ReplyInterrupted("", Conversation())})
     decoder = OggOpus().decoder()

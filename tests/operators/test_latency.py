@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voicepipe.conversation import Conversation
+from voicepipe.conversation import SILENCE, Conversation
 from voicepipe.events import (
     Audio,
     Pause,
@@ -29,6 +29,7 @@ EVENTS = {
     "x": ReplyInterrupted("", Conversation()),
     "f": ReplyEnded("", Conversation()),
     "b": ReplyStarted(Conversation()),
+    "i": ReplyStarted(Conversation().user_said(SILENCE)),
     "t": ReplyText("hi"),
     "c": SynthesisStarted("hi"),
     "m": SynthesisEnded(0.1),
@@ -87,6 +88,11 @@ def test_a_turn_without_words_is_not_measured(marbles: Marbles) -> None:
 def test_a_reply_that_failed_is_not_measured_by_the_next_one(marbles: Marbles) -> None:
     """The nudge seven seconds after it answers nobody."""
     assert measured(marbles, "s-p-(eb)-f 7s b-t-c-m-a|") == []
+
+
+def test_a_prompt_that_breaks_a_silence_answers_no_turn(marbles: Marbles) -> None:
+    """The client wanted no answer to the turn before it, which is not one of seven seconds."""
+    assert measured(marbles, "s-p-e------i-t-c-m-a|") == []
 
 
 def test_the_end_of_the_reply_before_does_not_count(marbles: Marbles) -> None:

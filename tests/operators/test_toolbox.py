@@ -543,6 +543,37 @@ def test_a_late_function_is_cancelled_and_cleans_up(virtual_loop: VirtualLoop) -
     ]
 
 
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_function_that_does_not_end_when_it_is_cancelled_is_left_alone(
+    virtual_loop: VirtualLoop, cancels: bool
+) -> None:
+    """The model has its answer two seconds after the deadline, and a barge-in is over two seconds after it."""
+    over = asyncio.Event()
+
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            await over.wait()
+        return "never"
+
+    async def main() -> tuple[float, str]:
+        calling = asyncio.create_task(Toolbox([stubborn]).run(FunctionCall("1", "stubborn"), deadline_s=5))
+        await asyncio.sleep(1)
+        if cancels:
+            calling.cancel()
+        await asyncio.wait([calling])
+        took_s = virtual_loop.time()
+        over.set()
+        await asyncio.sleep(0)
+        return took_s, "" if calling.cancelled() else calling.result().text
+
+    with capture_logs() as lines:
+        took_s, text = virtual_loop.run(main())
+    assert (took_s, text) == ((3, "") if cancels else (7, '{"error": "no result within 5 s"}'))
+    assert [line["function"] for line in lines if line["event"] == "function.does_not_end"] == ["stubborn"]
+
+
 def test_a_function_that_is_cancelled_cleans_up(virtual_loop: VirtualLoop) -> None:
     """Nobody is told a result."""
     steps = list[str]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from voicepipe.events import TurnTaking
 from voicepipe.testing import Scenario, run
 
 STORY = (
@@ -65,6 +66,22 @@ def test_an_idle_time_that_changes_while_the_reply_is_held_counts_behind_it() ->
     run(
         talk().at(0.01).turns_are_detected(idle_s=9).at(4.5).user_coughs(0.4).at(4.7).turns_are_detected(idle_s=2)
         .idle_prompts(7, 3).between(9, 12, times=1).bot_says("Are you still there?").lasts(12.5)
+    )  # fmt: skip
+
+
+def test_a_client_that_wants_no_interruptions_is_answered_behind_the_reply() -> None:
+    """Words wait for its end; a cough and an acknowledgement do nothing."""
+    deaf = talk().at(0.01).client_changes_settings(turns=TurnTaking(interrupts=False)).never().bot_is_interrupted()
+    run(deaf.at(4.5).user_says("stop it now").after(7.5).llm_is_asked("stop it now").lasts(12))
+    run(deaf.at(6).user_coughs(0.4).lasts(10))
+
+
+def test_a_client_that_wants_no_answers_still_gets_prompts() -> None:
+    """The turn stops the bot, and is part of the conversation."""
+    quiet = talk().at(0.01).client_changes_settings(turns=TurnTaking(answers=False, idle_s=3))
+    run(
+        quiet.at(4.5).user_says("stop it now").ever(times=1).bot_is_interrupted()
+        .ever().user_is_heard_saying("stop it now").between(8, 10).bot_says("Are you still there?").lasts(11)
     )  # fmt: skip
 
 

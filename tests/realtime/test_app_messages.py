@@ -69,6 +69,7 @@ def test_what_the_pipeline_emits_is_a_message(kind: Any) -> None:
         ({"table": "3"}, "invalid_type", "table", "should be a valid integer"),
         ({"dishes": [{"hot": True}]}, "missing_required_parameter", "dishes.0.name", "dishes.0.name"),
         ({"type": "app.test.absent"}, "invalid_value", "type", "no application event 'app.test.absent'"),
+        ({"type": "app.test.ordr"}, "invalid_value", "type", "'app.test.ordr' here. Did you mean 'app.test.order'?"),
     ],
 )
 def test_what_is_not_of_its_type_is_rejected_by_field(

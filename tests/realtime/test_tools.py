@@ -382,7 +382,7 @@ def test_the_format_of_one_response(client: Client, kind: str) -> None:
         client.tell(ends)
         assert client.decode("session.update", session={}).output_format == "audio/pcm"
     request = client.decode("response.create")
-    assert (request.voice, request.output_format) == ("default", "audio/pcm")
+    assert (request.voice, request.output_format) == (None, "audio/pcm")
 
 
 def test_a_session_that_changes_its_format_meanwhile(client: Client) -> None:

@@ -46,14 +46,15 @@ def test_of_too_much_the_oldest_are_deleted(tmp_path: Path) -> None:
 def test_what_is_written_now_is_left_alone(tmp_path: Path) -> None:
     """Its session is on: it may have no header yet."""
     recording(tmp_path, "on", age_s=1, size=5000)
-    recording(tmp_path, "begins", age_s=1, header=False)
+    (tmp_path / "begins.recording").write_bytes(b"voicepipe rec")
+    os.utime(tmp_path / "begins.recording", (NOW - 1, NOW - 1))
     assert pruned(tmp_path, kept_s=0.5, total_bytes=1_000_000) == set()
     assert pruned(tmp_path, total_bytes=1_000) == set()
 
 
 def test_a_withdrawn_recording_that_could_not_be_deleted_is_deleted_later(tmp_path: Path) -> None:
-    """After a crash, too: the next server finds it, and one that was cut off before its header."""
-    recording(tmp_path, "withdrawn", age_s=100, header=False)
+    """After a crash, too: the next server finds it at once, and one that was cut off before its header in a minute."""
+    recording(tmp_path, "withdrawn", age_s=1, header=False)
     (tmp_path / "cut.recording").write_bytes(b"voicepipe rec")
     os.utime(tmp_path / "cut.recording", (NOW - 100, NOW - 100))
     recording(tmp_path, "kept", age_s=100)

@@ -1,4 +1,4 @@
-"""What is kept of a session: nothing without consent, no sound of the user without a consent of its own."""
+"""The parts of a session that are kept: nothing without consent, no sound of the user without a consent of its own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_users_sound_is_kept_if_operator_and_client_say_so(
 
 
 def test_a_pipeline_that_says_what_it_hears_gives_no_sound_away(tmp_path: Path) -> None:
-    """What leaves the graph is the user's own sound: its checksum is kept."""
+    """The user's own sound leaves the graph: its checksum is kept."""
 
     def echo(session: Any) -> Any:
         heard = session.received.pipe(decode(session.codec))

@@ -1,4 +1,4 @@
-"""What is written of events, and read again: by this version, by an older and by a newer one."""
+"""Events as they are written, and read again: by this version, by an older and by a newer one."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from voicepipe.events import (
     TurnMeasured,
     WordRecognised,
 )
+from voicepipe.operators.deadline import DeadlineMissed
 from voicepipe.recording import values
 from voicepipe.recording.values import Packer, RecordedError, Unpacker, in_16_bits
 from voicepipe.stage import StageError
@@ -96,17 +97,36 @@ def test_the_keys_of_a_client_are_not_written() -> None:
     assert b"sk-secret" not in written
 
 
-@pytest.mark.parametrize("error", [ValueError("a"), OSError(28, "No space left"), TimeoutError()])
+class Odd(Exception):
+    """An exception that says something else than it is given."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"number {number + 1}")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a"),
+        OSError(28, "No space left"),
+        TimeoutError(),
+        StageError("TTS", StageError("voice", ValueError("no voice"))),
+        DeadlineMissed("TTS", 3.0, first=True),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_an_exception_is_made_again(error: Exception) -> None:
+    """By its arguments, or by its attributes of the same names."""
     (read,) = again(StageFailed("LLM", error))
-    assert (type(read.error), read.error.args) == (type(error), error.args)
+    assert (type(read.error), str(read.error)) == (type(error), str(error))
+    assert getattr(read.error, "stage", "") == getattr(error, "stage", "")
 
 
 def test_an_exception_that_cannot_be_made_again_keeps_its_text_and_is_written_alike() -> None:
     """Its class wants other arguments than it has kept."""
-    error = StageError("TTS", ValueError("no voice"))
+    error = Odd(6)
     (read,) = again(error)
-    assert (type(read), str(read)) == (RecordedError, "TTS: no voice")
+    assert (type(read), str(read)) == (RecordedError, "number 7")
     assert Packer().pack(read) == Packer().pack(error)
 
 
@@ -146,6 +166,7 @@ def test_an_event_whose_class_is_not_here_keeps_its_name_and_fields(monkeypatch:
     read: Any = [unpacker.unpack(message) for message in messages][-1][1]
     assert isinstance(read, Event)
     assert (type(read).__name__, read.text, read.number) == ("Noted", "Hi", 3)
+    assert Packer().pack(read) == messages
 
 
 def test_a_class_is_written_once() -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from voicepipe.recording import writer as module
 from voicepipe.recording.file import header_of, read
-from voicepipe.recording.records import Header, MessageReceived
+from voicepipe.recording.records import Header, MessageReceived, Withdrawn
 from voicepipe.recording.writer import BATCH_BYTES, BATCH_S, RecordingWriter
 from voicepipe.testing import VirtualLoop
 
@@ -94,7 +94,7 @@ def test_only_this_user_may_read_a_recording(run, tmp_path: Path) -> None:
 
 
 def test_a_recording_has_a_size(run, tmp_path: Path) -> None:
-    """What came until then is kept, with the reason."""
+    """All that came until then is kept, with the reason."""
 
     async def main() -> None:
         writing = Writing(tmp_path / "a.recording", max_bytes=2_000)
@@ -191,7 +191,7 @@ def test_a_deleted_recording_is_gone_before_the_call_returns(run, tmp_path: Path
 def test_a_recording_that_cannot_be_deleted_is_emptied_and_marked(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next look at the folder deletes it: it has no header any more."""
+    """The next look at the folder deletes it."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("not now")
@@ -206,4 +206,4 @@ def test_a_recording_that_cannot_be_deleted_is_emptied_and_marked(
 
     run(main)
     assert b"secret" not in (tmp_path / "a.recording").read_bytes()
-    assert header_of(tmp_path / "a.recording") is None
+    assert header_of(tmp_path / "a.recording") == Withdrawn()

@@ -91,7 +91,7 @@ async def test_two_sessions_are_told_apart_in_the_log(serve, logs):
         reply = reactivex.of(ReplyStarted(begun), ReplyEnded(session.id, begun))
         return reactivex.timer(0.1).pipe(ops.flat_map(reply), ops.concat(reactivex.never()))
 
-    async with serve(pipeline) as served, served.connect() as one, served.connect() as two:
+    async with serve(pipeline, log_words=True) as served, served.connect() as one, served.connect() as two:
         await one.event("response.text.done")
         await two.event("response.text.done")
     turns = [line for line in logs if line["event"] == "turn"]

@@ -128,7 +128,7 @@ def pipeline():
 
 async def test_the_bot_opens_and_answers(serve, pipeline, logs):
     """Its opening, the user's turn, its answer; and a line about that turn in the log."""
-    async with serve(pipeline, Scripted(words=2)) as served, served.connect() as client:
+    async with serve(pipeline, Scripted(words=2), log_words=True) as served, served.connect() as client:
         user = User(client)
         await user.talk(from_s=2, to_s=3, until_s=6)
     order = [

@@ -316,7 +316,18 @@ def test_what_is_no_transcript(bad: bytes) -> None:
         list(TranscriptStream().feed(bad))
 
 
-@pytest.mark.parametrize("bad", [b"<html>", b'{"error": 1}', b"{", b"[]"])
+def test_a_text_without_an_end_is_no_transcript() -> None:
+    """A model that repeats itself, in deltas or in segments; and one of a megabyte, whole."""
+    for event in (b'data: {"type": "transcript.text.delta", "delta": "%s"}\n\n', b'data: {"text": "%s"}\n\n'):
+        with pytest.raises(NotATranscript, match="more than 20000 characters"):
+            list(TranscriptStream().feed(event % (b" you" * 200) * 100))
+    with pytest.raises(NotATranscript, match="more than 20000 characters"):
+        whole_text(b"you " * 200_000, "text/plain")
+
+
+@pytest.mark.parametrize(
+    "bad", [b"<html>", b'{"error": 1}', b"{", b"[]", b'{"text": null}', b'{"text": ["Hi"]}', b'{"text": 1}']
+)
 def test_what_is_no_text(bad: bytes) -> None:
     with pytest.raises(NotATranscript):
         whole_text(bad, "application/json")

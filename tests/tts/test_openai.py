@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 from kyutai import Running, running
 from speech_services import Observed, http, tts_options
 
@@ -27,6 +28,7 @@ from voicepipe.services.openai.errors import ApiError, ApiGarbled, ApiRefused, A
 from voicepipe.stage import StageError
 from voicepipe.testing import VirtualLoop
 from voicepipe.testing.servers import Fails, SpeechServer
+from voicepipe.testing.servers.base import Visit
 from voicepipe.text.reading import ENGLISH, Reader, said_text
 from voicepipe.text.words import Word
 from voicepipe.tts.clauses import ReadClause
@@ -244,6 +246,46 @@ def test_each_failure_ends_the_turn_in_time_and_says_what_to_do(
     assert error.user_message == f"The speech synthesis (TTS) {error.outcome}."
     assert took_s < 5
     assert observer.missed_for or observer.failures
+
+
+class Lying(SpeechServer):
+    """Says that its sound has another rate, and does not end."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    async def _stream(self, request: web.Request, visit: Visit, body: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": self.kind})
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(48_000))
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("audio/pcm;rate=1", "PCM with rate=1: it should be 8000 to 192000 Hz"),
+        ("audio/pcm;rate=999999999999", "PCM with rate=999999999999"),
+        (f"audio/pcm;rate={'9' * 5_000}", "PCM with rate=99999999999999999999:"),
+        ("audio/pcm;rate=16k", "more than 38 s of sound for one clause"),
+        ("audio/pcm;rate=192000", "more than 38 s of sound for one clause"),
+    ],
+)
+def test_sound_of_no_possible_rate_or_without_an_end_ends_the_turn(
+    virtual_loop: VirtualLoop, kind: str, says: str
+) -> None:
+    """It would fill the memory: nothing in it is late."""
+
+    async def main() -> Running:
+        async with Lying(kind) as server:
+            return await say("Nice day", server, model="fake-tts")
+
+    heard = virtual_loop.run(main())
+    error = cause(heard)
+    assert isinstance(error, ApiGarbled)
+    assert says in str(error)
 
 
 @pytest.mark.parametrize("mode", [Fails.DOWN, Fails.FULL, Fails.LIMITED, Fails.BROKEN])

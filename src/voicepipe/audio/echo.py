@@ -27,6 +27,9 @@ _STORE_S = 5.0
 _TAIL_S = 1.0
 # Where the loudspeaker has sounded in less than this share of a window's energy, there is little to compare.
 _LEAST_ENERGY = 0.1
+# WebRTC's canceller looks for an echo up to half a second late. The reference of a later one is delayed.
+_REACH_S = 0.5
+_LED_S = 0.2
 # The canceller learns the room from so much sound before the first window with an echo.
 _LEARNT_S = 1.0
 _NOTHING: Samples = np.zeros(0, np.float32)
@@ -99,8 +102,14 @@ class EchoFinder:
         self._new: list[tuple[Samples, Samples]] = []
         self._count = 0
         self._delay_s: float | None = None
+        self._agreed_s: float | None = None
         self._with = self._without = 0
         self.found = False
+
+    @property
+    def delay_s(self) -> float | None:
+        """Return how late the echo is: in the first window, and then in the last two that agreed."""
+        return self._agreed_s
 
     @property
     def decided(self) -> bool:
@@ -138,6 +147,7 @@ class EchoFinder:
         if correlation >= self._options.correlation:
             same = self._delay_s is not None and abs(delay_s - self._delay_s) <= _SAME_DELAY_S
             self._with, self._without, self._delay_s = self._with + 1 if same else 1, 0, delay_s
+            self._agreed_s = delay_s if same or self._agreed_s is None else self._agreed_s
         else:
             self._with, self._without = 0, self._without + 1
         self.found = self._with >= self._options.windows or (self.found and not self.decided)
@@ -206,6 +216,8 @@ class EchoCanceller:
         self._is_late = False
         self._passed_ahead = 0
         self._quiet = self._tail = round(_TAIL_S * rate_hz)
+        # The loudspeaker's sound that the canceller has not had: none, unless the echo is very late.
+        self._lag = _NOTHING
 
     @property
     def found(self) -> bool:
@@ -254,6 +266,16 @@ class EchoCanceller:
         self._passed_ahead -= known
         return samples[known:]
 
+    def _lagging(self, far: Samples) -> Samples:
+        """Return the loudspeaker's sound as late as the canceller needs it; never later than the echo is."""
+        delay_s, lag_s = self._finder.delay_s or 0.0, len(self._lag) / self.rate_hz
+        if delay_s < lag_s or (not lag_s and delay_s > _REACH_S):
+            lag_s = delay_s - _LED_S if delay_s > _REACH_S else 0.0
+            self._lag = np.zeros(round(lag_s * self.rate_hz), np.float32)
+        joined = np.concatenate([self._lag, far])
+        self._lag = joined[len(far) :]
+        return joined[: len(far)]
+
     def _passed(self, near: Samples) -> Samples:
         late, self._is_late = self._is_late, False
         return np.concatenate([self._new(self._frames.rest()), near]) if late else near
@@ -261,5 +283,5 @@ class EchoCanceller:
     def _cancelled(self, near: Samples, far: Samples) -> Samples:
         if self._canceller is None:
             self._canceller = WebRtcCanceller(self._frames.rate_hz)
-        frames = self._frames.add(near, far)
+        frames = self._frames.add(near, self._lagging(far))
         return self._frames.back(self._canceller.process(*frames)) if len(frames[0]) else _NOTHING

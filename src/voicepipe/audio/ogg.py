@@ -1,4 +1,4 @@
-"""Ogg pages out of a byte stream that is cut anywhere (RFC 3533): a pure state machine, without a codec."""
+"""Ogg pages (RFC 3533), out of a byte stream that is cut anywhere, and into one: state machines without a codec."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["OggPages", "Page", "PageStart", "page_starts"]
+__all__ = ["OggPages", "OggWriter", "Page", "PageStart", "page_starts"]
 
 # "OggS" and the version, which is 0. In sound these bytes come once in 10^12 by chance: they begin a page.
 _MAGIC = b"OggS\0"
@@ -100,6 +100,32 @@ class OggPages:
     def _skip(self) -> None:
         self.faults += not self._skips
         self._skips = True
+
+
+class OggWriter:
+    """The pages of one stream of packets of less than 255 × 255 bytes.
+
+    Args:
+        serial: The stream's serial number.
+    """
+
+    def __init__(self, serial: int) -> None:
+        self._serial = serial.to_bytes(4, "little")
+        self._count = 0
+
+    def page(self, packets: Sequence[bytes], granule: int) -> bytes:
+        """Return the next page, with whole packets; the first one begins the stream.
+
+        Args:
+            packets: They have 255 parts of up to 255 bytes at the most.
+            granule: The codec's position at the end of the last packet; 0 for headers.
+        """
+        lengths = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
+        flags = 0 if self._count else _BEGINS
+        count, self._count = self._count.to_bytes(4, "little"), self._count + 1
+        head = _MAGIC + bytes([flags]) + granule.to_bytes(8, "little", signed=True) + self._serial + count
+        rest = bytes([len(lengths)]) + lengths + b"".join(packets)
+        return head + _checksum(head + bytes(4) + rest) + rest
 
 
 def page_starts(data: bytes) -> Sequence[PageStart]:

@@ -1,7 +1,8 @@
-"""Ogg-Opus, 24 kHz mono: the format of Unmute's browser client (RFC 7845 for the container, sphn for the codec)."""
+"""Ogg-Opus, 24 kHz mono: the format of Unmute's browser client (RFC 7845). libopus encodes, and sphn decodes."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +11,8 @@ import numpy as np
 import sphn
 
 from voicepipe.audio.codec import BadAudio, Decoder, Encoder
-from voicepipe.audio.ogg import OggPages, Page, page_starts
+from voicepipe.audio.libopus import OpusEncoder, libopus
+from voicepipe.audio.ogg import OggPages, OggWriter, Page, page_starts
 from voicepipe.audio.resample import resampled
 from voicepipe.events import Audio, Samples
 
@@ -23,6 +25,7 @@ _BITE = 1000
 # The most that is kept of a stream's headers for a new reader: two pages; their comments may hold a picture.
 _MOST_HEADERS = 200_000
 _NOTHING: Samples = np.zeros(0, np.float32)
+_VENDOR = b"voicepipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,8 @@ class _Encoder:
         self._rate_hz = rate_hz
         self._page = rate_hz // 25
         self._waiting = 0
-        self._stream = sphn.OpusStreamWriter(rate_hz)
+        library = libopus()
+        self._write = _SphnStream(rate_hz) if library is None else _Stream(OpusEncoder(library, rate_hz), rate_hz)
 
     def __call__(self, audio: Audio) -> bytes:
         if not len(audio.samples) and not self._waiting:
@@ -155,5 +159,42 @@ class _Encoder:
         else:
             samples = resampled(audio, self._rate_hz).samples
         self._waiting = (self._waiting + len(samples)) % self._page
-        page = self._stream.append_pcm(samples)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return self._write(samples)
+
+
+class _SphnStream:
+    """sphn's writer: where there is no libopus."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._writer = sphn.OpusStreamWriter(rate_hz)
+
+    def __call__(self, samples: Samples) -> bytes:
+        page = self._writer.append_pcm(samples)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         return bytes(page)  # pyright: ignore[reportUnknownArgumentType]
+
+
+class _Stream:
+    """A stream of pages with two packets each, behind its two headers (RFC 7845)."""
+
+    def __init__(self, encoder: OpusEncoder, rate_hz: int) -> None:
+        self._encoder = encoder
+        self._granules = 48_000 // rate_hz
+        self._page = 2 * encoder.frame
+        self._ogg = OggWriter(secrets.randbits(32))
+        self._rest, self._position = _NOTHING, 0
+        delay = (encoder.delay * self._granules).to_bytes(2, "little")
+        head = b"OpusHead\x01\x01" + delay + rate_hz.to_bytes(4, "little") + b"\0\0\0"
+        tags = b"OpusTags" + len(_VENDOR).to_bytes(4, "little") + _VENDOR + bytes(4)
+        self._headers = self._ogg.page([head], 0) + self._ogg.page([tags], 0)
+
+    def __call__(self, samples: Samples) -> bytes:
+        sound = np.concatenate([self._rest, samples]) if len(self._rest) else samples
+        whole = len(sound) // self._page * self._page
+        self._rest = sound[whole:]
+        packets, headers = self._encoder(sound[:whole]), self._headers
+        self._headers = b""
+        return headers + b"".join(self._paged(packets[at : at + 2]) for at in range(0, len(packets), 2))
+
+    def _paged(self, packets: list[bytes]) -> bytes:
+        self._position += self._page * self._granules
+        return self._ogg.page(packets, self._position)

@@ -74,7 +74,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="unmute",
         help="the protocol; Unmute's tells the parts of each answer's time (default: %(default)s)",
     )
-    add("--instructions", default="smalltalk", metavar="TEXT", help="the bot's instructions (default: %(default)s)")
+    add("--instructions", default="", metavar="TEXT", help="the bot's instructions (default: small talk)")
     add("--barge-ins", type=share, default=0.2, metavar="SHARE", help="of answers that are interrupted (default: 0.2)")
     add("--processes", type=count, metavar="N", help="of the simulated users (default: one for 8 users, 8 at most)")
     add("--seed", type=int, default=0, metavar="N", help="of the users' random numbers (default: 0)")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
-List the voices that were donated to a server, trim one for a cloning service, or remove one whose donor has withdrawn
-it. A voice is named by its id, by the beginning of that, or by the donor's e-mail address.
+List the voices that were donated to a server, trim one for a cloning service, or remove one when its donor has
+withdrawn it. A voice is named by its id, by the beginning of that, or by the donor's e-mail address.
 """
 
 EXAMPLES = """\

@@ -46,6 +46,8 @@ def configure_logs(level: str = "info", *, as_json: bool = False, stream: TextIO
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
+    # The HTTP client of MCP servers writes a line for each request; calls and connections have lines of their own.
+    logging.getLogger("httpx2").setLevel(logging.WARNING if threshold == logging.INFO else logging.NOTSET)
 
 
 def _common(as_json: bool) -> list[Processor]:

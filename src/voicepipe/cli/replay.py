@@ -14,7 +14,6 @@ from voicepipe.cli.options import Help, pipeline_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voicepipe.session import Pipeline
     from voicepipe.testing.replay import Difference, Recording, Replayed
 
 __all__ = ["add_parser", "add_recording_argument", "open_recording", "run"]
@@ -44,7 +43,7 @@ examples:
 
 def add_recording_argument(parser: argparse.ArgumentParser) -> None:
     """Add FILE, a recording."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a recording, whose name ends in .recording")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a recording: FILE.recording")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -85,47 +84,56 @@ def open_recording(path: Path) -> Recording:
 
 def run(args: argparse.Namespace) -> int:
     """Run the session again: 0 where it is the same, and for "what if"; 1 where it differs. Raises CommandError."""
-    from voicepipe.testing.replay import NotReplayable, WrongOverride, differences, overridden, replay
+    from voicepipe.testing.replay import NotReplayable, WrongOverride, differences, overridden
 
-    recording = open_recording(args.file)
+    ref = _ref(args)
     try:
-        before = replay(recording, _pipeline(args, recording), modelled=bool(args.changes))
+        recording, before = _replayed(args, ref)
         if not args.changes:
             difference = differences(recording, before)
-            _write(args, recording, before, list(recording.emitted()))
+            _write(args, ref, recording, before, list(recording.emitted()))
             return _tell_same(args, recording, before, difference)
         with overridden(args.changes):
-            after = replay(recording, _pipeline(args, recording), modelled=True)
+            _, after = _replayed(args, ref)
     except (NotReplayable, WrongOverride) as error:
         raise CommandError(str(error)) from error
-    _write(args, recording, after, before.events)
+    _write(args, ref, recording, after, before.events)
     _tell_figures(args, recording, before.events, after.events)
     return 0
 
 
-def _pipeline(args: argparse.Namespace, recording: Recording) -> Pipeline:
-    return pipeline_of(_ref(args, recording))
+def _replayed(args: argparse.Namespace, ref: str | None) -> tuple[Recording, Replayed]:
+    """Run the session again. The pipeline is loaded before the recording is read, which has events of its own."""
+    from voicepipe.testing.replay import replay
+
+    pipeline = pipeline_of(ref)
+    recording = open_recording(args.file)
+    return recording, replay(recording, pipeline, modelled=bool(args.changes))
 
 
-def _ref(args: argparse.Namespace, recording: Recording) -> str | None:
+def _ref(args: argparse.Namespace) -> str | None:
     """Return the pipeline's name. Raises CommandError for a recorded one that is not on this machine."""
     if args.pipeline is not None:
         return args.pipeline
-    recorded = recording.header.pipeline
+    recorded = open_recording(args.file).header.pipeline
     path = Path(recorded.rpartition(":")[0])
+    if path.is_file():
+        return recorded
     if path.name == "default.py" and path.parent.name == "pipelines":
         return None
-    if not path.is_file():
-        told = f"{recorded} is not on this machine" if recorded else "the recorded pipeline has no name"
-        raise CommandError(f"{told}; name it with --pipeline")
-    return recorded
+    told = f"{recorded} is not on this machine" if recorded else "the recorded pipeline has no name"
+    raise CommandError(f"{told}; name it with --pipeline")
 
 
 # ---- what is written -------------------------------------------------------------------------------------------------
 
 
 def _write(
-    args: argparse.Namespace, recording: Recording, after: Replayed, before: Sequence[tuple[float, Any]]
+    args: argparse.Namespace,
+    ref: str | None,
+    recording: Recording,
+    after: Replayed,
+    before: Sequence[tuple[float, Any]],
 ) -> None:
     from voicepipe.drawing.lanes import lanes_svg
     from voicepipe.testing.replay.lanes import lanes_of
@@ -139,7 +147,6 @@ def _write(
         _save(args.output, lanes_svg(lanes, title, until_s=recording.duration_s))
     if args.as_test is not None:
         found = turns(after.events, began_s)
-        ref = _ref(args, recording)
         _save(args.as_test, regression_test(args.as_test, args.file, found, pipeline=ref, changes=args.changes))
 
 

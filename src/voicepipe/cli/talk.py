@@ -32,6 +32,7 @@ examples:
   voicepipe talk question.wav                          with a recording of your own
   voicepipe talk question.mp3 --save talk.wav          you on the left, the bot on the right
   voicepipe talk question.wav --instructions "You are a pirate." --voice marius
+  voicepipe talk --sample --allow-recording sound      let the server record it (`voicepipe recordings --help`)
   voicepipe talk --sample --plot turns.svg             a picture: where the time of each answer goes
   voicepipe talk question.wav --at-once                speak over the bot's opening
   voicepipe talk                                       your microphone; needs a package:
@@ -92,6 +93,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "when the bot has answered, sooner",
     )
     parser.add_argument("--save", type=Path, metavar="OUT.wav", help="write a stereo file: you left, the bot right")
+    parser.add_argument(
+        "--allow-recording",
+        choices=("events", "sound"),
+        help="let the server record the conversation, if it records any: events and words, or your sound, too",
+    )
     parser.add_argument("--plot", type=Path, metavar="OUT.svg", help="draw where the time of each answer goes")
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
 
@@ -150,7 +156,10 @@ async def _talk(args: argparse.Namespace, microphone: Microphone, speakers: Spea
 
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
     voice = await _voice(args, key)
-    async with connect(args.url, instructions=args.instructions, voice=voice, api_key=key) as connection:
+    recording = args.allow_recording or "off"
+    async with connect(
+        args.url, instructions=args.instructions, voice=voice, api_key=key, recording=recording
+    ) as connection:
         at_once = args.at_once or not args.instructions or speakers is not None
         show = _display(args.json)
         talk = Talk(connection, microphone, show, at_once=at_once, wait_s=args.wait, speakers=speakers)

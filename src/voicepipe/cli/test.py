@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+KEY_VARIABLE = "OPENAI_API_KEY"
+
 DESCRIPTION = """\
 Play the scenarios of a Python file, and check what they claim. They are the `Scenario`s that the file has in variables,
 lists and mappings. Without --url they are played in virtual time, a minute in a fraction of a second, with the pipeline
@@ -66,6 +68,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("-k", dest="only", metavar="TEXT", help="only the scenarios with this in their title")
     parser.add_argument("--pipeline", metavar="PIPELINE", help="the pipeline, as for `voicepipe serve`; without --url")
     parser.add_argument("--url", help="a server's address: play to it, in real time")
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="NAME:VALUE",
+        help="a header for the server, such as x-shop:7; may be given several times",
+    )
     parser.add_argument("--text", action="store_true", help="write the user's turns instead of speaking them")
     parser.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help='speak "Hello there!" by FOLDER/hello-there.wav, if it exists'
@@ -95,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
     from voicepipe.testing.live.player import not_live
     from voicepipe.testing.report import junit, play_all
 
-    if args.url is None and (args.text or args.recordings):
-        raise CommandError("--text and --recordings are for a live server; add --url, or leave them out")
+    if args.url is None and (args.text or args.recordings or args.header):
+        raise CommandError("--text, --recordings and --header are for a live server; add --url, or leave them out")
     if args.junit is not None and not args.junit.parent.is_dir():
         raise CommandError(f"cannot write {args.junit}: there is no folder {args.junit.parent}")
     scenarios, play = _found(args)
@@ -169,7 +179,7 @@ def _server(args: argparse.Namespace, model: ChatModel | None) -> Live:
             f"the embedded voice is not installed ({error}); add --text, or --recordings FOLDER"
         ) from None
     speak = with_recordings(args.recordings, embedded_voice) if args.recordings and not args.text else voice
-    return Live(args.url, speak, model, args.tolerance)
+    return Live(args.url, speak, model, args.tolerance, headers=dict(args.header))
 
 
 def _player_to(live: Live) -> Callable[[Scenario], Iterable[str]]:
@@ -183,7 +193,8 @@ def _player_to(live: Live) -> Callable[[Scenario], Iterable[str]]:
         try:
             played = asyncio.run(play_live(scenario, live))
         except CannotConnect as error:
-            raise CommandError(str(error)) from None
+            hint = f" The key is read from the variable {KEY_VARIABLE}." if error.status == 401 else ""
+            raise CommandError(f"{error}{hint}") from None
         told = [
             f"{one}\n    but {but}" for one in scenario.expectations if not one.inside if (but := one.complaint(played))
         ]
@@ -236,3 +247,11 @@ def _report(results: Sequence[Result]) -> int:
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Return name and value of `NAME:VALUE`."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no header; one looks like x-shop:7")
+    return name.strip(), value.strip()

@@ -44,6 +44,7 @@ async def connect(
     key: str | None = None,
     model: str = "",
     session: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
     resumable: bool = True,
     realtime: Realtime = REALTIME,
 ) -> AsyncGenerator[RealtimeConnection]:
@@ -53,10 +54,13 @@ async def connect(
     `RealtimeConnection`. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`), as for all services.
 
     Args:
-        url: The server's address: `http://127.0.0.1:8000`, `wss://api.openai.com/v1/realtime`.
+        url: The server's address: `http://127.0.0.1:8000`, `wss://api.openai.com/v1/realtime`. Its parameters are sent,
+            too: a pipeline of voicepipe's reads them in `session.client.query`.
         key: The API key, sent as `Authorization: Bearer`, and never logged.
         model: The model, sent as `?model=`. OpenAI requires one, in the address or here.
         session: The settings, as in `session.update`; `type` is added.
+        headers: Headers of the program's own; a server of voicepipe's passes those on that its setting `client_headers`
+            names.
         resumable: Whether the server is asked to keep the session for a while when the connection breaks, by
             `?resumable=true`. OpenAI's own, which keeps none, is not.
         realtime: The times and the sizes of buffers.
@@ -68,7 +72,7 @@ async def connect(
         CannotConnect: There is no server at this address, or it refuses; the message says why.
     """
     history = History(dict(session or {}), realtime.history_items)
-    link = Link(url, key, model, resumable, realtime.open_s)
+    link = Link(url, key, model, resumable, realtime.open_s, headers or {})
     socket, greeting = await link.begin(list(history.replay()))
     connection = RealtimeConnection(link, history, realtime, socket, greeting)
     try:

@@ -7,7 +7,7 @@ Each has the fields that a client acts on, and the whole message in `raw`. An ev
 from __future__ import annotations
 
 import base64
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -199,8 +199,9 @@ class Response(_Part):
         """The server's reason for a failure; "" if it has not failed."""
         if self.status != "failed":
             return ""
-        error: dict[str, Any] = (self.status_details or {}).get("error") or {}
-        return str(error.get("message") or error.get("code") or error.get("type") or "it did not say why")
+        error: object = (self.status_details or {}).get("error")
+        told = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
+        return str(told.get("message") or told.get("code") or told.get("type") or "it did not say why")
 
 
 class ResponseCreated(ServerEvent):

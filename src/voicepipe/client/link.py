@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -41,6 +41,7 @@ class Link:
         model: The model that is asked for, `?model=`; "": the address says it, or the server decides.
         resumable: Whether the server is asked to keep the session when the connection breaks, `?resumable=true`.
         open_s: How long a handshake and its greeting may take, in seconds.
+        headers: Headers of the client's own, at each handshake.
     """
 
     url: str
@@ -48,6 +49,7 @@ class Link:
     model: str
     resumable: bool
     open_s: float
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     async def begin(self, first: Iterable[Message]) -> tuple[ClientSocket, events.SessionCreated]:
         """Open a new session.
@@ -97,7 +99,9 @@ class Link:
     @asynccontextmanager
     async def _opened(self, address: URL, *protocols: str) -> AsyncGenerator[ClientSocket]:
         """Yield a socket, which is closed unless all goes well."""
-        socket = await open_socket(str(address), key=self.key, timeout_s=self.open_s, protocols=protocols)
+        socket = await open_socket(
+            str(address), key=self.key, timeout_s=self.open_s, protocols=protocols, headers=self.headers
+        )
         try:
             async with asyncio.timeout(self.open_s):
                 yield socket

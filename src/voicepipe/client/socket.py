@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
@@ -35,6 +37,7 @@ _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 # An answer with its sound in one message has a few megabytes.
 _MAX_MESSAGE = 1 << 24
 _HEARTBEAT_S = 20.0
+_NOT_THERE = f"has no conversations at that path; they are at {PATH}, which an address without a path stands for"
 # The timeout for the other side's close frame.
 _GOODBYE_S = 1.0
 
@@ -89,7 +92,12 @@ class ClientSocket:
 
 
 async def open_socket(
-    address: str, *, key: str | None, timeout_s: float, protocols: tuple[str, ...] = ("realtime",)
+    address: str,
+    *,
+    key: str | None,
+    timeout_s: float,
+    protocols: tuple[str, ...] = ("realtime",),
+    headers: Mapping[str, str] | None = None,
 ) -> ClientSocket:
     """Open a WebSocket, through the proxy of the environment if there is one for this address.
 
@@ -97,12 +105,14 @@ async def open_socket(
         address: As `websocket_url` returns it.
         key: The API key, sent as a bearer token.
         timeout_s: How long the handshake may take, in seconds.
-        protocols: The subprotocols that are offered.
+        protocols: The subprotocols that are offered. "realtime" alone, without a key, is how Unmute's frontend begins:
+            voicepipe's server then tells the dialect by the first message. With none of them the dialect is GA.
+        headers: Headers of the client's own.
 
     Raises:
         CannotConnect: No server listens, or it is full, refuses, or speaks another protocol.
     """
-    http = aiohttp.ClientSession(headers=authorization(key))
+    http = aiohttp.ClientSession(headers={**(headers or {}), **authorization(key)})
     try:
         return ClientSocket(http, await _open(http, address, timeout_s, protocols))
     except BaseException:
@@ -146,12 +156,23 @@ def authorization(api_key: str | None) -> dict[str, str]:
 
 
 def parsed(text: str) -> Message | None:
-    """Return a message; None if it is no JSON object with a `type`."""
-    with suppress(ValueError):
-        message: Any = json.loads(text)
+    """Return a message; None if it is no JSON object with a `type`, or has a number that JSON does not have."""
+    with suppress(ValueError, RecursionError):
+        message: Any = _DECODER.decode(text)
         if isinstance(message, dict) and isinstance(cast("Message", message).get("type"), str):
             return cast("Message", message)
     return None
+
+
+def _finite(number: str) -> float:
+    """Reject NaN, and 1e999, which Python reads as infinity: no time and no length has these."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _page(address: str) -> URL:
@@ -186,7 +207,8 @@ async def _open(
 
 async def _refusal(http: aiohttp.ClientSession, address: str, error: aiohttp.WSServerHandshakeError) -> str:
     if error.status == 404:
-        return f"the server at {address} has no conversations at that path; try its bare address"
+        reason = await _reason(http, address, error.status)
+        return f"the server at {address} {_NOT_THERE if reason is None else f'refuses: {reason}'}"
     retry_s = (error.headers or {}).get("Retry-After")
     later = f"; try again in {retry_s} s" if retry_s else ""
     if reason := await _reason(http, address, error.status):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Literal, TypeAlias
 
 from voicepipe.audio import OggOpus
 from voicepipe.client.socket import ClientSocket, Message, appended, open_socket, parsed, websocket_url
 from voicepipe.events import Audio, Samples
 
-__all__ = ["CHARACTERS", "ClientConnection", "connect", "settings"]
+__all__ = ["CHARACTERS", "ClientConnection", "MayRecord", "connect", "settings"]
 
 CHARACTERS = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation")
 """Characters for which the server writes the instructions."""
@@ -68,9 +69,10 @@ async def connect(
     voice: str | None = None,
     api_key: str | None = None,
     open_timeout_s: float = 10.0,
+    recording: MayRecord = "off",
 ) -> AsyncGenerator[ClientConnection]:
-    """Open a conversation and send its settings, so that the bot opens; `instructions` as in `settings`. `api_key` is
-    for a server that requires one.
+    """Open a conversation and send its settings, so that the bot opens; `instructions` and `recording` as in
+    `settings`. `api_key` is for a server that requires one.
 
     Raises CannotConnect when no server listens, or it is full, refuses, or speaks another protocol.
     """
@@ -78,20 +80,26 @@ async def connect(
     try:
         connection = ClientConnection(socket)
         with suppress(ConnectionResetError):  # closed at once: the reader gets the reason
-            await connection.send(settings(instructions, voice))
+            await connection.send(settings(instructions, voice, recording))
         yield connection
     finally:
         await socket.close()
 
 
-def settings(instructions: str | None, voice: str | None) -> Message:
+MayRecord: TypeAlias = Literal["off", "events", "sound"]
+"""What a server may record: nothing, events and words, or the user's sound, too."""
+
+
+def settings(instructions: str | None, voice: str | None, recording: MayRecord = "off") -> Message:
     """Return a `session.update`. Instructions: one of `CHARACTERS`, or a text; None or "" leaves the bot silent."""
     wanted: Message | None = None
     if instructions in CHARACTERS:
         wanted = {"type": instructions, "language": "en"}
     elif instructions:
         wanted = {"type": "constant", "text": instructions, "language": "en"}
-    session: Message = {"voice": voice, "allow_recording": False}
+    session: Message = {"voice": voice, "allow_recording": recording != "off"}
+    if recording == "sound":
+        session["allow_sound_recording"] = True
     if wanted is not None:  # null would mean: the default character
         session["instructions"] = wanted
     return {"type": "session.update", "session": session}

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 __all__ = ["Kind", "Lane", "Marble", "lanes_svg"]
 
 Kind: TypeAlias = Literal["user", "bot", "fact", "good", "bad"]
-"""Whose doing it is, or how it is judged: it has a colour."""
+"""The side that did it, or how it is judged: it has a colour."""
 
 _WIDTH, _MARGIN = 1400.0, 16.0
 _LANE, _RADIUS, _LETTER = 30.0, 5.0, 5.9

@@ -12,7 +12,15 @@ from voicepipe.events.base import Event
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["AppEventType", "app_event", "app_event_named", "app_event_type", "is_app_event", "is_app_event_type"]
+__all__ = [
+    "AppEventType",
+    "app_event",
+    "app_event_named",
+    "app_event_names",
+    "app_event_type",
+    "is_app_event",
+    "is_app_event_type",
+]
 
 E = TypeVar("E", bound=Event)
 
@@ -77,6 +85,11 @@ def app_event(name: str) -> Callable[[type[E]], type[E]]:
 def app_event_named(name: str) -> AppEventType | None:
     """Return the registered type of this name."""
     return _BY_NAME.get(name)
+
+
+def app_event_names() -> list[str]:
+    """Return the names of all registered types."""
+    return list(_BY_NAME)
 
 
 def app_event_type(event: object) -> AppEventType | None:

@@ -12,7 +12,16 @@ from voicepipe.client.socket import ClientSocket, Message, appended, open_socket
 from voicepipe.client.unmute import connect as connect_unmute
 from voicepipe.events import Audio, Samples
 
-__all__ = ["DIALECTS", "Dialect", "OpenAiConnection", "UserConnection", "as_unmute", "connect", "opens"]
+__all__ = [
+    "DIALECTS",
+    "Dialect",
+    "OpenAiConnection",
+    "UserConnection",
+    "as_unmute",
+    "connect",
+    "default_instructions",
+    "opens",
+]
 
 Dialect: TypeAlias = Literal["ga", "beta", "unmute"]
 """OpenAI's Realtime API, its beta, or Unmute's protocol."""
@@ -73,6 +82,11 @@ class OpenAiConnection:
     async def close(self) -> None:
         """Close the connection in order."""
         await self._socket.close()
+
+
+def default_instructions(dialect: Dialect) -> str:
+    """Return what the bot is told where a user of the load has no instructions of its own."""
+    return "smalltalk" if dialect == "unmute" else "You are on the phone. Answer in one or two short sentences."
 
 
 def opens(dialect: Dialect) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
+from textwrap import wrap
 
 from voicepipe.drawing.latency import Bar, document, stacked
 from voicepipe.load.figures import TurnFigures
+from voicepipe.load.sentences import sentences
 from voicepipe.load.summary import REAL_TIME, Percentiles, Summary
 
 __all__ = ["summary_svg"]
 
 _LEFT, _TOP, _WIDTH, _HEIGHT = 70.0, 56.0, 620.0, 180.0
+_LINE, _CHARACTERS = 16.0, 120
 
 
 def summary_svg(summary: Summary, title: str) -> str:
-    """Return an SVG document: answers as dots over time, percentiles, and their parts.
+    """Return an SVG document: answers as dots over time, percentiles and their parts, and the rest in sentences.
 
     Args:
         summary: The run.
@@ -22,7 +26,17 @@ def summary_svg(summary: Summary, title: str) -> str:
     """
     dots = list(_dots(summary.turns, summary.took_s))
     bars, height = stacked(list(_bars(summary)), 16.0, _TOP + _HEIGHT + 60)
-    return document(title, 740.0, _TOP + _HEIGHT + 60 + height + 16, [*dots, *bars])
+    below = _TOP + _HEIGHT + 60 + height + 22
+    told = list(_told(summary, below))
+    return document(title, 740.0, below + _LINE * len(told), [*dots, *bars, *told])
+
+
+def _told(summary: Summary, y: float) -> Iterator[str]:
+    """Yield what the figures do not show: refusals, errors, missing sound, and the cost."""
+    for line in sentences(summary):
+        for part in wrap(line, _CHARACTERS, subsequent_indent="    "):
+            yield f'<text class="small" x="16" y="{y:g}" xml:space="preserve">{escape(part)}</text>'
+            y += _LINE
 
 
 def _bars(summary: Summary) -> Iterator[Bar]:

@@ -13,7 +13,7 @@ from voicepipe.client.dialogue import Dialogue, Turn
 from voicepipe.client.facts import Fact, Interrupted, Problem
 from voicepipe.client.socket import Message
 from voicepipe.events import Samples
-from voicepipe.load.connections import Dialect, UserConnection, connect, opens
+from voicepipe.load.connections import Dialect, UserConnection, connect, default_instructions, opens
 from voicepipe.load.figures import TurnFigures, UserFigures
 from voicepipe.load.user import FRAME_S, Manner, SimulatedUser
 
@@ -34,7 +34,7 @@ class Load:
         over_s: The time over which they come, in seconds.
         manner: How they talk.
         speech: What they say.
-        instructions: The bot's instructions.
+        instructions: The bot's instructions; "": some that suit the dialect.
         key: The API key.
         seed: Of the users' random numbers.
     """
@@ -45,7 +45,7 @@ class Load:
     over_s: float
     manner: Manner
     speech: Sequence[Samples]
-    instructions: str = "smalltalk"
+    instructions: str = ""
     key: str | None = None
     seed: int = 0
 
@@ -70,7 +70,8 @@ async def run_user(load: Load, number: int, began_s: float, heard: Callable[[Tur
     await asyncio.sleep(max(0.0, began_s + load.comes_s(number) - loop.time()))
     figures = UserFigures(number, loop.time() - began_s)
     try:
-        async with connect(load.url, load.dialect, instructions=load.instructions, key=load.key) as connection:
+        told = load.instructions or default_instructions(load.dialect)
+        async with connect(load.url, load.dialect, instructions=told, key=load.key) as connection:
             await _Session(load, connection, figures, heard).run()
     except CannotConnect as error:
         figures.outcome, figures.reason = "refused" if error.status is not None else "failed", str(error)
@@ -89,7 +90,7 @@ class _Session:
             load.manner.pause_s,
             load.manner.barge_ins,
             load.manner.barge_in_s,
-            waits_for_opening=opens(load.dialect) and bool(load.instructions),
+            waits_for_opening=opens(load.dialect),
         )
         self._user = SimulatedUser(load.speech, manner, self._dialogue, Random(f"{load.seed} {figures.number}"))
         self._loop = asyncio.get_running_loop()

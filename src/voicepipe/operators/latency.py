@@ -82,8 +82,10 @@ class _Marks:
                 self._mark(5)
             case ReplyAudio() | SpeechEncoded() if self._marks is not None:
                 yield self._measured()
-            case ReplyStarted(unasked=unasked):
+            case ReplyStarted(conversation=conversation, unasked=unasked):
                 self._unasked = unasked is not None
+                if conversation.is_silent:
+                    self._marks = None  # it breaks a silence, behind a turn that was not to be answered
                 self._answering = self._marks is not None and not self._unasked
             case ReplyEnded() | ReplyInterrupted():
                 self._unasked = False

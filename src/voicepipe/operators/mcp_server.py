@@ -18,7 +18,6 @@ from reactivex import Observable
 from voicepipe.conversation import Function, FunctionCall
 from voicepipe.events import Event
 from voicepipe.installation.installation import install_command
-from voicepipe.installation.proxies import proxy_for
 from voicepipe.operators.toolbox import RETURNED, Outcome, error_text
 from voicepipe.presets import Mcp
 from voicepipe.rx import from_async
@@ -37,9 +36,6 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 # A list of tools without an end is not read any further.
 _MOST_PAGES = 20
-# Of an answer's next bytes, as the package mcp itself has it: a call has its own deadline, and a server may be silent
-# for long between two notifications.
-_READ_S = 300
 _ARGUMENTS = TypeAdapter(dict[str, Any])
 
 
@@ -212,22 +208,14 @@ class McpServer:
                     self._changed(None)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """Return what `mcp.Client` connects to: an address by HTTP with the headers, and through the proxy for it."""
+        """Return what `mcp.Client` connects to: for an address, HTTP with the headers, the proxy for it, and bounds."""
         if not isinstance(self._server, str):
             return self._server
-        import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
-        waits = httpx2.Timeout(self._limits.connect_s, read=_READ_S)
-        # httpx itself would ask the environment's proxy for this machine, too.
-        client = httpx2.AsyncClient(
-            headers=self._headers,
-            timeout=waits,
-            proxy=proxy_for(self._server),
-            trust_env=False,
-            follow_redirects=not self._headers,  # they may be keys
-        )
-        http = await stack.enter_async_context(client)
+        from voicepipe.operators.mcp_http import http_client
+
+        http = await stack.enter_async_context(http_client(self._server, self._headers, self._limits.connect_s))
         return streamable_http_client(self._server, http_client=http)
 
     async def _notified(self, message: object) -> None:

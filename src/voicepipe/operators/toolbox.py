@@ -31,6 +31,9 @@ log = structlog.get_logger()
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # The most wrong arguments that are reported to the model at once.
 _SHOWN = 5
+# How long a function that was cancelled may clean up: closing a connection takes a second at most.
+_CLEAN_UP_S = 2.0
+_ABANDONED = set["asyncio.Task[Outcome]"]()
 
 
 class Outcome(NamedTuple):
@@ -93,8 +96,8 @@ class Toolbox:
 
         Errors are: an unknown function, invalid arguments (the function is not run), an exception of the function,
         `sys.exit` too, and no result within `deadline_s`. An async function is then cancelled, and its clean-up
-        awaited; a sync one goes on in its thread, and its result is dropped, unless there is `late`. Cancelling `run`
-        cancels the function in the same way. Arguments are not logged, exceptions are.
+        awaited, for two seconds at most; a sync one goes on in its thread, and its result is dropped, unless there is
+        `late`. Cancelling `run` cancels the function in the same way. Arguments are not logged, exceptions are.
 
         Args:
             call: What the model has called.
@@ -122,7 +125,7 @@ class Toolbox:
             return Outcome("was called wrongly", error_text(_wrong(error)))
         running = _outcome(call, tool.call(*given))
         if inspect.iscoroutinefunction(tool.function) or late is None:
-            return await _within(deadline_s, running)
+            return await _within(deadline_s, running, call.name)
         return await outcome_of(asyncio.create_task(running, name=call.name), deadline_s, late)
 
 
@@ -265,16 +268,30 @@ async def outcome_of(rest: asyncio.Task[Outcome], deadline_s: float, late: Late)
     return Outcome("was late", error_text(f"no result within {deadline_s:g} s, and it still runs"))
 
 
-async def _within(deadline_s: float, running: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """Return an outcome; cancel what is late, and wait for its clean-up."""
-    deadline = asyncio.timeout(deadline_s)
-    late = Outcome("was late", error_text(f"no result within {deadline_s:g} s"))
+async def _within(deadline_s: float, running: Coroutine[Any, Any, Outcome], name: str) -> Outcome:
+    """Return an outcome; cancel what is late, and wait for its clean-up, which has a time of its own."""
+    task = asyncio.create_task(running, name=name)
     try:
-        async with deadline:
-            outcome = await running
-    except TimeoutError:
-        return late
-    return late if deadline.expired() and outcome.what != "returned" else outcome
+        await asyncio.wait([task], timeout=deadline_s)
+    except asyncio.CancelledError:
+        await _cancel(task)
+        raise
+    if task.done():
+        return task.result()
+    await _cancel(task)
+    if task.done() and not task.cancelled() and (outcome := task.result()).what == RETURNED:
+        return outcome
+    return Outcome("was late", error_text(f"no result within {deadline_s:g} s"))
+
+
+async def _cancel(task: asyncio.Task[Outcome]) -> None:
+    """Cancel a function, and wait for its end; one that does not end is left alone, and its result dropped."""
+    task.cancel()
+    await asyncio.wait([task], timeout=_CLEAN_UP_S)
+    if not task.done():
+        log.warning("function.does_not_end", function=task.get_name(), cancelled_s=_CLEAN_UP_S)
+        _ABANDONED.add(task)  # asyncio itself keeps no task
+        task.add_done_callback(_ABANDONED.discard)
 
 
 async def _outcome(call: FunctionCall, running: Coroutine[Any, Any, str]) -> Outcome:

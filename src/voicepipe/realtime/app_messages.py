@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 
 from voicepipe.events import Event, InputRejected
-from voicepipe.events.application import app_event_named, app_event_type
+from voicepipe.events.application import app_event_named, app_event_names, app_event_type
 from voicepipe.realtime.dialect import ServerMessage
 from voicepipe.realtime.parse import Rejected, explain, parse_object
 
@@ -42,7 +43,8 @@ def _checked(message: dict[str, Any], name: str) -> Event | InputRejected:
     event_id = message.get("event_id")
     told = event_id if isinstance(event_id, str) else None
     if (registered := app_event_named(name)) is None:
-        what = f"Invalid value for 'type': there is no application event 'app.{name[:80]}' here."
+        meant = "".join(f" Did you mean 'app.{one}'?" for one in get_close_matches(name[:80], app_event_names(), n=1))
+        what = f"Invalid value for 'type': there is no application event 'app.{name[:80]}' here.{meant}"
         return InputRejected("invalid_value", what, "type", told)
     try:
         return registered.adapter.validate_json(json.dumps(message), strict=True)

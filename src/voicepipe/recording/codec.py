@@ -1,4 +1,4 @@
-"""The codec of a client whose sound is not kept: the length of what it decodes is noted."""
+"""The codec of a client without consent to its sound: the length of what it decodes is noted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be kept of a session, as its client and its operator say."""
+"""The consent to recordings: the client's and the operator's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Keeps", "consented"]
 
 
 class Keeps(IntEnum):
-    """How much of a session is kept."""
+    """The part of a session that is kept."""
 
     NOTHING = 0
     """Without the client's consent."""

@@ -112,14 +112,19 @@ def read(path: Path) -> Recording:
     return Recording(path, records[0], tuple(records[1:]), len(data) - at)
 
 
-def header_of(path: Path) -> Header | None:
-    """Return the header of a file, or None if there is none: it was cut off, or is no recording."""
+def header_of(path: Path) -> Header | Withdrawn | None:
+    """Return the first record of a file; None if there is none: the file was cut off, or is no recording.
+
+    Raises:
+        OSError: The file cannot be read.
+        BadRecording: It is damaged.
+    """
     with path.open("rb") as file:
         data = file.read(_HEADER_BYTES)
     if not data.startswith(MAGIC):
         return None
     records, _ = _records(path, data)
-    return records[0] if records and isinstance(records[0], Header) else None
+    return records[0] if records and isinstance(records[0], Header | Withdrawn) else None
 
 
 _HEADER_BYTES = 65_536
@@ -134,7 +139,7 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise BadRecording(f"{path} cannot be read: {error.strerror}") from error
     if not MAGIC.startswith(data[:_NAME_BYTES]):
-        raise BadRecording(f"{path} is no recording of voicepipe, whose names end in {SUFFIX}")
+        raise BadRecording(f"{path} is no recording of voicepipe; their names end in {SUFFIX}")
     if not data.startswith(MAGIC) and len(data) >= len(MAGIC):
         raise BadRecording(f"{path} was written by a newer voicepipe in another format; update voicepipe to read it")
     return data

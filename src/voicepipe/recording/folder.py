@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from voicepipe.recording.file import SUFFIX, BadRecording, header_of
+from voicepipe.recording.records import Withdrawn
 
 __all__ = ["path_of", "prune"]
 
@@ -37,9 +38,9 @@ class _File(NamedTuple):
 
 
 def prune(folder: Path, *, kept_s: float | None, total_bytes: int | None, now: float) -> list[Path]:
-    """Delete the recordings whose consent was withdrawn, those that are too old, and the oldest of too many. Blocks.
+    """Delete the recordings without consent, those that are too old, and the oldest of too many. Blocks.
 
-    A file without a header goes, too: its session was withdrawn, or was killed before it had an event.
+    A file without a header goes, too: its session was killed before it had an event.
 
     Args:
         folder: The folder; one that is not there, or cannot be read, holds none.
@@ -52,7 +53,11 @@ def prune(folder: Path, *, kept_s: float | None, total_bytes: int | None, now: f
     """
     files = sorted(_files(folder))
     quiet = [file for file in files if now - file.written_at > _QUIET_S]
-    gone = [file for file in quiet if _is_void(file.path) or (kept_s is not None and now - file.written_at > kept_s)]
+    gone = [file for file in files if isinstance(_header(file.path), Withdrawn)]
+    for file in quiet:
+        is_old = kept_s is not None and now - file.written_at > kept_s
+        if file not in gone and (is_old or _header(file.path) is None):
+            gone.append(file)
     gone += _over(files, quiet, gone, total_bytes)
     deleted = [file.path for file in gone if _unlink(file.path)]
     if deleted:
@@ -79,11 +84,11 @@ def _files(folder: Path) -> Iterator[_File]:
                 yield _File(stat.st_mtime, stat.st_size, path)
 
 
-def _is_void(path: Path) -> bool:
+def _header(path: Path) -> object:
     try:
-        return header_of(path) is None
-    except (OSError, BadRecording):
-        return False
+        return header_of(path)
+    except (OSError, BadRecording) as error:
+        return error
 
 
 def _unlink(path: Path) -> bool:

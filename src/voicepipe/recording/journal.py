@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,7 +30,7 @@ class Journal:
         self._now_s = clock()
         self._inside = False
         self.is_on = True
-        self._numbers = dict.fromkeys(("call", "timer", "clean_up", "function"), 0)
+        self._numbers = Counter[str]()
 
     @property
     def now_s(self) -> float:

@@ -47,7 +47,7 @@ class RecordedScheduler(LoopScheduler):
         return RecordedScheduler(self.loop, self.journal, parent=self, apart=apart)
 
     def for_stage(self) -> LoopScheduler:
-        """Return the scheduler of a stage, whose timers and tasks are not the graph's: only what it gives is noted."""
+        """Return the scheduler of a stage: its timers and tasks are not the graph's; only what it gives is noted."""
         return LoopScheduler(self.loop, parent=self)
 
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
@@ -67,7 +67,7 @@ class RecordedScheduler(LoopScheduler):
 
 
 class _RecordedBackground(Background):
-    """What a session goes on with behind a reply: what it tells the graph is an entry."""
+    """The works behind a reply that is over: what they tell the graph is an entry."""
 
     def __init__(self, scheduler: RecordedScheduler) -> None:
         super().__init__(scheduler._adopt)  # pyright: ignore[reportPrivateUsage]

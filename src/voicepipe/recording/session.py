@@ -59,7 +59,7 @@ _PRELUDE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class RecordingLimits:
-    """What an operator allows.
+    """The permissions and limits of an operator.
 
     Args:
         folder: Where the files are.
@@ -124,7 +124,7 @@ class SessionRecorder:
     async def _run(self, call: FunctionCall, run: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
         number = self.journal.number("function")
         outcome = await run()
-        self.journal.enter(partial(FunctionDone, number=number, outcome=tuple(outcome)), lambda: None)
+        self.journal.enter(partial(FunctionDone, number=number, outcome=(outcome.what, outcome.text)), lambda: None)
         return outcome
 
     def started(self, start: Callable[[], T]) -> T:

@@ -37,13 +37,23 @@ def recorded_stages(stages: Stages, journal: Journal) -> Stages:
 
     Sound of the synthesiser is rounded to 16 bits, as it is written: what is heard is what is recorded.
     """
+
+    def end_of_turn(audio: Audio) -> Observable[float]:
+        return _noted_source(stages.end_of_turn(audio), "end_of_turn", journal, "")
+
+    def llm(conversation: Conversation) -> Observable[Any]:
+        return _noted_source(stages.llm(conversation), "llm", journal, asked_of(conversation))
+
+    def tts(conversation: Conversation) -> Stage[Any, Any]:
+        return _noted(stages.tts(conversation), "tts", journal)
+
     return replace(
         stages,
         vad=None if stages.vad is None else _noted(stages.vad, "vad", journal),
-        end_of_turn=lambda audio: _noted_source(stages.end_of_turn(audio), "end_of_turn", journal, ""),
+        end_of_turn=end_of_turn,
         stt=_noted(stages.stt, "stt", journal),
-        llm=lambda conversation: _noted_source(stages.llm(conversation), "llm", journal, asked_of(conversation)),
-        tts=lambda conversation: _noted(stages.tts(conversation), "tts", journal),
+        llm=llm,
+        tts=tts,
     )
 
 

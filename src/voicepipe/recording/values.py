@@ -8,10 +8,11 @@ that it does not know.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import Field, fields, is_dataclass, make_dataclass, replace
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -32,7 +33,7 @@ Type = list[Any]
 
 
 class RecordedError(Exception):
-    """An exception of a session whose class this process does not have, or cannot make again.
+    """An exception of a session: this process does not have its class, or cannot make it again.
 
     Args:
         text: Its message.
@@ -89,7 +90,7 @@ class Packer:
         if is_dataclass(value) and not isinstance(value, type):
             values = [self._plain(getattr(value, one.name)) for one in fields(value)]
             return _ext(_OBJECT, [self._number(type(value), fields(value)), *values])
-        if isinstance(value, dict) and all(isinstance(key, str) and _is_unicode(key) for key in value):
+        if isinstance(value, dict) and _has_texts(cast("dict[Any, Any]", value)):
             return {key: self._plain(one) for key, one in cast("dict[str, Any]", value).items()}
         match value:
             case list():
@@ -102,7 +103,7 @@ class Packer:
             case RecordedError(kind=str(kind), given=given) if kind:
                 return _ext(_ERROR, [kind, str(value), self._plain(given)])
             case Exception():
-                return _ext(_ERROR, [_name(type(value)), str(value), self._plain(_texts(value.args))])
+                return _ext(_ERROR, [_name(type(value)), str(value), self._plain(_arguments(value))])
             case np.generic():
                 return self._plain(value.item())
             case _:
@@ -183,13 +184,23 @@ def _ext(tag: int, content: Any) -> ormsgpack.Ext:
     return ormsgpack.Ext(tag, content if isinstance(content, bytes) else ormsgpack.packb(content))
 
 
+def _has_texts(mapping: dict[Any, Any]) -> bool:
+    return all(isinstance(key, str) and _is_unicode(key) for key in mapping)
+
+
 def _is_unicode(text: str) -> bool:
     """Return whether a text can be written as UTF-8: a client's JSON may hold half of a surrogate pair."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _texts(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(one if isinstance(one, str | int | float | bool | None) else repr(one) for one in args)
+def _arguments(error: Exception) -> tuple[Any, ...]:
+    """Return what an exception is made of: its attributes by the names of its constructor's parameters, or `args`."""
+    made_by = type(error).__init__
+    if isinstance(made_by, FunctionType):
+        names = list(inspect.signature(made_by).parameters)[1:]
+        if names and all(hasattr(error, name) for name in names):
+            return tuple(getattr(error, name) for name in names)
+    return error.args
 
 
 # ---- sound -----------------------------------------------------------------------------------------------------------
@@ -220,7 +231,8 @@ class _Class:
     def __init__(self, name: str, names: list[str]) -> None:
         self._names = names
         found = _found(name)
-        self._kind: type[Any] = found if found is not None and is_dataclass(found) else _unknown(name, names)
+        is_known = isinstance(found, type) and is_dataclass(found)
+        self._kind: type[Any] = cast("type[Any]", found) if is_known else _unknown(name, names)
         self._known = {one.name for one in fields(self._kind) if one.init}
 
     def make(self, values: list[Any]) -> Any:
@@ -250,16 +262,19 @@ def _unknown(name: str, names: list[str]) -> type[Any]:
     """Return a class for objects of one that is not here: an event with the same name and fields."""
     make: Callable[..., type[Any]] = make_dataclass
     known = [(one, Any, None) for one in names if one.isidentifier()]
-    return make(name.rpartition(".")[2].rpartition(":")[2], known, bases=(Event,), frozen=True, slots=True)
+    module, _, inner = name.partition(":")
+    kind = make(inner.rpartition(".")[2], known, bases=(Event,), frozen=True, slots=True)
+    kind.__module__, kind.__qualname__ = module, inner  # written again, it has the same name
+    return kind
 
 
-def _error(name: str, text: str, args: list[Any]) -> Exception:
-    kind = _found(name)
+def _error(name: str, text: str, read: list[Any]) -> Exception:
+    kind, args = _found(name), _value(read)
     if kind is not None and issubclass(kind, Exception):
         try:
             made = kind(*args)
         except Exception:
-            return RecordedError(text, name, tuple(args))
+            return RecordedError(text, name, args)
         if str(made) == text:
             return made
-    return RecordedError(text, name, tuple(args))
+    return RecordedError(text, name, args)

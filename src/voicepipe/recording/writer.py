@@ -65,7 +65,7 @@ class RecordingWriter:
         """Delete the file, before this returns. The recording is over."""
         self.is_over, self._frames, self._waiting = True, [], 0
         self._cancel_timer()
-        self._file.delete(self._framer.frames(Withdrawn()))
+        self._file.delete(Framer().frames(Withdrawn()))
 
     async def close(self) -> None:
         """Write what waits, and make sure that it is on the disk."""

@@ -95,8 +95,8 @@ class LoopScheduler(PeriodicScheduler):
         """Call `then` when the tasks that run now are done.
 
         Returns:
-            A function that returns the names of those that still run; None if there are no tasks: then `then` is not
-            called.
+            A function that returns the names of the tasks that still run; None if there are none, so that `then` will
+            not be called.
         """
         left = set(self.tasks)
         if not left:

@@ -346,7 +346,15 @@ class Sessions:
         wire = self.dialects.negotiation(new.kind, new.id, client, greeting=greeting, session=new.session, rtp=new.rtp)
         with bound_contextvars(session=new.id):
             began, end, taken = clock(), _STOPPING, self._slots_taken
-            log.info("session.started", remote=request.remote, dialect=wire.name, pipeline=new.pipeline, sessions=taken)
+            named = {"client": client.name} if client.name else {}
+            log.info(
+                "session.started",
+                remote=request.remote,
+                dialect=wire.name,
+                pipeline=new.pipeline,
+                sessions=taken,
+                **named,
+            )
             tracer = self._traces.tracer(new.id, new.pipeline)
             connection = self._connection(transport, wire, new, tracer)
             self._live.add(connection)

@@ -230,6 +230,10 @@ class ServerSettings(BaseModel):
     close_timeout_s: float = Field(default=2, gt=0)
     """The time, in seconds, in which a client must answer the server's close frame."""
 
+    hung_worker_s: float = Field(default=10, gt=0)
+    """The time, in seconds, after which a worker that does not answer the supervisor is killed and replaced; after half
+    of it new clients go to other workers. A block of the event loop that long has ended its conversations anyway."""
+
     session_resume_s: float = Field(default=20, ge=0)
     """The time, in seconds, for which a session waits for a client whose network has failed, if the client has asked
     for that (`?resumable=true`). It counts as a session meanwhile. 0: none waits."""

@@ -1,4 +1,4 @@
-"""What a listener says while another speaks, without wanting to speak (backchannels), by language. Pure data."""
+"""Backchannels: the words of a listener that does not want to speak, by language. Pure data."""
 
 from __future__ import annotations
 

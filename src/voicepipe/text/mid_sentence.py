@@ -36,7 +36,7 @@ OPEN_ENDS: Final[Mapping[str, frozenset[str]]] = {
 
 _QUESTION_WORDS: Final = frozenset({"when", "quand"})
 _QUESTION_VERBS: Final = frozenset(
-    {"am", "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "shall", "should", "may",
+    {"am", "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "may",
      "might", "must", "has", "have", "had", "est", "est-ce", "sont", "était", "va", "peut", "faut"}
 )  # fmt: skip
 _INVERTED: Final = re.compile(r".+-(?:je|tu|il|elle|on|nous|vous|ils|elles)")

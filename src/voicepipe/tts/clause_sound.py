@@ -18,6 +18,10 @@ __all__ = ["ClauseSound", "OpenClause", "OpenedClauses"]
 
 # How the bodies begin that are sound, but no PCM: servers that ignore `response_format`.
 _FORMATS = {b"RIFF": "WAV", b"ID3": "MP3", b"OggS": "Ogg", b"fLaC": "FLAC"}
+# Rates of PCM, in Hz: those of the telephone, and twice those of studios.
+_LEAST_HZ, _MOST_HZ = 8_000, 192_000
+# The longest sound of a clause, beside one second for each of its characters: four times what a slow voice takes.
+_LONGEST_S = 30.0
 _NO_SOUND = ("application/json", "text/html", "text/plain", "text/event-stream")
 
 
@@ -26,15 +30,18 @@ class ClauseSound:
 
     Args:
         answer: The answer, open.
+        clause: What is said in it.
         rate_hz: The rate, where the answer does not say it.
         observer: Receives what comes; a frame is 80 ms.
         asked_s: When the clause was requested, by the loop's clock.
     """
 
-    def __init__(self, answer: ApiAnswer, rate_hz: int, observer: ServiceObserver, asked_s: float) -> None:
+    def __init__(
+        self, answer: ApiAnswer, clause: ReadClause, rate_hz: int, observer: ServiceObserver, asked_s: float
+    ) -> None:
         self._answer, self._observer, self._asked_s = answer, observer, asked_s
-        said = answer.parameters.get("rate", "")
-        self.rate_hz = int(said) if said.isdecimal() and int(said) else rate_hz
+        self._longest_s = _LONGEST_S + len(clause.spoken)
+        self.rate_hz = rate_hz
         self._pcm = PcmReader()
         self._first: Samples | None = None
         self._came_s = self._reported_s = 0.0
@@ -44,6 +51,8 @@ class ClauseSound:
         """Wait for the first sound. Raises ApiError: there is none, or it is no PCM."""
         if self._answer.content_type in _NO_SOUND:
             raise self._answer.invalid(f"{self._answer.content_type} instead of PCM")
+        said = self._answer.parameters.get("rate", "")
+        self.rate_hz = self._rate(said) if said.isdecimal() else self.rate_hz
         chunk = await self._answer.next()
         for magic, name in _FORMATS.items():
             if chunk.startswith(magic):
@@ -52,8 +61,18 @@ class ClauseSound:
         if chunk:
             self._observer.first_item(self._clock() - self._asked_s)
 
+    def _rate(self, said: str) -> int:
+        """Return the rate that the answer says. Raises ApiError for one that no sound has."""
+        rate_hz = int(said) if len(said) <= len(str(_MOST_HZ)) else 0
+        if not _LEAST_HZ <= rate_hz <= _MOST_HZ:
+            raise self._answer.invalid(f"PCM with rate={said[:20]}: it should be {_LEAST_HZ} to {_MOST_HZ} Hz")
+        return rate_hz
+
     async def pieces(self) -> AsyncGenerator[Samples, None]:
-        """Yield the sound as it comes, float32; closes the answer. Raises ApiError: it is late, or has broken off."""
+        """Yield the sound as it comes, float32; closes the answer.
+
+        Raises ApiError: it is late, has broken off, or never ends.
+        """
         piece, self._first = self._first, None
         try:
             while piece is not None:
@@ -71,8 +90,10 @@ class ClauseSound:
         self._answer.close()
 
     def _count(self, length_s: float) -> None:
-        """Report the frames that are complete."""
+        """Report the frames that are complete. Raises ApiError: the sound has no end."""
         self._came_s += length_s
+        if self._came_s > self._longest_s:
+            raise self._answer.invalid(f"more than {self._longest_s:g} s of sound for one clause")
         if frames := int((self._came_s - self._reported_s) / FRAME_S + 1e-6):
             self._reported_s += frames * FRAME_S
             self._observer.received(frames)

@@ -169,7 +169,7 @@ class OpenAiTts:
             return {"json": {**fields, **self._options.extra}}
 
         async def begun(answer: ApiAnswer) -> ClauseSound:
-            sound = ClauseSound(answer, self._options.rate_hz, self._requests.observer, asked_s)
+            sound = ClauseSound(answer, clause, self._options.rate_hz, self._requests.observer, asked_s)
             await sound.begin()
             return sound
 

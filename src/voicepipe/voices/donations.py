@@ -21,7 +21,7 @@ _MARGIN_S = 0.15  # what is kept before and behind the voice
 
 
 class NoDonation(LookupError):
-    """There is no such donation, or there are several. The message says which."""
+    """A donation that is asked for does not exist, or there are several. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def donations(folder: Path) -> list[Donation]:
 
 
 def find(folder: Path, asked: str) -> Donation:
-    """Return the donation with this id, or whose id begins so, or whose donor has this address.
+    """Return the donation with this id, or a longer one, or from the donor with this address.
 
     Raises:
         NoDonation: There is none, or more than one.

@@ -320,6 +320,20 @@ def test_settings_are_merged_and_repeated_whole(client: Client):
     assert (session["audio"]["output"]["format"], session["audio"]["output"]["voice"]) == (law, "v")
 
 
+def test_a_client_that_has_chosen_no_voice_gets_the_synthesisers_own(client: Client):
+    """Also where it sends back the name that the server gives to it: a service has no voice of that name."""
+    (created,) = client.tell(SessionOpened("sess_x"))
+    voice = created["session"]["audio"]["output"]["voice"]
+    own: list[Any] = [{}, {"audio": {"output": {"voice": voice}}}, {"audio": {"output": {"voice": {"id": voice}}}}]
+    for session in own:
+        settings = client.decode("session.update", session={"type": "realtime", **session})
+        assert settings.voice is None
+    for response in own:
+        request = client.decode("response.create", response=response)
+        assert request.voice is None
+        client.tell(ReplyStarted(TALK, request.item), ReplyEnded("", TALK))
+
+
 def test_what_cannot_be_had_is_not_repeated(client: Client):
     """The answer says what holds: the voice has one speed, and the microphone is heard as it is."""
     wanted = {"input": {"noise_reduction": {"type": "near_field"}}, "output": {"speed": 1.2}}
@@ -564,7 +578,7 @@ def test_a_response_is_asked_for_with_wishes(client: Client):
     )
     asked = (ItemCreated("", "user", "Before."), ItemCreated("", "user", "And?"))
     wanted = Generation(max_tokens=9)
-    assert request == ReplyRequested(request.item, "Sing.", asked, False, False, wanted, "default", "audio/pcm")
+    assert request == ReplyRequested(request.item, "Sing.", asked, False, False, wanted, None, "audio/pcm")
     talk = Conversation("Sing.", aloud=False)
     said = (ReplyStarted(talk, request.item), ReplyTextWritten("La."), ReplyEnded("La.", talk))
     told = client.tell(*(OutOfBandResponse(request.item, event) for event in said))

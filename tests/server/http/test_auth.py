@@ -329,6 +329,15 @@ async def test_what_is_no_handshake_is_told_so(serve, logs, capfd, sent, status,
     assert [line["event"] for line in logs] == ["request.unreadable"]
 
 
+async def test_the_log_names_a_client_by_the_name_of_its_key(serve, logs):
+    """And says nothing where the key has none."""
+    async with serve(silent, **KEYS, named_api_keys={"clinic": "sk-clinic"}) as served:
+        for key in ("sk-clinic", "sk-one"):
+            async with served.connect(**bearer(key)):
+                pass
+    assert [line.get("client") for line in logs if line["event"] == "session.started"] == ["clinic", None]
+
+
 @pytest.mark.parametrize("protocols", [(), ("realtime",), ("openai-beta.realtime-v1",), ("x",)])
 async def test_keys_are_never_logged(serve, logs, caplog, protocols):
     """Neither right nor wrong ones, nor by aiohttp, whichever subprotocols are offered with them."""

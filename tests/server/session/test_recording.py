@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reactivex
 from scripted_stages import scripted_stages
 from served import UPDATE, Engine
 
-from voicepipe.events import TurnEnded
+from voicepipe.events import TextNotSpoken, TurnEnded
 from voicepipe.loader import load_pipeline
 from voicepipe.recording.file import Framer, read
 from voicepipe.recording.records import Header
@@ -112,7 +113,7 @@ async def test_without_folder_or_consent_nothing_is_recorded(serve, tmp_path, fo
     ids=["unmute", "ga"],
 )
 async def test_a_withdrawn_consent_deletes_the_file_before_it_is_answered(serve, tmp_path, connect, yes, no):
-    """Who reads the answer has no recording any more."""
+    """A client that reads the answer has no recording any more."""
     async with serve(DEFAULT, Scripted(), recordings_dir=tmp_path) as served:
         async with served.connect(**connect) as client:
             await client.send(yes)
@@ -165,6 +166,19 @@ async def test_the_log_has_no_words_unless_a_setting_says_so(serve, logs, tmp_pa
         await recorded(serve, tmp_path, ga("off"), connect=GA, log_words=words)
         assert any("Hello there." in str(line) for line in logs) is words
         assert any(line["event"] == "turn" for line in logs)
+
+
+async def test_a_text_that_the_voice_cannot_say_is_not_logged(serve, logs):
+    """Its length is."""
+
+    def pipeline(_: object) -> Any:
+        return reactivex.concat(reactivex.just(TextNotSpoken.of("私の名前")), reactivex.never())
+
+    async with serve(pipeline, Scripted()) as served, served.connect(**GA) as client:
+        await client.event("session.created")
+        await asyncio.sleep(0.1)
+    assert not any("私の名前" in str(line) for line in logs)
+    assert [line["characters"] for line in logs if line["event"] == "session.text_not_spoken"] == [4]
 
 
 def test_a_pipeline_is_named_as_the_command_line_takes_it() -> None:

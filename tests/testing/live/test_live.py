@@ -19,7 +19,7 @@ from voicepipe.testing import ChatModel, Scenario
 from voicepipe.testing.live.player import Live, not_live, play_live
 from voicepipe.testing.live.speech import file_name, with_recordings
 from voicepipe.testing.scenario.run import complaints
-from voicepipe.testing.servers import LlmServer
+from voicepipe.testing.servers import LlmServer, RealtimeServer, RealtimeSession
 
 ROOT = Path(__file__).parents[3]
 SERVER = [sys.executable, str(ROOT / "tests/e2e/realtime/scripted_server.py")]
@@ -109,6 +109,32 @@ def test_the_command_plays_a_file_to_a_server(url: str, tmp_path: Path, capsys: 
     suite = ElementTree.fromstring(report.read_text()).find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+async def _listens(_: RealtimeSession) -> None:
+    """Greet, and no more."""
+
+
+def test_the_command_sends_key_and_headers_as_a_ga_client(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the subprotocol of Unmute's frontend; a refusal names the variable of the key."""
+    file = tmp_path / "live.py"
+    file.write_text("from voicepipe.testing import Scenario\nquiet = Scenario('It listens').lasts(0.1)\n")
+
+    async def played() -> list[int]:
+        async with RealtimeServer(_listens, api_key="sk-one") as server:
+            command = ["test", str(file), "--url", server.url, "--text", "--header", "X-Shop: 7"]
+            statuses = [await asyncio.to_thread(cli.main, command)]
+            monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
+            statuses.append(await asyncio.to_thread(cli.main, command))
+            assert "Sec-WebSocket-Protocol" not in server.visits[-1].headers
+            assert server.visits[-1].headers["X-Shop"] == "7"
+            return statuses
+
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert asyncio.run(played()) == [2, 0]
+    assert "The key is read from the variable OPENAI_API_KEY." in capsys.readouterr().err
 
 
 def test_a_recording_is_played_where_there_is_one(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from voicepipe.events import (
     FunctionReturned,
     ReplyInterrupted,
     ReplyStarted,
+    StageFailed,
     TurnEnded,
 )
 from voicepipe.loader import load_pipeline
@@ -31,6 +32,7 @@ from voicepipe.presets import ENDPOINTING, INTERRUPTION, PLAYBACK, TOOLS
 from voicepipe.recording.file import read
 from voicepipe.rx import from_async
 from voicepipe.session import Pipeline, Session, Stages
+from voicepipe.stage import StageError
 from voicepipe.testing.replay import NotReplayable, differences, overridden, replay, turns
 from voicepipe.testing.replay.compare import fingerprint
 
@@ -52,7 +54,7 @@ def test_the_same_input_gives_the_same_output_to_the_bit(talk_with_sound: Path, 
 
 
 def test_a_killed_session_is_run_again_up_to_its_last_record(tmp_path: Path, talk_with_sound: Path) -> None:
-    """What is left of it, wherever it was cut."""
+    """All that is left of it, wherever it was cut."""
     path, whole = tmp_path / "killed.recording", talk_with_sound.read_bytes()
     for share in (0.4, 0.9):
         path.write_bytes(whole[: round(len(whole) * share)])
@@ -93,6 +95,20 @@ def test_a_barge_in_over_a_slow_model_is_the_same_again(tmp_path: Path) -> None:
     ]
     (path,) = recorded(tmp_path, said, stages=slow_stages())
     assert any(isinstance(event, ReplyInterrupted) for _, event in read(path).emitted())
+    same(path)
+
+
+def failing(_: Conversation) -> Observable[Any]:
+    """A model that fails after its first word."""
+    return reactivex.concat(reactivex.just("Well, "), reactivex.throw(StageError("LLM", OSError("gone"))))
+
+
+def test_a_stage_that_failed_fails_again(tmp_path: Path) -> None:
+    """With the same error, of the same stage."""
+    said = talk(ALLOWS_EVENTS, turns=1)
+    (path,) = recorded(tmp_path, said, stages=replace(slow_stages(), llm=failing))
+    failures = [event for _, event in read(path).emitted() if isinstance(event, StageFailed)]
+    assert [failure.stage for failure in failures] == ["LLM"]
     same(path)
 
 

@@ -46,7 +46,8 @@ class RelayedReply:
     """The response has called functions of the pipeline's: another response goes on with what they give."""
     continues: bool = False
     """That response has been asked for."""
-    _made_s: float = 0.0
+    made_s: float = 0.0
+    """How much sound has come."""
     _released_s: float = 0.0
     _ends_at: float = 0.0
     _text_until_s: float = 0.0
@@ -59,7 +60,7 @@ class RelayedReply:
 
     def made(self, audio: Audio) -> None:
         """Note sound that has come."""
-        self._made_s += audio.duration_s
+        self.made_s += audio.duration_s
 
     def released(self, sound: ReplyAudio, at_s: float) -> None:
         """Note sound that goes to the client now."""
@@ -78,7 +79,7 @@ class RelayedReply:
             at_s: The time on the session's clock.
         """
         heard_s = self.heard_s(at_s)
-        if self._made_s - heard_s < AHEAD_S and heard_s > SETTLED_S:
+        if self.made_s - heard_s < AHEAD_S and heard_s > SETTLED_S:
             self._text_until_s = heard_s
         for space, text in _PIECES.findall(delta):
             start_s = max(self._text_until_s, heard_s)

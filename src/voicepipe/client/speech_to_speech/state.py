@@ -43,6 +43,10 @@ from voicepipe.services import ServiceError
 __all__ = ["RelayState"]
 
 _RATE_HZ = 24_000
+# How far ahead a server may send: ten minutes, 30 MB. OpenAI sends a reply as fast as it is made, and ends it.
+_MOST_AHEAD_S = 600.0
+# Events of a response that waits until the one before it has been played; ten minutes of sound are 6,000.
+_MOST_BEHIND = 10_000
 
 
 @dataclass(slots=True)
@@ -131,7 +135,8 @@ class RelayState:
     def received(self, event: remote.ServerEvent) -> Iterator[Action]:
         """Take an event of the server."""
         if self._waits(event):
-            self._behind.append(event)
+            if len(self._behind) < _MOST_BEHIND:
+                self._behind.append(event)
             return
         match event:
             case remote.SessionCreated(session=session) | remote.SessionUpdated(session=session):
@@ -200,14 +205,16 @@ class RelayState:
         reply: RelayedReply,
     ) -> Iterator[Action]:
         match event:
-            case remote.OutputItemDone(item={"type": "function_call"} as item):
-                yield from self._called(FunctionCall(item["call_id"], item["name"], item["arguments"]), reply)
-            case remote.OutputItemAdded(item={"type": "message", "id": name}):
+            case remote.OutputItemDone(
+                item={"type": "function_call", "call_id": str(call), "name": str(name), "arguments": str(arguments)}
+            ):
+                yield from self._called(FunctionCall(call, name, arguments), reply)
+            case remote.OutputItemDone(item={"type": "function_call"}):
+                yield Emit(Warned(f"The {SERVICE} has called a function without saying which, or with what."))
+            case remote.OutputItemAdded(item={"type": "message", "id": str(name)}):
                 reply.remote_item = self.turns.names[reply.item] = name
-            case remote.AudioDelta(data=data):
-                audio = Audio(self._decode(data), _RATE_HZ)
-                reply.made(audio)
-                yield Play(ReplyAudio(audio))
+            case remote.AudioDelta():
+                yield from self._heard(event, reply)
             case remote.TranscriptDelta(delta=delta):
                 yield Play(ReplyText(delta))
                 yield from map(Play, reply.times(delta, self.clock()))
@@ -215,6 +222,21 @@ class RelayState:
                 yield Play(ReplyTextWritten(delta))
             case _:
                 pass
+
+    def _heard(self, event: remote.AudioDelta, reply: RelayedReply) -> Iterator[Action]:
+        """Play a piece of sound. Sound that cannot be read, or has no end, ends the reply."""
+        try:
+            audio = Audio(self._decode(event.data), _RATE_HZ)
+        except ValueError as error:
+            yield from self._failed(ServiceError(SERVICE, "sent sound that cannot be read", str(error)), reply)
+            return
+        reply.made(audio)
+        if reply.made_s - reply.heard_s(self.clock()) > _MOST_AHEAD_S:
+            yield Send({"type": "response.cancel"})
+            what = f"more than {_MOST_AHEAD_S:g} s that the user has not heard yet"
+            yield from self._failed(ServiceError(SERVICE, "sent sound without an end", what), reply)
+        else:
+            yield Play(ReplyAudio(audio))
 
     def _called(self, call: FunctionCall, reply: RelayedReply) -> Iterator[Action]:
         own = call.name in {one.name for one in self.functions()}

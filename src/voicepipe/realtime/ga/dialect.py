@@ -33,7 +33,7 @@ from voicepipe.realtime.ga.mcp_tools import MOST_SERVERS, ToolRefused, server_of
 from voicepipe.realtime.ga.output_audio import OutputAudioBuffer
 from voicepipe.realtime.ga.responses import ResponseOptions
 from voicepipe.realtime.ga.server_encoder import ServerEventEncoder
-from voicepipe.realtime.ga.session_config import SessionConfig, SettingsTooLong, voice_name
+from voicepipe.realtime.ga.session_config import DEFAULT_VOICE, SessionConfig, SettingsTooLong, voice_name
 from voicepipe.realtime.ids import WireItemId, new_id
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 from voicepipe.realtime.parse import Rejected, audio_bytes, parse
@@ -304,7 +304,7 @@ class Ga:
             aloud,
             remembered,
             generation,
-            voice=output["voice"],
+            voice=voice_name(output["voice"]),
             output_format=self._config.output_format(output),
         )
 
@@ -363,7 +363,7 @@ class Ga:
         wanted = part.audio and part.audio.output
         wishes = wanted.model_dump(exclude_none=True) if wanted else {}
         if "voice" in wishes:
-            wishes["voice"] = voice_name(wishes["voice"])
+            wishes["voice"] = voice_name(wishes["voice"]) or DEFAULT_VOICE
         return {**self._server_encoder.output(), **wishes}
 
     def _cancel(self, response_id: str | None) -> ReplyCancelled:

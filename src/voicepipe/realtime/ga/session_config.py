@@ -13,6 +13,7 @@ from voicepipe.realtime.ga.session_parts import Choice
 from voicepipe.realtime.limits import LimitExceeded, RequestLimits
 
 __all__ = [
+    "DEFAULT_VOICE",
     "SessionConfig",
     "SettingsTooLong",
     "merged",
@@ -21,6 +22,8 @@ __all__ = [
 
 # Of all settings as JSON: each answer repeats them.
 _MOST_BYTES = 64_000
+# The voice that a client reads where it has chosen none: the synthesiser's own, whose name only the engine knows.
+DEFAULT_VOICE = "default"
 # OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike.
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
 
@@ -40,7 +43,7 @@ def _defaults(model: str, instructions: str) -> dict[str, Any]:
                 "noise_reduction": None,
                 "turn_detection": {"type": "semantic_vad"},
             },
-            "output": {"format": pcm, "voice": "default", "speed": 1.0},
+            "output": {"format": pcm, "voice": DEFAULT_VOICE, "speed": 1.0},
         },
         "tools": [],
         "tool_choice": "auto",
@@ -265,7 +268,12 @@ class SessionConfig:
 
 
 def voice_name(voice: str | dict[str, str] | None) -> str | None:
-    return voice["id"] if isinstance(voice, dict) else voice
+    """Return the name of a voice that the client has chosen; None: it has chosen none, or sends our word for that back.
+
+    A synthesiser has no voice of that name: a service would refuse it, and the user would be told of a missing voice.
+    """
+    name = voice["id"] if isinstance(voice, dict) else voice
+    return None if name == DEFAULT_VOICE else name
 
 
 def _function(tool: dict[str, Any]) -> Function:

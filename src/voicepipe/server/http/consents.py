@@ -133,7 +133,7 @@ def submission_from(metadata: bytes) -> Submission:
     if not isinstance(value, dict):
         raise DonationRefused("metadata", "should be a JSON object")
     if value.get("email") == "":  # pyright: ignore[reportUnknownMemberType]
-        value["email"] = None  # a form whose field was left empty
+        value["email"] = None  # a form with an empty field
     try:
         return Submission.model_validate(value)
     except ValidationError as error:

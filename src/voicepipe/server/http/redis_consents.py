@@ -48,7 +48,7 @@ class RedisConsents(Consents):
     async def take(self, consent_id: str) -> Consent:
         # One command: of two servers that get the same donation, one has the consent.
         kept = await _told(self._redis.getdel(_PREFIX + consent_id))
-        await _told(cast("Awaitable[int]", self._redis.zrem(_OPEN, consent_id)))
+        await _told(self._redis.zrem(_OPEN, consent_id))
         if not isinstance(kept, bytes):
             raise self._unknown()
         return self._good(Consent(**ormsgpack.unpackb(kept)))

@@ -33,6 +33,7 @@ from voicepipe.events import (
     SessionOpened,
     SettingsChanged,
     StageFailed,
+    TextNotSpoken,
     ToolApprovalGiven,
     Warned,
 )
@@ -68,7 +69,7 @@ class SessionBridge:
         work: Measures what the pipeline's events cost.
         tools: The limits of the tool servers that the client names.
         watched: Takes each message and each event, for those that watch the session.
-        log_words: The log has the words of the turns.
+        log_words: The log has the words of users and of the bot.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class SessionBridge:
         self._send_queue, self._ending, self._headlines, self._work = send_queue, ending, headlines, work
         self._watched = watched
         self._recorder: SessionRecorder | None = None
+        self._log_words = log_words
         self._metrics, self._meter = metrics, TurnMetrics(metrics, asyncio.get_running_loop().time)
         self._turns, self._tool_servers = TurnLog(words=log_words), SessionToolServers(self.emit, tools)
         self._running: SessionRunner | None = None
@@ -201,6 +203,8 @@ class SessionBridge:
                 log.error("stage.failed", stage=stage, exc_info=error)
             case StageFailed(stage=stage, error=error) | OutOfBandResponse(event=StageFailed(stage=stage, error=error)):
                 log.warning("stage.failed", stage=stage, exc_info=error)
+            case TextNotSpoken(text=text) if not self._log_words:
+                log.info("session.text_not_spoken", characters=len(text))
             case Warned(message=warning):
                 log.info("session.warned", warning=warning)
             case ConversationEnded(reason=reason):

@@ -1,33 +1,26 @@
-"""`OpusDecoder`: libopus with its concealment and its in-band FEC, which PyAV does not offer. Loads PyAV's libopus."""
+"""`OpusDecoder`: libopus with its concealment and its in-band FEC, which PyAV does not offer."""
 
 from __future__ import annotations
 
 import ctypes
 import weakref
 from collections.abc import Iterator
-from ctypes.util import find_library
-from pathlib import Path
 
-import av
+from voicepipe.audio.libopus import libopus
 
 __all__ = ["OpusDecoder", "has_fec"]
 
 _LONGEST_MS = 120  # of one packet (RFC 6716, 3.2.5)
 
 
-def _load() -> ctypes.CDLL:
-    """Return libopus: the one in PyAV's wheel (on macOS in `.dylibs`), or that of the system. Raises ImportError."""
-    package = Path(av.__file__).parent
-    bundled = [*package.parent.glob("av.libs/*opus*"), *package.glob(".dylibs/*opus*")]
-    for place in (*map(str, bundled), find_library("opus")):
-        if place is not None:
-            library = ctypes.CDLL(place)
-            library.opus_decoder_create.restype = ctypes.c_void_p
-            return library
+def _loaded() -> ctypes.PyDLL:
+    """Return libopus. Raises ImportError."""
+    if (library := libopus()) is not None:
+        return library
     raise ImportError("there is no libopus, neither in PyAV's wheel nor in the system")
 
 
-_LIBOPUS = _load()
+_LIBOPUS = _loaded()
 
 
 class OpusDecoder:

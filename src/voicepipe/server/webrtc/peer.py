@@ -24,6 +24,7 @@ from voicepipe.server.settings import ServerSettings
 from voicepipe.server.webrtc.candidates import gather_at
 from voicepipe.server.webrtc.offer import bounded
 from voicepipe.server.webrtc.rtp import only_opus, take_packets
+from voicepipe.server.webrtc.sctp import bound_fragments
 from voicepipe.server.webrtc.tracks import HeardSound, ReplyTrack
 
 __all__ = ["BadOffer", "PeerTransport"]
@@ -35,6 +36,8 @@ CHANNEL = "oai-events"
 
 # What may wait in the data channel; then sending waits.
 _HIGH_BYTES = 65_536
+# What a frame takes beside its content: without that, empty ones could wait without a bound.
+_FRAME_BYTES = 200
 _GATHERING_S = 10.0
 _FLUSHING_S = 1.0
 _CLOSING_S = 5.0
@@ -88,6 +91,8 @@ class PeerTransport:
             raise
         for receiver in self._peer.getReceivers():
             take_packets(receiver, self._packet_came)
+        if self._peer.sctp is not None:
+            bound_fragments(self._peer.sctp, lambda: self._ended(WSCloseCode.POLICY_VIOLATION))
         return self._peer.localDescription.sdp
 
     async def _read(self, offer: str) -> RTCSessionDescription:
@@ -188,7 +193,7 @@ class PeerTransport:
     async def receive(self) -> WSMessage:
         """Return the client's next event, or a piece of its sound."""
         frame = await self._frames.get()
-        self._waiting_bytes -= len(frame.data or b"")
+        self._waiting_bytes -= _size(frame.data)
         return frame
 
     def fault(self, error: object) -> Fault | None:
@@ -225,7 +230,7 @@ class PeerTransport:
             self._put(WSMsgType.BINARY, sound)
 
     def _put(self, kind: WSMsgType, data: str | bytes) -> None:
-        self._waiting_bytes += len(data)
+        self._waiting_bytes += _size(data)
         if self._waiting_bytes > self._settings.ingress_waits_bytes:
             self._ended(WSCloseCode.POLICY_VIOLATION)
         elif self.close_code is None:
@@ -242,6 +247,11 @@ class PeerTransport:
             self._frames.put_nowait(WSMessage(kind, None, None))
             self._open.set()
             self._drained.set()
+
+
+def _size(data: str | bytes | None) -> int:
+    """Return what a frame takes while it waits, in bytes."""
+    return 0 if data is None else len(data) + _FRAME_BYTES
 
 
 def _ice_servers(settings: ServerSettings) -> list[RTCIceServer]:

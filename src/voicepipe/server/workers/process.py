@@ -44,6 +44,8 @@ class Worker:
         self.capacity = 0
         self.names: set[str] = set()
         self.is_ready = self.is_leaving = self.has_stopped = self.has_failed = False
+        # It has not answered for a while.
+        self.is_late = False
         self._is_stopping = False
         self._began_s = time.monotonic()
         self._connections = self._under_way = self._sessions_handed = 0

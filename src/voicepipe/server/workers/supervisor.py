@@ -23,6 +23,7 @@ from voicepipe.server.workers.process import Worker
 from voicepipe.server.workers.routing import choose, target_of
 from voicepipe.server.workers.shared import SharedState
 from voicepipe.server.workers.totals import Totals
+from voicepipe.server.workers.watchdog import watch
 
 __all__ = ["Supervisor", "WorkerFailed"]
 
@@ -197,6 +198,7 @@ class Supervisor:
             log.warning("server.not_reloaded", reason=str(error), consequence="the workers stay as they are")
             return
         for lane in self._lanes:
+            self._abandon(lane)
             self._replace(lane)
 
     # ---- workers ----------------------------------------------------------------------------------------------------
@@ -215,6 +217,13 @@ class Supervisor:
         if lane.starting is None and not self._stopping:
             self._start(lane)
 
+    def _abandon(self, lane: _Lane) -> None:
+        """End a worker that has not become ready: it may have read the files before they changed, or never be ready."""
+        if (worker := lane.starting) is not None:
+            lane.starting = None
+            worker.is_leaving = worker.has_stopped = True  # its end is no loss
+            worker.kill()
+
     def _start_later(self, lane: _Lane) -> None:
         async def start() -> None:
             if lane.failures > 1:
@@ -229,6 +238,7 @@ class Supervisor:
         lane = self._lanes[worker.lane]
         before, lane.serving, lane.starting = lane.serving, worker, None
         worker.serve(capacity)
+        self._spawn(watch(worker, self._settings.hung_worker_s))
         log.info("worker.ready", worker=worker.lane, pid=worker.pid)
         if before is not None:
             before.is_leaving = True
@@ -304,7 +314,8 @@ class Supervisor:
         serving = {lane.serving.number: lane.serving for lane in self._lanes if lane.serving is not None}
         if named is None and not serving:
             return False
-        worker = named or serving[choose({number: one.load for number, one in serving.items()})]
+        answering = {number: one for number, one in serving.items() if not one.is_late} or serving
+        worker = named or answering[choose({number: one.load for number, one in answering.items()})]
         worker.hand_over(file, head, is_session=target.session)
         return True
 
@@ -313,7 +324,8 @@ class Supervisor:
     def _received(self, worker: Worker, message: list[Any]) -> None:
         match message:
             case ["ready", capacity]:
-                self._serve(worker, capacity)
+                if self._lanes[worker.lane].starting is worker:  # it is not, if a reload has come before
+                    self._serve(worker, capacity)
             case ["failed", text, exit_code]:
                 worker.has_failed = True
                 self._fail(WorkerFailed(text, exit_code), worker)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from voicepipe.metrics.merge import Snapshot, kept_of, snapshot_of
 
@@ -20,6 +19,7 @@ class Totals:
         self._kept: Snapshot = []
         self._own = CollectorRegistry()
         ProcessCollector(registry=self._own)
+        self._workers = Gauge("voicepipe_workers", "Worker processes that serve.", registry=self._own)
 
     def note(self, worker: int, snapshot: Snapshot) -> None:
         """Note the series of a worker."""
@@ -37,10 +37,5 @@ class Totals:
             workers: The number of workers that serve.
         """
         self._last |= {worker: snapshot for worker, snapshot in told.items() if snapshot is not None}
-        count: list[Any] = [
-            "voicepipe_workers",
-            "Worker processes that serve.",
-            "gauge",
-            [["voicepipe_workers", {}, workers]],
-        ]
-        return [*self._last.values(), self._kept, snapshot_of(self._own.collect()), [count]]
+        self._workers.set(workers)
+        return [*self._last.values(), self._kept, snapshot_of(self._own.collect())]

@@ -29,6 +29,7 @@ from voicepipe.server.pipelines import OneOrMore
 from voicepipe.server.settings import ServerSettings
 from voicepipe.server.workers.channel import Channel
 from voicepipe.server.workers.shared import SharedConsents
+from voicepipe.server.workers.watchdog import ALIVE
 from voicepipe.voices.store import VoiceStore
 
 __all__ = ["WorkerLink", "serve_as_worker"]
@@ -203,6 +204,9 @@ class WorkerLink(Cluster):
             self._send("gone", name)
 
     async def _tell(self, number: int, what: str) -> None:
+        if what == ALIVE:
+            self._send("told", number, True)
+            return
         assert self._state is not None
         self._send("told", number, await self._state() if what == "state" else self._snapshot())
 

@@ -154,7 +154,7 @@ def word_silences(recording: Recording) -> Found:
     A word that the bot has just spoken may be its echo, and does not count.
     """
     word: float | None = None
-    protected = False
+    protected, interrupts = False, True
     heard: list[str] = []
     spoken: list[str] = []
     for at_s, event in recording.events:
@@ -163,8 +163,10 @@ def word_silences(recording: Recording) -> Found:
                 heard = []
             case WordRecognised(text=text):
                 heard.append(text)
+            case SettingsChanged(turns=TurnTaking() as turns):
+                interrupts = turns.interrupts
             case TurnConfirmed():
-                word = at_s
+                word = at_s if interrupts else None
             case TurnJudged(counts=False):
                 word = None
             case ReplyStarted(unasked=unasked):

@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,6 +44,8 @@ __all__ = ["Live", "not_live", "play_live"]
 
 FRAME_S = 0.02
 _FRAME = round(FRAME_S * RATE_HZ)
+# Of a message that cannot be read.
+_SHOWN = 200
 OPEN_S = 10.0
 """The time, in seconds, for the handshake, and for the server's first event."""
 LOUD = 0.01
@@ -60,6 +62,7 @@ class Live:
         model: The language model of a simulated user and of a judge; None: the scripted one.
         tolerance_s: How far times may be off.
         api_key: The key, if the server requires one.
+        headers: Headers of the client's own.
     """
 
     url: str
@@ -67,6 +70,7 @@ class Live:
     model: Ask | None = None
     tolerance_s: float = 1.0
     api_key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def not_live(scenario: Scenario) -> list[str]:
@@ -85,7 +89,8 @@ async def play_live(scenario: Scenario, live: Live) -> Transcript:
         CannotConnect: There is no server at the address, or it refuses.
     """
     key = live.api_key or os.environ.get("OPENAI_API_KEY")
-    socket = await open_socket(websocket_url(live.url), key=key, timeout_s=OPEN_S)
+    # Without a subprotocol the client speaks GA for the server from the handshake on, also without a key.
+    socket = await open_socket(websocket_url(live.url), key=key, timeout_s=OPEN_S, protocols=(), headers=live.headers)
     try:
         return await _LiveSession(scenario, live, socket).play()
     finally:
@@ -176,13 +181,20 @@ class _LiveSession:
     # ---- what comes --------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
+        """Note what comes, to the end of the connection. What cannot be read ends the scenario, which has failed."""
         while (text := await self._socket.receive()) is not None:
-            for event in self._reader.read(json.loads(text)):
-                self._note_event(event)
+            try:
+                for event in self._reader.read(json.loads(text)):
+                    self._note_event(event)
+            except Exception as error:  # of many kinds; without it, the server would count as silent
+                what = f"the server sent what is no event of the Realtime API ({error!r}): {text[:_SHOWN]}"
+                self.played.missed.append(what)
+                return self._over.set()
         reason = f"the server closed the connection ({self._socket.close_code})"
         self.played.ended_s, self.played.reason = self._now_s, reason
         self.played.events.append(At(self._now_s, ConversationEnded(reason)))
         self._over.set()
+        return None
 
     def _note_event(self, event: Event) -> None:
         if isinstance(event, SpeechEncoded | ReplyTextWritten) and self._loud_s is not None:

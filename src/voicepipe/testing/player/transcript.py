@@ -81,7 +81,7 @@ class Transcript:
 
     @property
     def fatal(self) -> bool:
-        """Whether a failure ended the conversation."""
+        """Return whether a failure ended the conversation."""
         return any(failed.fatal for failed in self.of(StageFailed))
 
     def of(self, kind: type[E]) -> list[E]:

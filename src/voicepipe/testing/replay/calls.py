@@ -43,7 +43,7 @@ CallMaker = Callable[[StageName, str, abc.ObserverBase[Any]], Call]
 
 
 def replayed_stages(make: CallMaker, *, has_vad: bool) -> Stages:
-    """Return the stages of a session, whose calls `make` makes."""
+    """Return the stages of a session; `make` makes their calls."""
     return Stages(
         vad=_stage(make, "vad") if has_vad else None,
         end_of_turn=lambda _: _source(make, "end_of_turn", ""),

@@ -33,7 +33,7 @@ from voicepipe.testing.replay.turns import turns
 __all__ = ["RATE_HZ", "sound_of", "transcript_of"]
 
 RATE_HZ = 24_000
-_GAP_S = 0.25  # a client whose sound is so much behind the clock has made a pause
+_GAP_S = 0.25  # sound that is so much behind the clock comes after a pause
 
 
 def transcript_of(recording: Recording) -> str:

@@ -1,4 +1,4 @@
-"""What a recording says of each call of a stage: what it gave, when, and what it was asked."""
+"""The calls of stages in a recording: what each gave, when, and what it was asked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ __all__ = ["Answer", "CallFacts", "SessionFacts"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a stage gave, and when. `inputs`: in the call with its input of this number; None: from the loop."""
+    """Something that a stage gave, and when.
+
+    `inputs`: it gave that in the very call of its input of this number; None: from the loop.
+    """
 
     at_s: float
     what: Notification

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class _Diverged(Exception):
 
 @dataclass(slots=True)
 class Replayed:
-    """What a session has emitted when it was run again.
+    """The events that a session has emitted when it was run again.
 
     Args:
         events: The events, each with the session's clock.
@@ -100,7 +101,7 @@ class _Player:
         self._played = Replayed()
         self._now_s = self._header.at_s
         self._index, self._is_free, self._inside = 0, modelled, False
-        self._numbers = dict.fromkeys(("call", "timer", "clean_up", "function"), 0)
+        self._numbers = Counter[str]()
         self._timers: dict[int, tuple[float, Callable[[], object]]] = {}
         self._calls: dict[int, RecordedCall] = {}
         self._clean_ups: dict[int, Callable[[], None]] = {}
@@ -129,7 +130,11 @@ class _Player:
         self._timers[number] = (when_s, action)
         if self._is_free:
             self._arm(number)
-        return Disposable(lambda: self._timers.pop(number, None))
+
+        def cancel() -> None:
+            self._timers.pop(number, None)
+
+        return Disposable(cancel)
 
     def wait_for_clean_up(self, then: Callable[[], None]) -> bool:
         number = self._number("clean_up")

@@ -39,9 +39,10 @@ def assert_turns(
         AssertionError: A turn is another; the message shows it.
     """
     __tracebackhide__ = True
-    taken = read(recording)
     with overridden(changes):
-        played = replay(taken, load_pipeline(pipeline), modelled=bool(changes))
+        loaded = load_pipeline(pipeline)
+        taken = read(recording)  # behind the pipeline, which may have events of its own
+        played = replay(taken, loaded, modelled=bool(changes))
     found = turns(played.events, taken.header.at_s)
     for number, (one, other) in enumerate(zip(expected, found, strict=False)):
         assert one.same_as(other, within_ms=within_ms), f"turn {number} is {other!r}, and not {one!r}"

@@ -15,7 +15,7 @@ __all__ = ["Playing", "ReplayBackground", "ReplayScheduler"]
 
 
 class Playing(Protocol):
-    """What decides when something happens."""
+    """Decides when something happens."""
 
     @property
     def now_s(self) -> float:
@@ -41,7 +41,7 @@ class Playing(Protocol):
 
 
 class ReplayBackground(Background):
-    """What a session goes on with behind a reply."""
+    """The works behind a reply that is over."""
 
     def __init__(self, adopt: Callable[[asyncio.Task[Any]], None], playing: Playing) -> None:
         super().__init__(adopt)

@@ -22,8 +22,8 @@ from voicepipe.events import (
 __all__ = ["CUT_OFF_S", "Figures", "Turn", "figures", "turns"]
 
 CUT_OFF_S = 1.5
-"""A user who speaks again within this time, in seconds, after a turn has ended, and before its reply has, was cut
-off."""
+"""A turn was cut off if the user speaks again within this time, in seconds, after its end, and before that of its
+reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Turn:
     at_s: float = 0.0
 
     def same_as(self, other: Turn, *, within_ms: float) -> bool:
-        """Return whether two turns are the same, but for a latency that differs by so much at most."""
+        """Return whether two turns are the same, except a latency that differs by so much at most."""
         if (self.latency_ms is None) != (other.latency_ms is None):
             return False
         near = abs((self.latency_ms or 0.0) - (other.latency_ms or 0.0)) <= within_ms
@@ -112,7 +112,7 @@ class _Turns:
                 pass
 
     def _end(self, text: str, *, interrupted: bool) -> None:
-        self._ended_s = None  # a user who speaks behind a reply has not been cut off
+        self._ended_s = None  # a voice behind a reply goes on with no turn
         if self._reply is not None:
             self._done.append(replace(self._reply, said=text, interrupted=interrupted))
             self._reply = None
