@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +28,10 @@ _NOTHING: Samples = np.zeros(0, np.float32)
 _VENDOR = b"voicepipe"
 
 
+def _random_serial() -> int:
+    return secrets.randbits(32)
+
+
 @dataclass(frozen=True, slots=True)
 class OggOpus:
     """Opus in Ogg pages. `rate_hz` is the rate to decode to and encode from: 8, 12, 16, 24 or 48 kHz.
@@ -35,15 +39,18 @@ class OggOpus:
     Packets may cut the stream anywhere, also within a page. A stream may begin in the middle (a browser that
     reconnects): its pages are skipped until one that begins a stream. Such a page starts a new stream at any time. A
     damaged page costs its own sound.
+
+    `serial` returns the serial number of each stream that is written; it does not count in comparisons.
     """
 
     rate_hz: int = 24_000
+    serial: Callable[[], int] = field(default=_random_serial, compare=False, repr=False)
 
     def decoder(self) -> Decoder:
         return _Decoder(self.rate_hz)
 
     def encoder(self) -> Encoder:
-        return _Encoder(self.rate_hz)
+        return _Encoder(self.rate_hz, self.serial)
 
     def pieces(self, data: bytes, ms: float) -> Sequence[bytes]:
         """Split a packet at the beginnings of pages. A page of any length stays whole."""
@@ -144,12 +151,14 @@ def _cuts(data: bytes, ms: float) -> Iterator[int]:
 class _Encoder:
     """Make 20 ms packets, two to a page. Holds back less than 40 ms until the next call."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, serial: Callable[[], int]) -> None:
         self._rate_hz = rate_hz
         self._page = rate_hz // 25
         self._waiting = 0
-        library = libopus()
-        self._write = _SphnStream(rate_hz) if library is None else _Stream(OpusEncoder(library, rate_hz), rate_hz)
+        library, number = libopus(), serial()
+        self._write = (
+            _SphnStream(rate_hz) if library is None else _Stream(OpusEncoder(library, rate_hz), rate_hz, number)
+        )
 
     def __call__(self, audio: Audio) -> bytes:
         if not len(audio.samples) and not self._waiting:
@@ -176,11 +185,11 @@ class _SphnStream:
 class _Stream:
     """A stream of pages with two packets each, behind its two headers (RFC 7845)."""
 
-    def __init__(self, encoder: OpusEncoder, rate_hz: int) -> None:
+    def __init__(self, encoder: OpusEncoder, rate_hz: int, serial: int) -> None:
         self._encoder = encoder
         self._granules = 48_000 // rate_hz
         self._page = 2 * encoder.frame
-        self._ogg = OggWriter(secrets.randbits(32))
+        self._ogg = OggWriter(serial)
         self._rest, self._position = _NOTHING, 0
         delay = (encoder.delay * self._granules).to_bytes(2, "little")
         head = b"OpusHead\x01\x01" + delay + rate_hz.to_bytes(4, "little") + b"\0\0\0"

@@ -28,7 +28,7 @@ from voicepipe.events import (
     SpeechEncoded,
 )
 from voicepipe.operators.toolbox import RUNNING, Outcome
-from voicepipe.recording.codec import RecordedCodec
+from voicepipe.recording.codec import RecordedCodec, serials
 from voicepipe.recording.consent import Keeps, consented
 from voicepipe.recording.folder import path_of
 from voicepipe.recording.journal import Journal
@@ -114,7 +114,7 @@ class SessionRecorder:
         """Return the codec as the graph uses it."""
         client = codec if isinstance(codec, ClientCodec) else ClientCodec(codec)
         self._header = replace(self._header, rate_hz=client.rate_hz, audio_format=_format_of(client.initial))
-        return RecordedCodec(client.initial, client.meter, self.journal.fact)
+        return RecordedCodec(client.initial, client.meter, serials(self._header.session_id), self.journal.fact)
 
     def scheduler(self) -> RecordedScheduler:
         """Return the session's scheduler. Functions that the model calls from here on are noted."""

@@ -10,15 +10,15 @@ import numpy as np
 
 from voicepipe.audio import BadAudio, Decoder
 from voicepipe.audio.codec import Codec
-from voicepipe.audio.formats import ClientCodec
 from voicepipe.events import Samples
+from voicepipe.recording.codec import SeededCodec
 from voicepipe.recording.records import SoundDecoded
 
 __all__ = ["SilentCodec"]
 
 
 @dataclass(frozen=True, slots=True)
-class SilentCodec(ClientCodec):
+class SilentCodec(SeededCodec):
     """Decode each packet to as much silence as the packet of the session had of sound.
 
     Args:
@@ -28,9 +28,9 @@ class SilentCodec(ClientCodec):
     lengths: deque[SoundDecoded] = field(default_factory=deque[SoundDecoded])
 
     @classmethod
-    def of(cls, codec: Codec, decoded: Iterable[SoundDecoded]) -> SilentCodec:
+    def of(cls, codec: Codec, serial: Callable[[], int], decoded: Iterable[SoundDecoded]) -> SilentCodec:
         """Return the codec of a session."""
-        return cls(codec, lengths=deque(decoded))
+        return cls(codec, serial=serial, lengths=deque(decoded))
 
     def decoders(self) -> Callable[[Codec], Decoder]:
         return lambda _: _Silence(self.lengths)

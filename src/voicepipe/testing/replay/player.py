@@ -21,9 +21,10 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from voicepipe.audio import Codec
-from voicepipe.audio.formats import ClientCodec, codec_of
+from voicepipe.audio.formats import codec_of
 from voicepipe.events import Event, FunctionCall
 from voicepipe.operators.toolbox import RUNNING, Outcome
+from voicepipe.recording.codec import SeededCodec, serials
 from voicepipe.recording.file import Recording
 from voicepipe.recording.records import (
     BackgroundTold,
@@ -209,8 +210,10 @@ class _Player:
         )
 
     def _codec(self) -> Codec:
-        codec = codec_of(self._header.audio_format)
-        return ClientCodec(codec) if self._header.sound else SilentCodec.of(codec, self._facts.decoded)
+        codec, serial = codec_of(self._header.audio_format), serials(self._header.session_id)
+        if self._header.sound:
+            return SeededCodec(codec, serial=serial)
+        return SilentCodec.of(codec, serial, self._facts.decoded)
 
     def _call(self, stage: StageName, asked: str, observer: abc.ObserverBase[Any]) -> Call:
         number = self._number("call")
