@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,7 +24,8 @@ _BITE = 1000
 # The most that is kept of a stream's headers for a new reader: two pages; their comments may hold a picture.
 _MOST_HEADERS = 200_000
 _NOTHING: Samples = np.zeros(0, np.float32)
-_VENDOR = b"voicepipe"
+# The same for each stream, so that a recorded session that runs again sends the same bytes.
+_VENDOR, _SERIAL = b"voicepipe", 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class _Stream:
         self._encoder = encoder
         self._granules = 48_000 // rate_hz
         self._page = 2 * encoder.frame
-        self._ogg = OggWriter(secrets.randbits(32))
+        self._ogg = OggWriter(_SERIAL)
         self._rest, self._position = _NOTHING, 0
         delay = (encoder.delay * self._granules).to_bytes(2, "little")
         head = b"OpusHead\x01\x01" + delay + rate_hz.to_bytes(4, "little") + b"\0\0\0"
