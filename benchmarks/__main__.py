@@ -35,6 +35,7 @@ NAMES = (
     "sessions",
     "opus",
     "workers",
+    "cluster",
     "startup",
     "graph",
     "adversary",

@@ -315,6 +315,7 @@ class SlowWorkers(Workers):
         done: Callable[[Outcome[T]], object],
         *,
         priority: Priority = Priority.TURN,
+        what: str = "",
     ) -> Ticket:
         ticket = Ticket()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PipelineError",
     "folder_of",
+    "import_module_of",
     "is_library",
     "lifespan_in",
     "lifespan_of",
@@ -57,6 +58,11 @@ def load_module(path: Path) -> ModuleType:
     """Return the module of a Python file. Its folder comes first on `sys.path` from here on. Raises
     PipelineError."""
     return _from_path(path)[0]
+
+
+def import_module_of(target: str) -> ModuleType:
+    """Return the module of a Python file, or of a dotted name. Raises PipelineError."""
+    return (_from_path(Path(target)) if _is_path(target) else _from_name(target))[0]
 
 
 def name_of(ref: str) -> str:

@@ -49,7 +49,8 @@ def test_no_member_is_left_out_of_the_reference(page: Path) -> None:
     """Sphinx leaves a method without a docstring out of `:members:`, without a word."""
     for path in _with_members(page.read_text("utf-8")):
         module, _, name = path.rpartition(".")
-        members: dict[str, object] = dict(vars(getattr(importlib.import_module(module), name)))
+        kind: type[object] = getattr(importlib.import_module(module), name)
+        members: dict[str, object] = dict(vars(kind))
         public = [key for key, one in members.items() if key[0] != "_" and (callable(one) or type(one) is property)]
         assert [key for key in public if not inspect.getdoc(members[key])] == [], path
 

@@ -95,9 +95,11 @@ class _Pool:
     def __init__(self, pool: Workers) -> None:
         self._pool = pool
 
-    def submit(self, work: Callable[[Ticket], Any], done: Any, *, priority: Priority = Priority.TURN) -> Ticket:
+    def submit(
+        self, work: Callable[[Ticket], Any], done: Any, *, priority: Priority = Priority.TURN, what: str = ""
+    ) -> Ticket:
         def told(ticket: Ticket) -> Any:
             _job.priority = priority
             return work(ticket)
 
-        return self._pool.submit(told, done, priority=priority)
+        return self._pool.submit(told, done, priority=priority, what=what)

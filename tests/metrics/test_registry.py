@@ -85,6 +85,7 @@ def test_each_service_has_the_series_that_a_deployment_of_unmute_knows():
         "sessions_total", "active_sessions", "session_duration_seconds_sum", "health_ok",
         "forced_disconnects_total", "fatal_service_misses_total", "hard_errors_total", "voice_donations_total",
         "voice_to_voice_seconds_bucket", "voice_to_voice_part_seconds_bucket", "barge_in_seconds_bucket",
+        "stt_received_frames_total", "stt_session_words_sum", "service_misses_total", "hard_service_misses_total",
         "overflows_total", "overflow_seconds_total", "llm_tokens_total", "session_tokens_sum",
         "session_characters_sum", "worker_wait_seconds_bucket", "model_seconds_bucket", "capacity",
     ):  # fmt: skip
@@ -231,6 +232,7 @@ def test_an_overflow_has_the_policy_of_its_boundary(metrics, turns):
 def test_tokens_and_characters_are_summed_over_a_session(metrics, turns):
     """When it ends; the tokens of out-of-band replies belong to it."""
     events = (
+        WordRecognised("Hello!", 0, 1),
         TurnEnded("Hello!", 1),
         TokensCounted(100, 20, 60),
         ReplyInterrupted("I am", TALK),
@@ -245,6 +247,7 @@ def test_tokens_and_characters_are_summed_over_a_session(metrics, turns):
     for kind, count in (("input", 110), ("cached", 60), ("output", 25)):
         assert scraped[f'llm_tokens_total{{kind="{kind}"}}'] == count
         assert scraped[f'session_tokens_sum{{kind="{kind}"}}'] == count
+    assert scraped["stt_session_words_sum"] == 1
     assert scraped['session_characters_sum{side="user"}'] == len("Hello!")
     assert scraped['session_characters_sum{side="bot"}'] == len("I am") + len("Good.")
 
@@ -279,8 +282,10 @@ def test_full_is_no_fault(metrics):
     observer = metrics.observer("tts")
     for why in (FailureReason.FULL, FailureReason.FULL, FailureReason.TIMED_OUT, FailureReason.REFUSED):
         observer.missed(why)
-    assert Scraped.of(metrics)["tts_misses_total"] == 2
-    assert Scraped.of(metrics)["tts_hard_misses_total"] == 2
+    metrics.observer("stt").missed(FailureReason.FULL)
+    scraped = Scraped.of(metrics)
+    assert (scraped["tts_misses_total"], scraped["tts_hard_misses_total"]) == (2, 2)
+    assert (scraped["service_misses_total"], scraped["hard_service_misses_total"]) == (3, 2)
 
 
 def test_all_that_an_observer_is_told_has_a_series(metrics):
@@ -292,6 +297,7 @@ def test_all_that_an_observer_is_told_has_a_series(metrics):
     observer.sent(3)
     observer.first_item(0.4)
     observer.received(2)
+    observer.stepped(40)
     observer.generated(5.0, 6.0)
     observer.interrupted()
     observer.failed(ConnectionLost("speech recognition (STT)", "gone"))
@@ -300,6 +306,7 @@ def test_all_that_an_observer_is_told_has_a_series(metrics):
     assert Scraped.of(metrics).seen("stt_") == {
         "sessions_total": 1, "session_duration_seconds_count": 1, "session_duration_seconds_sum": 7,
         "find_seconds_count": 1, "find_seconds_sum": 0.2, "ping_seconds_count": 1, "ping_seconds_sum": 0.1,
+        "received_frames_total": 40,
         "sent_frames_total": 3, "ttft_seconds_count": 1, "ttft_seconds_sum": 0.4, "received_words_total": 2,
         "audio_duration_seconds_count": 1, "audio_duration_seconds_sum": 5, "interrupts_total": 1,
         "hard_errors_total": 1,

@@ -1,4 +1,4 @@
-"""What an MCP server may send in one answer."""
+"""The bounds of one answer of an MCP server."""
 
 from __future__ import annotations
 

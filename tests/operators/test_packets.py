@@ -155,7 +155,7 @@ class Patient:
     def __init__(self) -> None:
         self._jobs: list[tuple[Callable[[Ticket], Any], Callable[[Outcome[Any]], object], Ticket]] = []
 
-    def submit(self, work: Any, done: Any, *, priority: Priority) -> Ticket:
+    def submit(self, work: Any, done: Any, *, priority: Priority, what: str = "") -> Ticket:
         ticket = Ticket()
         if priority is not Priority.PARTIAL:
             self._jobs.append((work, done, ticket))

@@ -38,7 +38,7 @@ class Now:
     def __init__(self) -> None:
         self._jobs: list[Callable[[], object]] = []
 
-    def submit(self, work: Any, done: Any, *, priority: Priority = Priority.TURN) -> Ticket:
+    def submit(self, work: Any, done: Any, *, priority: Priority = Priority.TURN, what: str = "") -> Ticket:
         ticket = Ticket()
         if priority is not Priority.PARTIAL:
             self._jobs.append(lambda: ticket.cancelled or done(Outcome(work(ticket))))

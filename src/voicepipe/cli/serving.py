@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from voicepipe.cli.larger_model import LargerModel
+    from voicepipe.cluster.plane import RayControlPlane
     from voicepipe.engine.build import ComposedEngine
     from voicepipe.engine.health_checks import ServiceKind
     from voicepipe.metrics.registry import Metrics
@@ -74,11 +75,34 @@ def serve_pipelines(refs: Sequence[str], settings: Settings, worker: WorkerPart 
         from voicepipe.metrics.registry import Metrics
 
         metrics, voices, larger = Metrics(used_kinds(uses)), _voices(settings, worker), LargerModel(settings, uses)
-        engine = _engine(settings, uses, metrics, voices, processes=1 if worker is None else worker.processes)
-        try:
-            return _serve(settings, pipelines, engine, metrics, voices, runner, larger, lifespans, worker)
-        finally:
-            engine.close()
+        processes = 1 if worker is None else worker.processes
+        with _cluster(settings) as plane:
+            engine = _engine(settings, uses, metrics, voices, processes=processes, plane=plane)
+            try:
+                return _serve(settings, pipelines, engine, metrics, voices, runner, larger, lifespans, worker)
+            finally:
+                if plane is not None:
+                    runner.run(plane.close())
+                engine.close()
+
+
+@contextmanager
+def _cluster(settings: Settings) -> Generator[RayControlPlane | None]:
+    """Connect to the cluster of the settings, if they name one. Raises CommandError."""
+    if settings.engine is None:
+        yield None
+        return
+    from voicepipe.cluster.connection import ClusterError, connect, disconnect
+    from voicepipe.cluster.plane import RayControlPlane
+
+    try:
+        connect(settings.engine)
+    except ClusterError as error:
+        raise CommandError(str(error)) from error
+    try:
+        yield RayControlPlane()
+    finally:
+        disconnect()
 
 
 def _lifespans(pipelines: Mapping[str, Pipeline]) -> list[Lifespan]:
@@ -206,11 +230,18 @@ def tell(url: str, sessions: int, settings: Settings) -> None:
 
 
 def _engine(
-    settings: Settings, uses: Collection[StageName], metrics: Metrics, voices: VoiceStore, *, processes: int
+    settings: Settings,
+    uses: Collection[StageName],
+    metrics: Metrics,
+    voices: VoiceStore,
+    *,
+    processes: int,
+    plane: RayControlPlane | None = None,
 ) -> ComposedEngine:
     """Build the engine of the settings with the embedded models in use; fetch absent ones first."""
     from voicepipe._yaml import YamlError
     from voicepipe.engine.build import build_engine, embedded_kinds, embedded_uses
+    from voicepipe.engine.leased import NoControlPlane
     from voicepipe.weights.registry import ModelError
 
     if kinds := embedded_kinds(settings, uses):
@@ -227,10 +258,11 @@ def _engine(
                 models=metrics.process,
                 voices=voices,
                 processes=processes,
+                plane=plane,
             )
     except (ModelError, ImportError) as error:
         raise CommandError(f"the models cannot be loaded: {error}") from error
-    except YamlError as error:
+    except (YamlError, NoControlPlane) as error:
         raise CommandError(str(error)) from error
 
 

@@ -10,14 +10,16 @@ from voicepipe.boundary.cores import usable_cores
 from voicepipe.boundary.workers import WorkObserver
 from voicepipe.engine.health_checks import KINDS, Check, Checks, Probe, ServiceKind
 from voicepipe.engine.http import Http
-from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts
+from voicepipe.engine.kyutai import KyutaiStt, KyutaiTts, speech_probe
+from voicepipe.engine.leased import leased_llm, leased_probe
 from voicepipe.engine.network import NetworkLlm, kyutai_probe
 from voicepipe.engine.parts import InputStages, StageProvider
 from voicepipe.engine.pronunciations import read_pronunciations
-from voicepipe.engine.settings import EngineSettings
+from voicepipe.engine.settings import CLUSTER, EngineSettings
 from voicepipe.engine.speech import SpeechApiStt, SpeechApiTts
 from voicepipe.engine.unused import UNUSED_LLM, UNUSED_STT, UNUSED_TTS
 from voicepipe.events import Audio, Event
+from voicepipe.services.lease import ControlPlane
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.session import STAGE_NAMES, Llm, Service, StageName, Stages, Tts
 from voicepipe.stage import Stage
@@ -117,8 +119,16 @@ def used_kinds(uses: Collection[StageName]) -> list[Service]:
 def embedded_kinds(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[ServiceKind]:
     """Return what a pipeline uses that runs in this process: on embedded models, or on a GGUF file."""
     uses = embedded_uses(settings, uses)
-    urls: dict[Service, str | None] = {"stt": settings.stt_kyutai, "llm": settings.llm_service, "tts": settings.tts_url}
+    urls: dict[Service, str | None] = {
+        "stt": settings.stt_kyutai,
+        "llm": settings.llm_service,
+        "tts": _tts_place(settings),
+    }
     return [kind for kind in used_kinds(uses) if urls[kind] is None]
+
+
+def _tts_place(settings: EngineSettings) -> str | None:
+    return settings.tts_kyutai or settings.tts_openai
 
 
 def embedded_uses(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> set[StageName]:
@@ -136,6 +146,7 @@ def build_engine(
     models: WorkObserver | None = None,
     voices: VoiceStore | None = None,
     processes: int = 1,
+    plane: ControlPlane | None = None,
 ) -> ComposedEngine:
     """The engine that the settings describe. Only the models that it needs are loaded, or imported.
 
@@ -143,13 +154,14 @@ def build_engine(
     `max_sessions` None: what the embedded models carry on this machine's cores, divided by the number of `processes`
     that do so, or, where there are none, `network_sessions`. `observe` gives the observer of each service, and `models`
     receives how long embedded models work. `voices` is where cloned voices are looked up; it stays
-    open. Raises `models.ModelError` and ImportError for models that are not here.
+    open. `plane` leases the replicas of stages that are on a cluster; it stays open, too. Raises `models.ModelError`
+    and ImportError for models that are not here.
     """
     http = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S)
     embedded, kinds = embedded_kinds(settings, uses), _kinds(uses)
     sessions = max_sessions or sessions_of(settings, embedded, processes)
     local = _load(settings, embedded, embedded_uses(settings, uses), sessions, progress, models)
-    parts = _Parts(settings, kinds, http, local, observe, voices)
+    parts = _Parts(settings, kinds, http, local, observe, voices, plane)
     stt, llm, tts = parts.stt(), parts.llm(), parts.tts()
     probed: dict[ServiceKind, StageProvider[Any]] = {"stt": stt, "llm": llm, "tts": tts}
     probes = [part.probe() for kind, part in probed.items() if kind in kinds]
@@ -217,12 +229,14 @@ class _Parts:
     local: LocalParts | None
     observe: Observe
     voices: VoiceStore | None
+    plane: ControlPlane | None
 
     def stt(self) -> StageProvider[InputStages]:
         if "stt" not in self.kinds:
             return UNUSED_STT
         if self.settings.stt_kyutai is not None:
-            return KyutaiStt(self.settings.stt_kyutai, self.settings, self.http.session, self.observe("stt"))
+            observer, session = self.observe("stt"), self.http.session
+            return KyutaiStt(self.settings.stt_kyutai, self.settings, session, observer, self.plane)
         if self.settings.stt_openai is not None:
             embedded = (self.local and self.local.stt) or UNUSED_STT
             observer = self.observe("stt")
@@ -233,7 +247,10 @@ class _Parts:
         if "llm" not in self.kinds:
             return UNUSED_LLM
         if self.settings.llm_service is not None:
-            return NetworkLlm.make(self.settings.llm_service, self.settings, self.http.session, self.observe("llm"))
+            place, observer = self.settings.llm_service, self.observe("llm")
+            if place.startswith(CLUSTER):
+                return leased_llm(place, self.plane, self.settings, self.http.session, observer)
+            return NetworkLlm.make(place, self.settings, self.http.session, observer)
         return _loaded(self.local and self.local.llm)
 
     def tts(self) -> StageProvider[Tts]:
@@ -241,7 +258,7 @@ class _Parts:
             return UNUSED_TTS
         if self.settings.tts_kyutai is not None:
             observer, session = self.observe("tts"), self.http.session
-            return KyutaiTts(self.settings.tts_kyutai, self.settings, session, observer, self.voices)
+            return KyutaiTts(self.settings.tts_kyutai, self.settings, session, observer, self.voices, self.plane)
         if self.settings.tts_openai is not None:
             return SpeechApiTts(self.settings.tts_openai, self.settings, self.http.session, self.observe("tts"))
         return _loaded(self.local and self.local.tts)
@@ -271,13 +288,16 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
         else:
             yield local_probe(kind, embedded_uses(settings, uses))
     if settings.stt_kyutai is not None and "stt" in kinds:
-        yield kyutai_probe("stt", settings.stt_kyutai, http.session, "Moonshine")
+        yield speech_probe("stt", settings.stt_kyutai, http.session, None)
     if settings.stt_openai is not None and "stt" in kinds:
         yield SpeechApiStt(settings.stt_openai, settings, http.session, NULL_OBSERVER, UNUSED_STT).probe()
     if settings.llm_service is not None and "llm" in kinds:
-        yield NetworkLlm.make(settings.llm_service, settings, http.session).probe()
+        if settings.llm_service.startswith(CLUSTER):
+            yield leased_probe("llm", settings.llm_service, None)
+        else:
+            yield NetworkLlm.make(settings.llm_service, settings, http.session).probe()
     if settings.tts_kyutai is not None and "tts" in kinds:
-        yield kyutai_probe("tts", settings.tts_kyutai, http.session, "hibari")
+        yield speech_probe("tts", settings.tts_kyutai, http.session, None)
     if settings.tts_openai is not None and "tts" in kinds:
         yield SpeechApiTts(settings.tts_openai, settings, http.session, NULL_OBSERVER).probe()
     yield from _cloning(settings, kinds, http)

@@ -11,15 +11,17 @@ import reactivex
 
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.conversation import Conversation
-from voicepipe.engine.health_checks import Probe
+from voicepipe.engine.health_checks import Probe, ServiceKind
+from voicepipe.engine.leased import leased_finder, leased_probe
 from voicepipe.engine.network import kyutai_probe
 from voicepipe.engine.parts import InputStages, SessionPart
 from voicepipe.engine.pronunciations import read_pronunciations
-from voicepipe.engine.settings import EngineSettings, scripts_of
+from voicepipe.engine.settings import CLUSTER, EngineSettings, scripts_of
 from voicepipe.events import Event, ReplyAudio, ReplyText, Warned
 from voicepipe.services import (
     Address,
     Backoff,
+    ControlPlane,
     Emit,
     Finder,
     Resolver,
@@ -28,6 +30,7 @@ from voicepipe.services import (
 )
 from voicepipe.session import Tts
 from voicepipe.stage import Stage, named
+from voicepipe.stt.kyutai.session import LONGEST_WORD_S
 from voicepipe.stt.kyutai.stage import ReconnectPolicy, SttOptions
 from voicepipe.stt.kyutai.stage import kyutai as kyutai_stt
 from voicepipe.text.reading import Reading
@@ -36,20 +39,33 @@ from voicepipe.tts.kyutai.stage import kyutai as kyutai_tts
 from voicepipe.voices.catalog import CUSTOM
 from voicepipe.voices.store import VoiceStore, VoiceStoreDown
 
-__all__ = ["KyutaiStt", "KyutaiTts"]
+__all__ = ["KyutaiStt", "KyutaiTts", "speech_probe"]
 
 Session = Callable[[], aiohttp.ClientSession]
 
 # Of the pauses between two searches, as Unmute has them.
 _FACTOR, _LONGEST_PAUSE_S = 1.5, 1.0
 
+# The longest clip of the embedded recogniser, by `UTTERANCES`: on a busy replica it may emit all words at its end.
+_CLIP_S = 16.0
+
+# The embedded model that a health check names for the case that there is no service.
+_EMBEDDED: dict[ServiceKind, str] = {"stt": "Moonshine", "tts": "hibari"}
+
 
 class KyutaiStt:
     """Speech to text, which notices pauses itself: no VAD and no end-of-turn model beside it."""
 
-    def __init__(self, url: str, settings: EngineSettings, http: Session, observer: ServiceObserver) -> None:
-        self._url, self._settings, self._http = url, settings, http
-        self._finder = _finder("speech recognition (STT)", url, settings, observer)
+    def __init__(
+        self,
+        url: str,
+        settings: EngineSettings,
+        http: Session,
+        observer: ServiceObserver,
+        plane: ControlPlane | None = None,
+    ) -> None:
+        self._url, self._settings, self._http, self._plane = url, settings, http, plane
+        self._finder = _finder("speech recognition (STT)", url, settings, observer, plane)
         self._hearing = SttOptions(
             delay_s=settings.stt_delay_s,
             notices_pauses=True,
@@ -60,6 +76,7 @@ class KyutaiStt:
             behind_s=settings.stt_behind_s,
             silent_s=settings.stt_silent_s,
             renew_after_s=settings.stt_renew_after_s,
+            word_after_s=_CLIP_S if url.startswith(CLUSTER) else LONGEST_WORD_S,
         )
         self._reconnecting = ReconnectPolicy(
             pauses=_pauses(settings),
@@ -76,7 +93,7 @@ class KyutaiStt:
         return SessionPart(InputStages(None, lambda _: reactivex.empty(), named("STT", stt), backlog))
 
     def probe(self) -> Probe:
-        return kyutai_probe("stt", self._url, self._http, "Moonshine")
+        return speech_probe("stt", self._url, self._http, self._plane)
 
 
 class KyutaiTts:
@@ -89,9 +106,10 @@ class KyutaiTts:
         http: Session,
         observer: ServiceObserver,
         voices: VoiceStore | None,
+        plane: ControlPlane | None = None,
     ) -> None:
-        self._url, self._settings, self._http, self._voices = url, settings, http, voices
-        self._finder = _finder("speech synthesis (TTS)", url, settings, observer)
+        self._url, self._settings, self._http, self._voices, self._plane = url, settings, http, voices, plane
+        self._finder = _finder("speech synthesis (TTS)", url, settings, observer, plane)
         self._speaking = TtsOptions(
             capacity=settings.tts_capacity,
             silent_s=settings.tts_silent_s,
@@ -112,7 +130,7 @@ class KyutaiTts:
         return SessionPart(tts, ahead=speaker.prepare())
 
     def probe(self) -> Probe:
-        return kyutai_probe("tts", self._url, self._http, "hibari")
+        return speech_probe("tts", self._url, self._http, self._plane)
 
     def _speaker(self) -> Speaker:
         settings = self._settings
@@ -150,7 +168,18 @@ class _SessionsSpeaker(Speaker):
         return self._cloned[1] or self.voice
 
 
-def _finder(service: str, url: str, settings: EngineSettings, observer: ServiceObserver) -> Finder:
+def speech_probe(kind: ServiceKind, url: str, http: Session, plane: ControlPlane | None) -> Probe:
+    """Return the check of a Kyutai server, or of a stage of a cluster."""
+    if url.startswith(CLUSTER):
+        return leased_probe(kind, url, plane)
+    return kyutai_probe(kind, url, http, _EMBEDDED[kind])
+
+
+def _finder(
+    service: str, url: str, settings: EngineSettings, observer: ServiceObserver, plane: ControlPlane | None
+) -> Finder:
+    if url.startswith(CLUSTER):
+        return leased_finder(service, url, plane, settings, observer)
     return Finder(
         service,
         Address.parse(url),

@@ -118,7 +118,14 @@ class LocalLlm:
         """Free the model. No session may be open."""
         self.model.close()
 
-    def _answers(self, slot: int) -> Llm:
+    def shared(self) -> Llm:
+        """Return the model for answers to any number of sessions; each goes to the slot that knows most of its prompt.
+
+        Nothing is read ahead: which session asks is not known.
+        """
+        return self._answers(None)
+
+    def _answers(self, slot: int | None) -> Llm:
         manner = self.manner
         shorten = None if manner.sentences is None else _at_most(manner.sentences)
         return in_process(self.model, self.writers, max_tokens=manner.max_tokens, slot=slot, shorten=shorten)

@@ -20,7 +20,7 @@ from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.openai.client import reason
 from voicepipe.session import Llm
 
-__all__ = ["NetworkLlm", "api_probe", "kyutai_probe"]
+__all__ = ["NetworkLlm", "api_probe", "kyutai_probe", "llm_options"]
 
 Session = Callable[[], aiohttp.ClientSession]
 """The process's one HTTP client session."""
@@ -44,19 +44,7 @@ class NetworkLlm:
     def make(
         cls, url: str, settings: EngineSettings, http: Session, observer: ServiceObserver = NULL_OBSERVER
     ) -> NetworkLlm:
-        options = OpenAi(
-            url=url,
-            model=settings.llm_model,
-            api_key=secret_of(settings.llm_api_key),
-            max_tokens=settings.llm_max_tokens,
-            opening_temperature=settings.llm_opening_temperature,
-            temperature=settings.llm_temperature,
-            history=recent(max_tokens=settings.llm_history_tokens, at_once=_TURNS_AT_ONCE),
-            deadlines=Deadlines(settings.llm_connect_s, settings.llm_first_text_s, settings.llm_next_text_s),
-            retries=Retries(settings.llm_retries, settings.llm_longest_wait_s),
-            extra=settings.llm_extra,
-        )
-        llm = OpenAiLlm(options, http, observer)
+        llm = OpenAiLlm(llm_options(url, settings), http, observer)
         warmth = KeepWarm(llm, after_s=_WARM_S) if settings.llm_warm else None
         return cls(llm, Address.parse(url).http(""), warmth)
 
@@ -67,6 +55,22 @@ class NetworkLlm:
 
     def probe(self) -> Probe:
         return api_probe("llm", self.where, "SmolLM2", self.llm.check)
+
+
+def llm_options(url: str, settings: EngineSettings) -> OpenAi:
+    """Return the options of a language model at an address."""
+    return OpenAi(
+        url=url,
+        model=settings.llm_model,
+        api_key=secret_of(settings.llm_api_key),
+        max_tokens=settings.llm_max_tokens,
+        opening_temperature=settings.llm_opening_temperature,
+        temperature=settings.llm_temperature,
+        history=recent(max_tokens=settings.llm_history_tokens, at_once=_TURNS_AT_ONCE),
+        deadlines=Deadlines(settings.llm_connect_s, settings.llm_first_text_s, settings.llm_next_text_s),
+        retries=Retries(settings.llm_retries, settings.llm_longest_wait_s),
+        extra=settings.llm_extra,
+    )
 
 
 def api_probe(kind: ServiceKind, url: str, instead: str, check: Callable[[], Awaitable[str]]) -> Probe:

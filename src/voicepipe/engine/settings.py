@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -9,10 +10,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from voicepipe.services.address import Address, BadAddress
 
-__all__ = ["OPENAI", "EngineSettings", "LlmPlace", "ServiceUrl", "SpeechUrl", "names_gguf", "scripts_of", "secret_of"]
+__all__ = [
+    "CLUSTER",
+    "OPENAI",
+    "EngineSettings",
+    "LlmPlace",
+    "ServiceUrl",
+    "SpeechUrl",
+    "names_gguf",
+    "scripts_of",
+    "secret_of",
+]
 
 OPENAI = "openai:"
 """Before the URL of a speech service: it has OpenAI's HTTP API, and not Kyutai's protocol."""
+
+
+CLUSTER = "cluster:"
+"""Before the name of a stage whose replicas are leased from the cluster that `engine` names."""
+
+_STAGE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 def names_gguf(text: str) -> bool:
@@ -29,7 +46,16 @@ def _service_url(text: str) -> str:
     return text
 
 
+def _cluster_stage(text: str) -> str:
+    name = text.removeprefix(CLUSTER)
+    if not _STAGE.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a stage: small letters, digits, - and _, as in {CLUSTER}stt")
+    return text
+
+
 def _speech_place(text: str) -> str:
+    if text.startswith(CLUSTER):
+        return _cluster_stage(text)
     try:
         Address.parse(text.removeprefix(OPENAI))
     except BadAddress as error:
@@ -49,12 +75,30 @@ def secret_of(key: SecretStr | None) -> str | None:
 
 
 def _llm_place(text: str) -> str:
+    if text.startswith(CLUSTER):
+        return _cluster_stage(text)
     if not names_gguf(text):
         try:
             Address.parse(text)
         except BadAddress as error:
             raise ValueError(f"{error}, nor the path of a GGUF file") from None
     return text
+
+
+def _engine_url(text: str) -> str:
+    if not text.startswith("ray://") or not text.removeprefix("ray://"):
+        raise ValueError(f"{text!r} is not the address of a cluster, such as ray://10.0.0.1:6379, or ray://auto")
+    return text
+
+
+def _services(text: str) -> str:
+    if unknown := set(_names(text)) - {"stt", "tts", "llm"}:
+        raise ValueError(f"there is no {sorted(unknown)[0]!r} among stt, tts and llm")
+    return text
+
+
+def _names(listed: str) -> list[str]:
+    return listed.replace(",", " ").split()
 
 
 def _model_delay(seconds: float) -> float:
@@ -77,6 +121,14 @@ class EngineSettings(BaseModel):
     """A service that has no URL runs on the embedded model; they can be mixed freely. Units stand in the names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # ---- a cluster ---------------------------------------------------------------------------------------------------
+    engine: Annotated[str, AfterValidator(_engine_url)] | None = None
+    """The Ray cluster whose replicas serve what has no URL: `ray://` and the address of its head, or `ray://auto` for
+    the one that this machine has joined. None: what has no URL runs in this process."""
+    cluster_stages: Annotated[str, AfterValidator(_services)] = "stt,tts,llm"
+    """The kinds that `engine` serves, of stt, tts and llm, separated by commas. Another stage of the cluster is named
+    by `cluster:` and its name in place of a URL."""
 
     # ---- speech to text: Kyutai's moshi-server, or an OpenAI-compatible service --------------------------------------
     stt_url: SpeechUrl | None = None
@@ -240,13 +292,13 @@ class EngineSettings(BaseModel):
 
     @property
     def llm_service(self) -> str | None:
-        """The service that `llm_url` names, if it names one."""
-        return None if self.llm_file is not None else self.llm_url
+        """The service that `llm_url` names, or a stage of a cluster."""
+        return None if self.llm_file is not None else self.llm_url or self._leased("llm")
 
     @property
     def stt_kyutai(self) -> str | None:
-        """The Kyutai server that `stt_url` names, if it names one: it notices pauses itself."""
-        return _of_kyutai(self.stt_url)
+        """The Kyutai server, or the stage of a cluster, that hears: it notices pauses itself."""
+        return _of_kyutai(self.stt_url or self._leased("stt"))
 
     @property
     def stt_openai(self) -> str | None:
@@ -255,8 +307,12 @@ class EngineSettings(BaseModel):
 
     @property
     def tts_kyutai(self) -> str | None:
-        """The Kyutai server that `tts_url` names, if it names one."""
-        return _of_kyutai(self.tts_url)
+        """The Kyutai server that `tts_url` names, or a stage of a cluster."""
+        return _of_kyutai(self.tts_url or self._leased("tts"))
+
+    def _leased(self, kind: str) -> str | None:
+        """Return the place of a kind that has no URL: a stage of the cluster that has its name."""
+        return f"{CLUSTER}{kind}" if self.engine is not None and kind in _names(self.cluster_stages) else None
 
     @property
     def tts_openai(self) -> str | None:

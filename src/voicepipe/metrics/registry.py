@@ -13,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from voicepipe.metrics.series import (
+    AllMisses,
     ConversationMetrics,
     LlmMetrics,
     MetricFactory,
@@ -43,9 +44,10 @@ class Metrics:
         self.session, self.talk = SessionMetrics(make, used), ConversationMetrics(make, used)
         self.server = ServerMetrics(make)
         self.process = ProcessMetrics(make)
-        self.stt = ServiceMetrics(make, "stt", "frames", "words")
-        self.tts = ServiceMetrics(make, "tts", "words", "frames")
-        self.llm = LlmMetrics(make)
+        misses = AllMisses(make)
+        self.stt = ServiceMetrics(make, "stt", "frames", "words", misses)
+        self.tts = ServiceMetrics(make, "tts", "words", "frames", misses)
+        self.llm = LlmMetrics(make, misses)
         self._observed: set[Service] = set()
         self._hidden = tuple(f"voicepipe_{service}_" for service in _SERVICES if service not in services)
 

@@ -18,6 +18,7 @@ __all__ = [
     "FRAME_S",
     "SIDES",
     "TOKENS",
+    "AllMisses",
     "BoundedLabel",
     "ConversationMetrics",
     "LlmMetrics",
@@ -101,11 +102,23 @@ class MetricFactory:
         return Histogram(name, what, labels, namespace="voicepipe", registry=self._registry, buckets=buckets)
 
 
+class AllMisses:
+    """Misses of all services together, as Unmute counts them besides."""
+
+    def __init__(self, make: MetricFactory) -> None:
+        self._misses = make.counter("service_misses", "Instances of any service that were full: no fault.")
+        self._hard = make.counter("hard_service_misses", "Instances of any service that timed out, refused or failed.")
+
+    def missed(self, why: FailureReason) -> None:
+        """Count an attempt that failed."""
+        (self._hard if why.is_fault else self._misses).inc()
+
+
 class ServiceMetrics(ServiceObserver):
     """One kind of service, embedded or on the network. Input and output are counted in frames or in words."""
 
-    def __init__(self, make: MetricFactory, service: Service, sent: str, received: str) -> None:
-        self.service = service
+    def __init__(self, make: MetricFactory, service: Service, sent: str, received: str, all_misses: AllMisses) -> None:
+        self.service, self._all_misses = service, all_misses
         kind = service.upper()
         self._sessions = make.counter(f"{service}_sessions", f"Uses of the {kind}: connections, or runs of a model.")
         self._active = make.gauge(f"{service}_active_sessions", f"Uses of the {kind} under way.")
@@ -122,6 +135,9 @@ class ServiceMetrics(ServiceObserver):
         self._ping = make.histogram(f"{service}_ping_seconds", f"Time to the first answer of the {kind}.", _PING_S)
         self._sent = make.counter(f"{service}_sent_{sent}", f"{sent.capitalize()} sent to the {kind}.")
         self._received = make.counter(f"{service}_received_{received}", f"{received.capitalize()} from the {kind}.")
+        self._steps = None if service != "stt" else make.counter(
+            "stt_received_frames", "Frames that the STT has worked through, as a service tells."
+        )  # fmt: skip
         self._ttft = make.histogram(f"{service}_ttft_seconds", _FIRST[service], _TTFT_S)
         self._interrupts = make.counter(f"{service}_interrupts", f"Uses of the {kind} stopped before their end.")
         self._hard_errors = make.counter(f"{service}_hard_errors", f"Uses of the {kind} that failed.")
@@ -142,6 +158,7 @@ class ServiceMetrics(ServiceObserver):
 
     def missed(self, why: FailureReason) -> None:
         (self._hard_misses if why.is_fault else self._misses).inc()
+        self._all_misses.missed(why)
 
     def found(self, after_s: float) -> None:
         observe_in_session(self._find, after_s)
@@ -154,6 +171,10 @@ class ServiceMetrics(ServiceObserver):
 
     def received(self, count: int) -> None:
         self._received.inc(count)
+
+    def stepped(self, count: int) -> None:
+        if self._steps is not None:
+            self._steps.inc(count)
 
     def first_item(self, after_s: float) -> None:
         observe_in_session(self._ttft, max(0.0, after_s))
@@ -183,8 +204,8 @@ _FIRST: dict[Service, str] = {
 class LlmMetrics(ServiceMetrics):
     """A language model, with the lengths of its prompts and answers."""
 
-    def __init__(self, make: MetricFactory) -> None:
-        super().__init__(make, "llm", "words", "words")
+    def __init__(self, make: MetricFactory, all_misses: AllMisses) -> None:
+        super().__init__(make, "llm", "words", "words", all_misses)
         self._request = make.histogram("llm_request_length_words", "Words in one request to the LLM.", _WORDS)
         self._reply = make.histogram("llm_reply_length_words", "Words in one answer of the LLM.", _WORDS)
 
@@ -241,6 +262,7 @@ class ConversationMetrics:
             "barge_in_seconds", "From the user's first sound into a reply to the bot's silence.", _BARGE_IN_S
         )
         self.spoken_words = make.counter("tts_received_words", "Words of the TTS that were sent.")
+        self.heard_words = make.histogram("stt_session_words", "Words that the STT heard in one session.", _WORDS)
         self.overflows = make.counter("overflows", "Overflows of full boundaries.", "boundary", "policy")
         self.overflow_s = make.counter("overflow_seconds", "Sound that full boundaries dropped.", "boundary", "policy")
         for series in (self.overflows, self.overflow_s):

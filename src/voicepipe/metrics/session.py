@@ -15,6 +15,7 @@ from voicepipe.events import (
     TokensCounted,
     TurnEnded,
     TurnMeasured,
+    WordRecognised,
     WordSpoken,
 )
 from voicepipe.llm.errors import LlmUnavailable
@@ -42,12 +43,15 @@ class TurnMetrics:
         self._lost_ms = 0.0
         self._tokens = dict.fromkeys(TOKENS, 0)
         self._characters = dict.fromkeys(SIDES, 0)
+        self._heard_words = 0
 
     def note(self, event: Event) -> None:
         talk = self._metrics.talk
         match event:
             case WordSpoken():
                 talk.spoken_words.inc()
+            case WordRecognised(text=text):
+                self._heard_words += len(text.split())
             case SpeechStarted(at_s=at_s, noticed_s=noticed_s):
                 self._voice_s = self._clock() - (noticed_s - at_s)
             case TurnEnded(text=text):
@@ -77,6 +81,7 @@ class TurnMetrics:
     def close(self) -> None:
         """Note the end of the session: its sums are known."""
         talk = self._metrics.talk
+        observe_in_session(talk.heard_words, self._heard_words)
         for kind, count in self._tokens.items():
             observe_in_session(talk.session_tokens.labels(kind), count)
         for side, count in self._characters.items():

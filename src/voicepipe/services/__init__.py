@@ -12,6 +12,7 @@ from voicepipe.services.errors import (
     ServiceStalled,
     ServiceUnavailable,
 )
+from voicepipe.services.lease import ControlPlane, Lease, LeasedFinder
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.services.protocol import Connect, Emit, ServiceProtocol
 from voicepipe.services.socket import Closed, HandshakeRefused, ServiceSocket, WebSocketEndpoint
@@ -27,11 +28,14 @@ __all__ = [
     "Closed",
     "Connect",
     "ConnectionLost",
+    "ControlPlane",
     "Emit",
     "FailureReason",
     "Finder",
     "HandshakeRefused",
     "Instance",
+    "Lease",
+    "LeasedFinder",
     "ProtocolViolation",
     "Resolve",
     "Resolver",

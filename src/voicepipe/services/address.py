@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 __all__ = ["Address", "BadAddress", "Instance"]
@@ -26,6 +26,8 @@ class Instance:
 
     host: str
     port: int
+    lease: str = field(default="", repr=False, compare=False)
+    """The token of a lease, which stands in place of the service's key; empty: there is no lease."""
 
     def __str__(self) -> str:
         return f"{_bracketed(self.host)}:{self.port}"

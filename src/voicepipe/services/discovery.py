@@ -122,7 +122,7 @@ class Finder:
         self._random.shuffle(found)
         return found[: self._tries]
 
-    def _miss(self, instance: Instance, error: Exception) -> AttemptFailed:
+    def _miss(self, instance: Instance | None, error: Exception) -> AttemptFailed:
         return self._missed(instance, _why(error), f"{type(error).__name__}: {error}")
 
     def _missed(self, instance: Instance | None, why: FailureReason, detail: str) -> AttemptFailed:

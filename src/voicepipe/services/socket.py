@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket as sockets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -16,7 +17,10 @@ from voicepipe.installation.proxies import is_loopback, proxy_for
 from voicepipe.services.address import Address, Instance
 from voicepipe.services.errors import AtCapacity, ConnectionLost
 
-__all__ = ["Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
+__all__ = ["LEASE_HEADER", "Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
+
+LEASE_HEADER = "voicepipe-lease"
+"""The header of a lease's one-time token, which stands in place of a key."""
 
 FULL_STATUSES = (429, 503)
 """The statuses of a proxy when none of its instances is free."""
@@ -24,6 +28,10 @@ FULL_STATUSES = (429, 503)
 _GOODBYE_S = 0.1
 # The limit of a message in bytes; 80 ms of sound are 9.6 kB.
 _MAX_MESSAGE = 1 << 20
+
+# Between two pings of a leased connection, each of which has half of that for its answer: a machine that is cut off
+# from the network is noticed within 2.7 s, and one that stands still for less than 0.9 s is not given up.
+_LEASE_HEARTBEAT_S = 1.8
 
 # The most messages that an idle connection keeps.
 _MOST_HELD = 16
@@ -73,11 +81,12 @@ class WebSocketEndpoint:
         try:
             return await http.ws_connect(
                 self.address.websocket(self.path, self.query, at=instance),
-                headers={"Host": self.address.authority, **self.headers},
+                headers={"Host": self.address.authority, **(self._lease(instance) or self.headers)},
                 server_hostname=self.address.host if self.address.secure else None,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_S),  # pyright: ignore[reportCallIssue] — attrs
                 max_msg_size=_MAX_MESSAGE,
-                proxy=None if is_loopback(instance.host) else proxy_for(self.address.http("")),
+                heartbeat=_LEASE_HEARTBEAT_S if instance.lease else None,
+                proxy=None if instance.lease or is_loopback(instance.host) else proxy_for(self.address.http("")),
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in FULL_STATUSES:
@@ -88,6 +97,17 @@ class WebSocketEndpoint:
         except aiohttp.ClientError as error:  # the answer is not HTTP, or there is none
             raise ConnectionLost(self.service, str(error) or type(error).__name__) from error
 
+    def _lease(self, instance: Instance) -> dict[str, str]:
+        return {LEASE_HEADER: instance.lease} if instance.lease else {}
+
+
+class _Lease(Protocol):
+    """See `voicepipe.services.lease.Lease`."""
+
+    def release(self) -> None: ...
+
+    def when_lost(self, tell: Callable[[], None], /) -> None: ...
+
 
 class ServiceSocket:
     """An open WebSocket. One task may send while another receives."""
@@ -97,6 +117,12 @@ class ServiceSocket:
     ) -> None:
         self.service, self._http, self._socket = service, http, socket
         self._held: deque[bytes] = deque()
+        self._lease: _Lease | None = None
+
+    def tie(self, lease: _Lease) -> None:
+        """Release the lease when this connection is closed, and abort the connection when the lease is lost."""
+        self._lease = lease
+        lease.when_lost(self.abort)
 
     async def send(self, message: bytes) -> None:
         """Send a message. Raises ConnectionLost."""
@@ -149,6 +175,8 @@ class ServiceSocket:
                     await self._socket.close()
         finally:
             self.abort()
+            if self._lease is not None:
+                self._lease.release()
             await self._http.close()
 
     def _end(self) -> Exception:

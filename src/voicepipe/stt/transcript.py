@@ -16,7 +16,7 @@ __all__ = ["NotATranscript", "TranscriptStream", "whole_text"]
 
 # Of one event; a delta's has some hundreds.
 _MAX_EVENT_BYTES = 1_000_000
-# Of one text: a clip of 30 s has 1,000 where somebody speaks fast. A model that repeats itself may never end.
+# Of one text: a clip of 30 s of fast speech has 1,000. A model that repeats itself may never end.
 _MOST_CHARS = 20_000
 
 

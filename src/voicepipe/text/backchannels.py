@@ -17,12 +17,12 @@ ACKNOWLEDGEMENTS: Final[Mapping[str, frozenset[str]]] = {
     "de": _SOUNDS | frozenset(
         {"ja", "jo", "joa", "jap", "ja genau", "genau", "aha", "ach", "ach ja", "ach so", "achso", "stimmt",
          "das stimmt", "klar", "na klar", "alles klar", "gut", "sehr gut", "schön", "richtig", "verstehe",
-         "ich verstehe", "verstanden", "echt", "wirklich", "interessant", "natürlich", "sicher", "in ordnung",
+         "ich verstehe", "verstanden", "echt", "wirklich", "interessant", "natürlich", "sicher",
          "toll", "prima", "weiter", "sag bloß", "eben", "absolut", "äh", "ähm"}
     ),
     "en": _SOUNDS | frozenset(
         {"right", "yeah", "yah", "yep", "yup", "yes", "sure", "for sure", "i see", "got it", "gotcha", "oh wow",
-         "oh my", "oh god", "my god", "nice", "cool", "great", "of course", "all right", "alright", "interesting",
+         "oh my", "oh god", "oh my god", "nice", "cool", "great", "of course", "all right", "alright", "interesting",
          "really", "exactly", "precisely", "true", "that's true", "that's right", "you're right", "good",
          "very good", "good point", "i know", "i understand", "understood", "absolutely", "totally", "definitely",
          "certainly", "indeed", "fine", "perfect", "amazing", "awesome", "wonderful", "excellent", "lovely",

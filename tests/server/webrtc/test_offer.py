@@ -19,7 +19,7 @@ def silent(_):
 
 
 async def an_offer() -> str:
-    """What a client sends, without candidates."""
+    """Return what a client sends, without candidates."""
     peer = RTCPeerConnection()
     peer.addTransceiver("audio")
     peer.createDataChannel("oai-events")

@@ -538,6 +538,7 @@ def test_it_is_observed(virtual_loop: VirtualLoop) -> None:
     assert names.count("session_opened") == names.count("session_closed") == names.count("found") == 2
     assert names.count("received") == 2
     assert names.count("sent") > 40
+    assert names.count("stepped") > 30
     assert names.count("failed") == 1
     assert [round(rest[0], 1) for name, *rest in told if name == "first_item"] == [1.8]
     sound_s = [one[1] for one in told if one[0] == "generated"]

@@ -126,7 +126,7 @@ class OpenAiLlm:
         """The time at which the last answer ended, in seconds of the loop's clock; None before the first one."""
 
     def __call__(self, conversation: Conversation) -> Observable[Said | StageFailed]:
-        return from_async(lambda: self._answer(conversation), "LLM").pipe(naming("LLM"))
+        return from_async(lambda: self.answer(conversation), "LLM").pipe(naming("LLM"))
 
     async def model(self) -> str:
         """The configured model's name, or the only one's. LlmRefused when there are several to choose from."""
@@ -142,13 +142,14 @@ class OpenAiLlm:
 
     async def request(self, conversation: Conversation) -> None:
         """Request an answer, and drop what it says. Raises LlmError."""
-        async with aclosing(self._answer(conversation)) as answer:
+        async with aclosing(self.answer(conversation)) as answer:
             async for _ in answer:
                 pass
 
     # ---- an answer --------------------------------------------------------------------------------------------------
 
-    async def _answer(self, conversation: Conversation) -> AsyncGenerator[Said | StageFailed, None]:
+    async def answer(self, conversation: Conversation) -> AsyncGenerator[Said | StageFailed, None]:
+        """Yield the pieces of an answer; closing the generator stops the model. Raises LlmError."""
         began_s = asyncio.get_running_loop().time()
         due_s = began_s + self._options.deadlines.first_text_s
         begun, patience = False, Patience(self._options.retries)

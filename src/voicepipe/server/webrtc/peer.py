@@ -171,7 +171,7 @@ class PeerTransport:
 
     async def _shut(self) -> None:
         """Close the peer connection. If aiortc fails at that, as after an offer that it has half taken, its next
-        `close` waits for the first one for ever."""
+        `close` waits for the first one without an end."""
         try:
             async with asyncio.timeout(_CLOSING_S):
                 await self._peer.close()

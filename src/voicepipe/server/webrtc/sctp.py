@@ -21,7 +21,7 @@ _MOST_CHANNELS = 64
 def bound_fragments(transport: RTCSctpTransport, flooded: Callable[[], object]) -> None:
     """Call `flooded`, and keep nothing more, when a client sends more pieces of messages than it ends.
 
-    Each piece would be kept, and searched, for ever.
+    aiortc would keep, and search, each piece.
     """
     private: Any = transport
     receive = private._receive_data_chunk

@@ -21,7 +21,7 @@ class SentSound:
         self.missed, self.found, self.pinged = observer.missed, observer.found, observer.pinged
         self.received, self.first_item = observer.received, observer.first_item
         self.interrupted, self.failed = observer.interrupted, observer.failed
-        self.generated = observer.generated
+        self.generated, self.stepped = observer.generated, observer.stepped
 
     def session_opened(self) -> None:
         """Begin to count."""

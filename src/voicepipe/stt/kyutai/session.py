@@ -43,7 +43,7 @@ from voicepipe.stt.kyutai.replay_buffer import SILENCE, Frame, Framer, ReplayBuf
 __all__ = ["KyutaiSttSession", "SttOptions"]
 
 LONGEST_WORD_S = 2.0
-"""A word that started this far behind the model's clock has been emitted, if it was one."""
+"""A word that started this far behind the model's clock has been emitted by Kyutai's models, if it was one."""
 END = 1
 """The marker after the last sound."""
 TOLD_EVERY_S = 5.0
@@ -59,7 +59,8 @@ class SttOptions:
     speech starts (below `speech_below`) and stops (above `silence_above`); otherwise another stage does. `buffer_s` of
     sound are kept until they are transcribed, and `in_flight_s` of them may be on the way; with `behind_s` unsent or on
     the way the recogniser is behind. A recogniser that owes a step and sends nothing for `silent_s` counts as lost.
-    After `renew_after_s` a fresh connection replaces the old one in the next pause.
+    After `renew_after_s` a fresh connection replaces the old one in the next pause. While the user speaks, sound of the
+    last `word_after_s` without a word is kept to be sent again: a recogniser of whole clips emits words that late.
     """
 
     delay_s: float
@@ -71,6 +72,7 @@ class SttOptions:
     behind_s: float
     silent_s: float
     renew_after_s: float
+    word_after_s: float = LONGEST_WORD_S
 
 
 class KyutaiSttSession:
@@ -215,6 +217,7 @@ class KyutaiSttSession:
 
     def _step(self, pause: float) -> Sequence[Event]:
         self._is_outage = False
+        self._observer.stepped(1)
         events = self._stepped(self._replay.step(), pause)
         self._show_backlog()
         return events
@@ -288,7 +291,8 @@ class KyutaiSttSession:
     def _forget(self) -> None:
         """Drop what need not be sent again: all before the last word, and sound too old to become one."""
         clock_s = self._replay.audio_s(self._replay.clock_s(self._hearing.delay_s))
-        self._understood_s = max(self._understood_s, self._words.until_s, clock_s - LONGEST_WORD_S)
+        word_after_s = self._hearing.word_after_s if self._speaking or self._in_message else LONGEST_WORD_S
+        self._understood_s = max(self._understood_s, self._words.until_s, clock_s - word_after_s)
         self._replay.understood(self._understood_s)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "WordSaid",
     "decode",
     "encode_text",
+    "samples_of",
 ]
 
 PATH = "/api/tts_streaming"
@@ -95,7 +96,7 @@ Message: TypeAlias = Ready | WordSaid | Sound
 
 def decode(data: bytes, *, service: str) -> Message | None:
     """Decode a server's message; None for an unknown kind. Raises AtCapacity for its `Error`, and ProtocolViolation."""
-    if (sound := _sound(data)) is not None:
+    if (sound := samples_of(data)) is not None:
         return Sound(sound)
     message = unpacked(data, service)
     try:
@@ -122,7 +123,7 @@ _SINGLE = np.dtype([("kind", "u1"), ("value", ">f4")])
 _FLOAT32 = 0xCA
 
 
-def _sound(data: bytes) -> Samples | None:
+def samples_of(data: bytes) -> Samples | None:
     """Return the samples of a sound in its usual encoding, 5 µs instead of 69; None for any other message."""
     if not data.startswith(_AUDIO) or (len(data) - len(_AUDIO) - 2) % _SINGLE.itemsize:
         return None

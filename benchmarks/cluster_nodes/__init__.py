@@ -1,0 +1,1 @@
+"""Failures of a cluster of three machines, each a network namespace of this one."""

@@ -1,0 +1,101 @@
+"""The connection of a process to a Ray cluster, with Ray's token authentication on."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "NAMESPACE",
+    "ClusterError",
+    "connect",
+    "disconnect",
+    "make_token",
+    "ray_environment",
+    "ray_module",
+    "token_file",
+]
+
+NAMESPACE = "voicepipe"
+
+_MODE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; the message says why, and what to do."""
+
+
+def token_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the file of the cluster's token: Ray's own place, unless `RAY_AUTH_TOKEN_PATH` names another."""
+    return Path(environment.get(_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
+
+
+def make_token() -> Path:
+    """Make a token if there is none, in a file that only this user may read; return the file."""
+    file = token_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file
+    with os.fdopen(descriptor, "w") as out:
+        out.write(secrets.token_hex(32))
+    return file
+
+
+def ray_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that turn the token authentication on.
+
+    Raises:
+        ClusterError: The authentication was turned off, or there is no token.
+    """
+    mode = environment.get(_MODE, "token")
+    if mode != "token":
+        raise ClusterError(
+            f"{_MODE} is {mode!r}: without a token every machine that reaches a port may run code; unset it"
+        )
+    file = token_file(environment)
+    if not file.is_file():
+        raise ClusterError(
+            f"there is no token at {file}; `voicepipe cluster up` makes one on the first machine: copy it from there"
+        )
+    return {_MODE: "token", _PATH: str(file), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def connect(url: str) -> None:
+    """Connect this process to the cluster of `ray://ADDRESS`. The machine has to be one of the cluster. Blocks.
+
+    Raises:
+        ClusterError: Ray is not installed, there is no token, or the cluster does not answer.
+    """
+    os.environ.update(ray_environment())
+    ray = ray_module("ray")
+    ray_module("ray.serve")  # takes 2 s, which the first session does not wait for
+    address = url.removeprefix("ray://")
+    try:
+        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
+    except Exception as error:
+        detail = str(error).strip().partition("\n")[0]
+        raise ClusterError(
+            f"the cluster at {url} does not answer ({type(error).__name__}: {detail}); is it up, and has this machine "
+            "joined it? (`voicepipe cluster join ADDRESS`)"
+        ) from error
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+
+
+def disconnect() -> None:
+    """End the connection. Blocks."""
+    ray_module("ray").shutdown()
+
+
+def ray_module(name: str) -> Any:
+    """Return a module of Ray, which has no types that a type checker sees without it. Raises ClusterError."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ClusterError(f"a cluster needs the extra `cluster` ({error})") from error
