@@ -52,7 +52,7 @@ def test_an_interrupted_farewell_does_not(marbles: Marbles) -> None:
      "Thank you and goodbye!", "It was a pleasure, goodbye!", "Have a great day — bye!", "Okay, bye now!",
      "Bye for now!",
      "Good night and goodbye.", "Your order is on its way. So goodbye then!", "I will see you in April, goodbye!",
-     "Take care: I mean it. Bye!"],
+     "Take care: I mean it. Bye!", "Are you still there? Bye!", "Anything else? No? Then goodbye!"],
 )  # fmt: skip
 def test_a_farewell_that_stands_for_itself(text: str) -> None:
     """Whatever comes before it."""
@@ -65,7 +65,8 @@ def test_a_farewell_that_stands_for_itself(text: str) -> None:
      'He said: "Goodbye!"', "They said, goodbye!", "Bye the way.", "Say goodbye to my old phone.",
      "She waved and whispered, goodbye!", "The sailor told me: bye bye.", "Bye for now, I was about to say.",
      "Goodbye! And then he came back.", "The standbye", "", "Hello, goodbye!", "Goodbye?", "The password is: bye!",
-     "The magic word is, goodbye.", "What do people say when they leave? Goodbye!", "In English, goodbye.",
+     "The magic word is, goodbye.", "What do people say when they leave? Goodbye!",
+     "How is that called? Bye!", "In English, goodbye.",
      "She goes, bye bye!", "All sang along: bye bye!", "Hello and goodbye!", "Kiss me goodbye!", "The Long Goodbye.",
      "I was singing, bye bye!", "Bye bye love, bye bye happiness."],
 )  # fmt: skip

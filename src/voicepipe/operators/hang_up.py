@@ -21,14 +21,17 @@ __all__ = ["end_call", "hang_up_after"]
 
 _MARKS = " .!?…,"
 _CLAUSES = re.compile(r"([^.!?…,;:—–]+)([.!?…,;:—–]*)")
-# What ends a clause whose object a farewell is: verbs of speech, "is", titles, and the name of a language.
-_REPORTS = re.compile(
-    r"\b(say|says|said|saying|sing|sings|sang|singing|called|reads?|means?|word|wrote|songs?|titled|answer(s|ed)"
+_SPEECH = (
+    r"say|says|said|saying|sing|sings|sang|singing|called|reads?|means?|word|wrote|songs?|titled|answer(s|ed)"
     r"|repl(ies|ied)|whisper(s|ed)|shout(s|ed)|cr(ies|ied)|yell(s|ed)|murmur(s|ed)|spell(s|ed)|tells?|told( \w+)?"
-    r"|wav(es|ed)|goes|went|is|are|was|were|hello|hi|in (english|german|french|spanish|italian|dutch|portuguese)"
-    r"|sag(e|en|t|te|ten)|ruf(t|en)|rief(en)?|singt|sang(en)?|heißt|ist|schrieb(en)?|di(t|sent|re|saient|sait)|chante(nt)?"
-    r"|s'appelle|est|dic(e|en|ir)|dijo|dijeron|canta(n)?|significa|se llama|es)$"
+    r"|in (english|german|french|spanish|italian|dutch|portuguese)"
+    r"|sag(e|en|t|te|ten)|ruf(t|en)|rief(en)?|singt|sang(en)?|heißt|schrieb(en)?|di(t|sent|re|saient|sait)|chante(nt)?"
+    r"|s'appelle|dic(e|en|ir)|dijo|dijeron|canta(n)?|significa|se llama"
 )
+"""Verbs of speech, titles, and the name of a language."""
+# What ends a clause whose object a farewell is, and what makes a question one that a farewell answers.
+_REPORTS = re.compile(rf"\b({_SPEECH}|wav(es|ed)|goes|went|is|are|was|were|hello|hi|ist|est|es)$")
+_ASKS = re.compile(rf"\b({_SPEECH})\b")
 # What may stand in one clause with a farewell: "Thank you and goodbye", "Bye for now".
 _COURTESY = (
     r"(?:(?:ok|okay|well|so|all ?right|alright|thanks|thank you|good ?night|take care|see you|and|then|now|danke|und"
@@ -53,9 +56,9 @@ def hang_up_after(farewell: str | Callable[..., object]) -> Stage[ReplyAudio | E
     """Emit `ConversationEnded` after a reply that was played to its end and ends with `farewell`; everything passes.
 
     The farewell stands for itself at the end ("See you, bye!", "Thank you and bye!"), and may be part of a word. In a
-    sentence ("You say goodbye!"), behind a verb of speech, a colon or a question ("The word is: bye!"), as a question,
-    in quotes or more than twice ("Bye Bye Bye!", a song) it is none. If the client leads the conversation, the client
-    ends it, too, and nothing is emitted.
+    sentence ("You say goodbye!"), behind a verb of speech or a colon ("The word is: bye!"), as a question, as the
+    answer to one about words ("What do you say? Bye!"), in quotes or more than twice ("Bye Bye Bye!", a song) it is
+    none. If the client leads the conversation, the client ends it, too, and nothing is emitted.
 
     Or `farewell` is a function of the pipeline's, such as `end_call`, which the model may call (`with_tools`): the
     conversation ends after a reply in which it has returned, in every dialect. It goes on if the function raised, or if
@@ -112,4 +115,11 @@ def _takes_leave(text: str, farewell: str) -> bool:
     clause = rf"{_COURTESY}{once}(?: {once})?{_BEHIND}"
     if "?" in mark or re.fullmatch(clause, last.replace("-", " ").strip()) is None:
         return False
-    return not before or not (before[-1][1].strip()[-1:] in (":", "?") or _REPORTS.search(before[-1][0]))
+    return not before or not _is_told(*before[-1])
+
+
+def _is_told(clause: str, mark: str) -> bool:
+    """Return whether a clause, with its mark, says of what follows that it is told, and not said."""
+    if mark.strip().endswith("?"):
+        return _ASKS.search(clause) is not None
+    return mark.strip().endswith(":") or _REPORTS.search(clause) is not None
