@@ -38,7 +38,7 @@ def check_reload() -> None:
 
 
 def watched_folders(args: argparse.Namespace, settings: Settings) -> list[Path]:
-    """Return the folders whose files count: those of the pipelines, of the settings' file and of the characters.
+    """Return the folders with files that count: those of the pipelines, of the settings' file and of the characters.
 
     Args:
         args: The arguments of `voicepipe serve`.

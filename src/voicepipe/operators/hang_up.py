@@ -29,7 +29,7 @@ _SPEECH = (
     r"|s'appelle|dic(e|en|ir)|dijo|dijeron|canta(n)?|significa|se llama"
 )
 """Verbs of speech, titles, and the name of a language."""
-# What ends a clause whose object a farewell is, and what makes a question one that a farewell answers.
+# At the end of a clause these say that a farewell is told; in a question, that it is asked for.
 _REPORTS = re.compile(rf"\b({_SPEECH}|wav(es|ed)|goes|went|is|are|was|were|hello|hi|ist|est|es)$")
 _ASKS = re.compile(rf"\b({_SPEECH})\b")
 # What may stand in one clause with a farewell: "Thank you and goodbye", "Bye for now".

@@ -105,7 +105,7 @@ class TurnState:
                 return state, None
 
     def _function_told(self, event: FunctionContinues | FunctionReturned, now_s: float) -> TurnState:
-        """Return the state after news of a function whose reply is over."""
+        """Return the state after news of a function of a reply that is over."""
         goes_on = isinstance(event, FunctionContinues) and not event.taken_over_by
         running = self.functions | {event.id} if goes_on else self.functions - {event.id}
         return replace(self, functions=running, idle=self.idle.since(now_s)) if running != self.functions else self

@@ -77,7 +77,7 @@ class BlockWatch:
     def stop(self) -> None:
         """End, and wait for the thread: one that is left over when the interpreter is torn down can crash it."""
         self._stopped.set()
-        self._answered.set()  # the loop, in whose thread this is, does not answer while it waits here
+        self._answered.set()  # the loop runs in this thread, and does not answer while it waits here
         self._thread.join()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""An event loop whose clock leaves out the time in which the process did not run.
+"""An event loop with a clock that leaves out the time in which the process did not run.
 
 A lid that is closed, a debugger, a virtual machine that is moved: a process stands still, and when it goes on, all its
 timers are due at once, before it has read what clients and services have sent meanwhile. Every deadline of a server,

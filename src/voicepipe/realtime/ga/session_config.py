@@ -22,7 +22,7 @@ __all__ = [
 
 # Of all settings as JSON: each answer repeats them.
 _MOST_BYTES = 64_000
-# The voice that a client reads where it has chosen none: the synthesiser's own, whose name only the engine knows.
+# The voice that a client reads where it has chosen none: the synthesiser's own; only the engine knows its name.
 DEFAULT_VOICE = "default"
 # OpenAI waits 8, 4 and 2 s for a hesitant user; these factors scale the pipeline's own time alike.
 _PATIENCE = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}

@@ -34,7 +34,7 @@ _DRAWING = re.compile(r"[^|#:]*[|#]\)?")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The rows of one ``.. marbles::``, and the module, class or function in whose docstring it is."""
+    """The rows of one ``.. marbles::``, and the module, class or function with that docstring."""
 
     where: str
     rows: tuple[Row, ...]
