@@ -51,7 +51,8 @@ def reply(conversation: Conversation) -> Observable[Event]:
                 )
             ),
             {"pause_above": 0.6, "resume_below": 0.4, "min_words": 1, "acknowledgements": {"mhm"},
-             "unsure_below": -0.87, "unsure_words": 3, "clause_openers": {"if"}, "open_ends": {"and"}, "scored_ms": 80},
+             "unsure_below": -0.87, "unsure_words": 3, "clause_openers": {"if"}, "open_ends": {"and"}, "scored_ms": 80,
+             "alike_within": 2.0, "unsure_weight": 3.0},
         ),
         (
             ops.endpoint(vad, end_of_turn, ENDPOINTING),

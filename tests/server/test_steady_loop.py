@@ -91,7 +91,8 @@ def test_a_stop_is_logged_and_a_pause_between_two_runs_is_none(loop: SteadyLoop,
 
 def test_no_deadline_is_on_another_clock() -> None:
     """These are lines of the log that are written once a minute, a measure of the real delay, the end of threads when a
-    process ends, the start of a cluster, and the supervisor of workers, in which no session runs."""
+    process ends, the start of a
+    cluster, the processes of a load, and the supervisor of workers, in which no session runs."""
     root = Path(voicepipe.__file__).parent
     found = [
         path.relative_to(root).as_posix() for path in root.rglob("*.py") if "monotonic()" in path.read_text("utf-8")
@@ -99,6 +100,7 @@ def test_no_deadline_is_on_another_clock() -> None:
     assert [name for name in sorted(found) if not name.startswith("testing/")] == [
         "boundary/workers.py",
         "cluster/local_head.py",
+        "load/processes.py",
         "server/http/runner.py",
         "server/loop_watch.py",
         "server/workers/process.py",

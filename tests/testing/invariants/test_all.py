@@ -205,6 +205,14 @@ def test_a_good_conversation_breaks_none():
     assert broken(recorded([*HELLO, *reply, *interrupted, *failed])) == []
 
 
+def test_a_word_need_not_silence_the_bot_once_the_client_decides_that() -> None:
+    """A word that may be an echo interrupts nothing; then the client takes over, and the words are in the next turn."""
+    events = [BEGIN, WordSpoken("a", 0, 1), WordRecognised("a", 0, 1), TurnConfirmed(0), SOUND]
+    taken_over = [SettingsChanged(turns=TurnTaking("client", interrupts=False)), TurnEnded("", 2), SOUND]
+    found = [one.invariant for one in broken(recorded([*events, *taken_over]))]
+    assert "the user's word silences the bot" not in found
+
+
 def test_some_can_be_skipped_and_silence_be_longer():
     """By name; a name that is none is an error, with those that are."""
     events = recorded([*HELLO, *[None] * 20])

@@ -165,6 +165,7 @@ def word_silences(recording: Recording) -> Found:
                 heard.append(text)
             case SettingsChanged(turns=TurnTaking() as turns):
                 interrupts = turns.interrupts
+                word = word if interrupts else None
             case TurnConfirmed():
                 word = at_s if interrupts else None
             case TurnJudged(counts=False):
