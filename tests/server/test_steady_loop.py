@@ -101,6 +101,7 @@ def test_no_deadline_is_on_another_clock() -> None:
         "boundary/workers.py",
         "cluster/local_head.py",
         "load/processes.py",
+        "load/server_figures.py",
         "server/http/runner.py",
         "server/loop_watch.py",
         "server/workers/process.py",
