@@ -112,4 +112,4 @@ class OpusEncoder:
         length = self._encode(self._state, address, self.frame, self._packet, _MOST_BYTES)
         if length < 0:
             raise ValueError(f"libopus could not encode {self.frame} samples: error {length}")
-        return bytes(memoryview(self._packet)[:length])
+        return ctypes.string_at(self._packet, length)
