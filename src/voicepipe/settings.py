@@ -5,7 +5,7 @@ What a server and an engine want to know stands with them; here the two are one,
 user wrote.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`, as pydantic would compile the text of each annotation in each subclass.
 
 import json
 import os
