@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 
 __all__ = ["end_start", "starting"]
 
@@ -32,7 +33,7 @@ def starting() -> Generator[None]:
 def _import_structlog_without_rich() -> None:
     sys.modules["rich"] = None  # pyright: ignore[reportArgumentType] — an import of it now fails, as if it were absent
     try:
-        import structlog  # noqa: F401
+        import_module("structlog")
     finally:
         del sys.modules["rich"]
 
