@@ -5,15 +5,23 @@ A file that ends in the middle of a frame, because the process or the machine ha
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import ormsgpack
-
-from voicepipe.recording.records import Emitted, Entry, Header, RecordingEnded, SessionClosed, Withdrawn
+from voicepipe.conversation import ClientInfo
+from voicepipe.recording.records import (
+    Emitted,
+    Entry,
+    Header,
+    RecordingEnded,
+    SessionClosed,
+    SoundDecoded,
+    Withdrawn,
+)
 from voicepipe.recording.values import Packer, Unpacker
 
 __all__ = ["MAGIC", "SUFFIX", "BadRecording", "Framer", "Recording", "header_of", "read"]
@@ -133,30 +141,66 @@ _NAME_BYTES = 20  # of `MAGIC`, in front of the format's number
 
 def _bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return _checked_bytes(path)
     except IsADirectoryError:
         raise BadRecording(f"{path} is a folder; `voicepipe recordings {path}` lists what is in it") from None
-    except OSError as error:
-        raise BadRecording(f"{path} cannot be read: {error.strerror}") from error
-    if not MAGIC.startswith(data[:_NAME_BYTES]):
-        raise BadRecording(f"{path} is no recording of voicepipe; their names end in {SUFFIX}")
-    if not data.startswith(MAGIC) and len(data) >= len(MAGIC):
-        raise BadRecording(f"{path} was written by a newer voicepipe in another format; update voicepipe to read it")
-    return data
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise BadRecording(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _checked_bytes(path: Path) -> bytes:
+    """Return the bytes of a recording; of another file only the first ones are read."""
+    if not path.is_file() and path.exists() and not path.is_dir():
+        raise BadRecording(f"{path} is a pipe or a device, and no file")
+    with path.open("rb") as file:
+        begin = file.read(len(MAGIC))
+        if not MAGIC.startswith(begin[:_NAME_BYTES]):
+            raise BadRecording(f"{path} is no recording of voicepipe; their names end in {SUFFIX}")
+        if begin != MAGIC and len(begin) == len(MAGIC):
+            what = "was written by a newer voicepipe in another format; update voicepipe to read it"
+            raise BadRecording(f"{path} {what}")
+        return begin + file.read()
 
 
 def _records(path: Path, data: bytes) -> tuple[list[Any], int]:
     """Return the records, and where the last whole frame ends."""
-    unpacker, records, at = Unpacker(), list[Any](), len(MAGIC)
+    unpacker, records, at, now_s = Unpacker(), list[Any](), len(MAGIC), None
     while (message := _message(data, at)) is not None:
         try:
             is_value, value = unpacker.unpack(message)
-        except (ValueError, KeyError, TypeError, ormsgpack.MsgpackDecodeError) as error:
-            raise BadRecording(f"{path} is damaged at byte {at}: {error}") from error
+            now_s = _checked_time(value, now_s)
+        # Whatever a damaged file makes a class's constructor raise; the stack and the memory have an end, too.
+        except Exception as error:
+            raise BadRecording(f"{path} is damaged at byte {at}: {error or type(error).__name__}") from error
         if is_value:
             records.append(cast("object", value))
         at += _HEAD + len(message)
     return records, min(at, len(data))
+
+
+_LONGEST_S = 7 * 86_400.0
+
+
+def _checked_time(record: Any, now_s: float | None) -> float | None:
+    """Return the session's clock behind a record. Raises ValueError for a time that no session has."""
+    match record:
+        case Header() if not (isinstance(record.client, ClientInfo) and record.rate_hz in _RATES_HZ):
+            raise ValueError("what the session ran with cannot be")
+        case Header(at_s=at_s, began_at=began_at) if math.isfinite(at_s) and 0 <= began_at < _YEAR_9999_S:
+            return at_s
+        case Entry(at_s=at_s) if now_s is not None and now_s <= at_s <= now_s + _LONGEST_S:
+            return at_s
+        case Header() | Entry():
+            raise ValueError(f"the time {record.at_s} does not follow {now_s}")
+        case SoundDecoded(samples=samples) if not 0 <= samples <= _MOST_SAMPLES:
+            raise ValueError(f"a packet cannot have {samples} samples")
+        case _:
+            return now_s
+
+
+_RATES_HZ = range(4_000, 192_001)
+_YEAR_9999_S = 253_370_764_800
+_MOST_SAMPLES = 192_000 * 600
 
 
 def _message(data: bytes, at: int) -> bytes | None:

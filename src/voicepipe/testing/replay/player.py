@@ -21,7 +21,6 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from voicepipe.audio import Codec
-from voicepipe.audio.formats import codec_of
 from voicepipe.events import Event, FunctionCall
 from voicepipe.operators.toolbox import RUNNING, Outcome
 from voicepipe.recording.codec import SeededCodec, serials
@@ -41,7 +40,7 @@ from voicepipe.recording.records import (
 from voicepipe.session import Pipeline, SessionRunner
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.replay.calls import Call, RecordedCall, replayed_stages
-from voicepipe.testing.replay.codec import SilentCodec
+from voicepipe.testing.replay.codec import SilentCodec, initial_codec
 from voicepipe.testing.replay.facts import SessionFacts
 from voicepipe.testing.replay.models import StageModels
 from voicepipe.testing.replay.scheduler import ReplayBackground, ReplayScheduler
@@ -210,7 +209,7 @@ class _Player:
         )
 
     def _codec(self) -> Codec:
-        codec, serial = codec_of(self._header.audio_format), serials(self._header.session_id)
+        codec, serial = initial_codec(self._header), serials(self._header.session_id)
         if self._header.sound:
             return SeededCodec(codec, serial=serial)
         return SilentCodec.of(codec, serial, self._facts.decoded)
