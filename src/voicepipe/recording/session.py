@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -101,6 +102,7 @@ class SessionRecorder:
         )
         self._keeps, self._writer = Keeps.NOTHING, None
         self._prelude: list[object] | None = []
+        self._coming = deque[Keeps]()
         self._closing: list[RecordingWriter] = []
 
     # ---- the graph ---------------------------------------------------------------------------------------------------
@@ -158,12 +160,25 @@ class SessionRecorder:
         with self._guarded():
             self._allow(message)
 
+    def foresee(self, message: SettingsChanged) -> None:
+        """Note what a message will say when its turn comes: it waits behind others. Nothing is kept meanwhile that it
+        does not allow, and a consent that it withdraws is withdrawn now."""
+        with self._guarded():
+            keeps = consented(message, sound=self._limits.sound)
+            self._coming.append(keeps)
+            if keeps < self._keeps and self._writer is not None:
+                self._withdraw(self._writer)
+
+    def reached(self) -> None:
+        """Note that the turn of the first message of those that were foreseen has come: `allow` is told of it next."""
+        self._coming.popleft()
+
     def _allow(self, message: Any) -> None:
         if not isinstance(message, SettingsChanged):
             if not isinstance(message, SessionOpened) and self._keeps is Keeps.NOTHING:
                 self._drop_prelude()
             return
-        keeps = consented(message, sound=self._limits.sound)
+        keeps = min(consented(message, sound=self._limits.sound), *self._coming, Keeps.SOUND)
         if keeps < self._keeps and self._writer is not None:
             self._withdraw(self._writer)
         if keeps > Keeps.NOTHING and self._writer is None:
