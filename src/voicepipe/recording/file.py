@@ -24,7 +24,7 @@ from voicepipe.recording.records import (
 )
 from voicepipe.recording.values import Packer, Unpacker
 
-__all__ = ["MAGIC", "SUFFIX", "BadRecording", "Framer", "Recording", "header_of", "read"]
+__all__ = ["MAGIC", "SUFFIX", "BadRecording", "Framer", "Recording", "header_of", "may_be_recording", "read"]
 
 MAGIC = b"voicepipe recording 1\n"
 """The first bytes of a file. The number is that of the format: a reader of another number does not read it."""
@@ -121,18 +121,28 @@ def read(path: Path) -> Recording:
 
 
 def header_of(path: Path) -> Header | Withdrawn | None:
-    """Return the first record of a file; None if there is none: the file was cut off, or is no recording.
+    """Return the first record of a file; None if it ends before that: it was cut off.
 
     Raises:
         OSError: The file cannot be read.
-        BadRecording: It is damaged.
+        BadRecording: It is damaged, or no recording of this version.
     """
     with path.open("rb") as file:
         data = file.read(_HEADER_BYTES)
-    if not data.startswith(MAGIC):
-        return None
+    if not data.startswith(MAGIC) and not MAGIC.startswith(data):
+        raise BadRecording(f"{path} is no recording of this voicepipe")
     records, _ = _records(path, data)
-    return records[0] if records and isinstance(records[0], Header | Withdrawn) else None
+    if records and isinstance(records[0], Header | Withdrawn):
+        return records[0]
+    if len(data) == _HEADER_BYTES:
+        raise BadRecording(f"{path} has no header in its first {_HEADER_BYTES} bytes")
+    return None
+
+
+def may_be_recording(path: Path) -> bool:
+    """Return whether a file begins as a recording of any version does, as far as it goes. Raises OSError."""
+    with path.open("rb") as file:
+        return MAGIC.startswith(file.read(_NAME_BYTES))
 
 
 _HEADER_BYTES = 65_536

@@ -103,7 +103,7 @@ class SessionRecorder:
         self._keeps, self._writer = Keeps.NOTHING, None
         self._prelude: list[object] | None = []
         self._coming = deque[Keeps]()
-        self._closing: list[RecordingWriter] = []
+        self._closing: list[asyncio.Task[None]] = []
 
     # ---- the graph ---------------------------------------------------------------------------------------------------
 
@@ -150,8 +150,9 @@ class SessionRecorder:
 
     async def close(self) -> None:
         """Write what waits."""
-        for writer in [*self._closing, *([] if self._writer is None else [self._writer])]:
-            await writer.close()
+        await asyncio.gather(*self._closing)
+        if self._writer is not None:
+            await self._writer.close()
 
     # ---- consent -----------------------------------------------------------------------------------------------------
 
@@ -186,7 +187,8 @@ class SessionRecorder:
 
     def _withdraw(self, writer: RecordingWriter) -> None:
         writer.delete()
-        self._closing.append(writer)
+        # The disk learns of it now, and not at the end of the session: its power may fail in between.
+        self._closing.append(self._loop.create_task(writer.close(), name="recording: withdrawn"))
         self._writer, self._keeps = None, Keeps.NOTHING
         self._drop_prelude()
 
