@@ -174,11 +174,11 @@ def _checked_bytes(path: Path) -> bytes:
 
 def _records(path: Path, data: bytes) -> tuple[list[Any], int]:
     """Return the records, and where the last whole frame ends."""
-    unpacker, records, at, now_s = Unpacker(), list[Any](), len(MAGIC), None
+    unpacker, records, at, clock = Unpacker(), list[Any](), len(MAGIC), _Clock()
     while (message := _message(data, at)) is not None:
         try:
             is_value, value = unpacker.unpack(message)
-            now_s = _checked_time(value, now_s)
+            clock.check(value)
         # Whatever a damaged file makes a class's constructor raise; the stack and the memory have an end, too.
         except Exception as error:
             raise BadRecording(f"{path} is damaged at byte {at}: {error or type(error).__name__}") from error
@@ -188,27 +188,31 @@ def _records(path: Path, data: bytes) -> tuple[list[Any], int]:
     return records, min(at, len(data))
 
 
+class _Clock:
+    """Follow the times of a file."""
+
+    def __init__(self) -> None:
+        self._now_s, self._until_s = math.inf, -math.inf
+
+    def check(self, record: Any) -> None:
+        """Raise ValueError for a record that no session writes: what reads a file relies on its times and lengths."""
+        match record:
+            case Header(client=client, rate_hz=rate_hz) if not isinstance(client, ClientInfo) or rate_hz not in _RATES:
+                raise ValueError("what the session ran with cannot be")
+            case Header(at_s=at_s, began_at=began_at) if math.isfinite(at_s) and 0 <= began_at < _YEAR_9999_S:
+                self._now_s, self._until_s = at_s, at_s + _LONGEST_S
+            case Entry(at_s=at_s) if self._now_s <= at_s <= self._until_s:
+                self._now_s = at_s
+            case Header() | Entry():
+                raise ValueError(f"the time {record.at_s} does not follow {self._now_s}")
+            case SoundDecoded(samples=samples) if not 0 <= samples <= _MOST_SAMPLES:
+                raise ValueError(f"a packet cannot have {samples} samples")
+            case _:
+                pass
+
+
 _LONGEST_S = 7 * 86_400.0
-
-
-def _checked_time(record: Any, now_s: float | None) -> float | None:
-    """Return the session's clock behind a record. Raises ValueError for a time that no session has."""
-    match record:
-        case Header() if not (isinstance(record.client, ClientInfo) and record.rate_hz in _RATES_HZ):
-            raise ValueError("what the session ran with cannot be")
-        case Header(at_s=at_s, began_at=began_at) if math.isfinite(at_s) and 0 <= began_at < _YEAR_9999_S:
-            return at_s
-        case Entry(at_s=at_s) if now_s is not None and now_s <= at_s <= now_s + _LONGEST_S:
-            return at_s
-        case Header() | Entry():
-            raise ValueError(f"the time {record.at_s} does not follow {now_s}")
-        case SoundDecoded(samples=samples) if not 0 <= samples <= _MOST_SAMPLES:
-            raise ValueError(f"a packet cannot have {samples} samples")
-        case _:
-            return now_s
-
-
-_RATES_HZ = range(4_000, 192_001)
+_RATES = range(4_000, 192_001)
 _YEAR_9999_S = 253_370_764_800
 _MOST_SAMPLES = 192_000 * 600
 
