@@ -169,7 +169,8 @@ def _checked_bytes(path: Path) -> bytes:
         if begin != MAGIC and len(begin) == len(MAGIC):
             what = "was written by a newer voicepipe in another format; update voicepipe to read it"
             raise BadRecording(f"{path} {what}")
-        return begin + file.read()
+        file.seek(0)
+        return file.read()
 
 
 def _records(path: Path, data: bytes) -> tuple[list[Any], int]:
