@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from voicepipe.conversation import ClientInfo
 from voicepipe.recording.records import (
+    EchoJudged,
     Emitted,
     Entry,
     Header,
@@ -206,7 +207,7 @@ class _Clock:
                 self._now_s = at_s
             case Header() | Entry():
                 raise ValueError(f"the time {record.at_s} does not follow {self._now_s}")
-            case SoundDecoded(samples=samples) if not 0 <= samples <= _MOST_SAMPLES:
+            case SoundDecoded(samples=samples) | EchoJudged(samples=samples) if not 0 <= samples <= _MOST_SAMPLES:
                 raise ValueError(f"a packet cannot have {samples} samples")
             case _:
                 pass

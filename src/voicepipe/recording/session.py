@@ -28,9 +28,11 @@ from voicepipe.events import (
     SettingsChanged,
     SpeechEncoded,
 )
+from voicepipe.operators.cancel_echo import CANCELLING
 from voicepipe.operators.toolbox import RUNNING, Outcome
 from voicepipe.recording.codec import RecordedCodec, serials
 from voicepipe.recording.consent import Keeps, consented
+from voicepipe.recording.echoes import noted_cancelling
 from voicepipe.recording.folder import path_of
 from voicepipe.recording.journal import Journal
 from voicepipe.recording.records import (
@@ -119,8 +121,9 @@ class SessionRecorder:
         return RecordedCodec(client.initial, client.meter, serials(self._header.session_id), self.journal.fact)
 
     def scheduler(self) -> RecordedScheduler:
-        """Return the session's scheduler. Functions that the model calls from here on are noted."""
+        """Return the session's scheduler. Functions that the model calls from here on are noted, and echoes."""
         RUNNING.set(self._run)
+        CANCELLING.set(partial(noted_cancelling, self.journal))
         return RecordedScheduler(self._loop, self.journal)
 
     async def _run(self, call: FunctionCall, run: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:

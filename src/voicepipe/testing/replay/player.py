@@ -22,8 +22,10 @@ from reactivex.disposable import Disposable
 
 from voicepipe.audio import Codec
 from voicepipe.events import Event, FunctionCall
+from voicepipe.operators.cancel_echo import CANCELLING
 from voicepipe.operators.toolbox import RUNNING, Outcome
 from voicepipe.recording.codec import SeededCodec, serials
+from voicepipe.recording.echoes import replayed_cancelling
 from voicepipe.recording.file import Recording
 from voicepipe.recording.records import (
     BackgroundTold,
@@ -186,6 +188,8 @@ class _Player:
 
     async def run(self) -> Replayed:
         RUNNING.set(self._run_function)
+        if not self._header.sound:
+            CANCELLING.set(lambda _: replayed_cancelling(self._facts.judged, self._number("canceller")))
         scheduler = ReplayScheduler(self._loop, self)
         self._now_s = next((one.at_s for one in self._rest(0)), self._header.at_s)
         if self._is_free:
