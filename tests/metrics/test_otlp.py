@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -15,7 +15,7 @@ pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
 
 @contextmanager
-def collector(bodies: list[bytes]) -> Iterator[str]:
+def collector(bodies: list[bytes]) -> Generator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             bodies.append(self.rfile.read(int(self.headers["Content-Length"])))

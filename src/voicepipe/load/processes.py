@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Barrier
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from voicepipe.load.figures import TurnFigures, UserFigures
 from voicepipe.load.sessions import Load, run_user
@@ -159,8 +159,8 @@ def first_cause(error: Exception) -> Exception:
     >>> first_cause(ExceptionGroup("two", [ExceptionGroup("one", [ValueError("x")]), OSError()]))
     ValueError('x')
     """
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
+    if isinstance(error, ExceptionGroup):
+        return first_cause(cast("ExceptionGroup[Exception]", error).exceptions[0])
     return error
 
 

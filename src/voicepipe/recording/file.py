@@ -199,7 +199,7 @@ class _Clock:
     def check(self, record: Any) -> None:
         """Raise ValueError for a record that no session writes: what reads a file relies on its times and lengths."""
         match record:
-            case Header(client=client, rate_hz=rate_hz) if not isinstance(client, ClientInfo) or rate_hz not in _RATES:
+            case Header(rate_hz=rate_hz) if rate_hz not in _RATES or not _is_client(record.client):
                 raise ValueError("what the session ran with cannot be")
             case Header(at_s=at_s, began_at=began_at) if math.isfinite(at_s) and 0 <= began_at < _YEAR_9999_S:
                 self._now_s, self._until_s = at_s, at_s + _LONGEST_S
@@ -211,6 +211,10 @@ class _Clock:
                 raise ValueError(f"a packet cannot have {samples} samples")
             case _:
                 pass
+
+
+def _is_client(value: object) -> bool:
+    return isinstance(value, ClientInfo)
 
 
 _LONGEST_S = 7 * 86_400.0

@@ -271,13 +271,19 @@ def _check_names(name: Any, names: Any) -> None:
 
 
 def _plain_fields(kind: type[Any]) -> dict[str, tuple[type, ...]]:
-    """Return the fields that hold numbers and texts, with their types: who reads a file relies on these."""
+    """Return the fields that hold numbers and texts, with their types: a reader relies on these."""
     try:
         hints = get_type_hints(kind)
     except NameError:  # a type that is imported for the type checker only
         return {}
     plain = {name: _types(hints.get(name)) for name in (one.name for one in fields(kind))}
     return {name: kinds for name, kinds in plain.items() if kinds}
+
+
+_PLAIN: dict[Any, tuple[type, ...]] = {
+    float: (float, int),
+    **{kind: (kind,) for kind in (str, int, bool, bytes, type(None))},
+}
 
 
 def _types(hint: Any) -> tuple[type, ...]:
@@ -287,10 +293,11 @@ def _types(hint: Any) -> tuple[type, ...]:
     (True, ())
     """
     hint = getattr(hint, "__supertype__", hint)  # of a NewType
-    if isinstance(hint, type):
-        return {float: (float, int)}.get(hint, (hint,)) if hint in (str, int, float, bool, bytes, type(None)) else ()
+    if hint in _PLAIN:
+        return _PLAIN[hint]
     if get_origin(hint) is Literal:
-        return tuple({type(one) for one in get_args(hint)})
+        kinds: set[type] = {type(one) for one in get_args(hint)}
+        return tuple(kinds)
     if get_origin(hint) in (Union, UnionType):
         parts = [_types(one) for one in get_args(hint)]
         return tuple(kind for part in parts for kind in part) if all(parts) else ()

@@ -101,8 +101,8 @@ def calling() -> Pipeline:
     """Return the default pipeline with functions."""
 
     def pipeline(session: Session) -> Any:
-        told = {"deadline_s": 2.0, "filler": "One moment.", "filler_after_s": 0.8, "rounds": 2}
-        return DEFAULT(replace(session, llm=with_tools(session.llm, look, search, **told)))
+        llm = with_tools(session.llm, look, search, deadline_s=2.0, filler="One moment.", filler_after_s=0.8, rounds=2)
+        return DEFAULT(replace(session, llm=llm))
 
     return pipeline
 
