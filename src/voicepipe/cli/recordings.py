@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_service_options, settings_of
+from voicepipe.cli.recorded import of_session
 
 if TYPE_CHECKING:
     from voicepipe.testing.replay import Figures, Recording
@@ -51,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--worst", choices=sorted(_WORST), metavar="BY", help=f"sort by {', '.join(sorted(_WORST))}")
     parser.add_argument("-n", type=int, metavar="NUMBER", help="show so many at most")
     parser.add_argument(
-        "--delete", metavar="SESSION", help="delete the recordings of a session, by its id or its begin"
+        "--delete", metavar="SESSION", help="delete the recordings of one session, by its id or the first letters of it"
     )
     parser.add_argument("--json", action="store_true", help="a JSON object for each, one per line")
     add_service_options(parser)
@@ -98,10 +99,7 @@ _WORST: dict[str, Callable[[Figures], float]] = {
 
 
 def _delete(folder: Path, session: str) -> int:
-    found = [path for path in folder.glob("*.recording") if session and session in path.stem]
-    if not found:
-        raise CommandError(f"{folder} has no recording of a session {session!r}")
-    for path in found:
+    for path in of_session(folder, session):
         path.unlink(missing_ok=True)
         print(f"deleted {path}")
     return 0
