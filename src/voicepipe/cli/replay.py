@@ -233,8 +233,8 @@ def _tell_what_changed(numbers: Mapping[str, Mapping[str, Any]], *, same: bool) 
     """Say what the columns are, where the model of the stages is not the recording, and where nothing has changed."""
     if numbers["recorded"] != numbers["before"]:
         print(
-            "`before` is the recorded pipeline with modelled stages, as `after` has them; what is recorded differs from "
-            "it by the model alone. Compare `before` with `after`."
+            "`before` is the recorded pipeline with modelled stages, as `after` has them; what is recorded differs "
+            "from it by the model alone. Compare `before` with `after`."
         )
     if same:
         print("The change makes no difference: each turn has the same words at the same time.")

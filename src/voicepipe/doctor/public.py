@@ -106,11 +106,16 @@ def _time(answer: aiohttp.ClientResponse) -> Finding:
 
 
 async def _websocket(page: URL, key: str | None) -> Finding:
+    """Connect as the server's own page does, with its origin."""
     address = str(page.with_scheme("wss" if page.scheme == "https" else "ws").with_path("/v1/realtime"))
+    origin = str(page.origin())
     try:
-        socket = await open_socket(address, key=key, timeout_s=_WITHIN_S)
+        socket = await open_socket(address, key=key, timeout_s=_WITHIN_S, headers={"Origin": origin})
     except CannotConnect as error:
-        if error.status in (401, 403):
+        if error.status == 403:
+            remedy = "set api_keys, or add it to cors_origins; the proxy has to pass Host on"
+            return fault("WebSocket", f"the server refuses pages of {origin} (403)", remedy)
+        if error.status == 401:
             return fine("WebSocket", "it passes; the server asks for a key")
         if error.status == 503:
             return warning("WebSocket", str(error), "the server is full, loading, or one of its services is down")
