@@ -92,9 +92,9 @@ def _bar(bar: Bar, names: Sequence[str], x: float, y: float, scale: float) -> It
             at += ms * scale
     rest_ms = bar.whole_ms - sum(bar.parts_ms.values())
     if rest_ms > 0:
-        kind, told = ("rest", "outside of these parts") if bar.parts_ms else ("plain", "the whole")
+        kind = "rest" if bar.parts_ms else "plain"
         place = f'x="{at:.1f}" y="{y:g}" width="{rest_ms * scale:.1f}" height="{_BAR:g}"'
-        yield f'<rect class="{kind}" {place}><title>{told}: {rest_ms:.0f} ms</title></rect>'
+        yield f'<rect class="{kind}" {place}/>'
     end = x + _LABEL + max(bar.whole_ms, sum(bar.parts_ms.values())) * scale
     yield f'<text class="small" x="{end + 6:.1f}" y="{y + 12:g}">{bar.whole_ms:.0f} ms</text>'
 
