@@ -212,6 +212,18 @@ def test_a_refusal_has_passed_the_proxy(virtual_loop: VirtualLoop, status: int, 
     assert virtual_loop.run(looked_at(app))["WebSocket"] == state
 
 
+def test_a_proxy_that_reaches_no_server_is_named(virtual_loop: VirtualLoop) -> None:
+    """And what it passes on is not judged then."""
+    app = web.Application()
+
+    async def bad_gateway(_: web.Request) -> web.Response:
+        return web.Response(status=502)
+
+    app.router.add_get("/v1/health/live", bad_gateway)
+    found = virtual_loop.run(looked_at(app))
+    assert (found["address"], "WebSocket" in found) == ("fault", False)
+
+
 def test_an_address_at_which_nothing_answers_is_a_fault(virtual_loop: VirtualLoop) -> None:
     async def main() -> list[Finding]:
         return [one async for one in public_findings("http://127.0.0.1:1", None)]
