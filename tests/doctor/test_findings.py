@@ -18,7 +18,7 @@ from voicepipe.doctor.files import file_findings, folder_findings, secret_findin
 from voicepipe.doctor.findings import Finding
 from voicepipe.doctor.machine import Machine, _memory_mb, _throttled, machine_findings
 from voicepipe.doctor.public import public_findings
-from voicepipe.doctor.serving import key_finding, port_finding, proxy_findings, reached
+from voicepipe.doctor.serving import key_finding, package_findings, port_finding, proxy_findings, reached
 from voicepipe.server import ServerSettings
 from voicepipe.testing import VirtualLoop
 
@@ -133,6 +133,20 @@ def test_a_server_that_others_reach_asks_for_a_key(settings: ServerSettings, sta
     assert "secret" not in str(found)
 
 
+def test_an_address_that_users_open_needs_a_key() -> None:
+    """Also where the server itself listens to this machine alone: the proxy is on it."""
+    assert "https://voice.example" in key_finding(ServerSettings(), "https://voice.example").said
+    assert key_finding(ServerSettings(), "https://voice.example").state == "warning"
+    assert key_finding(ServerSettings(api_keys=(SecretStr("secret"),)), "https://voice.example").state == "ok"
+
+
+def test_packages_that_a_setting_needs_are_named_with_their_command() -> None:
+    needed = {"redis_url": ("asyncio", "redis"), "otel_url": ("absent_package.inside", "otel")}
+    (found,) = package_findings(needed)
+    assert (found.what, found.state) == ("otel_url", "fault")
+    assert "otel" in found.remedy
+
+
 def test_proxies_are_named_without_their_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine is asked without one."""
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
@@ -188,7 +202,7 @@ def test_a_proxy_that_passes_no_websocket_is_named(virtual_loop: VirtualLoop) ->
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("status", "state"), [(401, "ok"), (503, "warning")])
+@pytest.mark.parametrize(("status", "state"), [(401, "ok"), (403, "fault"), (503, "warning")])
 def test_a_refusal_has_passed_the_proxy(virtual_loop: VirtualLoop, status: int, state: str) -> None:
     app = web.Application()
 
@@ -198,6 +212,18 @@ def test_a_refusal_has_passed_the_proxy(virtual_loop: VirtualLoop, status: int, 
     app.router.add_get("/v1/health/live", refuse)
     app.router.add_get("/v1/realtime", refuse)
     assert virtual_loop.run(looked_at(app))["WebSocket"] == state
+
+
+def test_a_proxy_that_reaches_no_server_is_named(virtual_loop: VirtualLoop) -> None:
+    """And what it passes on is not judged then."""
+    app = web.Application()
+
+    async def bad_gateway(_: web.Request) -> web.Response:
+        return web.Response(status=502)
+
+    app.router.add_get("/v1/health/live", bad_gateway)
+    found = virtual_loop.run(looked_at(app))
+    assert (found["address"], "WebSocket" in found) == ("fault", False)
 
 
 def test_an_address_at_which_nothing_answers_is_a_fault(virtual_loop: VirtualLoop) -> None:

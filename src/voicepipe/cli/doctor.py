@@ -42,6 +42,7 @@ variable VOICEPIPE_TALK_KEY. Certificates of an authority of your own are truste
 _WIDE = 160
 _KEY_VARIABLE = "VOICEPIPE_TALK_KEY"
 _COLOURS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "fault": "[red]fault[/]"}
+_PACKAGES = {"redis_url": ("redis", "redis"), "otel_url": ("opentelemetry.exporter.otlp", "otel")}
 _FILES = ("characters_file", "voices_file", "tts_pronunciations")
 
 
@@ -88,10 +89,11 @@ async def _findings(args: argparse.Namespace, loaded: Loaded) -> list[Finding]:
     from voicepipe.doctor.findings import fine
 
     changed = len(loaded.written)
-    found = [fine("settings", f"{changed} are not at their default; `voicepipe settings --changed` lists them")]
+    told = f"{changed} not at their default; `voicepipe settings --changed` lists them"
+    found = [fine("settings", told if changed else "all at their default")]
     found += await _services(args, loaded)
     found += _machine(loaded)
-    found += _here(loaded)
+    found += _here(loaded, args.public)
     found += await _elsewhere(args, loaded)
     return found
 
@@ -116,7 +118,7 @@ def _of_check(check: Check) -> Finding:
     from voicepipe.doctor.findings import Finding
 
     probe = check.probe
-    said = f"{probe.what} at {probe.where}: {check.said}"
+    said = f"{probe.what}{'' if probe.where == 'embedded' else f' at {probe.where}'}: {check.said}"
     state = "ok" if check.up else "fault" if probe.needed else "warning"
     return Finding(probe.kind, state, said, "" if check.up else probe.advice)
 
@@ -146,7 +148,7 @@ def _machine(loaded: Loaded) -> Iterator[Finding]:
     yield from machine_findings(Machine.this(), sessions=sessions, workers=workers, models_mb=2 * size_mb)
 
 
-def _here(loaded: Loaded) -> Iterator[Finding]:
+def _here(loaded: Loaded, public: str | None) -> Iterator[Finding]:
     """Yield the state of port, keys, folders, files and proxies."""
     from voicepipe.cli.address import check_address
     from voicepipe.doctor.files import file_findings, folder_findings, secret_findings
@@ -160,7 +162,7 @@ def _here(loaded: Loaded) -> Iterator[Finding]:
     except CommandError as error:
         refused = str(error)
     yield port_finding(settings.host, settings.port, refused)
-    yield key_finding(settings)
+    yield key_finding(settings, public)
     yield from secret_findings({field: place for field, place in loaded.written.items() if is_secret(field)})
     folders = {"recordings_dir": settings.recordings_dir, "donations_dir": settings.donations_dir}
     yield from folder_findings({name: folder for name, folder in folders.items() if folder is not None})
@@ -195,12 +197,13 @@ def _service_urls(loaded: Loaded) -> dict[str, str]:
 async def _elsewhere(args: argparse.Namespace, loaded: Loaded) -> list[Finding]:
     from voicepipe.client import CannotConnect
     from voicepipe.doctor.public import public_findings
-    from voicepipe.doctor.serving import reached
+    from voicepipe.doctor.serving import package_findings, reached
 
     settings = loaded.settings
     shared = {"redis_url": (settings.redis_url, 6379), "otel_url": (settings.otel_url, 4318)}
     addresses = {name: (url, port) for name, (url, port) in shared.items() if url is not None}
-    found = [one async for one in reached(addresses)]
+    found = [*package_findings({name: _PACKAGES[name] for name in addresses})]
+    found += [one async for one in reached(addresses)]
     if args.public is None:
         return found
     key = os.environ.get(_KEY_VARIABLE, "").strip() or None
