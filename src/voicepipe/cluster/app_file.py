@@ -35,7 +35,7 @@ class StageOptions(BaseModel):
     """The largest number of replicas: more are started when three quarters of the places are taken. None: there are
     always `replicas`."""
     capacity: int = Field(default=4, ge=1)
-    """The number of sessions of one replica at once."""
+    """The number of sessions of one replica at once; as many as a host serves on one core."""
     cpus: float = Field(default=1, ge=0)
     """The cores that a replica reserves on its machine."""
     gpus: float = Field(default=0, ge=0)
