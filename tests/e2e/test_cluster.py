@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -65,6 +66,14 @@ def cluster(environment: Mapping[str, str], *words: str) -> str:
     return done.stdout
 
 
+def checked(environment: Mapping[str, str]) -> dict[str, str]:
+    """What `voicepipe check` says of each stage."""
+    command = [sys.executable, "-m", "voicepipe", "check", "--json", "--engine", "ray://auto"]
+    home = environment["HOME"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=home)
+    return {check["kind"]: check["said"] for check in json.loads(done.stdout)["checks"]}
+
+
 @pytest.fixture(scope="module")
 def up(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     app = Path(environment["HOME"]) / "app.yaml"
@@ -86,6 +95,7 @@ def test_a_cluster_from_up_to_down(up: dict[str, str]) -> None:
     assert [line.split()[:3] for line in status.splitlines()] == [["stt", "running", "1"], ["tts", "running", "2"]]
     token = Path(up["HOME"]) / ".ray" / "auth_token"
     assert token.stat().st_mode & 0o077 == 0
+    assert checked(up) == {"stt": "1 replica", "tts": "2 replicas", "llm": "the cluster has no running replica of llm"}
     gateway = subprocess.run(
         [sys.executable, str(PROGRAM)], env=up, capture_output=True, text=True, timeout=60, cwd=up["HOME"]
     )
