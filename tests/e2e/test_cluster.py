@@ -29,7 +29,8 @@ SOURCE = Path(__file__).parents[2] / "src"
 APP = """
 stages:
   stt: {stage: "hosted:ToneStt", capacity: 2, cpus: 0.2}
-  tts: {stage: "hosted:ToneTts", replicas: 2, capacity: 2, cpus: 0.2, drain_s: 1}
+  tts: {stage: "hosted:ToneTts", replicas: 2, capacity: 2, cpus: 0.2, drain_s: 1,
+        tls_certificate: cert.pem, tls_key: key.pem}
 """
 
 PROGRAM = Path(__file__).parent / "cluster_gateway.py"
@@ -78,6 +79,9 @@ def checked(environment: Mapping[str, str]) -> dict[str, str]:
 def up(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     app = Path(environment["HOME"]) / "app.yaml"
     app.write_text(APP)
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    files = ["-subj", "/CN=cluster", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run([*made, *files], check=True, capture_output=True, cwd=app.parent)
     try:
         said = cluster(environment, "up", str(app), "--port", str(free_port()))
         assert "stt is up" in said

@@ -89,7 +89,9 @@ class RayControlPlane:
 
     def _leased(self, stage: str, stream: LeaseStream, first: Mapping[str, Any]) -> Lease:
         try:
-            instance = Instance(str(first["host"]), int(first["port"]), str(first["token"]))
+            instance = Instance(
+                str(first["host"]), int(first["port"]), str(first["token"]), str(first.get("certificate", ""))
+            )
         except (KeyError, TypeError, ValueError) as error:
             stream.cancel()
             raise ProtocolViolation(stage, f"a lease without {error}") from error
