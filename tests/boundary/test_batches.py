@@ -65,7 +65,7 @@ def test_a_batch_with_an_item_of_each_session_runs_at_once(marbles: Marbles) -> 
 
 
 def test_a_full_batch_runs_at_once(marbles: Marbles) -> None:
-    """What is above its size is in the next one."""
+    """The rest is in the next one."""
     model = Spelling()
     batches = batches_of(model, most=2)
     sessions = [spelled(batches, marbles.cold(script)) for script in ("a---|", "b---|", "c---|", "----|")]

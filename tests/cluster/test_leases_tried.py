@@ -1,4 +1,4 @@
-"""How many replicas have to be asked, in a model of Serve's choice: the less busy one of two that it draws.
+"""The number of replicas that have to be asked, in a model of Serve's choice: the less busy one of two it draws.
 
 The model knows how busy each replica is at every moment; Serve learns it a little later.
 """

@@ -68,7 +68,7 @@ def cluster(environment: Mapping[str, str], *words: str) -> str:
 
 
 def checked(environment: Mapping[str, str]) -> dict[str, str]:
-    """What `voicepipe check` says of each stage."""
+    """Return the words of `voicepipe check` for each stage."""
     command = [sys.executable, "-m", "voicepipe", "check", "--json", "--engine", "ray://auto"]
     home = environment["HOME"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=home)

@@ -32,7 +32,7 @@ CONTEXT = 64
 
 
 class VadState(NamedTuple):
-    """What the network keeps of a session between two frames: the last sound, (64,), and its memory, (2, 128)."""
+    """The state of a session between two frames: the last sound, (64,), and the network's memory, (2, 128)."""
 
     sound: Samples
     memory: Samples
