@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import wave
+import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +15,9 @@ import numpy as np
 import pytest
 
 from voicepipe.cli import main
+from voicepipe.events import Audio, ReplyAudio, TurnEnded
+from voicepipe.recording.file import MAGIC, Framer
+from voicepipe.recording.records import Emitted, Header, SessionStarted, SoundDecoded
 
 ROOT = Path(__file__).parents[2]
 
@@ -179,7 +184,7 @@ def pipeline(session: Session):
 """
 
 
-def test_a_pipeline_may_have_events_of_its_own(tmp_path: Path, capsys) -> None:
+def test_a_pipeline_may_have_events_of_its_own(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which its own code knows again when they come from a file; `show` names them without it."""
     from recorded_session import ALLOWS_EVENTS, recorded
 
@@ -191,6 +196,9 @@ def test_a_pipeline_may_have_events_of_its_own(tmp_path: Path, capsys) -> None:
     greeted = pipeline.__globals__["Greeted"]  # pyright: ignore
     said = [(0.1, ALLOWS_EVENTS), (0.2, greeted("hello"))]
     (path,) = recorded(tmp_path, said, pipeline=pipeline, name=f"{bot}:pipeline")
+    code, _, err = run(capsys, "replay", path)
+    assert (code, f"not in this folder; to run it, add --pipeline {bot}:pipeline" in err) == (2, True), err
+    monkeypatch.chdir(tmp_path)
     assert run(capsys, "replay", path)[:2] == (0, "The same: 2 events in 0.2 s, to the bit.\n")
     assert run(capsys, "replay", path, "--set", "ENDPOINTING.silence_ms=500")[0] == 0
     assert "again: hello" in run(capsys, "show", path, "--text")[1]
@@ -216,6 +224,110 @@ def test_a_pipeline_that_is_not_here_has_to_be_named(tmp_path: Path, capsys) -> 
     (path,) = recorded(tmp_path, [(0.1, ALLOWS_EVENTS)], name="/elsewhere/bot.py:pipeline")
     code, _, err = run(capsys, "replay", path)
     assert (code, "/elsewhere/bot.py:pipeline is not on this machine; name it with --pipeline" in err) == (2, True)
+
+
+# ---- files of others -------------------------------------------------------------------------------------------------
+
+
+def written(path: Path, *records: object) -> Path:
+    framer = Framer()
+    path.write_bytes(b"".join(map(framer.frames, records)))
+    return path
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (Header("s", 0.0, 0.0), SessionStarted(1e12)),
+        (Header("s", 0.0, 0.0), SessionStarted(float("nan"))),
+        (Header("s", 0.0, 5.0), SessionStarted(4.0)),
+        (Header("s", 1e300, 0.0),),
+        (Header("s", 0.0, 0.0, rate_hz=1),),
+        (Header("s", 0.0, 0.0, client=None),),
+        (Header("s", 0.0, 0.0, pipeline=7),),
+        (Header("s", 0.0, 0.0), SoundDecoded(10**15)),
+        (Header("s", 0.0, 0.0), Emitted(TurnEnded(["no text"], 1.0))),
+        (Header("s", 0.0, 0.0), Emitted(ReplyAudio(Audio(np.zeros(100_000, np.float32), 1)))),
+    ],
+)
+def test_a_file_that_no_server_wrote_is_refused_in_a_sentence(tmp_path: Path, capsys, records: Any) -> None:
+    """By each command; the list of a folder goes on."""
+    path = written(tmp_path / "hostile.recording", *records)
+    for command in ("show", "export", "replay"):
+        code, _, err = run(capsys, command, path)
+        assert (code, "hostile.recording is damaged at byte" in err, err.count("\n")) == (2, True, 1), err
+    code, out, _ = run(capsys, "recordings", tmp_path)
+    assert (code, "is damaged at byte" in out) == (0, True)
+
+
+def test_a_file_names_no_code(tmp_path: Path, capsys) -> None:
+    """A class of the file is a name, and nothing that would be run in a test that is written."""
+    data = written(tmp_path / "a.recording", Header("s", 0.0, 0.0), Emitted(TurnEnded("x", 1.0))).read_bytes()
+    found = next(one for one in frames(data) if b":TurnEnded" in one)
+    name = found[found.index(b"voicepipe") : found.index(b":TurnEnded") + len(b":TurnEnded")]
+    evil = name[:-3] + b"(1)"
+    forged = [one.replace(name, evil) for one in frames(data)]
+    path = tmp_path / "b.recording"
+    path.write_bytes(framed(forged))
+    code, _, err = run(capsys, "show", path)
+    assert (code, "a class has no proper name" in err) == (2, True), err
+
+
+def frames(data: bytes) -> list[bytes]:
+    at, found = len(MAGIC), list[bytes]()
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "little")
+        found.append(data[at + 8 : at + 8 + length])
+        at += 8 + length
+    return found
+
+
+def framed(messages: list[bytes]) -> bytes:
+    heads = [len(one).to_bytes(4, "little") + zlib.crc32(one).to_bytes(4, "little") for one in messages]
+    return MAGIC + b"".join(head + one for head, one in zip(heads, messages, strict=True))
+
+
+def test_what_is_nested_too_deep_is_refused(tmp_path: Path, capsys) -> None:
+    inner = b"\x90"
+    for _ in range(3_000):
+        inner = b"\xc9" + len(inner).to_bytes(4, "big") + b"\x02" + inner
+    path = tmp_path / "deep.recording"
+    path.write_bytes(framed([inner]))
+    code, _, err = run(capsys, "show", path)
+    assert (code, "deep.recording is damaged at byte 22" in err) == (2, True), err
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path, capsys) -> None:
+    """A pipe would wait forever, and a device has no end."""
+    os.mkfifo(tmp_path / "pipe.recording")
+    for path in (tmp_path / "pipe.recording", Path("/dev/zero")):
+        code, _, err = run(capsys, "export", path)
+        assert (code, f"{path} is a pipe or a device, and no file" in err) == (2, True), err
+    assert "is a pipe or a device" in run(capsys, "recordings", tmp_path)[1]
+
+
+def test_half_of_a_letter_and_control_characters_are_drawn(tmp_path: Path, capsys) -> None:
+    """A client's JSON may hold them."""
+    record = Emitted(TurnEnded("half \ud83d and \x1b[31m", 1.0))
+    path = written(tmp_path / "odd.recording", Header("s", 0.0, 0.0), SessionStarted(0.0), record)
+    assert run(capsys, "show", path, "-o", tmp_path / "odd.svg")[0] == 0
+    ElementTree.fromstring((tmp_path / "odd.svg").read_text("utf-8"))
+    assert run(capsys, "export", path)[0] == 0
+    assert "half ? and" in (tmp_path / "odd.txt").read_text("utf-8")
+
+
+def test_recordings_are_deleted_by_the_beginning_of_a_name_only(tmp_path: Path, capsys) -> None:
+    """A digit somewhere in it is no name of one."""
+    for name in ("20260101-000000-sess_a7", "20260102-000000-sess_b7"):
+        written(tmp_path / f"{name}.recording", Header(name, 0.0, 0.0))
+    assert run(capsys, "recordings", tmp_path, "--delete", "7")[0] == 2
+    assert run(capsys, "recordings", tmp_path, "--delete", "sess_a")[0] == 0
+    assert [path.stem for path in tmp_path.iterdir()] == ["20260102-000000-sess_b7"]
+
+
+def test_only_the_user_can_read_what_is_exported(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    run(capsys, "export", talk_with_sound, "-o", tmp_path / "talk")
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
 # ---- export ----------------------------------------------------------------------------------------------------------

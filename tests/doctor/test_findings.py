@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from voicepipe.doctor.cluster import cluster_findings
 from voicepipe.doctor.files import file_findings, folder_findings, secret_findings
@@ -217,3 +219,70 @@ def test_an_address_at_which_nothing_answers_is_a_fault(virtual_loop: VirtualLoo
         return [one async for one in public_findings("http://127.0.0.1:1", None)]
 
     assert states(virtual_loop.run(main())) == {"TLS": "ok", "address": "fault"}
+
+
+# ---- what cannot be --------------------------------------------------------------------------------------------------
+
+
+def talking(banner: bytes) -> socket.socket:
+    """A program that says something of its own to each that connects."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(banner)
+
+    Thread(target=answer, daemon=True).start()
+    return listener
+
+
+def test_a_port_of_a_program_that_speaks_no_http_is_named() -> None:
+    """Such as that of SSH."""
+    with closing(talking(b"SSH-2.0-OpenSSH\r\n")) as listener:
+        found = port_finding("127.0.0.1", listener.getsockname()[1], "the port is used by another program")
+    assert (found.state, found.said) == ("fault", "the port is used by another program")
+
+
+async def _public(url: str) -> dict[str, str]:
+    return states([one async for one in public_findings(url, None)])
+
+
+def test_a_server_that_lies_about_its_time_is_no_exception() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 99999999999 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
+    with closing(talking(answer)) as listener:
+        found = asyncio.run(_public(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+    assert (found["address"], found["time there"], found["WebSocket"]) == ("ok", "ok", "fault")
+
+
+def test_a_host_that_cannot_be_is_a_fault(virtual_loop: VirtualLoop) -> None:
+    found = virtual_loop.run(_public(f"https://{'a' * 70}.example"))
+    assert (found["TLS"], found["address"]) == ("fault", "fault")
+
+
+def test_names_that_no_file_can_have_are_faults(tmp_path: Path) -> None:
+    """And a file on the way is named; its owner is not to be changed."""
+    (tmp_path / "file").touch()
+    long = tmp_path / ("x" * 300)
+    assert states(file_findings({"voices_file": long})) == {"voices_file": "fault"}
+    assert states(folder_findings({"recordings_dir": long})) == {"recordings_dir": "ok"}
+    (found,) = folder_findings({"recordings_dir": tmp_path / "file" / "folder"})
+    assert found.said == f"{tmp_path / 'file'} is a file, and must be a folder"
+    assert "chown" not in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("redis_url", "redis://host:99999"),
+        ("redis_url", f"redis://{'a' * 70}.example"),
+        ("otel_url", "http://[::"),
+        ("news_url", "https://news.example:port"),
+        ("recordings_dir", f"/tmp/{'x' * 300}"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(setting: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=setting):
+        ServerSettings.model_validate({setting: value})

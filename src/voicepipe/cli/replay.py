@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_recording_argument(parser)
     parser.add_argument(
-        "--pipeline", metavar="PIPELINE", help="a file or a module (default: the pipeline that was recorded)"
+        "--pipeline",
+        metavar="PIPELINE",
+        help="a file or a module (default: the recorded pipeline, if it is in this folder)",
     )
     parser.add_argument(
         "--set",
@@ -112,15 +115,20 @@ def _replayed(args: argparse.Namespace, ref: str | None) -> tuple[Recording, Rep
 
 
 def _ref(args: argparse.Namespace) -> str | None:
-    """Return the pipeline's name. Raises CommandError for a recorded one that is not on this machine."""
+    """Return the pipeline's name. Raises CommandError for a recorded one that is not in this folder.
+
+    A recording may come from anywhere, and a pipeline is code: it says where to look, and never what to run.
+    """
     if args.pipeline is not None:
         return args.pipeline
     recorded = open_recording(args.file).header.pipeline
     path = Path(recorded.rpartition(":")[0])
-    if path.is_file():
+    if path.is_file() and path.resolve().is_relative_to(Path.cwd().resolve()):
         return recorded
     if path.name == "default.py" and path.parent.name == "pipelines":
         return None
+    if path.is_file():
+        raise CommandError(f"the pipeline is not in this folder; to run it, add --pipeline {shlex.quote(recorded)}")
     told = f"{recorded} is not on this machine" if recorded else "the recorded pipeline has no name"
     raise CommandError(f"{told}; name it with --pipeline")
 
@@ -152,7 +160,7 @@ def _write(
 
 def _save(path: Path, text: str) -> None:
     try:
-        path.write_text(text, "utf-8")
+        path.write_text(text, "utf-8", errors="replace")
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
 

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     try:
-        args.output.write_text(text, "utf-8")
+        args.output.write_text(text, "utf-8", errors="replace")
     except OSError as error:
         raise CommandError(f"cannot write {args.output}: {error.strerror}") from error
     return 0

@@ -58,7 +58,7 @@ async def _certificate(host: str, port: int) -> Finding:
             _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context())
     except ssl.SSLCertVerificationError as error:
         return fault("TLS", f"the certificate of {host}:{port} does not hold: {error.verify_message}", remedy)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, UnicodeError) as error:  # a name that no host can have is a UnicodeError
         why = str(error) or "no answer in time"
         return fault("TLS", f"no TLS at {host}:{port}: {why}", "is the proxy running, and the port open?")
     told = writer.get_extra_info("peercert")
@@ -80,7 +80,7 @@ async def _answers(page: URL, key: str | None) -> AsyncIterator[Finding]:
         ):
             yield _live(page, answer)
             yield _time(answer)
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
         why = str(error) or "no answer in time"
         yield fault("address", f"{page.origin()} does not answer: {why}", "start the server, and the proxy in front")
         return
@@ -97,7 +97,7 @@ def _live(page: URL, answer: aiohttp.ClientResponse) -> Finding:
 def _time(answer: aiohttp.ClientResponse) -> Finding:
     try:
         ahead_s = parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return fine("time there", "the server does not tell it")
     if abs(ahead_s) > _CLOCK_S + 1:  # the header has whole seconds
         said = f"it is {ahead_s:+.0f} s from this machine's"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
+from http.client import HTTPException
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
@@ -39,7 +40,7 @@ def _is_voicepipe(host: str, port: int) -> bool:
         opener = build_opener(ProxyHandler({}))
         with opener.open(f"http://{here}:{port}/v1/health/live", timeout=_WITHIN_S) as answer:
             return b'"live"' in answer.read(1_000)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):  # another program may speak no HTTP
         return False
 
 
