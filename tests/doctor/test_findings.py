@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
+from voicepipe.doctor.cluster import cluster_findings
 from voicepipe.doctor.files import file_findings, folder_findings, secret_findings
 from voicepipe.doctor.findings import Finding
 from voicepipe.doctor.machine import Machine, _memory_mb, _throttled, machine_findings
@@ -109,6 +110,19 @@ def test_files_of_settings_exist_and_files_of_secrets_are_private(tmp_path: Path
 
 
 # ---- the server ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o644, "fault"), (None, "fault")])
+def test_the_token_of_a_cluster_is_there_and_private(tmp_path: Path, mode: int | None, state: str) -> None:
+    """Without a cluster nothing is said of it."""
+    token = tmp_path / "token"
+    if mode is not None:
+        token.write_text("secret")
+        token.chmod(mode)
+    found = list(cluster_findings("ray://auto", {"RAY_AUTH_TOKEN_PATH": str(token)}))
+    assert states(found)["cluster token"] == state
+    assert "secret" not in str(found)
+    assert not list(cluster_findings(None, {}))
 
 
 def test_a_port_is_free_or_taken_by_voicepipe_or_by_another() -> None:

@@ -23,8 +23,9 @@ __all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
 Check a deployment with the settings with which `voicepipe serve` would start here: services and models, cores and their
-quota, memory, open files, the clock, the port, keys, folders and their permissions, and with --public the address that
-users open, its TLS certificate and whether WebSockets pass through. Nothing is changed, and no secret is printed.
+quota, memory, open files, the clock, the port, keys, folders and their permissions, the cluster and its token, and with
+--public the address that users open, its TLS certificate and whether WebSockets pass through. Nothing is changed, and
+no secret is printed.
 """
 
 EXAMPLES = """\
@@ -151,6 +152,7 @@ def _machine(loaded: Loaded) -> Iterator[Finding]:
 def _here(loaded: Loaded, public: str | None) -> Iterator[Finding]:
     """Yield the state of port, keys, folders, files and proxies."""
     from voicepipe.cli.address import check_address
+    from voicepipe.doctor.cluster import cluster_findings
     from voicepipe.doctor.files import file_findings, folder_findings, secret_findings
     from voicepipe.doctor.serving import key_finding, port_finding, proxy_findings
     from voicepipe.settings import is_secret
@@ -170,6 +172,7 @@ def _here(loaded: Loaded, public: str | None) -> Iterator[Finding]:
     files: dict[str, Path | None] = {name: getattr(settings, name) for name in _FILES}
     yield from file_findings({name: file for name, file in files.items() if file is not None})
     yield from proxy_findings(_service_urls(loaded))
+    yield from cluster_findings(settings.engine, os.environ)
 
 
 def _model_folder(folder: Path) -> Iterator[Finding]:
