@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from voicepipe.cli import (
     bench,
@@ -30,6 +31,7 @@ from voicepipe.cli import (
 )
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
+from voicepipe.cli.startup import starting
 from voicepipe.cli.usage import Parser, refuse_unknown
 from voicepipe.installation.clash import clash_at_start
 from voicepipe.installation.installation import installation
@@ -70,7 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
-    args = parsed(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    with starting() if words[:1] == ["serve"] else nullcontext():
+        return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
+    args = parsed(words)
     clash = clash_at_start()
     if clash is not None and (clash.broken or args.command != "check"):  # which tells it in its own output
         print(f"voicepipe: {clash}", file=sys.stderr)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
-import ssl
 from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
@@ -88,6 +86,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Return 0 after a signal to stop. Raises CommandError if the host cannot start."""
     import asyncio
+    import ssl
 
     from voicepipe.boundary.cores import usable_cores
     from voicepipe.cli.logs import configure_logs
@@ -170,6 +169,8 @@ def _key(host: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
