@@ -1,4 +1,4 @@
-"""What a client's frame says of recordings, before its turn has come to be decoded."""
+"""The statement of a client's frame about recordings, before its turn has come to be decoded."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class SessionRecorder:
                 self._withdraw(self._writer)
 
     def reached(self) -> None:
-        """Note that the turn of the first message of those that were foreseen has come: `allow` is told of it next."""
+        """Note that the first message that was foreseen has its turn now: `allow` gets it next."""
         self._coming.popleft()
 
     def _allow(self, message: Any) -> None:

@@ -287,7 +287,7 @@ _PLAIN: dict[Any, tuple[type, ...]] = {
 
 
 def _types(hint: Any) -> tuple[type, ...]:
-    """Return the types of the values of a hint; () if it is none of plain values.
+    """Return the types of the values of a hint; () for other values than numbers and texts.
 
     >>> _types(float | None) == (float, int, type(None)), _types(list[str])
     (True, ())

@@ -132,7 +132,7 @@ async def test_a_consent_is_withdrawn_at_once_though_sound_waits_in_front_of_it(
 
 
 async def test_a_consent_is_withdrawn_by_a_message_that_is_wrong_otherwise(serve, tmp_path):
-    """What it says of recordings is plain."""
+    """Its statement about recordings is plain."""
     wrong = ga("off")
     wrong["session"]["output_modalities"] = ["smell"]
     async with serve(DEFAULT, Scripted(), recordings_dir=tmp_path) as served, served.connect(**GA) as client:
