@@ -93,7 +93,8 @@ def test_a_clock_that_jumps_an_hour_changes_nothing(tmp_path: Path) -> None:
     async def main(url: str) -> None:
         async with talker(url) as one:
             for seconds in (0, 3_600, -3_600):
-                jump.write_text(str(seconds))
+                (tmp_path / "next").write_text(str(seconds))
+                (tmp_path / "next").replace(jump)  # in one step: the server reads it all the time
                 await one.turn()
 
     with server(str(pipeline)) as (url, _):

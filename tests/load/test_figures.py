@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,7 +22,7 @@ from voicepipe.load.connections import as_unmute
 from voicepipe.load.figures import TurnFigures, UserFigures
 from voicepipe.load.plot import summary_svg
 from voicepipe.load.processes import Finished
-from voicepipe.load.server_figures import Scrape, cost_of, read_scrape
+from voicepipe.load.server_figures import Scrape, ServerFigures, cost_of, read_scrape
 from voicepipe.load.speech import NoSpeech, read_speech
 from voicepipe.load.summary import Percentiles, Summary, summarise
 from voicepipe.metrics.registry import Metrics
@@ -189,3 +192,38 @@ def test_bars_are_as_long_as_their_parts() -> None:
     root = ElementTree.fromstring(bars_svg([Bar("1", 400.0, {"a": 100.0, "b": 200.0}), Bar("2", 100.0)], "turns"))
     widths = [float(one.attrib["width"]) for one in root.findall("{*}rect") if one.attrib.get("height") == "16"]
     assert widths == pytest.approx([115.0, 230.0, 115.0, 115.0], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "error", "error": "it failed"},
+        {"type": "response.done", "response": "done"},
+        {"type": "response.done", "response": {"status": "failed", "status_details": ["no", "reasons"]}},
+    ],
+)
+def test_a_message_of_a_wrong_form_is_no_exception(message: dict[str, Any]) -> None:
+    """One server that sends it does not end the load."""
+    assert list(as_unmute(message))
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" if self.path == "/metrics" else b"")
+            while True:
+                self.wfile.write(b"a 1\n" * 100_000)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_page_of_metrics_without_an_end_is_not_read_to_it() -> None:
+    """The load goes on, and its cost is unknown."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    figures = ServerFigures(f"ws://127.0.0.1:{server.server_port}", None)
+    figures.start()
+    assert figures.stop() is None
+    server.shutdown()
+    server.server_close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from voicepipe.conversation import ClientInfo
 from voicepipe.recording.file import Framer
 from voicepipe.recording.folder import path_of, prune
 from voicepipe.recording.records import Header, Withdrawn
@@ -84,3 +85,26 @@ def test_what_cannot_be_deleted_does_not_stop_the_others(tmp_path: Path) -> None
 def test_names_sort_by_time() -> None:
     folder = Path("recordings")
     assert path_of(folder, "sess_z", NOW) < path_of(folder, "sess_a", NOW + 1)
+
+
+def test_what_another_version_wrote_and_what_is_no_recording_stays(tmp_path: Path) -> None:
+    """After a server is set back to an older version, too: such a file goes when it is too old."""
+    newer, foreign, link = (tmp_path / f"{name}.recording" for name in ("newer", "foreign", "link"))
+    newer.write_bytes(b"voicepipe recording 2\n" + bytes(100))
+    foreign.write_bytes(b"RIFF" + bytes(100))
+    link.symlink_to(foreign)
+    (tmp_path / "folder.recording").mkdir()
+    for path in (newer, foreign):
+        os.utime(path, (NOW - 40 * DAY_S, NOW - 40 * DAY_S))
+    assert pruned(tmp_path) == set()
+    assert pruned(tmp_path, kept_s=30 * DAY_S, total_bytes=1) == {"newer"}
+    assert foreign.exists()
+
+
+def test_a_long_header_is_none_that_is_missing(tmp_path: Path) -> None:
+    """A client's handshake has no short limit."""
+    path = tmp_path / "long.recording"
+    client = ClientInfo(query={"q": "x" * 100_000})
+    path.write_bytes(Framer().frames(Header("s", 0.0, 0.0, client=client)))
+    os.utime(path, (NOW - DAY_S, NOW - DAY_S))
+    assert pruned(tmp_path) == set()

@@ -175,3 +175,8 @@ def test_a_class_is_written_once() -> None:
     assert len(packer.pack(WordRecognised("Hello", 0.1, 0.3))) == 2
     (second,) = packer.pack(WordRecognised("there", 0.3, 0.5))
     assert len(second) < 40
+
+
+def test_a_number_of_any_length_is_a_number_again() -> None:
+    """A client's JSON may hold it."""
+    assert again(10**40, -(10**30)) == [10**40, -(10**30)]

@@ -207,3 +207,19 @@ def test_a_recording_that_cannot_be_deleted_is_emptied_and_marked(
     run(main)
     assert b"secret" not in (tmp_path / "a.recording").read_bytes()
     assert header_of(tmp_path / "a.recording") == Withdrawn()
+
+
+def test_a_file_that_is_there_already_is_not_written(run, tmp_path: Path) -> None:
+    """Nor what a link of the same name leads to."""
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    (tmp_path / "a.recording").symlink_to(other)
+
+    async def main() -> None:
+        writing = Writing(tmp_path / "a.recording")
+        await writing.writer.close()
+        assert writing.ends == 1
+
+    (why,) = run(main)
+    assert "File exists" in why
+    assert other.read_bytes() == b"mine"

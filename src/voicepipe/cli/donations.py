@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
 def _trim(donation: Donation, most_s: float) -> str:
     """Write the trimmed recording; return its name and length."""
     from voicepipe.client.recording import BadRecording, read_recording, write_mono
+    from voicepipe.recording.private_files import private
     from voicepipe.voices.donations import quiet_ends, trimmed_path
 
     if not most_s > 0:
@@ -95,7 +96,7 @@ def _trim(donation: Donation, most_s: float) -> str:
     except (BadRecording, ValueError) as error:
         raise CommandError(f"{donation.sound}: {error}") from error
     path = trimmed_path(donation)
-    write_mono(path, samples[begin:end], rate_hz)
+    write_mono(path, samples[begin:end], rate_hz, opener=private)
     return f"{path}  {(end - begin) / rate_hz:.1f} s of {len(samples) / rate_hz:.1f} s"
 
 

@@ -7,20 +7,23 @@ from pathlib import Path
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.replay import add_recording_argument, open_recording
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
 
 __all__ = ["add_parser", "run"]
 
+_LONGEST_S = 12 * 3600
+
 DESCRIPTION = """\
 Write what was said in a recorded session: a stereo WAV file, the user on the left and the bot on the right, as the
-client played it, and a transcript with times. The user's channel is silent where the recording has no sound of the
-user, because the client or the operator did not allow it.
+client played it, and a transcript with times. Only you can read both, as the recording. The user's channel is silent
+where the recording has no sound of the user, because the client or the operator did not allow it.
 """
 
 EXAMPLES = """\
 examples:
   voicepipe export talk.recording               talk.wav and talk.txt beside it
   voicepipe export talk.recording -o /tmp/talk  /tmp/talk.wav and /tmp/talk.txt
+  voicepipe export sess_2b7                     the session of a log line, in the folder of the setting recordings_dir
 """
 
 
@@ -45,15 +48,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write both files and return 0. Raises CommandError."""
-    from voicepipe.client import write_stereo
-    from voicepipe.testing.replay.export import RATE_HZ, sound_of, transcript_of
+    from voicepipe.client.recording import write_blocks
+    from voicepipe.recording.private_files import private
+    from voicepipe.testing.replay.export import RATE_HZ, blocks_of, transcript_of
 
-    recording = open_recording(args.file)
-    name: Path = args.output or args.file.with_suffix("")
+    path = file_of(args.file)
+    recording = open_recording(path)
+    if recording.duration_s > _LONGEST_S:
+        raise CommandError(f"{path} has {recording.duration_s / 3600:.0f} hours; a WAV file has 12 at most")
+    name: Path = args.output or path.with_suffix("")
     sound, text = name.with_name(f"{name.name}.wav"), name.with_name(f"{name.name}.txt")
     try:
-        write_stereo(sound, *sound_of(recording), RATE_HZ)
-        text.write_text(transcript_of(recording), "utf-8")
+        write_blocks(sound, blocks_of(recording), 2, RATE_HZ, private)
+        with open(text, "w", encoding="utf-8", errors="replace", opener=private) as file:
+            file.write(transcript_of(recording))
     except OSError as error:
         raise CommandError(f"cannot write {error.filename}: {error.strerror}") from error
     print(f"{sound}\n{text}")

@@ -50,6 +50,9 @@ PORTS: dict[StageKind, int] = {"stt": 8090, "tts": 8089, "llm": 8091}
 KEY = "VOICEPIPE_HOST_KEY"
 
 _PUBLIC = "public_token"
+# Sessions that all speak at once: the recogniser took 132 to 212 ms of CPU for a second of read speech, and 8 to 16 ms
+# for one of silence (benchmarks/cluster.py); the voice takes 9 ms for a second of its sound. Of the language model it
+# is an estimate: one thread writes 80 tokens a second, and a voice speaks 5.
 _SESSIONS_PER_CORE = 4
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_service_options, settings_of
+from voicepipe.cli.recorded import of_session
 
 if TYPE_CHECKING:
-    from voicepipe.testing.replay import Figures, Recording
+    from voicepipe.recording.records import Header
+    from voicepipe.testing.replay import Figures
 
 __all__ = ["add_parser", "run"]
 
@@ -51,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--worst", choices=sorted(_WORST), metavar="BY", help=f"sort by {', '.join(sorted(_WORST))}")
     parser.add_argument("-n", type=int, metavar="NUMBER", help="show so many at most")
     parser.add_argument(
-        "--delete", metavar="SESSION", help="delete the recordings of a session, by its id or its begin"
+        "--delete", metavar="SESSION", help="delete the recordings of one session, by its id or the first letters of it"
     )
     parser.add_argument("--json", action="store_true", help="a JSON object for each, one per line")
     add_service_options(parser)
@@ -63,8 +65,10 @@ class _Listed:
     """A recording, or why it cannot be read."""
 
     path: Path
-    recording: Recording | None
+    header: Header | None
     figures: Figures | None
+    duration_s: float = 0.0
+    ended: str = ""
     fault: str = ""
 
 
@@ -98,11 +102,11 @@ _WORST: dict[str, Callable[[Figures], float]] = {
 
 
 def _delete(folder: Path, session: str) -> int:
-    found = [path for path in folder.glob("*.recording") if session and session in path.stem]
-    if not found:
-        raise CommandError(f"{folder} has no recording of a session {session!r}")
-    for path in found:
-        path.unlink(missing_ok=True)
+    for path in of_session(folder, session):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CommandError(f"cannot delete {path}: {error.strerror}") from error
         print(f"deleted {path}")
     return 0
 
@@ -112,22 +116,24 @@ def _listed(path: Path) -> _Listed:
 
     try:
         recording = read(path)
+        numbers = figures(turns(recording.emitted(), recording.header.at_s))
     except BadRecording as error:
-        return _Listed(path, None, None, str(error))
-    return _Listed(path, recording, figures(turns(recording.emitted(), recording.header.at_s)))
+        return _Listed(path, None, None, fault=str(error))
+    # The records go: a folder has more of them than memory.
+    return _Listed(path, recording.header, numbers, recording.duration_s, recording.ended)
 
 
 def _json(one: _Listed) -> dict[str, Any]:
-    if one.recording is None or one.figures is None:
+    if one.header is None or one.figures is None:
         return {"file": str(one.path), "error": one.fault}
-    header = one.recording.header
+    header = one.header
     return {
         "file": str(one.path),
         "session": header.session_id,
         "began_at": header.began_at,
-        "duration_s": round(one.recording.duration_s, 3),
+        "duration_s": round(one.duration_s, 3),
         "sound": header.sound,
-        "ended": one.recording.ended,
+        "ended": one.ended,
         **asdict(one.figures),
     }
 
@@ -160,11 +166,11 @@ _COLUMNS = (
 
 
 def _row(one: _Listed) -> list[str]:
-    if one.recording is None or one.figures is None:
+    if one.header is None or one.figures is None:
         return [one.path.name, one.fault]
-    began = datetime.fromtimestamp(one.recording.header.began_at, UTC)
+    began = datetime.fromtimestamp(one.header.began_at, UTC)
     figures = one.figures
-    numbers = (one.recording.duration_s, figures.turns, figures.latency_median_ms, figures.latency_longest_ms)
+    numbers = (one.duration_s, figures.turns, figures.latency_median_ms, figures.latency_longest_ms)
     counts = (figures.cut_offs, figures.interruptions, figures.failures)
     shown = ["–" if number is None else f"{number:.0f}" for number in numbers]
-    return [one.path.name, f"{began:%Y-%m-%d %H:%M:%S}", *shown, *map(str, counts), one.recording.ended]
+    return [one.path.name, f"{began:%Y-%m-%d %H:%M:%S}", *shown, *map(str, counts), one.ended]

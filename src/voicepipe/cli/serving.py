@@ -154,6 +154,8 @@ def _serve(
     worker: WorkerPart | None,
 ) -> int:
     from voicepipe._yaml import YamlError
+    from voicepipe.boundary.stop_signals import kept_at_hangup
+    from voicepipe.cli.reload import tell_not_reloaded
     from voicepipe.server import run_server
     from voicepipe.server.workers.worker import serve_as_worker
 
@@ -167,7 +169,8 @@ def _serve(
         try:
             shared: _Shared = {"metrics": metrics, "voices": voices, "lifespans": lifespans}
             if worker is None:
-                await run_server(pipelines, engine, settings, ready=ready, **shared)
+                with kept_at_hangup(tell_not_reloaded):
+                    await run_server(pipelines, engine, settings, ready=ready, **shared)
             else:
                 await serve_as_worker(worker.link, pipelines, engine, settings, ready=end_start, **shared)
         finally:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sphn
@@ -12,7 +13,9 @@ import sphn
 from voicepipe.audio import resampled
 from voicepipe.events import Audio, Samples
 
-__all__ = ["BadRecording", "read_recording", "write_mono", "write_stereo"]
+__all__ = ["BadRecording", "read_recording", "write_blocks", "write_mono", "write_stereo"]
+
+Opener: TypeAlias = Callable[[str, int], int]
 
 FORMATS = "WAV, AIFF, FLAC, MP3, Ogg-Vorbis and Ogg-Opus"
 # An Ogg file names its codec in its first page: at byte 28, after a header of 27 bytes and one segment length.
@@ -76,23 +79,36 @@ def write_stereo(path: Path, left: Samples, right: Samples, rate_hz: int = 24_00
     """
     both = np.zeros((max(len(left), len(right)), 2), np.float32)
     both[: len(left), 0], both[: len(right), 1] = left, right
-    _write(path, both, rate_hz)
+    write_blocks(path, [both], 2, rate_hz)
 
 
-def write_mono(path: Path, samples: Samples, rate_hz: int = 24_000) -> None:
+def write_mono(path: Path, samples: Samples, rate_hz: int = 24_000, opener: Opener | None = None) -> None:
     """Write a 16-bit WAV file with one channel. Raises OSError.
 
     Args:
         path: The file.
         samples: The sound, float32, shape (n,).
         rate_hz: Its rate.
+        opener: Opens the file, as that of `open` does.
     """
-    _write(path, samples[:, np.newaxis], rate_hz)
+    write_blocks(path, [samples[:, np.newaxis]], 1, rate_hz, opener)
 
 
-def _write(path: Path, channels: Samples, rate_hz: int) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels.shape[1])
+def write_blocks(
+    path: Path, blocks: Iterable[Samples], channels: int, rate_hz: int, opener: Opener | None = None
+) -> None:
+    """Write a 16-bit WAV file a block at a time. Raises OSError.
+
+    Args:
+        path: The file.
+        blocks: Float32, each of shape (n, channels).
+        channels: One or two.
+        rate_hz: The rate.
+        opener: Opens the file, as that of `open` does.
+    """
+    with path.open("wb") if opener is None else open(path, "wb", opener=opener) as sink, wave.open(sink, "wb") as file:
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(rate_hz)
-        file.writeframes(np.rint(np.clip(channels, -1, 1) * 32767).astype("<i2").tobytes())
+        for block in blocks:
+            file.writeframesraw(np.rint(np.clip(block, -1, 1) * 32767).astype("<i2").tobytes())

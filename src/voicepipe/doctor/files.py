@@ -27,7 +27,10 @@ def folder_findings(folders: Mapping[str, Path]) -> Iterator[Finding]:
 
 
 def _folder(name: str, folder: Path) -> Finding:
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    # `Path.exists` raises an exception where a folder on the way cannot be opened.
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
+    if not os.path.isdir(there):
+        return fault(name, f"{there} is a file, and must be a folder", f"correct {name}, or move {there} away")
     if not os.access(there, os.W_OK | os.X_OK):
         return fault(name, f"{folder} cannot be written", f"chown {there} to the user that runs the server")
     free_mb = shutil.disk_usage(there).free / 1e6
@@ -45,7 +48,7 @@ def file_findings(files: Mapping[str, Path]) -> Iterator[Finding]:
         files: By the setting that names it.
     """
     for name, file in files.items():
-        if not file.is_file():
+        if not os.path.isfile(file):
             yield fault(name, f"{file} does not exist", f"correct {name}, or unset it")
         elif not os.access(file, os.R_OK):
             yield fault(name, f"{file} cannot be read", f"chown {file} to the user that runs the server")
@@ -60,7 +63,7 @@ def secret_findings(written: Mapping[str, str]) -> Iterator[Finding]:
         written: By a secret setting's name where it is set, as `Loaded.written` says it.
     """
     places = {place.rpartition(": ")[0] for place in written.values()} - {""}
-    for file in sorted(path for path in map(Path, places) if path.is_file()):
+    for file in sorted(path for path in map(Path, places) if os.path.isfile(path)):
         if file.stat().st_mode & stat.S_IROTH:
             yield fault("secrets", f"other users of this machine can read {file}, which holds keys", f"chmod o= {file}")
         else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as html_escape
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -47,6 +48,18 @@ class Lane:
 
     name: str
     marbles: Sequence[Marble]
+
+
+def escape(text: str) -> str:
+    r"""Return a text for XML, which knows no control characters and no halves of surrogate pairs.
+
+    >>> escape("a\x1b & b")
+    'a\ufffd &amp; b'
+    """
+    return html_escape(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def lanes_svg(lanes: Sequence[Lane], title: str, *, until_s: float, row_s: float = 5.0) -> str:

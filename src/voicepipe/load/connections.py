@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from voicepipe.audio import Pcm16
 from voicepipe.client.socket import ClientSocket, Message, appended, open_socket, parsed, websocket_url
@@ -148,7 +148,7 @@ def as_unmute(message: Message) -> Iterator[Message]:
         case "response.done":
             yield from _ended(message)
         case "error":
-            error: dict[str, Any] = message.get("error") or {}
+            error = _object(message, "error")
             yield {"type": "error", "error": {"type": "error", "message": str(error.get("message"))}}
         case "response.audio.done" | "response.text.delta":
             pass  # the sound may be interrupted, or the text is that of the transcript
@@ -156,15 +156,20 @@ def as_unmute(message: Message) -> Iterator[Message]:
             yield {**message, "type": kind}
 
 
+def _object(message: Message, name: str) -> Message:
+    """Return an object of a message; an empty one where the server has sent anything else."""
+    value: Any = message.get(name)
+    return cast("Message", value) if isinstance(value, dict) else {}
+
+
 def _ended(message: Message) -> Iterator[Message]:
-    response: dict[str, Any] = message.get("response") or {}
+    response = _object(message, "response")
     yield message
     match response.get("status"):
         case "cancelled":
             yield {"type": "unmute.interrupted_by_vad"}
         case "failed":
-            reasons: dict[str, Any] = response.get("status_details") or {}
-            details: dict[str, Any] = reasons.get("error") or {}
+            details = _object(_object(response, "status_details"), "error")
             yield {"type": "error", "error": {"type": "error", "message": str(details.get("message") or "it failed")}}
             yield {"type": "response.audio.done"}
         case _:

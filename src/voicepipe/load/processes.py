@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Barrier
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from voicepipe.load.figures import TurnFigures, UserFigures
 from voicepipe.load.sessions import Load, run_user
@@ -149,7 +149,19 @@ def _users(load: Load, numbers: Sequence[int], ready: Barrier, put: _Put) -> Non
     except KeyboardInterrupt:
         return
     except Exception as error:
-        put(("failed", f"a simulated user failed: {type(error).__name__}: {error}"))
+        cause = first_cause(error)
+        put(("failed", f"a simulated user failed: {type(cause).__name__}: {cause}"))
+
+
+def first_cause(error: Exception) -> Exception:
+    """Return an exception, or the first one of a group.
+
+    >>> first_cause(ExceptionGroup("two", [ExceptionGroup("one", [ValueError("x")]), OSError()]))
+    ValueError('x')
+    """
+    if isinstance(error, ExceptionGroup):
+        return first_cause(cast("ExceptionGroup[Exception]", error).exceptions[0])
+    return error
 
 
 async def _together(load: Load, numbers: Sequence[int], put: _Put) -> None:

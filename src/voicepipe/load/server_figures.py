@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from itertools import pairwise
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
@@ -19,6 +20,7 @@ from voicepipe.installation.proxies import proxy_for
 __all__ = ["Cost", "Scrape", "ServerFigures", "cost_of", "read_scrape"]
 
 _EVERY_S, _TIMEOUT_S = 1.0, 5.0
+_PIECE_BYTES, _MOST_BYTES = 65_536, 8_000_000
 _CPU, _MEMORY = "process_cpu_seconds_total", "process_resident_memory_bytes"
 # voicepipe's, and Unmute's, which are without a prefix of their own.
 _ACTIVE = ("voicepipe_active_sessions", "worker_active_sessions")
@@ -100,9 +102,19 @@ class ServerFigures:
     def _read(self) -> None:
         try:
             with self._open(Request(self._url, headers=self._headers), timeout=_TIMEOUT_S) as answer:
-                self._scrapes.append(read_scrape(answer.read().decode(), time.monotonic()))
-        except (OSError, ValueError):
+                self._scrapes.append(read_scrape(_page(answer).decode(), time.monotonic()))
+        except (OSError, ValueError, HTTPException):
             return  # a server of another kind has no such page; the report says that nothing was measured
+
+
+def _page(answer: Any) -> bytes:
+    """Return a page. Raises ValueError for one without an end."""
+    until_s, page = time.monotonic() + _TIMEOUT_S, b""
+    while piece := answer.read1(_PIECE_BYTES):
+        page += piece
+        if len(page) > _MOST_BYTES or time.monotonic() > until_s:
+            raise ValueError("the page has no end")
+    return page
 
 
 def read_scrape(text: str, at_s: float) -> Scrape:

@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, set_span_i
 
 from voicepipe.installation.installation import installation
 from voicepipe.installation.proxies import proxy_for
-from voicepipe.metrics.trace import Span
+from voicepipe.metrics.trace import Attribute, Span
 
 __all__ = ["Traces"]
 
@@ -30,6 +30,8 @@ _PATH: Final = "/v1/traces"
 _TIMEOUT_S = 5.0
 # Spans are sent once a second: a turn can be looked at while the conversation goes on.
 _EVERY_MS = 1_000
+# The name of a function is the model's, and may have any length.
+_NAME_CHARS = 200
 
 
 class Traces:
@@ -61,8 +63,10 @@ class Traces:
 
     def _record(self, span: Span, within: Context) -> None:
         kind = SpanKind.CLIENT if span.is_client else SpanKind.INTERNAL
+        attributes = {name: _sent(value) for name, value in span.attributes.items()}
+        name = str(_sent(span.name))[:_NAME_CHARS]
         made = self._tracer.start_span(
-            span.name, within, kind=kind, attributes=span.attributes, start_time=self._wall_ns(span.began_s)
+            name, within, kind=kind, attributes=attributes, start_time=self._wall_ns(span.began_s)
         )
         if span.error:
             made.set_attribute("error.type", span.error)
@@ -74,6 +78,12 @@ class Traces:
 
     def _wall_ns(self, at_s: float) -> int:
         return round(self._wall_s(at_s) * 1e9)
+
+
+def _sent(value: Attribute) -> Attribute:
+    """Return a value that the protocol has: a model may write half of a letter, and the exporter would drop all spans
+    that wait with it."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _session(endpoint: str) -> requests.Session:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextvars
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from reactivex import Observable
 
@@ -14,7 +15,7 @@ from voicepipe.presets import Echo
 from voicepipe.rx import feedback, transduce
 from voicepipe.stage import Stage, stage_factory
 
-__all__ = ["cancel_echo"]
+__all__ = ["CANCELLING", "Cancel", "Cleaned", "cancel_echo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class _Played(Event):
 
 
 _Heard: TypeAlias = Audio | Event
+
+Cleaned: TypeAlias = tuple[Audio | EchoFound | EchoEnded, ...]
+"""What has become of a piece of sound."""
+
+Cancel: TypeAlias = Callable[[Audio], Cleaned]
+
+CANCELLING: Final[contextvars.ContextVar[Callable[[Cancel], Cancel] | None]] = contextvars.ContextVar(
+    "CANCELLING", default=None
+)
+"""Set where sessions are recorded, or run again without the user's sound: takes what cleans, and returns what is used
+in its place."""
 
 
 @stage_factory(gives=(EchoFound, EchoEnded), passes=True, before="talk")
@@ -72,11 +84,13 @@ class _Cancelling:
         self._canceller: EchoCanceller | None = None
         # What was played before there was any sound of the microphone.
         self._played: list[Audio] = []
+        around = CANCELLING.get()
+        self._clean: Cancel = self._cleaned if around is None else around(self._cleaned)
 
     def __call__(self, event: _Heard) -> Iterable[_Heard]:
         match event:
             case Audio():
-                return self._cleaned(event)
+                return self._clean(event)
             case _Played(audio=audio):
                 self._note(audio)
                 return ()
@@ -91,7 +105,7 @@ class _Cancelling:
         else:
             self._canceller.loudspeaker.put(played)
 
-    def _cleaned(self, heard: Audio) -> Iterable[Audio | EchoFound | EchoEnded]:
+    def _cleaned(self, heard: Audio) -> Cleaned:
         canceller = self._canceller or self._made(heard.rate_hz)
         if canceller.rests:
             return (heard,)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 import structlog
 
-from voicepipe.recording.file import SUFFIX, BadRecording, header_of
+from voicepipe.recording.file import SUFFIX, BadRecording, header_of, may_be_recording
 from voicepipe.recording.records import Withdrawn
 
 __all__ = ["path_of", "prune"]
@@ -40,7 +41,8 @@ class _File(NamedTuple):
 def prune(folder: Path, *, kept_s: float | None, total_bytes: int | None, now: float) -> list[Path]:
     """Delete the recordings without consent, those that are too old, and the oldest of too many. Blocks.
 
-    A file without a header goes, too: its session was killed before it had an event.
+    A file without a header goes, too: its session was killed before it had an event. What another version has written
+    stays until it is too old, and what is no recording at all stays.
 
     Args:
         folder: The folder; one that is not there, or cannot be read, holds none.
@@ -80,8 +82,9 @@ def _files(folder: Path) -> Iterator[_File]:
     with suppress(OSError):
         for path in folder.glob(f"*{SUFFIX}"):
             with suppress(OSError):
-                stat = path.stat()
-                yield _File(stat.st_mtime, stat.st_size, path)
+                stat = path.lstat()
+                if S_ISREG(stat.st_mode) and may_be_recording(path):
+                    yield _File(stat.st_mtime, stat.st_size, path)
 
 
 def _header(path: Path) -> object:

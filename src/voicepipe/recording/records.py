@@ -15,6 +15,7 @@ __all__ = [
     "BackgroundTold",
     "CleanUpEnded",
     "CleanUpWaits",
+    "EchoJudged",
     "Emitted",
     "Entry",
     "Fact",
@@ -193,6 +194,19 @@ class CleanUpWaits(Fact):
     """A new turn waits for the tasks of a cut one."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EchoJudged(Fact):
+    """The canceller with this number has found, lost or removed an echo in its piece of sound number `piece`.
+
+    `found`: it was found in this piece, or has ended there; None: neither. `samples` is what is left of the piece.
+    """
+
+    canceller: int
+    piece: int
+    found: bool | None
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)

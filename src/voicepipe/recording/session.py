@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,9 +28,11 @@ from voicepipe.events import (
     SettingsChanged,
     SpeechEncoded,
 )
+from voicepipe.operators.cancel_echo import CANCELLING
 from voicepipe.operators.toolbox import RUNNING, Outcome
 from voicepipe.recording.codec import RecordedCodec, serials
 from voicepipe.recording.consent import Keeps, consented
+from voicepipe.recording.echoes import noted_cancelling
 from voicepipe.recording.folder import path_of
 from voicepipe.recording.journal import Journal
 from voicepipe.recording.records import (
@@ -101,7 +104,8 @@ class SessionRecorder:
         )
         self._keeps, self._writer = Keeps.NOTHING, None
         self._prelude: list[object] | None = []
-        self._closing: list[RecordingWriter] = []
+        self._coming = deque[Keeps]()
+        self._closing: list[asyncio.Task[None]] = []
 
     # ---- the graph ---------------------------------------------------------------------------------------------------
 
@@ -117,8 +121,9 @@ class SessionRecorder:
         return RecordedCodec(client.initial, client.meter, serials(self._header.session_id), self.journal.fact)
 
     def scheduler(self) -> RecordedScheduler:
-        """Return the session's scheduler. Functions that the model calls from here on are noted."""
+        """Return the session's scheduler. Functions that the model calls from here on are noted, and echoes."""
         RUNNING.set(self._run)
+        CANCELLING.set(partial(noted_cancelling, self.journal))
         return RecordedScheduler(self._loop, self.journal)
 
     async def _run(self, call: FunctionCall, run: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
@@ -148,8 +153,9 @@ class SessionRecorder:
 
     async def close(self) -> None:
         """Write what waits."""
-        for writer in [*self._closing, *([] if self._writer is None else [self._writer])]:
-            await writer.close()
+        await asyncio.gather(*self._closing)
+        if self._writer is not None:
+            await self._writer.close()
 
     # ---- consent -----------------------------------------------------------------------------------------------------
 
@@ -158,12 +164,25 @@ class SessionRecorder:
         with self._guarded():
             self._allow(message)
 
+    def foresee(self, message: SettingsChanged) -> None:
+        """Note what a message will say when its turn comes: it waits behind others. Nothing is kept meanwhile that it
+        does not allow, and a consent that it withdraws is withdrawn now."""
+        with self._guarded():
+            keeps = consented(message, sound=self._limits.sound)
+            self._coming.append(keeps)
+            if keeps < self._keeps and self._writer is not None:
+                self._withdraw(self._writer)
+
+    def reached(self) -> None:
+        """Note that the first message that was foreseen has its turn now: `allow` gets it next."""
+        self._coming.popleft()
+
     def _allow(self, message: Any) -> None:
         if not isinstance(message, SettingsChanged):
             if not isinstance(message, SessionOpened) and self._keeps is Keeps.NOTHING:
                 self._drop_prelude()
             return
-        keeps = consented(message, sound=self._limits.sound)
+        keeps = min(consented(message, sound=self._limits.sound), *self._coming, Keeps.SOUND)
         if keeps < self._keeps and self._writer is not None:
             self._withdraw(self._writer)
         if keeps > Keeps.NOTHING and self._writer is None:
@@ -171,7 +190,8 @@ class SessionRecorder:
 
     def _withdraw(self, writer: RecordingWriter) -> None:
         writer.delete()
-        self._closing.append(writer)
+        # The disk learns of it now, and not at the end of the session: its power may fail in between.
+        self._closing.append(self._loop.create_task(writer.close(), name="recording: withdrawn"))
         self._writer, self._keeps = None, Keeps.NOTHING
         self._drop_prelude()
 

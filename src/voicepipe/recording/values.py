@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import Field, fields, is_dataclass, make_dataclass, replace
-from types import FunctionType, MappingProxyType
-from typing import Any, cast
+from keyword import iskeyword
+from types import FunctionType, MappingProxyType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 import ormsgpack
@@ -24,7 +26,12 @@ from voicepipe.events import Audio, Event
 __all__ = ["Packer", "RecordedError", "Unpacker", "in_16_bits"]
 
 # Extension types of MessagePack. A number keeps its meaning in all versions of the format.
-_OBJECT, _LIST, _FROZENSET, _PAIRS, _READ_ONLY, _PCM16, _FLOAT32, _ERROR, _REPR, _TEXT = range(1, 11)
+_OBJECT, _LIST, _FROZENSET, _PAIRS, _READ_ONLY, _PCM16, _FLOAT32, _ERROR, _REPR, _TEXT, _INTEGER = range(1, 12)
+
+_MOST_CLASSES = 2_000
+_RATES_HZ = range(4_000, 768_001)
+_LONGEST_S = 3_600
+"""Bounds of what is read, many times what a session writes: a file cannot make a reader take all memory."""
 
 _STEPS = 32_768.0  # of 16 bits
 
@@ -76,7 +83,7 @@ class Packer:
             case str():
                 return value if _is_unicode(value) else _ext(_TEXT, value.encode("utf-8", "surrogatepass"))
             case int():
-                return value if -(2**63) <= value < 2**64 else _ext(_REPR, repr(value))
+                return value if -(2**63) <= value < 2**64 else _ext(_INTEGER, str(value).encode())
             case tuple():
                 return [self._plain(one) for one in cast("tuple[Any, ...]", value)]
             case ToolServer(headers=headers) if headers:
@@ -132,13 +139,17 @@ class Unpacker:
         read = ormsgpack.unpackb(message, ext_hook=self._made)
         if isinstance(read, list) and read[:1] == ["type"]:
             _, number, name, names = cast("Type", read)
-            self._types[number] = _Class(str(name), list(names))
+            if len(self._types) >= _MOST_CLASSES:
+                raise ValueError(f"it has more than {_MOST_CLASSES} classes")
+            self._types[number] = _Class(name, names)
             return False, None
         return True, _value(read)
 
     def _made(self, tag: int, data: bytes) -> Any:
         if tag == _TEXT:
             return data.decode("utf-8", "surrogatepass")
+        if tag == _INTEGER:
+            return int(data)
         if tag in (_PCM16, _FLOAT32):
             return _Box(_heard(tag, data))
         read = ormsgpack.unpackb(data, ext_hook=self._made)
@@ -217,6 +228,8 @@ def _audio(samples: np.ndarray[Any, np.dtype[np.float32]], rate_hz: int) -> orms
 
 def _heard(tag: int, data: bytes) -> Audio:
     rate_hz, body = int.from_bytes(data[:4], "little"), data[4:]
+    if rate_hz not in _RATES_HZ or len(body) > 4 * _LONGEST_S * rate_hz:
+        raise ValueError(f"there is sound of {len(body)} bytes at {rate_hz} Hz")
     if tag == _FLOAT32:
         return Audio(np.frombuffer(body, "<f4").astype(np.float32), rate_hz)
     return Audio((np.frombuffer(body, "<i2") / _STEPS).astype(np.float32), rate_hz)
@@ -229,15 +242,66 @@ class _Class:
     """A class of the file, and how its objects are made here."""
 
     def __init__(self, name: str, names: list[str]) -> None:
+        _check_names(name, names)
         self._names = names
         found = _found(name)
         is_known = isinstance(found, type) and is_dataclass(found)
         self._kind: type[Any] = cast("type[Any]", found) if is_known else _unknown(name, names)
         self._known = {one.name for one in fields(self._kind) if one.init}
+        self._plain = _plain_fields(self._kind) if name.startswith("voicepipe.") else {}
 
     def make(self, values: list[Any]) -> Any:
         given = {name: value for name, value in zip(self._names, values, strict=True) if name in self._known}
+        for name, kinds in self._plain.items():
+            if name in given and not isinstance(given[name], kinds):
+                raise ValueError(f"{self._kind.__name__}.{name} is of a wrong type: {type(given[name]).__name__}")
         return self._kind(**given)
+
+
+# A class inside a function has `<locals>` in its name.
+_CLASS_NAME = re.compile(r"[^\W\d][\w.]*:[^\W\d](?:\w|\.|<locals>)*")
+
+
+def _check_names(name: Any, names: Any) -> None:
+    """Raise ValueError unless these are names: they come into the representation of objects, and so into source."""
+    if not (isinstance(name, str) and _CLASS_NAME.fullmatch(name)):
+        raise ValueError("a class has no proper name")
+    if not (isinstance(names, list) and all(isinstance(one, str) for one in cast("list[Any]", names))):
+        raise ValueError(f"the fields of {name} have no proper names")
+
+
+def _plain_fields(kind: type[Any]) -> dict[str, tuple[type, ...]]:
+    """Return the fields that hold numbers and texts, with their types: a reader relies on these."""
+    try:
+        hints = get_type_hints(kind)
+    except NameError:  # a type that is imported for the type checker only
+        return {}
+    plain = {name: _types(hints.get(name)) for name in (one.name for one in fields(kind))}
+    return {name: kinds for name, kinds in plain.items() if kinds}
+
+
+_PLAIN: dict[Any, tuple[type, ...]] = {
+    float: (float, int),
+    **{kind: (kind,) for kind in (str, int, bool, bytes, type(None))},
+}
+
+
+def _types(hint: Any) -> tuple[type, ...]:
+    """Return the types of the values of a hint; () for other values than numbers and texts.
+
+    >>> _types(float | None) == (float, int, type(None)), _types(list[str])
+    (True, ())
+    """
+    hint = getattr(hint, "__supertype__", hint)  # of a NewType
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if get_origin(hint) is Literal:
+        kinds: set[type] = {type(one) for one in get_args(hint)}
+        return tuple(kinds)
+    if get_origin(hint) in (Union, UnionType):
+        parts = [_types(one) for one in get_args(hint)]
+        return tuple(kind for part in parts for kind in part) if all(parts) else ()
+    return ()
 
 
 def _name(kind: type) -> str:
@@ -254,14 +318,14 @@ def _found(name: str) -> Any:
             return None
     found: Any = sys.modules.get(module)
     for part in inner.split("."):
-        found = getattr(found, part, None)
+        found = found.__dict__.get(part) if hasattr(found, "__dict__") else None
     return found if isinstance(found, type) else None
 
 
 def _unknown(name: str, names: list[str]) -> type[Any]:
     """Return a class for objects of one that is not here: an event with the same name and fields."""
     make: Callable[..., type[Any]] = make_dataclass
-    known = [(one, Any, None) for one in names if one.isidentifier()]
+    known = [(one, Any, None) for one in dict.fromkeys(names) if one.isidentifier() and not iskeyword(one)]
     module, _, inner = name.partition(":")
     kind = make(inner.rpartition(".")[2], known, bases=(Event,), frozen=True, slots=True)
     kind.__module__, kind.__qualname__ = module, inner  # written again, it has the same name

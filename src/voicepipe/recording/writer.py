@@ -21,6 +21,8 @@ log = structlog.get_logger()
 BATCH_BYTES = 64_000
 """Bytes that are worth a write at once."""
 
+_NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
 BATCH_S = 0.5
 """The longest time, in seconds, for which a record waits in memory: what a killed process loses."""
 
@@ -131,7 +133,8 @@ class _AppendedFile:
             return
         if self._descriptor is None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._descriptor = private(str(self._path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+            # A file of its own: not another's, nor where another's link leads.
+            self._descriptor = private(str(self._path), _NEW)
         elif not _is_same(self._descriptor, self._path):
             if self._is_deleted:
                 return

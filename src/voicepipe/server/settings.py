@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -60,14 +61,24 @@ def _redis(text: str) -> str:
     """Raise ValueError for a URL that redis-py does not take."""
     if not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("an address of Redis looks like redis://localhost:6379")
-    return text
+    return _with_port(text)
+
+
+def _with_port(url: str) -> str:
+    """Raise ValueError for a URL whose host or port cannot be."""
+    parts = urlsplit(url)
+    try:
+        _, _ = parts.port, (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise ValueError("its host has a name that no host can have") from None
+    return url
 
 
 def _web(text: str) -> str:
     """Raise ValueError for what is not the URL of a page."""
     if not re.match(r"https?://[^/\s]+", text):
         raise ValueError("must be a URL that begins with http:// or https://")
-    return text
+    return _with_port(text)
 
 
 def _tool_server(text: str) -> str:
@@ -79,7 +90,13 @@ def _tool_server(text: str) -> str:
 
 def _folder(path: Path) -> Path:
     """Raise ValueError for a file; a folder need not be there yet."""
-    if path.exists() and not path.is_dir():
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except PermissionError:
+        return path  # another user may run the server; `voicepipe doctor` tells
+    except OSError as error:
+        raise ValueError(f"this can be no folder: {error.strerror}") from None
+    if is_file:
         raise ValueError("this is a file, and must be a folder")
     return path
 

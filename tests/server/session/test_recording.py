@@ -26,6 +26,15 @@ LOUD = base64.b64encode(b"\x00\x40\x00\xc0" * 960).decode()
 QUIET = base64.b64encode(bytes(3840)).decode()
 
 
+class Busy(Engine):
+    """Each recogniser has work that is never done: sound that is ahead of time waits."""
+
+    def stages(self) -> Any:
+        stages = scripted_stages(lambda _: "One two three.", super().stages().close)
+        stages.backlog.busy()
+        return stages
+
+
 class Scripted(Engine):
     def stages(self) -> Any:
         return scripted_stages(lambda _: "One two three.", super().stages().close)
@@ -105,6 +114,35 @@ async def test_without_folder_or_consent_nothing_is_recorded(serve, tmp_path, fo
     settings = [ga("off")] if folder else [ga("sound")]
     await recorded(serve, tmp_path if folder else None, *settings, connect=GA, recordings_user_sound=True)
     assert files(tmp_path) == []
+
+
+async def test_a_consent_is_withdrawn_at_once_though_sound_waits_in_front_of_it(serve, tmp_path):
+    """A client that sends sound ahead of time, withdraws and hangs up leaves nothing behind."""
+    sound = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(720_000)).decode()}
+    async with serve(DEFAULT, Busy(), recordings_dir=tmp_path, recordings_user_sound=True) as served:
+        async with served.connect(**GA) as client:
+            await client.send(ga("sound"))
+            await client.event("session.updated")
+            for message in (sound, ga("events"), ga("off")):
+                await client.send(message)
+            await asyncio.sleep(1)
+            assert files(tmp_path) == []
+        await served.empty()
+    assert files(tmp_path) == []
+
+
+async def test_a_consent_is_withdrawn_by_a_message_that_is_wrong_otherwise(serve, tmp_path):
+    """Its statement about recordings is plain."""
+    wrong = ga("off")
+    wrong["session"]["output_modalities"] = ["smell"]
+    async with serve(DEFAULT, Scripted(), recordings_dir=tmp_path) as served, served.connect(**GA) as client:
+        await client.send(ga("events"))
+        await client.event("session.updated")
+        await asyncio.sleep(1)
+        assert len(files(tmp_path)) == 1
+        await client.send(wrong)
+        await client.event("error")
+        assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from voicepipe.events import (
     ReplyAudio,
     ReplyEnded,
     ReplyInterrupted,
+    ReplyRequested,
     ReplyStarted,
     SettingsChanged,
     SpeechEncoded,
@@ -203,6 +204,19 @@ def test_a_good_conversation_breaks_none():
     interrupted = [SpeechStarted(1, 1), TurnStarted(1), ReplyInterrupted("Hi", said.cut()), TurnEnded("", 1)]
     failed = [ReplyStarted(said.cut()), StageFailed("LLM", ValueError()), ReplyEnded("", said.cut())]
     assert broken(recorded([*HELLO, *reply, *interrupted, *failed])) == []
+
+
+def test_a_request_over_a_reply_counts_for_nothing() -> None:
+    """It is refused: the prompts before it count, and after three the silence goes on."""
+    prompts = [event for number in range(3) for event in (prompt(number), END, *[None] * 7)]
+    refused = [*prompts[:-8], ReplyRequested(item=ItemId("r")), *prompts[-8:]]
+    for events in (prompts, refused):
+        found = broken(recorded([BEGIN, END, *[None] * 6, *events, *[None] * 20]), idle_prompts=(7, 3))
+        assert "a silence is broken in time" not in [one.invariant for one in found]
+
+
+def prompt(number: int) -> ReplyStarted:
+    return ReplyStarted(EMPTY.user_said("...", ItemId(f"silence{number}")))
 
 
 def test_a_word_need_not_silence_the_bot_once_the_client_decides_that() -> None:

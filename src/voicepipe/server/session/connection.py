@@ -19,6 +19,7 @@ from voicepipe.engine import Engine
 from voicepipe.events import InputRejected
 from voicepipe.metrics.registry import Metrics
 from voicepipe.realtime import DialectNegotiation, Received
+from voicepipe.realtime.recording_consent import said_of_recording
 from voicepipe.recording.session import SessionRecorder
 from voicepipe.server.session.bridge import SessionBridge
 from voicepipe.server.session.cpu_budget import WorkMeter, WorkSlots
@@ -80,8 +81,9 @@ class SessionConnection:
         )
         self._recorder: SessionRecorder | None = None
         self._pacer = IngressPacer.of(settings, loop.time)
+        self._decoder = FrameDecoder(wire, self._timers.note_frame, rtp=rtp)
         self._receive_queue = ReceiveQueue(
-            FrameDecoder(wire, self._timers.note_frame, rtp=rtp),
+            self._decode,
             self._pacer,
             self._deliver,
             work,
@@ -142,12 +144,23 @@ class SessionConnection:
             except TooManyMessages as error:
                 return self.finish(End.force(str(error)))
             if frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._foresee(frame.data)
                 await self._receive_queue.put(frame.data)
             elif frame.type == WSMsgType.PING:
                 await self._socket.pong(frame.data)
             elif frame.type != WSMsgType.PONG:
                 return self._closed(frame)
         return None
+
+    def _foresee(self, frame: str | bytes) -> None:
+        """Let a consent that is withdrawn not wait for the sound in front of it."""
+        if self._recorder is not None and (said := said_of_recording(frame)) is not None:
+            self._recorder.foresee(said)
+
+    def _decode(self, frame: str | bytes) -> list[Received]:
+        if self._recorder is not None and said_of_recording(frame) is not None:
+            self._recorder.reached()
+        return self._decoder(frame)
 
     def _deliver(self, message: Received) -> None:
         self._timers.note(message)

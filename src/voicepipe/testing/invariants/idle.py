@@ -47,7 +47,7 @@ class _Silence:
         self._cut: ItemId | None = None
         self._seen: set[ItemId] = set()
         self._requested: set[ItemId] = set()
-        self._opened = self._replying = self._talking = self._over = self._awaits_result = False
+        self._opened = self._replying = self._talking = self._over = self._awaits_result = self._unasked = False
         self._running: set[str] = set()
         self._run_by_client: set[str] = set()
         self._before = (0.0, 0)
@@ -72,6 +72,11 @@ class _Silence:
         """The earliest time at which the silence is broken, in seconds."""
         return self._since_s + (self._idle_s or 0.0)
 
+    @property
+    def _is_accepted(self) -> bool:
+        """Return whether the client's request for a reply is accepted: over a reply only behind a result, or news."""
+        return not self._replying or self._awaits_result or self._unasked
+
     def is_given_back(self, at_s: float, event: ReplyAudio | Event) -> bool:
         """Return whether a reply is a prompt that a sound without words has stopped before it was heard: it comes again
         when the sound is over, and is the same one. One that has failed does not."""
@@ -88,6 +93,7 @@ class _Silence:
         match event:
             case ReplyStarted():
                 self._opened, self._replying, self._awaits_result = True, True, False
+                self._unasked = event.unasked is not None
                 self._prompt, self._cut = self.prompt_of(event), None
                 if self._prompt is not None and self._prompt not in self._seen:
                     self._sent, self._seen = self._sent + 1, self._seen | {self._prompt}
@@ -130,7 +136,7 @@ class _Silence:
                 self._run_by_client -= {one for one in self._run_by_client if item.endswith(f".{one}")}
             case ReplyCancelled(item=""):
                 self._prompt = None
-            case ReplyRequested(remembered=True, item=item):
+            case ReplyRequested(remembered=True, item=item) if self._is_accepted:
                 self._sent, self._requested = 0, self._requested | {item}
             case _:
                 pass

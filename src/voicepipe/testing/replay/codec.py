@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voicepipe.audio import BadAudio, Decoder
+from voicepipe.audio import BadAudio, Decoder, Pcm16
 from voicepipe.audio.codec import Codec
+from voicepipe.audio.formats import codec_of
 from voicepipe.events import Samples
 from voicepipe.recording.codec import SeededCodec
-from voicepipe.recording.records import SoundDecoded
+from voicepipe.recording.records import Header, SoundDecoded
 
-__all__ = ["SilentCodec"]
+__all__ = ["SilentCodec", "initial_codec"]
+
+
+def initial_codec(header: Header) -> Codec:
+    """Return the codec of packets that name no format: a session without a server may have PCM of another rate."""
+    return Pcm16(header.rate_hz) if header.audio_format == "audio/pcm" else codec_of(header.audio_format)
 
 
 @dataclass(frozen=True, slots=True)

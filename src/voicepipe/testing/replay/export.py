@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,9 +32,13 @@ from voicepipe.recording.records import (
 )
 from voicepipe.testing.replay.turns import turns
 
-__all__ = ["RATE_HZ", "sound_of", "transcript_of"]
+__all__ = ["RATE_HZ", "blocks_of", "sound_of", "transcript_of"]
 
 RATE_HZ = 24_000
+_BLOCK = 60 * RATE_HZ
+_BEYOND = 600 * RATE_HZ
+"""Samples that may be behind the end of the session: a few bytes of Opus can hold much silence."""
+_STEPS = 32_768.0  # of 16 bits
 _GAP_S = 0.25  # sound that is so much behind the clock comes after a pause
 
 
@@ -51,6 +57,12 @@ def transcript_of(recording: Recording) -> str:
 
 def sound_of(recording: Recording) -> tuple[Samples, Samples]:
     """Return the sound of the user and of the bot, equally long, at 24 kHz; silence where it is not kept."""
+    both = np.concatenate([np.zeros((0, 2), np.float32), *blocks_of(recording)])
+    return both[:, 0], both[:, 1]
+
+
+def blocks_of(recording: Recording) -> Iterator[Samples]:
+    """Yield the sound of the user, at the left, and of the bot, as `sound_of`: a minute of shape (n, 2) at a time."""
     sound = _Sound(recording)
     at_s = 0.0
     for record in recording.records:
@@ -58,7 +70,9 @@ def sound_of(recording: Recording) -> tuple[Samples, Samples]:
             at_s = record.at_s - recording.header.at_s
         sound.note(at_s, record)
     length = max(sound.user.length, sound.bot.length, round(recording.duration_s * RATE_HZ))
-    return sound.user.whole(length), sound.bot.whole(length)
+    for begin in range(0, length, _BLOCK):
+        stop = min(length, begin + _BLOCK)
+        yield np.stack([sound.user.between(begin, stop), sound.bot.between(begin, stop)], axis=1)
 
 
 class _Sound:
@@ -66,7 +80,8 @@ class _Sound:
 
     def __init__(self, recording: Recording) -> None:
         header = recording.header
-        self.user, self.bot = _Track(), _Track()
+        longest = round(recording.duration_s * RATE_HZ) + _BEYOND
+        self.user, self.bot = _Track(longest), _Track(longest)
         self._client = ClientCodec(codec_of(header.audio_format)) if header.sound else None
         self._decoders: dict[Any, Decoder] = {}
         self._format: Any = header.audio_format
@@ -141,18 +156,19 @@ class _Sound:
 
 
 class _Track:
-    """Sound in one piece after the other: each at its time, or behind the last."""
+    """Sound in one piece after the other, as 16 bits: each at its time, or behind the last."""
 
-    def __init__(self) -> None:
-        self._parts: list[tuple[int, Samples]] = []
-        self.length = 0
+    def __init__(self, longest: int) -> None:
+        self._parts: list[tuple[int, np.ndarray[tuple[int], np.dtype[np.int16]]]] = []
+        self._longest, self.length = longest, 0
 
     def add(self, at_s: float, samples: Samples) -> None:
         at = round(max(0.0, at_s) * RATE_HZ)
         if at < self.length + round(_GAP_S * RATE_HZ) and self._parts:
             at = self.length
-        self._parts.append((at, samples))
-        self.length = at + len(samples)
+        if at + len(samples) <= self._longest:
+            self._parts.append((at, np.clip(np.rint(samples * _STEPS), -_STEPS, _STEPS - 1).astype(np.int16)))
+            self.length = at + len(samples)
 
     def cut(self, at_s: float) -> None:
         """Drop what would be played from a time on."""
@@ -160,11 +176,16 @@ class _Track:
         self._parts = [(at, samples[: max(0, end - at)]) for at, samples in self._parts if at < end]
         self.length = min(self.length, end)
 
-    def whole(self, length: int) -> Samples:
-        track = np.zeros(length, np.float32)
-        for at, samples in self._parts:
-            track[at : at + len(samples)] = samples[: max(0, length - at)]
-        return track
+    def between(self, begin: int, stop: int) -> Samples:
+        """Return the samples between two places."""
+        block = np.zeros(stop - begin, np.float32)
+        first = bisect_right(self._parts, begin, key=lambda part: part[0] + len(part[1]))
+        for at, samples in self._parts[first:]:
+            if at >= stop:
+                break
+            kept = samples[max(0, begin - at) : stop - at]
+            block[max(0, at - begin) :][: len(kept)] = kept / _STEPS
+        return block
 
 
 def _clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from voicepipe.recording.records import (
     CleanUpWaits,
+    EchoJudged,
     Entry,
     Notification,
     SoundDecoded,
@@ -54,11 +55,12 @@ class CallFacts:
 
 @dataclass(slots=True)
 class SessionFacts:
-    """The calls of a recording, the clean-ups that a turn waited for, and the lengths of the decoded packets."""
+    """The calls of a recording, clean-ups that a turn waited for, the lengths of decoded packets, and echoes."""
 
     calls: dict[int, CallFacts] = field(default_factory=dict[int, CallFacts])
     waits: set[int] = field(default_factory=set[int])
     decoded: list[SoundDecoded] = field(default_factory=list[SoundDecoded])
+    judged: dict[tuple[int, int], EchoJudged] = field(default_factory=dict[tuple[int, int], EchoJudged])
 
     @classmethod
     def of(cls, records: Iterable[Any], began_s: float) -> SessionFacts:
@@ -88,6 +90,8 @@ class SessionFacts:
                 self.calls[call].disposed_s = at_s
             case CleanUpWaits(number=number):
                 self.waits.add(number)
+            case EchoJudged(canceller=number, piece=piece):
+                self.judged[number, piece] = record
             case SoundDecoded():
                 self.decoded.append(record)
             case _:

@@ -21,10 +21,11 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from voicepipe.audio import Codec
-from voicepipe.audio.formats import codec_of
 from voicepipe.events import Event, FunctionCall
+from voicepipe.operators.cancel_echo import CANCELLING
 from voicepipe.operators.toolbox import RUNNING, Outcome
 from voicepipe.recording.codec import SeededCodec, serials
+from voicepipe.recording.echoes import replayed_cancelling
 from voicepipe.recording.file import Recording
 from voicepipe.recording.records import (
     BackgroundTold,
@@ -41,14 +42,15 @@ from voicepipe.recording.records import (
 from voicepipe.session import Pipeline, SessionRunner
 from voicepipe.testing.loop.virtual_loop import VirtualLoop
 from voicepipe.testing.replay.calls import Call, RecordedCall, replayed_stages
-from voicepipe.testing.replay.codec import SilentCodec
+from voicepipe.testing.replay.codec import SilentCodec, initial_codec
 from voicepipe.testing.replay.facts import SessionFacts
 from voicepipe.testing.replay.models import StageModels
 from voicepipe.testing.replay.scheduler import ReplayBackground, ReplayScheduler
 
 __all__ = ["NotReplayable", "Replayed", "replay"]
 
-_STEPS = 200  # of the loop, in which a task of the pipeline's must have given what it gave
+_STEPS = 50  # of the loop, in which a task of the pipeline's must have given what it gave
+_WAITS, _WAIT_S = 100, 0.2  # the clock of the session stands still while the loop's runs on: a timer may be late
 _GRACE_S = 2.0
 
 
@@ -90,12 +92,12 @@ def replay(recording: Recording, pipeline: Pipeline, *, modelled: bool = False) 
             "`voicepipe show` and `voicepipe export` read it"
         )
     with VirtualLoop(horizon_s=86_400) as loop:
-        return copy_context().run(loop.run, _Player(recording, pipeline, modelled=modelled).run())
+        return copy_context().run(loop.run, _Player(loop, recording, pipeline, modelled=modelled).run())
 
 
 class _Player:
-    def __init__(self, recording: Recording, pipeline: Pipeline, *, modelled: bool) -> None:
-        self._recording, self._pipeline = recording, pipeline
+    def __init__(self, loop: VirtualLoop, recording: Recording, pipeline: Pipeline, *, modelled: bool) -> None:
+        self._loop, self._recording, self._pipeline = loop, recording, pipeline
         self._header = recording.header
         self._facts = SessionFacts.of(recording.records, self._header.at_s)
         self._models = StageModels(self._facts, self)
@@ -186,14 +188,15 @@ class _Player:
 
     async def run(self) -> Replayed:
         RUNNING.set(self._run_function)
-        loop = asyncio.get_running_loop()
-        scheduler = ReplayScheduler(loop, self)
+        if not self._header.sound:
+            CANCELLING.set(lambda _: replayed_cancelling(self._facts.judged, self._number("canceller")))
+        scheduler = ReplayScheduler(self._loop, self)
         self._now_s = next((one.at_s for one in self._rest(0)), self._header.at_s)
         if self._is_free:
             self._schedule_rest(0)
         self._enter(lambda: self._start(scheduler))
         await self._play_exactly()
-        await self._play_freely(loop)
+        await self._play_freely()
         assert self._runner is not None
         await self._runner.close(_GRACE_S)
         return self._played
@@ -210,7 +213,7 @@ class _Player:
         )
 
     def _codec(self) -> Codec:
-        codec, serial = codec_of(self._header.audio_format), serials(self._header.session_id)
+        codec, serial = initial_codec(self._header), serials(self._header.session_id)
         if self._header.sound:
             return SeededCodec(codec, serial=serial)
         return SilentCodec.of(codec, serial, self._facts.decoded)
@@ -242,11 +245,23 @@ class _Player:
             record = self._recording.records[self._index]
             self._index += 1
             if isinstance(record, Entry):
-                self._now_s = record.at_s
+                await self._pass_time(record)
                 try:
                     await self._apply(record)
                 except _Diverged as error:
                     self._diverge(str(error))
+
+    async def _pass_time(self, record: Entry) -> None:
+        """Let tasks begin to wait where they did: what they wait for has its time from there."""
+        if record.at_s > self._now_s and not isinstance(record, TaskEntered):
+            await self._run_tasks()
+        self._now_s = record.at_s
+        self._loop.stall(max(0.0, record.at_s - self._header.at_s - self._loop.time()))
+
+    async def _run_tasks(self) -> None:
+        """Let the loop run as long as no time passes."""
+        for _ in range(_STEPS if self._runner is not None and self._runner.scheduler.tasks else 0):
+            await asyncio.sleep(0)
 
     async def _apply(self, record: Entry) -> None:
         match record:
@@ -289,12 +304,12 @@ class _Player:
                 pass
 
     async def _tick(self) -> None:
-        """Let the loop run until a task has given something."""
+        """Let the loop run until a task has given something: at once, or after a time of its own."""
         self._awaits_task = True
-        for _ in range(_STEPS):
+        for wait_s in (0.0,) * _STEPS + (_WAIT_S / _WAITS,) * _WAITS:
             if not self._awaits_task:
                 return
-            await asyncio.sleep(0)
+            await asyncio.sleep(wait_s)
         raise _Diverged("a task of the pipeline gives nothing")
 
     # ---- in another course -------------------------------------------------------------------------------------------
@@ -325,15 +340,15 @@ class _Player:
     def _rest(self, index: int) -> list[Entry]:
         return [record for record in self._recording.records[index:] if isinstance(record, Entry)]
 
-    async def _play_freely(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _play_freely(self) -> None:
         while self._agenda and self._agenda[0][0] <= self._ends_s:
             when_s, _, action = heapq.heappop(self._agenda)
-            await self._catch_up(loop, when_s)
+            await self._catch_up(when_s)
             self._now_s = max(self._now_s, when_s)
             self._enter(action)
 
-    async def _catch_up(self, loop: asyncio.AbstractEventLoop, when_s: float) -> None:
+    async def _catch_up(self, when_s: float) -> None:
         """Let the tasks that the pipeline has started run until a time."""
         assert self._runner is not None
         if self._runner.scheduler.tasks:
-            await asyncio.sleep(max(0.0, when_s - self._header.at_s - loop.time()))
+            await asyncio.sleep(max(0.0, when_s - self._header.at_s - self._loop.time()))
