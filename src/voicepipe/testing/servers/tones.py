@@ -44,6 +44,8 @@ class Tones:
 
     def heard(self, hop: Samples) -> str | None:
         """Return the word with the tone of these 20 ms; None for anything else."""
+        if np.abs(hop).max() <= _LEVEL / 8:  # no partial can be louder than its limit below; a spectrum takes 15 µs
+            return None
         spectrum = np.abs(np.fft.rfft(hop))
         peak = int(spectrum.argmax())
         place, rest = divmod(peak / HOP_S - _LOWEST_HZ, _STEP_HZ)
