@@ -16,6 +16,7 @@ from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import settings_of
 from voicepipe.cli.reload import check_reload, reloading, watched_folders
 from voicepipe.cli.serving import WorkerPart, serve_pipelines, tell
+from voicepipe.cli.startup import end_start
 
 if TYPE_CHECKING:
     import socket
@@ -91,6 +92,7 @@ async def _supervise(settings: Settings, starter: _Starter, folders: Sequence[Pa
         ready = asyncio.Event()
 
         def tell_and_watch(url: str, sessions: int) -> None:
+            end_start()
             tell(url, sessions, settings)
             ready.set()
 
