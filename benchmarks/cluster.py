@@ -12,7 +12,11 @@ machine's other work is in both.
 recording of real speech is heard by all sessions: by one host, and then divided between two. Divided by two hosts it
 would halve if nothing was shared.
 
-    python -m benchmarks.cluster            streams of 20 s, and 6 sessions of 12 s, about two minutes
+**Listening** is the CPU time for a second of a session that hears soft noise, in this process and without a socket:
+when Silero hears the frames of each session at once, and when it hears those of several sessions together. The two take
+turns.
+
+    python -m benchmarks.cluster            streams of 20 s, and 6 sessions of 12 s, about three minutes
     python -m benchmarks.cluster --quick    of 5 s and 4 sessions of 6 s
 """
 
@@ -26,6 +30,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import aiohttp
@@ -34,6 +39,7 @@ import ormsgpack
 
 from benchmarks.common import Budget, Progress, Report, ServerFailed, Skipped, Table, command, percentile
 from benchmarks.common.speech import NoSpeech, recording
+from voicepipe.engine.local import load_local
 from voicepipe.events import Samples
 from voicepipe.host.embedded import load_stage
 from voicepipe.host.hosted import HostedStt
@@ -44,9 +50,13 @@ from voicepipe.weights.registry import ModelError
 STREAMS = (1, 8)
 LASTS_S, QUICK_LASTS_S = 20.0, 5.0
 SESSIONS, QUICK_SESSIONS = 6, 4
+LISTENING, QUICK_LISTENING = (16, 32, 64), (32,)
+LISTENS_S, QUICK_LISTENS_S = 5.0, 2.5
 HEARS_S, QUICK_HEARS_S = 12.0, 6.0
 HOP_P50_MS, HOP_P99_MS = 1.0, 5.0
 TWICE = 1.8
+FEWER = 0.9
+"""What listening in batches may cost, of the same without them: 0.67 to 0.86 was measured."""
 RECORDING = "two_cities"
 KEY = {KEY_HEADER: "public_token"}
 _START_S = 60
@@ -69,6 +79,7 @@ def run(progress: Progress, *, quick: bool) -> Report:
             for number, streams in enumerate(STREAMS):
                 progress(f"{streams} streams", number, len(STREAMS) + 2)
                 hops[streams] = asyncio.run(_hops(url, stage, streams, lasts_s))
+        listening = _listening(progress, QUICK_LISTENING if quick else LISTENING, quick=quick)
     finally:
         stage.close()
     sessions, hears_s = (QUICK_SESSIONS, QUICK_HEARS_S) if quick else (SESSIONS, HEARS_S)
@@ -76,7 +87,7 @@ def run(progress: Progress, *, quick: bool) -> Report:
     for hosts in (1, 2):
         progress(f"{hosts} hosts", len(STREAMS) + hosts - 1, len(STREAMS) + 2)
         cpu_s[hosts] = _divided(hosts, sessions, hears_s, speech)
-    return _report(hops, cpu_s, sessions * hears_s)
+    return _report(hops, cpu_s, sessions * hears_s, listening)
 
 
 @contextmanager
@@ -149,6 +160,50 @@ async def _paced(sound: Samples, shift: float) -> AsyncIterator[Samples]:
         yield sound[number * FRAME : (number + 1) * FRAME]
 
 
+# ---- listening -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The cost of sessions that listen: milliseconds of CPU for a second of one, and from a frame to its step."""
+
+    cpu_ms: float
+    step_p50_ms: float
+    step_p99_ms: float
+
+
+def _listening(progress: Progress, sessions: Sequence[int], *, quick: bool) -> dict[int, tuple[Listening, Listening]]:
+    """Return, by the number of sessions, each on its own and in batches."""
+    lasts_s = QUICK_LISTENS_S if quick else LISTENS_S
+    parts = load_local(["stt"], sessions=max(sessions), progress=lambda _: None)
+    assert parts.stt is not None, "it was asked for"
+    each, together = (HostedStt(name="", open=stt.open) for stt in (parts.stt, parts.stt.for_sessions(max(sessions))))
+    found: dict[int, tuple[Listening, Listening]] = {}
+    try:
+        for number in sessions:
+            progress(f"{number} sessions listen", 0, 1)
+            turns = [[asyncio.run(_listened(stage, number, lasts_s)) for stage in (each, together)] for _ in range(2)]
+            first, second = (_mean(found) for found in zip(*turns, strict=True))
+            found[number] = first, second
+    finally:
+        parts.close()
+    return found
+
+
+async def _listened(stage: HostedStt, sessions: int, lasts_s: float) -> Listening:
+    shifts = np.random.default_rng(1).uniform(0, 1, sessions).tolist()
+    began_s = time.process_time()
+    all_ms = await asyncio.gather(*(_in_process(stage, lasts_s, shift) for shift in shifts))
+    cpu_s = time.process_time() - began_s
+    times_ms = [one for found in all_ms for one in found]
+    return Listening(1000 * cpu_s / lasts_s / sessions, percentile(times_ms, 50), percentile(times_ms, 99))
+
+
+def _mean(found: Sequence[Listening]) -> Listening:
+    columns = zip(*(astuple(one) for one in found), strict=True)
+    return Listening(*(sum(column) / len(found) for column in columns))
+
+
 # ---- one host and two ------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +247,10 @@ def _cpu_s(pid: int) -> float:
 
 
 def _report(
-    hops: dict[int, tuple[list[float], list[float]]], cpu_s: dict[int, list[float]], session_s: float
+    hops: dict[int, tuple[list[float], list[float]]],
+    cpu_s: dict[int, list[float]],
+    session_s: float,
+    listening: dict[int, tuple[Listening, Listening]],
 ) -> Report:
     rows = [
         [streams, *(percentile(times, q) for times in (inside, outside) for q in (50, 99))]
@@ -202,6 +260,8 @@ def _report(
     over = percentile(inside, 50)
     one, two = (1000 * cpu_s[hosts][0] / session_s for hosts in (1, 2))
     hosts = [[number, 1000 * each[0] / session_s, 1000 * sum(each) / session_s] for number, each in cpu_s.items()]
+    heard = [[number, *astuple(each), *astuple(together)] for number, (each, together) in listening.items()]
+    each, together = listening[QUICK_LISTENING[0]]
     return Report(
         "cluster",
         "Stages in processes of their own",
@@ -211,11 +271,22 @@ def _report(
                 ("streams", "in process p50", "p99", "over the wire p50", "p99"),
                 rows,
             ),
+            Table(
+                "A second of a session that listens, ms",
+                ("sessions", "CPU", "step p50", "p99", "in batches: CPU", "step p50", "p99"),
+                heard,
+            ),
             Table("CPU of the hosts for a second of speech, ms", ("hosts", "busiest", "all"), hosts),
         ],
         budgets=[
             Budget("hop p50, over in process", percentile(outside, 50) - over, HOP_P50_MS, "ms"),
             Budget("hop p99, over in process", percentile(outside, 99) - over, HOP_P99_MS, "ms"),
+            Budget(
+                f"CPU of {QUICK_LISTENING[0]} sessions that listen in batches, of {each.cpu_ms:.1f} without",
+                together.cpu_ms / each.cpu_ms,
+                FEWER,
+                "",
+            ),
             Budget(f"busiest of two hosts, for {TWICE:g} times one", two, one / TWICE, "ms/s"),
         ],
         notes=[f"two hosts carry {one / two:.2f} times what one does"],

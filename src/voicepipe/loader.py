@@ -25,6 +25,7 @@ __all__ = [
     "PipelineError",
     "folder_of",
     "import_module_of",
+    "is_default",
     "is_library",
     "lifespan_in",
     "lifespan_of",
@@ -120,6 +121,16 @@ def _parse(ref: str) -> tuple[str, str]:
 def _is_path(target: str) -> bool:
     """Return whether a file is meant: by its spelling, or since there is one (a folder may be a package)."""
     return target.endswith(".py") or "/" in target or os.sep in target or Path(target).is_file()
+
+
+def is_default(path: Path) -> bool:
+    """Return whether this is the file of the default pipeline, in this installation of voicepipe or in another one.
+
+    >>> is_default(Path("/opt/bot/lib/python3.12/site-packages/voicepipe/pipelines/default.py"))
+    True
+    """
+    ours = (_built_in() / "default.py").resolve()
+    return path.resolve() == ours or path.parts[-3:] == ("voicepipe", "pipelines", "default.py")
 
 
 def _built_in() -> Path:

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from voicepipe.boundary.stop_signals import stop_signal
+from voicepipe.boundary import stop_signals
+from voicepipe.boundary.stop_signals import kept_at_hangup, stop_signal
 
 
 class LoopOfWindows(asyncio.SelectorEventLoop):
@@ -40,3 +41,27 @@ def test_a_signal_sets_the_event_and_the_handlers_come_back(make: type[asyncio.A
         loop.close()
     assert seen == [True]
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+@pytest.mark.parametrize("in_a_terminal", [False, True])
+def test_a_hangup_ends_no_server_without_a_terminal(in_a_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal the handler stays as it was: by default it ends the process."""
+    monkeypatch.setattr(stop_signals, "has_terminal", lambda: in_a_terminal)
+    told: list[str] = []
+    before = signal.signal(signal.SIGHUP, lambda *_: told.append("as before"))
+
+    async def serve() -> None:
+        heard = asyncio.Event()
+        with kept_at_hangup(lambda: (told.append("not reloaded"), heard.set())):
+            signal.raise_signal(signal.SIGHUP)
+            if not in_a_terminal:
+                await heard.wait()
+        signal.raise_signal(signal.SIGHUP)
+
+    try:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(serve())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == ["as before" if in_a_terminal else "not reloaded", "as before"]

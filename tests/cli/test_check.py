@@ -66,6 +66,21 @@ def test_something_is_down(services: list[str], capsys: pytest.CaptureFixture[st
     assert "Everything" not in said
 
 
+def test_a_cluster_that_cannot_be_used_is_down(
+    services: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its stages are, with the reason; what has a URL is asked as always."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    stt, tts = services[:2], services[2:4]
+    assert main(["check", "--json", "--engine", "ray://auto", *stt, *tts]) == 1
+    checks = {one["kind"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert [checks[kind]["up"] for kind in ("stt", "tts", "llm")] == [True, True, False]
+    assert checks["llm"]["where"] == "cluster:llm"
+    assert "there is no token at" in checks["llm"]["said"]
+    assert "voicepipe cluster up" in checks["llm"]["advice"]
+
+
 def test_only_what_a_pipeline_uses_is_asked(services: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A parrot has no use for a language model, and an echo for none at all."""
     assert main(["check", str(PIPELINES / "parrot.py"), *services, "--llm", "http://127.0.0.1:9", "--json"]) == 0

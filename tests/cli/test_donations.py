@@ -54,6 +54,7 @@ def test_a_voice_is_trimmed_beside_the_donation(folder: Path, capsys) -> None:
     with wave.open(str(folder / f"{ANN}.trimmed.wav")) as file:
         assert (file.getnchannels(), file.getnframes() / file.getframerate()) == (1, pytest.approx(2.3, abs=0.05))
     assert (folder / f"{ANN}.wav").read_bytes() == before
+    assert (folder / f"{ANN}.trimmed.wav").stat().st_mode & 0o077 == 0
 
 
 def test_a_withdrawn_voice_is_removed(folder: Path, capsys) -> None:

@@ -66,6 +66,40 @@ def test_the_recordings_of_a_session_are_deleted(talk_with_sound: Path, tmp_path
     assert (code, "has no recording of a session 'sess_test'" in err) == (2, True)
 
 
+def test_a_deletion_is_of_one_session(talk_with_sound: Path, tmp_path: Path, capsys) -> None:
+    """Letters that begin several ids delete nothing, and name them; a whole id is that session alone."""
+    for name in (
+        "20260102-030405-sess_a.recording",
+        "20260102-030405-sess_ab.recording",
+        "20260103-030405-sess_a.recording",
+    ):
+        shutil.copy(talk_with_sound, tmp_path / name)
+    for asked in ("sess_", "2026", ""):
+        code, out, _ = run(capsys, "recordings", tmp_path, "--delete", asked)
+        assert (code, out, len(list(tmp_path.iterdir()))) == (2, "", 3)
+    assert (
+        "begins the ids of 2 sessions: sess_a, sess_ab; write one out"
+        in run(capsys, "recordings", tmp_path, "--delete", "sess")[2]
+    )
+    assert run(capsys, "recordings", tmp_path, "--delete", "sess_a")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["20260102-030405-sess_ab.recording"]
+
+
+def test_a_recording_is_found_by_its_session(talk_with_sound: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    """As a log line names it, in the folder of the settings; two of one session have to be named by their files."""
+    monkeypatch.chdir(tmp_path)
+    assert "set recordings_dir, or name the file" in run(capsys, "show", "sess_ab", "--text")[2]
+    monkeypatch.setenv("VOICEPIPE_RECORDINGS_DIR", str(tmp_path))
+    shutil.copy(talk_with_sound, tmp_path / "20260102-030405-sess_abc.recording")
+    assert "→ 'Hello there.'" in run(capsys, "show", "sess_ab", "--text")[1]
+    assert run(capsys, "replay", "sess_abc")[0] == 0
+    assert run(capsys, "export", "sess_abc")[1].split()[0] == str(tmp_path / "20260102-030405-sess_abc.wav")
+    shutil.copy(talk_with_sound, tmp_path / "20260103-030405-sess_abc.recording")
+    code, _, err = run(capsys, "show", "sess_ab", "--text")
+    assert (code, "has 2 recordings; name one of the files: " in err) == (2, True)
+    assert "has no recording of a session 'sess_x'" in run(capsys, "show", "sess_x")[2]
+
+
 def test_the_folder_of_the_settings_is_the_default(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, "recordings")
@@ -144,8 +178,10 @@ def test_what_if_is_answered_by_a_table_a_picture_and_a_test(talk_without_sound:
     changes = ["--set", "ENDPOINTING.pause_ms=320"]
     code, out, _ = run(capsys, "replay", file, *changes, "-o", picture, "--as-test", test)
     assert code == 0
-    rows = {cells[1].strip(): cells[2:4] for line in out.splitlines() if len(cells := line.split("│")) > 3}
-    before, after = (float(cell) for cell in rows["latency, median (ms)"])
+    rows = {cells[1].strip(): cells[2:5] for line in out.splitlines() if len(cells := line.split("│")) > 4}
+    recorded, before, after = (float(cell) for cell in rows["latency, median (ms)"])
+    assert recorded == pytest.approx(before, abs=20)
+    assert "makes no difference" not in out
     assert (before, after) == (pytest.approx(160, abs=20), pytest.approx(320, abs=20))
     drawn = picture.read_text("utf-8")
     assert "before: turns" in drawn
@@ -224,6 +260,24 @@ def test_a_pipeline_that_is_not_here_has_to_be_named(tmp_path: Path, capsys) -> 
     (path,) = recorded(tmp_path, [(0.1, ALLOWS_EVENTS)], name="/elsewhere/bot.py:pipeline")
     code, _, err = run(capsys, "replay", path)
     assert (code, "/elsewhere/bot.py:pipeline is not on this machine; name it with --pipeline" in err) == (2, True)
+
+
+def test_a_change_without_an_effect_is_said(talk_without_sound: Path, capsys) -> None:
+    code, out, _ = run(capsys, "replay", talk_without_sound, "--set", "ENDPOINTING.silence_ms=5000")
+    assert (code, "The change makes no difference: each turn" in out) == (0, True)
+    told = json.loads(run(capsys, "replay", talk_without_sound, "--set", "ENDPOINTING.silence_ms=5000", "--json")[1])
+    assert list(told) == ["same", "recorded", "before", "after"]
+
+
+def test_a_test_of_the_default_pipeline_names_no_file_of_an_installation(tmp_path: Path, capsys) -> None:
+    from recorded_session import ALLOWS_EVENTS, recorded
+
+    from voicepipe.loader import load_pipeline
+
+    default = load_pipeline().__code__.co_filename  # pyright: ignore
+    (path,) = recorded(tmp_path, [(0.1, ALLOWS_EVENTS)], name=f"{default}:pipeline")
+    assert run(capsys, "replay", path, "--as-test", tmp_path / "test_talk.py")[0] == 0
+    assert "pipeline=" not in (tmp_path / "test_talk.py").read_text("utf-8")
 
 
 # ---- files of others -------------------------------------------------------------------------------------------------
@@ -355,6 +409,7 @@ def test_sound_and_words_are_written(talk_with_sound: Path, tmp_path: Path, caps
     """Both sides at their times: the user from 0.5 s on, the bot when it answered."""
     code, out, _ = run(capsys, "export", talk_with_sound, "-o", tmp_path / "talk")
     assert (code, out.split()) == (0, [str(tmp_path / "talk.wav"), str(tmp_path / "talk.txt")])
+    assert {(tmp_path / name).stat().st_mode & 0o077 for name in ("talk.wav", "talk.txt")} == {0}  # as the recording
     both = stereo(tmp_path / "talk.wav")
     loud = [np.flatnonzero(np.abs(side) > 300) / 24_000 for side in both.T]
     assert loud[0][0] == pytest.approx(0.5, abs=0.05)

@@ -31,6 +31,7 @@ class Bot:
         self.heard: list[Samples] = []
         self.protocols: list[str] = []
         self.url = ""
+        self.close_code: int | None = None
         self.refuse: Callable[[], web.Response] | None = None
         self._settled, self._loud = asyncio.Event(), asyncio.Event()
 
@@ -102,6 +103,7 @@ class Bot:
                 if message.type is WSMsgType.TEXT:
                     self._take(json.loads(message.data))
         finally:
+            self.close_code = self._socket.close_code
             script.cancel()
             await asyncio.wait([script])
         return self._socket

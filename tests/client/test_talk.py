@@ -79,6 +79,13 @@ def test_the_user_waits_for_the_opening_and_stays_for_the_answer(run: TalkRun):
     assert (summary.ended, summary.failed) == ("the bot has answered", False)
 
 
+def test_the_user_leaves_in_order(run: TalkRun):
+    """The server reads a close frame: a lost connection would be 1006."""
+    run.talk(host)
+    run.loop.run(asyncio.sleep(0.1))
+    assert run.bot.close_code == 1000
+
+
 def test_latencies_are_those_of_the_clock(run: TalkRun):
     """From the question's end, 0.5 s after it was begun, to the answer's first sound: the 0.3 s that the bot waits,
     and up to two frames until it knows that the question has ended."""

@@ -42,6 +42,7 @@ def test_a_stage_is_the_one_of_its_name_and_a_file_lies_beside(tmp_path: Path) -
         ("stages: {stt: {sessions: 3}}", r"stages\.stt\.sessions"),
         ("stages: {My Stage: {}}", "is not the name of a stage"),
         ("stages: {stt: {replicas: 3, most_replicas: 2}}", "most_replicas is 2, and less than replicas, 3"),
+        ("stages: {stt: {tls_key: key.pem}}", "tls_certificate and tls_key belong together"),
         ("stages: [", "is no YAML"),
     ],
 )
@@ -58,3 +59,8 @@ def test_serve_lets_more_requests_through_than_there_are_places() -> None:
     assert options["ray_actor_options"] == {"num_cpus": 1, "num_gpus": 1}
     scaled = serve_options(StageOptions(capacity=4, most_replicas=5))["autoscaling_config"]
     assert (scaled["min_replicas"], scaled["max_replicas"], scaled["target_ongoing_requests"]) == (1, 5, 3)
+
+
+def test_a_certificate_is_looked_up_beside_the_file(tmp_path: Path) -> None:
+    app = read_app_file(written(tmp_path, "stages: {tts: {tls_certificate: cert.pem, tls_key: /keys/key.pem}}"))
+    assert (app.stages["tts"].tls_certificate, app.stages["tts"].tls_key) == (f"{tmp_path}/cert.pem", "/keys/key.pem")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from voicepipe.cluster.connection import ClusterError, make_token, ray_environment
+from voicepipe.cluster.connection import ClusterError, connect, make_token, ray_environment
 from voicepipe.cluster.local_head import LocalHead
 from voicepipe.cluster.node import head_command, join_command
 
@@ -30,6 +31,18 @@ def test_a_cluster_without_a_token_is_refused(tmp_path: Path) -> None:
         ray_environment({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "absent")})
     with pytest.raises(ClusterError, match="RAY_AUTH_MODE is 'disabled'"):
         ray_environment({"RAY_AUTH_MODE": "disabled"})
+
+
+def test_a_cluster_at_which_nothing_listens_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself looks for two minutes."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    make_token()
+    with socket.socket() as held:  # bound, and not listening
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"nothing listens at {address} .*voicepipe cluster up"):
+            connect(f"ray://{address}")
 
 
 def test_the_nodes_have_no_dashboard_that_others_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,12 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
+from voicepipe.doctor.cluster import cluster_findings
 from voicepipe.doctor.files import file_findings, folder_findings, secret_findings
 from voicepipe.doctor.findings import Finding
 from voicepipe.doctor.machine import Machine, _memory_mb, _throttled, machine_findings
 from voicepipe.doctor.public import public_findings
-from voicepipe.doctor.serving import key_finding, port_finding, proxy_findings, reached
+from voicepipe.doctor.serving import key_finding, package_findings, port_finding, proxy_findings, reached
 from voicepipe.server import ServerSettings
 from voicepipe.testing import VirtualLoop
 
@@ -111,6 +112,19 @@ def test_files_of_settings_exist_and_files_of_secrets_are_private(tmp_path: Path
 # ---- the server ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o644, "fault"), (None, "fault")])
+def test_the_token_of_a_cluster_is_there_and_private(tmp_path: Path, mode: int | None, state: str) -> None:
+    """Without a cluster nothing is said of it."""
+    token = tmp_path / "token"
+    if mode is not None:
+        token.write_text("secret")
+        token.chmod(mode)
+    found = list(cluster_findings("ray://auto", {"RAY_AUTH_TOKEN_PATH": str(token)}))
+    assert states(found)["cluster token"] == state
+    assert "secret" not in str(found)
+    assert not list(cluster_findings(None, {}))
+
+
 def test_a_port_is_free_or_taken_by_voicepipe_or_by_another() -> None:
     assert port_finding("127.0.0.1", 8000, "").state == "ok"
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -131,6 +145,20 @@ def test_a_server_that_others_reach_asks_for_a_key(settings: ServerSettings, sta
     found = key_finding(settings)
     assert found.state == state
     assert "secret" not in str(found)
+
+
+def test_an_address_that_users_open_needs_a_key() -> None:
+    """Also where the server itself listens to this machine alone: the proxy is on it."""
+    assert "https://voice.example" in key_finding(ServerSettings(), "https://voice.example").said
+    assert key_finding(ServerSettings(), "https://voice.example").state == "warning"
+    assert key_finding(ServerSettings(api_keys=(SecretStr("secret"),)), "https://voice.example").state == "ok"
+
+
+def test_packages_that_a_setting_needs_are_named_with_their_command() -> None:
+    needed = {"redis_url": ("asyncio", "redis"), "otel_url": ("absent_package.inside", "otel")}
+    (found,) = package_findings(needed)
+    assert (found.what, found.state) == ("otel_url", "fault")
+    assert "otel" in found.remedy
 
 
 def test_proxies_are_named_without_their_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +216,7 @@ def test_a_proxy_that_passes_no_websocket_is_named(virtual_loop: VirtualLoop) ->
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("status", "state"), [(401, "ok"), (503, "warning")])
+@pytest.mark.parametrize(("status", "state"), [(401, "ok"), (403, "fault"), (503, "warning")])
 def test_a_refusal_has_passed_the_proxy(virtual_loop: VirtualLoop, status: int, state: str) -> None:
     app = web.Application()
 
@@ -198,6 +226,18 @@ def test_a_refusal_has_passed_the_proxy(virtual_loop: VirtualLoop, status: int, 
     app.router.add_get("/v1/health/live", refuse)
     app.router.add_get("/v1/realtime", refuse)
     assert virtual_loop.run(looked_at(app))["WebSocket"] == state
+
+
+def test_a_proxy_that_reaches_no_server_is_named(virtual_loop: VirtualLoop) -> None:
+    """And what it passes on is not judged then."""
+    app = web.Application()
+
+    async def bad_gateway(_: web.Request) -> web.Response:
+        return web.Response(status=502)
+
+    app.router.add_get("/v1/health/live", bad_gateway)
+    found = virtual_loop.run(looked_at(app))
+    assert (found["address"], "WebSocket" in found) == ("fault", False)
 
 
 def test_an_address_at_which_nothing_answers_is_a_fault(virtual_loop: VirtualLoop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -28,7 +29,8 @@ SOURCE = Path(__file__).parents[2] / "src"
 APP = """
 stages:
   stt: {stage: "hosted:ToneStt", capacity: 2, cpus: 0.2}
-  tts: {stage: "hosted:ToneTts", replicas: 2, capacity: 2, cpus: 0.2, drain_s: 1}
+  tts: {stage: "hosted:ToneTts", replicas: 2, capacity: 2, cpus: 0.2, drain_s: 1,
+        tls_certificate: cert.pem, tls_key: key.pem}
 """
 
 PROGRAM = Path(__file__).parent / "cluster_gateway.py"
@@ -65,10 +67,21 @@ def cluster(environment: Mapping[str, str], *words: str) -> str:
     return done.stdout
 
 
+def checked(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the words of `voicepipe check` for each stage."""
+    command = [sys.executable, "-m", "voicepipe", "check", "--json", "--engine", "ray://auto"]
+    home = environment["HOME"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=home)
+    return {check["kind"]: check["said"] for check in json.loads(done.stdout)["checks"]}
+
+
 @pytest.fixture(scope="module")
 def up(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     app = Path(environment["HOME"]) / "app.yaml"
     app.write_text(APP)
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    files = ["-subj", "/CN=cluster", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run([*made, *files], check=True, capture_output=True, cwd=app.parent)
     try:
         said = cluster(environment, "up", str(app), "--port", str(free_port()))
         assert "stt is up" in said
@@ -86,6 +99,7 @@ def test_a_cluster_from_up_to_down(up: dict[str, str]) -> None:
     assert [line.split()[:3] for line in status.splitlines()] == [["stt", "running", "1"], ["tts", "running", "2"]]
     token = Path(up["HOME"]) / ".ray" / "auth_token"
     assert token.stat().st_mode & 0o077 == 0
+    assert checked(up) == {"stt": "1 replica", "tts": "2 replicas", "llm": "the cluster has no running replica of llm"}
     gateway = subprocess.run(
         [sys.executable, str(PROGRAM)], env=up, capture_output=True, text=True, timeout=60, cwd=up["HOME"]
     )

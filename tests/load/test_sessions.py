@@ -14,6 +14,7 @@ from aiohttp import web
 from reactivex import operators as ops
 from scripted_stages import scripted_stages
 from served import Engine
+from structlog.testing import capture_logs
 
 from voicepipe.load.connections import DIALECTS, Dialect
 from voicepipe.load.figures import TurnFigures, UserFigures
@@ -71,7 +72,9 @@ def users(
 def test_a_user_talks_in_turns_and_hears_each_answer(virtual_loop: VirtualLoop, dialect: Dialect) -> None:
     """In every dialect the same: nothing is late in virtual time, and nothing is missing."""
     heard: list[TurnFigures] = []
-    (user,) = users(virtual_loop, dialect=dialect, heard=heard)
+    with capture_logs() as logged:
+        (user,) = users(virtual_loop, dialect=dialect, heard=heard)
+    assert [line["code"] for line in logged if line["event"] == "session.ended"] == [1000]  # it has left in order
     assert (user.outcome, user.reason, user.problems) == ("done", "", [])
     assert user.asked == len(user.turns) >= 2
     assert heard == user.turns

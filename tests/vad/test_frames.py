@@ -1,10 +1,15 @@
 """A frame-wise detector as a stage."""
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+import reactivex
+from reactivex import operators as rx_ops
+
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.events import Audio, Samples
 from voicepipe.testing import Marbles
-from voicepipe.vad.frames import by_frame
+from voicepipe.vad.frames import by_frame, by_frame_together, frame_batches
 
 
 def loudest(samples: Samples) -> float:
@@ -35,3 +40,25 @@ def test_each_subscription_has_a_detector_of_its_own(marbles: Marbles) -> None:
     for _ in range(2):
         marbles.record(marbles.cold("a|", a=Audio(np.zeros(40, np.float32), 1000)).pipe(stage))
     assert len(made) == 2
+
+
+def louder(frames: Sequence[tuple[Samples, float]]) -> list[tuple[float, float]]:
+    """A detector with a memory: the loudest sample of all frames so far."""
+    return [(loudest := max(before, float(samples.max())), loudest) for samples, before in frames]
+
+
+def test_frames_of_several_sessions_are_heard_together(marbles: Marbles) -> None:
+    """Each session has its own memory, and the times of its own sound."""
+    batches = frame_batches(louder, 0.0, most=8, wait_s=0.01, worth_from=2)
+    stage = by_frame_together(batches, frame=32, rate_hz=1000, backlog=PendingWork())
+    packets = {
+        name: Audio(np.full(64, value, np.float32), 1000) for name, value in zip("abc", (0.5, 0.25, 0.75), strict=True)
+    }
+    sessions = [
+        marbles.cold(script, table=packets).pipe(stage, rx_ops.map(lambda voice, script=script: (script, voice)))
+        for script in ("a---b---|", "5ms c------|", "--------|")
+    ]
+    out = marbles.record(reactivex.merge(*sessions))[:-1]
+    first = [(one.t_ms, one.value[1].probability, one.value[1].at_s) for one in out if one.value[0] == "a---b---|"]
+    assert first == [(10, 0.5, 0.032), (10, 0.5, 0.064), (90, 0.5, 0.096), (90, 0.5, 0.128)]
+    assert [(one.t_ms, one.value[1].probability) for one in out if "c" in one.value[0]] == [(10, 0.75), (10, 0.75)]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voicepipe.events import Samples
-from voicepipe.vad.silero import FRAME, RATE_HZ, Silero
+from voicepipe.vad.silero import FRAME, RATE_HZ, SILENCE, Silero
 from voicepipe.weights import registry
 
 pytestmark = pytest.mark.models
@@ -36,6 +38,14 @@ def silero(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         made = Silero()
     assert made.build == request.param
     return made
+
+
+@pytest.fixture(scope="session")
+def onnx() -> Silero:
+    """The build that takes several frames at once."""
+    if registry.find("silero") is None:
+        pytest.skip("run `voicepipe models fetch silero`")
+    return Silero()
 
 
 def probabilities(silero: Silero, sound: Samples) -> list[float]:
@@ -72,6 +82,37 @@ def test_streams_do_not_hear_each_other(silero: Silero, speech: Samples):
         for stream, sound, heard in zip(streams, sounds, mixed, strict=True):
             heard.append(stream(sound[at : at + FRAME]))
     assert mixed == [pytest.approx(probabilities(silero, sound), abs=1e-6) for sound in sounds]
+
+
+@settings(max_examples=20, deadline=None)
+@given(present=st.lists(st.sets(st.integers(0, 4), min_size=1), min_size=1, max_size=30), seed=st.integers(0, 99))
+def test_frames_in_batches_get_what_they_get_alone(onnx: Silero, present: list[set[int]], seed: int):
+    """Whichever sessions are in each batch, and whatever the others hear."""
+    rng, states = np.random.default_rng(seed), [SILENCE] * 5
+    streams = [onnx.stream() for _ in range(5)]
+    for sessions in map(sorted, present):
+        frames = [(rng.normal(0, 10.0 ** -rng.integers(5), FRAME)).astype(np.float32) for _ in sessions]
+        found = onnx.together([(frame, states[one]) for frame, one in zip(frames, sessions, strict=True)])
+        for one, frame, (probability, state) in zip(sessions, frames, found, strict=True):
+            assert probability == pytest.approx(streams[one](frame), abs=1e-6)
+            states[one] = state
+
+
+def test_a_batch_with_a_wrong_frame_is_refused(onnx: Silero):
+    """No state is changed by it."""
+    with pytest.raises(ValueError, match="512"):
+        onnx.together([(np.zeros(FRAME, np.float32), SILENCE), (np.zeros(480, np.float32), SILENCE)])
+    assert not SILENCE.sound.any()
+    assert not SILENCE.memory.any()
+
+
+def test_the_other_build_takes_one_frame_at_a_time(silero: Silero):
+    """The error says how to get the one that takes several."""
+    if silero.build == "onnx":
+        assert len(silero.together([(np.zeros(FRAME, np.float32), SILENCE)])) == 1
+        return
+    with pytest.raises(RuntimeError, match="models fetch silero"):
+        silero.together([(np.zeros(FRAME, np.float32), SILENCE)])
 
 
 def test_reset_forgets(silero: Silero, speech: Samples):

@@ -76,6 +76,11 @@ class Lane(Generic[A, B]):
         self._running_optional = False
         self._finished = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no item is under way."""
+        return self._running is None
+
     def push(self, item: A) -> None:
         if self._optional(item):
             if self._running is None:

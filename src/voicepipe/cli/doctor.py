@@ -23,8 +23,9 @@ __all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
 Check a deployment with the settings with which `voicepipe serve` would start here: services and models, cores and their
-quota, memory, open files, the clock, the port, keys, folders and their permissions, and with --public the address that
-users open, its TLS certificate and whether WebSockets pass through. Nothing is changed, and no secret is printed.
+quota, memory, open files, the clock, the port, keys, folders and their permissions, the cluster and its token, and with
+--public the address that users open, its TLS certificate and whether WebSockets pass through. Nothing is changed, and
+no secret is printed.
 """
 
 EXAMPLES = """\
@@ -42,6 +43,7 @@ variable VOICEPIPE_TALK_KEY. Certificates of an authority of your own are truste
 _WIDE = 160
 _KEY_VARIABLE = "VOICEPIPE_TALK_KEY"
 _COLOURS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "fault": "[red]fault[/]"}
+_PACKAGES = {"redis_url": ("redis", "redis"), "otel_url": ("opentelemetry.exporter.otlp", "otel")}
 _FILES = ("characters_file", "voices_file", "tts_pronunciations")
 
 
@@ -88,10 +90,11 @@ async def _findings(args: argparse.Namespace, loaded: Loaded) -> list[Finding]:
     from voicepipe.doctor.findings import fine
 
     changed = len(loaded.written)
-    found = [fine("settings", f"{changed} are not at their default; `voicepipe settings --changed` lists them")]
+    told = f"{changed} not at their default; `voicepipe settings --changed` lists them"
+    found = [fine("settings", told if changed else "all at their default")]
     found += await _services(args, loaded)
     found += _machine(loaded)
-    found += _here(loaded)
+    found += _here(loaded, args.public)
     found += await _elsewhere(args, loaded)
     return found
 
@@ -116,7 +119,7 @@ def _of_check(check: Check) -> Finding:
     from voicepipe.doctor.findings import Finding
 
     probe = check.probe
-    said = f"{probe.what} at {probe.where}: {check.said}"
+    said = f"{probe.what}{'' if probe.where == 'embedded' else f' at {probe.where}'}: {check.said}"
     state = "ok" if check.up else "fault" if probe.needed else "warning"
     return Finding(probe.kind, state, said, "" if check.up else probe.advice)
 
@@ -146,9 +149,10 @@ def _machine(loaded: Loaded) -> Iterator[Finding]:
     yield from machine_findings(Machine.this(), sessions=sessions, workers=workers, models_mb=2 * size_mb)
 
 
-def _here(loaded: Loaded) -> Iterator[Finding]:
+def _here(loaded: Loaded, public: str | None) -> Iterator[Finding]:
     """Yield the state of port, keys, folders, files and proxies."""
     from voicepipe.cli.address import check_address
+    from voicepipe.doctor.cluster import cluster_findings
     from voicepipe.doctor.files import file_findings, folder_findings, secret_findings
     from voicepipe.doctor.serving import key_finding, port_finding, proxy_findings
     from voicepipe.settings import is_secret
@@ -160,7 +164,7 @@ def _here(loaded: Loaded) -> Iterator[Finding]:
     except CommandError as error:
         refused = str(error)
     yield port_finding(settings.host, settings.port, refused)
-    yield key_finding(settings)
+    yield key_finding(settings, public)
     yield from secret_findings({field: place for field, place in loaded.written.items() if is_secret(field)})
     folders = {"recordings_dir": settings.recordings_dir, "donations_dir": settings.donations_dir}
     yield from folder_findings({name: folder for name, folder in folders.items() if folder is not None})
@@ -168,6 +172,7 @@ def _here(loaded: Loaded) -> Iterator[Finding]:
     files: dict[str, Path | None] = {name: getattr(settings, name) for name in _FILES}
     yield from file_findings({name: file for name, file in files.items() if file is not None})
     yield from proxy_findings(_service_urls(loaded))
+    yield from cluster_findings(settings.engine, os.environ)
 
 
 def _model_folder(folder: Path) -> Iterator[Finding]:
@@ -195,12 +200,13 @@ def _service_urls(loaded: Loaded) -> dict[str, str]:
 async def _elsewhere(args: argparse.Namespace, loaded: Loaded) -> list[Finding]:
     from voicepipe.client import CannotConnect
     from voicepipe.doctor.public import public_findings
-    from voicepipe.doctor.serving import reached
+    from voicepipe.doctor.serving import package_findings, reached
 
     settings = loaded.settings
     shared = {"redis_url": (settings.redis_url, 6379), "otel_url": (settings.otel_url, 4318)}
     addresses = {name: (url, port) for name, (url, port) in shared.items() if url is not None}
-    found = [one async for one in reached(addresses)]
+    found = [*package_findings({name: _PACKAGES[name] for name in addresses})]
+    found += [one async for one in reached(addresses)]
     if args.public is None:
         return found
     key = os.environ.get(_KEY_VARIABLE, "").strip() or None

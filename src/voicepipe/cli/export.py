@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.replay import add_recording_argument, open_recording
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
 
 __all__ = ["add_parser", "run"]
 
@@ -23,6 +23,7 @@ EXAMPLES = """\
 examples:
   voicepipe export talk.recording               talk.wav and talk.txt beside it
   voicepipe export talk.recording -o /tmp/talk  /tmp/talk.wav and /tmp/talk.txt
+  voicepipe export sess_2b7                     the session of a log line, in the folder of the setting recordings_dir
 """
 
 
@@ -51,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
     from voicepipe.recording.private_files import private
     from voicepipe.testing.replay.export import RATE_HZ, blocks_of, transcript_of
 
-    recording = open_recording(args.file)
+    path = file_of(args.file)
+    recording = open_recording(path)
     if recording.duration_s > _LONGEST_S:
-        raise CommandError(f"{args.file} has {recording.duration_s / 3600:.0f} hours; a WAV file has 12 at most")
-    name: Path = args.output or args.file.with_suffix("")
+        raise CommandError(f"{path} has {recording.duration_s / 3600:.0f} hours; a WAV file has 12 at most")
+    name: Path = args.output or path.with_suffix("")
     sound, text = name.with_name(f"{name.name}.wav"), name.with_name(f"{name.name}.txt")
     try:
         write_blocks(sound, blocks_of(recording), 2, RATE_HZ, private)

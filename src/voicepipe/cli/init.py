@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from importlib.resources import files
 from pathlib import Path
 
 from voicepipe.cli.errors import CommandError
@@ -71,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(folder: Path) -> None:
+    from importlib.resources import files
+
     templates = files("voicepipe.cli") / "project"
     names = {"name": folder.resolve().name, "version": installation().version}
     for name, template in FILES.items():

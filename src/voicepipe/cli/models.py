@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.weights import registry
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from voicepipe.weights.registry import Model
 
     # The class is only half public: argparse documents what `add_subparsers` returns, not its name.
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
@@ -70,6 +71,8 @@ def _list() -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from voicepipe.weights import registry
+
     table = Table(title="embedded models", title_justify="left")
     for column in ("name", "purpose", "package", "version", "licence"):
         table.add_column(column, no_wrap=column == "name")
@@ -83,9 +86,11 @@ def _list() -> None:
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
-def _where(model: registry.Model) -> str:
+def _where(model: Model) -> str:
     """Return the path for the listing, or what to do, as rich's markup."""
     from rich.markup import escape
+
+    from voicepipe.weights import registry
 
     if path := registry.find(model.name):
         return f"[green]{escape(str(path))}[/]"
@@ -94,6 +99,8 @@ def _where(model: registry.Model) -> str:
 
 def _fetch(names: Sequence[str]) -> int:
     from rich.console import Console
+
+    from voicepipe.weights import registry
 
     errors = Console(stderr=True)
     if unknown := [name for name in names if name not in registry.REGISTRY]:
@@ -107,6 +114,8 @@ def _fetch(names: Sequence[str]) -> int:
 
 
 def _fetch_one(name: str, errors: Console) -> bool:
+    from voicepipe.weights import registry
+
     try:
         with registry.progress_bar() as progress:
             path = registry.fetch(name, progress)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, add_service_options, settings_of
+from voicepipe.cli.recorded import of_session
 
 if TYPE_CHECKING:
     from voicepipe.recording.records import Header
@@ -52,9 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--worst", choices=sorted(_WORST), metavar="BY", help=f"sort by {', '.join(sorted(_WORST))}")
     parser.add_argument("-n", type=int, metavar="NUMBER", help="show so many at most")
     parser.add_argument(
-        "--delete",
-        metavar="SESSION",
-        help="delete the recordings of a session, by its id, by the beginning of that, or by that of the file's name",
+        "--delete", metavar="SESSION", help="delete the recordings of one session, by its id or the first letters of it"
     )
     parser.add_argument("--json", action="store_true", help="a JSON object for each, one per line")
     add_service_options(parser)
@@ -103,30 +102,13 @@ _WORST: dict[str, Callable[[Figures], float]] = {
 
 
 def _delete(folder: Path, session: str) -> int:
-    found = [path for path in sorted(folder.glob("*.recording")) if session and _is_of(path, session)]
-    if not found:
-        raise CommandError(f"{folder} has no recording of a session {session!r}")
-    for path in found:
+    for path in of_session(folder, session):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise CommandError(f"cannot delete {path}: {error.strerror}") from error
         print(f"deleted {path}")
     return 0
-
-
-def _is_of(path: Path, session: str) -> bool:
-    """Return whether a file's name begins so, or its session's id does.
-
-    >>> _is_of(Path("19700101-000000-sess_72.recording"), "sess_7")
-    True
-    >>> _is_of(Path("19700101-000000-sess_72.recording"), "72")
-    False
-    """
-    return path.stem.startswith(session) or path.stem[_TIME_LETTERS:].startswith(session)
-
-
-_TIME_LETTERS = len("19700101-000000-")
 
 
 def _listed(path: Path) -> _Listed:

@@ -21,7 +21,7 @@ from voicepipe.installation.installation import install_command
 if TYPE_CHECKING:
     from voicepipe.settings import Settings
 
-__all__ = ["check_reload", "reloading", "watched_folders"]
+__all__ = ["check_reload", "reloading", "tell_not_reloaded", "watched_folders"]
 
 _SUFFIXES = {".py", ".toml", ".yaml", ".yml"}
 _NAMES = {".env"}
@@ -84,3 +84,12 @@ async def _watch(folders: list[Path], after: asyncio.Event) -> None:
     async for changes in awatch(*folders, watch_filter=Sources()):
         log.info("server.changed", files=sorted({path for _, path in changes}))
         os.kill(os.getpid(), signal.SIGHUP)
+
+
+def tell_not_reloaded() -> None:
+    """Log that SIGHUP has changed nothing, and what does."""
+    log.warning(
+        "server.not_reloaded",
+        reason="one process serves, and would have to stop",
+        consequence="it goes on as it is: restart it, or serve with --workers 2, which SIGHUP replaces one by one",
+    )

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, pipeline_of
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from voicepipe.testing.replay import Difference, Recording, Replayed
 
-__all__ = ["add_parser", "add_recording_argument", "open_recording", "run"]
+__all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
 Run a recorded session again, in virtual time: the client's messages and the answers of recogniser, language model and
@@ -31,6 +32,7 @@ with the delay that it had there.
 EXAMPLES = """\
 examples:
   voicepipe replay talk.recording               is it still the same? exit code 1 where it is not
+  voicepipe replay sess_2b7                     the session of a log line, in the folder of the setting recordings_dir
   voicepipe replay talk.recording --pipeline my/pipeline.py
                                                 what would my pipeline have done?
   voicepipe replay talk.recording --set ENDPOINTING.silence_ms=500 -o what-if.svg
@@ -40,11 +42,6 @@ examples:
 
 `voicepipe recordings` lists the recordings of a folder. PRESET.field is a number of voicepipe.presets.
 """
-
-
-def add_recording_argument(parser: argparse.ArgumentParser) -> None:
-    """Add FILE, a recording."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a recording: FILE.recording")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -75,20 +72,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="the numbers as one JSON object")
 
 
-def open_recording(path: Path) -> Recording:
-    """Return a recording. Raises CommandError."""
-    from voicepipe.testing.replay import BadRecording, read
-
-    try:
-        return read(path)
-    except BadRecording as error:
-        raise CommandError(str(error)) from error
-
-
 def run(args: argparse.Namespace) -> int:
     """Run the session again: 0 where it is the same, and for "what if"; 1 where it differs. Raises CommandError."""
     from voicepipe.testing.replay import NotReplayable, WrongOverride, differences, overridden
 
+    args.file = file_of(args.file)
     ref = _ref(args)
     try:
         recording, before = _replayed(args, ref)
@@ -101,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     except (NotReplayable, WrongOverride) as error:
         raise CommandError(str(error)) from error
     _write(args, ref, recording, after, before.events)
-    _tell_figures(args, recording, before.events, after.events)
+    _tell_figures(args, recording, before.events, after.events, recorded=list(recording.emitted()))
     return 0
 
 
@@ -119,10 +107,14 @@ def _ref(args: argparse.Namespace) -> str | None:
 
     A recording may come from anywhere, and a pipeline is code: it says where to look, and never what to run.
     """
+    from voicepipe.loader import is_default
+
     if args.pipeline is not None:
         return args.pipeline
     recorded = open_recording(args.file).header.pipeline
     path = Path(recorded.rpartition(":")[0])
+    if path.is_file() and is_default(path):
+        return None
     if path.is_file() and path.resolve().is_relative_to(Path.cwd().resolve()):
         return recorded
     if path.name == "default.py" and path.parent.name == "pipelines":
@@ -159,8 +151,11 @@ def _write(
 
 
 def _save(path: Path, text: str) -> None:
+    from voicepipe.recording.private_files import private_files
+
     try:
-        path.write_text(text, "utf-8", errors="replace")
+        with private_files():
+            path.write_text(text, "utf-8", errors="replace")
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
@@ -212,25 +207,47 @@ def _tell_figures(
     recording: Recording,
     before: Sequence[tuple[float, Any]],
     after: Sequence[tuple[float, Any]],
+    *,
+    recorded: Sequence[tuple[float, Any]] | None = None,
 ) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+    """Tell the numbers of two sessions. `recorded`: both had modelled stages, and this is what was recorded."""
     from voicepipe.testing.replay import figures, turns
 
     began_s = recording.header.at_s
     one, other = turns(before, began_s), turns(after, began_s)
-    numbers = dataclasses.asdict(figures(one)), dataclasses.asdict(figures(other))
+    numbers = {"before": dataclasses.asdict(figures(one)), "after": dataclasses.asdict(figures(other))}
+    if recorded is not None:
+        numbers = {"recorded": dataclasses.asdict(figures(turns(recorded, began_s))), **numbers}
     if args.json:
-        print(json.dumps({"same": False, "before": numbers[0], "after": numbers[1]}))
+        print(json.dumps({"same": False, **numbers}))
         return
-    table = Table("", "before", "after")
-    for name in numbers[0]:
-        table.add_row(_NAMES[name], _number(numbers[0][name]), _number(numbers[1][name]))
-    Console(highlight=False).print(table)
+    _show_table(numbers)
     for number, (turn, changed) in enumerate(zip(one, other, strict=False)):
         if not turn.same_as(changed, within_ms=1):
             print(f"turn {number}: {_turn(turn)}  →  {_turn(changed)}")
+    if recorded is not None:
+        _tell_what_changed(numbers, same=one == other)
+
+
+def _show_table(numbers: Mapping[str, Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *numbers)
+    for name, told in _NAMES.items():
+        table.add_row(told, *(_number(column[name]) for column in numbers.values()))
+    Console(highlight=False).print(table)
+
+
+def _tell_what_changed(numbers: Mapping[str, Mapping[str, Any]], *, same: bool) -> None:
+    """Say what the columns are, where the model of the stages is not the recording, and where nothing has changed."""
+    if numbers["recorded"] != numbers["before"]:
+        print(
+            "`before` is the recorded pipeline with modelled stages, as `after` has them; what is recorded differs "
+            "from it by the model alone. Compare `before` with `after`."
+        )
+    if same:
+        print("The change makes no difference: each turn has the same words at the same time.")
 
 
 _NAMES = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.replay import add_recording_argument, open_recording
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
 
 if TYPE_CHECKING:
     from voicepipe.testing.replay import Recording
@@ -28,6 +28,7 @@ examples:
   voicepipe show talk.recording --row 2 -o talk.svg
                                                 two seconds a row: more room for words
   voicepipe show talk.recording --text          as lines of text
+  voicepipe show sess_2b7 -o talk.svg           the session of a log line, in the folder of the setting recordings_dir
 """
 
 
@@ -50,15 +51,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Draw the session and return 0. Raises CommandError."""
-    recording = open_recording(args.file)
+    recording = open_recording(file_of(args.file))
     if not 0.5 <= args.row <= 3600:
         raise CommandError(f"--row {args.row:g}: a row has 0.5 to 3600 seconds")
     text = _text(recording) if args.text else _picture(recording, args.row)
     if args.output is None:
         sys.stdout.write(text)
         return 0
+    from voicepipe.recording.private_files import private_files
+
     try:
-        args.output.write_text(text, "utf-8", errors="replace")
+        with private_files():
+            args.output.write_text(text, "utf-8", errors="replace")
     except OSError as error:
         raise CommandError(f"cannot write {args.output}: {error.strerror}") from error
     return 0

@@ -122,7 +122,8 @@ class Talk:
             self._tell([*self.dialogue.end(), Ended("you left")])
             raise
         finally:
-            speaking.cancel()
+            if self._leaving is None:  # otherwise it is closing the connection, and has not sent its close frame yet
+                speaking.cancel()
             await asyncio.wait([speaking])
         if not speaking.cancelled() and (error := speaking.exception()):
             raise error

@@ -12,6 +12,7 @@ from voicepipe._yaml import read_yaml
 
 __all__ = ["AppFile", "StageOptions", "read_app_file"]
 
+_FILES = ("tls_certificate", "tls_key")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -35,13 +36,25 @@ class StageOptions(BaseModel):
     """The largest number of replicas: more are started when three quarters of the places are taken. None: there are
     always `replicas`."""
     capacity: int = Field(default=4, ge=1)
-    """The number of sessions of one replica at once."""
+    """The number of sessions of one replica at once; as many as a host serves on one core."""
     cpus: float = Field(default=1, ge=0)
     """The cores that a replica reserves on its machine."""
     gpus: float = Field(default=0, ge=0)
     """The GPUs that a replica reserves; a part of one lets several replicas share it."""
     drain_s: float = Field(default=300, ge=0)
     """The time, in seconds, that the sessions of a replica have to finish when it is replaced or stopped."""
+
+    tls_certificate: str = ""
+    """A certificate as a PEM file, at the same path on each machine: replicas serve `wss://` and `https://` with it. A
+    gateway accepts this certificate alone, whatever names it has. Empty: no TLS."""
+    tls_key: str = ""
+    """The key of the certificate."""
+
+    @model_validator(mode="after")
+    def _both_files(self) -> StageOptions:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key belong together: name both files")
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> StageOptions:
@@ -71,4 +84,5 @@ def _placed(name: str, options: StageOptions, folder: Path) -> StageOptions:
     file, colon, rest = stage.partition(":")
     if file.endswith((".py", ".gguf")):
         stage = f"{folder / Path(file).expanduser()}{colon}{rest}"
-    return options.model_copy(update={"stage": stage})
+    tls = {name: str(folder / Path(file).expanduser()) for name in _FILES if (file := getattr(options, name))}
+    return options.model_copy(update={"stage": stage, **tls})

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 NAMESPACE = "voicepipe"
+
+_REACH_S = 3.0
 
 _MODE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
 
@@ -73,10 +76,11 @@ def connect(url: str) -> None:
     Raises:
         ClusterError: Ray is not installed, there is no token, or the cluster does not answer.
     """
-    os.environ.update(ray_environment())
+    variables, address = ray_environment(), url.removeprefix("ray://")
+    _check_reach(address)
+    os.environ.update(variables)
     ray = ray_module("ray")
     ray_module("ray.serve")  # takes 2 s, which the first session does not wait for
-    address = url.removeprefix("ray://")
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
     except Exception as error:
@@ -86,6 +90,19 @@ def connect(url: str) -> None:
             "joined it? (`voicepipe cluster join ADDRESS`)"
         ) from error
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
+
+
+def _check_reach(address: str) -> None:
+    """Raise ClusterError where nothing listens at an address: Ray itself looks for two minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # `auto`, which Ray finds in the processes of this machine
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"nothing listens at {address} ({error}); is the cluster up? On its first machine: `voicepipe cluster up`"
+        ) from error
 
 
 def disconnect() -> None:

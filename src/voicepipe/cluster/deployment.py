@@ -64,7 +64,7 @@ def deploy(app: AppFile, told: Callable[[str], None]) -> None:
     targets: list[Any] = []
     for name, options in app.stages.items():
         deployment: Any = serve.deployment(StageReplica, name=name, **serve_options(options))
-        bound = deployment.bind(options.stage, options.capacity)
+        bound = deployment.bind(options.stage, options.capacity, options.tls_certificate, options.tls_key)
         targets.append(serve.RunTarget(bound, name=app_name(name), route_prefix=None))
     serve.run_many(targets)
     for name in app.stages:

@@ -17,7 +17,7 @@ import structlog
 from voicepipe.cluster.connection import ray_module
 from voicepipe.host.app import StageHost
 from voicepipe.host.embedded import load_stage
-from voicepipe.host.serve import HostAddress, listening_host
+from voicepipe.host.serve import HostAddress, Tls, listening_host
 from voicepipe.host.slots import NoPlace, Slots
 
 __all__ = ["StageReplica", "node_address"]
@@ -39,16 +39,20 @@ class StageReplica:
     Args:
         ref: What it serves; see `voicepipe.host.embedded.load_stage`.
         capacity: How many sessions it serves at once.
+        certificate: The PEM file of its certificate; empty: no TLS.
+        key: That of the certificate's key.
     """
 
-    async def __init__(self, ref: str, capacity: int) -> None:
+    async def __init__(self, ref: str, capacity: int, certificate: str = "", key: str = "") -> None:
         loop = asyncio.get_running_loop()
         self._stage = await loop.run_in_executor(None, lambda: load_stage(ref, capacity=capacity))
         self._slots = Slots(capacity)
         self._host = node_address()
         self._listening = contextlib.AsyncExitStack()
         host = StageHost(self._stage, self._slots, key=None)
-        self._port = await self._listening.enter_async_context(listening_host(host, HostAddress(self._host, 0)))
+        tls = Tls(certificate, key) if certificate else None
+        self._certificate = "" if tls is None else tls.fingerprint()
+        self._port = await self._listening.enter_async_context(listening_host(host, HostAddress(self._host, 0, tls)))
         log.info("replica.ready", stage=ref, model=self._stage.name, address=f"{self._host}:{self._port}")
 
     async def lease(self) -> AsyncGenerator[dict[str, Any]]:
@@ -59,7 +63,8 @@ class StageReplica:
             yield {"full": str(full)}
             return
         try:
-            yield {"host": self._host, "port": self._port, "token": place.token}
+            where = {"host": self._host, "port": self._port, "certificate": self._certificate}
+            yield {**where, "token": place.token}
             await place.freed.wait()
         finally:
             if not place.attached:  # the caller has gone before it connected

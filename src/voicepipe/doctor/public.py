@@ -23,6 +23,8 @@ _DAY_S = 86_400
 # Let's Encrypt's clients renew 30 days before the end, so that a certificate with less has not been renewed twice.
 _SOON_DAYS = 14
 _CLOCK_S = 2.0
+# A proxy's answers where no server answers it: Bad Gateway, Service Unavailable, Gateway Timeout.
+_NO_SERVER = (502, 503, 504)
 
 
 async def public_findings(url: str, key: str | None) -> AsyncIterator[Finding]:
@@ -78,19 +80,23 @@ async def _answers(page: URL, key: str | None) -> AsyncIterator[Finding]:
             aiohttp.ClientSession(timeout=timeout) as http,
             http.get(page, proxy=proxy) as answer,
         ):
-            yield _live(page, answer)
+            live = _live(page, answer)
+            yield live
             yield _time(answer)
     except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
         why = str(error) or "no answer in time"
         yield fault("address", f"{page.origin()} does not answer: {why}", "start the server, and the proxy in front")
         return
-    yield await _websocket(page, key)
+    if live.state == "ok":
+        yield await _websocket(page, key)
 
 
 def _live(page: URL, answer: aiohttp.ClientResponse) -> Finding:
     if answer.status == 200:
         return fine("address", f"{page.origin()} answers")
     said = f"{page} answers with {answer.status}"
+    if answer.status in _NO_SERVER:
+        return fault("address", said, "the proxy reaches no server: start it, or correct its address in the proxy")
     return fault("address", said, "have the proxy pass all paths on; the server itself answers 200 there")
 
 
@@ -106,11 +112,16 @@ def _time(answer: aiohttp.ClientResponse) -> Finding:
 
 
 async def _websocket(page: URL, key: str | None) -> Finding:
+    """Connect as the server's own page does, with its origin."""
     address = str(page.with_scheme("wss" if page.scheme == "https" else "ws").with_path("/v1/realtime"))
+    origin = str(page.origin())
     try:
-        socket = await open_socket(address, key=key, timeout_s=_WITHIN_S)
+        socket = await open_socket(address, key=key, timeout_s=_WITHIN_S, headers={"Origin": origin})
     except CannotConnect as error:
-        if error.status in (401, 403):
+        if error.status == 403:
+            remedy = "set api_keys, or add it to cors_origins; the proxy has to pass Host on"
+            return fault("WebSocket", f"the server refuses pages of {origin} (403)", remedy)
+        if error.status == 401:
             return fine("WebSocket", "it passes; the server asks for a key")
         if error.status == 503:
             return warning("WebSocket", str(error), "the server is full, loading, or one of its services is down")

@@ -6,15 +6,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from http.client import HTTPException
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from voicepipe.doctor.findings import Finding, fault, fine, warning
+from voicepipe.installation.installation import install_command
 from voicepipe.installation.proxies import proxy_for
 from voicepipe.server.http.auth import open_to_others
 from voicepipe.server.settings import ServerSettings
 
-__all__ = ["key_finding", "port_finding", "proxy_findings", "reached"]
+__all__ = ["key_finding", "package_findings", "port_finding", "proxy_findings", "reached"]
 
 _WITHIN_S = 3.0
 
@@ -44,13 +46,38 @@ def _is_voicepipe(host: str, port: int) -> bool:
         return False
 
 
-def key_finding(settings: ServerSettings) -> Finding:
-    """Return whether clients of other machines need a key."""
+def key_finding(settings: ServerSettings, public: str | None = None) -> Finding:
+    """Return whether clients of other machines need a key.
+
+    Args:
+        settings: Those of the server.
+        public: The address that users open, where a proxy passes other machines on.
+    """
+    keys = len(settings.api_keys) + len(settings.named_api_keys)
+    if public is not None and not keys:
+        return warning("keys", f"every client that reaches {public} is let in", "set VOICEPIPE_API_KEYS")
     if open_to_others(settings):
         said = f"every client that reaches {settings.host}:{settings.port} is let in"
         return warning("keys", said, "set VOICEPIPE_API_KEYS, or listen at 127.0.0.1 behind a proxy that asks for one")
-    keys = len(settings.api_keys) + len(settings.named_api_keys)
     return fine("keys", f"{keys} are accepted" if keys else "none is needed: only this machine reaches the server")
+
+
+def package_findings(settings: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
+    """Yield which settings need packages that are not installed: a server would not start.
+
+    Args:
+        settings: The module that a setting needs, and the extra that brings it, by the setting's name.
+    """
+    for name, (module, extra) in settings.items():
+        if not _is_installed(module):
+            yield fault(name, f"its packages, the extra {extra}, are not installed", install_command(extra))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
 
 
 def proxy_findings(urls: Mapping[str, str]) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ STYLE = """
   .grid { stroke: #8b95a1; stroke-opacity: 0.35; stroke-width: 1 }
   .late { stroke: #c77f2e; stroke-width: 1.5; stroke-dasharray: 6 4 } .dot { fill: #3f7cac; fill-opacity: 0.55 }
   .p0 { fill: #8b95a1 } .p1 { fill: #3f7cac } .p2 { fill: #8e63b8 } .p3 { fill: #c77f2e } .p4 { fill: #4a9a62 }
-  .p5 { fill: #b84a62 } .rest { fill: none; stroke: #8b95a1; stroke-dasharray: 3 3 }
+  .p5 { fill: #b84a62 } .plain { fill: #8b95a1; fill-opacity: 0.35 }
+  .rest { fill: none; stroke: #8b95a1; stroke-dasharray: 3 3 }
   @media (prefers-color-scheme: dark) { text { fill: #c3cad3 } .small { fill: #9aa4b0 } }
 """
 _LABEL, _BAR, _ROW, _WIDTH, _FIGURE = 150.0, 16.0, 26.0, 460.0, 80.0
@@ -27,7 +28,7 @@ class Bar:
 
     Args:
         label: What stands before it.
-        whole_ms: Its whole time; what the parts do not account for is left empty.
+        whole_ms: Its whole time; what the parts do not account for is left empty. Without parts it is one plain bar.
         parts_ms: Its parts, in the order of time.
     """
 
@@ -91,7 +92,9 @@ def _bar(bar: Bar, names: Sequence[str], x: float, y: float, scale: float) -> It
             at += ms * scale
     rest_ms = bar.whole_ms - sum(bar.parts_ms.values())
     if rest_ms > 0:
-        yield f'<rect class="rest" x="{at:.1f}" y="{y:g}" width="{rest_ms * scale:.1f}" height="{_BAR:g}"/>'
+        kind = "rest" if bar.parts_ms else "plain"
+        place = f'x="{at:.1f}" y="{y:g}" width="{rest_ms * scale:.1f}" height="{_BAR:g}"'
+        yield f'<rect class="{kind}" {place}/>'
     end = x + _LABEL + max(bar.whole_ms, sum(bar.parts_ms.values())) * scale
     yield f'<text class="small" x="{end + 6:.1f}" y="{y + 12:g}">{bar.whole_ms:.0f} ms</text>'
 

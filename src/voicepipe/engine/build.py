@@ -169,11 +169,16 @@ def build_engine(
     return ComposedEngine(stt, llm, tts, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
 
 
-async def check_all(settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES) -> list[Check]:
-    """Check everything that the settings name and that a pipeline uses, with no model loaded."""
+async def check_all(
+    settings: EngineSettings, uses: Collection[StageName] = STAGE_NAMES, plane: ControlPlane | None = None
+) -> list[Check]:
+    """Check everything that the settings name and that a pipeline uses, with no model loaded.
+
+    `plane` tells of the stages of a cluster.
+    """
     http, kinds = Http(keep_alive_s=settings.keep_alive_s, resolve_every_s=_RESOLVE_EVERY_S), _kinds(uses)
     try:
-        return await _checks(settings, list(_probes(settings, uses, http)), kinds).all()
+        return await _checks(settings, list(_probes(settings, uses, http, plane)), kinds).all()
     finally:
         await http.close()
 
@@ -276,7 +281,9 @@ def _checks(settings: EngineSettings, probes: Sequence[Probe], kinds: Sequence[S
     return Checks(probes, within_s=settings.health_timeout_s, kinds=kinds)
 
 
-def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -> Iterator[Probe]:
+def _probes(
+    settings: EngineSettings, uses: Collection[StageName], http: Http, plane: ControlPlane | None
+) -> Iterator[Probe]:
     """Of services, and of models that are not loaded."""
     kinds, embedded = _kinds(uses), embedded_kinds(settings, uses)
     for kind in embedded:
@@ -288,16 +295,16 @@ def _probes(settings: EngineSettings, uses: Collection[StageName], http: Http) -
         else:
             yield local_probe(kind, embedded_uses(settings, uses))
     if settings.stt_kyutai is not None and "stt" in kinds:
-        yield speech_probe("stt", settings.stt_kyutai, http.session, None)
+        yield speech_probe("stt", settings.stt_kyutai, http.session, plane)
     if settings.stt_openai is not None and "stt" in kinds:
         yield SpeechApiStt(settings.stt_openai, settings, http.session, NULL_OBSERVER, UNUSED_STT).probe()
     if settings.llm_service is not None and "llm" in kinds:
         if settings.llm_service.startswith(CLUSTER):
-            yield leased_probe("llm", settings.llm_service, None)
+            yield leased_probe("llm", settings.llm_service, plane)
         else:
             yield NetworkLlm.make(settings.llm_service, settings, http.session).probe()
     if settings.tts_kyutai is not None and "tts" in kinds:
-        yield speech_probe("tts", settings.tts_kyutai, http.session, None)
+        yield speech_probe("tts", settings.tts_kyutai, http.session, plane)
     if settings.tts_openai is not None and "tts" in kinds:
         yield SpeechApiTts(settings.tts_openai, settings, http.session, NULL_OBSERVER).probe()
     yield from _cloning(settings, kinds, http)

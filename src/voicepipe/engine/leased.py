@@ -158,8 +158,10 @@ class LeasedLlm:
 
     def _leased(self, lease: Lease) -> OpenAiLlm:
         once = replace(self._options.retries, times=0, longest_wait_s=0)  # another replica is asked instead
-        url, token = f"http://{lease.instance}", lease.instance.lease
-        options = replace(self._options, url=url, api_key=token, model=self._options.model or self._stage, retries=once)
+        at = lease.instance
+        url = f"http{'s' if at.certificate else ''}://{at}"
+        options = replace(self._options, url=url, api_key=at.lease, certificate=at.certificate, retries=once)
+        options = replace(options, model=options.model or self._stage)
         return OpenAiLlm(options, self._http, self._observer)
 
 

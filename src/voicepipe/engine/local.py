@@ -41,8 +41,8 @@ from voicepipe.tts import hibari
 from voicepipe.tts.clauses import Timing, clause_by_clause
 from voicepipe.tts.hibari import READING, Hibari
 from voicepipe.vad import silero, smart_turn
-from voicepipe.vad.frames import by_frame
-from voicepipe.vad.silero import Silero
+from voicepipe.vad.frames import FrameBatches, by_frame, by_frame_together, frame_batches
+from voicepipe.vad.silero import Silero, VadState
 from voicepipe.vad.smart_turn import SmartTurn
 from voicepipe.weights import registry as models
 
@@ -64,6 +64,14 @@ log = structlog.get_logger()
 
 SESSIONS_PER_CORE = 1
 """Conversations that one core carries, by `benchmarks/capacity.py`: with more, replies come late."""
+
+BATCH = 16
+"""Frames that Silero takes at once: eight cost 0.06 ms each, and more than that gain little."""
+BATCH_WAIT_S = 0.01
+"""How long a frame waits for those of other sessions: an eighth of the 80 ms that a host is sent at a time."""
+BATCHES_FROM = 16
+"""Sessions from which Silero takes frames together: with fewer, so few come within the wait that it saves nothing
+(`benchmarks/cluster.py`)."""
 
 MODELS: dict[ServiceKind, tuple[str, ...]] = {
     "stt": ("silero", "smart-turn", "moonshine"),
@@ -109,6 +117,8 @@ class LocalStt:
     moonshine: Moonshine | None
     pool: Workers
     observer: WorkObserver | None = None
+    batches: FrameBatches[VadState] | None = None
+    """Silero's, for all sessions together; None: each session has its own frames heard at once."""
 
     def open(self) -> SessionPart[InputStages]:
         backlog = PendingWork()
@@ -116,11 +126,26 @@ class LocalStt:
         def end_of_turn(sound: Audio) -> Observable[float]:
             return reactivex.using(backlog.busy, lambda _: self._end_of_turn(sound))
 
-        return SessionPart(InputStages(self._vad(), end_of_turn, self._stt(backlog), backlog))
+        return SessionPart(InputStages(self._vad(backlog), end_of_turn, self._stt(backlog), backlog))
 
-    def _vad(self) -> Stage[Audio, SpeechProbability]:
+    def for_sessions(self, capacity: int) -> LocalStt:
+        """Return the same models for a host of so many sessions: of many, Silero takes the frames together.
+
+        Moonshine and Smart Turn take theirs one by one in any case: see docs/design.md.
+        """
+        if self.silero is None or self.silero.build != "onnx" or capacity < BATCHES_FROM:
+            return self
+        batches = frame_batches(
+            self.silero.together, silero.SILENCE, most=BATCH, wait_s=BATCH_WAIT_S, worth_from=BATCHES_FROM
+        )
+        return replace(self, batches=batches)
+
+    def _vad(self, backlog: PendingWork) -> Stage[Audio, SpeechProbability]:
         if self.silero is None:
             return unused_stage("vad")
+        if self.batches is not None:
+            together = by_frame_together(self.batches, frame=silero.FRAME, rate_hz=silero.RATE_HZ, backlog=backlog)
+            return named("VAD", together)
         detector = _timed(self.silero.stream, self.observer)
         return named("VAD", by_frame(detector, frame=silero.FRAME, rate_hz=silero.RATE_HZ))
 

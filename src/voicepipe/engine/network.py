@@ -95,10 +95,10 @@ def kyutai_probe(kind: ServiceKind, url: str, http: Session, instead: str) -> Pr
     async def ask() -> str:
         try:
             async with http().get(where, proxy=proxy_for(where)) as response:
-                said = f"answers with {response.status} at /api/build_info"
                 if response.status >= 500:
-                    raise ConnectionError(said)
-                return "ready" if response.status == 200 else said
+                    raise ConnectionError(f"answers with {response.status} at /api/build_info")
+                told = "" if response.status == 200 else f": it answers, without /api/build_info ({response.status})"
+                return f"ready{told}"
         except aiohttp.ClientConnectorError as error:
             raise ConnectionError(f"cannot be reached: {reason(error)}") from error
 

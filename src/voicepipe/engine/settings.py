@@ -1,6 +1,6 @@
 """Settings of an engine: the services, their time limits, and their sizes."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`, as pydantic would compile the text of each annotation in each subclass.
 
 import re
 from pathlib import Path

@@ -46,14 +46,14 @@ def load_stage(ref: str, *, capacity: int, progress: Callable[[str], None] = lam
 def _stt(capacity: int, progress: Callable[[str], None]) -> HostedStt:
     parts = load_local(["stt"], sessions=capacity, progress=progress)
     assert parts.stt is not None, "it was asked for"
-    return HostedStt(name=EMBEDDED["stt"], open=parts.stt.open, close=parts.close)
+    return HostedStt(name=EMBEDDED["stt"], open=parts.stt.for_sessions(capacity).open, close=parts.close)
 
 
 def _pauses(capacity: int, progress: Callable[[str], None]) -> tuple[StageProvider[InputStages], Callable[[], None]]:
     """Load the VAD and the end-of-turn model alone."""
     parts = load_local(["stt"], uses=("vad", "end_of_turn"), sessions=capacity, progress=progress)
     assert parts.stt is not None, "it was asked for"
-    return parts.stt, parts.close
+    return parts.stt.for_sessions(capacity), parts.close
 
 
 def _tts(capacity: int, progress: Callable[[str], None]) -> HostedTts:

@@ -6,6 +6,8 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 from aiohttp import web
 
@@ -15,6 +17,7 @@ from voicepipe.host.app import StageHost
 __all__ = ["HostAddress", "Tls", "listening_host", "serve_host"]
 
 _SHUTDOWN_S = 1.0
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class Tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self.key)
         return context
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the certificate, in hexadecimal digits. Raises OSError and ValueError."""
+        text = Path(self.certificate).read_text("ascii")
+        own = text[text.find(_BEGIN) :].partition(_END)[0] + _END  # the first; those behind it are authorities
+        return sha256(ssl.PEM_cert_to_DER_cert(own)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

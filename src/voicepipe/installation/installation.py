@@ -110,11 +110,15 @@ def _target(origin: dict[str, Any]) -> str | None:
 
 
 def _path(url: str) -> str:
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
+    from urllib.parse import unquote, urlsplit
 
     parts = urlsplit(url)
-    return url2pathname(f"//{parts.netloc}{parts.path}" if parts.netloc else parts.path)
+    path = f"//{parts.netloc}{parts.path}" if parts.netloc else parts.path
+    if os.name != "nt":
+        return unquote(path)  # as `url2pathname` does here; its module imports an HTTP client, for 4 ms of each --help
+    from urllib.request import url2pathname
+
+    return url2pathname(path)
 
 
 def _source_tree(package: Path) -> Installation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -61,4 +60,8 @@ def _quoted(path: str) -> str:
     """Quote the path as one word of a shell; a bare name gets a folder, or the shell would look for it in PATH."""
     if os.path.dirname(path) == "":
         path = os.path.join(os.curdir, path)
-    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline([path])
+    return shlex.quote(path)

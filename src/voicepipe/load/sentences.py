@@ -36,7 +36,7 @@ def sentences(summary: Summary) -> Iterator[str]:
 
 def _cost(cost: Cost | None, tells_parts: bool) -> Iterator[str]:
     if cost is None:
-        yield "the server's CPU and memory are not known: it has no /metrics with series of its process"
+        yield "the server's CPU and memory are not known: this address has no /metrics of it; a proxy may hide them"
         return
     per_session = "" if cost.cpu_per_session is None else f", {cost.cpu_per_session:.3f} of a core a session"
     memory = (

@@ -104,7 +104,8 @@ class _Session:
             async for message in self._connection:
                 self._receive(message)
         finally:
-            speaking.cancel()
+            if not self._user.gone:  # otherwise it is closing the connection, and has not sent its close frame yet
+                speaking.cancel()
             await asyncio.wait([speaking])
         if not speaking.cancelled() and (error := speaking.exception()) is not None:
             raise error

@@ -1,6 +1,6 @@
 """Settings of a server: every size, limit and deadline."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`, as pydantic would compile the text of each annotation in each subclass.
 
 import ipaddress
 import re

@@ -28,6 +28,8 @@ class Instance:
     port: int
     lease: str = field(default="", repr=False, compare=False)
     """The token of a lease, which stands in place of the service's key; empty: there is no lease."""
+    certificate: str = field(default="", repr=False, compare=False)
+    """The SHA-256 of the certificate that a leased replica shows, in hexadecimal digits; empty: it has no TLS."""
 
     def __str__(self) -> str:
         return f"{_bracketed(self.host)}:{self.port}"

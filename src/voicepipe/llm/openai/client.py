@@ -72,6 +72,7 @@ class OpenAi:
         deadlines: how long an answer may take
         retries: how often it is requested again
         extra: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`
+        certificate: the SHA-256 of the service's certificate; empty: TLS is checked as usual
     """
 
     url: str
@@ -84,6 +85,7 @@ class OpenAi:
     deadlines: Deadlines
     retries: Retries
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    certificate: str = ""
 
 
 class OpenAiLlm:
@@ -119,6 +121,7 @@ class OpenAiLlm:
             api_key=options.api_key,
             connect_s=options.deadlines.connect_s,
             answer_s=options.deadlines.first_text_s,
+            certificate=options.certificate,
         )
         self._dialect = RequestDialect()
         self._reasoning_first = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -14,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from voicepipe.boundary.stop_signals import stop_signal
+from voicepipe.boundary.stop_signals import has_terminal, stop_signal
 from voicepipe.server.http.auth import warn_if_open
 from voicepipe.server.run import url_of
 from voicepipe.server.settings import ServerSettings
@@ -63,14 +62,6 @@ class _Lane:
     serving: Worker | None = None
     starting: Worker | None = None
     failures: int = 0
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
 
 
 class Supervisor:
@@ -178,10 +169,10 @@ class Supervisor:
     @contextmanager
     def _reloading(self, stop: asyncio.Event) -> Generator[None]:
         """Restart the workers at SIGHUP; end if it says that the terminal was closed in which the server runs."""
-        loop, had_terminal = asyncio.get_running_loop(), _has_terminal()
+        loop, had_terminal = asyncio.get_running_loop(), has_terminal()
 
         def hung_up() -> None:
-            stop.set() if had_terminal and not _has_terminal() else self._restart()
+            stop.set() if had_terminal and not has_terminal() else self._restart()
 
         loop.add_signal_handler(signal.SIGHUP, hung_up)
         try:

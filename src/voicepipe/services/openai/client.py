@@ -15,6 +15,7 @@ from voicepipe.services.openai.endpoint import Endpoint
 from voicepipe.services.openai.errors import ApiKind
 from voicepipe.services.openai.models import lists, model_names
 from voicepipe.services.openai.refusals import refusal
+from voicepipe.services.socket import pinned
 
 __all__ = ["ApiClient", "body_of", "reason"]
 
@@ -37,6 +38,7 @@ class ApiClient:
         api_key: The key; None where the service wants none.
         connect_s: The time for TCP and TLS.
         answer_s: The time for an answer that is not streamed.
+        certificate: The SHA-256 of the service's certificate; empty: TLS is checked as usual.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class ApiClient:
         api_key: str | None,
         connect_s: float,
         answer_s: float,
+        certificate: str = "",
     ) -> None:
         self.kind, self._http, self._api_key = kind, http, api_key
         self._connect_s, self._answer_s = connect_s, answer_s
+        self._ssl = pinned(certificate)
         self.endpoint = Endpoint.parse(url)
         self.where = self.endpoint.base.removesuffix("/v1")
         self._configured = self._model = model
@@ -70,6 +74,7 @@ class ApiClient:
             url,
             headers={**(headers or {}), **self.endpoint.key_headers(self._api_key)},
             proxy=proxy_for(url),
+            ssl=self._ssl,
             timeout=self._timeout,
             allow_redirects=False,  # it would turn the POST into a GET
             **body,
@@ -165,7 +170,9 @@ class ApiClient:
 
         async def get() -> tuple[int, Mapping[str, str], bytes]:
             proxy, headers = proxy_for(url), self.endpoint.key_headers(self._api_key)
-            async with self._http().get(url, headers=headers, proxy=proxy, timeout=self._timeout) as response:
+            async with self._http().get(
+                url, headers=headers, proxy=proxy, ssl=self._ssl, timeout=self._timeout
+            ) as response:
                 return response.status, response.headers, await body_of(response)
 
         due_s = asyncio.get_running_loop().time() + self._answer_s

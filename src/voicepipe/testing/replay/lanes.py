@@ -35,6 +35,12 @@ __all__ = ["lanes_of"]
 
 _SAME_S = 0.001  # marbles that are nearer to each other would hide each other
 
+_NEWS = 0.1
+"""A recogniser tells several times a second how probable it is that the user has finished: what has changed by less
+since the last marble is not drawn."""
+
+_NEAR_S = 0.15  # at five seconds a row, a label of six letters
+
 _NAMES = ("voice", "words heard", "turns", "reply", "sound", "trouble")
 
 
@@ -57,6 +63,7 @@ class _Lanes:
     def __init__(self) -> None:
         self.marbles: dict[str, list[Marble]] = {name: [] for name in _NAMES}
         self._sounds_until_s = 0.0
+        self._finished = 0.0  # the probability that was drawn last
 
     def note(self, at_s: float, event: Any) -> None:
         self._of_user(at_s, event)
@@ -75,11 +82,12 @@ class _Lanes:
     def _of_user(self, at_s: float, event: Any) -> None:
         match event:
             case SpeechStarted():
+                self._finished = 0.0
                 self.marbles["voice"].append(Marble(at_s, "", "user", at_s, "the user speaks"))
             case SpeechStopped():
                 self._lengthen("voice", at_s)
-            case Pause(probability=probability) if probability > 0:
-                self._add("turns", at_s, f"{probability:.2f}", "fact", f"finished with probability {probability:.3f}")
+            case Pause(probability=probability):
+                self._pause(at_s, probability)
             case WordRecognised(text=text):
                 self._add("words heard", at_s, text, "user")
             case TurnConfirmed(text=text):
@@ -90,6 +98,18 @@ class _Lanes:
                 self._add("turns", at_s, "does not count", "fact", text)
             case _:
                 pass
+
+    def _pause(self, at_s: float, probability: float) -> None:
+        """Draw how probable it is that the user has finished, where that has changed.
+
+        0 is no pause, and not drawn; nor is what would hide the begin or the end of a turn just before it.
+        """
+        if abs(probability - self._finished) < _NEWS:
+            return
+        self._finished = probability
+        last = self.marbles["turns"][-1] if self.marbles["turns"] else None
+        if probability > 0 and (last is None or at_s - last.at_s > _NEAR_S):
+            self._add("turns", at_s, f"{probability:.2f}", "fact", f"finished with probability {probability:.3f}")
 
     def _of_bot(self, at_s: float, event: Any) -> None:
         match event:

@@ -66,7 +66,10 @@ TURNS = [
 
 def test_the_session_{name}() -> None:
     """The turns are the same, and as fast."""
-    assert_turns(HERE / {recording!r}, TURNS{options})
+    assert_turns(
+        HERE / {recording!r},
+        TURNS,{options}
+    )
 '''
 
 
@@ -84,9 +87,9 @@ def regression_test(
     """
     options = ""
     if pipeline is not None:
-        options += f", pipeline={_pipeline(file, pipeline)}"
+        options += f"\n        pipeline={_pipeline(file, pipeline)},"
     if changes:
-        options += f", changes={list(changes)!r}"
+        options += f"\n        changes={list(changes)!r},"
     return _TEMPLATE.format(
         turns="\n".join(f"    {_written(turn)}," for turn in expected),
         name="".join(letter if letter.isalnum() else "_" for letter in recording.stem.partition("-sess_")[0]).lower(),
