@@ -17,7 +17,7 @@ import pytest
 from voicepipe.cli import main
 from voicepipe.events import Audio, ReplyAudio, TurnEnded
 from voicepipe.recording.file import MAGIC, Framer
-from voicepipe.recording.records import Emitted, Header, SessionStarted, SoundDecoded
+from voicepipe.recording.records import Emitted, Header, SessionClosed, SessionStarted, SoundDecoded
 
 ROOT = Path(__file__).parents[2]
 
@@ -367,7 +367,19 @@ def test_half_of_a_letter_and_control_characters_are_drawn(tmp_path: Path, capsy
     assert run(capsys, "show", path, "-o", tmp_path / "odd.svg")[0] == 0
     ElementTree.fromstring((tmp_path / "odd.svg").read_text("utf-8"))
     assert run(capsys, "export", path)[0] == 0
-    assert "half ? and" in (tmp_path / "odd.txt").read_text("utf-8")
+    assert "half \ufffd and" in (tmp_path / "odd.txt").read_text("utf-8")
+
+
+def test_a_terminal_is_not_told_what_to_do(tmp_path: Path, capsys) -> None:
+    """Neither by the list nor by the transcript."""
+    said = Emitted(TurnEnded("Hi \x1b[2J", 1.0))
+    path = written(
+        tmp_path / "a.recording", Header("s", 0.0, 0.0), SessionStarted(0.0), said, SessionClosed(1.0, "\x1b]0;")
+    )
+    out = run(capsys, "recordings", tmp_path)[1]
+    assert ("]0;" in out, "\x1b" in out) == (True, False)
+    run(capsys, "export", path)
+    assert "Hi \ufffd[2J" in (tmp_path / "a.txt").read_text("utf-8")
 
 
 def test_recordings_are_deleted_by_the_beginning_of_a_name_only(tmp_path: Path, capsys) -> None:

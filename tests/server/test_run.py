@@ -49,7 +49,7 @@ async def test_a_signal_ends_sessions_and_server(logs, number):
         await server
         with pytest.raises(aiohttp.ClientConnectorError):
             await http.get(url)
-    names = [line["event"] for line in logs]
+    names = [line["event"] for line in logs if line["event"] != "loop.blocked"]  # a machine that is busy
     assert names == ["session.started", "server.stopping", "session.ended", "server.stopped"]
 
 

@@ -143,9 +143,11 @@ def _show(listed: list[_Listed], folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from voicepipe.testing.replay.export import printable
+
     table = Table(*_COLUMNS, box=None)
     for one in listed:
-        table.add_row(*map(escape, _row(one)))
+        table.add_row(*(escape(printable(text)) for text in _row(one)))
     Console(highlight=False, width=None if Console().is_terminal else 160).print(
         table if listed else f"{folder} has no recordings."
     )

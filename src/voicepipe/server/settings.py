@@ -65,7 +65,7 @@ def _redis(text: str) -> str:
 
 
 def _with_port(url: str) -> str:
-    """Raise ValueError for a URL whose host or port cannot be."""
+    """Raise ValueError for a URL with an impossible host or port."""
     parts = urlsplit(url)
     try:
         _, _ = parts.port, (parts.hostname or "").encode("idna")

@@ -32,7 +32,7 @@ from voicepipe.recording.records import (
 )
 from voicepipe.testing.replay.turns import turns
 
-__all__ = ["RATE_HZ", "blocks_of", "sound_of", "transcript_of"]
+__all__ = ["RATE_HZ", "blocks_of", "printable", "sound_of", "transcript_of"]
 
 RATE_HZ = 24_000
 _BLOCK = 60 * RATE_HZ
@@ -52,7 +52,16 @@ def transcript_of(recording: Recording) -> str:
             lines.append(f"{_clock(turn.at_s)}  bot   {turn.said}{' [interrupted]' if turn.interrupted else ''}")
         if turn.failed:
             lines.append(f"{_clock(turn.at_s)}        [the {turn.failed} failed]")
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def printable(text: str) -> str:
+    r"""Return a text without control characters: a terminal obeys them, and a recording may be of others.
+
+    >>> printable("Hi\x1b[2J")
+    'Hi\ufffd[2J'
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def sound_of(recording: Recording) -> tuple[Samples, Samples]:
