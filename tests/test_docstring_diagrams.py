@@ -25,7 +25,9 @@ import voicepipe
 import voicepipe.stt.kyutai.stage as stt
 import voicepipe.tts.kyutai.stage as tts
 from voicepipe.audio import BadAudio, Pcm16, resample
+from voicepipe.boundary.batches import Batches, Step, in_batches
 from voicepipe.boundary.overflow import Overflow
+from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.requests import in_task
 from voicepipe.boundary.tasks import async_stage
 from voicepipe.boundary.threads import in_worker
@@ -125,6 +127,7 @@ from voicepipe.testing.servers.base import FakeServer
 from voicepipe.tts import Timing, clause_by_clause
 from voicepipe.tts.kyutai.prewarm import PrewarmedConnection
 from voicepipe.vad import by_frame
+from voicepipe.vad.frames import by_frame_together, frame_batches
 
 T = TypeVar("T")
 Server = TypeVar("Server", bound=FakeServer)
@@ -461,6 +464,14 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("source").pipe(in_task(work, boundary="work", capacity=4, overflow=Overflow.FAIL_TURN))
 
 
+@example("boundary.batches.in_batches")
+def _(drawing: Drawing) -> Observable[Any]:
+    step: Step[str, None, str] = lambda pairs: [(item.upper(), state) for item, state in pairs]
+    batches = Batches(step, None, most=8, wait_s=0.04, worth_from=2)
+    batches.enter()  # another session, which is silent
+    return drawing.hot("source").pipe(in_batches(batches, boundary="work", capacity=4, overflow=Overflow.FAIL_SESSION))
+
+
 @example("boundary.threads.in_worker")
 def _(drawing: Drawing) -> Observable[Any]:
     work: Callable[[str, Ticket], str] = lambda item, _: item.upper()
@@ -611,6 +622,16 @@ def _(drawing: Drawing) -> Observable[Any]:
 @example("vad.frames.by_frame", **dict.fromkeys("abcd", sound(20)), v=Like(SpeechProbability))
 def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("mic").pipe(by_frame(lambda: lambda samples: 0.5, frame=32, rate_hz=1000))
+
+
+@example("vad.frames.by_frame_together", **dict.fromkeys("abcd", sound(20)), v=Like(SpeechProbability))
+def _(drawing: Drawing) -> Observable[Any]:
+    together: Callable[[Sequence[tuple[Samples, None]]], Sequence[tuple[float, None]]] = lambda pairs: [
+        (0.5, state) for _, state in pairs
+    ]
+    batches = frame_batches(together, None, most=8, wait_s=0.02, worth_from=2)
+    batches.enter()  # another session, which is silent
+    return drawing.hot("mic").pipe(by_frame_together(batches, frame=32, rate_hz=1000, backlog=PendingWork()))
 
 
 @example(

@@ -163,7 +163,7 @@ def in_batches(
 
     .. marbles::
 
-        source       a----b-|       a batch waits 20 ms for other sessions
+        source       a----b-|       a batch waits 40 ms for other sessions
         in_batches   --A----(B|)
     """
 

@@ -78,7 +78,7 @@ def by_frame_together(
 
     .. marbles::
 
-        mic                 a-b-c-d---|    20 ms each; a batch waits 10 ms
+        mic                 a-b-c-d---|    20 ms each; a batch waits 20 ms
         by_frame_together   ---v---v--|    frames of 32 ms
     """
 
