@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks
     words = sys.argv[1:] if argv is None else argv
-    with starting() if words[:1] == ["serve"] else nullcontext():
+    is_start = words[:1] == ["serve"] and not {"-h", "--help"} & set(words)
+    with starting() if is_start else nullcontext():  # around the parser: the flags of rare settings import all settings
         return _run(words)
 
 
