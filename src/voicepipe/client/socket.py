@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from voicepipe.installation.proxies import proxy_for
+from voicepipe.services.finite_json import FINITE_JSON
 
 __all__ = [
     "PATH",
@@ -158,21 +158,10 @@ def authorization(api_key: str | None) -> dict[str, str]:
 def parsed(text: str) -> Message | None:
     """Return a message; None if it is no JSON object with a `type`, or has a number that JSON does not have."""
     with suppress(ValueError, RecursionError):
-        message: Any = _DECODER.decode(text)
+        message: Any = FINITE_JSON.decode(text)
         if isinstance(message, dict) and isinstance(cast("Message", message).get("type"), str):
             return cast("Message", message)
     return None
-
-
-def _finite(number: str) -> float:
-    """Reject NaN, and 1e999, which Python reads as infinity: no time and no length has these."""
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError(number)
-    return value
-
-
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _page(address: str) -> URL:

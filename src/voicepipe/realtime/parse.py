@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from voicepipe.events import InputRejected
+from voicepipe.services.finite_json import FINITE_JSON
 
 __all__ = ["ClientEvent", "Rejected", "audio_bytes", "explain", "parse", "parse_object"]
 
@@ -92,7 +92,7 @@ def _json_object(text: str, separators: int) -> dict[str, Any]:
 
 def _json(text: str, separators: int) -> object:
     try:
-        value = _DECODER.decode(text)
+        value = FINITE_JSON.decode(text)
     except json.JSONDecodeError as error:
         what = f"The message is not JSON: {_lower(error.msg)} at character {error.pos}."
         raise Rejected(InputRejected("invalid_json", what)) from None
@@ -131,17 +131,6 @@ def _values(value: Any) -> int:
 
 def _inside(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()  # pyright: ignore
-
-
-def _finite(number: str) -> float:
-    """Reject 1e999, which Python reads as infinity, and NaN: JSON cannot repeat them."""
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError(number)
-    return value
-
-
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _readable_id(value: Any) -> str | None:

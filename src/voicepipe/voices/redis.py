@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-
+from voicepipe.services.redis import redis_client, told
 from voicepipe.voices.store import VoiceStore, VoiceStoreDown
 
 __all__ = ["RedisVoices"]
@@ -29,13 +24,7 @@ class RedisVoices(VoiceStore):
 
     def __init__(self, url: str, *, kept_s: int, timeout_s: float) -> None:
         self._kept_s = kept_s
-        self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            # One more attempt at once: a restart of Redis may have left a dead connection in the pool.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+        self._redis = redis_client(url, timeout_s=timeout_s)
 
     async def put(self, name: str, embedding: bytes) -> None:
         await _told(self._redis.set(_PREFIX + name, embedding, ex=self._kept_s))
@@ -48,8 +37,5 @@ class RedisVoices(VoiceStore):
         await self._redis.aclose()
 
 
-async def _told(work: Awaitable[T]) -> T:
-    try:
-        return await work
-    except (RedisError, OSError) as error:
-        raise VoiceStoreDown(f"the store of voices (Redis) cannot be reached: {error}") from error
+def _told(work: Awaitable[T]) -> Awaitable[T]:
+    return told(work, "voices", VoiceStoreDown)

@@ -7,13 +7,9 @@ from dataclasses import asdict
 from typing import TypeVar, cast
 
 import ormsgpack
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from voicepipe.server.http.consents import Consent, Consents, ConsentsDown
+from voicepipe.services.redis import redis_client, told
 
 __all__ = ["RedisConsents"]
 
@@ -37,13 +33,7 @@ class RedisConsents(Consents):
 
     def __init__(self, url: str, *, valid_s: float, most: int, timeout_s: float, now: Callable[[], float]) -> None:
         super().__init__(valid_s=valid_s, most=most, now=now)
-        self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            # One more attempt at once: a restart of Redis may have left a dead connection in the pool.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+        self._redis = redis_client(url, timeout_s=timeout_s)
 
     async def take(self, consent_id: str) -> Consent:
         # One command: of two servers that get the same donation, one has the consent.
@@ -73,8 +63,5 @@ class RedisConsents(Consents):
         await self._redis.aclose()
 
 
-async def _told(work: Awaitable[T]) -> T:
-    try:
-        return await work
-    except (RedisError, OSError) as error:
-        raise ConsentsDown(f"the store of consents (Redis) cannot be reached: {error}") from error
+def _told(work: Awaitable[T]) -> Awaitable[T]:
+    return told(work, "consents", ConsentsDown)
