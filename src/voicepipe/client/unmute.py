@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal, TypeAlias
 
 from voicepipe.audio import OggOpus
-from voicepipe.client.socket import ClientSocket, Message, appended, open_socket, parsed, websocket_url
-from voicepipe.events import Audio, Samples
+from voicepipe.client.audio_connection import AudioConnection
+from voicepipe.client.socket import ClientSocket, Message, open_socket, parsed, websocket_url
 
 __all__ = ["CHARACTERS", "ClientConnection", "MayRecord", "connect", "settings"]
 
 CHARACTERS = ("smalltalk", "guess_animal", "quiz_show", "news", "unmute_explanation")
 """Characters for which the server writes the instructions."""
 
-_CODEC = OggOpus()
 
+class ClientConnection(AudioConnection):
+    """An open conversation: iterate over the server's messages until either side closes.
 
-class ClientConnection:
-    """An open conversation: iterate over the server's messages until either side closes."""
+    Every second frame of 20 ms that is sent sends a page.
+    """
 
     def __init__(self, socket: ClientSocket) -> None:
-        self._socket = socket
-        self._encode = _CODEC.encoder()
-        self._decode = _CODEC.decoder()
-
-    async def send(self, message: Message) -> None:
-        """Send a message. Raises ConnectionResetError when the connection is closed."""
-        await self._socket.send(message)
-
-    async def send_audio(self, samples: Samples) -> None:
-        """Send the user's next sound, 24 kHz. Every second frame of 20 ms sends a page."""
-        if page := self._encode(Audio(samples, _CODEC.rate_hz)):
-            await self.send(appended(page))
-
-    def sound(self, delta: str) -> Samples:
-        """Return the sound of a `response.audio.delta`, 24 kHz; empty for the pages that begin a stream.
-
-        Raises ValueError if it is not sound.
-        """
-        return self._decode(base64.b64decode(delta))
+        super().__init__(socket, OggOpus())
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         while (text := await self._socket.receive()) is not None:
             yield parsed(text) or _nonsense(text)
-
-    @property
-    def close_code(self) -> int | None:
-        """The close code: 1000 in order, 1006 lost, 1013 full; None while it is open."""
-        return self._socket.close_code
-
-    @property
-    def close_reason(self) -> str:
-        """The reason that the server gave when it closed."""
-        return self._socket.close_reason
-
-    async def close(self) -> None:
-        await self._socket.close()
 
 
 @asynccontextmanager

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from voicepipe.audio import Pcm16
-from voicepipe.client.socket import ClientSocket, Message, appended, open_socket, parsed, websocket_url
+from voicepipe.client.audio_connection import AudioConnection
+from voicepipe.client.socket import ClientSocket, Message, open_socket, parsed, websocket_url
 from voicepipe.client.unmute import connect as connect_unmute
-from voicepipe.events import Audio, Samples
+from voicepipe.events import Samples
 
 __all__ = [
     "DIALECTS",
@@ -28,7 +28,6 @@ Dialect: TypeAlias = Literal["ga", "beta", "unmute"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 
 _PROTOCOLS: Final[dict[Dialect, tuple[str, ...]]] = {"ga": (), "beta": ("realtime", "openai-beta.realtime-v1")}
-_CODEC = Pcm16(24_000)
 _BETA = {"response.output_audio.": "response.audio.", "response.output_audio_transcript.": "response.audio_transcript."}
 
 
@@ -45,43 +44,16 @@ class UserConnection(Protocol):
     async def close(self) -> None: ...
 
 
-class OpenAiConnection:
+class OpenAiConnection(AudioConnection):
     """A connection in one of OpenAI's dialects, with PCM16 at 24 kHz both ways."""
 
     def __init__(self, socket: ClientSocket) -> None:
-        self._socket = socket
-        self._encode, self._decode = _CODEC.encoder(), _CODEC.decoder()
-
-    async def send(self, message: Message) -> None:
-        """Send a message. Raises ConnectionResetError when the connection is closed."""
-        await self._socket.send(message)
-
-    async def send_audio(self, samples: Samples) -> None:
-        """Send the user's next sound, 24 kHz."""
-        await self.send(appended(self._encode(Audio(samples, _CODEC.rate_hz))))
-
-    def sound(self, delta: str) -> Samples:
-        """Return the sound of a message. Raises ValueError if it is none."""
-        return self._decode(base64.b64decode(delta))
+        super().__init__(socket, Pcm16(24_000))
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         while (text := await self._socket.receive()) is not None:
             for message in as_unmute(parsed(text) or {"type": ""}):
                 yield message
-
-    @property
-    def close_code(self) -> int | None:
-        """The close code: 1000 in order, 1006 lost, 1013 full; None while it is open."""
-        return self._socket.close_code
-
-    @property
-    def close_reason(self) -> str:
-        """The reason that the server gave when it closed."""
-        return self._socket.close_reason
-
-    async def close(self) -> None:
-        """Close the connection in order."""
-        await self._socket.close()
 
 
 def default_instructions(dialect: Dialect) -> str:
