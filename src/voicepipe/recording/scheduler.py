@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from reactivex import abc
-from reactivex.disposable import Disposable
 
 from voicepipe.recording.journal import Journal
 from voicepipe.recording.records import BackgroundTold, CleanUpEnded, CleanUpWaits, TaskEntered, TimerFired
@@ -51,9 +50,8 @@ class RecordedScheduler(LoopScheduler):
         return LoopScheduler(self.loop, parent=self)
 
     def call_at(self, when_s: float, action: Callable[[], object]) -> abc.DisposableBase:
-        self.check_thread()
         record = partial(TimerFired, timer=self.journal.number("timer"), due_s=when_s)
-        return Disposable(self.loop.call_at(when_s, lambda: self.journal.enter(record, action)).cancel)
+        return super().call_at(when_s, lambda: self.journal.enter(record, action))
 
     def after_tasks(self, then: Callable[[], None]) -> Callable[[], list[str]] | None:
         number = self.journal.number("clean_up")

@@ -170,9 +170,11 @@ class SessionBridge:
     def _receive(self, message: ClientMessage) -> None:
         if self._running is None:
             return
-        deliver = partial(self._running.receive, message)
         try:
-            deliver() if self._recorder is None else self._recorder.received(message, deliver)
+            if self._recorder is None:
+                self._running.receive(message)
+            else:
+                self._recorder.received(message, partial(self._running.receive, message))
         except Exception as error:
             log.exception("session.receive_failed")
             self.emit(StageFailed("pipeline", error, fatal=True))
