@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording, write_private
 
 __all__ = ["add_parser", "run"]
 
@@ -60,10 +60,9 @@ def run(args: argparse.Namespace) -> int:
     sound, text = name.with_name(f"{name.name}.wav"), name.with_name(f"{name.name}.txt")
     try:
         write_blocks(sound, blocks_of(recording), 2, RATE_HZ, private)
-        with open(text, "w", encoding="utf-8", errors="replace", opener=private) as file:
-            file.write(transcript_of(recording))
     except OSError as error:
         raise CommandError(f"cannot write {error.filename}: {error.strerror}") from error
+    write_private(text, transcript_of(recording))
     print(f"{sound}\n{text}")
     if not recording.header.sound:
         print("The left channel is silent: this recording has no sound of the user.")

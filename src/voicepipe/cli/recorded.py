@@ -11,7 +11,7 @@ from voicepipe.cli.errors import CommandError
 if TYPE_CHECKING:
     from voicepipe.testing.replay import Recording
 
-__all__ = ["add_recording_argument", "file_of", "of_session", "open_recording"]
+__all__ = ["add_recording_argument", "file_of", "of_session", "open_recording", "write_private"]
 
 
 def add_recording_argument(parser: argparse.ArgumentParser) -> None:
@@ -91,3 +91,19 @@ def open_recording(path: Path) -> Recording:
         return read(path)
     except BadRecording as error:
         raise CommandError(str(error)) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a text that only this user may read, as the recording. Raises CommandError.
+
+    Args:
+        path: The file; one that exists keeps its permissions.
+        text: Half of a surrogate pair in it is written as a question mark.
+    """
+    from voicepipe.recording.private_files import private
+
+    try:
+        with open(path, "w", encoding="utf-8", errors="replace", opener=private) as file:
+            file.write(text)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help, pipeline_of
-from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,20 +144,10 @@ def _write(
     if args.output is not None:
         lanes = [*lanes_of(before, began_s, before="before:"), *lanes_of(after.events, began_s, before="after:")]
         title = f"{recording.header.session_id}: {', '.join(args.changes) or 'recorded, and run again'}"
-        _save(args.output, lanes_svg(lanes, title, until_s=recording.duration_s))
+        write_private(args.output, lanes_svg(lanes, title, until_s=recording.duration_s))
     if args.as_test is not None:
         found = turns(after.events, began_s)
-        _save(args.as_test, regression_test(args.as_test, args.file, found, pipeline=ref, changes=args.changes))
-
-
-def _save(path: Path, text: str) -> None:
-    from voicepipe.recording.private_files import private_files
-
-    try:
-        with private_files():
-            path.write_text(text, "utf-8", errors="replace")
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+        write_private(args.as_test, regression_test(args.as_test, args.file, found, pipeline=ref, changes=args.changes))
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------

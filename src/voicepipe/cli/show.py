@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from voicepipe.cli.errors import CommandError
 from voicepipe.cli.options import Help
-from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording
+from voicepipe.cli.recorded import add_recording_argument, file_of, open_recording, write_private
 
 if TYPE_CHECKING:
     from voicepipe.testing.replay import Recording
@@ -58,13 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         sys.stdout.write(text)
         return 0
-    from voicepipe.recording.private_files import private_files
-
-    try:
-        with private_files():
-            args.output.write_text(text, "utf-8", errors="replace")
-    except OSError as error:
-        raise CommandError(f"cannot write {args.output}: {error.strerror}") from error
+    write_private(args.output, text)
     return 0
 
 

@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
-from voicepipe.client.socket import websocket_url
+from voicepipe.client.socket import authorization, websocket_url
 from voicepipe.installation.proxies import proxy_for
 
 __all__ = ["Cost", "Scrape", "ServerFigures", "cost_of", "read_scrape"]
@@ -76,7 +76,7 @@ class ServerFigures:
     def __init__(self, url: str, key: str | None) -> None:
         page = URL(websocket_url(url)).with_path("/metrics").with_query(None)
         self._url = str(page.with_scheme("https" if page.scheme == "wss" else "http"))
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = authorization(key or None)
         proxy = proxy_for(self._url)
         self._open = build_opener(ProxyHandler({"http": proxy, "https": proxy} if proxy else {})).open
         self._scrapes: list[Scrape] = []

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 
-__all__ = ["private", "private_files"]
+__all__ = ["private"]
 
 
 def private(path: str, flags: int) -> int:
@@ -20,16 +18,3 @@ def private(path: str, flags: int) -> int:
         The file's descriptor.
     """
     return os.open(path, flags, 0o600)
-
-
-@contextmanager
-def private_files() -> Generator[None]:
-    """Create files that only this user may read, until the block ends: for commands, since it counts for the process.
-
-    A file that exists keeps its permissions.
-    """
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
