@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +21,8 @@ import aiohttp
 import pytest
 from served import Client
 from webrtc_client import calling
+
+from voicepipe.server.workers.process import Worker
 
 pytestmark = [
     pytest.mark.e2e,
@@ -402,6 +406,21 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, text: str, says: st
     assert done.stderr.count("voicepipe serve: ") == 1
     assert says in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_each_wait_for_the_end_of_a_worker_gets_its_exit_code() -> None:
+    """The loss of a worker is told while the server ends and waits for all of them."""
+
+    async def codes() -> list[int | None]:
+        ours, theirs = socket.socketpair()
+        process = multiprocessing.get_context("forkserver").Process(target=os._exit, args=(3,))
+        process.start()
+        worker = Worker(1, 0, process, ours, lambda *_: None, lambda *_: None)
+        with theirs:
+            return await asyncio.gather(*(worker.exit_code() for _ in range(4)), worker.ended(_WITHIN_S))
+
+    for _ in range(10):
+        assert asyncio.run(codes()) == [3, 3, 3, 3, None]
 
 
 def test_a_terminal_that_is_closed_ends_the_server(tmp_path: Path) -> None:

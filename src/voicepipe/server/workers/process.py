@@ -7,6 +7,7 @@ import itertools
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -52,6 +53,8 @@ class Worker:
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._questions = itertools.count()
         self._shared = (-1, -1)
+        self._has_ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(process.sentinel, self._note_end)
 
     @property
     def pid(self) -> int | None:
@@ -135,8 +138,15 @@ class Worker:
         self._channel.close()
 
     async def _ended(self, within_s: float) -> int | None:
-        await asyncio.to_thread(self._process.join, within_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._has_ended.wait()
+        # Read in this thread only: of two threads that read the exit code of a process, one gets it and one gets 255.
         return self._process.exitcode
+
+    def _note_end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._has_ended.set()
 
     def _message(self, message: list[Any], file: int | None) -> None:
         assert file is None
