@@ -83,7 +83,8 @@ class EchoFinder:
 
     Of room echoes at -6 to -30 dB the correlation was 0.3 to 0.53, at one delay, window after window; with other
     people's speech it is above 0.25 in one window of some utterances (`ECHO`), at any delay. A louder user hides an
-    echo until the next pause. A window takes 0.17 ms: it is a sum over its hops, each of which is correlated once.
+    echo until the next pause. A window takes 0.17 ms: it is a sum over its hops, each of which is correlated once, if
+    there is sound in it.
     """
 
     def __init__(self, rate_hz: int, options: Echo) -> None:
@@ -141,7 +142,7 @@ class EchoFinder:
 
     def _judge(self) -> None:
         self._hops.append(self._correlated())
-        if float(np.dot(self._far, self._far)) < _AUDIBLE**2 * len(self._far):
+        if not _is_audible(self._far):
             return
         correlation, delay_s = self._correlation()
         if correlation >= self._options.correlation:
@@ -159,7 +160,7 @@ class EchoFinder:
         energies = np.cumsum(far[-self._hop :] ** 2, dtype=np.float64)
         self._sums = np.concatenate([self._sums[self._hop :], self._sums[-1] + energies])
         energy = float(np.dot(near, near))
-        if not energy or not far.any():
+        if not _is_audible(self._near) or not far.any():
             return _Hop(np.zeros(self._delays, np.float32), energy)
         # A delay that counts reads within `far`: nothing wraps around.
         spectrum = np.fft.rfft(far, self._size) * np.conj(np.fft.rfft(near, self._size))
@@ -183,6 +184,10 @@ class _Hop:
 
     products: Samples
     energy: float
+
+
+def _is_audible(sound: Samples) -> bool:
+    return float(np.dot(sound, sound)) >= _AUDIBLE**2 * len(sound)
 
 
 def _fast_size(least: int) -> int:
