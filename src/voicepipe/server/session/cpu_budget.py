@@ -22,7 +22,7 @@ _TURN_S = 0.001
 # A session that takes more than this share for longer is a heavy one: a conversation takes a third.
 _LIGHT_SHARE, _LIGHT_BURST_S = 0.08, 0.05
 # Work so short that it hardly matters whether another process had the core meanwhile.
-_SHORT_S = 0.0005
+_SHORT_S = 0.002
 # For so long the CPU time is not read again: what other sessions took meanwhile may count as the work's own, if another
 # process has had the core, too.
 _MOMENT_S = 0.005
