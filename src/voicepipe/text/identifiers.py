@@ -1,4 +1,4 @@
-"""Read identifiers digit by digit: card numbers, ISBN, postal codes, numbers that are dialled, addresses of hardware."""
+"""Read identifiers digit by digit: cards, ISBN, postal codes, numbers that are dialled, addresses of hardware."""
 
 from __future__ import annotations
 
