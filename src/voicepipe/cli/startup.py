@@ -13,8 +13,8 @@ __all__ = ["end_start", "starting"]
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# Between asyncio's read buffers (262,144 bytes, for each read), for which a mapping would take longer than the read, and
-# the buffer of sphn's decoder (480,000 bytes, of which 16 kB are used).
+# Between asyncio's read buffers (262,144 bytes, for each read), for which a mapping would take longer than the read,
+# and the buffer of sphn's decoder (480,000 bytes, of which 16 kB are used).
 _MAPPED_FROM_BYTES = 400_000
 # Of free memory at the heap's end: less would go back to the system, and be asked for again, with each read.
 _KEPT_BYTES = 2_000_000
@@ -64,8 +64,8 @@ def _map_large_blocks() -> None:
     """Let glibc map each large block by itself, of which only the touched pages take memory.
 
     By itself glibc ends that when the first one is freed. From then on each conversation's Ogg-Opus decoder, whose
-    buffer is zeroed in the heap, takes 488 kB instead of 19. Where `MALLOC_MMAP_THRESHOLD_` is set, that counts; other C
-    libraries than glibc have no such setting.
+    buffer is zeroed in the heap, takes 488 kB instead of 19. Where `MALLOC_MMAP_THRESHOLD_` is set, that counts; other
+    C libraries than glibc have no such setting.
     """
     if sys.platform != "linux" or "MALLOC_MMAP_THRESHOLD_" in os.environ:
         return
