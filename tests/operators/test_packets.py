@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ogg_opus import pages
@@ -42,7 +43,7 @@ from voicepipe.vad.frames import by_frame
 RATE_HZ = 24_000
 LONGEST_PACKET = 24_000
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def packets(size: int, limit: int = LONGEST_PACKET) -> st.SearchStrategy[list[int]]:
@@ -273,7 +274,7 @@ def even(step_ms: int, stretches: list[tuple[float, int]]) -> list[float]:
     return [at / whole_ms for at in range(step_ms, whole_ms, step_ms)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(LEVELS, min_size=1, max_size=14),
     st.lists(st.tuples(st.floats(0, 1), WISHES), max_size=3),
