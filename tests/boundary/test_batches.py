@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import reactivex
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex import Observable
@@ -149,7 +150,7 @@ BURSTS = st.text("abcx", min_size=1, max_size=3)
 COLUMN_MS = 20
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     sessions=st.lists(st.lists(st.tuples(st.integers(0, 50), BURSTS), max_size=4), min_size=1, max_size=6),
     most=st.integers(1, 4),
