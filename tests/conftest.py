@@ -92,6 +92,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Exempt what is left when pytest has collected garbage for the last time: else it and Python do so again."""
+    gc.freeze()
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_FILES_BEFORE] = _files()
 
