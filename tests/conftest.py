@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,16 @@ def talk_with_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def talk_without_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of two turns."""
     return _recorded_talk(tmp_path_factory, sound=False)
+
+
+@pytest.fixture(scope="module")
+def one_parser() -> Iterator[None]:
+    """The command line's parser is made once for a module: that takes 5 to 10 ms, and some parse hundreds of lines."""
+    from voicepipe import cli
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_parser", cache(cli._parser))  # pyright: ignore[reportPrivateUsage]
+        yield
 
 
 def _recorded_talk(paths: pytest.TempPathFactory, *, sound: bool) -> Path:

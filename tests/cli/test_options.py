@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +66,7 @@ def settings(command: str, *words: str) -> Settings:
     return settings_of(cli.parsed([command, *words]))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_parser() -> Iterator[None]:
-    """The parser of all commands takes 5 to 10 ms to make, and 300 tests parse two lines each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_parser", cache(cli._parser))  # pyright: ignore[reportPrivateUsage]
-        yield
+pytestmark = pytest.mark.usefixtures("one_parser")
 
 
 @pytest.fixture(autouse=True)
