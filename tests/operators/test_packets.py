@@ -314,6 +314,15 @@ def test_speech_about_as_long_as_a_clip_may_be_is_cut_the_same(speech_ms: int) -
         assert heard(sent(said, [], even(step_ms, said))) == live
 
 
+@pytest.mark.parametrize("step_ms", [20, 80, 1000])
+def test_settings_that_come_in_mid_speech_cost_no_sound_of_it(step_ms: int) -> None:
+    """The clip begins where the speech began, 1.7 s before."""
+    said = [(0.0, 300), (0.5, 1900), (0.0, 1500)]
+    wish = SettingsChanged("x", turns=TurnTaking("meaning"))
+    one, same = (heard(sent(said, wishes, even(step_ms, said))) for wishes in ([], [(2000 / 3700, wish)]))
+    assert [clip.size for clip in same.clips] == [clip.size for clip in one.clips]
+
+
 def test_sound_that_was_let_go_is_in_no_clip() -> None:
     """Though a long packet still holds it: the client wants more of it than was kept until it said so."""
     said = [(0.0, 3000), (0.5, 800), (0.0, 1500)]
