@@ -28,6 +28,11 @@ _REACH_S = 3.0
 
 _MODE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
 
+_WITHOUT_HEAD = "RAY_gcs_rpc_server_reconnect_timeout_s"
+_WITHOUT_HEAD_S = 24 * 3600
+"""The time that processes of Ray live on without the cluster's head, in seconds. By Ray's default of 60 s, raylets,
+replicas and gateways all end a minute after the head's machine; sessions, and new leases, do not need it."""
+
 
 class ClusterError(Exception):
     """The cluster cannot be used; the message says why, and what to do."""
@@ -52,7 +57,7 @@ def make_token() -> Path:
 
 
 def ray_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables that turn the token authentication on.
+    """Return the variables of each process of the cluster: the token authentication is on, and a head may be away.
 
     Raises:
         ClusterError: The authentication was turned off, or there is no token.
@@ -67,7 +72,8 @@ def ray_environment(environment: Mapping[str, str] = os.environ) -> dict[str, st
         raise ClusterError(
             f"there is no token at {file}; `voicepipe cluster up` makes one on the first machine: copy it from there"
         )
-    return {_MODE: "token", _PATH: str(file), "RAY_USAGE_STATS_ENABLED": "0"}
+    without_head_s = environment.get(_WITHOUT_HEAD, str(_WITHOUT_HEAD_S))
+    return {_MODE: "token", _PATH: str(file), _WITHOUT_HEAD: without_head_s, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def connect(url: str) -> None:

@@ -1,4 +1,4 @@
-"""The Ray processes of one machine, as a child of this process: `ray start --block`."""
+"""The Ray processes of one machine: the commands that start them, and the start itself."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def ray_program() -> str:
 
 
 def head_command(address: str, port: int) -> list[str]:
-    """Return the command of the first machine. Nothing listens for people: there is no dashboard."""
+    """Return the command of the first machine, for `supervisor`. Nothing listens for people: there is no dashboard."""
     where = [f"--node-ip-address={address}", f"--port={port}"]
-    return [ray_program(), "start", "--head", "--block", *where, *_DASHBOARD, *_COMMON]
+    return [ray_program(), "start", "--head", *where, *_DASHBOARD, *_COMMON]
 
 
 def join_command(head: str) -> list[str]:
-    """Return the command of a further machine."""
+    """Return the command of a further machine: it lasts until it is stopped, or one of its processes has died."""
     return [ray_program(), "start", f"--address={head}", "--block", *_COMMON]
 
 
