@@ -43,9 +43,13 @@ def token_file(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get(_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
 
 
-def make_token() -> Path:
-    """Make a token if there is none, in a file that only this user may read; return the file."""
-    file = token_file()
+def make_token(file: Path | None = None) -> Path:
+    """Make a token if there is none, in a file that only this user may read; return the file.
+
+    Args:
+        file: The file; None: `token_file()`.
+    """
+    file = file or token_file()
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -32,9 +32,15 @@ def head_command(address: str, port: int) -> list[str]:
     return [ray_program(), "start", "--head", *where, *_DASHBOARD, *_COMMON]
 
 
-def join_command(head: str) -> list[str]:
-    """Return the command of a further machine: it lasts until it is stopped, or one of its processes has died."""
-    return [ray_program(), "start", f"--address={head}", "--block", *_COMMON]
+def join_command(head: str, address: str | None = None) -> list[str]:
+    """Return the command of a further machine: it lasts until it is stopped, or one of its processes has died.
+
+    Args:
+        head: The head's address and port.
+        address: This machine's; None: the one from which it would reach the internet, as Ray finds it.
+    """
+    own = [] if address is None else [f"--node-ip-address={address}"]
+    return [ray_program(), "start", f"--address={head}", "--block", *own, *_COMMON]
 
 
 # The object store keeps nothing of ours: Ray's smallest is enough. Should someone turn the dashboard on, it listens on
