@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     if sys.platform != "linux" or os.geteuid() != 0 or find_spec("ray") is None:
         print("needs Linux, root and the extra `cluster`")
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the machines are removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the machines are removed
     folder = Path(tempfile.mkdtemp(prefix="vp-"))
     try:
         with machines(folder / "ray") as made, Nodes(made, folder) as nodes:

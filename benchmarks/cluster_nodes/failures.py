@@ -38,7 +38,7 @@ _WATCHED_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was noticed of one failure; times in seconds."""
+    """The effects of one failure; times in seconds."""
 
     name: str
     told_s: list[float]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ __all__ = ["Machines", "machines"]
 
 _CLONE_NEWNET = 0x40000000
 """From linux/sched.h."""
-_STARTERS = (b"ip", b"unshare", b"sh", b"nsenter", b"env")
+_STARTERS = (b"setpriv", b"ip", b"unshare", b"sh", b"nsenter", b"env")
 """Programs that become, or start, the one that is meant."""
 
 
@@ -56,7 +57,8 @@ class Machines:
 
     def boot(self, number: int) -> None:
         """Start a machine: its first process does nothing, and all others end with it."""
-        words = ["ip", "netns", "exec", self._namespace(number), "unshare", "--pid", "--fork", "--mount-proc"]
+        words = ["setpriv", "--pdeathsig", "KILL"]  # also when this process is killed
+        words += ["ip", "netns", "exec", self._namespace(number), "unshare", "--pid", "--fork", "--mount-proc"]
         own = Path(f"{self._folder}{number}")
         for folder in (own, self._folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ class Machines:
         """Return the program that a command of `inside` has started; None if there is none yet, or no longer."""
         with suppress(OSError):
             for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("utf-8").split():
-                if Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0] not in _STARTERS:
+                if _program(int(child)) not in _STARTERS:
                     return int(child)
         return None
 
@@ -93,7 +95,7 @@ class Machines:
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
 
     @contextmanager
-    def entered(self, number: int) -> Iterator[None]:
+    def entered(self, number: int) -> Generator[None]:
         """Have the sockets that this thread opens, and threads that it starts, on a machine."""
         own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(self._file(number), os.O_RDONLY)
@@ -106,11 +108,12 @@ class Machines:
             os.close(own)
 
     def pids(self, number: int) -> list[int]:
-        """Return the processes of a machine."""
+        """Return the processes of a machine, without those of this one that have started them."""
+        return [pid for pid in self._inside(number) if _program(pid) not in _STARTERS]
+
+    def _inside(self, number: int) -> list[int]:
         listed = subprocess.run(["ip", "netns", "pids", self._namespace(number)], capture_output=True, text=True)
-        first = self._first.get(number)
-        own = (first.pid, self.program(first)) if first is not None else ()
-        return [pid for pid in map(int, listed.stdout.split()) if pid not in own]
+        return [int(pid) for pid in listed.stdout.split()]
 
     # ---- what happens to them ---------------------------------------------------------------------------------------
 
@@ -124,9 +127,11 @@ class Machines:
 
     def signal(self, number: int, what: signal.Signals) -> None:
         """Send a signal to every process of a machine."""
+        first = self.program(self._first[number])
         for pid in self.pids(number):
-            with suppress(ProcessLookupError):
-                os.kill(pid, what)
+            if pid != first:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, what)
 
     def kill(self, number: int) -> None:
         """Kill all processes of a machine at once, as when its power fails; `boot` starts it again."""
@@ -134,10 +139,16 @@ class Machines:
         if first is not None:
             program = self.program(first)
             if program is not None:
-                os.kill(program, signal.SIGKILL)
-            first.wait()
-        while self.pids(number):  # the kernel has killed them, and they are ending
+                os.kill(program, signal.SIGKILL)  # the kernel kills the others
+        while left := self._inside(number):
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
+            if first is not None:
+                first.poll()
+        if first is not None:
+            first.wait()
 
     def _namespace(self, number: int) -> str:
         return f"{self._name}-{number}"
@@ -150,14 +161,32 @@ class Machines:
 
 
 @contextmanager
-def machines(folder: Path, count: int = 3) -> Iterator[Machines]:
+def machines(folder: Path, count: int = 3) -> Generator[Machines]:
     """Make machines, and remove them with all that runs on them."""
     made = Machines(count, folder)
+    _remove_old()
     try:
         made.make()
         yield made
     finally:
         made.remove()
+
+
+def _remove_old() -> None:
+    """Remove what processes that were killed have left: their machines' processes ended with them."""
+    names = [entry.name for entry in Path("/run/netns").glob("vp*-*")]
+    listed = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
+    names += [line.split()[0].partition("@")[0] for line in listed.splitlines()]
+    for name in names:
+        found = re.fullmatch(r"vp(\d+)(-\d+|o\d+|b)", name)
+        if found is not None and not Path(f"/proc/{found[1]}").exists():
+            _ip(*(("netns", "del") if found[2].startswith("-") else ("link", "del")), name, check=False)
+
+
+def _program(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    return b""
 
 
 def _ip(*words: str, check: bool = True) -> None:

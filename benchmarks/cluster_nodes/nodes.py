@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class Nodes:
 
     @property
     def url(self) -> str:
-        """What `--engine` is set to."""
+        """The value of `--engine`."""
         return f"ray://{self.machines.addresses[self.head]}:{PORT}"
 
     def start(self) -> None:
@@ -196,7 +196,7 @@ class Nodes:
     # ---- programs ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def talkers(self, machine: int = 0) -> Iterator[Talkers]:
+    def talkers(self, machine: int = 0) -> Generator[Talkers]:
         """Sessions that talk all the time, in a process on a machine."""
         words = [sys.executable, "-m", "benchmarks.cluster_nodes.talkers", self.url]
         command = self.machines.inside(machine, words, self.environment)
@@ -249,8 +249,8 @@ class Talkers:
         """Return how many replicas of a stage take sessions."""
         return self._do("running", stage=stage)
 
-    def disconnect(self) -> float:
-        """Leave the cluster; return the seconds that it took. No other command may follow."""
+    def disconnect(self) -> Mapping[str, Any]:
+        """Leave the cluster; return the seconds that it took, and the tasks that are left. No command may follow."""
         return self._do("disconnect")
 
     def _do(self, what: str, **arguments: object) -> Any:

@@ -173,16 +173,19 @@ class Talkers:
         """Return how many replicas of a stage take sessions."""
         return await asyncio.to_thread(running_replicas, stage)
 
-    async def disconnect(self) -> float:
-        """End all sessions, and leave the cluster as a gateway does; return the seconds of the latter."""
+    async def disconnect(self) -> dict[str, object]:
+        """End all sessions, and leave the cluster as a gateway does; return its seconds, and the tasks left."""
         for talk in self._talks:
             talk.stopping = True
         if self._talks:
             await asyncio.wait(self._talks.values(), timeout=_WITHIN_S)
         await self._plane.close()
+        self._watching.cancel()
+        await asyncio.wait({self._watching})
+        left = [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
         began_s = time.monotonic()
         await asyncio.to_thread(disconnect)
-        return time.monotonic() - began_s
+        return {"s": time.monotonic() - began_s, "tasks": left}
 
     def _of(self, stage: str) -> list[Talk]:
         return [talk for talk in self._talks if talk.stage == stage]

@@ -1,7 +1,7 @@
 """Failures of a real Ray cluster of three machines, each with a network and processes of its own, one after the other.
 
-The times of `benchmarks.cluster_nodes` are those that are to hold; here a machine may be four times as slow, since it
-has other work to do. What does not depend on its speed is exact: which sessions notice something, and what is left.
+The budgets are those of `benchmarks.cluster_nodes`; here a machine may be four times as slow, since it has other work to
+do. What does not depend on its speed is exact: which sessions notice something, and what is left.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ async def in_use(cluster: Cluster, stage: str) -> Replica:
 def test_words_before_and_after_the_death_of_their_recogniser_are_all_heard(
     cluster: Cluster, gateway: subprocess.Popen[bytes]
 ) -> None:
-    """What was said since the last word goes to the next replica."""
+    """The sound since the last word goes to the next replica."""
 
     async def play(talk: ClusterTalk) -> None:
         heard, status = await talk.answer("one two")
@@ -259,4 +259,6 @@ def test_a_partition_is_told(cluster: Cluster) -> None:
 def test_a_dead_head_costs_the_sessions_of_its_machine_only(cluster: Cluster) -> None:
     failures.have_some_on(cluster.nodes, cluster.talkers, HEAD, SESSIONS)
     check(failures.machine_killed(cluster.nodes, cluster.talkers, HEAD))
-    assert cluster.talkers.disconnect() < 10
+    left = cluster.talkers.disconnect()
+    assert left["tasks"] == []
+    assert left["s"] < SLACK * 5

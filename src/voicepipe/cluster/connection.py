@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,11 @@ def connect(url: str) -> None:
     variables, address = ray_environment(), url.removeprefix("ray://")
     _check_reach(address)
     os.environ.update(variables)
+    hook = sys.excepthook
     ray = ray_module("ray")
+    sys.excepthook = (
+        hook  # Ray's reports an error to the head before the process ends, and waits for a head that is gone
+    )
     ray_module("ray.serve")  # takes 2 s, which the first session does not wait for
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")

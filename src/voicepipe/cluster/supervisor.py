@@ -1,6 +1,6 @@
 """The parent of a head's Ray processes: `python -m voicepipe.cluster.supervisor ADDRESS PORT`.
 
-`ray start --block` ends all processes of its machine when one of them dies, and so all sessions of a head whose
+`ray start --block` ends all processes of its machine when one of them dies, and with them all sessions there: also when
 `gcs_server`, the cluster's book-keeping, has crashed. Replicas and their sessions do not need it. So this parent starts
 it again, with what it had written to disk, and leaves the others alone; it ends them all when it gets SIGTERM, or when
 the machine's `raylet` has ended, without which no replica runs.
@@ -144,7 +144,7 @@ def _watch() -> int:
 
 
 def _children() -> list[int]:
-    """Return the processes whose parent this one is."""
+    """Return the children of this process."""
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
