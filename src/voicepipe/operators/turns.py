@@ -25,9 +25,12 @@ from voicepipe.events import (
     SpeechStarted,
     SpeechStopped,
     Transcribed,
+    TranscriptDrafted,
     TurnConfirmed,
     TurnEnded,
     TurnEvent,
+    TurnPaused,
+    TurnResumed,
     TurnStarted,
     TurnTaking,
     TurnTextChanged,
@@ -45,6 +48,7 @@ from voicepipe.text.mid_sentence import goes_on
 __all__ = ["detect_turns"]
 
 _ROUNDING_S = 1e-6  # of a sum of steps
+_SAMPLE_S = 1e-3  # a recogniser counts in samples of its own rate
 
 
 @overload
@@ -56,7 +60,12 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Tur
 
 
 @takes_preset(Endpointing)
-@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnTextChanged, TurnVoiceChanged, TurnEnded, SettingsChanged))
+@stage_factory(
+    gives=(
+        *(TurnStarted, TurnConfirmed, TurnTextChanged, TurnVoiceChanged, TurnPaused, TurnResumed, TurnEnded),
+        SettingsChanged,
+    )
+)
 def detect_turns(
     *,
     pause_above: float,
@@ -76,7 +85,9 @@ def detect_turns(
 
     The user's turn begins with a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
-    text. Behind a text that stops in mid-sentence, whatever an end-of-turn model says of its sound, silence ends the
+    text. `TurnPaused` says what the turn's text would be, when the recogniser has read up to a pause
+    (`TranscriptDrafted`) and it is not decided yet; `TurnResumed` or `TurnEnded` follows. Behind a text that stops in
+    mid-sentence, whatever an end-of-turn model says of its sound, silence ends the
     turn (`Pause.bounded`). The text is made of the words, or of what `Transcribed` says they should read. What the
     client wants of the bot passes through, for `respond`; everything else is left behind.
 
@@ -137,6 +148,9 @@ class _Turn:
         self._said: list[WordRecognised] = []
         self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
+        # Where the voice has stopped, and whether that was told as a pause.
+        self._silent_since_s: float | None = None
+        self._may_end = False
         # Whether silence ends the turn, if the words so far leave a sentence open.
         self._bounded = False
         self._transcribed_s = self._began_s = 0.0
@@ -154,6 +168,8 @@ class _Turn:
                 yield from self._end_if_done()
             case SpeechStarted() | SpeechStopped():
                 yield from self._voice_changed(event)
+            case TranscriptDrafted():
+                yield from self._paused(event)
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
             case SettingsChanged():
@@ -210,6 +226,20 @@ class _Turn:
         self._low_since_s = None
         if self._is_unconfirmed:
             yield TurnVoiceChanged(isinstance(event, SpeechStarted), event.at_s)
+        self._silent_since_s = event.at_s if isinstance(event, SpeechStopped) else None
+        if self._may_end:
+            self._may_end = False
+            yield TurnResumed(event.at_s)
+
+    def _paused(self, drafted: TranscriptDrafted) -> Iterator[TurnEvent]:
+        """Say that the turn may end here, if that is still open when the words are there."""
+        at_s = self._silent_since_s
+        text = " ".join(filter(None, [*self._settled, drafted.text]))
+        if at_s is None or abs(drafted.until_s - at_s) > _SAMPLE_S or not self._told or self._will_end(text):
+            return
+        acknowledgement = not self._confirmed and self._acknowledgements.matches(text, [*self._said, *drafted.words])
+        self._may_end = True
+        yield TurnPaused(text, at_s, self._item, acknowledgement=acknowledgement)
 
     def _score(self, at_s: float) -> Iterator[TurnEvent]:
         """Say that the voice is sure to be speech, where the recogniser's scores have said so for a while."""
@@ -247,6 +277,10 @@ class _Turn:
         """Return whether every word is there that was said before the pause."""
         return self._paused_at is not None and self._transcribed_s >= self._paused_at
 
+    def _will_end(self, text: str) -> bool:
+        """Return whether the turn is to end when all before the pause is there, with this text."""
+        return self._paused_at is not None and not (self._bounded and self._goes_on(text))
+
     def _is_all_heard(self, until_s: float | None) -> bool:
         """Return whether every earlier word is there; for a word without a known place, every word before the last
         pause."""
@@ -261,7 +295,7 @@ class _Turn:
             text, at_s = self._taken()
             yield from commits.ended(text, at_s, detected)
             yield from self._end_if_done()
-        elif self._is_heard and not commits.by_client and not (self._bounded and self._goes_on(self._text)):
+        elif self._is_heard and not commits.by_client and self._will_end(self._text):
             confirmed, began_s, said = self._confirmed, self._paused_at, self._said
             yield from self._start(self._transcribed_s if began_s is None else began_s)
             text, at_s = self._taken()
@@ -274,5 +308,5 @@ class _Turn:
         """Return the words of the turn and its end; the next turn begins empty."""
         text, at_s = self._text, self._paused_at
         self._settled, self._words, self._said, self._paused_at = [], [], [], None
-        self._talking = self._told = self._confirmed = False
+        self._talking = self._told = self._confirmed = self._may_end = False
         return text, self._transcribed_s if at_s is None else at_s
