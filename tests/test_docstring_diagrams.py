@@ -116,11 +116,10 @@ from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
 from voicepipe.presets import ECHO, TOOLS, UTTERANCES
 from voicepipe.rx import Clock, LoopScheduler, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
-from voicepipe.rx.ahead import Ahead
+from voicepipe.rx.ahead import Ahead, until_used
 from voicepipe.rx.defer import defer
 from voicepipe.rx.of_type import filter_
 from voicepipe.rx.publish import publish
-from voicepipe.rx.until_used import until_used
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
 from voicepipe.stage import Stage, StageError, naming
 from voicepipe.stt import by_utterance
@@ -970,7 +969,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("expected").pipe(rx_ops.map(ASKED.get), reply.expecting())
 
 
-@example("rx.until_used.until_used")
+@example("rx.ahead.until_used")
 def _(drawing: Drawing) -> Observable[Any]:
     def used(scheduler: LoopScheduler) -> Observable[Any]:
         ahead = Ahead(until_used(), scheduler, 1)

@@ -27,7 +27,7 @@ FACES = {
     ],
     "voicepipe.rx": [
         "Clock", "LoopScheduler", "Machine", "TimedMachine", "feedback", "from_async", "merge", "of_type",
-        "one_at_a_time", "scheduler_of", "switch_turn", "transduce",
+        "one_at_a_time", "scheduler_of", "switch_turn", "transduce", "until_used",
     ],
     "voicepipe.client": [
         "BadRecording", "CannotConnect", "ConversationLost", "Dialogue", "Fact", "Microphone", "PlaybackQueue",

@@ -24,9 +24,8 @@ from voicepipe.events import (
 from voicepipe.operators.function_calls import FunctionCalls, renamed
 from voicepipe.operators.tool_source import Runner, ToolSource, together
 from voicepipe.presets import Tools
-from voicepipe.rx import from_async, scheduler_of, transduce
+from voicepipe.rx import from_async, scheduler_of, transduce, until_used
 from voicepipe.rx.background import Background
-from voicepipe.rx.until_used import until_used
 from voicepipe.stage import stage_factory, takes_preset
 
 __all__ = ["with_tools"]

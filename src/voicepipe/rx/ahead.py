@@ -1,9 +1,9 @@
-"""`Ahead`: a source that is subscribed before it is wanted."""
+"""`Ahead`: a source that is subscribed before it is wanted. `until_used` waits for its use."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
@@ -11,7 +11,7 @@ from reactivex.disposable import SerialDisposable
 from voicepipe.rx.loop_observable import Disposables, LoopObservable
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 
-__all__ = ["Ahead"]
+__all__ = ["Ahead", "until_used"]
 
 A = TypeVar("A")
 
@@ -80,3 +80,21 @@ class Ahead(abc.ObserverBase[A], Generic[A]):
         self._completed = True
         if self._observer is not None:
             self._observer.on_completed()
+
+
+def until_used() -> Observable[Any]:
+    """Complete when the reply is used in which it stands: at once, unless that was begun ahead (`speculate`).
+
+    What has an effect outside of a reply stands behind it, so that it never happens for a reply that is thrown away:
+    `concat(until_used(), booking)`. Disposing ends the wait.
+
+    .. marbles::
+
+        used         --u|     u: a reply that was begun ahead is used
+        until_used   --|
+    """
+
+    def subscribe(observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        return scheduler_of(scheduler).when_used(observer.on_completed)
+
+    return LoopObservable(subscribe)
