@@ -179,15 +179,15 @@ def build_engine(
         kinds=kinds,
         http=http,
         local=local,
-        speculations=_speculations(settings, local),
+        speculations=_speculations(settings, embedded),
     )
 
 
-def _speculations(settings: EngineSettings, local: LocalParts | None) -> int:
+def _speculations(settings: EngineSettings, embedded: Collection[ServiceKind]) -> int:
     """Return how many replies may be begun ahead in a turn: without a setting, as many as cost nothing."""
     if settings.llm_speculations is not None:
         return settings.llm_speculations
-    return SPECULATION.per_turn if local is not None and local.llm is not None and local.tts is not None else 0
+    return SPECULATION.per_turn if {"llm", "tts"}.issubset(embedded) else 0
 
 
 async def check_all(
