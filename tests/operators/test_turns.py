@@ -1,5 +1,7 @@
 """From what is heard to whose turn it is."""
 
+from dataclasses import replace
+
 import pytest
 import reactivex
 
@@ -17,6 +19,7 @@ from voicepipe.events import (
     TurnPaused,
     TurnResumed,
     TurnStarted,
+    TurnTaking,
     TurnTextChanged,
     TurnVoiceChanged,
     WordRecognised,
@@ -83,6 +86,18 @@ def test_a_pause_with_its_words_may_be_the_end_of_the_turn() -> None:
     assert drafted(STOPPED, DRAFT) == [PAUSED]
     assert drafted(STOPPED, Pause(0.5, 1.0, bounded=True), DRAFT) == [PAUSED]
     assert drafted(STOPPED, Pause(0.9, 1.0, bounded=True), DRAFT) == [PAUSED]
+    assert drafted(STOPPED, DRAFT, Pause(0.2, 1.0, bounded=True), Pause(0.2, 1.0, bounded=True)) == [PAUSED]
+
+
+def test_where_a_model_judges_pauses_its_verdict_is_waited_for() -> None:
+    """It is not, where it is not asked any more."""
+    judged = [STOPPED, Pause(0.2, 1.0, bounded=True), SpeechStarted(1.2, 1.3), Pause(0.0, 1.2)]
+    later = [SpeechStopped(2.0, 2.16), replace(DRAFT, until_s=2.0)]
+    pause = TurnPaused("If it rains", 2.0)
+    assert drafted(*judged, *later) == []
+    assert drafted(*judged, *later, Pause(0.5, 2.0, bounded=True)) == [pause]
+    assert drafted(*judged, *later, Pause(0.9, 2.0, bounded=True)) == [pause]  # in mid-sentence
+    assert drafted(*judged, TurnTaking(by="silence"), *later) == [pause]
 
 
 def test_what_ends_the_turn_is_no_pause_in_it() -> None:

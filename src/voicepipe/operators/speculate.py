@@ -130,7 +130,9 @@ class SpeculativeReply(Declared[Conversation, ReplyAudio | Event]):
 
     def _is_begun(self, conversation: Conversation | None) -> bool:
         begun = self._conversation
-        return begun is not None and begun == conversation and begun.replying == conversation.replying
+        if begun is None or conversation is None:
+            return False
+        return begun == conversation and begun.replying == conversation.replying
 
     def _throw_away(self) -> None:
         if self._ahead is not None:

@@ -40,6 +40,7 @@ from voicepipe.events import (
 )
 from voicepipe.operators.acknowledgements import Acknowledgements
 from voicepipe.operators.commits import Commits
+from voicepipe.operators.turn_pauses import TurnPauses
 from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory, takes_preset
@@ -48,7 +49,6 @@ from voicepipe.text.mid_sentence import goes_on
 __all__ = ["detect_turns"]
 
 _ROUNDING_S = 1e-6  # of a sum of steps
-_SAMPLE_S = 1e-3  # a recogniser counts in samples of its own rate
 
 
 @overload
@@ -86,7 +86,8 @@ def detect_turns(
     The user's turn begins with a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
     text. `TurnPaused` says what the turn's text would be, when the recogniser has read up to a pause
-    (`TranscriptDrafted`) and it is not decided yet; `TurnResumed` or `TurnEnded` follows. Behind a text that stops in
+    (`TranscriptDrafted`), and an end-of-turn model, if there is one, is not sure; `TurnResumed` or `TurnEnded`
+    follows. Behind a text that stops in
     mid-sentence, whatever an end-of-turn model says of its sound, silence ends the
     turn (`Pause.bounded`). The text is made of the words, or of what `Transcribed` says they should read. What the
     client wants of the bot passes through, for `respond`; everything else is left behind.
@@ -148,9 +149,7 @@ class _Turn:
         self._said: list[WordRecognised] = []
         self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
-        # Where the voice has stopped, and whether that was told as a pause.
-        self._silent_since_s: float | None = None
-        self._may_end = False
+        self._pauses = TurnPauses()
         # Whether silence ends the turn, if the words so far leave a sentence open.
         self._bounded = False
         self._transcribed_s = self._began_s = 0.0
@@ -169,9 +168,11 @@ class _Turn:
             case SpeechStarted() | SpeechStopped():
                 yield from self._voice_changed(event)
             case TranscriptDrafted():
-                yield from self._paused(event)
+                self._pauses.drafted(event)
+                yield from self._pause()
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
+                self._pauses.taken(event)
             case SettingsChanged():
                 yield event  # first, so that the turn's end has the effect that the client now wants
                 yield from self._hand_over()
@@ -212,34 +213,37 @@ class _Turn:
         self._words = []
 
     def _weigh(self, pause: Pause) -> Iterator[TurnEvent | ClientEvent]:
+        self._pauses.judged(pause)
         if pause.probability < self._resume_below:
             self._paused_at = None
             yield from self._start(pause.at_s, goes_on=pause.goes_on)
             yield from self._score(pause.at_s)
+            yield from self._pause()
             return
         self._low_since_s = None
         if pause.probability > self._pause_above and self._talking:
             self._paused_at, self._bounded = pause.at_s, pause.bounded
             yield from self._end_if_done()
+        yield from self._pause()
 
     def _voice_changed(self, event: SpeechStarted | SpeechStopped) -> Iterator[TurnEvent]:
         self._low_since_s = None
         if self._is_unconfirmed:
             yield TurnVoiceChanged(isinstance(event, SpeechStarted), event.at_s)
-        self._silent_since_s = event.at_s if isinstance(event, SpeechStopped) else None
-        if self._may_end:
-            self._may_end = False
+        resumes = self._pauses.told
+        self._pauses.voice_changed(event)
+        if resumes:
             yield TurnResumed(event.at_s)
 
-    def _paused(self, drafted: TranscriptDrafted) -> Iterator[TurnEvent]:
-        """Say that the turn may end here, if that is still open when the words are there."""
-        at_s = self._silent_since_s
-        text = " ".join(filter(None, [*self._settled, drafted.text]))
-        if at_s is None or abs(drafted.until_s - at_s) > _SAMPLE_S or not self._told or self._will_end(text):
+    def _pause(self) -> Iterator[TurnEvent]:
+        """Say that the turn may end here, once, if that is open when the words are there, and the model has judged."""
+        if (draft := self._pauses.draft) is None or not self._told:
             return
-        acknowledgement = not self._confirmed and self._acknowledgements.matches(text, [*self._said, *drafted.words])
-        self._may_end = True
-        yield TurnPaused(text, at_s, self._item, acknowledgement=acknowledgement)
+        text = " ".join(filter(None, [*self._settled, draft.text]))
+        if not self._will_end(text):
+            acknowledgement = not self._confirmed and self._acknowledgements.matches(text, [*self._said, *draft.words])
+            self._pauses.told = True
+            yield TurnPaused(text, draft.until_s, self._item, acknowledgement=acknowledgement)
 
     def _score(self, at_s: float) -> Iterator[TurnEvent]:
         """Say that the voice is sure to be speech, where the recogniser's scores have said so for a while."""
@@ -308,5 +312,5 @@ class _Turn:
         """Return the words of the turn and its end; the next turn begins empty."""
         text, at_s = self._text, self._paused_at
         self._settled, self._words, self._said, self._paused_at = [], [], [], None
-        self._talking = self._told = self._confirmed = self._may_end = False
+        self._talking = self._told = self._confirmed = self._pauses.told = False
         return text, self._transcribed_s if at_s is None else at_s
