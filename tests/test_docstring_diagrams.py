@@ -116,8 +116,8 @@ from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
 from voicepipe.presets import ECHO, TOOLS, UTTERANCES
 from voicepipe.rx import Clock, LoopScheduler, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
-from voicepipe.rx.ahead import Ahead, until_used
 from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription, until_used
 from voicepipe.rx.of_type import filter_
 from voicepipe.rx.publish import publish
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
@@ -969,10 +969,10 @@ def _(drawing: Drawing) -> Observable[Any]:
     return drawing.hot("expected").pipe(rx_ops.map(ASKED.get), reply.expecting())
 
 
-@example("rx.ahead.until_used")
+@example("rx.early_subscription.until_used")
 def _(drawing: Drawing) -> Observable[Any]:
     def used(scheduler: LoopScheduler) -> Observable[Any]:
-        ahead = Ahead(until_used(), scheduler, 1)
+        ahead = EarlySubscription(until_used(), scheduler, 1)
         return drawing.hot("used").pipe(rx_ops.take(1), rx_ops.flat_map(lambda _: ahead.used()))
 
     return defer(used)

@@ -18,35 +18,11 @@ from voicepipe.text.backchannels import ACKNOWLEDGEMENTS, SHORT_PHRASES
 from voicepipe.text.mid_sentence import CLAUSE_OPENERS, OPEN_ENDS
 
 __all__ = [
-    "ACKNOWLEDGEMENTS",
-    "CLAUSE_OPENERS",
-    "DEADLINE",
-    "ECHO",
-    "ENDPOINTING",
-    "FILLER",
-    "GAPS",
-    "INTERRUPTION",
-    "MCP",
-    "OPENING_RETRY",
-    "OPEN_ENDS",
-    "PLAYBACK",
-    "SHORT_PHRASES",
-    "SPECULATION",
-    "TOOLS",
-    "UTTERANCES",
-    "Deadline",
-    "Echo",
-    "Endpointing",
-    "Filler",
-    "Gaps",
-    "Interruption",
-    "Mcp",
-    "Playback",
-    "Retry",
-    "Speculation",
-    "Tools",
+    "ACKNOWLEDGEMENTS", "CLAUSE_OPENERS", "DEADLINE", "ECHO", "ENDPOINTING", "FILLER", "GAPS", "INTERRUPTION", "MCP",
+    "OPENING_RETRY", "OPEN_ENDS", "PLAYBACK", "SHORT_PHRASES", "SPECULATION", "TOOLS", "UTTERANCES", "Deadline",
+    "Echo", "Endpointing", "Filler", "Gaps", "Interruption", "Mcp", "Playback", "Retry", "Speculation", "Tools",
     "Utterances",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

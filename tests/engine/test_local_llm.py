@@ -19,8 +19,8 @@ from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import CharacterLines, Generation, TokensCounted, Warned
 from voicepipe.llm.gguf import GgufError
 from voicepipe.rx import LoopScheduler
-from voicepipe.rx.ahead import Ahead
 from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription
 from voicepipe.testing import Marbles
 from voicepipe.testing.loop.napping import NappingWorkers
 from voicepipe.weights import registry
@@ -133,7 +133,7 @@ def test_a_warning_in_a_reply_that_is_thrown_away_comes_again(marbles: Marbles, 
     kept: list[Any] = []
 
     def thrown_away(scheduler: LoopScheduler) -> Observable[Any]:
-        ahead = Ahead(stage(talk), scheduler, 9)
+        ahead = EarlySubscription(stage(talk), scheduler, 9)
         kept.extend(ahead.kept)
         ahead.dispose()
         return reactivex.empty()

@@ -16,8 +16,8 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import Event, SettingsChanged, TurnEnded, WordRecognised
 from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.rx import merge
-from voicepipe.rx.ahead import Ahead
 from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription
 from voicepipe.testing import Marbles
 
 OPENED = Conversation("Be brief.").user_said("Hi.")
@@ -110,15 +110,15 @@ def test_an_answer_that_is_thrown_away_was_not_given(marbles: Marbles, ahead: Pr
     hear(marbles, ahead, "a|")
     asked = OPENED.bot_said("Good day.").user_said("what")
     llm = ahead.before(marbles.llm({}, default="x|", x="Well,"))
-    marbles.record(defer(lambda scheduler: _dropped(Ahead(llm(asked), scheduler, 9))))
+    marbles.record(defer(lambda scheduler: _dropped(EarlySubscription(llm(asked), scheduler, 9))))
     hear(marbles, ahead, "b|")
     assert reader.read[-1] == "Be brief. | Hi. | Good day. | what time"
-    marbles.record(defer(lambda scheduler: Ahead(llm(asked), scheduler, 9).used()))
+    marbles.record(defer(lambda scheduler: EarlySubscription(llm(asked), scheduler, 9).used()))
     hear(marbles, ahead, "c|")
     assert reader.read[-1] == "Be brief. | Hi. | Good day. | what | Well, | is"
 
 
-def _dropped(ahead: Ahead[str | Event]) -> Observable[str | Event]:
+def _dropped(ahead: EarlySubscription[str | Event]) -> Observable[str | Event]:
     return reactivex.timer(0.02).pipe(rx_ops.ignore_elements(), rx_ops.finally_action(ahead.dispose))
 
 

@@ -14,8 +14,8 @@ from voicepipe.events import Event, ReplyAudio, SpeculationEnded, TokensCounted
 from voicepipe.operators.reply import Reply
 from voicepipe.presets import Speculation
 from voicepipe.rx import LoopScheduler, transduce
-from voicepipe.rx.ahead import Ahead
 from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription
 from voicepipe.stage import Declaration, Declared, Stage, takes_preset
 
 __all__ = ["SpeculativeReply", "speculate"]
@@ -76,7 +76,7 @@ class SpeculativeReply(Declared[Conversation, ReplyAudio | Event]):
         self._reply, self._per_turn, self._held_items = reply, per_turn, held_items
         self._begun = 0
         self._conversation: Conversation | None = None
-        self._ahead: Ahead[ReplyAudio | Event] | None = None
+        self._ahead: EarlySubscription[ReplyAudio | Event] | None = None
         self._ended: list[SpeculationEnded] = []
 
     def expecting(self) -> Stage[Conversation | None, SpeculationEnded]:
@@ -113,7 +113,7 @@ class SpeculativeReply(Declared[Conversation, ReplyAudio | Event]):
     def _begin(self, conversation: Conversation, scheduler: LoopScheduler) -> None:
         self._begun += 1
         self._conversation = conversation
-        self._ahead = Ahead(defer(lambda _: self._reply(conversation)), scheduler, self._held_items)
+        self._ahead = EarlySubscription(defer(lambda _: self._reply(conversation)), scheduler, self._held_items)
 
     def _asked(self, conversation: Conversation) -> Observable[ReplyAudio | Event]:
         return reactivex.defer(lambda _: self._used(conversation))

@@ -26,7 +26,7 @@ class TurnPauses:
 
     @property
     def draft(self) -> TranscriptDrafted | None:
-        """The words at whose end the turn may end; None: they are not known yet, or were told, or are not judged."""
+        """The words with which the turn may end; None: they are not known yet, or were told, or are not judged."""
         return None if self.told or (self._has_model and not self._judged) else self._drafted
 
     def voice_changed(self, event: SpeechStarted | SpeechStopped) -> None:

@@ -19,7 +19,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from voicepipe.rx.background import Background
 from voicepipe.rx.hold import Hold
-from voicepipe.rx.speculation import Speculation
+from voicepipe.rx.when_used import WhenUsed
 
 __all__ = ["AnotherThread", "LoopScheduler", "scheduler_of"]
 
@@ -58,7 +58,7 @@ class LoopScheduler(PeriodicScheduler):
         self.tasks: set[asyncio.Task[Any]] = set()
         self.hold: Hold = Hold() if parent is None else parent.hold
         self.background: Background = Background(self._adopt) if parent is None or apart else parent.background
-        self._speculation: Speculation | None = None if parent is None else parent._speculation
+        self._when_used: WhenUsed | None = None if parent is None else parent._when_used
         self._parent = parent
         self._thread = threading.get_ident()
 
@@ -90,7 +90,7 @@ class LoopScheduler(PeriodicScheduler):
     def ahead(self) -> LoopScheduler:
         """Return a child for work that may be thrown away before it is wanted: sound below it is held until then."""
         own = self.child()
-        own.hold, own._speculation = Hold(on=True), Speculation()
+        own.hold, own._when_used = Hold(on=True), WhenUsed()
         return own
 
     def used_by(self, turn: LoopScheduler) -> abc.DisposableBase:
@@ -102,16 +102,16 @@ class LoopScheduler(PeriodicScheduler):
         self._parent = turn
         for task in self.tasks.copy():
             turn._adopt(task)
-        if self._speculation is not None:
-            self._speculation.use()
+        if self._when_used is not None:
+            self._when_used.use()
         return self.hold.follow(turn.hold)
 
     def when_used(self, action: Callable[[], object]) -> abc.DisposableBase:
         """Call `action` when the work below is wanted: at once, unless it was begun ahead and is not used yet."""
-        if self._speculation is None or self._speculation.is_used:
+        if self._when_used is None or self._when_used.is_used:
             action()
             return Disposable()
-        return self._speculation.when_used(action)
+        return self._when_used.add(action)
 
     def spawn(self, work: Coroutine[Any, Any, _T], name: str) -> asyncio.Task[_T]:
         """Run a coroutine as a task of this scheduler and of its parents; their sets hold it until it is done."""

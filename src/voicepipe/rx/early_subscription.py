@@ -1,4 +1,4 @@
-"""`Ahead`: a source that is subscribed before it is wanted. `until_used` waits for its use."""
+"""`EarlySubscription`: a source that is subscribed before it is wanted. `until_used` waits for its use."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from reactivex.disposable import SerialDisposable
 from voicepipe.rx.loop_observable import Disposables, LoopObservable
 from voicepipe.rx.scheduler import LoopScheduler, scheduler_of
 
-__all__ = ["Ahead", "until_used"]
+__all__ = ["EarlySubscription", "until_used"]
 
 A = TypeVar("A")
 
 
-class Ahead(abc.ObserverBase[A], Generic[A]):
+class EarlySubscription(abc.ObserverBase[A], Generic[A]):
     """A subscription that keeps what its source emits until it is used, once, or disposed.
 
     Sound below it is held (`LoopScheduler.ahead`). It is not `usable` when its source has failed, or has emitted more

@@ -5,8 +5,8 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from voicepipe.rx import LoopScheduler, until_used
-from voicepipe.rx.ahead import Ahead
 from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription
 from voicepipe.testing import Marbles
 
 
@@ -14,7 +14,7 @@ def begun(source: Observable[str], use: Observable[object], capacity: int = 9) -
     """Subscribe `source` at once, and use it with the first item of `use`."""
 
     def make(scheduler: LoopScheduler) -> Observable[str]:
-        ahead = Ahead(source, scheduler, capacity)
+        ahead = EarlySubscription(source, scheduler, capacity)
         return use.pipe(rx_ops.take(1), rx_ops.flat_map(lambda _: ahead.used()))
 
     return defer(make)

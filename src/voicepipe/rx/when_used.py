@@ -1,4 +1,4 @@
-"""`Speculation`: whether work that was begun ahead is used."""
+"""`WhenUsed`: whether work that was begun ahead is used."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-__all__ = ["Speculation"]
+__all__ = ["WhenUsed"]
 
 
-class Speculation:
+class WhenUsed:
     """Work that was begun before it is wanted. The scheduler below which it runs has one, with its children."""
 
     def __init__(self) -> None:
         self.is_used = False
         self._waiting: list[Callable[[], object]] = []
 
-    def when_used(self, action: Callable[[], object]) -> abc.DisposableBase:
+    def add(self, action: Callable[[], object]) -> abc.DisposableBase:
         """Call `action` when the work is used, in the order of these calls, until the result is disposed."""
         waiting = self._waiting
         waiting.append(action)
