@@ -1,6 +1,7 @@
 """The bot's voice in a microphone: found, removed, and left alone where it is not."""
 
 import tracemalloc
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,13 +15,16 @@ RATE_HZ = 24_000
 PACKET = 480
 
 
+@cache
 def voice(seconds: float, seed: int) -> Samples:
-    """Syllables of noise, a few hundred milliseconds each: as loud, as short and as broad as speech."""
+    """Syllables of noise, a few hundred milliseconds each: as loud, as short and as broad as speech. Read-only."""
     draw = np.random.default_rng(seed)
     count = round(seconds * RATE_HZ)
     coarse = np.repeat(draw.uniform(0, 1, count // 3_000 + 1) ** 2, 3_000)[:count]
     smooth = np.convolve(draw.normal(0, 0.2, count + 5), np.ones(6) / 6, "valid")
-    return (coarse * smooth).astype(np.float32)
+    made = (coarse * smooth).astype(np.float32)
+    made.flags.writeable = False
+    return made
 
 
 def echo_of(sound: Samples, delay_s: float, gain_db: float) -> Samples:
