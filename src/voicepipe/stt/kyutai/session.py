@@ -202,7 +202,7 @@ class KyutaiSttSession:
         return [Warned(what, service_lost=is_new)]
 
     def cut(self) -> None:
-        """Drop the sound at the end of the session, whose objects stay until the garbage collector has seen them all."""
+        """Drop the sound at the end of the session: its objects stay until the garbage collector has seen them."""
         self._replay.clear()
 
     @property
