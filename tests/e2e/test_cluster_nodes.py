@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from benchmarks.cluster_nodes import failures
 from benchmarks.cluster_nodes.failures import STAGE, Outcome
-from benchmarks.cluster_nodes.namespaces import machines
+from benchmarks.cluster_nodes.namespaces import machines, missing
 from benchmarks.cluster_nodes.nodes import Nodes, Replica, Talkers, until
 from cluster_talk import ClusterTalk, talking
 from processes import patient_pipeline
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.xdist_group("cluster_nodes"),
     pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`"),
-    pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="network namespaces need Linux and root"),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 
 EAR, LLM = "ear", "llm"
