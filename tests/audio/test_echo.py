@@ -106,7 +106,7 @@ def test_headphones_end_the_cancelling() -> None:
 
 
 def test_an_echo_is_removed_again_after_a_rest() -> None:
-    """The sound from before the rest is forgotten, and the echo is not."""
+    """The rest takes what was played before it, and not what was learnt of the room."""
     bot = voice(9, seed=1).copy()
     bot[3 * RATE_HZ : 6 * RATE_HZ] = 0
     canceller = EchoCanceller(RATE_HZ, ECHO)
@@ -117,7 +117,7 @@ def test_an_echo_is_removed_again_after_a_rest() -> None:
 
 
 def test_a_search_keeps_little_and_a_rest_keeps_nothing() -> None:
-    """Each conversation has a search: 221 KiB in the bot's first seconds, 124 from then on, and 28 in a rest."""
+    """Each conversation has a search: 173 KiB in the bot's first seconds, 124 from then on, and 28 in a rest."""
     user, bot = voice(8, seed=3), voice(8, seed=1).copy()
     bot[6 * RATE_HZ :] = 0
     cleaned(EchoCanceller(RATE_HZ, ECHO), user[:RATE_HZ], bot[:RATE_HZ])  # what is imported does not count
@@ -130,7 +130,7 @@ def test_a_search_keeps_little_and_a_rest_keeps_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert canceller.rests
-    assert kib[0] <= 250
+    assert kib[0] <= 190
     assert kib[1] <= 150
     assert kib[2] <= 40
 

