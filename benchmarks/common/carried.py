@@ -12,13 +12,15 @@ from benchmarks.common.report import Cell, percentile
 from benchmarks.common.server import Server
 from benchmarks.services import took
 
-__all__ = ["ADDED_P95_MS", "COLUMNS", "Carried", "carry"]
+__all__ = ["ADDED_P95_MS", "COLUMNS", "TITLE", "Carried", "carry"]
 
 ADDED_P95_MS, LATE_MS = 200.0, 40.0
 LOOKS_EVERY_S = 0.25
 CLEANS_UP_S = 1.0
 
-COLUMNS = ("server", "n", "CPU ms/s", "core %", "MB", "p50 ms", "p95 ms", "lost", "late", "errors")
+COLUMNS = ("server", "n", "CPU", "core %", "MB", "p50", "p95", "lost", "late", "errors")
+"""Of a table that a terminal of 80 columns shows; `TITLE` has the units."""
+TITLE = "n conversations: CPU in ms per second of each, memory, and added latency in ms"
 
 
 @dataclass(frozen=True, slots=True)

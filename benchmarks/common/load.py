@@ -14,6 +14,7 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -262,6 +263,7 @@ async def _listen(socket: aiohttp.ClientWebSocketResponse, user: User) -> None:
 async def load() -> AsyncIterator[Load]:
     """Run the three services; what the conversations need is made before."""
     utterance(), spoken()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # what an overloaded server gives up is counted
     notes, hears = Notes(), _HearsUsers()
     stt = NotingStt(hears, delay_s=0.5, pause_after_s=0.4, capacity=512)
     tts = _Speaks(lookahead=LOOKAHEAD, capacity=512)

@@ -14,6 +14,9 @@ What makes it cheaper than the defaults, so that only what a conversation needs 
 - words go to the voice as they are written (`TextAggregationMode.TOKEN`), on a connection that is opened while the
   model thinks;
 - no WebSocket is compressed;
+- what is imported is kept out of garbage collection, as `voicepipe serve` keeps it: a full collection takes 40 ms;
+- all conversations share one client of OpenAI's: pipecat makes one for each, and with it a TLS context, which takes 20
+  to 40 ms in which all others wait;
 - Opus is written and read by voicepipe's codec (libopus in CELT, and sphn), and MessagePack without lists of floats, so
   that neither makes a difference.
 
@@ -27,10 +30,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import socket
 import sys
 from collections.abc import AsyncGenerator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +44,7 @@ import ormsgpack
 import uvicorn
 from fastapi import FastAPI, WebSocket
 from loguru import logger
+from openai import AsyncOpenAI
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
@@ -134,9 +140,7 @@ class KyutaiSTT(WebsocketSTTService):
     """Words and the end of the user's turn: a pause is followed by silence that flushes the recogniser's delay."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(
-            audio_passthrough=False, sample_rate=RATE_HZ, settings=STTSettings(model=None, language=None)
-        )
+        super().__init__(audio_passthrough=False, sample_rate=RATE_HZ, settings=STTSettings(model=None, language=None))
         self._url, self._sound, self._words = f"ws{url[4:]}/api/asr-streaming", bytearray(), list[str]()
         self._steps, self._flush_left, self._speaks = 0, 0, False
         self._receive_task: asyncio.Task[None] | None = None
@@ -289,6 +293,18 @@ class KyutaiTTS(WebsocketTTSService):
         raise NotImplementedError("each reply has a task of its own: _receive")
 
 
+class OneClientLLM(OpenAILLMService):
+    """pipecat's service, with one client for all conversations of a base address."""
+
+    @classmethod
+    @cache
+    def _shared(cls, base_url: str) -> Any:
+        return AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0)
+
+    def create_client(self, base_url: str = "", **_: Any) -> Any:
+        return self._shared(base_url)
+
+
 class Responses(FrameProcessor):
     """Tell the client where a response begins and ends."""
 
@@ -306,7 +322,7 @@ async def converse(websocket: WebSocket, stt_url: str, tts_url: str, llm_url: st
     params = FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True, serializer=UnmuteSerializer())
     transport = FastAPIWebsocketTransport(websocket, params)
     settings = OpenAILLMService.Settings(model="fake", system_instruction="Be brief.")
-    llm = OpenAILLMService(api_key="none", base_url=f"{llm_url}/v1", settings=settings)
+    llm = OneClientLLM(api_key="none", base_url=f"{llm_url}/v1", settings=settings)
     strategies = LLMUserAggregatorParams(user_turn_strategies=ExternalUserTurnStrategies())
     user, assistant = LLMContextAggregatorPair(LLMContext([HELLO]), user_params=strategies)
     stages = [transport.input(), KyutaiSTT(stt_url), user, llm, KyutaiTTS(tts_url), Responses()]
@@ -346,6 +362,8 @@ def main(urls: list[str]) -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen(512)
         print(f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/realtime", flush=True)
+        gc.collect()
+        gc.freeze()
         config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False)
         uvicorn.Server(config).run(sockets=[listening])
 
