@@ -80,7 +80,7 @@ QUICK = Counts((4, 8), (8,), (8,))
 
 @dataclass(slots=True)
 class Found:
-    """What was measured so far."""
+    """The results so far, in the order of their measurement."""
 
     carried: list[Carried] = field(default_factory=list[Carried])
     notes: list[str] = field(default_factory=list[str])
@@ -117,7 +117,7 @@ def run(progress: Progress, *, quick: bool) -> Report:
         found.notes.append(f"pipecat was not measured: {reason}")
     with _on(others):
         asyncio.run(_Run(progress, QUICK if quick else Counts(), quick, core, found).all(python))
-    return _report(found)
+    return report_of(found)
 
 
 @contextmanager
@@ -186,7 +186,8 @@ class _Run:
         return not last.in_real_time and (again or last.cores > FULL)
 
 
-def _report(found: Found) -> Report:
+def report_of(found: Found) -> Report:
+    """Return the table, the promises and what the reader must know."""
     ours = found.of("voicepipe")
     most = ours[-1]
     at_16 = found.at("voicepipe", 16) or most

@@ -31,7 +31,7 @@ IN_REAL_TIME_MS = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Unmute:
-    """What Unmute's backend was measured to take: one process on one core, the same kinds of machine and services."""
+    """Measured figures of Unmute's backend: one process on one core, the same kinds of machine and services."""
 
     count: int = 16
     """The most in real time."""
@@ -99,7 +99,7 @@ class Panel:
 def panels(rows: Sequence[Row]) -> list[Panel]:
     """Return the four panels; Unmute's latency is drawn above this run's do-nothing backend."""
     floor = next((one for one in rows if one["server"] == "do-nothing" and one["count"] == UNMUTE.count), None)
-    above = floor and floor["p95_ms"] + UNMUTE.above_nothing_p95_ms
+    above = None if floor is None else floor["p95_ms"] + UNMUTE.above_nothing_p95_ms
     return [
         Panel("CPU of the process, % of one core", lambda one: 100 * one["cores"], UNMUTE.core, f"{UNMUTE.core:.0f} %"),
         Panel("CPU per second of a conversation, ms", lambda one: one["cpu_ms"], UNMUTE.cpu_ms, "48 ms"),
@@ -171,7 +171,7 @@ def _line(axes: Axes, server: str, rows: Sequence[Row], panel: Panel, colour: st
 
 
 def _frame(axes: Axes, panel: Panel, most: int, scheme: Scheme) -> None:
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
+    from matplotlib.ticker import MultipleLocator, StrMethodFormatter
 
     axes.set_facecolor("none")
     axes.grid(axis="y", color=scheme.faint, linewidth=0.8)
@@ -184,7 +184,7 @@ def _frame(axes: Axes, panel: Panel, most: int, scheme: Scheme) -> None:
     axes.xaxis.set_major_locator(MultipleLocator(16))
     if panel.logarithmic:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.minorticks_off()
     else:
         axes.set_ylim(0, 1.07 * axes.get_ylim()[1])
@@ -196,6 +196,8 @@ COLUMNS = (
     *("server", "conversations", "CPU, ms per second of each", "of the core, %", "memory, MB"),
     *("added p50, ms", "p95, ms", "in real time"),
 )
+DOUBTS = ("other programs", "pipecat was not")
+"""The beginnings of the report's notes that stand above the table."""
 HEAD = f"| {' | '.join(COLUMNS)} |\n|---|{(len(COLUMNS) - 2) * '---:|'}---|\n"
 
 
@@ -231,7 +233,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("docs", type=Path, help="the documentation's folder")
     args = parser.parse_args(argv)
     read: Any = json.loads(args.figures.read_text())
-    report = next((one for one in (read if isinstance(read, list) else [read]) if one["name"] == "sessions"), None)
+    reports: list[dict[str, Any]] = read if isinstance(read, list) else [read]
+    report = next((one for one in reports if one["name"] == "sessions"), None)
     if report is None:
         parser.error(f"{args.figures} has no figures of the benchmark `sessions`")
     if find_spec("matplotlib") is None:
@@ -239,7 +242,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     title = f"{report['date']}, {report['machine']}"
     for name, scheme in SCHEMES.items():
         draw(report["raw"], title, scheme, args.docs / "pictures" / f"sessions-{name}.svg")
-    (args.docs / "_sessions.md").write_text(table(report["raw"], title))
+    doubts = [note for note in report["notes"] if note.startswith(DOUBTS)]
+    (args.docs / "_sessions.md").write_text(table(report["raw"], "; ".join([title, *doubts])))
     return 0
 
 

@@ -48,7 +48,8 @@ def test_the_table_has_a_row_for_each_measurement_and_says_what_was_wrong() -> N
 def test_both_pictures_and_the_table_are_written(tmp_path: Path) -> None:
     """Out of a file with the reports of several benchmarks."""
     (tmp_path / "pictures").mkdir()
-    report = {"name": "sessions", "date": "2026-11-28", "machine": "2 × a processor", "raw": ROWS}
+    notes = ["voicepipe: 16 in real time", "other programs kept 1.2 cores busy"]
+    report = {"name": "sessions", "date": "2026-11-28", "machine": "2 × a processor", "raw": ROWS, "notes": notes}
     figures = tmp_path / "figures.json"
     figures.write_text(json.dumps([{"name": "graph"}, report]))
     assert main([str(figures), str(tmp_path)]) == 0
@@ -57,7 +58,9 @@ def test_both_pictures_and_the_table_are_written(tmp_path: Path) -> None:
         said = {"".join(one.itertext()).strip() for one in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")}
         assert {"voicepipe", "Unmute", "Resident memory, MB", "77 %"} <= said
         assert all(colour in text for colour in scheme.servers.values())
-    assert (tmp_path / "_sessions.md").read_text() == table(ROWS, "2026-11-28, 2 × a processor")
+    assert (tmp_path / "_sessions.md").read_text() == table(
+        ROWS, "2026-11-28, 2 × a processor; other programs kept 1.2 cores busy"
+    )
 
 
 def test_figures_of_another_benchmark_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.common.carried import COLUMNS, Carried, carry
 from benchmarks.common.load import TURN_S, load, offsets_s
 from benchmarks.common.server import Backend
-from benchmarks.sessions import Counts, Found, _report
+from benchmarks.sessions import Counts, Found, report_of
 from rich.console import Console
 
 ONE = Carried("voicepipe", 16, 36.0, [8.0, 10.0], 14.0, 0.224, 110.0, 80.0, turns=2, underruns=0, errors=0, late_ms=1.0)
@@ -59,7 +59,7 @@ def test_the_most_in_real_time_ends_before_the_first_number_that_is_not() -> Non
 
 def test_the_figures_name_the_server_of_each_row() -> None:
     """No reader needs to guess it from the order of the numbers."""
-    report = _report(found(ONE, replace(ONE, server="pipecat"), replace(ONE, server="do-nothing")))
+    report = report_of(found(ONE, replace(ONE, server="pipecat"), replace(ONE, server="do-nothing")))
     assert [row["server"] for row in report.raw] == ["voicepipe", "pipecat", "do-nothing"]
     assert report.raw[0]["p95_ms"] == pytest.approx(9.9)
     assert report.raw[0]["in_real_time"] is True
@@ -68,7 +68,7 @@ def test_the_figures_name_the_server_of_each_row() -> None:
 def test_latency_is_promised_above_the_do_nothing_backend_of_the_same_run() -> None:
     """At the numbers at which both were measured."""
     floor = replace(ONE, server="do-nothing", added_ms=[4.0, 4.0])
-    budgets = {one.what: one for one in _report(found(ONE, floor)).budgets if "above" in one.what}
+    budgets = {one.what: one for one in report_of(found(ONE, floor)).budgets if "above" in one.what}
     assert {what: (one.measured, one.limit) for what, one in budgets.items()} == {
         "added latency above the do-nothing backend's, at 16, p50": (5.0, 6.0),
         "added latency above the do-nothing backend's, at 16, p95": (pytest.approx(5.9), 12.0),
@@ -79,7 +79,7 @@ def test_a_report_says_why_pipecat_is_missing() -> None:
     """It is installed by pip, which may fail."""
     without = found(ONE)
     without.notes.append("pipecat was not measured: pip cannot install pipecat-ai")
-    notes = _report(without).notes
+    notes = report_of(without).notes
     assert notes[0] == "pipecat was not measured: pip cannot install pipecat-ai"
     assert not any(note.startswith("pipecat 1") for note in notes)
 
@@ -91,7 +91,7 @@ def test_a_terminal_shows_the_table_with_whole_words(width: int) -> None:
         ONE, server="do-nothing", count=128, added_ms=[1500.0] * 2, memory_mb=1200.0, turns=900, errors=1024
     )
     text = io.StringIO()
-    _report(found(ONE, large)).print(Console(file=text, width=width))
+    report_of(found(ONE, large)).print(Console(file=text, width=width))
     lines = text.getvalue().splitlines()
     head = next(line for line in lines if "server" in line)
     assert all(column in head for column in COLUMNS), head
