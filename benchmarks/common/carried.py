@@ -53,7 +53,7 @@ class Carried:
 
     @property
     def lost(self) -> int:
-        """Return how many turns had no answer that could be followed."""
+        """Return how many turns had no answer that could be followed: none came, or the sound of an earlier one did."""
         return self.turns - len(self.added_ms)
 
     @property
@@ -87,22 +87,17 @@ async def carry(
     await services.talk(url, count, lasts_s)
     watching.cancel()
     looks.append(_look(server))
+    await asyncio.sleep(CLEANS_UP_S)
     users = services.users
     asked = [turn for user in users for turn in user.asked(lasts_s)]
-    taken = [one for one in (took(turn, services.notes) for turn in asked) if one is not None]
-    await asyncio.sleep(CLEANS_UP_S)
-    all_talk = [
-        one
-        for one in looks
-        if max(user.began_s for user in users) <= one.at_s <= min(user.began_s for user in users) + lasts_s
-    ]
+    taken = [one for one in (took(turn, services.notes) for turn in asked) if one is not None and one.play > 0]
     return Carried(
         name,
         count,
         lasts_s,
         [one.added for one in taken],
         cpu_ms=1000 * (looks[-1].cpu_s - looks[0].cpu_s) / (count * lasts_s),
-        cores=_cores(all_talk if len(all_talk) > 1 else looks),
+        cores=_cores(looks, [user.began_s for user in users], lasts_s),
         memory_mb=max(one.memory_mb for one in looks),
         base_mb=base_mb,
         turns=len(asked),
@@ -112,8 +107,11 @@ async def carry(
     )
 
 
-def _cores(looks: Sequence[_Look]) -> float:
-    return (looks[-1].cpu_s - looks[0].cpu_s) / (looks[-1].at_s - looks[0].at_s)
+def _cores(looks: Sequence[_Look], began_s: Sequence[float], lasts_s: float) -> float:
+    """Return the load from when the last one has begun until the first one ends; of all the time if there is none."""
+    within = [look for look in looks if max(began_s) <= look.at_s <= min(began_s) + lasts_s]
+    first, *_, last = within if len(within) > 1 else looks
+    return (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
 
 
 def _look(server: Server) -> _Look:
