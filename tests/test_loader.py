@@ -29,7 +29,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
     yield file
     for name, module in list(sys.modules.items()):
-        if any(Path(place).is_relative_to(tmp_path) for place in _places(module)):
+        if any(place.startswith(str(tmp_path)) for place in _places(module)):
             del sys.modules[name]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import reactivex
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex import Observable
@@ -42,9 +43,12 @@ def spelled(
     source: Observable[str],
     overflow: Overflow = Overflow.DROP_OLDEST,
     backlog: PendingWork | None = None,
+    capacity: int = 2,
 ) -> Observable[str]:
     """The results of one session; an error is an item, so that the other sessions of a test go on."""
-    stage = in_batches(batches, boundary="test", capacity=2, overflow=overflow, lost_ms=lambda _: 10.0, backlog=backlog)
+    stage = in_batches(
+        batches, boundary="test", capacity=capacity, overflow=overflow, lost_ms=lambda _: 10.0, backlog=backlog
+    )
     return source.pipe(stage, rx_ops.map(str), rx_ops.catch(lambda error, _: reactivex.just(f"{error}")))
 
 
@@ -145,11 +149,13 @@ def test_what_waits_is_in_the_backlog_until_it_is_out(marbles: Marbles) -> None:
     assert [one.t_ms for one in out[:-1]] == [20, 20, 60]
 
 
-BURSTS = st.text("abcx", min_size=1, max_size=3)
+MOST_IN_BURST = 3
+"""A burst may come at the end of the wait, when the one before still waits."""
+BURSTS = st.text("abcx", min_size=1, max_size=MOST_IN_BURST)
 COLUMN_MS = 20
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     sessions=st.lists(st.lists(st.tuples(st.integers(0, 50), BURSTS), max_size=4), min_size=1, max_size=6),
     most=st.integers(1, 4),
@@ -164,7 +170,9 @@ def test_sessions_in_batches_have_the_results_that_they_have_alone(
     with Marbles() as marbles:
         scripts = ["".join(f" {gap}ms ({burst})" for gap, burst in items) + " 99ms |" for items in sessions]
         results = [
-            spelled(batches, marbles.cold(script)).pipe(rx_ops.map(lambda text, number=number: (number, text)))
+            spelled(batches, marbles.cold(script), capacity=2 * MOST_IN_BURST).pipe(
+                rx_ops.map(lambda text, number=number: (number, text))
+            )
             for number, script in enumerate(scripts)
         ]
         out = marbles.record(reactivex.merge(*results))[:-1]

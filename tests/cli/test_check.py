@@ -118,7 +118,7 @@ def test_json_for_machines(services: list[str], capsys: pytest.CaptureFixture[st
     by_kind = {check.pop("kind"): check for check in answer["checks"]}
     assert [by_kind[kind]["up"] for kind in ("stt", "tts", "llm")] == [True, True, True]
     took_ms = by_kind["llm"].pop("took_ms")
-    assert 0 < took_ms < 2000
+    assert 0 < took_ms < 60_000  # real time, on a machine that may have other work to do
     assert by_kind["llm"] == {
         "what": "OpenAI-compatible",
         "where": services[-1],

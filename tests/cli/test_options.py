@@ -66,6 +66,9 @@ def settings(command: str, *words: str) -> Settings:
     return settings_of(cli.parsed([command, *words]))
 
 
+pytestmark = pytest.mark.usefixtures("one_parser")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)

@@ -118,6 +118,7 @@ def commands_of(page: Path) -> Iterator[Command]:
     yield from inline_commands(page)
 
 
+@pytest.mark.usefixtures("one_parser")
 @pytest.mark.parametrize("page", all_pages(), ids=name_of)
 def test_every_command_line_can_be_parsed(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the parser of `voicepipe` itself: each command and each flag exists."""

@@ -46,8 +46,17 @@ def test_functions(document: Document) -> dict[str, Callable[..., None]]:
 test_functions.__test__ = False  # type: ignore[attr-defined]
 
 
+MARKS = {
+    "(server)": pytest.mark.e2e,
+    "explore(": pytest.mark.explored,
+    "add_routes(app": pytest.mark.models,  # with the settings of an installation, which has the embedded models
+}
+"""What the code of a page needs, by what stands in it."""
+
+
 def as_parameter(page: Path) -> Any:
-    marks = [pytest.mark.e2e] if "(server)" in page.read_text("utf-8") else []
+    text = page.read_text("utf-8")
+    marks = [mark for code, mark in MARKS.items() if code in text]
     return pytest.param(page, id=str(page.relative_to(ROOT)), marks=marks)
 
 

@@ -132,7 +132,7 @@ def test_a_redis_that_hangs_is_not_waited_for() -> None:
 
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         store = voice_store(settings(server.sockets[0].getsockname()[1], redis_timeout_s=0.2))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(VoiceStoreDown):
                 await store.get("a")
             await store.close()

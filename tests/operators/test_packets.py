@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ogg_opus import pages
@@ -42,7 +43,7 @@ from voicepipe.vad.frames import by_frame
 RATE_HZ = 24_000
 LONGEST_PACKET = 24_000
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def packets(size: int, limit: int = LONGEST_PACKET) -> st.SearchStrategy[list[int]]:
@@ -273,7 +274,7 @@ def even(step_ms: int, stretches: list[tuple[float, int]]) -> list[float]:
     return [at / whole_ms for at in range(step_ms, whole_ms, step_ms)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(LEVELS, min_size=1, max_size=14),
     st.lists(st.tuples(st.floats(0, 1), WISHES), max_size=3),
@@ -311,6 +312,15 @@ def test_speech_about_as_long_as_a_clip_may_be_is_cut_the_same(speech_ms: int) -
     live = heard(sent(said, [], even(20, said)))
     for step_ms in (80, 1000):
         assert heard(sent(said, [], even(step_ms, said))) == live
+
+
+@pytest.mark.parametrize("step_ms", [20, 80, 1000])
+def test_settings_that_come_in_mid_speech_cost_no_sound_of_it(step_ms: int) -> None:
+    """The clip begins where the speech began, 1.7 s before."""
+    said = [(0.0, 300), (0.5, 1900), (0.0, 1500)]
+    wish = SettingsChanged("x", turns=TurnTaking("meaning"))
+    one, same = (heard(sent(said, wishes, even(step_ms, said))) for wishes in ([], [(2000 / 3700, wish)]))
+    assert [clip.size for clip in same.clips] == [clip.size for clip in one.clips]
 
 
 def test_sound_that_was_let_go_is_in_no_clip() -> None:

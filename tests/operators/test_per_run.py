@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import reactivex
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex import Observable, operators
@@ -224,7 +225,7 @@ def test_each_subscription_has_runs_of_its_own(marbles: Marbles) -> None:
         marbles.expect(piped, "aXb|", a="1a", b="2b")
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.sampled_from("abcX"), max_size=10), st.lists(st.integers(0, 5), min_size=10, max_size=10))
 def test_whatever_each_run_takes_the_order_is_that_of_the_source(items: list[str], delays: list[int]) -> None:
     """Of the runs among themselves, and of what passes; nothing is lost, and it ends."""

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal, cast
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
@@ -278,7 +279,7 @@ def test_any_further_arguments_may_be_wanted() -> None:
     loop.close()
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.text(st.sampled_from("ab :\n-\t`*|(),>#"), max_size=60), st.sampled_from(["", "Args:\n", ":param a:"]))
 def test_no_docstring_breaks_it(text: str, before: str) -> None:
     """People write what they like."""
@@ -610,7 +611,7 @@ def test_it_is_told_how_long_a_call_took(virtual_loop: VirtualLoop) -> None:
     assert (logs[0]["outcome"], logs[0]["took_s"]) == ("returned", 0.25)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.text(max_size=30) | st.recursive(st.none() | st.integers() | st.text(max_size=3), st.lists).map(json.dumps))
 def test_whatever_the_model_writes_it_gets_an_answer(arguments: str) -> None:
     """Never an exception."""

@@ -1,6 +1,7 @@
 """Sounds that interrupt a reply and sounds that do not, on the default pipeline."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from reactivex import Observable
@@ -27,11 +28,17 @@ def played(scenario: Scenario) -> Transcript:
     return run(scenario.lasts(20))
 
 
+@cache
+def whole_reply() -> Transcript:
+    """The same reply without a cough."""
+    return played(talk("a long reply"))
+
+
 @pytest.mark.parametrize("length_s", [0.1, 0.2, 0.3, 0.5])
 @pytest.mark.parametrize("at_s", [6.5, 7.0, 8.0])
 def test_a_cough_leaves_the_reply_whole(length_s: float, at_s: float) -> None:
     """It is held, and goes on within a second: the end is late by that at the most."""
-    whole = played(talk("a long reply"))
+    whole = whole_reply()
     coughed = played(talk("a cough in a long reply").at(at_s).user_coughs(length_s))
     assert coughed.said.split("twenty.")[0] == whole.said.split("twenty.")[0]
     assert "twenty." in coughed.said

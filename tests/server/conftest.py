@@ -14,6 +14,7 @@ import pytest
 import sphn
 import structlog
 from aiohttp import web
+from aiohttp.web_app import _cached_build_middleware  # pyright: ignore[reportPrivateUsage]
 from served import Engine, Served
 from structlog.testing import capture_logs
 
@@ -67,6 +68,7 @@ def serve() -> Serve:
                 yield Served(http, runner, engine)
         finally:
             await runner.cleanup()
+            _cached_build_middleware.cache_clear()  # of aiohttp: it keeps 1,024 applications, with all that they hold
         assert engine.closed == engine.made
 
     return serving

@@ -22,8 +22,8 @@ COMPLETED = "conversation.item.input_audio_transcription.completed"
 PACKET_S = 0.06
 
 # When the recogniser is lost: before, in and after a turn of 0.6 s of silence and a second of words.
-PHASES_S = [1.0, 2.2]
-MORE_PHASES_S = [round(0.05 + 0.6 * number, 2) for number in range(6)]
+PHASES_S = [1.0]
+MORE_PHASES_S = [2.2, *(round(0.05 + 0.6 * number, 2) for number in range(6))]
 MODES = [Fails.DOWN, Fails.DIES, Fails.EARLY, Fails.GARBAGE, Fails.MUTE, Fails.SILENT, Fails.FULL]
 
 

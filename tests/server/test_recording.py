@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -64,6 +65,7 @@ class Heard:
         return np.rint(samples * 32768).astype("<i2").tobytes()
 
 
+@cache
 def noise(seconds: float) -> bytes:
     """PCM16, no two samples alike enough to be taken for each other."""
     samples = np.random.default_rng(1).integers(-10_000, 10_000, round(seconds * RATE_HZ))

@@ -13,6 +13,8 @@ from voicepipe.stt.moonshine import RATE_HZ, Moonshine, Token
 from voicepipe.tts.hibari import Hibari
 from voicepipe.weights import registry
 
+pytestmark = pytest.mark.models
+
 YES = ((1.4, 2.2), (3.8, 4.7))
 """The times at which actors say "Yes." in `endgame_nagg_nell`, in seconds."""
 

@@ -114,7 +114,7 @@ class Clips:
             case FlushRequested(at_s=at_s):
                 yield from self._flush(at_s)
             case TurnTaking(prefix_ms=prefix_ms):
-                self._let_go(self._sound.end)
+                self._let_go(self._sound.end if self._began is None else self._began)
                 self._prefix = None if prefix_ms is None else _samples(prefix_ms / 1000)
             case _:
                 pass

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -301,7 +302,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(json_values, max_size=5))
 def test_whatever_is_sent_is_a_call_or_none(sent: list[Any]) -> None:
     """Nothing but NotACall comes out, and every call that does has a name and an id of its own."""
@@ -343,7 +344,7 @@ def written(draw: st.DrawFn) -> tuple[list[tuple[str, str, str]], bytes]:
     return made, answer({"content": "Well."}, *deltas)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(written(), st.lists(st.integers(0, 10_000), max_size=20))
 def test_any_cut_of_the_stream_gives_the_same_calls(
     stream: tuple[list[tuple[str, str, str]], bytes], places: list[int]

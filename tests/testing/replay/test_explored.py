@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 
 from voicepipe.conversation import ClientInfo
 from voicepipe.events import ClientMessage, EchoFound, Event, SettingsChanged
@@ -83,14 +84,14 @@ def same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Scenario,
 
 def test_drawn_conversations_are_the_same_again(same: Callable[..., Recording]) -> None:
     """With barge-ins, coughs, echoes, holds, stalls, failures, idle prompts and changed settings."""
-    explore(DEFAULT, cases=14, shrinks=False, check=lambda scenario: same(scenario, lambda: DEFAULT))
+    explore(DEFAULT, cases=examples(14), shrinks=False, check=lambda scenario: same(scenario, lambda: DEFAULT))
 
 
 def test_drawn_conversations_with_functions_are_the_same_again(same: Callable[..., Recording]) -> None:
     """Quick and slow ones, and such as take longer than the filler waits: the pipeline's own tasks wait as they did."""
     explore(
         DEFAULT,
-        cases=8,
+        cases=examples(8),
         functions=("look", "search"),
         shrinks=False,
         check=lambda scenario: same(scenario, calling),

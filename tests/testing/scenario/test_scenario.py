@@ -105,9 +105,9 @@ def test_a_minute_takes_a_moment():
     """Real frames through the whole pipeline: 110 ms on a quiet machine."""
     minute = interrupted().lasts(60)
     play(minute, PLAIN)
-    began = time.perf_counter()
+    began = time.process_time()
     play(minute, PLAIN)
-    assert time.perf_counter() - began < 1.5
+    assert time.process_time() - began < 1.5
 
 
 def test_a_failure_shows_what_happened_instead_and_the_conversation():

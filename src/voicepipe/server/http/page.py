@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from importlib.util import find_spec
 
@@ -57,7 +58,7 @@ class Page:
     """
 
     def __init__(self, settings: ServerSettings, characters: Characters, kinds: Collection[ServiceKind]) -> None:
-        texts = _texts()
+        texts = dict(_texts())
         index = _filled(texts.pop("index.html"), _facts(settings, characters, kinds) | {"preloads": _preloads(texts)})
         version = _hash("".join((index, *texts.values())))
         index = _filled(index, {"version": version})
@@ -77,7 +78,8 @@ class Page:
         return _response(found, request)
 
 
-def _texts() -> dict[str, str]:
+@cache
+def _texts() -> Mapping[str, str]:
     files = resources.files("voicepipe.server").joinpath("page").iterdir()
     named = {file.name: file for file in files if file.name.rpartition(".")[2] in _TYPES}
     return {name: named[name].read_text("utf-8") for name in sorted(named)}

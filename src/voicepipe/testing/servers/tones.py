@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -53,9 +54,14 @@ class Tones:
         return self.words[int(place)] if loud and not rest and 0 <= place < len(self.words) else None
 
     def _tone(self, place: int) -> Audio:
-        at_s = np.arange(round(self.word_s * RATE_HZ)) / RATE_HZ
-        wave = _LEVEL * np.sin(2 * np.pi * (_LOWEST_HZ + place * _STEP_HZ) * at_s)
-        return Audio(wave.astype(np.float32), RATE_HZ)
+        return Audio(_tone(place, self.word_s), RATE_HZ)
+
+
+@cache
+def _tone(place: int, seconds: float) -> Samples:
+    at_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    wave = _LEVEL * np.sin(2 * np.pi * (_LOWEST_HZ + place * _STEP_HZ) * at_s)
+    return wave.astype(np.float32)
 
 
 def silence(seconds: float) -> Audio:
