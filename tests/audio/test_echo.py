@@ -106,7 +106,7 @@ def test_headphones_end_the_cancelling() -> None:
 
 
 def test_an_echo_is_removed_again_after_a_rest() -> None:
-    """What was played before the rest is forgotten, and the echo is not."""
+    """The sound from before the rest is forgotten, and the echo is not."""
     bot = voice(9, seed=1)
     bot[3 * RATE_HZ : 6 * RATE_HZ] = 0
     canceller = EchoCanceller(RATE_HZ, ECHO)

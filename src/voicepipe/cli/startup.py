@@ -63,9 +63,9 @@ def end_start() -> None:
 def _map_large_blocks() -> None:
     """Let glibc map each large block by itself, of which only the touched pages take memory.
 
-    By itself glibc ends that when the first one is freed. From then on each conversation's Ogg-Opus decoder, whose
-    buffer is zeroed in the heap, takes 488 kB instead of 19. Where `MALLOC_MMAP_THRESHOLD_` is set, that counts; other
-    C libraries than glibc have no such setting.
+    By itself glibc ends that when the first one is freed. From then on the Ogg-Opus decoder of each conversation,
+    with a buffer that is zeroed in the heap, takes 488 kB instead of 19. Where `MALLOC_MMAP_THRESHOLD_` is set,
+    that counts; other C libraries than glibc have no such setting.
     """
     if sys.platform != "linux" or "MALLOC_MMAP_THRESHOLD_" in os.environ:
         return
