@@ -25,6 +25,7 @@ from benchmarks.common.report import machine
 
 NAMES = (
     "conversation",
+    "speculation",
     "barge_in",
     "interruptions",
     "accuracy",

@@ -183,13 +183,14 @@ def _report(turns: Sequence[Turn], late_ms: Sequence[float]) -> Report:
 
 def _rows(good: Sequence[Turn], latencies: Sequence[float]) -> list[list[Any]]:
     return [
-        *([name, *summary(values)] for name, values in _parts(good)),
+        *([name, *summary(values)] for name, values in parts(good)),
         ["server, total", *summary([turn.answer.server_ms for turn in good if turn.answer and turn.answer.server_ms])],
         ["voice to voice", *summary(latencies)],
     ]
 
 
-def _parts(good: Sequence[Turn]) -> Iterator[tuple[str, list[float]]]:
+def parts(good: Sequence[Turn]) -> Iterator[tuple[str, list[float]]]:
+    """Yield the parts of voice to voice, each with its figures."""
     accounts = [turn.answer.parts_ms for turn in good if turn.answer and turn.answer.parts_ms]
     for name in accounts[0] if accounts else ():
         yield name, [parts[name] for parts in accounts]

@@ -1,12 +1,14 @@
 """The default pipeline: a voice conversation."""
 
+from dataclasses import replace
+
 from reactivex import Observable
 from reactivex.operators import share
 
 from voicepipe import Event, Session, merge
 from voicepipe import operators as ops
 from voicepipe.events import Audio, ReplyAudio
-from voicepipe.presets import DEADLINE, ECHO, ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK
+from voicepipe.presets import DEADLINE, ECHO, ENDPOINTING, FILLER, GAPS, INTERRUPTION, PLAYBACK, SPECULATION
 
 
 def pipeline(session: Session) -> Observable[Event]:
@@ -20,7 +22,8 @@ def pipeline(session: Session) -> Observable[Event]:
     def conversation(mic: Observable[Audio | Event]) -> Observable[ReplyAudio | Event]:
         heard = mic.pipe(ops.listening(session, ENDPOINTING), share())
         turns = heard.pipe(ops.detect_turns(ENDPOINTING), share())
-        spoken = turns.pipe(ops.respond(reply, INTERRUPTION), ops.hang_up_after("Bye!"))
+        ahead = ops.speculate(reply, replace(SPECULATION, per_turn=session.speculations))
+        spoken = turns.pipe(ops.respond(ahead, INTERRUPTION), ops.hang_up_after("Bye!"))
         return merge(heard, turns, spoken)
 
     mic = session.received.pipe(ops.decode(session.codec), ops.fill_gaps(GAPS))

@@ -55,6 +55,7 @@ from voicepipe.events import (
     ReplyTextWritten,
     Samples,
     SettingsChanged,
+    SpeculationEnded,
     SpeechEncoded,
     SpeechProbability,
     SpeechStarted,
@@ -62,6 +63,7 @@ from voicepipe.events import (
     SynthesisEnded,
     SynthesisStarted,
     Transcribed,
+    TranscriptDrafted,
     TurnConfirmed,
     TurnEnded,
     TurnJudged,
@@ -94,6 +96,7 @@ from voicepipe.operators import (
     pace,
     respond,
     retrying,
+    speculate,
     split_words,
     suppress_noise,
     tee,
@@ -112,8 +115,9 @@ from voicepipe.operators.pace import Due, release_at
 from voicepipe.operators.tee import side_branch
 from voicepipe.operators.text_only import per_run
 from voicepipe.presets import ECHO, TOOLS, UTTERANCES
-from voicepipe.rx import Clock, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
+from voicepipe.rx import Clock, LoopScheduler, feedback, merge, of_type, one_at_a_time, switch_turn, transduce
 from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription, until_used
 from voicepipe.rx.of_type import filter_
 from voicepipe.rx.publish import publish
 from voicepipe.services import NULL_OBSERVER, Address, Backoff, ConnectionLost, Finder, Instance, socket_stage
@@ -708,6 +712,7 @@ def _(drawing: Drawing) -> Observable[Any]:
     "stt.utterances.by_utterance",
     s=SpeechStarted(0.0, 0.02), a=sound(20, rate_hz=16_000), e=SpeechStopped(0.08, 0.08), f=FlushRequested(0.08),
     v=Like(WordRecognised, text="well"), w=Like(WordRecognised, text="no."), t=Transcribed(0.08, "well no."),
+    d=Like(TranscriptDrafted, until_s=0.08, text="well no."),
 )  # fmt: skip
 def _(drawing: Drawing) -> Observable[Any]:
     def transcribe(samples: Samples, draft: Sequence[str], cancelled: Callable[[], bool]) -> tuple[str, Sequence[str]]:
@@ -944,6 +949,33 @@ def _(drawing: Drawing) -> Observable[Any]:
 def _(drawing: Drawing) -> Observable[Any]:
     llm = drawing.cold("llm")
     return with_filler(lambda _: llm, after_s=0.04, again_s=1, texts=("One moment.",))(TALK)
+
+
+ASKED = {name: Conversation().user_said(name) for name in "ab"}
+
+
+@example("operators.speculate.speculate")
+def _(drawing: Drawing) -> Observable[Any]:
+    replies = {ASKED["a"]: drawing.cold("first"), ASKED["b"]: drawing.cold("second")}
+    reply = speculate(replies.__getitem__, per_turn=2, held_items=9)
+    expected = drawing.hot("expected").pipe(rx_ops.map(ASKED.get), reply.expecting(), rx_ops.ignore_elements())
+    return merge(expected, drawing.hot("asked").pipe(rx_ops.map(ASKED.__getitem__), rx_ops.flat_map(reply)))
+
+
+@example("operators.speculate.SpeculativeReply.expecting", x=SpeculationEnded(used=False))
+def _(drawing: Drawing) -> Observable[Any]:
+    replies = {ASKED["a"]: drawing.cold("first"), ASKED["b"]: drawing.cold("second")}
+    reply = speculate(replies.__getitem__, per_turn=2, held_items=9)
+    return drawing.hot("expected").pipe(rx_ops.map(ASKED.get), reply.expecting())
+
+
+@example("rx.early_subscription.until_used")
+def _(drawing: Drawing) -> Observable[Any]:
+    def used(scheduler: LoopScheduler) -> Observable[Any]:
+        ahead = EarlySubscription(until_used(), scheduler, 1)
+        return drawing.hot("used").pipe(rx_ops.take(1), rx_ops.flat_map(lambda _: ahead.used()))
+
+    return defer(used)
 
 
 @example("operators.gate.gate", t=True, f=False)

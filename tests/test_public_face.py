@@ -21,12 +21,13 @@ FACES = {
         "Agent", "Background", "DeadlineMissed", "Due", "EndOfTurn", "McpServer", "Reply", "as_text",
         "at_most_sentences", "by_clause", "cancel_echo", "decode", "detect_turns", "encode", "end_call", "endpoint",
         "fallback", "fill_gaps", "followed_by", "gate", "hang_up_after", "hedge", "listen", "listening",
-        "override_settings", "pace", "release_at", "replying", "respond", "retrying", "split_words", "suppress_noise",
-        "tee", "text_only", "wait_for_user", "with_agents", "with_deadline", "with_filler", "with_tools", "with_voices",
+        "override_settings", "pace", "release_at", "replying", "respond", "retrying", "speculate", "split_words",
+        "suppress_noise", "tee", "text_only", "wait_for_user", "with_agents", "with_deadline", "with_filler",
+        "with_tools", "with_voices",
     ],
     "voicepipe.rx": [
         "Clock", "LoopScheduler", "Machine", "TimedMachine", "feedback", "from_async", "merge", "of_type",
-        "one_at_a_time", "scheduler_of", "switch_turn", "transduce",
+        "one_at_a_time", "scheduler_of", "switch_turn", "transduce", "until_used",
     ],
     "voicepipe.client": [
         "BadRecording", "CannotConnect", "ConversationLost", "Dialogue", "Fact", "Microphone", "PlaybackQueue",

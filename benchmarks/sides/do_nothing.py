@@ -52,6 +52,7 @@ class _Session:
         self._sound = np.zeros(0, np.float32)
         self._words: list[str] = []
         self._voiced, self._steps_left = False, -1
+        self._sent_s = 0.0  # of sound, in all replies: one Ogg stream
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -114,17 +115,16 @@ class _Session:
 
     async def _speak(self, tts: aiohttp.ClientWebSocketResponse) -> None:
         await self._client.send_str(json.dumps({"type": "response.created"}))
-        writer, sent_s, began_s = sphn.OpusStreamWriter(24_000), 0.0, None
-        clock = asyncio.get_running_loop().time
+        due_s, clock = None, asyncio.get_running_loop().time
         async for message in tts:
             if b"Audio" not in message.data[:16]:
                 continue
-            began_s = clock() if began_s is None else began_s
-            await asyncio.sleep(max(0.0, began_s + sent_s - clock()))
-            sent_s += 0.08
-            await self._client.send_str(_ready_message(sent_s))
+            due_s = clock() if due_s is None else due_s
+            await asyncio.sleep(max(0.0, due_s - clock()))
+            due_s += 0.08
+            self._sent_s += 0.08
+            await self._client.send_str(_ready_message(self._sent_s))
         await self._client.send_str(json.dumps({"type": "response.audio.done"}))
-        del writer
 
 
 def _ready_message(ends_s: float) -> str:

@@ -18,33 +18,11 @@ from voicepipe.text.backchannels import ACKNOWLEDGEMENTS, SHORT_PHRASES
 from voicepipe.text.mid_sentence import CLAUSE_OPENERS, OPEN_ENDS
 
 __all__ = [
-    "ACKNOWLEDGEMENTS",
-    "CLAUSE_OPENERS",
-    "DEADLINE",
-    "ECHO",
-    "ENDPOINTING",
-    "FILLER",
-    "GAPS",
-    "INTERRUPTION",
-    "MCP",
-    "OPENING_RETRY",
-    "OPEN_ENDS",
-    "PLAYBACK",
-    "SHORT_PHRASES",
-    "TOOLS",
-    "UTTERANCES",
-    "Deadline",
-    "Echo",
-    "Endpointing",
-    "Filler",
-    "Gaps",
-    "Interruption",
-    "Mcp",
-    "Playback",
-    "Retry",
-    "Tools",
+    "ACKNOWLEDGEMENTS", "CLAUSE_OPENERS", "DEADLINE", "ECHO", "ENDPOINTING", "FILLER", "GAPS", "INTERRUPTION", "MCP",
+    "OPENING_RETRY", "OPEN_ENDS", "PLAYBACK", "SHORT_PHRASES", "SPECULATION", "TOOLS", "UTTERANCES", "Deadline",
+    "Echo", "Endpointing", "Filler", "Gaps", "Interruption", "Mcp", "Playback", "Retry", "Speculation", "Tools",
     "Utterances",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +182,19 @@ class Playback:
     lead_ms: float
     frame_ms: float
     kept_lead_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """Begin replies ahead, at a pause that may be the end of the user's turn. For `speculate`.
+
+    Args:
+        per_turn: how many replies may be begun ahead and thrown away before one is asked for; 0: none is begun ahead
+        held_items: how many items of a reply are held back; one that has more is thrown away
+    """
+
+    per_turn: int
+    held_items: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +366,10 @@ INTERRUPTION: Final = Interruption(
 PLAYBACK: Final = Playback(lead_ms=320, frame_ms=80, kept_lead_ms=120)
 """Four frames of 80 ms ahead, as in Kyutai's Unmute. Less where the client cannot be told to be silent: with 160 ms the
 loudspeaker of Unmute's frontend sounded for 403 ms behind the user's first sound (95th percentile)."""
+
+SPECULATION: Final = Speculation(per_turn=4, held_items=2000)
+"""For embedded models, which cost nothing but the time of the processor. The longest answer of a model, of 600 tokens,
+has a few more items than words."""
 
 DEADLINE: Final = Deadline(first_s=3, between_s=3)
 """For a TTS: a user takes 3 s of silence for the end of the connection. A language model has `FILLER`."""

@@ -79,6 +79,7 @@ class Stages:
         backlog: what the stages that hear have yet to do: sound from a recording waits for it
         on_close: called at the end of the session, in order: each frees what a stage holds of the shared models
         ahead: passes what the client sends, and makes a model ready for it: its instructions are read before it asks
+        speculations: how many replies may be begun ahead in a turn, for `speculate`
     """
 
     vad: Stage[Audio, SpeechProbability] | None
@@ -89,6 +90,7 @@ class Stages:
     backlog: PendingWork = field(default_factory=PendingWork)
     on_close: tuple[Callable[[], None], ...] = ()
     ahead: Stage[ClientMessage, ClientMessage] | None = None
+    speculations: int = 0
 
     def close(self) -> None:
         """Free what the stages hold of the shared models and services."""
@@ -112,6 +114,10 @@ class Session:
     passes. `session.tts(replace(conversation, voice="…"))` speaks in another one."""
     client: ClientInfo = field(default_factory=ClientInfo)
     """The facts that are known of the client from its handshake."""
+    speculations: int = 0
+    """How many replies may be begun ahead in a turn, and thrown away: `speculate(reply, replace(SPECULATION,
+    per_turn=session.speculations))`. The setting `llm_speculations`; by default 0 unless model and voice are embedded,
+    since services cost money."""
 
 
 Pipeline: TypeAlias = Callable[[Session], Observable[Event]]
@@ -155,6 +161,7 @@ class SessionRunner:
             llm=stages.llm,
             tts=lambda conversation: text_only(stages.tts(conversation)),
             client=client or ClientInfo(),
+            speculations=stages.speculations,
         )
         events = defer(lambda _: pipeline(session)).pipe(measure_turns())
         self._subscription = events.subscribe(self._out, self._failed, self._completed, scheduler=self.scheduler)

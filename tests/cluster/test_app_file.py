@@ -59,6 +59,12 @@ def test_serve_lets_more_requests_through_than_there_are_places() -> None:
     assert options["ray_actor_options"] == {"num_cpus": 1, "num_gpus": 1}
     scaled = serve_options(StageOptions(capacity=4, most_replicas=5))["autoscaling_config"]
     assert (scaled["min_replicas"], scaled["max_replicas"], scaled["target_ongoing_requests"]) == (1, 5, 3)
+    assert scaled["downscale_delay_s"] == 60
+
+
+def test_replicas_are_kept_on_different_machines() -> None:
+    assert serve_options(StageOptions(most_per_machine=1))["max_replicas_per_node"] == 1
+    assert serve_options(StageOptions())["max_replicas_per_node"] is None
 
 
 def test_a_certificate_is_looked_up_beside_the_file(tmp_path: Path) -> None:

@@ -26,6 +26,18 @@ def test_a_token_is_made_once_and_only_this_user_may_read_it(tmp_path: Path, mon
     assert ray_environment()["RAY_AUTH_TOKEN_PATH"] == str(file)
 
 
+def test_a_process_of_the_cluster_lives_on_while_the_head_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Ray's default it ends after a minute, gateways included; a setting of the user's own counts."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    make_token()
+    name = "RAY_gcs_rpc_server_reconnect_timeout_s"
+    assert int(ray_environment()[name]) > 3600
+    assert ray_environment({**os.environ, name: "90"})[name] == "90"
+
+
 def test_a_cluster_without_a_token_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"there is no token at .*absent"):
         ray_environment({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "absent")})
@@ -51,7 +63,7 @@ def test_the_nodes_have_no_dashboard_that_others_reach(tmp_path: Path, monkeypat
     program.chmod(0o700)
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     command = head_command("10.0.0.1", 6379)
-    assert command[:4] == [str(program), "start", "--head", "--block"]
+    assert command[:3] == [str(program), "start", "--head"]
     assert {"--include-dashboard=false", "--dashboard-host=127.0.0.1", "--node-ip-address=10.0.0.1"} <= set(command)
     assert join_command("10.0.0.1:6379")[2:4] == ["--address=10.0.0.1:6379", "--block"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from voicepipe.cluster.plane import LEASES_TRIED, RayControlPlane
+from voicepipe.cluster.plane import HEDGE_S, LEASES_TRIED, RayControlPlane
 from voicepipe.services import AtCapacity, ConnectionLost, ProtocolViolation
 from voicepipe.testing import VirtualLoop
 
@@ -19,15 +19,17 @@ FULL = {"full": "all 2 places are taken"}
 class Stream:
     """The items of a lease, after 5 ms each; then it goes on until it is cancelled, or its replica dies."""
 
-    def __init__(self, *items: Mapping[str, Any] | Exception, dies_s: float | None = None) -> None:
-        self._items, self._dies_s = list(items), dies_s
+    def __init__(
+        self, *items: Mapping[str, Any] | Exception, dies_s: float | None = None, after_s: float = 0.005
+    ) -> None:
+        self._items, self._dies_s, self._after_s = list(items), dies_s, after_s
         self.cancelled = asyncio.Event()
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> Mapping[str, Any]:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(self._after_s)
         if self._items:
             item = self._items.pop(0)
             if isinstance(item, Exception):
@@ -91,6 +93,32 @@ def test_another_replica_is_asked_when_one_is_full(virtual_loop: VirtualLoop) ->
     virtual_loop.run(main())
 
 
+def test_another_replica_is_asked_beside_one_that_does_not_answer(virtual_loop: VirtualLoop) -> None:
+    """A lease from a machine that has just died never comes; what was asked for it is cancelled."""
+
+    async def main() -> None:
+        silent = [Stream(), Stream()]
+        plane, asked = plane_of(*silent, Stream(FULL), Stream(PLACE))
+        lease = await plane.lease("stt")
+        assert asyncio.get_running_loop().time() == pytest.approx(2 * HEDGE_S + 0.01, abs=0.005)
+        assert len(asked) == 4
+        assert [stream.cancelled.is_set() for stream in silent] == [True, True]
+        lease.release()
+
+    virtual_loop.run(main())
+
+
+def test_a_second_place_that_comes_in_the_same_moment_is_given_back(virtual_loop: VirtualLoop) -> None:
+    async def main() -> None:
+        slow = [Stream(PLACE, after_s=HEDGE_S + 0.005), Stream(PLACE)]  # both answer 105 ms after the first request
+        plane, _ = plane_of(*slow)
+        lease = await plane.lease("stt")
+        assert sorted(stream.cancelled.is_set() for stream in slow) == [False, True]
+        lease.release()
+
+    virtual_loop.run(main())
+
+
 def test_a_replica_that_dies_loses_its_lease(virtual_loop: VirtualLoop) -> None:
     async def main() -> float:
         plane, _ = plane_of(Stream(PLACE, dies_s=1))
@@ -107,12 +135,12 @@ def test_a_request_that_takes_too_long_is_cancelled(virtual_loop: VirtualLoop) -
     """No replica is left with a place that is leased to no session."""
 
     async def main() -> bool:
-        stream = Stream()  # of a stage whose only replica is being started
-        plane, _ = plane_of(stream)
+        streams = [Stream() for _ in range(LEASES_TRIED)]  # of a stage whose only replica is being started
+        plane, _ = plane_of(*streams)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await plane.lease("stt")
-        return stream.cancelled.is_set()
+        return all(stream.cancelled.is_set() for stream in streams)
 
     assert virtual_loop.run(main())
 
@@ -125,7 +153,7 @@ def test_what_is_no_lease_is_a_fault(
     virtual_loop: VirtualLoop, item: Mapping[str, Any] | Exception, error: type[Exception]
 ) -> None:
     async def main() -> None:
-        plane, _ = plane_of(Stream(item))
+        plane, _ = plane_of(*(Stream(item) for _ in range(LEASES_TRIED)))
         with pytest.raises(error):
             await plane.lease("stt")
 

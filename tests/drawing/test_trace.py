@@ -54,7 +54,9 @@ def test_the_default_pipeline_is_drawn_as_it_reads() -> None:
 
 def test_a_reply_is_drawn_inside_of_respond() -> None:
     """By asking it, with a conversation that says nothing in particular."""
-    (reply,) = trace(load_pipeline()).find("respond").parts
+    (ahead,) = trace(load_pipeline()).find("respond").parts
+    assert (ahead.name, names(ahead.graph)) == ("reply", ["speculate"])
+    (reply,) = ahead.graph.output.parts
     assert reply.name == "reply"
     assert names(reply.graph) == ["with_filler", "split_words", "text_only", "pace"]
     inside = [part for node in reply.graph.nodes for part in node.parts]

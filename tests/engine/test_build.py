@@ -22,6 +22,7 @@ from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import Audio
 from voicepipe.installation.installation import install_command
 from voicepipe.installation.program import this_program
+from voicepipe.presets import SPECULATION
 from voicepipe.session import StageName
 from voicepipe.testing import Marbles
 from voicepipe.testing.servers import ByTime, Fails, LlmServer, SttServer, TtsServer
@@ -154,6 +155,17 @@ def test_only_the_models_that_are_needed_are_loaded(
     assert local.wanted == [embedded]
     assert local.gguf == (Path.home() / "qwen.gguf" if urls.get("llm_url") == "~/qwen.gguf" else None)
     assert local.sessions == 3
+
+
+@pytest.mark.usefixtures("local")
+def test_replies_are_begun_ahead_where_that_costs_nothing() -> None:
+    """A service is paid for what is thrown away; a setting decides otherwise."""
+
+    def begun(**settings: object) -> int:
+        return build_engine(EngineSettings(**settings), max_sessions=1).stages().speculations  # type: ignore[arg-type]
+
+    assert (begun(), begun(llm_speculations=0)) == (SPECULATION.per_turn, 0)
+    assert (begun(llm_url=NOWHERE), begun(tts_url=NOWHERE), begun(llm_url=NOWHERE, llm_speculations=2)) == (0, 0, 2)
 
 
 @pytest.mark.programs

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reactivex
+from reactivex import Observable
 
 from voicepipe.conversation import GREETING, SILENCE, Conversation
 from voicepipe.engine.build import build_engine, check_all
@@ -16,6 +18,9 @@ from voicepipe.engine.local_llm import EMBEDDED, LocalLlm, gguf_manner, load_ggu
 from voicepipe.engine.settings import EngineSettings
 from voicepipe.events import CharacterLines, Generation, TokensCounted, Warned
 from voicepipe.llm.gguf import GgufError
+from voicepipe.rx import LoopScheduler
+from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription
 from voicepipe.testing import Marbles
 from voicepipe.testing.loop.napping import NappingWorkers
 from voicepipe.weights import registry
@@ -118,6 +123,23 @@ def test_a_character_that_cannot_be_played_is_told_once(marbles: Marbles, llm: L
     talk = replace(TALK, lines=replace(LINES, warning="It cannot."))
     stage = llm.open().stage
     assert said(marbles, stage, talk) == [Warned("It cannot."), "Ahoy!"]
+    assert said(marbles, stage, talk) == ["Ahoy!"]
+
+
+def test_a_warning_in_a_reply_that_is_thrown_away_comes_again(marbles: Marbles, llm: LocalLlm) -> None:
+    """The client has not read it."""
+    talk = replace(TALK, lines=replace(LINES, warning="It cannot."))
+    stage = llm.open().stage
+    kept: list[Any] = []
+
+    def thrown_away(scheduler: LoopScheduler) -> Observable[Any]:
+        ahead = EarlySubscription(stage(talk), scheduler, 9)
+        kept.extend(ahead.kept)
+        ahead.dispose()
+        return reactivex.empty()
+
+    marbles.record(defer(thrown_away))
+    assert kept[:2] == said(marbles, stage, talk) == [Warned("It cannot."), "Ahoy!"]
     assert said(marbles, stage, talk) == ["Ahoy!"]
 
 

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import reactivex
+from reactivex import Observable
+from reactivex import operators as rx_ops
 
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import Conversation
 from voicepipe.events import Event, SettingsChanged, TurnEnded, WordRecognised
 from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.rx import merge
+from voicepipe.rx.defer import defer
+from voicepipe.rx.early_subscription import EarlySubscription
 from voicepipe.testing import Marbles
 
 OPENED = Conversation("Be brief.").user_said("Hi.")
@@ -97,6 +102,24 @@ def test_an_answer_stops_the_reading(marbles: Marbles, ahead: PromptPrefill, rea
     reader.gate.set()
     hear(marbles, ahead, "c|")
     assert reader.read[-1] == "Be brief. | Hi. | Good day. | what time | Good | is"
+
+
+def test_an_answer_that_is_thrown_away_was_not_given(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:
+    """The words are read on behind what was said before; where the answer is used, behind that."""
+    answered(marbles, ahead)
+    hear(marbles, ahead, "a|")
+    asked = OPENED.bot_said("Good day.").user_said("what")
+    llm = ahead.before(marbles.llm({}, default="x|", x="Well,"))
+    marbles.record(defer(lambda scheduler: _dropped(EarlySubscription(llm(asked), scheduler, 9))))
+    hear(marbles, ahead, "b|")
+    assert reader.read[-1] == "Be brief. | Hi. | Good day. | what time"
+    marbles.record(defer(lambda scheduler: EarlySubscription(llm(asked), scheduler, 9).used()))
+    hear(marbles, ahead, "c|")
+    assert reader.read[-1] == "Be brief. | Hi. | Good day. | what | Well, | is"
+
+
+def _dropped(ahead: EarlySubscription[str | Event]) -> Observable[str | Event]:
+    return reactivex.timer(0.02).pipe(rx_ops.ignore_elements(), rx_ops.finally_action(ahead.dispose))
 
 
 def test_nothing_is_read_before_the_first_question(marbles: Marbles, ahead: PromptPrefill, reader: Reader) -> None:

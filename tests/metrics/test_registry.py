@@ -25,6 +25,7 @@ from voicepipe.events import (
     ReplyInterrupted,
     ReplyStarted,
     ReplyText,
+    SpeculationEnded,
     SpeechStarted,
     StageFailed,
     TokensCounted,
@@ -250,6 +251,16 @@ def test_tokens_and_characters_are_summed_over_a_session(metrics, turns):
     assert scraped["stt_session_words_sum"] == 1
     assert scraped['session_characters_sum{side="user"}'] == len("Hello!")
     assert scraped['session_characters_sum{side="bot"}'] == len("I am") + len("Good.")
+
+
+def test_replies_that_were_begun_ahead_are_counted_with_what_they_cost(metrics, turns):
+    """The tokens of one that was thrown away have been used; those of the other come with its reply."""
+    assert Scraped.of(metrics)['speculations_total{outcome="used"}'] == 0
+    for event in (SpeculationEnded(used=True), SpeculationEnded(used=False, tokens=(TokensCounted(100, 20, 60),))):
+        turns.note(event)
+    scraped = Scraped.of(metrics)
+    assert [scraped[f'speculations_total{{outcome="{what}"}}'] for what in ("used", "thrown_away")] == [1, 1]
+    assert scraped['llm_tokens_total{kind="output"}'] == 20
 
 
 def test_a_figure_names_its_session_where_the_format_allows(metrics, turns):

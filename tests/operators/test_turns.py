@@ -1,16 +1,25 @@
 """From what is heard to whose turn it is."""
 
+from dataclasses import replace
+
 import pytest
+import reactivex
 
 from voicepipe.events import (
+    Event,
     Pause,
     Resemblance,
     SettingsChanged,
     SpeechStarted,
+    SpeechStopped,
     Transcribed,
+    TranscriptDrafted,
     TurnConfirmed,
     TurnEnded,
+    TurnPaused,
+    TurnResumed,
     TurnStarted,
+    TurnTaking,
     TurnTextChanged,
     TurnVoiceChanged,
     WordRecognised,
@@ -57,6 +66,61 @@ def test_a_transcript_before_the_verdict_ends_the_turn_at_the_verdict(marbles: M
 def test_a_transcript_that_does_not_reach_the_pause_is_waited_for(marbles: Marbles) -> None:
     """No word before the pause may be missing."""
     expect(marbles, "p-w-v-o-P-t|", "s-c-g-----e|")
+
+
+def drafted(*events: Event) -> list[Event]:
+    """Its pauses, and its end."""
+    begun = [Pause(0.0, 0.5), SpeechStarted(0.5, 0.6), WordRecognised("if", 0.5, 0.7)]
+    stage = detect_turns(pause_above=0.6, resume_below=0.4, clause_openers={"if"})
+    with Marbles() as marbles:
+        said = marbles.record(reactivex.from_iterable([*begun, *events]).pipe(stage))
+    return [one.value for one in said if isinstance(one.value, TurnPaused | TurnResumed | TurnEnded)]
+
+
+STOPPED, DRAFT = SpeechStopped(1.0, 1.16), TranscriptDrafted(1.0, "If it rains", (WordRecognised("it", 0.7, 0.8),))
+PAUSED = TurnPaused("If it rains", 1.0)
+
+
+def test_a_pause_with_its_words_may_be_the_end_of_the_turn() -> None:
+    """It is told while the end-of-turn model is unsure, and where the words stop in mid-sentence, once."""
+    assert drafted(STOPPED, DRAFT) == [PAUSED]
+    assert drafted(STOPPED, Pause(0.5, 1.0, bounded=True), DRAFT) == [PAUSED]
+    assert drafted(STOPPED, Pause(0.9, 1.0, bounded=True), DRAFT) == [PAUSED]
+    assert drafted(STOPPED, DRAFT, Pause(0.2, 1.0, bounded=True), Pause(0.2, 1.0, bounded=True)) == [PAUSED]
+
+
+def test_where_a_model_judges_pauses_its_verdict_is_waited_for() -> None:
+    """It is not, where it is not asked any more."""
+    judged = [STOPPED, Pause(0.2, 1.0, bounded=True), SpeechStarted(1.2, 1.3), Pause(0.0, 1.2)]
+    later = [SpeechStopped(2.0, 2.16), replace(DRAFT, until_s=2.0)]
+    pause = TurnPaused("If it rains", 2.0)
+    assert drafted(*judged, *later) == []
+    assert drafted(*judged, *later, Pause(0.5, 2.0, bounded=True)) == [pause]
+    assert drafted(*judged, *later, Pause(0.9, 2.0, bounded=True)) == [pause]  # in mid-sentence
+    assert drafted(*judged, TurnTaking(by="silence"), *later) == [pause]
+
+
+def test_what_ends_the_turn_is_no_pause_in_it() -> None:
+    """The end follows in the same callback."""
+    ended = TurnEnded("If it rains", 1.0)
+    assert drafted(STOPPED, Pause(1.0, 1.0), DRAFT, Transcribed(1.0, "If it rains")) == [ended]
+    assert drafted(STOPPED, DRAFT, Pause(1.0, 1.0), Transcribed(1.0, "If it rains")) == [PAUSED, ended]
+
+
+def test_speech_that_goes_on_resumes_a_turn_that_has_paused() -> None:
+    """Before the words are there, it has not paused; words of an earlier pause do not count."""
+    again = [SpeechStarted(1.2, 1.3), Pause(0.0, 1.2)]
+    assert drafted(STOPPED, DRAFT, *again) == [PAUSED, TurnResumed(1.2)]
+    assert drafted(STOPPED, *again, DRAFT) == []
+    assert drafted(STOPPED, *again, SpeechStopped(2.0, 2.16), DRAFT) == []
+
+
+def test_a_pause_says_whether_its_words_acknowledge(marbles: Marbles) -> None:
+    """As the end of the turn does."""
+    heard = [Pause(0.0, 0.5), SpeechStarted(0.5, 0.6), STOPPED, TranscriptDrafted(1.0, "Mhm.", ())]
+    stage = detect_turns(pause_above=0.6, resume_below=0.4, acknowledgements={"mhm"})
+    out = marbles.record(reactivex.from_iterable(heard).pipe(stage))
+    assert out[-2].value == TurnPaused("Mhm.", 1.0, acknowledgement=True)
 
 
 def test_going_on_takes_the_pause_back(marbles: Marbles) -> None:

@@ -17,6 +17,7 @@ from voicepipe.events import (
     SpeechStopped,
     TokenLogprob,
     Transcribed,
+    TranscriptDrafted,
     TurnTaking,
     WordRecognised,
 )
@@ -134,6 +135,15 @@ def test_nothing_is_settled_before_the_flush(marbles: Marbles, workers: Workers)
     """The clip has been read at the pause; its words wait for the verdict, and then take no time."""
     out = recorded(marbles, workers, "__1(s2)____(_e)-----f|", Reader(), **EVENTS)
     assert [t_ms for t_ms, event in out if isinstance(event, Transcribed)] == [280]
+
+
+def test_at_a_pause_it_says_what_it_has_read(marbles: Marbles, workers: Workers) -> None:
+    """With the words that are not out yet, as they will be if the pause is the end."""
+    out = [event for _, event in recorded(marbles, workers, "__1(s2)34____(_e)-----f|", Reader(), **EVENTS)]
+    place, draft = next((n, event) for n, event in enumerate(out) if isinstance(event, TranscriptDrafted))
+    assert draft == TranscriptDrafted(0.16, "a b c d", draft.words)
+    assert draft.words
+    assert out[place + 1 :] == [*draft.words, Transcribed(0.16, "a b c d")]
 
 
 def test_speech_that_goes_on_continues_its_clip(marbles: Marbles, workers: Workers) -> None:

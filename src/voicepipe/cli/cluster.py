@@ -60,6 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     up.add_argument("--port", type=port, default=6379, help="the cluster's port (default: %(default)s)")
     join = actions.add_parser("join", help="make this machine one of a cluster, until it is stopped")
     join.add_argument("head", metavar="ADDRESS", help="the first machine's address and port: 10.0.0.1:6379")
+    join.add_argument("--address", help="this machine's address in the cluster (default: that of its default route)")
     status = actions.add_parser("status", help="show the stages, and how many replicas run")
     down = actions.add_parser("down", help="stop the stages, and the cluster that was started here")
     for action in (up, status, down):
@@ -120,7 +121,7 @@ def _join(args: argparse.Namespace) -> int:
     from voicepipe.cluster.connection import ray_environment
     from voicepipe.cluster.node import join_command
 
-    command = join_command(args.head)
+    command = join_command(args.head, args.address)
     os.execve(command[0], command, {**os.environ, **ray_environment()})
 
 

@@ -35,6 +35,12 @@ class StageOptions(BaseModel):
     most_replicas: int | None = Field(default=None, ge=1)
     """The largest number of replicas: more are started when three quarters of the places are taken. None: there are
     always `replicas`."""
+    most_per_machine: int | None = Field(default=None, ge=1, le=100)
+    """The largest number of replicas on one machine: fewer sessions are hit when one fails. An update of a stage that
+    has replicas on all machines then ends an old one before it starts a new one. None: any number."""
+    scale_down_after_s: float = Field(default=60, ge=0)
+    """The time, in seconds, for which fewer replicas would have been enough before one is stopped. Its sessions finish
+    first."""
     capacity: int = Field(default=4, ge=1)
     """The number of sessions of one replica at once; as many as a host serves on one core."""
     cpus: float = Field(default=1, ge=0)

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ _REACH_S = 3.0
 
 _MODE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
 
+_WITHOUT_HEAD = "RAY_gcs_rpc_server_reconnect_timeout_s"
+_WITHOUT_HEAD_S = 24 * 3600
+"""The time that processes of Ray live on without the cluster's head, in seconds. By Ray's default of 60 s, raylets,
+replicas and gateways all end a minute after the head's machine; sessions, and new leases, do not need it."""
+
 
 class ClusterError(Exception):
     """The cluster cannot be used; the message says why, and what to do."""
@@ -38,9 +44,13 @@ def token_file(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get(_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
 
 
-def make_token() -> Path:
-    """Make a token if there is none, in a file that only this user may read; return the file."""
-    file = token_file()
+def make_token(file: Path | None = None) -> Path:
+    """Make a token if there is none, in a file that only this user may read; return the file.
+
+    Args:
+        file: The file; None: `token_file()`.
+    """
+    file = file or token_file()
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -52,7 +62,7 @@ def make_token() -> Path:
 
 
 def ray_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables that turn the token authentication on.
+    """Return the variables of each process of the cluster: the token authentication is on, and a head may be away.
 
     Raises:
         ClusterError: The authentication was turned off, or there is no token.
@@ -67,7 +77,8 @@ def ray_environment(environment: Mapping[str, str] = os.environ) -> dict[str, st
         raise ClusterError(
             f"there is no token at {file}; `voicepipe cluster up` makes one on the first machine: copy it from there"
         )
-    return {_MODE: "token", _PATH: str(file), "RAY_USAGE_STATS_ENABLED": "0"}
+    without_head_s = environment.get(_WITHOUT_HEAD, str(_WITHOUT_HEAD_S))
+    return {_MODE: "token", _PATH: str(file), _WITHOUT_HEAD: without_head_s, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def connect(url: str) -> None:
@@ -79,7 +90,11 @@ def connect(url: str) -> None:
     variables, address = ray_environment(), url.removeprefix("ray://")
     _check_reach(address)
     os.environ.update(variables)
+    hook = sys.excepthook
     ray = ray_module("ray")
+    sys.excepthook = (
+        hook  # Ray's reports an error to the head before the process ends, and waits for a head that is gone
+    )
     ray_module("ray.serve")  # takes 2 s, which the first session does not wait for
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicepipe.cluster.app_file import AppFile, StageOptions
+from voicepipe.cluster.code_version import code_version
 from voicepipe.cluster.connection import ray_module
 
 __all__ = ["StageState", "app_name", "deploy", "remove_all", "running_replicas", "serve_options", "stage_states"]
@@ -15,6 +16,10 @@ _PREFIX = "voicepipe-"
 
 LOAD = 0.75
 """The share of taken places above which replicas are added: a new one takes 4 to 13 s, in which the rest fills up."""
+
+LOOK_BACK_S = 4.0
+"""The time over which taken places are averaged, in seconds. Sessions last for minutes: with Serve's 30 s, made for
+requests, replicas would be added half a minute after they were needed."""
 
 HEALTH_CHECK_S = 2.0
 HEALTH_TIMEOUT_S = 5.0
@@ -37,12 +42,15 @@ def serve_options(options: StageOptions) -> dict[str, Any]:
                 "min_replicas": options.replicas,
                 "max_replicas": options.most_replicas,
                 "target_ongoing_requests": max(1.0, LOAD * options.capacity),
+                "metrics_interval_s": 1.0,
+                "look_back_period_s": LOOK_BACK_S,
                 "upscale_delay_s": 2.0,
-                "downscale_delay_s": 60.0,
+                "downscale_delay_s": options.scale_down_after_s,
             }
         }
     return {
         **scaling,
+        "max_replicas_per_node": options.most_per_machine,
         "max_ongoing_requests": 2 * options.capacity + 10,
         "graceful_shutdown_timeout_s": options.drain_s,
         "health_check_period_s": HEALTH_CHECK_S,
@@ -64,6 +72,8 @@ def deploy(app: AppFile, told: Callable[[str], None]) -> None:
     targets: list[Any] = []
     for name, options in app.stages.items():
         deployment: Any = serve.deployment(StageReplica, name=name, **serve_options(options))
+        # Without a version of its own, Serve replaces all replicas of all stages each time.
+        deployment = deployment.options(version=code_version(options), _internal=True)
         bound = deployment.bind(options.stage, options.capacity, options.tls_certificate, options.tls_key)
         targets.append(serve.RunTarget(bound, name=app_name(name), route_prefix=None))
     serve.run_many(targets)

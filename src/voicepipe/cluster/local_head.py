@@ -13,7 +13,8 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from voicepipe.cluster.connection import ClusterError
-from voicepipe.cluster.node import head_command, start_node
+from voicepipe.cluster.node import start_node
+from voicepipe.cluster.supervisor import supervisor_command
 
 __all__ = ["LocalHead", "log_file", "start_head"]
 
@@ -58,7 +59,7 @@ def start_head(address: str, port: int) -> LocalHead:
     log = log_file()
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    process = start_node(head_command(address, port), log)
+    process = start_node(supervisor_command(address, port), log)
     head = LocalHead(process.pid, _born(process.pid), f"{address}:{port}")
     ends_s = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < ends_s:

@@ -1,4 +1,4 @@
-"""The Ray processes of one machine, as a child of this process: `ray start --block`."""
+"""The Ray processes of one machine: the commands that start them, and the start itself."""
 
 from __future__ import annotations
 
@@ -27,17 +27,23 @@ def ray_program() -> str:
 
 
 def head_command(address: str, port: int) -> list[str]:
-    """Return the command of the first machine. Nothing listens for people: there is no dashboard."""
+    """Return the command of the first machine, for `supervisor`. Nothing listens for people: there is no dashboard."""
     where = [f"--node-ip-address={address}", f"--port={port}"]
-    return [ray_program(), "start", "--head", "--block", *where, *_DASHBOARD, *_COMMON]
+    return [ray_program(), "start", "--head", *where, *_DASHBOARD, *_COMMON]
 
 
-def join_command(head: str) -> list[str]:
-    """Return the command of a further machine."""
-    return [ray_program(), "start", f"--address={head}", "--block", *_COMMON]
+def join_command(head: str, address: str | None = None) -> list[str]:
+    """Return the command of a further machine: it lasts until it is stopped, or one of its processes has died.
+
+    Args:
+        head: The head's address and port.
+        address: This machine's; None: the one from which it would reach the internet, as Ray finds it.
+    """
+    own = [] if address is None else [f"--node-ip-address={address}"]
+    return [ray_program(), "start", f"--address={head}", "--block", *own, *_COMMON]
 
 
-# The object store keeps nothing of ours: Ray's smallest is enough. Should someone turn the dashboard on, it listens on
+# The object store keeps nothing of ours: Ray's smallest is enough. If the dashboard is turned on, it listens on
 # the loopback address only.
 _COMMON: Sequence[str] = ("--object-store-memory=80000000", "--disable-usage-stats")
 _DASHBOARD: Sequence[str] = ("--include-dashboard=false", "--dashboard-host=127.0.0.1")

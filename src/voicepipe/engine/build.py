@@ -19,6 +19,7 @@ from voicepipe.engine.settings import CLUSTER, EngineSettings
 from voicepipe.engine.speech import SpeechApiStt, SpeechApiTts
 from voicepipe.engine.unused import UNUSED_LLM, UNUSED_STT, UNUSED_TTS
 from voicepipe.events import Audio, Event
+from voicepipe.presets import SPECULATION
 from voicepipe.services.lease import ControlPlane
 from voicepipe.services.observer import NULL_OBSERVER, ServiceObserver
 from voicepipe.session import STAGE_NAMES, Llm, Service, StageName, Stages, Tts
@@ -62,7 +63,9 @@ class ComposedEngine:
         kinds: Sequence[ServiceKind] = KINDS,
         http: Http,
         local: LocalParts | None,
+        speculations: int = 0,
     ) -> None:
+        self._speculations = speculations
         self.max_sessions, self.checks, self.kinds = max_sessions, checks, kinds
         self.calls_functions = local is None or local.llm is None
         self.gives_logprobs = local is not None and local.stt is not None
@@ -84,6 +87,7 @@ class ComposedEngine:
             backlog=heard.backlog,
             on_close=(hearing.close, llm.close, tts.close),
             ahead=llm.instructed,
+            speculations=self._speculations,
         )
 
     def warm(self) -> None:
@@ -166,7 +170,24 @@ def build_engine(
     probed: dict[ServiceKind, StageProvider[Any]] = {"stt": stt, "llm": llm, "tts": tts}
     probes = [part.probe() for kind, part in probed.items() if kind in kinds]
     checks = _checks(settings, [*probes, *_cloning(settings, kinds, http)], kinds)
-    return ComposedEngine(stt, llm, tts, max_sessions=sessions, checks=checks, kinds=kinds, http=http, local=local)
+    return ComposedEngine(
+        stt,
+        llm,
+        tts,
+        max_sessions=sessions,
+        checks=checks,
+        kinds=kinds,
+        http=http,
+        local=local,
+        speculations=_speculations(settings, embedded),
+    )
+
+
+def _speculations(settings: EngineSettings, embedded: Collection[ServiceKind]) -> int:
+    """Return how many replies may be begun ahead in a turn: without a setting, as many as cost nothing."""
+    if settings.llm_speculations is not None:
+        return settings.llm_speculations
+    return SPECULATION.per_turn if {"llm", "tts"}.issubset(embedded) else 0
 
 
 async def check_all(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import reactivex
-from reactivex import Observable
+from reactivex import Observable, abc
 
 from voicepipe.boundary.workers import Workers
 from voicepipe.conversation import GREETING, SILENCE, Conversation, Message
@@ -21,7 +21,7 @@ from voicepipe.llm.in_process import in_process
 from voicepipe.llm.prefill import PromptPrefill
 from voicepipe.llm.smollm import LlmFailed, SmolLM
 from voicepipe.operators import at_most_sentences, split_words
-from voicepipe.rx import transduce
+from voicepipe.rx import scheduler_of, transduce
 from voicepipe.session import Llm
 from voicepipe.stage import Stage
 
@@ -181,8 +181,12 @@ def _warned(llm: Llm) -> Llm:
         warning = conversation.lines.warning
         if not warning or warning in told:
             return llm(conversation)
-        told.add(warning)
-        return reactivex.concat(reactivex.just(Warned(warning)), llm(conversation))
+
+        def warn(scheduler: abc.SchedulerBase) -> Observable[str | Event]:
+            scheduler_of(scheduler).when_used(lambda: told.add(warning))
+            return reactivex.concat(reactivex.just(Warned(warning)), llm(conversation))
+
+        return reactivex.defer(warn)
 
     return answer
 

@@ -268,6 +268,10 @@ class EngineSettings(BaseModel):
     llm_warm: bool = True
     """A request for one token at the start, and when a session opens after four minutes without an answer: a local
     server loads its model for it."""
+    llm_speculations: int | None = Field(default=None, ge=0)
+    """The number of replies that may be begun in a turn of the user's before it has ended, at a pause, and thrown away
+    if the user speaks on (preemptive generation). 0: none. None: 4 where language model and voice are embedded, and
+    else 0, since a service is paid for what is thrown away."""
     llm_retries: int = Field(default=1, ge=0)
     """The number of retries of a request of which no answer has begun, when the service cannot be reached or sends
     nothing. 0: none."""

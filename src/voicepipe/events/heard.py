@@ -17,9 +17,12 @@ __all__ = [
     "SpeechStopped",
     "TokenLogprob",
     "Transcribed",
+    "TranscriptDrafted",
     "TurnConfirmed",
     "TurnEnded",
     "TurnJudged",
+    "TurnPaused",
+    "TurnResumed",
     "TurnStarted",
     "TurnTextChanged",
     "TurnVoiceChanged",
@@ -121,6 +124,19 @@ class Transcribed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptDrafted(Event):
+    """The recogniser has read the sound up to a pause: what `Transcribed` will say if the user has finished.
+
+    `text` is the text of all words since the last `Transcribed`, and `words` are those of them that have not been
+    emitted. No word of it is final: if the user goes on, the sound is read again.
+    """
+
+    until_s: float
+    text: str
+    words: tuple[WordRecognised, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FlushRequested(Event):
     """A request to the STT: the user paused at `at_s`; emit the words up to there as soon as possible."""
 
@@ -174,6 +190,26 @@ class TurnVoiceChanged(TurnEvent):
     at_s: float
     sure: bool = False
     acknowledges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPaused(TurnEvent):
+    """The user has paused, and may have finished: it is not decided yet. `TurnResumed` or `TurnEnded` follows.
+
+    Its fields are those that `TurnEnded` will have if nothing else is heard.
+    """
+
+    text: str
+    at_s: float
+    item: ItemId = field(default=NO_ITEM, compare=False, repr=False)
+    acknowledgement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed(TurnEvent):
+    """The user speaks on after a `TurnPaused`, from `at_s`."""
+
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)

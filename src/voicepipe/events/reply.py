@@ -24,6 +24,7 @@ __all__ = [
     "ReplyStarted",
     "ReplyText",
     "ReplyTextWritten",
+    "SpeculationEnded",
     "SynthesisEnded",
     "SynthesisStarted",
     "TokensCounted",
@@ -130,6 +131,19 @@ class AgentChanged(Event):
 
     agent: str
     voice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeculationEnded(Event):
+    """A reply that was begun at a pause, before the turn had ended, was used, or thrown away (see
+    `voicepipe.operators.speculate`).
+
+    `tokens` are those of its requests, where it was thrown away after the model had counted them. In a reply that was
+    used they come as those of any other reply.
+    """
+
+    used: bool
+    tokens: tuple[TokensCounted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

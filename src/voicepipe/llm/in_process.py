@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import reactivex
-from reactivex import Observable
+from reactivex import Observable, abc
 
 from voicepipe.boundary.threads import from_worker
 from voicepipe.boundary.workers import Ticket, Workers
 from voicepipe.conversation import Conversation
 from voicepipe.events import Event, Generation, MaxTokensReached, TokensCounted, Warned
 from voicepipe.llm.errors import LlmSaidNothing
+from voicepipe.rx import scheduler_of
 from voicepipe.stage import Stage, naming
 
 __all__ = ["Model", "TokenUse", "in_process"]
@@ -99,7 +100,7 @@ def in_process(
 
         said = from_worker(produce, workers, what="llm").pipe(naming("LLM"), shorten or _whole)
         answered = reactivex.concat(said, reactivex.defer(lambda _: reactivex.from_iterable(_counted(use))))
-        return reactivex.concat(reactivex.of(*warn.about(generation)), answered) if generation.functions else answered
+        return reactivex.concat(warn.about(generation), answered) if generation.functions else answered
 
     return answer
 
@@ -131,9 +132,18 @@ class _Warning:
     def __init__(self) -> None:
         self._told = False
 
-    def about(self, generation: Generation) -> Iterator[Event]:
-        if not self._told:
-            self._told = True
-            names = ", ".join(function.name for function in generation.functions)
-            what = "The embedded language model cannot call functions"
-            yield Warned(f"{what} ({names}): it answers without them. A service can, set with llm_url.")
+    def about(self, generation: Generation) -> Observable[Event]:
+        names = ", ".join(function.name for function in generation.functions)
+        what = "The embedded language model cannot call functions"
+        warning = Warned(f"{what} ({names}): it answers without them. A service can, set with llm_url.")
+
+        def warn(scheduler: abc.SchedulerBase) -> Observable[Event]:
+            if self._told:
+                return reactivex.empty()
+            scheduler_of(scheduler).when_used(self._tell)
+            return reactivex.just(warning)
+
+        return reactivex.defer(warn)
+
+    def _tell(self) -> None:
+        self._told = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import reactivex
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 
 from voicepipe.boundary.workers import Outcome, Priority, Ticket, Workers
@@ -18,7 +18,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import ClientMessage, Event, SettingsChanged, WordRecognised
 from voicepipe.events.fold import fold
 from voicepipe.llm.history import History, whole
-from voicepipe.rx import transduce
+from voicepipe.rx import scheduler_of, transduce
 from voicepipe.stage import Stage
 
 __all__ = ["PromptPrefill"]
@@ -41,20 +41,25 @@ class PromptPrefill:
         self._read, self._workers, self._history = read, workers, history
         self._asked: Conversation | None = None
         self._has_asked = False
-        self._answer = ""
+        self._answer: list[str] = []
         self._words: list[str] = []
         self._read_words = 0
         self._reading: Ticket | None = None
 
     def before(self, llm: Llm) -> Llm:
-        """The same model; being asked ends the reading."""
+        """The same model; being asked ends the reading.
+
+        Where it is asked ahead (`speculate`), what is known of the conversation changes when the answer is used.
+        """
 
         def ask(conversation: Conversation) -> Observable[str | Event]:
-            def begin(_: object) -> Observable[str | Event]:
+            def begin(scheduler: abc.SchedulerBase) -> Observable[str | Event]:
                 self.close()
-                self._has_asked = True
-                self._asked, self._answer, self._words, self._read_words = conversation, "", [], 0
-                return llm(self._history(conversation)).pipe(rx_ops.do_action(self._note))
+                answer: list[str] = []
+                scheduler_of(scheduler).when_used(lambda: self._begin(conversation, answer))
+                return llm(self._history(conversation)).pipe(
+                    rx_ops.do_action(lambda said: answer.append(said) if isinstance(said, str) else None)
+                )
 
             return reactivex.defer(begin)
 
@@ -62,9 +67,7 @@ class PromptPrefill:
 
     def read(self, conversation: Conversation, line: str) -> None:
         """Begin to read `conversation`, in which the bot is about to say `line`, which the model did not write."""
-        self.close()
-        self._has_asked = True
-        self._asked, self._answer, self._words, self._read_words = conversation, line, [], 0
+        self._begin(conversation, [line])
         self._submit()
 
     def stage(self) -> Stage[Event, Event]:
@@ -93,9 +96,11 @@ class PromptPrefill:
             self._reading.cancel()
             self._reading = None
 
-    def _note(self, said: str | Event) -> None:
-        if isinstance(said, str):
-            self._answer += said
+    def _begin(self, conversation: Conversation, answer: list[str]) -> None:
+        """Note what is answered; `answer` grows."""
+        self.close()
+        self._has_asked = True
+        self._asked, self._answer, self._words, self._read_words = conversation, answer, [], 0
 
     def _hear(self, event: Event) -> Iterator[Event]:
         yield event
@@ -119,7 +124,8 @@ class PromptPrefill:
     def _submit(self) -> None:
         assert self._asked is not None
         self._read_words = len(self._words)
-        talk = self._asked.bot_said(self._answer.strip()) if self._answer.strip() else self._asked
+        answer = "".join(self._answer).strip()
+        talk = self._asked.bot_said(answer) if answer else self._asked
         talk = talk.user_said(" ".join(self._words)) if self._words else talk
         messages = self._history(talk).prompt(unfinished=True)
         self._reading = self._workers.submit(

@@ -17,6 +17,7 @@ from voicepipe.session import Service
 __all__ = [
     "FRAME_S",
     "SIDES",
+    "SPECULATIONS",
     "TOKENS",
     "AllMisses",
     "BoundedLabel",
@@ -48,6 +49,8 @@ _TOKENS_A_SESSION = (100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6)
 TOKENS = ("input", "cached", "output")
 """The kinds of token: read, those of them that the model had read before, and written."""
 SIDES = ("user", "bot")
+SPECULATIONS = ("used", "thrown_away")
+"""What becomes of a reply that is begun before the turn has ended."""
 
 _HTTP_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Fine around 50 ms, which is the bound of a warning.
@@ -251,6 +254,12 @@ class ConversationMetrics:
     def __init__(self, make: MetricFactory, services: Collection[Service]) -> None:
         self.turns = make.counter("turns", "Turns of users that had words.")
         self.replies = make.counter("replies", "Replies that began.")
+        self.speculations = make.counter(
+            "speculations",
+            "Replies begun before the turn had ended, by what became of them.",
+            "outcome",
+            known=SPECULATIONS,
+        )
         self.interruptions = make.counter("interruptions", "Replies that the user interrupted.")
         self.voice_to_voice = make.histogram(
             "voice_to_voice_seconds", "From the user's last sound to the bot's first.", _VOICE_TO_VOICE_S

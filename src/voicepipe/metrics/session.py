@@ -10,6 +10,7 @@ from voicepipe.events import (
     ReplyEnded,
     ReplyInterrupted,
     ReplyStarted,
+    SpeculationEnded,
     SpeechStarted,
     StageFailed,
     TokensCounted,
@@ -21,7 +22,7 @@ from voicepipe.events import (
 from voicepipe.llm.errors import LlmUnavailable
 from voicepipe.metrics.exemplars import observe_in_session
 from voicepipe.metrics.registry import Metrics
-from voicepipe.metrics.series import SIDES, TOKENS
+from voicepipe.metrics.series import SIDES, SPECULATIONS, TOKENS
 from voicepipe.operators.latency import PARTS
 from voicepipe.rx import Clock
 from voicepipe.services.errors import ServiceUnavailable
@@ -71,6 +72,8 @@ class TurnMetrics:
                 self._measured(event)
             case Overflowed(boundary=boundary, lost_ms=lost_ms, policy=policy):
                 self._overflowed(boundary, lost_ms, policy)
+            case SpeculationEnded():
+                self._speculated(event)
             case StageFailed():
                 self._failed(event)
             case (TokensCounted() as tokens) | OutOfBandResponse(event=TokensCounted() as tokens):
@@ -91,6 +94,12 @@ class TurnMetrics:
         for kind, count in zip(TOKENS, (tokens.read, tokens.cached, tokens.written), strict=True):
             self._tokens[kind] += count
             self._metrics.talk.tokens.labels(kind).inc(count)
+
+    def _speculated(self, speculation: SpeculationEnded) -> None:
+        """Count a reply that was begun ahead; the tokens of one that was thrown away have been used all the same."""
+        self._metrics.talk.speculations.labels(SPECULATIONS[0 if speculation.used else 1]).inc()
+        for tokens in speculation.tokens:
+            self._count(tokens)
 
     def note_lost(self, boundary: str, lost_ms: float) -> None:
         """Note the sound that a boundary which warns its client itself has dropped since the session began."""

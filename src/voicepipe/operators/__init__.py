@@ -18,8 +18,10 @@ from voicepipe.operators.listening import listening
 from voicepipe.operators.mcp_server import McpServer
 from voicepipe.operators.override_settings import override_settings
 from voicepipe.operators.pace import Due, pace, release_at
+from voicepipe.operators.reply import Reply
 from voicepipe.operators.replying import replying
-from voicepipe.operators.respond import Reply, respond
+from voicepipe.operators.respond import respond
+from voicepipe.operators.speculate import speculate
 from voicepipe.operators.suppress_noise import suppress_noise
 from voicepipe.operators.tee import tee
 from voicepipe.operators.text_only import as_text, text_only
@@ -59,6 +61,7 @@ __all__ = [
     "replying",
     "respond",
     "retrying",
+    "speculate",
     "split_words",
     "suppress_noise",
     "tee",

@@ -12,7 +12,7 @@ from voicepipe.conversation import Conversation
 from voicepipe.events import Event, FunctionCalled, ReplyAudio, ReplyTextWritten, Unpaced, Unspoken
 from voicepipe.operators.fallback.stages import retrying
 from voicepipe.operators.pace import pace
-from voicepipe.operators.respond import Reply
+from voicepipe.operators.reply import Reply
 from voicepipe.operators.text_only import as_text
 from voicepipe.operators.words import split_words
 from voicepipe.presets import OPENING_RETRY, Playback

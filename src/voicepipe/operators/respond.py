@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeAlias, overload
+from collections.abc import Iterator
+from typing import overload
 
 import reactivex
 from reactivex import Observable
@@ -25,9 +25,14 @@ from voicepipe.events import (
     TurnEnded,
     TurnEvent,
     TurnJudged,
+    TurnPaused,
+    TurnResumed,
     WordSpoken,
 )
+from voicepipe.operators.expected_reply import expected_reply
 from voicepipe.operators.out_of_band import failure, out_of_band
+from voicepipe.operators.reply import Reply
+from voicepipe.operators.speculate import SpeculativeReply
 from voicepipe.operators.turn_actions import Action, HangUp, HoldElapsed, HoldReply, ResumeReply, StartReply
 from voicepipe.operators.turn_state import TurnState
 from voicepipe.presets import Interruption
@@ -37,11 +42,7 @@ from voicepipe.rx.of_type import filter_
 from voicepipe.rx.publish import publish
 from voicepipe.stage import SessionError, Stage, stage_factory, takes_preset
 
-__all__ = ["Reply", "respond"]
-
-Reply: TypeAlias = Callable[[Conversation], Observable[ReplyAudio | Event]]
-"""Makes the reply to a conversation: `ReplyText`, `ReplyAudio` and `WordSpoken` on the playback clock, until it is
-played; or `ReplyTextWritten`, where it is not `aloud`."""
+__all__ = ["respond"]
 
 
 @overload
@@ -156,7 +157,23 @@ class _Turn:
             transduce(lambda _: self.noted),
         )
         late = events.pipe(filter_(self.is_known))
-        return merge(judged, talk, late, events.pipe(out_of_band(self._reply, lambda: self.state.conversation)))
+        aside = events.pipe(out_of_band(self._reply, lambda: self.state.conversation))
+        return merge(judged, talk, late, aside, *self._speculations(events))
+
+    def _speculations(self, events: Observable[TurnEvent | ClientEvent]) -> Iterator[Observable[Event]]:
+        """Yield what begins replies ahead. It comes behind what begins replies, so that a turn's end uses one first."""
+        if isinstance(self._reply, SpeculativeReply):
+            yield events.pipe(transduce(lambda _: self.expected), self._reply.expecting())
+
+    def expected(self, event: Event) -> Iterator[Conversation | None]:
+        """Yield the conversation that will probably be answered, at a pause, and None where it is known."""
+        match event:
+            case TurnPaused():
+                yield expected_reply(self.state, event, self._clock())
+            case TurnResumed() | TurnEnded():
+                yield None
+            case _:
+                pass
 
     def decide(self, event: Event) -> Iterator[Observable[ReplyAudio | Event]]:
         """Yield the bot's next turn, if `event` changes what it does."""

@@ -24,7 +24,7 @@ from voicepipe.events import (
 from voicepipe.operators.function_calls import FunctionCalls, renamed
 from voicepipe.operators.tool_source import Runner, ToolSource, together
 from voicepipe.presets import Tools
-from voicepipe.rx import from_async, scheduler_of, transduce
+from voicepipe.rx import from_async, scheduler_of, transduce, until_used
 from voicepipe.rx.background import Background
 from voicepipe.stage import stage_factory, takes_preset
 
@@ -75,7 +75,8 @@ def with_tools(
     one, the client requests the next answer. If the client and the pipeline have a function of one name, the pipeline's
     is used.
 
-    A result is emitted as soon as it is there. An error of the model is passed on.
+    A result is emitted as soon as it is there. In a reply that was begun ahead (`speculate`) no function runs before
+    the reply is used. An error of the model is passed on.
 
     After a barge-in the functions go on, with their deadline, and their results are part of the conversation when they
     come: `respond` emits `FunctionContinues`, which the model reads as such, and then `FunctionReturned`. A model that
@@ -210,7 +211,8 @@ class _Reply:
         if not answer.calls:
             return reactivex.empty()
         results: list[FunctionReturned] = []
-        running = from_async(lambda: self._run(answer.calls, results, conversation.aloud), "functions")
+        run = from_async(lambda: self._run(answer.calls, results, conversation.aloud), "functions")
+        running = reactivex.concat(until_used(), run)
         if answer.asks_client:
             return running
         again = reactivex.defer(lambda _: self.answer(_knowing(conversation, answer, results), rounds - 1))

@@ -25,9 +25,12 @@ from voicepipe.events import (
     SpeechStarted,
     SpeechStopped,
     Transcribed,
+    TranscriptDrafted,
     TurnConfirmed,
     TurnEnded,
     TurnEvent,
+    TurnPaused,
+    TurnResumed,
     TurnStarted,
     TurnTaking,
     TurnTextChanged,
@@ -37,6 +40,7 @@ from voicepipe.events import (
 )
 from voicepipe.operators.acknowledgements import Acknowledgements
 from voicepipe.operators.commits import Commits
+from voicepipe.operators.turn_pauses import TurnPauses
 from voicepipe.presets import Endpointing
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage, stage_factory, takes_preset
@@ -56,7 +60,12 @@ def detect_turns(*, pause_above: float, resume_below: float) -> Stage[Event, Tur
 
 
 @takes_preset(Endpointing)
-@stage_factory(gives=(TurnStarted, TurnConfirmed, TurnTextChanged, TurnVoiceChanged, TurnEnded, SettingsChanged))
+@stage_factory(
+    gives=(
+        *(TurnStarted, TurnConfirmed, TurnTextChanged, TurnVoiceChanged, TurnPaused, TurnResumed, TurnEnded),
+        SettingsChanged,
+    )
+)
 def detect_turns(
     *,
     pause_above: float,
@@ -76,7 +85,10 @@ def detect_turns(
 
     The user's turn begins with a pause surer below `resume_below`, or from a word, whichever is first; between the two
     thresholds nothing changes, so that a wavering score does not flicker. A turn without a word ends with an empty
-    text. Behind a text that stops in mid-sentence, whatever an end-of-turn model says of its sound, silence ends the
+    text. `TurnPaused` says what the turn's text would be, when the recogniser has read up to a pause
+    (`TranscriptDrafted`), and an end-of-turn model, if there is one, is not sure; `TurnResumed` or `TurnEnded`
+    follows. Behind a text that stops in
+    mid-sentence, whatever an end-of-turn model says of its sound, silence ends the
     turn (`Pause.bounded`). The text is made of the words, or of what `Transcribed` says they should read. What the
     client wants of the bot passes through, for `respond`; everything else is left behind.
 
@@ -137,6 +149,7 @@ class _Turn:
         self._said: list[WordRecognised] = []
         self._talking = self._told = self._confirmed = False
         self._paused_at: float | None = None
+        self._pauses = TurnPauses()
         # Whether silence ends the turn, if the words so far leave a sentence open.
         self._bounded = False
         self._transcribed_s = self._began_s = 0.0
@@ -154,8 +167,12 @@ class _Turn:
                 yield from self._end_if_done()
             case SpeechStarted() | SpeechStopped():
                 yield from self._voice_changed(event)
+            case TranscriptDrafted():
+                self._pauses.drafted(event)
+                yield from self._pause()
             case TurnTaking(by=by):
                 self._commits.by_client = by == "client"
+                self._pauses.taken(event)
             case SettingsChanged():
                 yield event  # first, so that the turn's end has the effect that the client now wants
                 yield from self._hand_over()
@@ -196,20 +213,37 @@ class _Turn:
         self._words = []
 
     def _weigh(self, pause: Pause) -> Iterator[TurnEvent | ClientEvent]:
+        self._pauses.judged(pause)
         if pause.probability < self._resume_below:
             self._paused_at = None
             yield from self._start(pause.at_s, goes_on=pause.goes_on)
             yield from self._score(pause.at_s)
+            yield from self._pause()
             return
         self._low_since_s = None
         if pause.probability > self._pause_above and self._talking:
             self._paused_at, self._bounded = pause.at_s, pause.bounded
             yield from self._end_if_done()
+        yield from self._pause()
 
     def _voice_changed(self, event: SpeechStarted | SpeechStopped) -> Iterator[TurnEvent]:
         self._low_since_s = None
         if self._is_unconfirmed:
             yield TurnVoiceChanged(isinstance(event, SpeechStarted), event.at_s)
+        resumes = self._pauses.told
+        self._pauses.voice_changed(event)
+        if resumes:
+            yield TurnResumed(event.at_s)
+
+    def _pause(self) -> Iterator[TurnEvent]:
+        """Say that the turn may end here, once, if that is open when the words are there, and the model has judged."""
+        if (draft := self._pauses.draft) is None or not self._told:
+            return
+        text = " ".join(filter(None, [*self._settled, draft.text]))
+        if not self._will_end(text):
+            acknowledgement = not self._confirmed and self._acknowledgements.matches(text, [*self._said, *draft.words])
+            self._pauses.told = True
+            yield TurnPaused(text, draft.until_s, self._item, acknowledgement=acknowledgement)
 
     def _score(self, at_s: float) -> Iterator[TurnEvent]:
         """Say that the voice is sure to be speech, where the recogniser's scores have said so for a while."""
@@ -247,6 +281,10 @@ class _Turn:
         """Return whether every word is there that was said before the pause."""
         return self._paused_at is not None and self._transcribed_s >= self._paused_at
 
+    def _will_end(self, text: str) -> bool:
+        """Return whether the turn is to end when all before the pause is there, with this text."""
+        return self._paused_at is not None and not (self._bounded and self._goes_on(text))
+
     def _is_all_heard(self, until_s: float | None) -> bool:
         """Return whether every earlier word is there; for a word without a known place, every word before the last
         pause."""
@@ -261,7 +299,7 @@ class _Turn:
             text, at_s = self._taken()
             yield from commits.ended(text, at_s, detected)
             yield from self._end_if_done()
-        elif self._is_heard and not commits.by_client and not (self._bounded and self._goes_on(self._text)):
+        elif self._is_heard and not commits.by_client and self._will_end(self._text):
             confirmed, began_s, said = self._confirmed, self._paused_at, self._said
             yield from self._start(self._transcribed_s if began_s is None else began_s)
             text, at_s = self._taken()
@@ -274,5 +312,5 @@ class _Turn:
         """Return the words of the turn and its end; the next turn begins empty."""
         text, at_s = self._text, self._paused_at
         self._settled, self._words, self._said, self._paused_at = [], [], [], None
-        self._talking = self._told = self._confirmed = False
+        self._talking = self._told = self._confirmed = self._pauses.told = False
         return text, self._transcribed_s if at_s is None else at_s

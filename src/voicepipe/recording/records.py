@@ -57,6 +57,7 @@ class Header:
         audio_format: The format of packets that name none.
         rate_hz: The rate of the sound in the graph.
         has_vad: False: the recogniser notices pauses itself.
+        speculations: How many replies could be begun ahead in a turn.
         sound: True: the client's own sound is in the file.
         partial: The session had begun before it could be recorded: it can be read, and not run again.
     """
@@ -70,6 +71,7 @@ class Header:
     audio_format: AudioFormat = "audio/pcm"
     rate_hz: int = 24_000
     has_vad: bool = True
+    speculations: int = 0
     sound: bool = False
     partial: bool = False
 

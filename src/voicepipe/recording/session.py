@@ -111,7 +111,7 @@ class SessionRecorder:
 
     def stages(self, stages: Stages) -> Stages:
         """Return the stages as the graph uses them."""
-        self._header = replace(self._header, has_vad=stages.vad is not None)
+        self._header = replace(self._header, has_vad=stages.vad is not None, speculations=stages.speculations)
         return recorded_stages(stages, self.journal)
 
     def codec(self, codec: Codec) -> Codec:

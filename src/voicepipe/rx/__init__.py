@@ -1,5 +1,6 @@
 """Additions to reactivex for live audio: one clock per session, turns that clean up, sources from asyncio, threads."""
 
+from voicepipe.rx.early_subscription import until_used
 from voicepipe.rx.feedback import feedback, one_at_a_time
 from voicepipe.rx.from_async import from_async
 from voicepipe.rx.merge import merge
@@ -23,4 +24,5 @@ __all__ = [
     "scheduler_of",
     "switch_turn",
     "transduce",
+    "until_used",
 ]

@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
-from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from voicepipe.rx.background import Background
 from voicepipe.rx.hold import Hold
+from voicepipe.rx.when_used import WhenUsed
 
 __all__ = ["AnotherThread", "LoopScheduler", "scheduler_of"]
 
@@ -57,6 +58,7 @@ class LoopScheduler(PeriodicScheduler):
         self.tasks: set[asyncio.Task[Any]] = set()
         self.hold: Hold = Hold() if parent is None else parent.hold
         self.background: Background = Background(self._adopt) if parent is None or apart else parent.background
+        self._when_used: WhenUsed | None = None if parent is None else parent._when_used
         self._parent = parent
         self._thread = threading.get_ident()
 
@@ -84,6 +86,32 @@ class LoopScheduler(PeriodicScheduler):
             apart: Nothing outlives what is started below it.
         """
         return LoopScheduler(self.loop, parent=self, apart=apart)
+
+    def ahead(self) -> LoopScheduler:
+        """Return a child for work that may be thrown away before it is wanted: sound below it is held until then."""
+        own = self.child()
+        own.hold, own._when_used = Hold(on=True), WhenUsed()
+        return own
+
+    def used_by(self, turn: LoopScheduler) -> abc.DisposableBase:
+        """Go on as a child of `turn`: this one is of `ahead`, and its work is wanted now.
+
+        Its tasks are the turn's from now on, what waits for its use begins, and then its sound is held as the turn's
+        is, until the result is disposed.
+        """
+        self._parent = turn
+        for task in self.tasks.copy():
+            turn._adopt(task)
+        if self._when_used is not None:
+            self._when_used.use()
+        return self.hold.follow(turn.hold)
+
+    def when_used(self, action: Callable[[], object]) -> abc.DisposableBase:
+        """Call `action` when the work below is wanted: at once, unless it was begun ahead and is not used yet."""
+        if self._when_used is None or self._when_used.is_used:
+            action()
+            return Disposable()
+        return self._when_used.add(action)
 
     def spawn(self, work: Coroutine[Any, Any, _T], name: str) -> asyncio.Task[_T]:
         """Run a coroutine as a task of this scheduler and of its parents; their sets hold it until it is done."""

@@ -21,7 +21,16 @@ from voicepipe.boundary.overflow import Overflow
 from voicepipe.boundary.pending import PendingWork
 from voicepipe.boundary.threads import in_worker
 from voicepipe.boundary.workers import Ticket, Workers
-from voicepipe.events import Audio, Event, Resemblance, Samples, TokenLogprob, Transcribed, WordRecognised
+from voicepipe.events import (
+    Audio,
+    Event,
+    Resemblance,
+    Samples,
+    TokenLogprob,
+    Transcribed,
+    TranscriptDrafted,
+    WordRecognised,
+)
 from voicepipe.presets import Utterances
 from voicepipe.rx import transduce
 from voicepipe.stage import Stage
@@ -71,7 +80,8 @@ def by_utterance(
     logprobs: Callable[[Sequence[T]], tuple[TokenLogprob, ...]] = _no_logprobs,
     compare: Compare[T] | None = None,
 ) -> Stage[Audio | Event, Event]:
-    """Emit `WordRecognised` early and `Transcribed` at each `FlushRequested`, from `Audio` and a VAD's edges.
+    """Emit `WordRecognised` early, `TranscriptDrafted` at each pause and `Transcribed` at each `FlushRequested`, from
+    `Audio` and a VAD's edges.
 
     Each clip has a margin of sound before and after the speech, or before it the prefix
     of a `TurnTaking`, as far as no other clip has it. A clip with too little voice for its text has no words:
@@ -91,7 +101,7 @@ def by_utterance(
     .. marbles::
 
         in             s-a-a-a-a-e-f        s: SpeechStarted   a: Audio   e: SpeechStopped   f: FlushRequested
-        by_utterance   ------v-----(wt)     v, w: WordRecognised   t: Transcribed
+        by_utterance   ------v---d-(wt)     v, w: WordRecognised   d: TranscriptDrafted   t: Transcribed
     """
 
     def stage(source: Observable[Audio | Event]) -> Observable[Event]:
@@ -171,7 +181,10 @@ class Agreement:
                 previous, self._last = self._last, item
                 if item.sure:
                     yield from self._words(item, len(item.words))
-                elif previous is not None and not clip.whole:
+                elif clip.whole:
+                    words = tuple(self._left(item, len(item.words)))
+                    yield TranscriptDrafted(clip.stop_s, " ".join(item.words), words)
+                elif previous is not None:
                     yield from self._words(item, self._agreed(previous, item))
 
     def _settle(self, until_s: float) -> Iterator[Event]:
@@ -189,13 +202,19 @@ class Agreement:
         return sum(1 for _ in takewhile(_same, zip(before.words, sure, strict=False)))
 
     def _words(self, guess: Guess, until: int) -> Iterator[WordRecognised]:
-        times = _shared_out(guess.words, guess.clip.start_s, guess.clip.stop_s)
+        for word in self._left(guess, until):
+            self._last_start_s = word.start_s
+            yield word
+        self._out = max(self._out, until)
+
+    def _left(self, guess: Guess, until: int) -> Iterator[WordRecognised]:
+        """Yield the words up to there that have not been emitted."""
+        times, earliest_s = _shared_out(guess.words, guess.clip.start_s, guess.clip.stop_s), self._last_start_s
         for index in range(self._out, until):
             # In a longer clip the divided times may put a word before one that was already emitted.
-            self._last_start_s = max(self._last_start_s, times[index][0])
-            stop_s = max(self._last_start_s, times[index][1])
-            yield WordRecognised(guess.words[index], self._last_start_s, stop_s, guess.logprob, guess.resemblance)
-        self._out = max(self._out, until)
+            earliest_s = max(earliest_s, times[index][0])
+            stop_s = max(earliest_s, times[index][1])
+            yield WordRecognised(guess.words[index], earliest_s, stop_s, guess.logprob, guess.resemblance)
 
 
 def _same(pair: tuple[str, str]) -> bool:

@@ -128,7 +128,8 @@ def _services(draw: st.DrawFn, stalls: bool, functions: Sequence[str]) -> list[C
     trouble = [(_TROUBLE | _STALLS)[name] for name in chosen]
     # The scripted model in a thread calls no functions.
     where: list[Change] = [Scenario.in_process] if not functions and draw(st.booleans()) else []
-    return [*where, *services, *calls, *trouble]
+    ahead: list[Change] = [lambda s: s.speculations(4)] if draw(st.booleans()) else []
+    return [*where, *services, *calls, *trouble, *ahead]
 
 
 _TROUBLE: dict[str, Change] = {
@@ -224,6 +225,18 @@ def _says(draw: st.DrawFn, at_s: float) -> Change:
     return lambda s: s.at(at_s).user_says(text)
 
 
+def _falters(draw: st.DrawFn, at_s: float) -> Change:
+    """Say two utterances with a pause between them that may end the turn."""
+    first, then = draw(st.sampled_from(UTTERANCES)), draw(st.sampled_from(UTTERANCES))
+    pause_s = draw(_ms(300, 200, 500, 700))
+
+    def change(scenario: Scenario) -> None:
+        resumes_s = at_s + len(first.split()) * scenario.cast.user_word_s + pause_s
+        scenario.at(at_s).user_says(first).at(round(resumes_s, 3)).user_says(then)
+
+    return change
+
+
 def _coughs(draw: st.DrawFn, at_s: float) -> Change:
     lasts_s = draw(_ms(200, 60, 100, 1000))
     return lambda s: s.at(at_s).user_coughs(lasts_s)
@@ -310,6 +323,7 @@ def _ends(draw: st.DrawFn, at_s: float) -> Change:
 # The kinds of acts, and how often each is drawn.
 _MAKERS: list[Callable[[Any, float], Change]] = [
     *[_says] * 4,
+    *[_falters] * 2,
     *[_cued] * 3,
     *[_stalled] * 2,
     *[_acknowledges] * 2,

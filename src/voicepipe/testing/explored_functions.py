@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from reactivex import Observable
 
 from voicepipe.conversation import Conversation
-from voicepipe.events import Event
+from voicepipe.events import Event, FunctionCalled
 from voicepipe.loader import load_pipeline
 from voicepipe.operators.tools import with_tools
 from voicepipe.session import Session
@@ -32,12 +33,14 @@ class _Ledger:
 
     running: set[str] = field(default_factory=set[str])
     twice: list[str] = field(default_factory=list[str])
+    begun: Counter[str] = field(default_factory=Counter[str])
     loop: asyncio.AbstractEventLoop | None = None
 
     def begin(self, name: str) -> None:
         if name in self.running:
             self.twice.append(name)
         self.running.add(name)
+        self.begun[name] += 1
 
     def nap(self, seconds: float) -> None:
         assert isinstance(self.loop, VirtualLoop)
@@ -50,7 +53,7 @@ class _Ledger:
 
 def check(scenario: Scenario) -> None:
     """Play a scenario with the functions `NAMES`; raise ScenarioFailed if an invariant breaks, or one ran twice at
-    once.
+    once, or for a reply that was thrown away.
 
     Args:
         scenario: The LLM may call the functions.
@@ -69,7 +72,10 @@ def check(scenario: Scenario) -> None:
 
         return load_pipeline(None)(replace(session, llm=llm))
 
-    run(scenario, pipeline)
+    played = run(scenario, pipeline)
+    called = Counter(one.event.call.name for one in played.events if isinstance(one.event, FunctionCalled))
+    if untold := ledger.begun - called:
+        raise ScenarioFailed(f"run, and no reply has called it: {', '.join(untold)}")
     if ledger.twice:
         raise ScenarioFailed(f"run again while it was running: {', '.join(ledger.twice)}")
 

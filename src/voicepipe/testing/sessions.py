@@ -84,6 +84,7 @@ def session(
         llm=used.llm,
         tts=lambda conversation: text_only(used.tts(conversation)),
         client=client or ClientInfo(),
+        speculations=used.speculations,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from voicepipe.text.abbreviations import PAIRS
 from voicepipe.text.lexicon import Lexicon
 from voicepipe.text.numbers import cardinal, digits
 from voicepipe.text.words import listed
@@ -19,21 +20,25 @@ _EMAIL = re.compile(r"(?:mailto:)?([\w.+-]+)@((?:[\w-]+\.)+[A-Za-z]{2,})")
 _URL = re.compile(
     rf"(?:https?|ftp|wss?)://([^\s/?#\"'<>)]+)([^\s\"'<>]*)|(?<![\w@.])({_HOST}|localhost)(:\d+)?(/[^\s\"'<>]*)?(?![\w@])"
 )
-_IP = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\d)")
+_IP = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?)(?:/(\d{1,2}))?(?![\w.]*\d)")
 _VERSION = re.compile(r"(?<![\w.])([vV])?(\d+(?:\.\d+)+)((?:-?(?:alpha|beta|rc|dev|b|a)\.?\d*)?)(?![\w,]|\.\d)")
 _FILE = re.compile(
     r"(?<![\w.])([\w-]+(?:\.[\w-]+)*)\.(txt|py|js|ts|jsx|tsx|md|pdf|html?|css|csv|tsv|xml|json|ya?ml|toml|ini|cfg|log|jpe?g|png"
     r"|gif|svg|mp3|mp4|wav|ogg|zip|gz|tar|exe|sh|bat|rs|go|java|c|cpp|h|rb|php|sql|docx?|xlsx?|pptx?|env|lock|gguf|onnx)\b",
 )
+_NO_FILES = frozenset(pair.replace(" ", "").rstrip(".") for pair in PAIRS)  # "d.h" is no header of C
 _PATH = re.compile(r"(?<![\w/.])((?:~|\.{1,2})?(?:/[\w.@+-]+)+/?)(?![\w/])")
 _HANDLE = re.compile(r"(?<![\w.])@(?=\w)")
 _SNAKE = re.compile(r"\b[^\W\d_]\w*?_\w*\w\b")
 _CAMEL = re.compile(r"\b[a-z]{2,}(?:[A-Z][a-z]+)+\b")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPELLED = listed(
     "txt py js ts jsx tsx md pdf html htm css csv tsv xml ini cfg jpg png svg mp3 mp4 gz exe rs cpp",
     "rb php sql uk us tv xlsx docx pptx gguf https http www io ai eu de fr jp cn nz dk",
 )  # fmt: skip
-_EITHER = re.compile(r"(?<=[^\W\d_]{2})/(?=[^\W\d_]{2})|(?<=\bw)/(?=o\b)")
+_EITHER = re.compile(r"[^\W\d_]{2,}(?:/[^\W\d_]{2,})+")
+_SHORT = re.compile(r"(?<![\w/])(?:[wW]/o|[wW]/|[cC]/o|[nN]/[aA]|b/c)(?!\w)")
+_IN_FULL = {"w/o": "without", "w/": "with", "c/o": "care of", "n/a": "not applicable", "b/c": "because"}
 
 
 def read_addresses(text: str, words: Lexicon) -> str:
@@ -47,16 +52,18 @@ def read_addresses(text: str, words: Lexicon) -> str:
         text = _EMAIL.sub(lambda one: f"{_name(one[1], words)} {words.signs['@']} {_name(one[2], words)}", text)
     if "." in text or "://" in text or "localhost" in text:
         text = _URL.sub(lambda one: _url(one, words), text)
-        text = _IP.sub(lambda one: _dotted(one[0], words, each=True), text)
+        text = _IP.sub(lambda one: _ip(one, words), text)
         text = _VERSION.sub(lambda one: _version(one, words), text)
-        text = _FILE.sub(lambda one: _name(one[0], words), text)
+        text = _FILE.sub(lambda one: one[0] if one[0] in _NO_FILES else _name(one[0], words), text)
     if "/" in text:
         text = _PATH.sub(lambda one: _path(one[1], words), text)
-        text = _EITHER.sub(" ", text)
+        if words.language == "en":
+            text = _SHORT.sub(lambda one: _IN_FULL[one[0].lower()], text)
+        text = _EITHER.sub(lambda one: one[0] if one[0] in words.units else one[0].replace("/", " "), text)
     text = _HANDLE.sub(f"{words.signs['@']} ", text)
     if "_" in text:
         text = _SNAKE.sub(lambda one: one[0].replace("_", " "), text)
-    return _CAMEL.sub(lambda one: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", one[0]).lower(), text)
+    return _CAMEL.sub(lambda one: one[0] if one[0] in words.units else _HUMP.sub(" ", one[0]).lower(), text)
 
 
 def _url(one: re.Match[str], words: Lexicon) -> str:
@@ -101,6 +108,11 @@ def _name(name: str, words: Lexicon) -> str:
     return " ".join(filter(None, said))
 
 
+def _ip(one: re.Match[str], words: Lexicon) -> str:
+    prefix = f" {words.signs['slash']} {cardinal(int(one[2]), words.language)}" if one[2] else ""
+    return _dotted(one[1], words, each=True) + prefix
+
+
 def _dotted(numbers: str, words: Lexicon, *, each: bool) -> str:
     parts = [part for part in re.split(r"[.:]", numbers) if part]
     said = [digits(part, words.language) if each else cardinal(int(part), words.language) for part in parts]
@@ -118,4 +130,8 @@ def _version(one: re.Match[str], words: Lexicon) -> str:
         return one[0]  # thousands, as in German
     point = "point" if words.language == "en" else words.signs["."]
     said = f" {point} ".join(cardinal(int(part), words.language) for part in numbers.split("."))
-    return (f"{words.signs['version']} " if letter else "") + said + (f" {tail.strip('-')}" if tail else "")
+    return (
+        (f"{words.signs['version']} " if letter else "")
+        + said
+        + (f" {tail.strip('-').replace('.', ' ')}" if tail else "")
+    )

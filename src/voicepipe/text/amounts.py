@@ -26,10 +26,12 @@ _FEET = re.compile(r"(?<![\w.])(\d{1,2})['’′]\s?(\d{1,2})(?:[\"”″]|''|�
 _INCHES = re.compile(r"(?<![\w.\"])(\d{1,3})[\"″](?=\s|$|[.,!?])")
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})*|\d+)(st|nd|rd|th|er|re|e|ème|\.?º|\.?ª|°(?=\s[a-z]))(?![\w])")
 _FRACTION = re.compile(r"(?<![\w./])(?:(\d+)\s)?(\d{1,3})/(\d{1,3})(?![\w/])(?!\.\d)")
+_SCORE = re.compile(r"(?<![\w./])(\d{1,3}[.,]\d{1,2})/(?=\d{1,3}(?![\w/.]*\w))")
+_LISTED = re.compile(r"(?<![\w.,])\d{1,2}(?:,\d{1,2}){2,}(?![\w,.]*\d)")
 _MIXED = re.compile(r"(\d+)?\s?([½¼¾⅓⅔⅛⅜⅝⅞])")
 _SPACED = re.compile(r"(?<![\w.,+)-])(\d{1,3})((?: \d{3})+)(?![\d-])")
 # A range before a sign or a unit: "5-10%", "$10-$20".
-_BEFORE_SIGN = re.compile(rf"(?<=\d)\s?[-–]\s?(?=[$€£¥₹]\d)|(?<=\d)[-–](?={NUMBER}\s?(?:[%‰°€£$¥]|[A-Za-zµμ]))")
+_BEFORE_SIGN = re.compile(rf"(?<=[\dkKMBb])\s?[-–]\s?(?=[$€£¥₹]\d)|(?<=\d)[-–](?={NUMBER}\s?(?:[%‰°€£$¥]|[A-Za-zµμ]))")
 _PER = re.compile(r"(?<=[a-z])/(?=[a-z])")
 _COUNT = re.compile(r"(?<![\w.])#\s?(?=\d)|(?<!\w)№\s?(?=\d)")
 _NUMERO = re.compile(r"(?<!\w)[nN](?:°|\.?º)")
@@ -39,6 +41,7 @@ _ALONE = re.compile(rf"(?<![\w])({NUMBER}|\.\d+)")
 _POINT_FIRST = re.compile(r"(?<![\w.])\.(\d+)")
 _LETTERS_DIGITS = re.compile(r"(?<=[^\W\d_])[-–]?(?=\d)|(?<=\d)[-–]?(?=[^\W\d_])")
 _YEAR = re.compile(r"1[1-9]\d\d|20[1-9]\d|200[1-9]")
+_EARLY_YEAR = re.compile(r"10[1-9]\d")
 
 _PARTS = {
     "½": (1, 2),
@@ -53,8 +56,8 @@ _PARTS = {
 }
 
 
-def read_amounts(text: str, words: Lexicon) -> str:
-    """Return a text with money, percentages, units, fractions and ordinal numbers in words.
+def read_amounts(text: str, words: Lexicon, before: str = "") -> str:
+    """Return a text with money, percentages, units, fractions and ordinal numbers in words; `before`: the word before.
 
     >>> from voicepipe.text.lexicon import lexicon
     >>> read_amounts("$5.99 for 5 km, 50%, the 22nd", lexicon("en"))
@@ -62,12 +65,13 @@ def read_amounts(text: str, words: Lexicon) -> str:
     """
     if words.language in ("fr", "es"):
         text = _NUMERO.sub(words.signs["number"], text)
+    text = _LISTED.sub(lambda one: one[0].replace(",", ", "), text)
     text = _SPACED.sub(lambda one: one[1] + one[2].replace(" ", ""), text)
     text = _BEFORE_SIGN.sub(f" {words.signs['to']} ", text)
     text = _MONEY_FIRST.sub(lambda one: _money(one[1], one[3], one[4] or one[5], one[2].strip(), words), text)
     text = _MONEY_LAST.sub(lambda one: _money(None, one[1], one[2] or one[3], one[4], words), text)
     text = _PERCENT.sub(lambda one: f"{_said(one[1], words)} {words.signs[one[2]]}", text)
-    text = _units(text, words)
+    text = _units(text, words, before)
     text = _PER.sub(f" {words.signs['per']} ", text)
     text = _ORDINAL.sub(lambda one: _ordinal(one, words), text)
     text = _EXPONENT.sub(lambda one: _exponent(one, words), text)
@@ -75,6 +79,7 @@ def read_amounts(text: str, words: Lexicon) -> str:
         text = _FEET.sub(lambda one: f"{cardinal(int(one[1]), 'en')} feet {_counted(one[2], 'inch', 'inches')}", text)
         text = _INCHES.sub(lambda one: _counted(one[1], "inch", "inches"), text)
         text = _SCALED.sub(lambda one: f"{_said(one[1], words)} {words.scales[one[2]]}", text)
+    text = _SCORE.sub(rf"\1 {words.signs['of']} ", text)
     text = _FRACTION.sub(lambda one: _fraction(one, words), text)
     text = _MIXED.sub(lambda one: _mixed(one, words), text)
     return _COUNT.sub(f"{words.signs['number']} ", text)
@@ -119,24 +124,54 @@ def _agreed(value: int, one: str, many: str, words: Lexicon) -> str:
     return f"{agreeing(cardinal(value, words.language), noun, words.language)} {noun}"
 
 
-def _units(text: str, words: Lexicon) -> str:
+def _units(text: str, words: Lexicon, before: str) -> str:
     def read(one: re.Match[str]) -> str:
         names = words.units.get(one[3]) or words.units.get(one[3].rstrip("."))
-        if names is None:
+        if names is None or (len(one[3]) == 1 and _labels(one, before)):
             return one[0]
+        if (part := _PARTS.get(one[2][-1])) and not one[2][:-1].strip():
+            return f"{one[1] or ''}{one[2]} {_of_a(*part, names, words)}"
+        if one[2][-1] in _PARTS:
+            return f"{one[1] or ''}{one[2]} {names[1]}"
+        if share := _SHARE.fullmatch(one[2]):
+            return f"{one[1] or ''}{one[2]} {_of_a(int(share[1]), int(share[2]), names, words)}"
         singular = to_plain(one[2], words.language) == "1"
         minus = f"{words.signs['-']} " if one[1] else ""
         stop = "." if one[3].endswith(".") and one[3] not in words.units else ""
         noun = names[0] if singular else names[1]
         return f"{minus}{agreeing(_said(one[2], words), noun, words.language)} {noun}{stop}"
 
-    return _MEASURED.sub(read, text)
+    text = _BY.sub(rf"\1 {words.signs['by']} ", text)
+    return _MEASURED.sub(read, _TIMES_MEASURED.sub(f" {words.signs['×']} ", text))
 
 
-_MEASURED = re.compile(
-    rf"(?<![\w.,])([-−])?({NUMBER}|\.\d+)[\s-]?"
-    r"(km/h|m/s|Mbit/s|[°µμ]?[A-Za-z]{1,4}[²³]|[km]m?[23]|°[CF]|°|[µμ]?[A-Za-z]{1,5}\.?)(?![\w/²³])"
+def _of_a(above: int, below: int, names: tuple[str, str], words: Lexicon) -> str:
+    """Return a unit behind a fraction: "one half mile", "three quarters of an hour", "120/80 millimeters"."""
+    if above > below or (words.language != "en" and above > 1):
+        return names[1]
+    article = "" if above == 1 else f"of a{'n' if names[0].startswith(('a', 'e', 'i', 'o', 'hour')) else ''} "
+    return article + names[0]
+
+
+def _labels(one: re.Match[str], before: str) -> bool:
+    """Return whether a number and a letter are a name, as of a seat: "12A" """
+    prior = one.string[: one.start()].split()
+    return (prior[-1] if prior else before).strip("\"'(").lower() in _LABELLED and one[0][-2].isdigit()
+
+
+_LABELLED = listed(
+    "seat seats row gate room apartment apt unit suite platform stop exhibit section table building floor appendix",
+    "figure question part grade class group type level step page option flight track exit bus line model block",
+    "sitz platz reihe gleis zimmer raum wohnung haus klasse gruppe tor linie",
 )
+_SHARE = re.compile(r"(\d{1,3})/(\d{1,3})")
+_LENGTH = r"(?:[ckm]?m\b|in\b\.?|ft\b\.?|px\b|[\"″'′])"
+_MEASURE = r"km/h|m/s|Mbit/s|[mµμ]?g/d?L|m?mol/L|[°µμ]?[A-Za-z]{1,4}[²³]|[km]m?[23]|°[CF]|°|k?Ω|[µμ]?[A-Za-z]{1,5}\.?"
+_MEASURED = re.compile(
+    rf"(?<![\w.,/])([-−])?(\d{{1,3}}/\d{{1,3}}|(?:\d+\s?)?[½¼¾⅓⅔⅛⅜⅝⅞]|{NUMBER}|\.\d+)[\s-]?({_MEASURE})(?![\w/²³])"
+)
+_BY = re.compile(rf"(?<![\w.,])({NUMBER}\s?{_LENGTH}?)\s?[xX×]\s?(?={NUMBER}\s?{_LENGTH})")
+_TIMES_MEASURED = re.compile(rf"(?<=\d)\s[xX×]\s(?={NUMBER}\s?[A-Za-z])")
 
 
 def _ordinal(one: re.Match[str], words: Lexicon) -> str:
@@ -173,6 +208,10 @@ def _fraction(one: re.Match[str], words: Lexicon) -> str:
         return before + _part(above, below, words)
     if language == "en" and 1 <= above <= 12 and 12 < below <= 31:
         return f"{words.months[above - 1]} {ordinal(below, 'en')}"
+    if below in (100, 1000) or (above < below and below % 10 == 0):
+        return f"{before}{cardinal(above, language)} {words.signs['of']} {cardinal(below, language)}"
+    if language == "en" and above > below > 31:
+        return f"{cardinal(above, 'en')} over {cardinal(below, 'en')}"
     return f"{cardinal(above, language)} {cardinal(below, language)}"
 
 
@@ -214,6 +253,9 @@ _BY_DIGIT = listed(
 )
 
 
+_BEFORE_YEAR = listed("in since year until till from by around circa before after")
+
+
 def read_numbers(text: str, words: Lexicon, before: str = "") -> str:
     """Return a text with all numbers in words; `before` is the word before it.
 
@@ -237,6 +279,8 @@ def _number(one: re.Match[str], words: Lexicon, before: str) -> str:
         return digits(text, "en").replace("zero", "oh")
     if english and text in ("911", "411", "311"):
         return digits(text, "en")
+    if english and last in _BEFORE_YEAR and _EARLY_YEAR.fullmatch(text):
+        return year(int(text), "en")
     if _YEAR.fullmatch(text) and (english or _names_german_year(last, words)):
         return year(int(text), words.language)
     return number(text, words.language)

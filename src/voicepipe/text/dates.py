@@ -9,6 +9,12 @@ from voicepipe.text.numbers import agreeing, cardinal, digits, ordinal, year
 
 __all__ = ["MONTH_NAMES", "german_day", "read_dates"]
 
+_DAY_NAMES = {
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
+    "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
+_DAY = "|".join(_DAY_NAMES)
+_DAYS_OF_WEEK = re.compile(rf"\b({_DAY})\.?\s?[-–]\s?({_DAY})\b\.?")
 _SHORT = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 MONTH_NAMES = (
     "(?:January|February|March|April|May|June|July|August|September|October|November|December"
@@ -30,20 +36,29 @@ _DAY_DOTS = re.compile(r"(?<![\w.])(\d{1,2})\.(\d{1,2})\.(?!\d)")
 _MONTH_DAY = re.compile(rf"\b({MONTH_NAMES}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![\d:%])(,? (\d{{4}})\b)?")
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({MONTH_NAMES})\b\.?(,? (\d{{4}})\b)?")
 _MONTH_DAYS = re.compile(rf"\b({MONTH_NAMES}) (\d{{1,2}})\s?[-–]\s?(\d{{1,2}})\b")
+_DAYS_MONTH = re.compile(
+    rf"(?<![\w.])(\d{{1,2}})(?:st|nd|rd|th)?\s?[-–]\s?(\d{{1,2}})(?:st|nd|rd|th)? ({MONTH_NAMES})\b"
+)
 _MONTH_YEAR = re.compile(rf"\b({MONTH_NAMES}) (\d{{4}})\b")
 _DECADE = re.compile(r"(?<!\w)(\d{2})?(\d0)['’]?s\b")
 _SHORT_DECADE = re.compile(r"['’](\d0)['’]?s\b")
 _YEARS = re.compile(r"(?<![\w.,-])(1[1-9]\d\d|20\d\d)\s?[-–]\s?(1[1-9]\d\d|20\d\d|\d\d)(?![\w.-]*\w)")
 _ERA = re.compile(r"\b(\d{1,4})\s(BC|BCE|AD|CE)\b|\bAD\s(\d{1,4})\b")
 _PHONE = re.compile(
-    r"(?<![\w.])(?:\+\d{1,3}[\s.-]?)?(?:\(\d{2,5}\)[\s.-]?\d{2,4}(?:[\s.-]\d{2,5})+|\(\d{2,5}\)\s?\d{5,8}"
+    r"(?<![\w.])(?<!\d-)(?:\+\d{1,3}[\s.-]?)?(?:\(\d{2,5}\)[\s.-]?\d{2,4}(?:[\s.-]\d{2,5})+|\(\d{2,5}\)\s?\d{5,8}"
     r"|\d{1}[-.]\d{3}[-.]\d{3}[-.]\d{4}|\d{3}[-.\s]\d{3}[-.\s]\d{4}|\d{3}-\d{4})(?![\w-])(?!\.\d)"
     r"|(?<![\w.])\+\d{1,3}[\s.-]?\d{2,5}(?:[\s.-]?\d{2,5})+(?![\w-])"
 )
 
 
-def read_dates(text: str, words: Lexicon, before: str = "") -> str:
-    """Return a text with telephone numbers, dates and times in words; `before` is the word before it.
+def read_dates(text: str, words: Lexicon, before: str = "", *, ended: bool = True) -> str:
+    """Return a text with telephone numbers, dates and times in words.
+
+    Args:
+        text: what is read together
+        words: those of the language
+        before: the word before it
+        ended: whether a sentence ends with it: the last full stop of "p.m." is its own then
 
     >>> from voicepipe.text.lexicon import lexicon
     >>> read_dates("10:05 on 2024-05-01, call 555-0199", lexicon("en"))
@@ -58,8 +73,10 @@ def read_dates(text: str, words: Lexicon, before: str = "") -> str:
         text = _SLASHES.sub(lambda one: _date(_full(one[3]), int(one[2]), int(one[1]), words) or one[0], text)
         return _CLOCK.sub(lambda one: _clock(one, words), text)
     text = _SLASHES.sub(lambda one: _american(one, words), text)
+    text = _DAYS_OF_WEEK.sub(lambda one: f"{_DAY_NAMES[one[1]]} to {_DAY_NAMES[one[2]]}", text)
     text = _TIMES.sub(r"\1 to ", text)
-    text = _TIME.sub(lambda one: _time(one), text)
+    text = _TIME.sub(lambda one: _time(one, ended=ended), text)
+    text = _DAYS_MONTH.sub(lambda one: f"the {_days(one[1], one[2])} of {_month(one[3], words)}", text)
     text = _MONTH_DAYS.sub(lambda one: f"{_month(one[1], words)} {_days(one[2], one[3])}", text)
     text = _MONTH_DAY.sub(lambda one: _written(one[1], one[2], one[4], words) or one[0], text)
     text = _DAY_MONTH.sub(lambda one: _british(one, words) or one[0], text)
@@ -177,7 +194,7 @@ def _past(number: str) -> str:
 # ---- times -----------------------------------------------------------------------------------------------------------
 
 
-def _time(one: re.Match[str]) -> str:
+def _time(one: re.Match[str], *, ended: bool) -> str:
     hour, minute, second, half = int(one[1]), one[2], one[3], one[4]
     if hour > 24 or (minute and int(minute) > 59) or (second and int(second) > 59) or (half and hour > 12):
         return one[0]
@@ -190,8 +207,8 @@ def _time(one: re.Match[str]) -> str:
         said.append(_sixtieth(second))
     if half:
         said.append(f"{half.lower()} m")
-    stop = "." if one[0].endswith(".") and not one.string[one.end() :].strip("\"')") and one[0].count(".") > 1 else ""
-    return " ".join(said) + stop
+    is_last = ended and not one.string[one.end() :].strip("\"')")
+    return " ".join(said) + ("." if is_last and one[0].endswith(".") and one[0].count(".") > 1 else "")
 
 
 def _sixtieth(two_digits: str) -> str:

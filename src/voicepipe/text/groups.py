@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from voicepipe.text.abbreviations import CAPITALISED_FOLLOWS, before_number
+from voicepipe.text.abbreviations import CAPITALISED_FOLLOWS, PAIRS, before_number
 from voicepipe.text.dates import MONTH_NAMES
 from voicepipe.text.lexicon import LANGUAGES, lexicon
 from voicepipe.text.markup import is_unclosed
@@ -64,15 +64,16 @@ class Grouper:
 
     def _add(self, word: Word) -> Iterator[Group]:
         if self._group:
-            ended = not self._unclosed and ends_before(self._sentence, word)
+            ended = not (self._unclosed or _is_pair(self._group, word.text)) and ends_before(self._sentence, word)
             if ended or not self._goes_on(word):
                 yield self._closed(ended=ended)
+        is_pair = bool(self._group) and _is_pair(self._group, word.text)
         self._group.append(word)
         self._sentence.append(word.text)
         self._unclosed = len(self._group) < LONGEST and _may_be_markup(self._group) and is_unclosed(_text(self._group))
         if self._unclosed:
             return
-        ends = ends_with(self._sentence)
+        ends = None if word.text in _FIRST_OF_PAIR else not is_pair and ends_with(self._sentence)
         if ends or not (ends is None or _is_open(self._group)):
             yield self._closed(ended=bool(ends))
 
@@ -126,7 +127,7 @@ def _may_be_markup(group: Sequence[Word]) -> bool:
 
 def _kind(word: str) -> str:
     """Return what a word is in a sum, a date or an amount; "" if it is nothing of these."""
-    core = word.strip("\"'“”‘’*_`~,;!?") if len(word) > 1 else word
+    core = word.strip("\"'“”‘’*_`~,;!?").removesuffix(")") if len(word) > 1 else word
     plain = core.rstrip(".:") or core
     if _OPERATOR.fullmatch(core):
         return "operator"
@@ -146,7 +147,7 @@ def _kind(word: str) -> str:
 def _is_open(group: Sequence[Word]) -> bool:
     """Return whether another word may belong to a group."""
     last = group[-1].text
-    if _is_variable(group):
+    if _is_variable(group) or last in _FIRST_OF_PAIR:
         return True
     if last.isalpha() and len(last) > 1:
         return last in _WITH_NUMBERS
@@ -157,7 +158,17 @@ def _is_open(group: Sequence[Word]) -> bool:
         return len(group) > 1 or last in _PREFIX or last == "+"
     if kind == "number":
         return last[-1] != "."
+    if last in ("x", "X"):
+        return len(group) > 1
     return kind in ("month", "reference", "currency") or last == "St."
+
+
+def _is_pair(group: Sequence[Word], word: str) -> bool:
+    """Return whether a word completes an abbreviation of two: "z. B."."""
+    return f"{group[-1].text} {word.rstrip(',;:!?')}" in PAIRS
+
+
+_FIRST_OF_PAIR = frozenset(pair.split()[0] for pair in PAIRS)
 
 
 def _is_letter(word: str) -> bool:
@@ -174,7 +185,7 @@ def _is_variable(group: Sequence[Word]) -> bool:
 def _extends(group: Sequence[Word], word: str) -> bool:
     """Return whether a word belongs to the open group before it."""
     last, kind = group[-1].text, _kind(word)
-    if _is_variable(group) and kind == "operator":
+    if (_is_variable(group) and kind == "operator") or _is_pair(group, word):
         return True
     match _kind(last):
         case "number" if last.endswith(","):
@@ -199,7 +210,13 @@ def _goes_on_number(group: Sequence[Word], word: str, kind: str) -> bool:
         return False
     if re.fullmatch(r"\d/\d{1,2}\W*|[½¼¾⅓⅔]\W*", word):
         return True
+    if any(re.fullmatch(r"0\d{1,5}", one.text) for one in group):
+        return bool(re.fullmatch(r"\d{2,8}[.,!?]?", word))
     phone = _text(group)
     if phone[:1] in "+(" or re.search(r"\d-\d|\d\)", phone):
         return bool(_PHONE.fullmatch(word))
+    if re.fullmatch(r"\d{4}", group[-1].text):
+        return bool(re.fullmatch(r"\d{4}[.,!?]?", word)) or (
+            len(group) > 2 and bool(re.fullmatch(r"\d{1,3}[.,!?]?", word))
+        )
     return bool(re.fullmatch(r"\d{1,3}", group[-1].text)) and bool(re.fullmatch(r"\d{3,4}(?:,\d+)?[.,!?]?", word))

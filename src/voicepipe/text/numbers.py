@@ -103,6 +103,8 @@ def decimal(text: str, language: str) -> str:
     return " ".join([*said, point, digits(part, language)]) if part else said[0]
 
 
+# What cannot be an English number: thousands have three digits, and one point.
+_DECIMAL_COMMA = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d+,\d{1,2}|\d{1,3}(?:\.\d{3}){2,}")
 _POINT = {"de": "Komma", "fr": "virgule", "es": "coma"}
 
 
@@ -132,9 +134,11 @@ def to_plain(text: str, language: str) -> str:
 
     >>> to_plain("1,000.5", "en"), to_plain("1.000,50", "en"), to_plain("3,5", "de"), to_plain("10.000", "de")
     ('1000.5', '1000.50', '3.5', '10000')
+    >>> to_plain("99,95", "en"), to_plain("1.000.000", "en")
+    ('99.95', '1000000')
     """
     text = re.sub(r"[\s'’\u00a0\u202f]", "", text)
-    comma = language in _POINT or re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+", text)
+    comma = language in _POINT or _DECIMAL_COMMA.fullmatch(text)
     if comma and not re.fullmatch(r"\d+\.\d{1,2}", text):
         return text.replace(".", "").replace(",", ".")
     return text.replace(",", "")

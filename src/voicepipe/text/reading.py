@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from voicepipe.text.abbreviations import MONTHS, READINGS, before_number
+from voicepipe.text.abbreviations import is_abbreviation, read_abbreviations
 from voicepipe.text.addresses import read_addresses
 from voicepipe.text.amounts import read_amounts, read_numbers
 from voicepipe.text.dates import german_day, read_dates
 from voicepipe.text.groups import Grouper
+from voicepipe.text.identifiers import read_identifiers
 from voicepipe.text.lexicon import Lexicon, lexicon
 from voicepipe.text.markup import without_markup
 from voicepipe.text.roman import read_roman
@@ -109,7 +110,7 @@ class Reader:
             return text
         if (
             len(words) == 1
-            and (at_start or not has_letters(text))
+            and (at_start or not has_letters(text) or _EMOTICON.fullmatch(text))
             and (mark := self._mark(text, at_start=at_start)) is not None
         ):
             return mark
@@ -124,9 +125,11 @@ class Reader:
     def _read(self, text: str, *, ended: bool) -> str:
         words = self._lexicon
         text = read_addresses(text, words)
-        text = read_dates(text, words, self._before)
-        text = _abbreviations(text, self._before, words, ended=ended)
-        text = read_amounts(text, words)
+        text = text.translate(_SUBSCRIPTS)
+        text = read_dates(text, words, self._before, ended=ended)
+        text = read_identifiers(text, words)
+        text = read_abbreviations(text, self._before, words.language, ended=ended)
+        text = read_amounts(text, words, self._before)
         text = read_sums(text, words)
         text = read_numbers(text, words, self._before)
         text = self._roman(text)
@@ -136,7 +139,7 @@ class Reader:
         """Return how a lone mark is said: not at all at the beginning of a line, a dash elsewhere as a pause."""
         if at_start and is_list_mark(text) and not any(map(str.isalnum, text)):
             return ""
-        if at_start and text in _ARROWS:
+        if (at_start and text in _ARROWS) or _EMOTICON.fullmatch(text):
             return ""
         if text in ("-", "–", "—", "--", "---", "|", "•", "·"):
             return "" if at_start else PAUSE
@@ -163,69 +166,25 @@ class Reader:
 
 
 _PLAIN = re.compile(r"[A-Za-z]+(?:'[a-z]+)?[,.!?;:]?")
-_READABLE = re.compile(r"[A-Za-zÀ-ɏ0-9½¼¾⅓⅔°²³$€£¥₹₩×÷±√≤≥≠≈→∞π%&+=<>©§]")
+_READABLE = re.compile(r"[A-Za-zÀ-ɏ0-9½¼¾⅓⅔⅛⅜⅝⅞Ω°²³$€£¥₹₩×÷±√≤≥≠≈→∞π%&+=<>©§]")
 _SIGN = re.compile(r"[=+×÷±√≤≥≠≈%&@#<>→∞π$€£¥°©§]")
 _NAMED = listed(
     "& + = × ÷ ± ≈ ≠ ≤ ≥ <= >= < > == != % ∞ π →",
 )
 _ENDS = frozenset([".", ",", "!", "?", ";", "?!", "!?"])
 _ARROWS = frozenset(["→", "⇒", "=>", "->", "➜", "➡", "←"])
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_EMOTICON = re.compile(r"[:;=][-^']?[DPpOo]|[xX]D|<3|¯\\?\\?_\(ツ\)_/¯")
 _UPPER_ROMAN = re.compile(r"[IVXLCM]+[,.!?;:]?")
 
 
 def _is_special(text: str) -> bool:
     """Return whether a plain word is read otherwise than it is written: an abbreviation, a numeral, a name of code."""
     core = text.rstrip(",.!?;:")
-    if text[-1] == "." and (core in READINGS or core in _SHORT_NAMES or core == "St" or len(core) == 1):
+    if is_abbreviation(core, dotted=text[-1] == "."):
         return True
     return bool(_UPPER_ROMAN.fullmatch(text)) or (not core.islower() and not core.istitle() and not core.isupper())
 
-
-# ---- abbreviations ---------------------------------------------------------------------------------------------------
-
-_ABBREVIATED = re.compile(r"(?<![\w.@/])([^\W\d_]+(?:\.[^\W\d_]+)*)\.(?=$|[\s,;:!?\"')])")
-_DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")
-_REFERENCE = re.compile(r"(?<![\w.])([A-Za-z]{1,4})\.?\s(?=\d|[IVXLC]+\b)")
-
-
-_SHORT_NAMES = frozenset(name for name, full in MONTHS.items() if name != full)
-
-
-def _abbreviations(text: str, before: str, words: Lexicon, *, ended: bool) -> str:
-    """Return a text with abbreviations in full; the full stop stays where a sentence ends."""
-    if "." not in text or words.language != "en":
-        return text
-    text = _REFERENCE.sub(
-        lambda one: f"{before_number(one[1])} " if "." in one[0] and before_number(one[1]) else one[0], text
-    )
-
-    def read(one: re.Match[str]) -> str:
-        core = one[1]
-        is_last = not one.string[one.end() :].strip("\"')")
-        said = (
-            _saint(one, before)
-            if core == "St"
-            else READINGS.get(core) or (MONTHS.get(core) if core in _SHORT_NAMES else None)
-        )
-        if said is None and (_DOTTED.fullmatch(core) or (len(core) == 1 and core.isupper())):
-            said = " ".join(re.sub(r"\.", "", core)) if len(core) > 1 else core
-        if said is None:
-            return one[0]
-        return f"{said}." if ended and is_last else said
-
-    return _ABBREVIATED.sub(read, text)
-
-
-def _saint(one: re.Match[str], before: str) -> str:
-    """Return how "St." is said: "Street" behind a name, "Saint" before one."""
-    follows = re.match(r"\s+([A-Z])", one.string[one.end() :])
-    name = before[:1].isupper() and before[-1:].isalnum() and before not in _NO_STREET
-    return "Saint" if follows and not name else "Street"
-
-
-_NO_STREET = listed(
-    "Visit See In The At On To From Near And Mount Fort Port Is Was Are Of By My Our Saint Go Ask",
-)
 
 _GERMAN_DAY = re.compile(r"(\d{1,2})\.")
 
@@ -234,6 +193,8 @@ _GERMAN_DAY = re.compile(r"(\d{1,2})\.")
 
 _DASH = re.compile(r"\s+(?:--?-?|–|—)\s+|(?<=\w)(?:—|--)(?=\w)|\s*[|]\s*")
 _PLUSES = re.compile(r"(?<=[A-Za-z])\+\+(?!\w)")
+_KEYS = re.compile(r"(?<=[A-Za-z])\+(?=[A-Z\d])")
+_GREEK = re.compile(r"(?<![Ͱ-Ͽ])([ΓΔΘΛΞΠΣΦΨΩα-ω])(?![Ͱ-Ͽ])(?=(\w)?)")
 _SHARP = re.compile(r"(?<![\w])([A-G])#(?!\w)")
 _HASHTAG = re.compile(r"(?<!\w)#(?=\w)")
 _LETTERS_AND = re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b")
@@ -247,15 +208,17 @@ def _signs(text: str, words: Lexicon) -> str:
     signs = words.signs
     text = _DASH.sub(", ", text)
     text = _PLUSES.sub(f" {signs['+']} {signs['+']}", text)
+    text = _KEYS.sub(f" {signs['+']} ", text)
+    text = _GREEK.sub(lambda one: unicodedata.name(one[1]).rpartition(" ")[2].lower() + (" " if one[2] else ""), text)
     if words.language == "en":
         text = _SHARP.sub(r"\1 sharp", text)
     text = _LETTERS_AND.sub(lambda one: f"{' '.join(one[1])} {signs['&']} {' '.join(one[2])}", text)
     text = _HASHTAG.sub(f"{signs['#']} ", text)
     text = _AND.sub(lambda _: f" {signs['&']} ", text)
     text = re.sub(
-        r"[©§≈≠≤≥±×÷=√∞π%°→€£¥]", lambda one: f" {signs.get(one[0]) or words.money.get(one[0], ('', ''))[1]} ", text
+        r"[©§≈≠≤≥±×÷=√∞π%°→⇒€£¥]", lambda one: f" {signs.get(one[0]) or words.money.get(one[0], ('', ''))[1]} ", text
     )
-    return re.sub(r"[*_`~^\\{}|#<>←↑↓]", " ", text).strip().removeprefix(",")
+    return re.sub(r"[*_`~^\\{}|#<>←↑↓↔]", " ", text).strip().removeprefix(",")
 
 
 _LEFT = re.compile(r"[*_`~^\\{}|#<>&+=%-]")

@@ -128,7 +128,8 @@ def _full_stop_before(core: str, sentence: Sequence[str], after: str) -> bool:
     if after[0].islower() or (after[0].isdigit() and not core.isdecimal()):
         return False
     if core.isdecimal():
-        return word not in MONTHS
+        before = bare(sentence[-2]).lower() if len(sentence) > 1 else ""
+        return word not in MONTHS and (before not in _BEFORE_ORDINAL or word in STARTERS)
     if len(core) == 1:
         return _letter_before(core, sentence, word)
     if core.lower() in _HOURS:
@@ -159,6 +160,8 @@ def _letter_before(core: str, sentence: Sequence[str], word: str) -> bool:
     return word in STARTERS and before[:1].islower()
 
 
+# A German number with a full stop is an ordinal behind an article: "im 20. Jahrhundert".
+_BEFORE_ORDINAL = listed("der das den dem des im am vom zum zur beim ins seinem ihrem seinen ihren jeder jeden")
 _LETTERED = listed(
     "plan vitamin option part section type grade class group team letter hepatitis exhibit appendix",
     "figure point gate row line and or than as note key block level size drive",

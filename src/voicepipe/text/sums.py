@@ -14,11 +14,15 @@ OPERATOR = r"(?:[*×·÷+−=≠<>≤≥≈±/-]|[<>!=]=|\*\*)"
 
 _VALUE = r"(?:\d[\d.,]*|[A-Za-z](?![A-Za-z])|\)|π)"
 _POWER = re.compile(r"(?<=[\w)])(?:\^|\*\*)\s?\(?([-−]?)(\d+|[a-z]\b)\)?")
-_RAISED = re.compile(r"(?<=[\w)])([²³])")
+_RAISED = re.compile(r"(?<=[\w)])(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_OFFSET = re.compile(r"(?<=UTC|GMT)\s?([+−-])\s?(?=\d)")
+_MORE = re.compile(r"(?<=\d)\+(?=$|[\s,.;:!?)])")
 _ROOT = re.compile(r"√\s?\(?(?=[\w])")
 _BETWEEN = re.compile(rf"(?<![^\W\d_])({_VALUE})(\s?)({OPERATOR})(\s?)(?=[-−(]?(?:\d|√|π|[A-Za-z](?![A-Za-z])))")
 _X = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
-_TIMES = re.compile(r"(?<=\d)[xX](?!\w)")
+_BY = re.compile(r"(?<![\w.])(\d{1,4})[xX](?=\d{1,4}(?![\w.]))")
+_TIMES = re.compile(r"(?<=\d)[xX](?!\w|\s?[-+−*/=<>^²³])")
 _PREFIX = re.compile(r"(?<![\w)])([±≈~<>≤≥]|[<>]=)\s?(?=\d)")
 _RANGE = re.compile(r"(?<![\w.-])(\d[\d.,]*)(?:\s?–\s?|-)(?=\d)(?!\d+-)")
 _ROW = re.compile(r"(?<![\w.-])\d+(?:-\d+){2,}(?![\w.-])")
@@ -38,21 +42,25 @@ def read_sums(text: str, words: Lexicon) -> str:
         return text
     signs = words.signs
     text = _POWER.sub(lambda one: f" {_power(one[1], one[2], words)}", text)
-    text = _RAISED.sub(lambda one: f" {signs[one[1]]}", text)
+    text = _RAISED.sub(lambda one: f" {_raised(one[1].translate(_SUPERSCRIPTS), words)}", text)
+    text = _OFFSET.sub(lambda one: f" {signs[one[1]]} ", text)
+    text = _MORE.sub(f" {signs['+']}", text)
     text = _ROOT.sub(f"{signs['√']} ", text)
     if "=" not in text:
         text = _ROW.sub(lambda one: one[0].replace("-", " "), text)
         text = _RANGE.sub(lambda one: f"{one[1]} {signs['to']} ", text)
+    text = _BY.sub(rf"\1 {signs['by']} ", text)
     text = _X.sub(f" {signs['×']} ", text)
     text = _BETWEEN.sub(lambda one: _between(one, words), text)
     text = _PREFIX.sub(lambda one: f"{signs[one[1]]} ", text)
     text = _RATIO.sub(lambda one: f"{one[1]} {signs['to']} ", text)
     text = _NEGATIVE.sub(f"{signs['-']} ", text)
-    text = _TIMES.sub(f" {signs['×']}", text)
+    if "=" not in text:
+        text = _TIMES.sub(f" {signs['×']}", text)
     return _PLUS.sub(f"{signs['+']} ", text)
 
 
-_SIGNS = re.compile(r"[*×·÷+−=≠<>≤≥≈±/^√²³~–:-]|\d[xX]")
+_SIGNS = re.compile(r"[*×·÷+−=≠<>≤≥≈±/^√⁰¹²³⁴⁵⁶⁷⁸⁹~–:-]|\d[xX]")
 
 
 def _between(one: re.Match[str], words: Lexicon) -> str:
@@ -61,6 +69,10 @@ def _between(one: re.Match[str], words: Lexicon) -> str:
     if sign in "-/" and value.isalpha() and not space:
         return one[0]
     return f"{value} {words.signs['^' if sign == '**' else sign]} "
+
+
+def _raised(power: str, words: Lexicon) -> str:
+    return _power("-" if power.startswith("-") else "", power.lstrip("-"), words)
 
 
 def _power(minus: str, power: str, words: Lexicon) -> str:

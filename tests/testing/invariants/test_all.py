@@ -25,6 +25,8 @@ from voicepipe.events import (
     TurnConfirmed,
     TurnEnded,
     TurnMeasured,
+    TurnPaused,
+    TurnResumed,
     TurnStarted,
     TurnTaking,
     WordRecognised,
@@ -116,6 +118,9 @@ BROKEN = {
         ([ReplyStarted(EMPTY.user_said("...")), TurnMeasured(7000, {"a": 7000})], "of 7000 ms"),
     ],
     "turns do not overlap": [
+        ([TurnStarted(0), TurnResumed(1)], "TurnResumed, and the turn was not paused"),
+        ([TurnStarted(0), TurnPaused("a", 1), TurnPaused("a", 1)], "TurnPaused, and the turn was paused"),
+        ([TurnPaused("a", 1)], "TurnPaused, and the turn was over"),
         ([TurnStarted(0), TurnStarted(1)], "the user's turn began while it was on"),
         ([TurnEnded("", 1)], "the user's turn ended (''), and none was on"),
     ],

@@ -41,9 +41,10 @@ NEEDS_NO_INVARIANT = {
     "FunctionDelayed",
     "GenerationRequested", "HangUpRequested", "InputCleared", "InputCommitted", "InputRejected", "ItemRequested",
     "ItemTruncated", "MaxTokensReached", "OutOfBandResponse", "Overflowed", "Pause", "ReplyDelayed",
-    "ReplyText", "SessionOpened", "SpeechProbability", "SpeechRequested", "SpeechStopped", "SynthesisEnded",
+    "ReplyText", "SessionOpened", "SpeculationEnded", "SpeechProbability", "SpeechRequested", "SpeechStopped",
+    "SynthesisEnded",
     "SynthesisStarted", "TextNotSpoken", "TokensCounted", "ToolApprovalGiven", "ToolListFailed", "ToolListStarted",
-    "ToolsListed", "TurnTextChanged", "TurnVoiceChanged", "Warned",
+    "ToolsListed", "TranscriptDrafted", "TurnTextChanged", "TurnVoiceChanged", "Warned",
 }  # fmt: skip
 """Events of which nothing holds in every conversation that other events do not say. A new event is added here, or to an
 invariant."""

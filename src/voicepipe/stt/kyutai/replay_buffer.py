@@ -7,10 +7,11 @@ connection, and by dropped sound. Each frame has its place on the first clock; t
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voicepipe.audio import resampler
 from voicepipe.events import Audio, Samples
@@ -25,18 +26,28 @@ KEPT_STEPS = 1024
 """Frames whose place is remembered after they were heard, 82 s: words refer to the last few seconds."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """80 ms for the recogniser, and their place in the user's audio. Pushed silence starts and stops at one moment.
     Without samples it is a marker."""
 
-    samples: Samples
-    start_s: float
-    stop_s: float
+    __slots__ = ("_samples", "start_s", "stop_s")
+
+    def __init__(self, samples: Samples, start_s: float, stop_s: float) -> None:
+        self._samples: Samples | NDArray[np.float16] = samples
+        self.start_s, self.stop_s = start_s, stop_s
+
+    @property
+    def samples(self) -> Samples:
+        """The sound; its values have 11 bits after `compact`."""
+        return self._samples.astype(np.float32, copy=False)
+
+    def compact(self) -> None:
+        """Take half the memory: two seconds of sound are kept for a connection that may break, and then sent again."""
+        self._samples = self._samples.astype(np.float16, copy=False)
 
     @property
     def is_marker(self) -> bool:
-        return not len(self.samples)
+        return not len(self._samples)
 
     @property
     def pushed(self) -> bool:
@@ -102,8 +113,7 @@ class ReplayBuffer:
         self._sent = 0
         self._steps = 0
         self._unheard: deque[Frame] = deque()
-        # The start and stop, in the user's audio, of the last steps' frames.
-        self._places: deque[tuple[float, float]] = deque(maxlen=KEPT_STEPS)
+        self._places = _Places()
 
     # ---- what goes out ----------------------------------------------------------------------------------------------
 
@@ -167,11 +177,11 @@ class ReplayBuffer:
         """Return the frame that the recogniser has just heard; None for a step too many."""
         self._steps += 1
         if not self._unheard:
-            last_s = self._places[-1][1] if self._places else 0.0
-            self._places.append((last_s, last_s))
+            last_s = self._places[-1][1] if len(self._places) else 0.0
+            self._places.append(last_s, last_s)
             return None
         piece = self._unheard.popleft()
-        self._places.append((piece.start_s, piece.stop_s))
+        self._places.append(piece.start_s, piece.stop_s)
         return piece
 
     def clock_s(self, delay_s: float) -> float:
@@ -180,7 +190,7 @@ class ReplayBuffer:
 
     def audio_s(self, stream_s: float) -> float:
         """Return the place in the user's audio of a moment of the connection's clock."""
-        if not self._places:
+        if not len(self._places):
             return self._pieces[0].start_s if self._pieces else 0.0
         frame, rest = divmod(round(stream_s * RATE_HZ), FRAME)
         place = frame - (self._steps - len(self._places))
@@ -190,3 +200,32 @@ class ReplayBuffer:
             return self._places[-1][1]
         start_s, stop_s = self._places[place]
         return min(start_s + rest / RATE_HZ, stop_s)
+
+
+class _Places:
+    """The start and stop, in the user's audio, of the last steps' frames: at least `KEPT_STEPS` of them.
+
+    Numbers in an array take 16 kB; as pairs of floats they would take 90 kB of each conversation.
+    """
+
+    _MORE = 128
+    """The oldest go so many at a time."""
+
+    def __init__(self) -> None:
+        self._numbers = array("d")
+
+    def __len__(self) -> int:
+        return len(self._numbers) // 2
+
+    def __getitem__(self, place: int) -> tuple[float, float]:
+        first = 2 * (place if place >= 0 else place + len(self))
+        return self._numbers[first], self._numbers[first + 1]
+
+    def append(self, start_s: float, stop_s: float) -> None:
+        self._numbers.append(start_s)
+        self._numbers.append(stop_s)
+        if len(self) >= KEPT_STEPS + self._MORE:
+            del self._numbers[: 2 * self._MORE]
+
+    def clear(self) -> None:
+        del self._numbers[:]

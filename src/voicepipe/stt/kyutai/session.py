@@ -228,6 +228,7 @@ class KyutaiSttSession:
             self._read_s = max(self._read_s, piece.stop_s)
             if not piece.pushed:
                 self._loudness.add(piece.samples, piece.start_s, RATE_HZ)
+                piece.compact()
         self._forget()
         if self._flush.on:
             return self._hurried(piece)

@@ -21,6 +21,8 @@ from voicepipe.events import (
     TurnEnded,
     TurnJudged,
     TurnMeasured,
+    TurnPaused,
+    TurnResumed,
     TurnStarted,
     TurnTaking,
     WordRecognised,
@@ -204,17 +206,26 @@ def only_answers_measured(recording: Recording) -> Found:
 
 
 def turns_alternate(recording: Recording) -> Found:
-    """Check that a turn begins when none is on, and ends when one is; a client commits sound without a turn, too."""
-    talking = False
+    """Check that a turn begins when none is on, and ends when one is; a client commits sound without a turn, too. A
+    turn that has paused is resumed, or ends."""
+    talking = paused = False
     for at_s, event in recording.events:
+        if isinstance(event, TurnPaused | TurnResumed):
+            if not talking or paused is isinstance(event, TurnPaused):
+                yield at_s, f"{type(event).__name__}, and the turn was {_state(talking, paused)}"
+            paused = not paused
         if isinstance(event, TurnStarted):
             if talking:
                 yield at_s, "the user's turn began while it was on"
-            talking = True
+            talking, paused = True, False
         elif isinstance(event, TurnEnded):
             if not talking and not event.committed:
                 yield at_s, f"the user's turn ended ({event.text!r}), and none was on"
-            talking = False
+            talking = paused = False
+
+
+def _state(talking: bool, paused: bool) -> str:
+    return ("paused" if paused else "not paused") if talking else "over"
 
 
 def turn_is_confirmed(recording: Recording) -> Found:

@@ -156,7 +156,14 @@ class _ScenarioSession:
 
     def _stages(self) -> Stages:
         services = self.services
-        return Stages(named("VAD", by_loudness()), services.end_of_turn, services.stt, services.llm, services.tts)
+        return Stages(
+            named("VAD", by_loudness()),
+            services.end_of_turn,
+            services.stt,
+            services.llm,
+            services.tts,
+            speculations=self._scenario.cast.speculations,
+        )
 
     # ---- the client -------------------------------------------------------------------------------------------------
 

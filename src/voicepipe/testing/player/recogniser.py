@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,16 @@ from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from voicepipe.events import Audio, Event, FlushRequested, SpeechProbability, Transcribed, WordRecognised
+from voicepipe.events import (
+    Audio,
+    Event,
+    FlushRequested,
+    SpeechProbability,
+    SpeechStopped,
+    Transcribed,
+    TranscriptDrafted,
+    WordRecognised,
+)
 from voicepipe.rx import LoopScheduler, scheduler_of, transduce
 from voicepipe.stage import Stage
 from voicepipe.testing.marbles.timeline import ScriptedError
@@ -64,7 +74,8 @@ class ScriptedRecogniser:
         return reactivex.timer(self._cast.verdict_s).pipe(rx_ops.map(lambda _: probability))
 
     def recognise(self, source: Observable[Audio | Event]) -> Observable[Event]:
-        """Emit a word this long after it began; at a `FlushRequested` all words before the pause at once."""
+        """Emit a word this long after it began; at a `FlushRequested` all words before the pause at once. Where replies
+        are begun ahead, `TranscriptDrafted` has these words at a pause."""
 
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
@@ -102,6 +113,8 @@ class _Recogniser:
         self._cast, self._observer, self._scheduler, self._text = cast, observer, scheduler, text
         self._audio_s = 0.0
         self._words: list[_Heard] = []
+        # What has been emitted since the last flush.
+        self._told: list[str] = []
         self._number = 0
         self._needed = min(RECOGNISABLE, round(cast.user_word_s / FRAME_S))
         self._timers: list[abc.DisposableBase] = []
@@ -110,13 +123,19 @@ class _Recogniser:
         match event:
             case Audio():
                 self._listen(event)
-            case FlushRequested(at_s=at_s) if self._cast.flush_s:
-                due_s = self._scheduler.clock() + self._cast.flush_s
-                self._timers.append(self._scheduler.call_at(due_s, lambda: self._flush(at_s)))
             case FlushRequested(at_s=at_s):
-                self._flush(at_s)
+                self._work(lambda: self._flush(at_s))
+            case SpeechStopped(at_s=at_s) if self._cast.speculations:
+                self._work(lambda: self._draft(at_s))
             case _:
                 pass
+
+    def _work(self, do: Callable[[], None]) -> None:
+        """Do it when the recogniser has read all that there is."""
+        if not self._cast.flush_s:
+            return do()
+        self._timers.append(self._scheduler.call_at(self._scheduler.clock() + self._cast.flush_s, do))
+        return None
 
     def finish(self) -> None:
         self._tell(self._audio_s)
@@ -142,13 +161,24 @@ class _Recogniser:
             self._words[-1].frames += 1
 
     def _tell(self, began_until_s: float) -> None:
+        for word in self._recognised(began_until_s):
+            del self._words[0]
+            self._told.append(word.text)
+            self._observer.on_next(word)
+
+    def _recognised(self, began_until_s: float) -> list[WordRecognised]:
         """Return the words that began until then, without one of which hardly anything has been heard yet."""
-        while self._words and self._words[0].start_s <= began_until_s + FRAME_S / 100:
-            if self._words[0].frames < self._needed:
-                break
-            word = self._words.pop(0)
-            self._observer.on_next(WordRecognised(word.text, word.start_s, word.stop_s))
+        began = itertools.takewhile(
+            lambda word: word.start_s <= began_until_s + FRAME_S / 100 and word.frames >= self._needed, self._words
+        )
+        return [WordRecognised(word.text, word.start_s, word.stop_s) for word in began]
+
+    def _draft(self, at_s: float) -> None:
+        words = self._recognised(at_s - FRAME_S / 2)
+        text = " ".join([*self._told, *(word.text for word in words)])
+        self._observer.on_next(TranscriptDrafted(at_s, text, tuple(words)))
 
     def _flush(self, at_s: float) -> None:
         self._tell(at_s - FRAME_S / 2)
+        self._told = []
         self._observer.on_next(Transcribed(at_s))

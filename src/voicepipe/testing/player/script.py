@@ -106,6 +106,7 @@ class ServiceScript:
     finished: float | None = 0.9
     finished_after: dict[str, float] = field(default_factory=dict[str, float])
     verdict_s: float = 0.06
+    speculations: int = 0
     prompt: str | None = "Be brief."
     goal: UserGoal | None = None
     judgements: list[Judgement] = field(default_factory=list[Judgement])

@@ -42,7 +42,7 @@ CallMaker = Callable[[StageName, str, abc.ObserverBase[Any]], Call]
 """Makes the call of a stage that is asked a text; its observer gets what the call gives."""
 
 
-def replayed_stages(make: CallMaker, *, has_vad: bool) -> Stages:
+def replayed_stages(make: CallMaker, *, has_vad: bool, speculations: int) -> Stages:
     """Return the stages of a session; `make` makes their calls."""
     return Stages(
         vad=_stage(make, "vad") if has_vad else None,
@@ -50,6 +50,7 @@ def replayed_stages(make: CallMaker, *, has_vad: bool) -> Stages:
         stt=_stage(make, "stt"),
         llm=lambda conversation: _source(make, "llm", asked_of(conversation)),
         tts=lambda _: _stage(make, "tts"),
+        speculations=speculations,
     )
 
 

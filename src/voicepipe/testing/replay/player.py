@@ -206,7 +206,7 @@ class _Player:
             self._pipeline,
             session_id=self._header.session_id,
             codec=self._codec(),
-            stages=replayed_stages(self._call, has_vad=self._header.has_vad),
+            stages=replayed_stages(self._call, has_vad=self._header.has_vad, speculations=self._header.speculations),
             emit=lambda event: self._played.events.append((self._now_s, event)),
             client=self._header.client,
             scheduler=scheduler,

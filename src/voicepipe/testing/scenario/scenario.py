@@ -211,6 +211,11 @@ class Scenario:
         """Let silence alone end a turn."""
         self.cast.finished = None
 
+    @_setting
+    def speculations(self, per_turn: int) -> None:
+        """Let a pipeline with `speculate` begin so many replies ahead in a turn, as it does with embedded models."""
+        self.cast.speculations = per_turn
+
     # ---- the user, the client, the whole ----------------------------------------------------------------------------
 
     @_setting
