@@ -55,7 +55,7 @@ def decibels(samples: Samples) -> float:
 @pytest.mark.parametrize("gain_db", [-6, -18, -30])
 def test_an_echo_is_found_and_removed(delay_s: float, gain_db: float) -> None:
     """Within a second of the bot's first sound; soon nothing of it is left that a VAD would take for a voice."""
-    bot = voice(5, seed=1)
+    bot = voice(3.5, seed=1)
     echo = echo_of(bot, delay_s, gain_db) + np.random.default_rng(2).normal(0, 2e-4, len(bot)).astype(np.float32)
     left, found_s = cleaned(EchoCanceller(RATE_HZ, ECHO), echo, bot)
     assert found_s is not None
