@@ -36,7 +36,7 @@ from voicepipe.events import AudioReceived, Event, ReplyStarted, SettingsChanged
 from voicepipe.session import SessionRunner
 from voicepipe.testing import Marbles
 
-FRAME_US, BUILD_MS, SESSION_KIB, MINUTE_MS, MARBLE_MS = 60.0, 5.0, 150.0, 300.0, 5.0
+FRAME_US, BUILD_MS, SESSION_KIB, MINUTE_MS, MARBLE_MS = 25.0, 3.0, 100.0, 300.0, 3.0
 ROUNDS, QUICK_ROUNDS = 15, 3
 SESSIONS = 20
 SPEECH = tuple((at_s, at_s + 2.5) for at_s in range(0, 60, 3))

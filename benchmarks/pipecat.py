@@ -29,22 +29,18 @@ import json
 import os
 import subprocess
 import sys
-import venv
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from platformdirs import user_cache_path
-
 from benchmarks.common import Progress, Report, Skipped, Table, command
+from benchmarks.common.pipecat_environment import VERSION, installed
 
-VERSION = "1.14.0"
 TRIALS, QUICK_TRIALS = 7, 3
 FRAMES, QUICK_FRAMES = 2000, 500
 FEW, MANY = 2, 10
-INSTALL_WITHIN_S = 1200
 KINDS = ("microphone", "bot")
 SIDES = Path(__file__).with_name("sides")
 
@@ -77,31 +73,6 @@ def _side(python: Path, script: str) -> Generator[Side]:
             if process.stdin is not None:
                 process.stdin.close()
             process.terminate()
-
-
-def installed(progress: Progress) -> Path:
-    """The Python of an environment that has pipecat. Raises Skipped where it cannot be had."""
-    home = user_cache_path("voicepipe") / "benchmarks" / f"pipecat-{VERSION}"
-    python, complete = home / "bin" / "python", home / "complete"
-    if complete.exists():
-        return python
-    progress(f"installing pipecat-ai {VERSION} (about 500 MB)", 0, 1)
-    venv.create(home, clear=True, with_pip=True)
-    try:
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", f"pipecat-ai=={VERSION}"],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_WITHIN_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise Skipped(f"pip did not install pipecat-ai within {INSTALL_WITHIN_S} s") from None
-    except subprocess.CalledProcessError as error:
-        said: list[str] = [line for line in error.stderr.splitlines() if line.startswith("ERROR")]
-        raise Skipped(f"pip cannot install pipecat-ai: {' '.join(said[:2]) or error}") from None
-    complete.touch()
-    return python
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ author = "the voicepipe authors"
 copyright = f"{author}, MIT licence"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "marbles", "pipelines", "says", "signatures"]
-exclude_patterns = ["_build", "_ext", "_activate.md", "grafana"]
+exclude_patterns = ["_build", "_ext", "_activate.md", "_sessions.md", "grafana"]
 nitpicky = True
 # What an annotation names is often of another project, or a type variable: only names of this project must be found.
 nitpick_ignore_regex = [("py:(class|data|exc)", ".*"), ("py:obj", r"typing\..*|.*\.[A-Z]")]

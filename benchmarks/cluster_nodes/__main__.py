@@ -10,7 +10,6 @@ when: `failures`.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.cluster_nodes import failures
 from benchmarks.cluster_nodes.failures import STAGE, Outcome, failure
-from benchmarks.cluster_nodes.namespaces import machines
+from benchmarks.cluster_nodes.namespaces import machines, missing
 from benchmarks.cluster_nodes.nodes import Nodes, Talkers, until
 
 LOUDNESS = "benchmarks.cluster_nodes.stages:Loudness"
@@ -37,8 +36,8 @@ OTHER = 2
 
 def main(words: Sequence[str]) -> int:
     """0 when it was measured; 2 when it cannot be."""
-    if sys.platform != "linux" or os.geteuid() != 0 or find_spec("ray") is None:
-        print("needs Linux, root and the extra `cluster`")
+    if why := missing() or ("" if find_spec("ray") else "needs the extra `cluster`"):
+        print(why)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the machines are removed
     folder = Path(tempfile.mkdtemp(prefix="vp-"))

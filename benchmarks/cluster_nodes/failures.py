@@ -69,7 +69,7 @@ def failure(
     hit: Callable[[str], bool] = lambda _: False,
     *,
     watched_s: float = _WATCHED_S,
-    within_s: float = 20.0,
+    within_s: float = 60.0,
     breaks: bool = True,
 ) -> Outcome:
     """Let something fail; wait until the sessions that are hit have new connections. Raises TooSlow.
@@ -138,7 +138,7 @@ def control_killed(nodes: Nodes, talkers: Talkers) -> Outcome:
     """Kill the head's book-keeping, and wait until it runs again: no session needs it."""
     killed = nodes.process("gcs_server")
     outcome = failure(talkers, "gcs_server killed", lambda: os.kill(killed, signal.SIGKILL), watched_s=4)
-    until(lambda: nodes.process("gcs_server") != killed, within_s=20, what="another gcs_server runs")
+    until(lambda: nodes.process("gcs_server") != killed, within_s=60, what="another gcs_server runs")
     return outcome
 
 
@@ -197,7 +197,7 @@ def gateway_killed(nodes: Nodes, sessions: int) -> float:
         second.open(STAGE, sessions)
         if _taken(nodes) != before + sessions:
             raise TooSlow(f"{sessions} sessions take {_taken(nodes) - before} places")
-    return until(lambda: _taken(nodes) == before, within_s=10, what="the places of a killed gateway are free")
+    return until(lambda: _taken(nodes) == before, within_s=60, what="the places of a killed gateway are free")
 
 
 def scaled(nodes: Nodes, talkers: Talkers, stage: str, *, sessions: int) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def scaled(nodes: Nodes, talkers: Talkers, stage: str, *, sessions: int) -> tupl
     if first["lost_s"] is not None:
         raise TooSlow(f"a session of {stage} was lost while replicas were stopped")
     talkers.close(stage, 1)
-    until(lambda: len(nodes.replicas(stage)) == 1, within_s=20, what="a replica ends when it has no session")
+    until(lambda: len(nodes.replicas(stage)) == 1, within_s=60, what="a replica ends when it has no session")
     return up_s, down_s
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Machines", "machines"]
+__all__ = ["Machines", "machines", "missing"]
 
 _CLONE_NEWNET = 0x40000000
 """From linux/sched.h."""
+_PROGRAMS = ("ip", "ss", "unshare", "nsenter", "setpriv")
 _STARTERS = (b"setpriv", b"ip", b"unshare", b"sh", b"nsenter", b"env")
 """Programs that become, or start, the one that is meant."""
 
@@ -187,6 +190,16 @@ def _program(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     return b""
+
+
+def missing() -> str:
+    """Return what this process lacks to make machines; empty if nothing."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "needs Linux and root"
+    if absent := [name for name in _PROGRAMS if shutil.which(name) is None]:
+        return f"needs the programs {', '.join(absent)} (iproute2, util-linux)"
+    tried = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True)
+    return "needs the right to make namespaces (CAP_SYS_ADMIN)" if tried.returncode else ""
 
 
 def _ip(*words: str, check: bool = True) -> None:

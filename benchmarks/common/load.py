@@ -1,8 +1,8 @@
 """Users and services for many conversations, light enough for one core: what they send is made before the first call.
 
-A user sends recorded speech as Ogg-Opus, in Unmute's dialect, by a fixed timetable: `UTTERANCE_S` of speech at the
-beginning of each turn of `TURN_S`, and silence, in which the bot answers. All users send the same bytes, one shifted
-against the other. The recogniser knows which user is on a connection by the order of the connections, and hears three
+A user sends recorded speech as Ogg-Opus, in Unmute's dialect, by a fixed timetable: a sentence at the beginning of each
+turn of `TURN_S`, and silence, in which the bot answers. All users send the same bytes, one shifted against the other
+(`offsets_s`). The recogniser knows which user is on a connection by the order of the connections, and hears three
 words that no other turn has; so each message at each service belongs to one turn. The voice speaks recorded speech.
 
 All is on one event loop, and so on one clock.
@@ -14,6 +14,7 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -49,6 +50,8 @@ FIRST_TURN_S = 4.0
 PAGE_S = 0.04
 """The client's packer puts two frames of 20 ms on a page."""
 CONNECTS_WITHIN_S = 10.0
+GOLDEN = (5**0.5 - 1) / 2
+"""Of its multiples the fractions are spread evenly, and no two are alike."""
 WORDS = 8
 """Of an answer, 0.32 s each."""
 GREETING = "Hello, how are you today?"
@@ -184,6 +187,17 @@ class User:
             sounded(reply, at_s, duration_s)
 
 
+def offsets_s(count: int) -> list[float]:
+    """Return when each of the users begins: all over a turn, without a common step.
+
+    With even steps of 200 ms the packets of 40 users would come in the same millisecond, every 40 ms.
+
+    >>> [round(one, 2) for one in offsets_s(4)]
+    [0.0, 1.89, 4.94, 6.83]
+    """
+    return sorted(TURN_S * (number * GOLDEN % 1) for number in range(count))
+
+
 @dataclass(slots=True)
 class Load:
     """The services' addresses and notes, and the users."""
@@ -202,9 +216,13 @@ class Load:
 
     async def talk(self, url: str, count: int, seconds: float) -> None:
         """Hold `count` conversations at once, and let all talk for `seconds`."""
+        messages(seconds)  # made before the first call
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
-            for number in range(count):
+            for number, offset_s in enumerate(offsets_s(count)):
+                await asyncio.sleep(began_s + offset_s - clock())
                 user, connected = User(number), self.hears.connected
                 connected.clear()
                 self.users.append(user)
@@ -212,7 +230,6 @@ class Load:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(connected.wait(), CONNECTS_WITHIN_S)
                 user.refused = not connected.is_set()
-                await asyncio.sleep(TURN_S / count % 0.25)
 
 
 async def _converse(http: aiohttp.ClientSession, url: str, user: User, seconds: float) -> None:
@@ -246,6 +263,7 @@ async def _listen(socket: aiohttp.ClientWebSocketResponse, user: User) -> None:
 async def load() -> AsyncIterator[Load]:
     """Run the three services; what the conversations need is made before."""
     utterance(), spoken()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # what an overloaded server gives up is counted
     notes, hears = Notes(), _HearsUsers()
     stt = NotingStt(hears, delay_s=0.5, pause_after_s=0.4, capacity=512)
     tts = _Speaks(lookahead=LOOKAHEAD, capacity=512)

@@ -19,6 +19,9 @@ __all__ = ["SUMMARY", "Budget", "Cell", "Report", "Table", "busy_cores", "machin
 
 Cell: TypeAlias = str | int | float | None
 
+WORD = 16
+"""A word of up to this length is not broken in a terminal that has room for the words."""
+
 SUMMARY = ("n", "mean", "p50", "p95", "max")
 """The columns of a table that `summary` fills."""
 
@@ -141,12 +144,17 @@ def _cells(table: Table) -> Iterable[list[str]]:
 
 
 def _rich(table: Table) -> RichTable:
-    shown = RichTable(title=table.title, title_justify="left")
+    shown, rows = RichTable(title=table.title, title_justify="left"), list(_cells(table))
     for number, column in enumerate(table.columns):
-        shown.add_column(column, justify="right" if number else "left", overflow="fold")
-    for row in _cells(table):
+        width = min(WORD, _longest_word([column, *(row[number] for row in rows)]))
+        shown.add_column(column, justify="right" if number else "left", overflow="fold", min_width=width)
+    for row in rows:
         shown.add_row(*row)
     return shown
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)
 
 
 def _markdown(table: Table) -> str:

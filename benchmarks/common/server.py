@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Server", "ServerFailed", "fakes", "voicepipe_command"]
+__all__ = ["Backend", "Server", "ServerFailed", "fakes", "voicepipe_command"]
 
 READY_WITHIN_S = 120.0
 """Not a budget: when the benchmark gives up."""
@@ -128,17 +128,34 @@ class Server:
     # -- its start -----------------------------------------------------------------------------------------------------
 
     def _address(self, process: subprocess.Popen[bytes]) -> str:
-        assert process.stdout is not None
-        with selectors.DefaultSelector() as waiting:
-            waiting.register(process.stdout, selectors.EVENT_READ)
-            line = process.stdout.readline().decode() if waiting.select(READY_WITHIN_S) else ""
+        line = self._first_line(process)
         found = re.search(r"http://\S+", line)
         if found is None:
             raise ServerFailed(f"the server did not start: {line.strip()}\n{self._log_tail()}")
         return found[0]
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(process.stdout, selectors.EVENT_READ)
+            return process.stdout.readline().decode() if waiting.select(READY_WITHIN_S) else ""
 
     def _log_tail(self) -> str:
         if self._log is None:
             return ""
         self._log.seek(0)
         return "\n".join(self._log.read().decode(errors="replace").splitlines()[-10:])
+
+
+class Backend(Server):
+    """A server of another program, which prints the address of its WebSocket, `url`, as its first line."""
+
+    def __init__(self, command: Sequence[str], *, core: int | None = None) -> None:
+        super().__init__(core=core)
+        self._command = list(command)
+
+    def _address(self, process: subprocess.Popen[bytes]) -> str:
+        address = self._first_line(process).strip()
+        if not address.startswith("ws://"):
+            raise ServerFailed(f"{self._command} did not start: {address}\n{self._log_tail()}")
+        return address

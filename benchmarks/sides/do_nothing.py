@@ -13,7 +13,6 @@ import asyncio
 import base64
 import json
 import re
-import subprocess
 import sys
 from contextlib import suppress
 from typing import Any
@@ -23,23 +22,10 @@ import numpy as np
 import ormsgpack
 import sphn
 from aiohttp import web
-from benchmarks.common.server import Server
 
 FRAME, FLUSH_FRAMES = 1920, 7
 PACK = ormsgpack.OPT_SERIALIZE_NUMPY
 SPEECH_BELOW, SILENCE_ABOVE = 0.4, 0.6
-
-
-class DoNothing(Server):
-    """`with DoNothing(urls, core=0) as backend:` clients connect to `backend.url`."""
-
-    def __init__(self, services: tuple[str, str, str], *, core: int) -> None:
-        super().__init__(core=core)
-        self._command = [sys.executable, "-m", "benchmarks.sides.do_nothing", *services]
-
-    def _address(self, process: subprocess.Popen[bytes]) -> str:
-        assert process.stdout is not None
-        return process.stdout.readline().decode().strip()
 
 
 class _Session:

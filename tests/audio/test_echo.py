@@ -55,7 +55,7 @@ def decibels(samples: Samples) -> float:
 @pytest.mark.parametrize("gain_db", [-6, -18, -30])
 def test_an_echo_is_found_and_removed(delay_s: float, gain_db: float) -> None:
     """Within a second of the bot's first sound; soon nothing of it is left that a VAD would take for a voice."""
-    bot = voice(5, seed=1)
+    bot = voice(3.5, seed=1)
     echo = echo_of(bot, delay_s, gain_db) + np.random.default_rng(2).normal(0, 2e-4, len(bot)).astype(np.float32)
     left, found_s = cleaned(EchoCanceller(RATE_HZ, ECHO), echo, bot)
     assert found_s is not None
@@ -106,8 +106,8 @@ def test_headphones_end_the_cancelling() -> None:
 
 
 def test_an_echo_is_removed_again_after_a_rest() -> None:
-    """The sound from before the rest is forgotten, and the echo is not."""
-    bot = voice(9, seed=1)
+    """The rest takes what was played before it, and not what was learnt of the room."""
+    bot = voice(9, seed=1).copy()
     bot[3 * RATE_HZ : 6 * RATE_HZ] = 0
     canceller = EchoCanceller(RATE_HZ, ECHO)
     left, found_s = cleaned(canceller, echo_of(bot, 0.1, -12), bot)
@@ -117,8 +117,8 @@ def test_an_echo_is_removed_again_after_a_rest() -> None:
 
 
 def test_a_search_keeps_little_and_a_rest_keeps_nothing() -> None:
-    """Each conversation has a search: 221 KiB in the bot's first seconds, 124 from then on, and 28 in a rest."""
-    user, bot = voice(8, seed=3), voice(8, seed=1)
+    """Each conversation has a search: 173 KiB in the bot's first seconds, 124 from then on, and 28 in a rest."""
+    user, bot = voice(8, seed=3), voice(8, seed=1).copy()
     bot[6 * RATE_HZ :] = 0
     cleaned(EchoCanceller(RATE_HZ, ECHO), user[:RATE_HZ], bot[:RATE_HZ])  # what is imported does not count
     tracemalloc.start()
@@ -130,7 +130,7 @@ def test_a_search_keeps_little_and_a_rest_keeps_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert canceller.rests
-    assert kib[0] <= 250
+    assert kib[0] <= 190
     assert kib[1] <= 150
     assert kib[2] <= 40
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,17 @@ def settings(command: str, *words: str) -> Settings:
 pytestmark = pytest.mark.usefixtures("one_parser")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+@cache
+def unset(command: str) -> Settings:
+    """The settings of a command without flags."""
+    return settings(command)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("empty"))
+        yield
 
 
 PLAIN = [field for field in Settings.model_fields if not is_secret(field)]
@@ -81,7 +91,7 @@ PLAIN = [field for field in Settings.model_fields if not is_secret(field)]
 def test_every_setting_is_a_flag_of_serve(field: str) -> None:
     """Each under its whole name, and a service under its short one."""
     for flag in flags_of(field):
-        before, after = settings("serve"), settings("serve", flag, value_of(field))
+        before, after = unset("serve"), settings("serve", flag, value_of(field))
         changed = {name for name in Settings.model_fields if getattr(after, name) != getattr(before, name)}
         assert changed == {field}
 
@@ -96,7 +106,7 @@ def test_one_that_is_on_or_off_needs_no_value() -> None:
 def test_what_check_asks_can_be_set_there(field: str) -> None:
     """The engine's settings; those of the server are none of its options."""
     (flag, *_) = flags_of(field)
-    assert getattr(settings("check", flag, value_of(field)), field) != getattr(settings("check"), field)
+    assert getattr(settings("check", flag, value_of(field)), field) != getattr(unset("check"), field)
 
 
 @pytest.mark.parametrize("field", sorted(set(Settings.model_fields) - set(EngineSettings.model_fields)))

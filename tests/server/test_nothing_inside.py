@@ -207,15 +207,19 @@ async def seen(client, messages) -> str:
 async def test_a_pipeline_that_fails(serve, logs, pipeline, dialect):
     """However it does, in each dialect: the client is told, without the inside; who runs the server, with it."""
     options, messages = DIALECTS[dialect]
-    for fault in FAULTS:
-        logs.clear()
-        async with serve(pipeline(fault)) as served, served.connect(**options) as client:
-            told = await seen(client, messages)
-            assert '"type": "error"' in told
-            assert '"mine"' in told or client.socket.closed
-        assert not INSIDE.search(told), INSIDE.search(told)
-        assert SECRET in str([line.get("exc_info") for line in logs]) or _notes(logs, fault), logs
-        fault.with_traceback(None)  # which grows each time that it is raised, and keeps all frames
+    failing = iter(FAULTS)
+    async with serve(lambda session: pipeline(next(failing))(session)) as served:
+        for fault in FAULTS:
+            logs.clear()
+            async with served.connect(**options) as client:
+                told = await seen(client, messages)
+                assert '"type": "error"' in told
+                assert '"mine"' in told or client.socket.closed
+            await served.empty()
+            assert not INSIDE.search(told), INSIDE.search(told)
+            assert SECRET in str([line.get("exc_info") for line in logs]) or _notes(logs, fault), logs
+            fault.with_traceback(None)  # which grows each time that it is raised, and keeps all frames
+    assert next(failing, None) is None, "each fault has had a session"
 
 
 def _notes(logs: list[Any], fault: Exception) -> bool:

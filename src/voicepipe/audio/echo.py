@@ -32,8 +32,8 @@ _LEAST_ENERGY = 0.1
 # WebRTC's canceller looks for an echo up to half a second late. The reference of a later one is delayed.
 _REACH_S = 0.5
 _LED_S = 0.2
-# The canceller learns the room from so much sound before the first window with an echo.
-_LEARNT_S = 1.0
+# The canceller learns the room from so much sound before the first window with an echo; a whole second is no better.
+_LEARNT_S = 0.5
 _NOTHING: Samples = np.zeros(0, np.float32)
 
 
@@ -85,8 +85,8 @@ class EchoFinder:
 
     Of room echoes at -6 to -30 dB the correlation was 0.3 to 0.53, at one delay, window after window; with other
     people's speech it is above 0.25 in one window of some utterances (`ECHO`), at any delay. A louder user hides an
-    echo until the next pause. A window takes 0.2 ms: it is a sum over its hops, each of which is correlated once. While
-    the loudspeaker plays, the search holds 0.13 MB.
+    echo until the next pause. A window takes 0.17 ms: it is a sum over its hops, each of which is correlated once, if
+    there is sound in it. While the loudspeaker plays, the search holds 0.13 MB.
     """
 
     def __init__(self, rate_hz: int, options: Echo) -> None:
@@ -155,7 +155,7 @@ class EchoFinder:
     def _judge(self, far: Samples) -> None:
         window = [*self._hops, self._correlated(far)]
         self._hops.append(window[-1])
-        if float(np.dot(far, far)) < _AUDIBLE**2 * len(far):
+        if not _is_audible(far):
             return
         correlation, delay_s = self._correlation(window, far)
         if correlation >= self._options.correlation:
@@ -171,7 +171,7 @@ class EchoFinder:
         # Differences are whiter than speech is.
         near, far = np.diff(self._near), np.diff(played[-self._hop - self._delays :])
         energy = float(np.dot(near, near))
-        if not energy or not far.any():
+        if not _is_audible(self._near) or not far.any():
             return _Hop(None, energy)
         # A delay that counts reads within `far`: nothing wraps around.
         spectrum = np.fft.rfft(far, self._size) * np.conj(np.fft.rfft(near, self._size))
@@ -212,6 +212,10 @@ class _Hop:
     energy: float
 
 
+def _is_audible(sound: Samples) -> bool:
+    return float(np.dot(sound, sound)) >= _AUDIBLE**2 * len(sound)
+
+
 def _fast_size(least: int) -> int:
     """Return the next size without a prime factor above 3: an FFT of it is fast, and 2 ** n may be twice as long."""
     return min(2**twos * 3**threes for twos in range(4, 24) for threes in range(4) if 2**twos * 3**threes >= least)
@@ -222,8 +226,8 @@ class EchoCanceller:
 
     Without an echo sound passes unchanged: a canceller would take the user's voice for one and dampen it. Only the
     search for an echo runs then, while the bot speaks. The first window with an echo makes the canceller, which takes
-    0.5 MB, and which learns the room from the second before: 10 ms of computing. With an echo, cancelling takes 0.1 ms
-    per 10 ms of sound while the bot speaks, and up to 10 ms wait for the end of a frame.
+    0.5 MB, and which learns the room from the half second before: 5 ms of computing. With an echo, cancelling takes
+    0.1 ms per 10 ms of sound while the bot speaks, and up to 10 ms wait for the end of a frame.
 
     Args:
         rate_hz: the microphone's: 16, 24, 32 or 48 kHz; ValueError for others
@@ -236,7 +240,7 @@ class EchoCanceller:
         self._finder = EchoFinder(rate_hz, options)
         self._frames = WebRtcFrames(rate_hz, 2)
         self._canceller: WebRtcCanceller | None = None
-        # Sound that the canceller may have to learn from, in half precision: full takes 0.2 MB.
+        # Sound that the canceller may have to learn from, in half precision: 48 kB.
         self._unlearnt: deque[tuple[NDArray[np.float16], NDArray[np.float16]]] = deque()
         self._unlearnt_samples = 0
         # Whether the rest of a frame has not been returned; how much of it has been.

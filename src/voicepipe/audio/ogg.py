@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["OggPages", "OggWriter", "Page", "PageStart", "page_starts"]
+__all__ = ["MAGIC", "OggPages", "OggWriter", "Page", "PageStart", "page_starts"]
 
-# "OggS" and the version, which is 0. In sound these bytes come once in 10^12 by chance: they begin a page.
-_MAGIC = b"OggS\0"
+MAGIC = b"OggS\0"
+"""A page's first bytes: "OggS" and the version, which is 0. In sound they come once in 10^12 by chance."""
 _HEADER_BYTES = 27
 _FLAGS_AT, _GRANULE_AT, _SERIAL_AT, _CHECKSUM_AT = 5, 6, 14, 22
 # The flag of a page that begins a stream.
@@ -82,7 +82,7 @@ class OggPages:
             if begin > at:
                 self._skip()
             at, end = begin, _page_end(self._waiting, begin)
-            cut = self._waiting.find(_MAGIC, begin + 1)
+            cut = self._waiting.find(MAGIC, begin + 1)
             if cut >= 0:  # of two beginnings in one page, the first was cut short
                 end = cut if end is None else min(end, cut)
             if end is not None:
@@ -123,7 +123,7 @@ class OggWriter:
         lengths = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
         flags = 0 if self._count else _BEGINS
         count, self._count = self._count.to_bytes(4, "little"), self._count + 1
-        head = _MAGIC + bytes([flags]) + granule.to_bytes(8, "little", signed=True) + self._serial + count
+        head = MAGIC + bytes([flags]) + granule.to_bytes(8, "little", signed=True) + self._serial + count
         rest = bytes([len(lengths)]) + lengths + b"".join(packets)
         return head + _checksum(head + bytes(4) + rest) + rest
 
@@ -131,19 +131,19 @@ class OggWriter:
 def page_starts(data: bytes) -> Sequence[PageStart]:
     """Return the headers in `data` that are whole as far as the lengths of the page's parts."""
     found: list[PageStart] = []
-    at = data.find(_MAGIC)
+    at = data.find(MAGIC)
     while 0 <= at <= len(data) - _HEADER_BYTES:
         found.append(PageStart(at, bool(data[at + _FLAGS_AT] & _BEGINS), _granule(data, at)))
-        at = data.find(_MAGIC, at + len(_MAGIC))
+        at = data.find(MAGIC, at + len(MAGIC))
     return found
 
 
 def _page_begin(data: bytes, at: int) -> int:
     """Return where a page begins, or may begin with the last bytes; without any, the end of `data`."""
-    found = data.find(_MAGIC, at)
+    found = data.find(MAGIC, at)
     if found >= 0:
         return found
-    return next((len(data) - n for n in (4, 3, 2, 1) if len(data) - n >= at and data.endswith(_MAGIC[:n])), len(data))
+    return next((len(data) - n for n in (4, 3, 2, 1) if len(data) - n >= at and data.endswith(MAGIC[:n])), len(data))
 
 
 def _page_end(data: bytes, begin: int) -> int | None:

@@ -12,7 +12,7 @@ import sphn
 
 from voicepipe.audio.codec import BadAudio, Decoder, Encoder
 from voicepipe.audio.libopus import OpusEncoder, libopus
-from voicepipe.audio.ogg import OggPages, OggWriter, Page, page_starts
+from voicepipe.audio.ogg import MAGIC, OggPages, OggWriter, Page, page_starts
 from voicepipe.audio.resample import resampled
 from voicepipe.events import Audio, Samples
 
@@ -54,6 +54,8 @@ class OggOpus:
 
     def pieces(self, data: bytes, ms: float) -> Sequence[bytes]:
         """Split a packet at the beginnings of pages. A page of any length stays whole."""
+        if data.find(MAGIC, 1) < 0:  # one page or a part of one, as clients send it
+            return [data]
         return [data[start:stop] for start, stop in pairwise([*_cuts(data, ms), len(data)])]
 
 

@@ -25,12 +25,13 @@ async def answers(send: Callable[[], R], *, most: int, hedge_s: float) -> AsyncG
     """Yield requests that have been answered, each with its first item or its error, until the caller has enough.
 
     One request is sent at first; the next one when an answer was not enough, or `hedge_s` after the last one was sent.
-    Those without an answer are cancelled when the generator is closed: close it.
+    That time doubles with each, so that a machine with too much to do gets few requests more. Those without an answer
+    are cancelled when the generator is closed: close it.
 
     Args:
         send: Sends a request.
         most: The number of requests that are sent.
-        hedge_s: The time that each request is waited for alone, in seconds.
+        hedge_s: The time that the first request is waited for alone, in seconds.
     """
     waiting: dict[asyncio.Future[Any], R] = {}
     sent = 0
@@ -45,6 +46,8 @@ async def answers(send: Callable[[], R], *, most: int, hedge_s: float) -> AsyncG
             done, _ = await asyncio.wait(
                 waiting, timeout=hedge_s if sent < most else None, return_when=asyncio.FIRST_COMPLETED
             )
+            if not done:
+                hedge_s *= 2
             for answer in done:
                 yield waiting.pop(answer), answer
     finally:

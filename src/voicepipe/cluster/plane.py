@@ -74,7 +74,8 @@ class RayControlPlane:
     async def lease(self, stage: str) -> Lease:
         """Return a place at a replica. Raises AtCapacity, ConnectionLost. May be cancelled: the place is free then."""
         full, died = "", None
-        async with aclosing(answers(self._handle(stage), most=LEASES_TRIED, hedge_s=HEDGE_S)) as asked:
+        handle = await self._handle(stage)
+        async with aclosing(answers(handle, most=LEASES_TRIED, hedge_s=HEDGE_S)) as asked:
             async for stream, answer in asked:
                 died = _error_of(answer)
                 if died is not None:
@@ -120,9 +121,10 @@ class RayControlPlane:
         following.add_done_callback(self._following.discard)
         return lease
 
-    def _handle(self, stage: str) -> LeaseHandle:
+    async def _handle(self, stage: str) -> LeaseHandle:
+        """Return the handle of a stage; making it asks the head, for which the other sessions do not wait."""
         if stage not in self._handles:
-            self._handles[stage] = self._handle_of(stage)
+            self._handles[stage] = await asyncio.to_thread(self._handle_of, stage)
         return self._handles[stage]
 
 

@@ -15,7 +15,6 @@ from functools import partial
 from threading import Thread
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_type_hints
 
-import docstring_parser
 import structlog
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -201,6 +200,8 @@ def _tool(function: Callable[..., Any]) -> _Tool:
 
 def _documented(docstring: str) -> tuple[str, dict[str, str]]:
     """Return a docstring's description and those of the parameters, in any of the usual styles."""
+    import docstring_parser  # for functions that are tools: most servers have none
+
     try:
         said = docstring_parser.parse(docstring)
     except Exception:  # the parser raises IndexError for `: :`, and others for other odd texts

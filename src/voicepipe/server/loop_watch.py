@@ -1,8 +1,9 @@
 """A watch over the event loop: how late it is, what blocks it, and how long garbage collection stops it.
 
 All sessions share one loop: a stage that computes for 100 ms in it makes every conversation of the process 100 ms late.
-A thread asks the loop for an answer every 50 ms. When none has come within 50 ms, the thread reads the line at which
-the loop's thread stands.
+A timer of the loop is due every 50 ms, and notes how late it is. When it is late by 50 ms, a thread reads the line at
+which the loop's thread stands. As long as the loop answers, the thread only wakes and looks at the time of the next
+answer: it sends the loop nothing, and so wakes it for nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,6 +29,9 @@ __all__ = ["BlockWatch", "watched_loop"]
 
 # A frame of sound is 20 ms and playback has 120 ms of lead at the least: a delay of 50 ms is not heard yet.
 _EVERY_S, _BLOCK_S = 0.05, 0.05
+# Timers fire a little late: the thread looks when the answer that is due with its look has come, too, or it would look
+# twice as often.
+_TIMER_S = 0.005
 # A line that blocks again and again is told of once a minute.
 _SILENT_S = 60.0
 
@@ -56,52 +60,68 @@ def watched_loop(series: ProcessMetrics) -> Generator[None]:
 
 
 class BlockWatch:
-    """A thread that measures an event loop's delay, and warns of the line that blocks it for 50 ms.
+    """A timer that measures an event loop's delay, and a thread that warns of the line that blocks it for 50 ms.
 
     Args:
-        loop: The loop, which runs in the thread that makes this object.
-        lag: Called with each delay in seconds, in the watch's own thread.
+        loop: The loop, which runs in the thread that makes and starts this object.
+        lag: Called with each delay in seconds, on the loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, lag: Callable[[float], object]) -> None:
         self._loop, self._lag = loop, lag
         self._watched = threading.get_ident()
-        self._stopped, self._answered = threading.Event(), threading.Event()
+        self._stopped = threading.Event()
+        self._due_s = time.monotonic()
+        # The line that was found, and the time at which the loop was due then.
+        self._found: tuple[str, float] | None = None
         self._told_s: dict[str, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._run, name="voicepipe-loop-watch", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        self._expect()
         self._thread.start()
 
     def stop(self) -> None:
         """End, and wait for the thread: one that is left over when the interpreter is torn down can crash it."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._stopped.set()
-        self._answered.set()  # the loop runs in this thread, and does not answer while it waits here
         self._thread.join()
 
-    def _run(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            while not self._stopped.wait(_EVERY_S):
-                self._measure()
+    # ---- on the loop -------------------------------------------------------------------------------------------------
 
-    def _measure(self) -> None:
-        self._answered.clear()
-        if self._stopped.is_set():
-            return
-        asked_s = time.monotonic()
-        self._loop.call_soon_threadsafe(self._answered.set)
-        place = None
-        if not self._answered.wait(_BLOCK_S):
+    def _expect(self) -> None:
+        self._due_s = time.monotonic() + _EVERY_S
+        self._timer = self._loop.call_later(_EVERY_S, self._answer)
+
+    def _answer(self) -> None:
+        lag_s = max(0.0, time.monotonic() - self._due_s)
+        self._lag(lag_s)
+        if self._found is not None and self._found[1] == self._due_s:
+            self._warn(self._found[0], lag_s)
+        self._expect()
+
+    # ---- in the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Wake when the loop's next answer would be late by `_BLOCK_S`; as a rule it has come, and another is due."""
+        wait_s = _EVERY_S + _BLOCK_S + _TIMER_S
+        while not self._stopped.wait(wait_s):
+            due_s = self._due_s
+            late_s = time.monotonic() - due_s
+            wait_s = _BLOCK_S + _TIMER_S - late_s
+            if late_s >= _BLOCK_S:
+                self._find(due_s)
+                wait_s = _EVERY_S
+
+    def _find(self, due_s: float) -> None:
+        """Note the line at which the loop stands, once for each answer that is late."""
+        if self._found is None or self._found[1] != due_s:
             frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] — there is no public way
             place = _place(frames.get(self._watched))
-            self._answered.wait()
-        if self._stopped.is_set():
-            return
-        lag_s = time.monotonic() - asked_s
-        self._lag(lag_s)
-        if place is not None:
-            self._warn(place, lag_s)
+            self._found = None if place is None else (place, due_s)
 
     def _warn(self, place: str, lag_s: float) -> None:
         now_s = time.monotonic()

@@ -57,28 +57,28 @@ def _running(*arguments: str) -> Iterator[str]:
         assert "error" not in rest.lower().replace("[error_", ""), rest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """Open to everybody, on this machine."""
+    """Open to everybody, on this machine. One for all modules of an xdist group: a start takes 2 s of CPU."""
     with _running() as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def locked_server() -> Iterator[str]:
     """For those who have the key `sk-right`."""
     with _running("--api-key", "sk-right") as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def concierge() -> Iterator[str]:
     """With the pipeline whose model may book tables."""
     with _running("--pipeline", str(HERE.parents[2] / "pipelines" / "concierge.py")) as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def echo() -> Iterator[str]:
     """With the pipeline that says what it hears."""
     with _running("--pipeline", str(HERE.parents[2] / "pipelines" / "echo.py")) as url:

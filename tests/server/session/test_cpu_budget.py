@@ -66,11 +66,20 @@ async def test_other_sessions_are_due_after_a_slice():
     """They are due with and without debt."""
     meter, work = Worker(WorkSlots(share=1)).session()
     work(0.0015)
-    assert not meter.slice_is_over
+    assert not meter.must_pause
     work(0.0015)
-    assert meter.slice_is_over
+    assert meter.must_pause
     await meter.pause()
-    assert not meter.slice_is_over
+    assert not meter.must_pause
+
+
+async def test_other_sessions_have_had_their_turn_between_two_packets():
+    """A conversation's packets come every 20 ms: however many there were, none makes another session due."""
+    meter, work = Worker(WorkSlots(share=1)).session()
+    for _ in range(10):
+        work(0.0015)
+        assert not meter.must_pause
+        await asyncio.sleep(0.02)
 
 
 async def test_a_heavy_session_waits_for_its_slot():

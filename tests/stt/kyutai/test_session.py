@@ -276,6 +276,15 @@ def test_sound_that_was_heard_takes_half_and_is_sent_again_nearly_as_it_was() ->
     assert np.allclose(again, last, rtol=2**-10, atol=1e-6)
 
 
+def test_a_session_that_is_cut_keeps_no_sound() -> None:
+    """Its objects refer to each other in circles, and stay until the garbage collector comes."""
+    played = primed()
+    played.hear(silence(0.8), 1.0)
+    played.session.cut()
+    played.session.opened()
+    assert played.sent() == []
+
+
 def test_a_new_connections_first_steps_do_not_count() -> None:
     """The earlier pause score stays."""
     played = primed()

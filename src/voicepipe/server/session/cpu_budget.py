@@ -17,10 +17,12 @@ Clock = Callable[[], float]
 
 # One stretch of work until other sessions have their turn: an answer takes four iterations of the event loop.
 _SLICE_S = 0.002
+# Between two pieces of work of one stretch passes less: after more, others had their turn in any case.
+_TURN_S = 0.001
 # A session that takes more than this share for longer is a heavy one: a conversation takes a third.
 _LIGHT_SHARE, _LIGHT_BURST_S = 0.08, 0.05
 # Work so short that it hardly matters whether another process had the core meanwhile.
-_SHORT_S = 0.0005
+_SHORT_S = 0.002
 # For so long the CPU time is not read again: what other sessions took meanwhile may count as the work's own, if another
 # process has had the core, too.
 _MOMENT_S = 0.005
@@ -46,19 +48,18 @@ class CpuBudget:
 
     def spend(self, seconds: float, now_s: float) -> None:
         """Note work that took so many seconds of CPU time, and has ended at `now_s`."""
+        self._slice_s = self.slice_s(now_s - seconds) + seconds
         self._debt_s = max(0.0, self._debt_s - (now_s - self._paid_at_s) * self._share) + seconds
         self._paid_at_s = now_s
-        self._slice_s += seconds
 
     def wait_s(self, now_s: float) -> float:
         """Return how long the session has to wait before it works on."""
         left_s = self._debt_s - self._burst_s - (now_s - self._paid_at_s) * self._share
         return left_s / self._share if left_s > _NOTHING_S else 0.0
 
-    @property
-    def slice_s(self) -> float:
+    def slice_s(self, now_s: float) -> float:
         """Return the work since others had their turn."""
-        return self._slice_s
+        return self._slice_s if now_s - self._paid_at_s < _TURN_S else 0.0
 
     def new_slice(self) -> None:
         """Note that others had their turn."""
@@ -159,14 +160,16 @@ class WorkMeter:
         return self._budget.wait_s(self._clock())
 
     @property
-    def slice_is_over(self) -> bool:
-        """Return whether other sessions are due, debt or not."""
-        return self._budget.slice_s >= _SLICE_S
+    def must_pause(self) -> bool:
+        """Return whether other sessions are due, or the session has to wait before it works on."""
+        now_s = self._clock()
+        return self._budget.slice_s(now_s) >= _SLICE_S or self._budget.wait_s(now_s) > 0.0
 
     async def pause(self) -> None:
         """Let other sessions have their turn, and pay for the CPU time that this one has spent."""
+        slice_s = self._budget.slice_s(self._clock())
         await asyncio.sleep(self.wait_s)
         now_s = self._clock()
         if self._light.wait_s(now_s):
-            await asyncio.sleep(self._slots.wait_s(self._budget.slice_s, now_s))
+            await asyncio.sleep(self._slots.wait_s(slice_s, now_s))
         self._budget.new_slice()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from voicepipe.audio import codec_of
@@ -35,9 +35,8 @@ class FrameDecoder:
             return [InputRejected("unexpected_binary_frame", what)]
         return [piece for message in self._wire.decode(frame) for piece in self._pieces(message)]
 
-    def _pieces(self, message: Received) -> Iterator[Received]:
-        if isinstance(message, AudioReceived):
-            codec = codec_of(message.audio_format) if message.audio_format else self._wire.codec
-            yield from (replace(message, data=piece) for piece in codec.pieces(message.data, PIECE_MS))
-        else:
-            yield message
+    def _pieces(self, message: Received) -> Sequence[Received]:
+        if not isinstance(message, AudioReceived):
+            return (message,)
+        codec, data = codec_of(message.audio_format) if message.audio_format else self._wire.codec, message.data
+        return [message if piece is data else replace(message, data=piece) for piece in codec.pieces(data, PIECE_MS)]

@@ -35,18 +35,18 @@ class AudioMeter:
     50
     """
 
-    __slots__ = ("_clock", "_empty_at", "_speed")
+    __slots__ = ("_clock", "_speed", "empty_at_s")
 
     def __init__(self, clock: Clock, *, speed: float = 1.0) -> None:
         self._clock, self._speed = clock, speed
-        self._empty_at = clock()
+        self.empty_at_s = clock()
 
     def add(self, ms: float) -> None:
-        self._empty_at = max(self._empty_at, self._clock()) + ms / 1000 / self._speed
+        self.empty_at_s = max(self.empty_at_s, self._clock()) + ms / 1000 / self._speed
 
     @property
     def level_ms(self) -> float:
-        return max(0.0, (self._empty_at - self._clock()) * 1000 * self._speed)
+        return max(0.0, (self.empty_at_s - self._clock()) * 1000 * self._speed)
 
 
 class IngressPacer:
@@ -107,12 +107,13 @@ class IngressPacer:
     @property
     def _too_far_s(self) -> float:
         """The time until the sound is so little ahead of real time that it need not wait."""
-        return (self.ahead_ms - self._lead_ms) / 1000
+        return max([flow.ahead.empty_at_s for flow in self._flows]) - self._clock() - self._lead_ms / 1000
 
     @property
     def _too_fast_s(self) -> float:
         """Until it has come no faster than it may."""
-        return (max(flow.pace.level_ms for flow in self._flows) - self._lead_ms) / 1000 / self._speed
+        empty_at_s = max([flow.pace.empty_at_s for flow in self._flows])
+        return empty_at_s - self._clock() - self._lead_ms / 1000 / self._speed
 
 
 # A clock may be a rounding short of the moment that was waited for.

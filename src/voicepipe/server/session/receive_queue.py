@@ -59,7 +59,7 @@ class ReceiveQueue:
         self._bytes += len(frame)
         if self._feeding is None and self._feed():
             self._feeding = self._spawn(self._feed_slowly())
-        if self._work.slice_is_over or self._work.wait_s:
+        if self._work.must_pause:
             await self._work.pause()
         while self._bytes > self._capacity:
             self._drained.clear()
@@ -76,10 +76,10 @@ class ReceiveQueue:
     def _feed(self) -> bool:
         """Deliver as much as there is room for, and some messages at most; return whether anything is left."""
         for _ in range(_AT_ONCE):
-            if self._work.slice_is_over or self._work.wait_s:
-                break
             if not (self._messages or self._frames):
                 return False
+            if self._work.must_pause:
+                break
             with self._work:
                 if not self._messages:
                     self._open_next()

@@ -34,11 +34,11 @@ class SpeechBounds:
         """Add the next piece of sound, of whole 20 ms."""
         hop = round(HOP_S * rate_hz)
         hops = samples[: len(samples) // hop * hop].reshape(-1, hop)
-        levels = np.sqrt(np.einsum("ij,ij->i", hops, hops) / hop)
-        self._peak = max(float(levels.max(initial=0.0)), self._peak * 0.5 ** (len(hops) * HOP_S / HALF_LIFE_S))
-        loud = np.flatnonzero(levels > max(FLOOR, self._peak * BELOW_PEAK))
-        if len(loud):
-            self._note(start_s + float(loud[0]) * HOP_S, start_s + (float(loud[-1]) + 1) * HOP_S)
+        levels: list[float] = np.sqrt(np.einsum("ij,ij->i", hops, hops) / hop).tolist()
+        self._peak = max(0.0, *levels, self._peak * 0.5 ** (len(hops) * HOP_S / HALF_LIFE_S))
+        loud = [number for number, level in enumerate(levels) if level > max(FLOOR, self._peak * BELOW_PEAK)]
+        if loud:
+            self._note(start_s + loud[0] * HOP_S, start_s + (loud[-1] + 1) * HOP_S)
 
     def _note(self, first_s: float, last_s: float) -> None:
         if self.last_s is None or first_s - self.last_s > BREAK_S:

@@ -145,6 +145,11 @@ class ReplayBuffer:
         self._unheard.clear()
         self._places.clear()
 
+    def clear(self) -> None:
+        """Drop all frames: none is sent any more."""
+        self._pieces.clear()
+        self.rewind()
+
     def understood(self, until_s: float) -> None:
         """Note that sound before this moment need not be sent again."""
         while self._sent and self._pieces and self._pieces[0].stop_s <= until_s:

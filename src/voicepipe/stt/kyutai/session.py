@@ -202,7 +202,8 @@ class KyutaiSttSession:
         return [Warned(what, service_lost=is_new)]
 
     def cut(self) -> None:
-        """Note the end of the session: nothing was interrupted."""
+        """Drop the sound at the end of the session: its objects stay until the garbage collector has seen them."""
+        self._replay.clear()
 
     @property
     def overdue_at(self) -> float | None:
