@@ -5,7 +5,7 @@ utterances of real human speech are said to both, a few in a call to the one and
 so that a machine that gets slower meanwhile is as slow for both. Only one is talked to at a time. Measured as by
 `python -m benchmarks.conversation`; the CPU time is the server's, of the calls alone.
 
-    python -m benchmarks.speculation            48 turns with each, about half an hour
+    python -m benchmarks.speculation            54 turns with each, about twenty minutes
     python -m benchmarks.speculation --quick    6 turns with each
 """
 
@@ -31,7 +31,7 @@ from benchmarks.common import (
 )
 from benchmarks.conversation import Turn, parts, take_turns
 
-TURNS, QUICK_TURNS = 48, 6
+TURNS, QUICK_TURNS = 54, 6
 A_CALL = 6
 """Turns in a call. The first one of a conversation has an empty history, the last one five turns of it."""
 
