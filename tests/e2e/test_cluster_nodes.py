@@ -1,7 +1,7 @@
 """Failures of a real Ray cluster of three machines, each with a network and processes of its own, one after the other.
 
-The budgets are those of `benchmarks.cluster_nodes`; here a machine may be four times as slow, since it has other work to
-do. What does not depend on its speed is exact: which sessions notice something, and what is left.
+The budgets are those of `benchmarks.cluster_nodes`; here a machine may be four times as slow, since it has other work
+to do. What does not depend on its speed is exact: which sessions notice something, and what is left.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def join_command(head: str, address: str | None = None) -> list[str]:
     return [ray_program(), "start", f"--address={head}", "--block", *own, *_COMMON]
 
 
-# The object store keeps nothing of ours: Ray's smallest is enough. Should someone turn the dashboard on, it listens on
+# The object store keeps nothing of ours: Ray's smallest is enough. If the dashboard is turned on, it listens on
 # the loopback address only.
 _COMMON: Sequence[str] = ("--object-store-memory=80000000", "--disable-usage-stats")
 _DASHBOARD: Sequence[str] = ("--include-dashboard=false", "--dashboard-host=127.0.0.1")
