@@ -91,8 +91,8 @@ def test_a_stop_is_logged_and_a_pause_between_two_runs_is_none(loop: SteadyLoop,
 
 def test_no_deadline_is_on_another_clock() -> None:
     """These are lines of the log that are written once a minute, a measure of the real delay, the end of threads when a
-    process ends, the start of a
-    cluster, the processes of a load, and the supervisor of workers, in which no session runs."""
+    process ends, the start and the supervision of a cluster, the processes of a load, and the supervisor of workers, in
+    which no session runs."""
     root = Path(voicepipe.__file__).parent
     found = [
         path.relative_to(root).as_posix() for path in root.rglob("*.py") if "monotonic()" in path.read_text("utf-8")
@@ -100,6 +100,7 @@ def test_no_deadline_is_on_another_clock() -> None:
     assert [name for name in sorted(found) if not name.startswith("testing/")] == [
         "boundary/workers.py",
         "cluster/local_head.py",
+        "cluster/supervisor.py",
         "load/processes.py",
         "load/server_figures.py",
         "server/http/runner.py",
