@@ -115,6 +115,12 @@ def test_speech_that_goes_on_resumes_a_turn_that_has_paused() -> None:
     assert drafted(STOPPED, *again, SpeechStopped(2.0, 2.16), DRAFT) == []
 
 
+def test_a_turn_that_the_client_takes_over_is_not_resumed() -> None:
+    """It has ended, in its pause."""
+    taken = [TurnTaking(by="client"), SettingsChanged(turns=TurnTaking(by="client"))]
+    assert drafted(STOPPED, DRAFT, *taken, SpeechStarted(1.2, 1.3)) == [PAUSED, TurnEnded("", 0.5)]
+
+
 def test_a_pause_says_whether_its_words_acknowledge(marbles: Marbles) -> None:
     """As the end of the turn does."""
     heard = [Pause(0.0, 0.5), SpeechStarted(0.5, 0.6), STOPPED, TranscriptDrafted(1.0, "Mhm.", ())]

@@ -268,7 +268,7 @@ class _Turn:
         """End the turn that has been told of, where the client ends turns from now on: the words wait for its commit,
         or for the next turn that is detected."""
         if self._told and self._commits.by_client:
-            item, self._told, self._confirmed = self._item, False, False
+            item, self._told, self._confirmed, self._pauses.told = self._item, False, False, False
             self._turns += 1
             yield TurnEnded("", max(self._began_s, self._transcribed_s), item)
 
