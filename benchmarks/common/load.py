@@ -16,8 +16,8 @@ import itertools
 import json
 import logging
 import struct
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -259,17 +259,28 @@ async def _listen(socket: aiohttp.ClientWebSocketResponse, user: User) -> None:
             user.noted(clock(), message.data)
 
 
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Log no connection that an overloaded server gives up: they are counted."""
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 @asynccontextmanager
 async def load() -> AsyncIterator[Load]:
     """Run the three services; what the conversations need is made before."""
     utterance(), spoken()
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # what an overloaded server gives up is counted
     notes, hears = Notes(), _HearsUsers()
     stt = NotingStt(hears, delay_s=0.5, pause_after_s=0.4, capacity=512)
     tts = _Speaks(lookahead=LOOKAHEAD, capacity=512)
     llm = NotingLlm(_answer)
     stt.notes, tts.notes, llm.notes = notes.heard, notes.spoken, notes.thought
     async with AsyncExitStack() as stack:
+        stack.enter_context(_quiet(logging.getLogger("aiohttp.server")))
         for server in (stt, tts, llm):
             await stack.enter_async_context(server)
         yield Load((stt.url, tts.url, llm.url), notes, hears)
