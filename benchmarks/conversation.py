@@ -44,7 +44,7 @@ from benchmarks.common import (
 )
 
 TURNS, QUICK_TURNS = 54, 6
-P50_MS, P95_MS = 900.0, 1500.0
+P50_MS, P95_MS = 700.0, 1100.0
 ANSWERS_WITHIN_S = 6.5
 """Less than the 7 s after which the bot breaks the silence by itself."""
 SOUNDS_WITHIN_S = 20.0
