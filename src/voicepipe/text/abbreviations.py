@@ -19,7 +19,6 @@ __all__ = [
     "OFTEN_LAST",
     "PAIRS",
     "READINGS",
-    "READINGS_ELSEWHERE",
     "STARTERS",
     "UNITS_WITH_DOT",
     "is_abbreviation",
@@ -187,7 +186,6 @@ def read_abbreviations(text: str, before: str, language: str, *, ended: bool) ->
 
     def read(one: re.Match[str]) -> str:
         core = one[1]
-        is_last = not one.string[one.end() :].strip("\"')")
         said = (
             _saint(one, before)
             if core == "St"
@@ -197,9 +195,14 @@ def read_abbreviations(text: str, before: str, language: str, *, ended: bool) ->
             said = " ".join(re.sub(r"\.", "", core)) if len(core) > 1 else core
         if said is None:
             return one[0]
-        return f"{said}." if ended and is_last else said
+        return f"{said}." if ended and _is_last(one) else said
 
     return _ABBREVIATED.sub(read, text)
+
+
+def _is_last(one: re.Match[str]) -> bool:
+    """Return whether nothing follows in the text, other than what closes a quotation or a bracket."""
+    return not one.string[one.end() :].strip("\"')")
 
 
 def is_abbreviation(core: str, *, dotted: bool) -> bool:
@@ -221,8 +224,7 @@ def _elsewhere(text: str, language: str, *, ended: bool) -> str:
 
     def read(one: re.Match[str]) -> str:
         said = READINGS_ELSEWHERE[language][one[0]]
-        is_last = ended and one[0].endswith(".") and not one.string[one.end() :].strip("\"')")
-        return f"{said}." if is_last else said
+        return f"{said}." if ended and one[0].endswith(".") and _is_last(one) else said
 
     return _abbreviated_in(language).sub(read, text)
 

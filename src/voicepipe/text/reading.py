@@ -108,9 +108,11 @@ class Reader:
             return german_day(int(day[1]), self._before)
         if _PLAIN.fullmatch(text) and not _is_special(text):
             return text
+        if len(words) == 1 and _EMOTICON.fullmatch(text):
+            return ""
         if (
             len(words) == 1
-            and (at_start or not has_letters(text) or _EMOTICON.fullmatch(text))
+            and (at_start or not has_letters(text))
             and (mark := self._mark(text, at_start=at_start)) is not None
         ):
             return mark
@@ -139,7 +141,7 @@ class Reader:
         """Return how a lone mark is said: not at all at the beginning of a line, a dash elsewhere as a pause."""
         if at_start and is_list_mark(text) and not any(map(str.isalnum, text)):
             return ""
-        if (at_start and text in _ARROWS) or _EMOTICON.fullmatch(text):
+        if at_start and text in _ARROWS:
             return ""
         if text in ("-", "–", "—", "--", "---", "|", "•", "·"):
             return "" if at_start else PAUSE

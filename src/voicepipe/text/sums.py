@@ -14,8 +14,8 @@ OPERATOR = r"(?:[*×·÷+−=≠<>≤≥≈±/-]|[<>!=]=|\*\*)"
 
 _VALUE = r"(?:\d[\d.,]*|[A-Za-z](?![A-Za-z])|\)|π)"
 _POWER = re.compile(r"(?<=[\w)])(?:\^|\*\*)\s?\(?([-−]?)(\d+|[a-z]\b)\)?")
-_RAISED = re.compile(r"(?<=[\w)])(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _OFFSET = re.compile(r"(?<=UTC|GMT)\s?([+−-])\s?(?=\d)")
 _MORE = re.compile(r"(?<=\d)\+(?=$|[\s,.;:!?)])")
 _ROOT = re.compile(r"√\s?\(?(?=[\w])")
@@ -42,7 +42,7 @@ def read_sums(text: str, words: Lexicon) -> str:
         return text
     signs = words.signs
     text = _POWER.sub(lambda one: f" {_power(one[1], one[2], words)}", text)
-    text = _RAISED.sub(lambda one: f" {_raised(one[1].translate(_SUPERSCRIPTS), words)}", text)
+    text = _RAISED.sub(lambda one: f" {_power(one[1], one[2].translate(_SUPERSCRIPTS), words)}", text)
     text = _OFFSET.sub(lambda one: f" {signs[one[1]]} ", text)
     text = _MORE.sub(f" {signs['+']}", text)
     text = _ROOT.sub(f"{signs['√']} ", text)
@@ -69,10 +69,6 @@ def _between(one: re.Match[str], words: Lexicon) -> str:
     if sign in "-/" and value.isalpha() and not space:
         return one[0]
     return f"{value} {words.signs['^' if sign == '**' else sign]} "
-
-
-def _raised(power: str, words: Lexicon) -> str:
-    return _power("-" if power.startswith("-") else "", power.lstrip("-"), words)
 
 
 def _power(minus: str, power: str, words: Lexicon) -> str:
